@@ -1,0 +1,239 @@
+"""Agents and their steps: declared in modules, found by workers under `agent.step` names."""
+
+import importlib
+import inspect
+import logging
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import Any, NotRequired, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from agent_tasks.budgets import Budget
+from agent_tasks.directives import StepRef
+from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
+from agent_tasks.retries import Retry
+
+log = logging.getLogger(__name__)
+F = TypeVar("F", bound=Callable[..., Any])
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+_INJECTED = ("children", "signal")
+_registry: dict[str, "Agent"] = {}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an agent: a plain function and how it is run."""
+
+    agent: str
+    name: str
+    function: Callable[..., Any]
+    retry: Retry
+    undo: Callable[..., Any] | None = None
+    is_async: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+
+    @property
+    def task_name(self) -> str:
+        return f"{self.agent}.{self.name}"
+
+    @cached_property
+    def wants(self) -> frozenset[str]:
+        """Which of `children` and `signal` the function declares."""
+        return frozenset(_INJECTED) & set(inspect.signature(self.function).parameters)
+
+    @cached_property
+    def arguments(self) -> TypeAdapter[dict[str, Any]]:
+        """The validator of the step's arguments, from the function's annotations."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        fields: dict[str, Any] = {}
+        extra = "forbid"
+        for parameter in parameters:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                extra = "allow"
+            elif parameter.name not in _INJECTED:
+                hint = hints.get(parameter.name, Any)
+                fields[parameter.name] = hint if parameter.default is parameter.empty else NotRequired[hint]
+        shape = TypedDict(f"{self.task_name} arguments", fields)  # type: ignore[misc]
+        shape.__pydantic_config__ = ConfigDict(extra=extra, arbitrary_types_allowed=True)  # type: ignore[attr-defined]
+        return TypeAdapter(shape)
+
+    def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments to call the function with. Raises InvalidInput that names the field."""
+        try:
+            return self.arguments.validate_python(dict(state))
+        except ValidationError as error:
+            raise self._invalid(error) from None
+
+    def canonical(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """`state` validated and in its JSON form, as it is stored. Raises InvalidInput that names the field."""
+        return self.arguments.dump_python(self.validate(state), mode="json", warnings=False)
+
+    def _invalid(self, error: ValidationError) -> InvalidInput:
+        problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
+        first = problems[0]
+        return InvalidInput(
+            f"{self.task_name} does not accept its input: {first['field']}: {first['problem']}"
+            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
+            field=first["field"],
+            problems=problems,
+        )
+
+
+class Agent:
+    """An agent: a name, defaults, and steps. The first step declared is where a task starts.
+
+    `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
+    purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
+    (seconds) are defaults for submit.
+
+    Raises InvalidInput for a name that is not usable, or that another module has taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        budget: Budget | None = None,
+        sensitive: bool = False,
+        queue: str | None = None,
+        ttl: float | None = None,
+    ) -> None:
+        if not _NAME.match(name):
+            raise InvalidInput(
+                f"{name!r} is no name for an agent: use 1 to 64 letters, digits, '_' and '-', a letter first", field="name"
+            )
+        self.name = name
+        self.budget = budget
+        self.sensitive = sensitive
+        self.queue = queue
+        self.ttl = ttl
+        self.steps: dict[str, Step] = {}
+        self.module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
+        taken = _registry.get(name)
+        if taken is not None and taken.module != self.module:
+            raise InvalidInput(
+                f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.", field="name"
+            )
+        _registry[name] = self
+
+    def step(
+        self,
+        function: F | None = None,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        undo: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Declare a step; the function itself is returned, so that it can be called in a unit test."""
+
+        def declare(function: F) -> F:
+            step = Step(self.name, name or function.__name__, function, retry or Retry(), undo)
+            if not _NAME.match(step.name):
+                raise InvalidInput(f"{step.name!r} is no name for a step", field="name")
+            if step.name in self.steps:
+                raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
+            self.steps[step.name] = step
+            return function
+
+        return declare if function is None else declare(function)
+
+    @property
+    def first_step(self) -> Step:
+        if not self.steps:
+            raise InvalidInput(f"Agent {self.name!r} has no steps: decorate a function with @{self.name}.step")
+        return next(iter(self.steps.values()))
+
+    def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
+        """The step that `reference` names. Raises `error` that lists the steps there are."""
+        if isinstance(reference, str):
+            found = self.steps.get(reference)
+        else:
+            found = next((s for s in self.steps.values() if s.function is reference), None)
+        if found is None:
+            name = reference if isinstance(reference, str) else getattr(reference, "__name__", repr(reference))
+            raise error(
+                f"Agent {self.name!r} has no step {name!r}; it has {', '.join(self.steps) or 'none'}.",
+                step=name,
+                steps=list(self.steps),
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return f"Agent({self.name!r}, steps={list(self.steps)})"
+
+
+def agent(
+    name: str,
+    *,
+    budget: Budget | None = None,
+    sensitive: bool = False,
+    queue: str | None = None,
+    ttl: float | None = None,
+    retry: Retry | None = None,
+) -> Callable[[F], F]:
+    """A one-function agent: `@agent("name")` over `async def f(ctx, ...)`."""
+    module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
+
+    def declare(function: F) -> F:
+        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl)
+        made.module = module
+        return made.step(function, retry=retry)
+
+    return declare
+
+
+def find_agent(name: str) -> Agent:
+    """The agent of this name. Raises UnknownAgent that lists those loaded."""
+    try:
+        return _registry[name]
+    except KeyError:
+        raise UnknownAgent(
+            f"No agent named {name!r} is loaded here; loaded: {', '.join(sorted(_registry)) or 'none'}. Import its "
+            "module, or name the module in AGENT_TASKS_AGENTS.",
+            agent=name,
+        ) from None
+
+
+def loaded_agents() -> dict[str, Agent]:
+    return dict(_registry)
+
+
+def load_agents(modules: tuple[str, ...]) -> dict[str, Exception]:
+    """Import `modules` and the entry points of the group `agent_tasks.agents`; returns what failed, by name."""
+    failed: dict[str, Exception] = {}
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            failed[module] = error
+            log.exception("agents could not be loaded: module=%s", module)
+    for entry in entry_points(group="agent_tasks.agents"):
+        try:
+            entry.load()
+        except Exception as error:
+            failed[entry.value] = error
+            log.exception("agents could not be loaded: entry_point=%s value=%s", entry.name, entry.value)
+    return failed
+
+
+def input_mapping(value: Any) -> Mapping[str, Any]:
+    """The input of a submit as a mapping of arguments. Raises InvalidInput for anything else."""
+    if value is None:
+        return {}
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):  # pyright: ignore
+        return typing.cast(Mapping[str, Any], value)
+    raise InvalidInput(
+        f"The input must be a mapping of the first step's arguments, not {type(value).__name__}", field="input"
+    )

@@ -1,0 +1,121 @@
+"""What a task may spend: pure arithmetic on five resources."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from agent_tasks.errors import BudgetExhausted, InvalidInput
+
+RESOURCES = ("seconds", "tokens", "usd", "steps", "calls")
+_WHOLE = ("tokens", "steps", "calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit for each resource; None is no limit.
+
+    `seconds` is the time in which steps run or children are awaited: the clock stands still in the queue and
+    in waits for signals, timers and retries. `tokens` and `usd` are what `ctx.charge` reports, `steps` the
+    committed steps, `calls` the ledger's calls.
+
+    Raises InvalidInput for zero, negative, NaN, infinite or non-numeric values.
+    """
+
+    seconds: float | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    steps: int | None = None
+    calls: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in RESOURCES:
+            _check(f"Budget({name}=)", name, getattr(self, name), least_excluded=0)
+
+    def over(self, default: "Budget | None") -> "Budget":
+        """This budget, with what it leaves open taken from `default`."""
+        if default is None:
+            return self
+        return replace(default, **{k: v for k, v in self.as_dict().items() if v is not None})
+
+    def as_dict(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """From JSON. Raises InvalidInput for a resource that does not exist."""
+        if unknown := set(values) - set(RESOURCES):
+            raise InvalidInput(
+                f"Budget has no {', '.join(sorted(unknown))}; it knows {', '.join(RESOURCES)}", field="budget"
+            )
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was spent; zero is allowed, negative is not.
+
+    Raises InvalidInput for negative, NaN or infinite values.
+    """
+
+    seconds: float = 0.0
+    tokens: int = 0
+    usd: float = 0.0
+    steps: int = 0
+    calls: int = 0
+
+    def __post_init__(self) -> None:
+        for name in RESOURCES:
+            _check(f"charge({name}=)", name, getattr(self, name))
+
+    def __add__(self, other: "Spend") -> "Spend":
+        return Spend(**{name: getattr(self, name) + getattr(other, name) for name in RESOURCES})
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of each resource, never below zero; None is no limit."""
+
+    seconds: float | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    steps: int | None = None
+    calls: int | None = None
+
+
+def remaining(budget: Budget, spent: Spend) -> Remaining:
+    left: dict[str, Any] = {}
+    for name in RESOURCES:
+        limit = getattr(budget, name)
+        left[name] = None if limit is None else max(limit - getattr(spent, name), 0)
+    return Remaining(**left)
+
+
+def overdrawn(budget: Budget, spent: Spend) -> BudgetExhausted | None:
+    """The error for the first resource of which more than the limit was spent."""
+    for name in RESOURCES:
+        limit, used = getattr(budget, name), getattr(spent, name)
+        if limit is not None and used > limit:
+            return BudgetExhausted.of(name, limit, used)
+    return None
+
+
+def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
+    """The error if one more step may not start: nothing is left of seconds, steps, tokens or usd."""
+    for name in ("seconds", "steps", "tokens", "usd"):
+        limit, used = getattr(budget, name), getattr(spent, name)
+        if limit is not None and used >= limit:
+            return BudgetExhausted.of(name, limit, used)
+    return None
+
+
+def _check(what: str, name: str, value: Any, least_excluded: float | None = None) -> None:
+    if value is None and least_excluded is not None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"{what} must be a finite number, not {value!r}", field=name)
+    if least_excluded is not None and value <= least_excluded:
+        raise InvalidInput(f"{what} must be above zero, not {value!r}; leave it out for no limit", field=name)
+    if value < 0:
+        raise InvalidInput(f"{what} must not be negative, not {value!r}", field=name)
+    if name in _WHOLE and value != int(value):
+        raise InvalidInput(f"{what} must be a whole number, not {value!r}", field=name)

@@ -1,0 +1,46 @@
+"""The Celery configuration that every process shares."""
+
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from agent_tasks.bell import PRIORITY_STEPS
+from agent_tasks.settings import Settings
+
+SWEEP_QUEUE = "agent-tasks-sweeps"
+
+
+def make_app(name: str, settings: Settings, queue: str) -> Celery:
+    """A Celery app on the settings' broker that takes work from `queue` unless told otherwise with -Q."""
+    app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        task_default_queue=queue,
+        task_queues=[Queue(queue)],
+        task_create_missing_queues=True,
+        task_ignore_result=True,
+        # Early ack: leases in Postgres say who runs what. A late-acked task on Celery 5.7 stops the worker
+        # from consuming after Redis was killed, and is delivered again after the visibility timeout.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=4,
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_timeout,
+            "priority_steps": list(PRIORITY_STEPS),
+            "queue_order_strategy": "priority",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 4,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+        },
+        timezone="UTC",
+    )
+    return app

@@ -1,0 +1,328 @@
+"""AgentTasks: submitting to one deployment, and finding its tasks."""
+
+import hashlib
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import redis
+import uuid_utils.compat as uuid_utils
+
+from agent_tasks import agents, payloads
+from agent_tasks.agents import Agent
+from agent_tasks.after_commit import AfterCommit, driver_connection
+from agent_tasks.budgets import Budget
+from agent_tasks.database import Connection, Database
+from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound, UnknownAgent
+from agent_tasks.handle import TaskHandle
+from agent_tasks.identity import Identity
+from agent_tasks.notices import Notices
+from agent_tasks.publisher import Publisher, connect
+from agent_tasks.settings import Settings
+from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.transitions import catalog, idempotency, read
+from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.submit import NewTask, submit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What submit must know of an agent, from its code or from what a worker registered."""
+
+    name: str
+    first_step: str
+    budget: Budget | None
+    sensitive: bool
+    queue: str | None
+    ttl: float | None
+    canonical: Callable[[Any], dict[str, Any]]
+
+
+class AgentTasks:
+    """One deployment: its Postgres, its Redis, its key. Thread-safe; nothing connects before it is used.
+
+    `settings` default to the environment's, or those of a running `agent-tasks dev`.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.load()
+        self.database = Database(self.settings.database_url, self.settings.pool_size)
+        self._lock = threading.Lock()
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        return connect(self.settings)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self.redis)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.settings, self.redis, self._signing_key())
+
+    @cached_property
+    def _after_commit(self) -> AfterCommit:
+        return AfterCommit(self.database, self.publisher)
+
+    def _signing_key(self) -> bytes:
+        if self.settings.secret_key:
+            return self.settings.secret_key.encode()
+        with self.database.connection() as connection:
+            return catalog.signing_key(connection)
+
+    def submit(
+        self,
+        agent: str | Agent,
+        input: Any = None,
+        *,
+        budget: Budget | None = None,
+        identity: Identity | None = None,
+        idempotency_key: str | None = None,
+        session_id: str | None = None,
+        callback_url: str | None = None,
+        queue: str | None = None,
+        priority: int = 5,
+        ttl: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        connection: Any = None,
+    ) -> TaskHandle:
+        """Accept a task and return at once.
+
+        `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
+        field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
+        hours per tenant and subject: the same key and request return the same task. `connection` (SQLAlchemy
+        Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
+
+        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; psycopg.OperationalError when
+        Postgres is away. When Redis is away the task is accepted, and runs when it is back.
+        """
+        options = self._options(identity, session_id, callback_url, queue, priority, ttl, metadata)
+        task = self._new_task(self._target(agent), input, budget, options)
+        if idempotency_key is None:
+            rows = self._write(connection, lambda c: submit(c, [task], ring_seconds=self.settings.ring_seconds))
+            return self._handle(task.id, rows[0])
+        return self._submit_once(task, idempotency_key, connection)
+
+    def submit_many(
+        self,
+        agent: str | Agent,
+        inputs: Iterable[Any],
+        *,
+        budget: Budget | None = None,
+        identity: Identity | None = None,
+        session_id: str | None = None,
+        callback_url: str | None = None,
+        queue: str | None = None,
+        priority: int = 5,
+        ttl: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        connection: Any = None,
+    ) -> list[TaskHandle]:
+        """Accept a task for each input, all or none, in one statement; otherwise as `submit`."""
+        options = self._options(identity, session_id, callback_url, queue, priority, ttl, metadata)
+        target = self._target(agent)
+        tasks = [self._new_task(target, input, budget, options) for input in inputs]
+        if not tasks:
+            return []
+        rows = self._write(connection, lambda c: submit(c, tasks, ring_seconds=self.settings.ring_seconds))
+        by_id = {row["id"]: row for row in rows}
+        return [self._handle(task.id, by_id[task.id]) for task in tasks]
+
+    def get(self, task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
+        """The handle of a task. `identity`: whom to check every access against; None: a trusted program.
+
+        Raises TaskNotFound, PermissionDenied.
+        """
+        handle = TaskHandle(self, _as_uuid(task_id), identity)
+        handle.snapshot()
+        return handle
+
+    def close(self) -> None:
+        """Close the connections; the object can be used again."""
+        if "notices" in self.__dict__:
+            self.notices.close()
+        if "_after_commit" in self.__dict__:
+            self._after_commit.close()
+        for name in ("notices", "_after_commit", "publisher", "redis"):
+            self.__dict__.pop(name, None)
+        self.database.close()
+
+    def publish(self, rows: Sequence[Row], stop: Sequence[UUID] = ()) -> None:
+        self.publisher.publish(rows, stop)
+
+    def _submit_once(self, task: NewTask, key: str, connection: Any) -> TaskHandle:
+        if not key or len(key) > 255:
+            raise InvalidInput("idempotency_key must have 1 to 255 characters", field="idempotency_key")
+        payloads.encode(key, "idempotency_key")
+        digest = _digest(task)
+        identity = task.identity
+        held: list[tuple[UUID, bool]] = []
+
+        def reserve_and_submit(c: Connection) -> list[Row]:
+            held[:] = [
+                idempotency.reserve(
+                    c,
+                    tenant=identity.tenant if identity else "",
+                    subject=identity.subject if identity else "",
+                    key=key,
+                    digest=digest,
+                    task_id=task.id,
+                    seconds=self.settings.idempotency_seconds,
+                )
+            ]
+            if held[0][0] == task.id:
+                return submit(c, [task], ring_seconds=self.settings.ring_seconds)
+            return []
+
+        rows = self._write(connection, reserve_and_submit, transaction=True)
+        (owner, same) = held[0]
+        if rows:
+            return self._handle(task.id, rows[0])
+        if not same:
+            raise IdempotencyConflict(
+                f"The idempotency key {key!r} was used for another request, task {owner}. Use a new key for a new "
+                "request, or repeat the old one unchanged.",
+                field="idempotency_key",
+                task_id=str(owner),
+            )
+        return TaskHandle(self, owner, None)
+
+    def _write(
+        self, given: Any, write: Callable[[Connection], list[Row]], *, transaction: bool = False
+    ) -> list[Row]:
+        """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
+        if given is not None:
+            connection = driver_connection(given)
+            with _dict_rows(connection):
+                rows = write(connection)
+                self._after_commit.watch(read.transaction_id(connection), rows)
+            return rows
+        with self.database.transaction() if transaction else self.database.connection() as connection:
+            rows = write(connection)
+        self.publisher.publish(rows)
+        return rows
+
+    def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
+        return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
+
+    def _target(self, agent: str | Agent) -> _Target:
+        name = agent if isinstance(agent, str) else agent.name
+        if isinstance(agent, str) and name not in agents.loaded_agents():
+            self._load_agents_once()
+        try:
+            found = agents.find_agent(name)
+        except UnknownAgent:
+            return self._registered(name)
+        first = found.first_step
+        return _Target(found.name, first.name, found.budget, found.sensitive, found.queue, found.ttl,
+                       lambda value: first.canonical(agents.input_mapping(value)))  # fmt: skip
+
+    def _registered(self, name: str) -> _Target:
+        with self.database.connection() as connection:
+            definition = catalog.registered_agent(connection, name)
+            known = [] if definition else catalog.registered_names(connection)
+        if definition is None:
+            names = sorted({*agents.loaded_agents(), *known})
+            raise UnknownAgent(
+                f"No agent named {name!r}: no module loaded here declares it, and no worker has registered it. Known: "
+                f"{', '.join(names) or 'none'}. Name its module in AGENT_TASKS_AGENTS, here or for the workers.",
+                agent=name,
+                known=names,
+            )
+        budget = Budget.from_dict(definition["budget"]) if definition["budget"] else None
+        return _Target(name, definition["first_step"], budget, definition["sensitive"], definition["queue"],
+                       definition["ttl"], lambda value: dict(agents.input_mapping(value)))  # fmt: skip
+
+    def _load_agents_once(self) -> None:
+        with self._lock:
+            if not self.__dict__.setdefault("_agents_loaded", False):
+                agents.load_agents(self.settings.agents)
+                self.__dict__["_agents_loaded"] = True
+
+    def _options(
+        self,
+        identity: Identity | None,
+        session_id: str | None,
+        callback_url: str | None,
+        queue: str | None,
+        priority: int,
+        ttl: float | None,
+        metadata: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
+            raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
+        if ttl is not None and not (isinstance(ttl, int | float) and math.isfinite(ttl) and ttl > 0):
+            raise InvalidInput(f"ttl is seconds and must be above zero, not {ttl!r}", field="ttl")
+        options = {
+            "identity": identity,
+            "session_id": session_id,
+            "callback_url": callback_url,
+            "queue": queue,
+            "priority": priority,
+            "ttl": ttl,
+            "metadata": metadata,
+        }
+        for name in ("identity", "session_id", "callback_url", "queue", "metadata"):
+            payloads.encode(options[name], name, limit=self.settings.payload_limit)
+        return options
+
+    def _new_task(self, target: _Target, value: Any, budget: Budget | None, options: dict[str, Any]) -> NewTask:
+        encoded = payloads.encode(target.canonical(value), "input", limit=self.settings.payload_limit)
+        given = dict(options)
+        queue, ttl = given.pop("queue"), given.pop("ttl")
+        return NewTask(
+            id=uuid_utils.uuid7(),
+            agent=target.name,
+            step=target.first_step,
+            input=encoded,
+            budget=(budget or Budget()).over(target.budget),
+            sensitive=target.sensitive,
+            queue=queue or target.queue or self.settings.queue,
+            ttl_seconds=ttl or target.ttl or self.settings.ttl_seconds,
+            **given,
+        )
+
+    def find_row(self, task_id: UUID) -> Row:
+        """Raises TaskNotFound."""
+        with self.database.connection() as connection:
+            row = read.find(connection, task_id)
+        if row is None:
+            raise TaskNotFound(f"No task {task_id}: it never existed, or was purged after its retention.")
+        return row
+
+
+def _digest(task: NewTask) -> bytes:
+    """What makes two requests the same: the agent, its first step and its input."""
+    request = json.dumps([task.agent, json.loads(task.input)], sort_keys=True)
+    return hashlib.sha256(request.encode()).digest()
+
+
+def _as_uuid(value: UUID | str) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise TaskNotFound(f"{value!r} is no task id: ids look like 0198c2f4-….", field="task_id") from None
+
+
+class _dict_rows:
+    """Transitions read rows as dicts, whatever the caller's connection is set to."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._factory = self._connection.row_factory
+        self._connection.row_factory = psycopg.rows.dict_row
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.row_factory = self._factory

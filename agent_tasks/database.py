@@ -1,0 +1,94 @@
+"""The way into Postgres: one pool per process, used by psycopg for transitions and by SQLAlchemy for queries."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import NullPool
+
+Connection = psycopg.Connection[DictRow]
+"""What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
+
+_CONNECT = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "agent-tasks",
+}
+
+
+def libpq_url(url: str) -> str:
+    """`url` as libpq reads it; SQLAlchemy's form with a driver (postgresql+psycopg://…) is accepted, too."""
+    return f"postgresql://{url.partition('://')[2]}"
+
+
+class Database:
+    """A lazily opened pool that notices a fork and opens its own in the child."""
+
+    def __init__(self, url: str, pool_size: int = 8) -> None:
+        self.url = libpq_url(url)
+        self._size = pool_size
+        self._lock = threading.Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+        self._pid = 0
+
+    @property
+    def pool(self) -> "ConnectionPool[Connection]":
+        if self._pool is None or self._pid != os.getpid():
+            with self._lock:
+                if self._pool is None or self._pid != os.getpid():
+                    self._pool = ConnectionPool[Connection](
+                        self.url,
+                        kwargs=_CONNECT,
+                        min_size=1,
+                        max_size=self._size,
+                        timeout=10.0,
+                        open=True,
+                        close_returns=True,
+                        check=_check_if_idle,
+                        name="agent-tasks",
+                    )
+                    self._pid = os.getpid()
+        return self._pool
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """An autocommitting connection from the pool. Raises psycopg.OperationalError when Postgres is away."""
+        with self.pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self.pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @cached_property
+    def engine(self) -> Engine:
+        """For the queries that SQLAlchemy builds; it borrows from the same pool."""
+        return create_engine(
+            "postgresql+psycopg://", creator=lambda: self.pool.getconn(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+
+    def close(self) -> None:
+        if self._pool is not None and self._pid == os.getpid():
+            self._pool.close(timeout=2.0)
+        self._pool = None
+
+
+def _check_if_idle(connection: "psycopg.Connection[Any]") -> None:
+    """A server that restarted closed its sockets: a look at the socket finds out without a round trip."""
+    import select
+
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if readable:
+        ConnectionPool.check_connection(connection)

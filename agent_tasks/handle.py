@@ -1,0 +1,250 @@
+"""TaskHandle: watching one task, and steering it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import redis
+import uuid_utils.compat as uuid_utils
+
+from agent_tasks import mirror
+from agent_tasks.budgets import Budget
+from agent_tasks.errors import (
+    AgentTaskError,
+    ErrorInfo,
+    ErrorType,
+    InvalidInput,
+    InvalidState,
+    PartialCompletion,
+    SuggestedAction,
+    from_info,
+)
+from agent_tasks.identity import Identity
+from agent_tasks.snapshots import Event, TaskSnapshot
+from agent_tasks.states import TaskStatus
+from agent_tasks.transitions import read
+from agent_tasks.transitions.acknowledge import acknowledge
+from agent_tasks.transitions.cancel import cancel
+from agent_tasks.transitions.resume import resume
+
+if TYPE_CHECKING:
+    from agent_tasks.client import AgentTasks
+
+FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
+
+
+class TaskHandle:
+    """A task of a deployment; `id` is a UUIDv7. Every access is checked against `identity`, if one is given."""
+
+    def __init__(
+        self, client: "AgentTasks", task_id: UUID, identity: Identity | None, seen: TaskSnapshot | None = None
+    ) -> None:
+        self.client = client
+        self.id = task_id
+        self.identity = identity
+        self._seen = seen
+
+    def __repr__(self) -> str:
+        return f"TaskHandle({str(self.id)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TaskHandle) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def snapshot(self) -> TaskSnapshot:
+        """The task as it stands: from the mirror, or from Postgres where that has none or is behind.
+
+        Raises TaskNotFound, PermissionDenied.
+        """
+        if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
+            return self._seen
+        try:
+            mirrored = self.client.publisher.mirror.get(self.id)
+        except redis.RedisError:
+            mirrored = None
+        if mirrored is None or (self._seen is not None and mirrored.version < self._seen.version):
+            return self.stored()
+        return self._see(mirrored)
+
+    def stored(self) -> TaskSnapshot:
+        """The task as Postgres has it; refills the mirror. Raises TaskNotFound, PermissionDenied."""
+        row = self.client.find_row(self.id)
+        snapshot = self._see(TaskSnapshot.from_row(row))
+        try:
+            self.client.publisher.mirror.put(snapshot, hidden=row["sensitive"])
+        except redis.RedisError:
+            return snapshot  # Redis is a mirror: without it Postgres answers, as it just did
+        return snapshot
+
+    def _see(self, snapshot: TaskSnapshot) -> TaskSnapshot:
+        if self.identity is not None:
+            self.identity.check_access(snapshot.identity, self.id)
+        if self._seen is None or snapshot.version >= self._seen.version:
+            self._seen = snapshot
+        return self._seen
+
+    def wait(self, timeout: float | None = None) -> TaskSnapshot:
+        """The terminal snapshot. `timeout` is seconds; raises TimeoutError after it.
+
+        Listens for word on Redis; polls Postgres at 1 s, doubling to 30 s, for when word is lost.
+        """
+        changed = threading.Event()
+        with self.client.notices.listening(mirror.key(self.id), lambda _: changed.set()):
+            for seconds in self.polling(timeout):
+                if seconds is None:
+                    break
+                if changed.wait(seconds):
+                    changed.clear()
+                    self.snapshot()
+                else:
+                    self.stored()
+        return self.ended()
+
+    def polling(self, timeout: float | None) -> Iterator[float | None]:
+        """How long to listen before the next look at the task; None when it has ended.
+
+        Raises TimeoutError after `timeout` seconds.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        wait = FIRST_POLL_SECONDS
+        snapshot = self.snapshot()
+        version = snapshot.version
+        while not snapshot.status.is_terminal:
+            left = SLOWEST_POLL_SECONDS if end is None else end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"task {self.id} is still {snapshot.status} after {timeout:g} s; it goes on")
+            yield min(wait, left)
+            snapshot = self._seen or snapshot
+            wait = FIRST_POLL_SECONDS if snapshot.version > version else min(wait * 2, SLOWEST_POLL_SECONDS)
+            version = snapshot.version
+        yield None
+
+    def ended(self) -> TaskSnapshot:
+        assert self._seen is not None and self._seen.status.is_terminal
+        return self._seen
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The result of a completed task. Raises TimeoutError, or the typed error that the task ended with.
+
+        A partial task raises PartialCompletion: `details["result"]` has what it recorded, `details["cause"]`
+        why it ended.
+        """
+        return result_of(self.wait(timeout))
+
+    def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
+        """End the task and all below it as cancelled; without effect where it has ended."""
+        self._check()
+        error = ErrorInfo(
+            type=ErrorType.CANCELLED, message=reason, suggested_action=SuggestedAction.RESUME, details={"reason": reason}
+        )
+        with self.client.database.connection() as connection:
+            rows = cancel(connection, self.id, error)
+        self.client.publish(rows, stop=[row["id"] for row in rows if row["was"] == "running"])
+        return self.stored()
+
+    def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> Iterator[Event]:
+        """The task's history in order, gap-free, from `seq` > `after`.
+
+        With `follow` it goes on until the task has ended. `timeout` is seconds for all of it; raises
+        TimeoutError.
+        """
+        self._check()
+        changed = threading.Event()
+        if not follow:
+            yield from self.more_events(after)
+            return
+        with self.client.notices.listening(mirror.key(self.id), lambda _: changed.set()):
+            end = None if timeout is None else time.monotonic() + timeout
+            wait = FIRST_POLL_SECONDS
+            while True:
+                found = list(self.more_events(after))
+                yield from found
+                if found:
+                    after, wait = found[-1].seq, FIRST_POLL_SECONDS
+                    if found[-1].type == "finished":
+                        return
+                elif self.stored().status.is_terminal:
+                    yield from self.more_events(after)
+                    return
+                left = SLOWEST_POLL_SECONDS if end is None else end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"task {self.id} has not ended after {timeout:g} s; it goes on")
+                if not changed.wait(min(wait, left)):
+                    wait = min(wait * 2, SLOWEST_POLL_SECONDS)
+                changed.clear()
+
+    def more_events(self, after: int) -> Iterator[Event]:
+        while True:
+            with self.client.database.connection() as connection:
+                rows = read.events(connection, self.id, after)
+            yield from (Event(**row) for row in rows)
+            if not rows:
+                return
+            after = rows[-1]["seq"]
+
+    def children(self) -> list["TaskHandle"]:
+        self._check()
+        with self.client.database.connection() as connection:
+            rows = read.children(connection, self.id)
+        return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row)) for row in rows]
+
+    def resume(self, *, budget: Budget | None = None) -> "TaskHandle":
+        """A new task that goes on from this one's last checkpoint, with its recorded calls and a fresh budget.
+
+        `budget` overrides this task's own limits, field by field. Raises InvalidState where this task has not
+        ended, has completed, or its state was purged.
+        """
+        old = self.stored()
+        if not old.status.is_resumable:
+            what = "it has completed" if old.status is TaskStatus.COMPLETED else f"it is {old.status}, not ended"
+            raise InvalidState(f"Task {self.id} cannot be resumed: {what}.", status=str(old.status))
+        if old.error is not None and old.error.details.get("purged"):
+            raise InvalidState(f"Task {self.id} cannot be resumed: its state was purged. Submit it again.")
+        with self.client.database.connection() as connection:
+            row = resume(
+                connection,
+                self.id,
+                uuid_utils.uuid7(),
+                budget=(budget or Budget()).over(old.budget.limit),
+                ring_seconds=self.client.settings.ring_seconds,
+            )
+        if row is None:
+            raise InvalidState(f"Task {self.id} cannot be resumed: it was purged meanwhile.")
+        self.client.publish([row])
+        return TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row))
+
+    def acknowledge(self) -> TaskSnapshot:
+        """Say that the result was taken: the task may be purged after a tenth of the retention.
+
+        Once is enough; again changes nothing. Raises InvalidState where the task has not ended.
+        """
+        snapshot = self.stored()
+        if not snapshot.status.is_terminal:
+            raise InvalidState(f"Task {self.id} is {snapshot.status}: there is no result to acknowledge yet.")
+        with self.client.database.connection() as connection:
+            acknowledge(connection, self.id)
+        return self.stored()
+
+    def _check(self) -> None:
+        if self.identity is not None or self._seen is None:
+            self.snapshot()
+
+
+def result_of(snapshot: TaskSnapshot) -> Any:
+    """The result of a terminal snapshot. Raises the typed error that the task ended with."""
+    if snapshot.status is TaskStatus.COMPLETED:
+        return snapshot.result
+    if snapshot.error is None:
+        raise InvalidInput(f"task {snapshot.id} is {snapshot.status}: it has no result yet")
+    if snapshot.status is TaskStatus.PARTIAL:
+        raise PartialCompletion(
+            f"Task {snapshot.id} ended early: {snapshot.error.message}",
+            result=snapshot.result,
+            cause=snapshot.error.model_dump(mode="json"),
+        )
+    error: AgentTaskError = from_info(snapshot.error)
+    raise error

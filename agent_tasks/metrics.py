@@ -1,0 +1,16 @@
+"""The counters and gauges that Prometheus reads (names as in docs/operations.md)."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+STEPS = Counter("agent_tasks_steps_total", "Steps run, by outcome", ["agent", "step", "outcome"])
+STEP_SECONDS = Histogram(
+    "agent_tasks_step_seconds", "Duration of steps", ["agent", "step"], buckets=(0.01, 0.1, 1, 10, 60, 600, 3600)
+)
+STEPS_RUNNING = Gauge("agent_tasks_steps_running", "Steps this process runs", multiprocess_mode="livesum")
+LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Outcomes dropped because another run owned the step")
+ENVELOPES_REFUSED = Counter("agent_tasks_envelopes_refused_total", "Messages with a forged or altered envelope")
+BELLS_DROPPED = Counter("agent_tasks_bells_dropped_total", "Messages for steps that were not to be claimed any more")
+PUBLISH_FAILURES = Counter("agent_tasks_publish_failures_total", "Publishes to Redis that failed after a commit")
+SLOTS_LOST = Counter("agent_tasks_slots_lost_total", "Slots given up to plain steps that did not stop")
+SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"])
+ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])

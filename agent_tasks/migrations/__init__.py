@@ -1,0 +1,54 @@
+"""The schema's history; `upgrade` brings a database to its head."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
+
+from agent_tasks.database import libpq_url
+
+VERSION_TABLE = "agent_tasks_version"
+_LOCK = 7_203_418_864
+
+
+def upgrade(database_url: str) -> str:
+    """Apply every migration that is missing, one process at a time; returns the revision reached."""
+    engine = _engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+    return head()
+
+
+def current(database_url: str) -> str | None:
+    """The revision a database is at; None before the first migration."""
+    engine = _engine(database_url)
+    with engine.connect() as connection:
+        revision = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE}
+        ).get_current_revision()
+    engine.dispose()
+    return revision
+
+
+def head() -> str:
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+def _engine(database_url: str) -> Engine:
+    url = libpq_url(database_url).replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(url)

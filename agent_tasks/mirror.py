@@ -1,0 +1,56 @@
+"""The status mirror in Redis: a snapshot per task that a compare-and-set by version never lets regress."""
+
+from typing import Any
+from uuid import UUID
+
+import redis
+from redis.client import Pipeline
+
+from agent_tasks.snapshots import TaskSnapshot
+
+PREFIX = "agent-tasks:task:"
+LARGEST = 256 * 1024
+"""A snapshot of more bytes is not mirrored: readers go to Postgres."""
+TERMINAL_SECONDS = 3600
+
+# KEYS: the mirror, which is also the name of its channel. ARGV: version, snapshot, milliseconds to live.
+_COMPARE_AND_SET = """
+local current = redis.call('HGET', KEYS[1], 'version')
+if current and tonumber(current) > tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if current and tonumber(current) == tonumber(ARGV[1]) then return 0 end
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+def key(task_id: UUID) -> str:
+    return f"{PREFIX}{task_id}"
+
+
+class Mirror:
+    """Reads and writes mirrored snapshots.
+
+    Postgres is the truth: an entry of a living task expires after `living_seconds`, which bounds how long a
+    reader can be behind when the writer died between its commit and its publish.
+    """
+
+    def __init__(self, client: "redis.Redis", living_seconds: float) -> None:
+        self._client = client
+        self._living_ms = int(living_seconds * 1000)
+
+    def put(self, snapshot: TaskSnapshot, pipeline: "Pipeline | None" = None, *, hidden: bool = False) -> None:
+        """Mirror `snapshot` unless a newer one is there. `hidden`: only its version, as for sensitive agents."""
+        body = "" if hidden else snapshot.model_dump_json()
+        if len(body) > LARGEST:
+            body = ""
+        milliseconds = TERMINAL_SECONDS * 1000 if snapshot.status.is_terminal else self._living_ms
+        # EVAL and not EVALSHA: one round trip, and right after a SCRIPT FLUSH or a restart
+        target: Any = self._client if pipeline is None else pipeline
+        target.eval(_COMPARE_AND_SET, 1, key(snapshot.id), snapshot.version, body, milliseconds)
+
+    def get(self, task_id: UUID) -> TaskSnapshot | None:
+        """The mirrored snapshot; None where Postgres must be asked. Raises redis.RedisError when Redis is away."""
+        body: Any = self._client.hget(key(task_id), "snapshot")
+        return TaskSnapshot.model_validate_json(body) if body else None

@@ -1,0 +1,113 @@
+"""Every knob of the system, read once from the environment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.functional_validators import BeforeValidator
+
+from agent_tasks.errors import InvalidInput
+
+
+def _names(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Settings of one deployment; each field is read from AGENT_TASKS_<NAME> in capitals.
+
+    Times are in seconds, sizes in bytes.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AGENT_TASKS_", extra="ignore", populate_by_name=True, frozen=True)
+
+    database_url: str = Field(
+        default="", validation_alias=AliasChoices("AGENT_TASKS_DATABASE_URL", "DATABASE_URL", "database_url")
+    )
+    redis_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL", "redis_url"),
+    )
+    agents: Names = ()
+    """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
+    secret_key: str = ""
+    """Signs envelopes. Without it a key is used that `agent-tasks migrate` made and keeps in Postgres."""
+    queue: str = "agents"
+    """The queue of tasks whose submit and agent name none."""
+    lease_seconds: Seconds = 15.0
+    """A worker that is silent for so long has lost its steps."""
+    ttl_seconds: Seconds = 900.0
+    """A task without progress and without a live owner for so long is an orphan."""
+    ring_seconds: Seconds = 10.0
+    """A pending task that nobody claimed is rung again after so long; the wait doubles each time, to 300."""
+    quantum_seconds: float = Field(default=0.1, ge=0, allow_inf_nan=False)
+    """How long a worker goes on with a task's next steps itself before it hands over through the broker; 0: never."""
+    drain_seconds: Seconds = 25.0
+    """How long SIGTERM lets running steps finish before their leases are released."""
+    async_steps: int = Field(default=1000, ge=1)
+    """How many async steps one worker process holds at once."""
+    overrun_seconds: Seconds = 10.0
+    """How long past its deadline a plain step may go on before its slot is given up for lost."""
+    poison_crashes: int = Field(default=3, ge=1)
+    """A step whose worker died so often ends as `poison`."""
+    payload_limit: int = Field(default=1024 * 1024, ge=1024)
+    """For input, state, result and each call outcome, in bytes of JSON."""
+    idempotency_seconds: Seconds = 86_400.0
+    """How long an idempotency key is kept."""
+    retention_seconds: Seconds = 7 * 86_400.0
+    """How long finished tasks are kept; acknowledged ones go after a tenth of it."""
+    sweep_seconds: Seconds = 0.5
+    """The interval of the fast sweeps (leases, bells, timers)."""
+    pool_size: int = Field(default=8, ge=1)
+    """Postgres connections of one process, at most."""
+    visibility_timeout: Seconds = 3600.0
+    """Celery's own redelivery of unacknowledged messages: irrelevant to correctness here."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker serves Prometheus metrics; 0: nowhere."""
+    model: str = ""
+    """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
+
+    @classmethod
+    def load(cls, **values: Any) -> "Settings":
+        """From `values`, the environment, and the servers of a running `agent-tasks dev`, in this order.
+
+        Raises InvalidInput that names the wrong setting, or says that no servers are set.
+        """
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise InvalidInput("Wrong settings: " + "; ".join(lines), field=str(error.errors()[0]["loc"][0])) from None
+        if settings.database_url and settings.redis_url:
+            return settings
+        if not (settings.database_url or settings.redis_url) and (dev := dev_environment()):
+            return cls(**{**dev, **values})
+        missing = "AGENT_TASKS_DATABASE_URL" if not settings.database_url else "AGENT_TASKS_REDIS_URL"
+        raise InvalidInput(
+            f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.", field=missing
+        )
+
+
+def data_dir() -> Path:
+    """Where the embedded servers of this user keep their data."""
+    if named := os.environ.get("AGENT_TASKS_DATA_DIR"):
+        return Path(named)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agent-tasks"
+
+
+def dev_environment() -> dict[str, str] | None:
+    """The settings under which a living `agent-tasks dev` runs, from the file it keeps; None if none does."""
+    path = data_dir() / "dev.json"
+    try:
+        recorded = json.loads(path.read_text())
+        os.kill(recorded["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return recorded["settings"]

@@ -1,0 +1,93 @@
+"""What an observer sees of a task at one version."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.budgets import RESOURCES, Budget, Remaining, Spend, remaining
+from agent_tasks.errors import ErrorInfo
+from agent_tasks.identity import Identity
+from agent_tasks.states import TaskStatus
+
+
+class Progress(BaseModel):
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+class WaitingFor(BaseModel):
+    """What a waiting task waits for: `kind` is signal, timer, children or retry."""
+
+    kind: str
+    name: str | None = None
+    since: datetime
+    until: datetime | None = None
+
+
+class BudgetState(BaseModel):
+    limit: Budget
+    spent: Spend
+    remaining: Remaining
+
+
+class TaskSnapshot(BaseModel):
+    """A task at one `version`; a later snapshot never has a smaller one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    agent: str
+    status: TaskStatus
+    step: str
+    step_number: int
+    attempt: int
+    progress: Progress | None = None
+    budget: BudgetState
+    waiting_for: WaitingFor | None = None
+    result: Any = None
+    partial: Any = None
+    error: ErrorInfo | None = None
+    version: int
+    parent_id: UUID | None = None
+    root_id: UUID
+    resumed_from: UUID | None = None
+    identity: Identity | None = None
+    session_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    queue: str
+    worker: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    claimed_at: datetime | None = None
+    finished_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "TaskSnapshot":
+        """From the columns that `transitions.rows.SNAPSHOT` names."""
+        limit, spent = budget_of(row), spend_of(row)
+        fields = {name: row[name] for name in cls.model_fields if name != "budget"}
+        return cls(**fields, budget=BudgetState(limit=limit, spent=spent, remaining=remaining(limit, spent)))
+
+
+class Event(BaseModel):
+    """One entry of a task's history; `seq` counts from 1 without gaps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    seq: int
+    type: str
+    data: Any = None
+    at: datetime
+
+
+def budget_of(row: dict[str, Any]) -> Budget:
+    return Budget(**{name: row[f"budget_{name}"] for name in RESOURCES})
+
+
+def spend_of(row: dict[str, Any]) -> Spend:
+    return Spend(**{name: row[f"spent_{name}"] for name in RESOURCES})

@@ -1,0 +1,216 @@
+"""The tables, and the constraints by which the database itself defends the invariants."""
+
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from agent_tasks.states import TERMINAL, TaskStatus
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _list(statuses: "frozenset[TaskStatus]") -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+_TIME = TIMESTAMP(timezone=True)
+_NOW = text("clock_timestamp()")
+
+
+def _required(name: str, type_: object, default: str) -> Column[object]:
+    return Column(name, type_, nullable=False, server_default=text(default))  # type: ignore[arg-type]
+
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    _required("step_number", Integer, "0"),
+    Column("queue", Text, nullable=False),
+    _required("priority", SmallInteger, "5"),
+    # the family
+    Column("parent_id", Uuid),
+    Column("root_id", Uuid, nullable=False),
+    Column("lineage_id", Uuid, nullable=False),  # the first task of a chain of resumes
+    Column("resumed_from", Uuid),
+    _required("depth", Integer, "0"),
+    # who and what for
+    _required("tenant", Text, "''"),
+    Column("identity", JSONB),
+    Column("session_id", Text),
+    Column("metadata", JSONB),
+    Column("callback_url", Text),
+    _required("sensitive", Boolean, "false"),
+    Column("ttl_seconds", Double, nullable=False),
+    # payloads
+    Column("input", JSONB),
+    Column("result", JSONB),
+    Column("error", JSONB),
+    Column("traceback", Text),
+    Column("partial", JSONB),
+    Column("progress", JSONB),
+    Column("waiting_for", JSONB),
+    # budget: null is no limit
+    Column("budget_seconds", Double),
+    Column("budget_tokens", BigInteger),
+    Column("budget_usd", Numeric),
+    Column("budget_steps", Integer),
+    Column("budget_calls", Integer),
+    _required("spent_seconds", Double, "0"),
+    _required("spent_tokens", BigInteger, "0"),
+    _required("spent_usd", Numeric, "0"),
+    _required("spent_steps", Integer, "0"),
+    _required("spent_calls", Integer, "0"),
+    # the claim: `run` is the fencing token, every write of a worker names it
+    _required("run", Integer, "0"),
+    Column("worker", Text),
+    _required("attempt", Integer, "0"),  # claims of this step
+    _required("failures", Integer, "0"),  # of them ended by an exception
+    _required("crashes", Integer, "0"),  # of them ended by the worker's death
+    _required("rings", SmallInteger, "0"),  # bells of this pending step that nobody answered
+    # when a sweep acts on the row if nothing else has: running: the lease expires; pending: it is rung again;
+    # waiting: the timer fires. Null: never.
+    Column("due_at", _TIME),
+    _required("version", BigInteger, "1"),  # grows with every change an observer can see
+    _required("event_seq", BigInteger, "0"),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("pending_since", _TIME, server_default=_NOW),
+    Column("started_at", _TIME),
+    Column("claimed_at", _TIME),
+    Column("finished_at", _TIME),
+    Column("acknowledged_at", _TIME),
+    CheckConstraint(f"status IN ({_list(frozenset(TaskStatus))})", name="status"),
+    CheckConstraint(f"(status IN ({_list(TERMINAL)})) = (finished_at IS NOT NULL)", name="finished"),
+    CheckConstraint("(status = 'waiting') = (waiting_for IS NOT NULL)", name="waiting"),
+    CheckConstraint("status <> 'running' OR (worker IS NOT NULL AND due_at IS NOT NULL)", name="running"),
+    CheckConstraint("status <> 'pending' OR due_at IS NOT NULL", name="pending"),
+    CheckConstraint("(status IN ('failed', 'cancelled', 'timeout', 'partial')) <= (error IS NOT NULL)", name="error"),
+    CheckConstraint("status <> 'completed' OR error IS NULL", name="completed"),
+    CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name="acknowledged"),
+    Index("tasks_due", "status", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("tasks_root", "root_id"),
+    Index("tasks_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    postgresql_with={"fillfactor": "70"},
+)
+
+
+def _task_id() -> Column[object]:
+    return Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("next_step", Text),  # null: this step ended the task
+    Column("state", JSONB),  # the arguments of next_step; null where they were purged
+    Column("run", Integer, nullable=False),
+    Column("seconds", REAL, nullable=False),
+    Column("committed_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("at_most_once", Boolean, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("outcome", JSONB),
+    Column("run", Integer, nullable=False),
+    _required("attempts", Integer, "1"),
+    Column("started_at", _TIME, nullable=False, server_default=_NOW),
+    Column("finished_at", _TIME),
+    CheckConstraint("status IN ('started', 'completed', 'failed')", name="status"),
+    CheckConstraint("(status = 'started') = (finished_at IS NULL)", name="finished"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _task_id(),
+    Column("seq", BigInteger, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("task_id", Uuid, nullable=False),
+    Column("expires_at", _TIME, nullable=False, index=True),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("definition", JSONB, nullable=False),
+    Column("seen_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("queues", ARRAY(Text), nullable=False),
+    Column("steps", ARRAY(Text), nullable=False),
+    Column("started_at", _TIME, nullable=False, server_default=_NOW),
+    Column("seen_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", _TIME, nullable=False),  # the sweep has run without a gap from here
+    Column("last_at", _TIME, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

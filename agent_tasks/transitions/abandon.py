@@ -1,0 +1,72 @@
+"""pending → partial or failed: an orphan past its TTL is given up."""
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
+
+WATCH = "orphans"
+
+# How long the sweep has looked without a gap: nobody's TTL runs while the whole system is down.
+_WATCH = """
+    INSERT INTO watches AS watch (name, since, last_at) VALUES (%(name)s, clock_timestamp(), clock_timestamp())
+    ON CONFLICT (name) DO UPDATE SET
+        since = CASE WHEN watch.last_at < clock_timestamp() - make_interval(secs => %(gap_seconds)s)
+            THEN clock_timestamp() ELSE watch.since END,
+        last_at = clock_timestamp()
+    RETURNING since
+"""
+
+_ABANDON = f"""
+    WITH orphans AS (
+        SELECT id FROM tasks
+        WHERE status = 'pending'
+            AND greatest(pending_since, %(since)s) + make_interval(secs => ttl_seconds) < clock_timestamp()
+            AND NOT EXISTS (
+                SELECT FROM workers
+                WHERE workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
+                    AND tasks.queue = ANY (workers.queues)
+                    AND tasks.agent || '.' || tasks.step = ANY (workers.steps))
+        ORDER BY pending_since LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE tasks SET
+            status = CASE WHEN partial IS NULL THEN 'failed' ELSE 'partial' END, result = partial,
+            input = CASE WHEN sensitive THEN NULL ELSE input END,
+            error = jsonb_build_object(
+                'type', 'context_lost', 'retryable', false, 'retry_after', NULL,
+                'suggested_action', CASE WHEN sensitive THEN 'escalate' ELSE 'resume' END,
+                'message', format('No live worker serves step %%s.%%s on queue %%s, and for %%s seconds there was '
+                    'no progress. Start a worker that loads this agent and takes from this queue%%s',
+                    agent, step, queue, round(ttl_seconds::numeric, 1),
+                    CASE WHEN sensitive THEN '; the recorded state was purged: submit the task again.'
+                         ELSE ', then resume the task.' END),
+                'details', jsonb_build_object('step', step, 'queue', queue, 'ttl_seconds', ttl_seconds,
+                    'crashes', crashes, 'purged', sensitive),
+                'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END), {COUNTED}, {ENDED}
+        FROM orphans WHERE tasks.id = orphans.id
+        RETURNING tasks.*
+    ), purged_states AS (
+        UPDATE checkpoints SET state = NULL FROM changed
+        WHERE changed.sensitive AND checkpoints.task_id = changed.id AND checkpoints.state IS NOT NULL
+    ), purged_calls AS (
+        UPDATE calls SET outcome = NULL FROM changed WHERE changed.sensitive AND calls.task_id = changed.id
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+
+def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_seconds: float) -> list[Row]:
+    """Give up the tasks that no live worker serves and that made no progress for their TTL.
+
+    The TTL counts only while this sweep runs without a gap of `gap_seconds`, so that an outage of everything
+    does not end the tasks that it interrupted. Where the agent is sensitive, what was recorded is purged.
+    """
+    watch = connection.execute(_WATCH, {"name": WATCH, "gap_seconds": gap_seconds}).fetchone()
+    assert watch is not None
+    return connection.execute(
+        _ABANDON,
+        {
+            "since": watch["since"],
+            "limit": limit,
+            "lease_seconds": lease_seconds,
+            **event_list([("expired", '{"orphan": true}'), ("finished", '{"error": "context_lost"}')]),
+        },
+    ).fetchall()

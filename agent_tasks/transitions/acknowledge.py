@@ -1,0 +1,17 @@
+"""terminal → terminal: someone has taken the result, so it may be purged sooner."""
+
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+_ACKNOWLEDGE = f"""
+    UPDATE tasks SET acknowledged_at = clock_timestamp()
+    WHERE id = %(id)s AND finished_at IS NOT NULL AND acknowledged_at IS NULL
+    RETURNING {SNAPSHOT}
+"""
+
+
+def acknowledge(connection: Connection, task_id: UUID) -> Row | None:
+    """The row, where this call was the one that acknowledged it."""
+    return connection.execute(_ACKNOWLEDGE, {"id": task_id}).fetchone()

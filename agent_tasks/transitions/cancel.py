@@ -1,0 +1,39 @@
+"""pending, running, waiting → cancelled: a task and all below it."""
+
+import json
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.errors import ErrorInfo
+from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
+
+# A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
+_CANCEL = f"""
+    WITH RECURSIVE tree AS (
+        SELECT id FROM tasks WHERE id = %(id)s
+        UNION ALL
+        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
+    ), living AS (
+        SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
+        WHERE tasks.finished_at IS NULL ORDER BY tasks.id FOR UPDATE OF tasks
+    ), changed AS (
+        UPDATE tasks SET
+            status = 'cancelled', error = %(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0)),
+            spent_seconds = spent_seconds + CASE WHEN living.was = 'running'
+                THEN extract(epoch FROM clock_timestamp() - claimed_at) ELSE 0 END, {COUNTED}, {ENDED}
+        FROM living WHERE tasks.id = living.id
+        RETURNING tasks.*, living.was
+    ), {EVENTS}
+    SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
+"""
+
+
+def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
+    """Cancel the subtree; returns the tasks that it ended, none where all had ended before.
+
+    `was` in a row is the status it had.
+    """
+    events = [("finished", json.dumps({"status": "cancelled", "reason": error.message}))]
+    return connection.execute(
+        _CANCEL, {"id": task_id, "error": json.dumps(error.model_dump(mode="json")), **event_list(events)}
+    ).fetchall()

@@ -1,0 +1,40 @@
+"""What the system knows of itself: the agents that workers have, the secret that signs."""
+
+import json
+import secrets
+from typing import Any
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import Row
+
+_REGISTER = """
+    INSERT INTO agents (name, definition)
+    SELECT name, definition FROM jsonb_to_recordset(%s::jsonb) AS new (name text, definition jsonb)
+    ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, seen_at = clock_timestamp()
+"""
+
+
+def register_agents(connection: Connection, definitions: dict[str, dict[str, Any]]) -> None:
+    """Record the agents that a worker has loaded, for submitters that have not loaded them."""
+    records = [{"name": name, "definition": definition} for name, definition in sorted(definitions.items())]
+    connection.execute(_REGISTER, [json.dumps(records)])
+
+
+def registered_agent(connection: Connection, name: str) -> dict[str, Any] | None:
+    row = connection.execute("SELECT definition FROM agents WHERE name = %s", [name]).fetchone()
+    return row["definition"] if row else None
+
+
+def registered_names(connection: Connection) -> list[str]:
+    return [row["name"] for row in connection.execute("SELECT name FROM agents ORDER BY name")]
+
+
+def signing_key(connection: Connection) -> bytes:
+    """The deployment's own key; the first process that asks makes it."""
+    made = secrets.token_bytes(32)
+    connection.execute(
+        "INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made]
+    )
+    row: Row | None = connection.execute("SELECT value FROM secrets WHERE name = 'signing'").fetchone()
+    assert row is not None
+    return bytes(row["value"])

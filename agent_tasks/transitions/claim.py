@@ -1,0 +1,106 @@
+"""pending → running: a worker takes a step, with a new run number and a lease."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from agent_tasks.budgets import Budget, Spend
+from agent_tasks.database import Connection
+from agent_tasks.identity import Identity
+from agent_tasks.snapshots import budget_of, spend_of
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+
+@dataclass(slots=True)
+class Claim:
+    """A step that this worker holds under `run`."""
+
+    id: UUID
+    run: int
+    agent: str
+    step: str
+    step_number: int
+    attempt: int
+    failures: int
+    lineage_id: UUID
+    session_id: str | None
+    identity: Identity | None
+    budget: Budget
+    spent: Spend
+    state: dict[str, Any] | None
+    repeated: bool
+    """Whether the step may have begun before: its recorded calls are to be read."""
+    row: Row
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Claim":
+        return cls(
+            id=row["id"],
+            run=row["run"],
+            agent=row["agent"],
+            step=row["step"],
+            step_number=row["step_number"],
+            attempt=row["attempt"],
+            failures=row["failures"],
+            lineage_id=row["lineage_id"],
+            session_id=row["session_id"],
+            identity=Identity.model_validate(row["identity"]) if row["identity"] else None,
+            budget=budget_of(row),
+            spent=spend_of(row),
+            state=row["state"],
+            repeated=row["attempt"] > 1 or row["resumed_from"] is not None,
+            row=row,
+        )
+
+
+# A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
+# the same, and ends the step as poison where it has crashed too often.
+_CLAIM = f"""
+    WITH changed AS (
+        UPDATE tasks SET
+            crashes = crashes + (status = 'running')::int,
+            spent_seconds = spent_seconds + CASE WHEN status = 'running'
+                THEN extract(epoch FROM due_at - claimed_at) ELSE 0 END,
+            status = 'running', run = run + 1, worker = %(worker)s, attempt = attempt + 1,
+            started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
+            due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
+            version = version + 1, event_seq = event_seq + 1
+        WHERE id = %(id)s AND step_number = %(step_number)s AND step = %(step)s
+            AND (status = 'pending'
+                 OR (status = 'running' AND due_at < clock_timestamp() AND crashes + 1 < %(poison_crashes)s))
+        RETURNING *
+    ), events_added AS (
+        INSERT INTO events (task_id, seq, type, data)
+        SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
+            'attempt', attempt, 'run', run, 'worker', worker) FROM changed
+    )
+    SELECT {SNAPSHOT}, tasks.run, tasks.failures, tasks.lineage_id,
+        CASE WHEN tasks.step_number = 0 THEN tasks.input ELSE checkpoints.state END AS state
+    FROM changed AS tasks LEFT JOIN checkpoints
+        ON checkpoints.task_id = tasks.id AND checkpoints.step_number = tasks.step_number - 1
+"""
+
+
+def claim(
+    connection: Connection,
+    task_id: UUID,
+    step: str,
+    step_number: int,
+    *,
+    worker: str,
+    lease_seconds: float,
+    poison_crashes: int,
+) -> Claim | None:
+    """Take the step; None where it is not current any more, or another worker's lease is alive."""
+    row = connection.execute(
+        _CLAIM,
+        {
+            "id": task_id,
+            "step": step,
+            "step_number": step_number,
+            "worker": worker,
+            "lease_seconds": lease_seconds,
+            "poison_crashes": poison_crashes,
+        },
+    ).fetchone()
+    return Claim.from_row(row) if row else None

@@ -1,0 +1,23 @@
+"""Why a fenced write changed nothing."""
+
+from typing import NoReturn
+
+from agent_tasks.budgets import Spend
+from agent_tasks.database import Connection
+from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.rows import HELD, RUNNING_SECONDS
+
+IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECONDS} <= tasks.budget_seconds)"
+"""A step that overran its budget of seconds cannot commit."""
+
+_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent FROM tasks WHERE {HELD}"
+
+
+def refuse(connection: Connection, claim: Claim) -> NoReturn:
+    """Raise LeaseLost, or BudgetExhausted where the run still owns the step: then its seconds were over."""
+    row = connection.execute(_HELD, {"id": claim.id, "run": claim.run}).fetchone()
+    if row is None:
+        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own step {claim.step_number} any more")
+    spent = Spend(seconds=float(row["spent"])).seconds
+    raise BudgetExhausted.of("seconds", claim.budget.seconds, spent)

@@ -1,0 +1,68 @@
+"""running → running: one statement keeps all leases of a process, and says that it lives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from agent_tasks.database import Connection
+
+# A row that is being committed just now is skipped, not waited for: its next heartbeat finds it.
+_HEARTBEAT = """
+    WITH held AS (
+        SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
+    ), kept AS (
+        SELECT tasks.id FROM tasks JOIN held USING (id)
+        WHERE tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+    ), extended AS (
+        UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+        FROM kept WHERE tasks.id = kept.id
+    ), worker AS (
+        INSERT INTO workers (id, hostname, pid, queues, steps)
+        VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s)
+        ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), queues = excluded.queues, steps = excluded.steps
+    )
+    SELECT held.id FROM held JOIN tasks USING (id) WHERE tasks.run = held.run AND tasks.status = 'running'
+"""
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """What a worker process tells of itself."""
+
+    id: str
+    hostname: str
+    pid: int
+    queues: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+def heartbeat(
+    connection: Connection, worker: WorkerRecord, held: Sequence[tuple[UUID, int]], *, lease_seconds: float
+) -> set[UUID]:
+    """Extend the leases of these (task, run); returns those still owned. The others were lost."""
+    rows = connection.execute(
+        _HEARTBEAT,
+        {
+            "ids": [task_id for task_id, _ in held],
+            "runs": [run for _, run in held],
+            "lease_seconds": lease_seconds,
+            "worker": worker.id,
+            "hostname": worker.hostname,
+            "pid": worker.pid,
+            "queues": list(worker.queues),
+            "steps": list(worker.steps),
+        },
+    ).fetchall()
+    return {row["id"] for row in rows}
+
+
+def sign_off(connection: Connection, worker_id: str) -> None:
+    """Forget a worker that stopped."""
+    connection.execute("DELETE FROM workers WHERE id = %s", [worker_id])
+
+
+def forget_dead(connection: Connection, *, seconds: float) -> int:
+    """Forget workers that were silent for so long."""
+    return connection.execute(
+        "DELETE FROM workers WHERE seen_at < clock_timestamp() - make_interval(secs => %s)", [seconds]
+    ).rowcount

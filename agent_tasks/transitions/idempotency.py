@@ -1,0 +1,38 @@
+"""Idempotency keys: who was first with a key, and for what."""
+
+from uuid import UUID
+
+from agent_tasks.database import Connection
+
+_RESERVE = """
+    INSERT INTO idempotency_keys AS held (tenant, subject, key, digest, task_id, expires_at)
+    VALUES (%(tenant)s, %(subject)s, %(key)s, %(digest)s, %(task_id)s,
+            clock_timestamp() + make_interval(secs => %(seconds)s))
+    ON CONFLICT (tenant, subject, key) DO UPDATE
+    SET digest = excluded.digest, task_id = excluded.task_id, expires_at = excluded.expires_at
+    WHERE held.expires_at < clock_timestamp()
+    RETURNING task_id
+"""
+
+# A second statement: the loser of a race does not see the winner's row in its own INSERT's snapshot.
+_FIND = """
+    SELECT task_id, digest FROM idempotency_keys
+    WHERE tenant = %(tenant)s AND subject = %(subject)s AND key = %(key)s
+"""
+
+
+def reserve(
+    connection: Connection, *, tenant: str, subject: str, key: str, digest: bytes, task_id: UUID, seconds: float
+) -> tuple[UUID, bool]:
+    """Whose key it is, and whether for the same request: (`task_id`, True) where it is now ours.
+
+    Within a transaction that goes on to submit the task; a rival with the same key waits for its end.
+    """
+    scope = {"tenant": tenant, "subject": subject, "key": key}
+    mine = {**scope, "digest": digest, "task_id": task_id, "seconds": seconds}
+    if connection.execute(_RESERVE, mine).fetchone():
+        return task_id, True
+    held = connection.execute(_FIND, scope).fetchone()
+    if held is None:  # it expired and was purged between the two statements
+        return reserve(connection, **scope, digest=digest, task_id=task_id, seconds=seconds)
+    return held["task_id"], bytes(held["digest"]) == digest

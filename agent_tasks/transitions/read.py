@@ -1,0 +1,87 @@
+"""No arrow: reading tasks, their history and their workers."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+_PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
+
+
+def find(connection: Connection, task_id: UUID) -> Row | None:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s", [task_id]).fetchone()
+
+
+def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = ANY (%s)", [task_ids]).fetchall()
+
+
+def children(connection: Connection, task_id: UUID) -> list[Row]:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
+
+
+def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
+    """The events of a task with a `seq` greater than `after`, in order."""
+    return connection.execute(
+        "SELECT task_id, seq, type, data, at FROM events WHERE task_id = %s AND seq > %s ORDER BY seq LIMIT %s",
+        [task_id, after, limit],
+    ).fetchall()
+
+
+def transaction_id(connection: Connection) -> str:
+    """The id of the transaction that this connection is in."""
+    row = connection.execute("SELECT pg_current_xact_id()::text AS id").fetchone()
+    assert row is not None
+    return row["id"]
+
+
+def transaction_status(connection: Connection, transaction: str) -> str | None:
+    """committed, aborted, in progress, or None where it is too long ago to tell."""
+    row = connection.execute(_PENDING_IN, [transaction]).fetchone()
+    return row["status"] if row else None
+
+
+def workers(connection: Connection, *, seconds: float) -> list[Row]:
+    """The worker processes seen within the last `seconds`."""
+    return connection.execute(
+        "SELECT * FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id", [seconds]
+    ).fetchall()
+
+
+def living_tasks(
+    connection: Connection,
+    *,
+    agent: str | None = None,
+    status: str | None = None,
+    tenant: str | None = None,
+    subject: str | None = None,
+    kind: str | None = None,
+    created_after: datetime | None = None,
+    limit: int = 100,
+) -> list[Row]:
+    """Tasks that have not ended (or those of `status`), oldest first."""
+    conditions: dict[str, Any] = {
+        "tasks.agent = %(agent)s": agent,
+        "tasks.status = %(status)s": status,
+        "tasks.tenant = %(tenant)s": tenant,
+        "tasks.identity ->> 'subject' = %(subject)s": subject,
+        "tasks.waiting_for ->> 'kind' = %(kind)s": kind,
+        "tasks.created_at > %(created_after)s": created_after,
+    }
+    chosen = [condition for condition, value in conditions.items() if value is not None]
+    if status is None:
+        chosen.append("tasks.status IN ('pending', 'running', 'waiting')")
+    values = {
+        "agent": agent,
+        "status": status,
+        "tenant": tenant,
+        "subject": subject,
+        "kind": kind,
+        "created_after": created_after,
+        "limit": limit,
+    }
+    return connection.execute(
+        f"SELECT {SNAPSHOT} FROM tasks WHERE {' AND '.join(chosen)} ORDER BY tasks.id LIMIT %(limit)s", values
+    ).fetchall()

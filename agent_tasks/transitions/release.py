@@ -1,0 +1,32 @@
+"""running → pending: a worker that stops gives its steps back, so that others go on at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+
+_RELEASE = f"""
+    WITH held AS (
+        SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
+        WHERE tasks.run = h.run AND tasks.status = 'running' ORDER BY tasks.id FOR UPDATE OF tasks
+    ), changed AS (
+        UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {COUNTED}, {IDLE}
+        FROM held WHERE tasks.id = held.id
+        RETURNING tasks.*
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+
+def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_seconds: float) -> list[Row]:
+    """Give back the steps that these (task, run) still own; a release is no crash."""
+    return connection.execute(
+        _RELEASE,
+        {
+            "ids": [task_id for task_id, _ in held],
+            "runs": [run for _, run in held],
+            "ring_seconds": ring_seconds,
+            **event_list([("released", None), ("dispatched", None)]),
+        },
+    ).fetchall()

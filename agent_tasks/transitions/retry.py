@@ -1,0 +1,41 @@
+"""running → waiting: a failed step waits for its next try, as a row."""
+
+import json
+
+from agent_tasks.database import Connection
+from agent_tasks.errors import ErrorInfo, LeaseLost
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+
+_RETRY = f"""
+    WITH changed AS (
+        UPDATE tasks SET
+            status = 'waiting', worker = NULL, failures = failures + 1,
+            due_at = clock_timestamp() + make_interval(secs => %(delay)s),
+            waiting_for = jsonb_build_object('kind', 'retry', 'name', step, 'since', clock_timestamp(),
+                'until', clock_timestamp() + make_interval(secs => %(delay)s)),
+            spent_seconds = spent_seconds + {RUNNING_SECONDS},
+            progress = coalesce(%(progress)s::jsonb, progress), {COUNTED}
+        WHERE {HELD}
+        RETURNING *
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+
+def retry(connection: Connection, claim: Claim, error: ErrorInfo, delay: float, *, progress: str | None) -> Row:
+    """Park the step for `delay` seconds. Raises LeaseLost."""
+    data = {"step": claim.step, "failures": claim.failures + 1, "delay": round(delay, 3), "error": error.message}
+    row = connection.execute(
+        _RETRY,
+        {
+            "id": claim.id,
+            "run": claim.run,
+            "delay": delay,
+            "progress": progress,
+            **event_list([("retried", json.dumps(data))]),
+        },
+    ).fetchone()
+    if row is None:
+        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+    return row

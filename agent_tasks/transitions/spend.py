@@ -1,0 +1,57 @@
+"""running → running: what a step reports while it runs is durable at once, and fenced."""
+
+import json
+from typing import Any, LiteralString
+
+from agent_tasks.budgets import Spend
+from agent_tasks.database import Connection
+from agent_tasks.errors import LeaseLost
+from agent_tasks.snapshots import spend_of
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, SNAPSHOT, Row, event_list
+
+
+def _report(changes: LiteralString) -> str:
+    return f"""
+    WITH changed AS (
+        UPDATE tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+    """
+
+
+_CHARGE = _report("spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s::numeric,")
+_KEEP_PARTIAL = _report("partial = %(partial)s::jsonb,")
+_SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
+_EMIT = _report("")
+
+
+def _run(
+    connection: Connection, sql: str, claim: Claim, events: list[tuple[str, str | None]], **values: Any
+) -> Row:
+    row = connection.execute(sql, {"id": claim.id, "run": claim.run, **values, **event_list(events)}).fetchone()
+    if row is None:
+        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+    return row
+
+
+def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> tuple[Row, Spend]:
+    """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost."""
+    data = json.dumps({"tokens": tokens, "usd": usd})
+    row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=usd)
+    return row, spend_of(row)
+
+
+def keep_partial(connection: Connection, claim: Claim, value: str) -> Row:
+    """What to keep if the task ends early (JSON text); replaces what was kept before. Raises LeaseLost."""
+    return _run(connection, _KEEP_PARTIAL, claim, [("partial", None)], partial=value)
+
+
+def show_progress(connection: Connection, claim: Claim, progress: str) -> Row:
+    """Raises LeaseLost."""
+    return _run(connection, _SHOW_PROGRESS, claim, [], progress=progress)
+
+
+def emit(connection: Connection, claim: Claim, name: str, data: str) -> Row:
+    """Append an event of the agent's own to the task's history. Raises LeaseLost."""
+    return _run(connection, _EMIT, claim, [(name, data)])

@@ -1,0 +1,74 @@
+"""nothing → pending: tasks are accepted."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from agent_tasks.budgets import RESOURCES, Budget
+from agent_tasks.database import Connection
+from agent_tasks.identity import Identity
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """A task to be accepted; `input` is JSON text, times are seconds."""
+
+    id: UUID
+    agent: str
+    step: str
+    input: str
+    queue: str
+    ttl_seconds: float
+    budget: Budget = field(default_factory=Budget)
+    identity: Identity | None = None
+    priority: int = 5
+    session_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    callback_url: str | None = None
+    sensitive: bool = False
+
+    def as_record(self) -> dict[str, Any]:
+        record = {name: getattr(self, name) for name in _PLAIN}
+        record.update({f"budget_{name}": getattr(self.budget, name) for name in RESOURCES})
+        record["id"] = str(self.id)
+        record["tenant"] = self.identity.tenant if self.identity else ""
+        record["identity"] = self.identity.model_dump(mode="json") if self.identity else None
+        return record
+
+
+_PLAIN = (
+    "agent", "step", "input", "queue", "ttl_seconds", "priority", "session_id", "metadata", "callback_url", "sensitive",
+)  # fmt: skip
+
+_SUBMIT = f"""
+    WITH tasks AS (
+        INSERT INTO tasks (
+            id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
+            callback_url, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd, budget_steps,
+            budget_calls, event_seq, due_at)
+        SELECT id, agent, 'pending', step, queue, priority, id, id, tenant, identity, session_id, metadata,
+            callback_url, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
+            budget_steps, budget_calls, 2, clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+        FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
+            id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
+            session_id text, metadata jsonb, callback_url text, sensitive boolean, ttl_seconds float8, input text,
+            budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
+            budget_calls integer)
+        RETURNING *
+    ), events_added AS (
+        INSERT INTO events (task_id, seq, type, data)
+        SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM tasks
+        UNION ALL
+        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM tasks
+    )
+    SELECT {SNAPSHOT} FROM tasks
+"""
+
+
+def submit(connection: Connection, tasks: Sequence[NewTask], *, ring_seconds: float) -> list[Row]:
+    """Accept tasks, all or none."""
+    records = json.dumps([task.as_record() for task in tasks])
+    return connection.execute(_SUBMIT, {"tasks": records, "ring_seconds": ring_seconds}).fetchall()

@@ -1,0 +1,22 @@
+"""waiting → pending: what a task waited for by the clock is due."""
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+
+_WAKE = f"""
+    WITH due AS (
+        SELECT id FROM tasks WHERE status = 'waiting' AND due_at <= clock_timestamp()
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE tasks SET {COUNTED}, {IDLE} FROM due WHERE tasks.id = due.id
+        RETURNING tasks.*
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+
+def wake(connection: Connection, *, limit: int, ring_seconds: float) -> list[Row]:
+    """Wake the tasks whose retry is due by the database's clock."""
+    return connection.execute(
+        _WAKE, {"limit": limit, "ring_seconds": ring_seconds, **event_list([("dispatched", None)])}
+    ).fetchall()
