@@ -28,11 +28,12 @@ from agent_tasks.errors import (
     UnknownAgent,
     UpstreamUnavailable,
 )
+from agent_tasks.events import Event
 from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
 from agent_tasks.retries import Retry
 from agent_tasks.settings import Settings
-from agent_tasks.snapshots import Event, TaskSnapshot
+from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 
 _default: AgentTasks | None = None

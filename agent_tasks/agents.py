@@ -110,7 +110,8 @@ class Agent:
     ) -> None:
         if not _NAME.match(name):
             raise InvalidInput(
-                f"{name!r} is no name for an agent: use 1 to 64 letters, digits, '_' and '-', a letter first", field="name"
+                f"{name!r} is no name for an agent: use 1 to 64 letters, digits, '_' and '-', a letter first",
+                field="name",
             )
         self.name = name
         self.budget = budget
@@ -122,7 +123,8 @@ class Agent:
         taken = _registry.get(name)
         if taken is not None and taken.module != self.module:
             raise InvalidInput(
-                f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.", field="name"
+                f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.",
+                field="name",
             )
         _registry[name] = self
 
@@ -235,5 +237,6 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):  # pyright: ignore
         return typing.cast(Mapping[str, Any], value)
     raise InvalidInput(
-        f"The input must be a mapping of the first step's arguments, not {type(value).__name__}", field="input"
+        f"The input must be a mapping of the first step's arguments, not {type(value).__name__}",
+        field="input",
     )

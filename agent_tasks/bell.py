@@ -23,6 +23,11 @@ def broker_priority(priority: int) -> int:
     return max(step for step in PRIORITY_STEPS if step <= wanted)
 
 
+def queue_keys(queue: str) -> list[str]:
+    """The Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
+    return [f"{queue}{_SEPARATOR}{level}" if level else queue for level in PRIORITY_STEPS]
+
+
 def message_id(snapshot: TaskSnapshot) -> str:
     """The Celery id of a step: the same for each bell of it, so that Flower shows one row."""
     return f"{snapshot.id}:{snapshot.step_number}"

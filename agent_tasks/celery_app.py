@@ -1,5 +1,6 @@
 """The Celery configuration that every process shares."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
@@ -11,12 +12,12 @@ from agent_tasks.settings import Settings
 SWEEP_QUEUE = "agent-tasks-sweeps"
 
 
-def make_app(name: str, settings: Settings, queue: str) -> Celery:
-    """A Celery app on the settings' broker that takes work from `queue` unless told otherwise with -Q."""
+def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
+    """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
     app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
     app.conf.update(
-        task_default_queue=queue,
-        task_queues=[Queue(queue)],
+        task_default_queue=queues[0],
+        task_queues=[Queue(queue) for queue in queues],
         task_create_missing_queues=True,
         task_ignore_result=True,
         # Early ack: leases in Postgres say who runs what. A late-acked task on Celery 5.7 stops the worker

@@ -16,8 +16,8 @@ import redis
 import uuid_utils.compat as uuid_utils
 
 from agent_tasks import agents, payloads
-from agent_tasks.agents import Agent
 from agent_tasks.after_commit import AfterCommit, driver_connection
+from agent_tasks.agents import Agent
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection, Database
 from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound, UnknownAgent
@@ -197,13 +197,11 @@ class AgentTasks:
             )
         return TaskHandle(self, owner, None)
 
-    def _write(
-        self, given: Any, write: Callable[[Connection], list[Row]], *, transaction: bool = False
-    ) -> list[Row]:
+    def _write(self, given: Any, write: Callable[[Connection], list[Row]], *, transaction: bool = False) -> list[Row]:
         """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
         if given is not None:
             connection = driver_connection(given)
-            with _dict_rows(connection):
+            with _DictRows(connection):
                 rows = write(connection)
                 self._after_commit.watch(read.transaction_id(connection), rows)
             return rows
@@ -314,7 +312,7 @@ def _as_uuid(value: UUID | str) -> UUID:
         raise TaskNotFound(f"{value!r} is no task id: ids look like 0198c2f4-….", field="task_id") from None
 
 
-class _dict_rows:
+class _DictRows:
     """Transitions read rows as dicts, whatever the caller's connection is set to."""
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:

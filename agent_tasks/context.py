@@ -3,13 +3,13 @@
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, Iterator, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
@@ -40,7 +40,11 @@ class Operations(ABC):
     """The durable side of a context; a worker's run implements it, blocking, on Postgres."""
 
     @abstractmethod
-    def begin_call(self, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome: ...
+    def next_ordinal(self) -> int:
+        """The place of the next call in this step; taken when `call` is called, so that gathered calls keep theirs."""
+
+    @abstractmethod
+    def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome: ...
 
     @abstractmethod
     def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any: ...
@@ -98,8 +102,12 @@ class StepContext:
     @property
     def budget(self) -> Remaining:
         """What is left now; None where there is no limit."""
-        running = Spend(seconds=monotonic() - self._started)
-        return remaining(self._limit, self._spent + running)
+        return remaining(self._limit, self.spent)
+
+    @property
+    def spent(self) -> Spend:
+        """What the task has spent up to now."""
+        return self._spent + Spend(seconds=monotonic() - self._started)
 
     @property
     def deadline(self) -> datetime | None:
@@ -141,7 +149,11 @@ class Context(StepContext):
     """The context of an `async def` step."""
 
     async def call(
-        self, function: Callable[P, Awaitable[T] | T], *args: P.args, at_most_once: bool = False, **kwargs: P.kwargs
+        self,
+        function: Callable[P, Awaitable[T] | T],
+        *args: P.args,
+        at_most_once: bool = False,
+        **kwargs: P.kwargs,
     ) -> T:
         """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
 
@@ -150,7 +162,8 @@ class Context(StepContext):
         raises; ContextLost for an at-most-once call of unknown outcome or a step that calls in another order
         than before; BudgetExhausted when no calls are left; PayloadTooLarge.
         """
-        begun = await self._durably(self._operations.begin_call, function, at_most_once)
+        ordinal = self._operations.next_ordinal()
+        begun = await self._durably(self._operations.begin_call, ordinal, function, at_most_once)
         if isinstance(begun, Outcome):
             return begun.value
         try:
@@ -193,10 +206,14 @@ class SyncContext(StepContext):
     """The context of a plain `def` step: the same operations, called plainly."""
 
     def call(
-        self, function: Callable[P, Awaitable[T] | T], *args: P.args, at_most_once: bool = False, **kwargs: P.kwargs
+        self,
+        function: Callable[P, Awaitable[T] | T],
+        *args: P.args,
+        at_most_once: bool = False,
+        **kwargs: P.kwargs,
     ) -> T:
         """As `Context.call`; an `async def` function runs on the worker's event loop."""
-        begun = self._operations.begin_call(function, at_most_once)
+        begun = self._operations.begin_call(self._operations.next_ordinal(), function, at_most_once)
         if isinstance(begun, Outcome):
             return begun.value
         try:

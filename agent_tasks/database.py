@@ -76,7 +76,10 @@ class Database:
     def engine(self) -> Engine:
         """For the queries that SQLAlchemy builds; it borrows from the same pool."""
         return create_engine(
-            "postgresql+psycopg://", creator=lambda: self.pool.getconn(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+            "postgresql+psycopg://",
+            creator=lambda: self.pool.getconn(),
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
         )
 
     def close(self) -> None:

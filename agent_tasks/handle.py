@@ -21,8 +21,9 @@ from agent_tasks.errors import (
     SuggestedAction,
     from_info,
 )
+from agent_tasks.events import Event
 from agent_tasks.identity import Identity
-from agent_tasks.snapshots import Event, TaskSnapshot
+from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 from agent_tasks.transitions import read
 from agent_tasks.transitions.acknowledge import acknowledge
@@ -139,7 +140,10 @@ class TaskHandle:
         """End the task and all below it as cancelled; without effect where it has ended."""
         self._check()
         error = ErrorInfo(
-            type=ErrorType.CANCELLED, message=reason, suggested_action=SuggestedAction.RESUME, details={"reason": reason}
+            type=ErrorType.CANCELLED,
+            message=reason,
+            suggested_action=SuggestedAction.RESUME,
+            details={"reason": reason},
         )
         with self.client.database.connection() as connection:
             rows = cancel(connection, self.id, error)

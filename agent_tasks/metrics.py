@@ -4,7 +4,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 STEPS = Counter("agent_tasks_steps_total", "Steps run, by outcome", ["agent", "step", "outcome"])
 STEP_SECONDS = Histogram(
-    "agent_tasks_step_seconds", "Duration of steps", ["agent", "step"], buckets=(0.01, 0.1, 1, 10, 60, 600, 3600)
+    "agent_tasks_step_seconds",
+    "Duration of steps",
+    ["agent", "step"],
+    buckets=(0.01, 0.1, 1, 10, 60, 600, 3600),
 )
 STEPS_RUNNING = Gauge("agent_tasks_steps_running", "Steps this process runs", multiprocess_mode="livesum")
 LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Outcomes dropped because another run owned the step")

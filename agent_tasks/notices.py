@@ -79,7 +79,6 @@ class Notices:
 
     def _listen_until_broken(self) -> None:
         pubsub: Any = self._client.pubsub()
-        pubsub.connect()
         with self._lock:
             self._pubsub = pubsub
             channels = list(self._callbacks)

@@ -11,9 +11,7 @@ from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, St
 DEFAULT_LIMIT = 1024 * 1024
 
 
-def encode(
-    value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput
-) -> str:
+def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput) -> str:
     """`value` as JSON text that jsonb accepts.
 
     `what` names the payload in errors ("input", "result", ...). Raises PayloadTooLarge above `limit` bytes,
@@ -77,3 +75,8 @@ def _flaw(value: Any, path: str, depth: int = 0) -> str | None:
     except (PydanticSerializationError, UnicodeDecodeError, ValueError):
         return f"{path} is a {type(value).__name__}, which has no JSON form; return plain data or a pydantic model"
     return _flaw(plain, path, depth + 1)
+
+
+def storable(text: str) -> str:
+    """`text` without what Postgres refuses: for messages that must be stored whatever they hold."""
+    return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic.functional_validators import BeforeValidator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_tasks.errors import InvalidInput
 
@@ -91,7 +91,8 @@ class Settings(BaseSettings):
             return cls(**{**dev, **values})
         missing = "AGENT_TASKS_DATABASE_URL" if not settings.database_url else "AGENT_TASKS_REDIS_URL"
         raise InvalidInput(
-            f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.", field=missing
+            f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.",
+            field=missing,
         )
 
 

@@ -73,18 +73,6 @@ class TaskSnapshot(BaseModel):
         return cls(**fields, budget=BudgetState(limit=limit, spent=spent, remaining=remaining(limit, spent)))
 
 
-class Event(BaseModel):
-    """One entry of a task's history; `seq` counts from 1 without gaps."""
-
-    model_config = ConfigDict(frozen=True)
-
-    task_id: UUID
-    seq: int
-    type: str
-    data: Any = None
-    at: datetime
-
-
 def budget_of(row: dict[str, Any]) -> Budget:
     return Budget(**{name: row[f"budget_{name}"] for name in RESOURCES})
 

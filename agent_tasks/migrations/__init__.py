@@ -30,9 +30,7 @@ def current(database_url: str) -> str | None:
     """The revision a database is at; None before the first migration."""
     engine = _engine(database_url)
     with engine.connect() as connection:
-        revision = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE}
-        ).get_current_revision()
+        revision = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     engine.dispose()
     return revision
 

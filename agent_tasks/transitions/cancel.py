@@ -1,6 +1,8 @@
 """pending, running, waiting → cancelled: a task and all below it."""
 
 import json
+from collections.abc import Sequence
+from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.database import Connection
@@ -8,9 +10,12 @@ from agent_tasks.errors import ErrorInfo
 from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
 
 # A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
-_CANCEL = f"""
+
+
+def _cancel(root: LiteralString) -> str:
+    return f"""
     WITH RECURSIVE tree AS (
-        SELECT id FROM tasks WHERE id = %(id)s
+        SELECT id FROM tasks WHERE {root}
         UNION ALL
         SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
     ), living AS (
@@ -25,7 +30,11 @@ _CANCEL = f"""
         RETURNING tasks.*, living.was
     ), {EVENTS}
     SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
-"""
+    """
+
+
+_CANCEL = _cancel("id = ANY (%(ids)s)")
+_CANCEL_BELOW = _cancel("parent_id = ANY (%(ids)s)")
 
 
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
@@ -33,7 +42,15 @@ def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]
 
     `was` in a row is the status it had.
     """
+    return _run(connection, _CANCEL, [task_id], error)
+
+
+def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
+    """Cancel what is below these tasks, and not them; otherwise as `cancel`."""
+    return _run(connection, _CANCEL_BELOW, task_ids, error) if task_ids else []
+
+
+def _run(connection: Connection, sql: str, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
     events = [("finished", json.dumps({"status": "cancelled", "reason": error.message}))]
-    return connection.execute(
-        _CANCEL, {"id": task_id, "error": json.dumps(error.model_dump(mode="json")), **event_list(events)}
-    ).fetchall()
+    values = {"ids": list(task_ids), "error": json.dumps(error.model_dump(mode="json"))}
+    return connection.execute(sql, {**values, **event_list(events)}).fetchall()

@@ -32,9 +32,7 @@ def registered_names(connection: Connection) -> list[str]:
 def signing_key(connection: Connection) -> bytes:
     """The deployment's own key; the first process that asks makes it."""
     made = secrets.token_bytes(32)
-    connection.execute(
-        "INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made]
-    )
+    connection.execute("INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made])
     row: Row | None = connection.execute("SELECT value FROM secrets WHERE name = 'signing'").fetchone()
     assert row is not None
     return bytes(row["value"])

@@ -3,7 +3,16 @@
 from agent_tasks.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import IN_TIME, refuse
-from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, IDLE, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import (
+    COUNTED,
+    EVENTS,
+    HELD,
+    IDLE,
+    RUNNING_SECONDS,
+    SNAPSHOT,
+    Row,
+    event_list,
+)
 
 _IN_PLACE = "attempt = 1, claimed_at = clock_timestamp()"
 
@@ -50,7 +59,10 @@ def checkpoint(
     events = [
         ("committed", f'{{"step": "{claim.step}", "step_number": {number}, "next": "{next_step}"}}'),
         (
-            ("claimed", f'{{"step": "{next_step}", "step_number": {number + 1}, "attempt": 1, "run": {claim.run}}}')
+            (
+                "claimed",
+                f'{{"step": "{next_step}", "step_number": {number + 1}, "attempt": 1, "run": {claim.run}}}',
+            )
             if in_place
             else ("dispatched", f'{{"step": "{next_step}", "step_number": {number + 1}}}')
         ),
@@ -58,8 +70,7 @@ def checkpoint(
     row = connection.execute(
         _GO_ON if in_place else _HAND_OVER,
         {
-            "id": claim.id,
-            "run": claim.run,
+            **claim.fence,
             "step": claim.step,
             "next_step": next_step,
             "state": state,

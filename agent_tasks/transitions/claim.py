@@ -32,6 +32,11 @@ class Claim:
     """Whether the step may have begun before: its recorded calls are to be read."""
     row: Row
 
+    @property
+    def fence(self) -> Row:
+        """The parameters of `rows.HELD`."""
+        return {"id": self.id, "run": self.run, "step_number": self.step_number}
+
     @classmethod
     def from_row(cls, row: Row) -> "Claim":
         return cls(

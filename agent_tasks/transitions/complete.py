@@ -3,7 +3,16 @@
 from agent_tasks.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import IN_TIME, refuse
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import (
+    COUNTED,
+    ENDED,
+    EVENTS,
+    HELD,
+    RUNNING_SECONDS,
+    SNAPSHOT,
+    Row,
+    event_list,
+)
 
 _COMPLETE = f"""
     WITH changed AS (
@@ -33,8 +42,7 @@ def complete(connection: Connection, claim: Claim, result: str, *, seconds: floa
     row = connection.execute(
         _COMPLETE,
         {
-            "id": claim.id,
-            "run": claim.run,
+            **claim.fence,
             "result": result,
             "seconds": seconds,
             "progress": progress,

@@ -40,7 +40,11 @@ def expire(connection: Connection, *, limit: int, ring_seconds: float, poison_cr
     """Take expired leases back: the step runs again from its checkpoint, or ends as poison."""
     common = {"limit": limit, "poison_crashes": poison_crashes, "ring_seconds": ring_seconds}
     rows = connection.execute(
-        _POISON, {**common, **event_list([("expired", None), ("finished", '{"status": "failed", "error": "poison"}')])}
+        _POISON,
+        {
+            **common,
+            **event_list([("expired", None), ("finished", '{"status": "failed", "error": "poison"}')]),
+        },
     ).fetchall()
     return rows + (
         connection.execute(_EXPIRE, {**common, **event_list([("expired", None), ("dispatched", None)])}).fetchall()

@@ -35,8 +35,7 @@ def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: s
     row = connection.execute(
         _FAIL,
         {
-            "id": claim.id,
-            "run": claim.run,
+            **claim.fence,
             "early": early,
             "status": "timeout" if out_of_time else "failed",
             "error": json.dumps(error.model_dump(mode="json")),

@@ -16,7 +16,7 @@ _HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent FROM tasks WHERE {HE
 
 def refuse(connection: Connection, claim: Claim) -> NoReturn:
     """Raise LeaseLost, or BudgetExhausted where the run still owns the step: then its seconds were over."""
-    row = connection.execute(_HELD, {"id": claim.id, "run": claim.run}).fetchone()
+    row = connection.execute(_HELD, claim.fence).fetchone()
     if row is None:
         raise LeaseLost(f"run {claim.run} of task {claim.id} does not own step {claim.step_number} any more")
     spent = Spend(seconds=float(row["spent"])).seconds

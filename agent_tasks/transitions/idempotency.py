@@ -22,7 +22,14 @@ _FIND = """
 
 
 def reserve(
-    connection: Connection, *, tenant: str, subject: str, key: str, digest: bytes, task_id: UUID, seconds: float
+    connection: Connection,
+    *,
+    tenant: str,
+    subject: str,
+    key: str,
+    digest: bytes,
+    task_id: UUID,
+    seconds: float,
 ) -> tuple[UUID, bool]:
     """Whose key it is, and whether for the same request: (`task_id`, True) where it is now ours.
 

@@ -56,14 +56,10 @@ def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCa
     return {row["ordinal"]: RecordedCall(**row) for row in rows}
 
 
-def begin_call(
-    connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
-) -> bool:
+def begin_call(connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool) -> bool:
     """Record the intent, and count the call; False where the budget of calls is used up. Raises LeaseLost."""
     values = {
-        "id": claim.id,
-        "run": claim.run,
-        "step_number": claim.step_number,
+        **claim.fence,
         "ordinal": ordinal,
         "name": name,
         "key": key,
@@ -81,9 +77,7 @@ def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str,
     changed = connection.execute(
         _END,
         {
-            "id": claim.id,
-            "run": claim.run,
-            "step_number": claim.step_number,
+            **claim.fence,
             "ordinal": ordinal,
             "status": status,
             "outcome": outcome,

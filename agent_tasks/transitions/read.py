@@ -46,7 +46,8 @@ def transaction_status(connection: Connection, transaction: str) -> str | None:
 def workers(connection: Connection, *, seconds: float) -> list[Row]:
     """The worker processes seen within the last `seconds`."""
     return connection.execute(
-        "SELECT * FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id", [seconds]
+        "SELECT * FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id",
+        [seconds],
     ).fetchall()
 
 

@@ -30,3 +30,11 @@ def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_se
             **event_list([("released", None), ("dispatched", None)]),
         },
     ).fetchall()
+
+
+def held_by(connection: Connection, workers: Sequence[str]) -> list[tuple[UUID, int]]:
+    """The (task, run) whose leases these worker processes hold."""
+    rows = connection.execute(
+        "SELECT id, run FROM tasks WHERE status = 'running' AND worker = ANY (%s)", [list(workers)]
+    ).fetchall()
+    return [(row["id"], row["run"]) for row in rows]

@@ -41,11 +41,7 @@ _RESUME = f"""
 """
 
 
-def resume(
-    connection: Connection, old: UUID, new: UUID, *, budget: Budget, ring_seconds: float
-) -> Row | None:
+def resume(connection: Connection, old: UUID, new: UUID, *, budget: Budget, ring_seconds: float) -> Row | None:
     """Accept `new` as the continuation of `old`, which stays as it is; None where `old` has not ended."""
     amounts = {name: getattr(budget, name) for name in RESOURCES}
-    return connection.execute(
-        _RESUME, {"old": old, "id": new, "ring_seconds": ring_seconds, **amounts}
-    ).fetchone()
+    return connection.execute(_RESUME, {"old": old, "id": new, "ring_seconds": ring_seconds, **amounts}).fetchone()

@@ -25,12 +25,16 @@ _RETRY = f"""
 
 def retry(connection: Connection, claim: Claim, error: ErrorInfo, delay: float, *, progress: str | None) -> Row:
     """Park the step for `delay` seconds. Raises LeaseLost."""
-    data = {"step": claim.step, "failures": claim.failures + 1, "delay": round(delay, 3), "error": error.message}
+    data = {
+        "step": claim.step,
+        "failures": claim.failures + 1,
+        "delay": round(delay, 3),
+        "error": error.message,
+    }
     row = connection.execute(
         _RETRY,
         {
-            "id": claim.id,
-            "run": claim.run,
+            **claim.fence,
             "delay": delay,
             "progress": progress,
             **event_list([("retried", json.dumps(data))]),

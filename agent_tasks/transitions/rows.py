@@ -32,8 +32,10 @@ ENDED: LiteralString = """
 
 RUNNING_SECONDS: LiteralString = "extract(epoch FROM clock_timestamp() - tasks.claimed_at)"
 
-HELD: LiteralString = "tasks.id = %(id)s AND tasks.run = %(run)s AND tasks.status = 'running'"
-"""The fence: this run still owns the step."""
+HELD: LiteralString = """
+    tasks.id = %(id)s AND tasks.run = %(run)s AND tasks.step_number = %(step_number)s AND tasks.status = 'running'
+"""
+"""The fence: this run still owns the step. (The number, because a commit whose reply was lost may be repeated.)"""
 
 
 def event_list(events: Sequence[tuple[str, str | None]]) -> dict[str, list[Any]]:

@@ -26,10 +26,8 @@ _SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
 _EMIT = _report("")
 
 
-def _run(
-    connection: Connection, sql: str, claim: Claim, events: list[tuple[str, str | None]], **values: Any
-) -> Row:
-    row = connection.execute(sql, {"id": claim.id, "run": claim.run, **values, **event_list(events)}).fetchone()
+def _run(connection: Connection, sql: str, claim: Claim, events: list[tuple[str, str | None]], **values: Any) -> Row:
+    row = connection.execute(sql, {**claim.fence, **values, **event_list(events)}).fetchone()
     if row is None:
         raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
     return row

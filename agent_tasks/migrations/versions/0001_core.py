@@ -121,9 +121,7 @@ def upgrade() -> None:
             "status IN ('cancelled', 'completed', 'failed', 'partial', 'pending', 'running', 'timeout', 'waiting')",
             name=op.f("tasks_status"),
         ),
-        sa.CheckConstraint(
-            "acknowledged_at IS NULL OR finished_at IS NOT NULL", name=op.f("tasks_acknowledged")
-        ),
+        sa.CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name=op.f("tasks_acknowledged")),
         sa.PrimaryKeyConstraint("id", name=op.f("tasks_pkey")),
         postgresql_with={"fillfactor": "70"},
     )
@@ -198,9 +196,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.CheckConstraint("(status = 'started') = (finished_at IS NULL)", name=op.f("calls_finished")),
         sa.CheckConstraint("status IN ('started', 'completed', 'failed')", name=op.f("calls_status")),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name=op.f("calls_task_id_fkey"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("calls_task_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "step_number", "ordinal", name=op.f("calls_pkey")),
     )
     op.create_table(
@@ -218,9 +214,7 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name=op.f("checkpoints_task_id_fkey"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("checkpoints_task_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "step_number", name=op.f("checkpoints_pkey")),
     )
     op.create_table(
@@ -229,12 +223,8 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column(
-            "at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name=op.f("events_task_id_fkey"), ondelete="CASCADE"
-        ),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("events_task_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "seq", name=op.f("events_pkey")),
     )
     guards = Path(__file__).with_name("0001_guards.sql").read_text()

@@ -1,0 +1,65 @@
+# Everything runs from .venv, which `make install` makes out of requirements.lock and nothing else.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev lint test check test-containers bench lock clean
+
+help: ## list these targets (ARGS="..." is passed on to the command)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+install: $(INSTALLED) ## make .venv with everything in it
+
+# uv, itself from the lock, installs six times as fast as pip. Where it cannot reach the index that pip is
+# configured for, pip does all of it. Either way hashes are enforced and nothing is built but this project,
+# with the setuptools of the lock.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is not a Python 3.11 or later: name one, as in 'make install PYTHON=python3.13'." >&2; exit 1; }
+	@echo "Installing requirements.lock into .venv"
+	@$(PYTHON) -m venv .venv
+	@awk '/^[^ ]/ {on = /^uv==/} on' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --only-binary :all: --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip install --quiet --system-certs --no-build --require-hashes --python $(BIN)/python \
+	  -r requirements.lock 2>/dev/null || { echo "uv cannot here; pip does it, which takes about a minute"; \
+	  $(BIN)/pip install --quiet --only-binary :all: --require-hashes -r requirements.lock; }
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## answer a question from documents, killing a worker on the way
+	@$(BIN)/agent-tasks demo $(ARGS)
+
+dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper, beat, Flower
+	@$(BIN)/agent-tasks dev $(ARGS)
+
+lint: $(INSTALLED) ## ruff, pyright and import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: lint test ## what CI runs: lint, then test
+
+test-containers: $(INSTALLED) ## run the tests that take their servers from containers (needs Docker)
+	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest -m containers $(ARGS)
+
+bench: $(INSTALLED) ## measure
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (ARGS=--upgrade: with newer versions)
+	$(BIN)/uv pip compile --system-certs pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
+	  --no-header --quiet --output-file requirements.lock $(ARGS)
+
+clean: ## remove what these targets made
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache celerybeat-schedule*
+	find agent_tasks beat workers tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

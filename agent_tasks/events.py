@@ -1,0 +1,36 @@
+"""A task's history: numbered events, from its submit to its end."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class EventType(StrEnum):
+    """The events that the system writes; `ctx.emit` adds types of the agent's own."""
+
+    SUBMITTED = "submitted"
+    RESUMED = "resumed"
+    DISPATCHED = "dispatched"
+    CLAIMED = "claimed"
+    COMMITTED = "committed"
+    CHARGED = "charged"
+    PARTIAL = "partial"
+    RETRIED = "retried"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    FINISHED = "finished"
+
+
+class Event(BaseModel):
+    """One entry of a task's history; `seq` counts from 1 without gaps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    seq: int
+    type: str
+    data: Any = None
+    at: datetime

@@ -1,0 +1,69 @@
+"""The state of a research task: small enough to be a checkpoint after every batch."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from workers.agents.research.documents import Skipped
+from workers.agents.research.passages import Passage
+from workers.agents.research.question import concepts
+from workers.agents.research.ranking import Corpus, rank, select
+from workers.agents.research.reading import Reading
+
+POOL_PER_PASSAGE = 4
+"""How many candidates are carried along for each passage that may be quoted in the end."""
+MOST_LISTED = 50
+
+
+class Search(BaseModel):
+    """`cursor` files of `files` are dealt with; `pool` holds the best passages of those."""
+
+    question: str
+    root: str
+    files: list[str]
+    max_passages: int
+    output: str | None = None
+    cursor: int = 0
+    scanned: int = 0
+    frequency: dict[str, int] = {}
+    pool: list[Passage] = []
+    unread: list[Skipped] = []
+    unread_count: int = Field(default=0, description="how many were not read, listed or not")
+    left_out: int = Field(default=0, description="how many of those never were among `files`")
+
+    @property
+    def read(self) -> int:
+        return self.cursor - (self.unread_count - self.left_out)
+
+    @property
+    def corpus(self) -> Corpus:
+        return Corpus(self.scanned, self.frequency)
+
+    def note(self, name: str, reading: Reading) -> None:
+        """Take in what was read of the file at the cursor."""
+        self.cursor += 1
+        if reading["unread"] is not None:
+            self.leave_out({"path": name, "reason": reading["unread"]})
+            return
+        corpus = self.corpus
+        corpus.add(reading["scanned"], reading["frequency"])
+        self.scanned, self.frequency = corpus.scanned, dict(corpus.frequency)
+        self.pool += [Passage.model_validate(passage) for passage in reading["passages"]]
+
+    def leave_out(self, skipped: Skipped) -> None:
+        self.unread_count += 1
+        if len(self.unread) < MOST_LISTED:
+            self.unread.append(skipped)
+
+    def shrink(self) -> None:
+        """Keep the best of the pool, so that the checkpoint does not grow with what was read."""
+        self.pool = rank(self.pool, concepts(self.question), self.corpus)[: POOL_PER_PASSAGE * self.max_passages]
+
+    def chosen(self) -> list[Passage]:
+        """The passages to quote as things stand, best first."""
+        asked = concepts(self.question)
+        return select(rank(self.pool, asked, self.corpus), self.max_passages, asked, self.corpus)
+
+    def state(self) -> dict[str, Any]:
+        """As plain data, to be passed to the next step."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,137 @@
+"""The worker's Celery app: a task for each step under its own name, and when a process begins and ends."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from agent_tasks import envelope
+from agent_tasks.agents import Step, load_agents, loaded_agents
+from agent_tasks.celery_app import make_app
+from agent_tasks.errors import InvalidInput
+from agent_tasks.settings import Settings
+from workers import drain
+from workers.runtime import Runtime
+from workers.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+_CONCURRENCY = 8
+
+
+def make_worker_app() -> Celery:
+    """Load the agents and register their steps. Raises InvalidInput for a module that does not load."""
+    settings = Settings.load()
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    failed = load_agents(settings.agents)
+    if broken := [name for name in settings.agents if name in failed]:
+        raise InvalidInput(f"AGENT_TASKS_AGENTS names {broken[0]}, which does not load: {failed[broken[0]]!r}")
+    queues = [
+        settings.queue,
+        *sorted({a.queue for a in loaded_agents().values() if a.queue} - {settings.queue}),
+    ]
+    app: Any = make_app("workers", settings, queues)
+    app.conf.update(worker_pool="threads", worker_concurrency=_CONCURRENCY)
+    process = WorkerProcess(app, settings)
+    for agent in loaded_agents().values():
+        for step in agent.steps.values():
+            process.register(step)
+    process.connect()
+    return app
+
+
+class WorkerProcess:
+    """What one operating-system process holds: a Runtime where steps run, a Watchdog where messages are consumed.
+
+    With the threads pool both are in one process; with prefork the runtimes are in the children.
+    """
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.node = ""
+        self._node_pid = 0
+        self.is_prefork_parent = False
+        self._runtime: Runtime | None = None
+        self._runtime_pid = 0
+        self._watchdog: Watchdog | None = None
+
+    def register(self, step: Step) -> None:
+        def deliver(task: Any) -> None:
+            self.runtime.executor.deliver((task.request.headers or {}).get(envelope.HEADER), task.name)
+
+        # The worker's own events tell when a step starts and ends: an async step outlives its Celery task,
+        # and one that continues in place has none.
+        self.app.task(name=step.task_name, bind=True, send_events=False, ignore_result=True, shared=False)(deliver)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime of this process; a forked child makes its own."""
+        if self._runtime is None or self._runtime_pid != os.getpid():
+            replace = self._replace_process if self.node_is_here else self._leave_child
+            self._runtime = Runtime(self.app, self.settings, self.node, replace)
+            self._runtime_pid = os.getpid()
+        return self._runtime
+
+    @property
+    def node_is_here(self) -> bool:
+        """Whether this is the process that Celery's node runs in, and not a child of its pool."""
+        return self._node_pid == os.getpid()
+
+    def connect(self) -> None:
+        for signal, handler in (
+            (signals.celeryd_init, self._learn_node),
+            (signals.worker_ready, self._begin),
+            (signals.worker_process_init, self._begin_child),
+            (signals.worker_shutting_down, self._stop_taking_work),
+            (signals.worker_shutdown, self._end),
+            (signals.worker_process_shutdown, self._end_child),
+        ):
+            signal.connect(handler, weak=False)
+
+    def _learn_node(self, sender: str = "", **_: Any) -> None:
+        self.node = sender
+        self._node_pid = os.getpid()
+
+    def _begin(self, sender: Any = None, **_: Any) -> None:
+        if self._watchdog is not None:
+            return
+        self.is_prefork_parent = "prefork" in type(sender.pool).__module__
+        slots: int = sender.pool.limit
+        if not self.is_prefork_parent:
+            self.runtime.start(slots)
+        queues = list(self.app.amqp.queues.consume_from)
+        self._watchdog = Watchdog(self.settings, queues, slots, self._replace_process)
+        self._watchdog.start()
+
+    def _begin_child(self, **_: Any) -> None:
+        self.runtime.start(slots=1)
+
+    def _stop_taking_work(self, **_: Any) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        if self.is_prefork_parent:
+            drain.drain_children(self.settings, self.node, then=drain.leave)
+        else:
+            drain.drain_threads(self.runtime, then=drain.leave)
+
+    def _end(self, **_: Any) -> None:
+        if not self.is_prefork_parent:
+            self.runtime.stop()
+
+    def _end_child(self, **_: Any) -> None:
+        self.runtime.stop()
+
+    def _replace_process(self) -> None:
+        """Steps finish for a bounded time, their leases are given back, and the same command starts again."""
+        if self.is_prefork_parent:
+            drain.end_children(self.settings, self.node)
+            drain.begin_again()
+        drain.replace_threads(self.runtime)
+
+    def _leave_child(self) -> None:
+        """The pool starts another child in its place."""
+        self.runtime.release_all()
+        os._exit(1)

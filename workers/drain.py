@@ -1,0 +1,89 @@
+"""How a worker process ends: steps finish for a bounded time, then their leases are given back."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import billiard  # pyright: ignore[reportMissingTypeStubs]
+
+from agent_tasks.client import AgentTasks
+from agent_tasks.transitions.release import held_by, release
+from workers.operations import DATABASE_AWAY
+from workers.runtime import Runtime, worker_id
+
+if TYPE_CHECKING:
+    from agent_tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+_CHILDREN_SECONDS = 2.0
+"""How much longer than its children's own drain the parent of a prefork pool waits for them."""
+
+
+def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
+    """Drain in the background; `then` is called only if steps were still running at the end of it."""
+
+    def drain() -> None:
+        if not runtime.drain():
+            runtime.stop()
+            then()
+
+    return _background(drain)
+
+
+def replace_threads(runtime: Runtime) -> threading.Thread:
+    """Drain in the background while the leases are kept, then begin again."""
+
+    def replace() -> None:
+        runtime.stop()
+        begin_again()
+
+    return _background(replace)
+
+
+def drain_children(settings: "Settings", node: str, then: Any) -> threading.Thread:
+    """For the parent of a prefork pool, whose children drain themselves: ends those that do not."""
+
+    def drain() -> None:
+        threading.Event().wait(settings.drain_seconds + _CHILDREN_SECONDS)
+        end_children(settings, node)
+        then()
+
+    return _background(drain)
+
+
+def end_children(settings: "Settings", node: str) -> None:
+    """Kill the children of a prefork pool and give their leases back."""
+    pids: list[int] = [child.pid for child in billiard.active_children()]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    client = AgentTasks(settings)
+    try:
+        with client.database.connection() as connection:
+            held = held_by(connection, [worker_id(node, pid) for pid in pids])
+            rows = release(connection, held, ring_seconds=settings.ring_seconds)
+        client.publish(rows)
+    except DATABASE_AWAY as error:
+        log.warning("leases not released, they expire: %s", error)
+
+
+def leave() -> None:
+    """End this process although threads still run."""
+    log.warning("left with steps still running; their leases are released")
+    logging.shutdown()
+    os._exit(0)
+
+
+def begin_again() -> None:
+    """Replace this process by a new one of the same command."""
+    log.warning("replacing the process")
+    logging.shutdown()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _background(target: Any) -> threading.Thread:
+    thread = threading.Thread(target=target, name="agent-tasks-drain", daemon=True)
+    thread.start()
+    return thread

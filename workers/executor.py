@@ -1,0 +1,198 @@
+"""The executor: verify, claim, admit, invoke, settle, publish."""
+
+import asyncio
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from agent_tasks import metrics
+from agent_tasks.agents import Agent, Step, find_agent
+from agent_tasks.budgets import exhausted_for_step
+from agent_tasks.context import Context, SyncContext
+from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
+from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
+from agent_tasks.transitions import read
+from agent_tasks.transitions.claim import Claim, claim
+from workers.invocation import invoke_async, invoke_plain
+from workers.operations import DATABASE_AWAY, DatabaseAway, StepOperations
+from workers.run import Raised, StepOutcome, StepRun, Stopped
+from workers.settlement import Settlement
+
+if TYPE_CHECKING:
+    from workers.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    """Runs the steps of one process. Each phase is a method; a transition in Postgres stands between them."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._settlement = Settlement(runtime)
+
+    def deliver(self, sealed: Any, task_name: str) -> None:
+        """A bell rang: run the step it names, and those that follow in place. Called in a pool slot."""
+        envelope = self._verify(sealed, task_name)
+        if envelope is None:
+            return
+        if self._runtime.draining:
+            self._ring_again(envelope)
+            return
+        taken = self._claim(envelope)
+        run = self._admit(taken, monotonic() + self._runtime.settings.quantum_seconds) if taken else None
+        if run is not None and run.step.is_async:
+            admitted = run
+            self._runtime.loop.start(lambda: self._run_async(admitted))
+            return
+        while run is not None:
+            run = self._settle(run, invoke_plain(run))
+
+    async def _run_async(self, first: StepRun) -> None:
+        loop = asyncio.get_running_loop()
+        run: StepRun | None = first
+        while run is not None:
+            outcome = await invoke_async(run, self._runtime.settings.overrun_seconds)
+            run = await loop.run_in_executor(self._runtime.loop.database_threads, self._settle, run, outcome)
+
+    # --- the phases, in order -------------------------------------------------------------------------------
+
+    def _verify(self, sealed: Any, task_name: str) -> Envelope | None:
+        try:
+            envelope = verify(sealed, self._runtime.client.publisher.key)
+            if envelope.task_name != task_name:
+                raise ForgedEnvelope(f"it is for {envelope.task_name}, the message for {task_name}")
+        except ForgedEnvelope as error:
+            metrics.ENVELOPES_REFUSED.inc()
+            log.error("envelope refused: message=%s reason=%s", task_name, error)
+            return None
+        return envelope
+
+    def _claim(self, envelope: Envelope) -> Claim | None:
+        settings = self._runtime.settings
+        try:
+            with self._runtime.client.database.connection() as connection:
+                taken = claim(
+                    connection,
+                    envelope.task_id,
+                    envelope.step,
+                    envelope.step_number,
+                    worker=self._runtime.worker_id,
+                    lease_seconds=settings.lease_seconds,
+                    poison_crashes=settings.poison_crashes,
+                )
+        except DATABASE_AWAY as error:
+            log.warning("not claimed, postgres is away; the sweep rings again: %s", error)
+            return None
+        if taken is None:
+            metrics.BELLS_DROPPED.inc()
+        return taken
+
+    def _admit(self, taken: Claim, quantum_ends: float) -> StepRun | None:
+        """The run of a claimed step; None where it may not begin, and the task has ended."""
+        try:
+            agent, step = _code_of(taken)
+            if error := exhausted_for_step(taken.budget, taken.spent):
+                raise error
+            if taken.state is None:
+                raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
+            arguments = step.validate(taken.state)
+        except AgentTaskError as error:
+            self._end_unstarted(taken, error)
+            return None
+        operations = StepOperations(self._runtime.client, taken)
+        context = self._context(taken, step, operations)
+        operations.context = context
+        run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends)
+        left = context.budget.seconds
+        run.deadline = None if left is None else run.started + left
+        self._runtime.held.add(run)
+        self._runtime.telemetry.started(run)
+        self._runtime.client.publish([taken.row])
+        return run
+
+    def _settle(self, run: StepRun, outcome: StepOutcome) -> StepRun | None:
+        """Commit the outcome and publish it; the next step's run where this worker goes on with it."""
+        name, error, next_run = "dropped", None, None
+        try:
+            if isinstance(outcome, Raised) and isinstance(outcome.error, DatabaseAway | LeaseLost):
+                raise outcome.error
+            if isinstance(outcome, Stopped) or run.given_up:
+                raise LeaseLost("the step was told to stop")
+            settled = self._settlement.settle(run, outcome)
+            name, error = settled.name, settled.error
+            if settled.next_claim is not None:
+                next_run = self._admit(settled.next_claim, run.quantum_ends)
+            else:
+                self._runtime.client.publish([settled.row])
+        except (LeaseLost, DatabaseAway) as reason:
+            self._drop(run, reason)
+        finally:
+            self._runtime.held.remove(run)
+            self._runtime.telemetry.ended(run, name, error)
+        return next_run
+
+    # --- off the path ---------------------------------------------------------------------------------------
+
+    def _drop(self, run: StepRun, reason: Exception) -> None:
+        if run.stopped_at is None and not run.given_up:
+            metrics.LEASES_LOST.inc()
+            log.warning("outcome dropped: task=%s step=%s reason=%s", run.claim.id, run.claim.step, reason)
+        try:
+            self._settlement.give_back(run)
+        except DATABASE_AWAY as error:
+            log.warning("not given back, the lease expires: task=%s %s", run.claim.id, error)
+
+    def _end_unstarted(self, taken: Claim, error: AgentTaskError) -> None:
+        try:
+            row = self._settlement.end_unstarted(taken, error)
+        except (LeaseLost, DatabaseAway) as reason:
+            log.warning("not ended, the sweep takes it: task=%s reason=%s", taken.id, reason)
+            return
+        log.warning("task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, row["status"], error)
+        metrics.STEPS.labels(taken.agent, taken.step, "refused").inc()
+        self._runtime.client.publish([row])
+
+    def _ring_again(self, envelope: Envelope) -> None:
+        """This worker is going: another one is to hear the bell."""
+        try:
+            with self._runtime.client.database.connection() as connection:
+                row = read.find(connection, envelope.task_id)
+        except DATABASE_AWAY as error:
+            log.warning("bell not passed on, the sweep rings again: %s", error)
+            return
+        if row is not None and row["step_number"] == envelope.step_number:
+            self._runtime.client.publish([row])
+
+    def _context(self, taken: Claim, step: Step, operations: StepOperations) -> Context | SyncContext:
+        kind = Context if step.is_async else SyncContext
+        return kind(
+            task_id=taken.id,
+            agent=taken.agent,
+            step=taken.step,
+            step_number=taken.step_number,
+            attempt=taken.attempt,
+            identity=taken.identity,
+            session_id=taken.session_id,
+            limit=taken.budget,
+            spent=taken.spent,
+            operations=operations,
+            loop=self._runtime.loop.loop,
+        )
+
+    def fail_overdue(self, run: StepRun) -> None:
+        """End the task of a plain step that goes on past its time; called when its slot is given up."""
+        run.given_up = True
+        self._runtime.held.remove(run)
+        error = exhausted_for_step(run.claim.budget, run.context.spent)
+        if error is not None:
+            self._end_unstarted(run.claim, error)
+
+
+def _code_of(taken: Claim) -> tuple[Agent, Step]:
+    """Raises ContextLost where the code of the step is gone."""
+    try:
+        agent = find_agent(taken.agent)
+        return agent, agent.find_step(taken.step)
+    except InvalidInput as error:
+        raise ContextLost(f"The code of {taken.agent}.{taken.step} is gone: {error}", step=taken.step) from None

@@ -1,0 +1,63 @@
+"""Running the function of a step: on the event loop or in the slot, with its deadline and its cancellation."""
+
+import asyncio
+from time import monotonic
+from typing import Any, cast
+
+from agent_tasks.context import Context
+from agent_tasks.errors import BudgetExhausted, StepFailed
+from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped
+
+
+def invoke_plain(run: StepRun) -> StepOutcome:
+    """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit."""
+    try:
+        value = run.step.function(run.context, **run.arguments)
+    except BaseException as error:
+        return _checked(run, Raised(error))
+    return _checked(run, Returned(value))
+
+
+async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
+    """Await an async step; past its deadline, or when it is told to stop, it is cancelled.
+
+    One that does not end within `overrun_seconds` of that is left behind: its outcome would be refused.
+    """
+    loop = asyncio.get_running_loop()
+    step = loop.create_task(_call(run))
+    left_behind: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        step.cancel()
+        loop.call_later(overrun_seconds, lambda: left_behind.done() or left_behind.set_result(None))
+
+    run.cancel_async = lambda: cast(None, loop.call_soon_threadsafe(end))
+    if run.stopped_at is not None:  # told to stop before there was anything to cancel
+        end()
+    timer = None if run.deadline is None else loop.call_at(loop.time() + run.deadline - monotonic(), end)
+    await asyncio.wait({step, left_behind}, return_when=asyncio.FIRST_COMPLETED)
+    if timer is not None:
+        timer.cancel()
+    left_behind.cancel()
+    if not step.done() or step.cancelled():
+        return _checked(run, Raised(StepFailed(f"Step {run.claim.step} cancelled itself")))
+    error = step.exception()
+    return _checked(run, Returned(step.result()) if error is None else Raised(error))
+
+
+async def _call(run: StepRun) -> Any:
+    try:
+        return await run.step.function(cast(Context, run.context), **run.arguments)
+    except (SystemExit, KeyboardInterrupt) as error:  # asyncio would end the whole loop
+        raise StepFailed(f"Step {run.claim.step} raised {type(error).__name__}") from error
+
+
+def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
+    """The outcome, unless the step had no right to one any more."""
+    run.returned = True
+    if run.stopped_at is not None:
+        return Stopped()
+    if run.deadline is not None and monotonic() > run.deadline:
+        limit = run.claim.budget.seconds or 0.0
+        return Raised(BudgetExhausted.of("seconds", limit, run.claim.spent.seconds + run.seconds))
+    return outcome

@@ -1,0 +1,198 @@
+"""The durable operations of a step that runs here, on Postgres."""
+
+import functools
+import hashlib
+import inspect
+import json
+import threading
+import typing
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from agent_tasks import payloads
+from agent_tasks.budgets import Spend, overdrawn
+from agent_tasks.client import AgentTasks
+from agent_tasks.context import Intent, Operations, Outcome, StepContext
+from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, StepFailed
+from agent_tasks.events import EventType
+from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.rows import Row
+
+SHOW_SECONDS = 0.25
+"""Progress is written at most this often; the latest is never lost."""
+
+DATABASE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class DatabaseAway(Exception):
+    """Postgres did not answer while a step ran: no fault of the step, it runs again."""
+
+
+class StepOperations(Operations):
+    """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
+
+    def __init__(self, client: AgentTasks, claim: Claim) -> None:
+        self._client = client
+        self._claim = claim
+        self._limit = client.settings.payload_limit
+        self._lock = threading.Lock()
+        self._ordinal = 0
+        self._recorded: dict[int, ledger.RecordedCall] | None = None if claim.repeated else {}
+        self._shown_at = 0.0
+        self._progress: str | None = None
+        self.context: StepContext | None = None
+
+    def next_ordinal(self) -> int:
+        with self._lock:
+            self._ordinal += 1
+            return self._ordinal - 1
+
+    def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome:
+        name = _name(function)
+        old = self._recorded_calls().get(ordinal)
+        if old is not None:
+            self._check_replay(old, ordinal, name, at_most_once)
+            if old.status == "completed":
+                return Outcome(_restore(function, old.outcome))
+        key = self._key(ordinal)
+        begun = self._do(ledger.begin_call, ordinal, name, key=key, at_most_once=at_most_once)
+        if not begun:
+            limit = self._claim.budget.calls or 0
+            raise BudgetExhausted.of("calls", limit, limit)
+        return Intent(ordinal, key)
+
+    def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
+        text = payloads.encode_outcome(value, f"outcome of call {_name(function)}", limit=self._limit)
+        self._do(ledger.end_call, intent.ordinal, status="completed", outcome=text)
+        return _restore(function, json.loads(text))
+
+    def fail_call(self, intent: Intent, error: Exception) -> None:
+        said = {"type": type(error).__name__, "message": str(error).replace("\x00", "")[:2000]}
+        text = payloads.encode({k: v.encode("utf-8", "replace").decode() for k, v in said.items()}, "error")
+        self._do(ledger.end_call, intent.ordinal, status="failed", outcome=text)
+
+    def charge(self, tokens: int, usd: float) -> None:
+        Spend(tokens=tokens, usd=usd)  # refuses what is no amount
+        row, spent = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
+        self._show(row)
+        if self.context is not None:
+            self.context.note_spent(spent)
+        if error := overdrawn(self._claim.budget, Spend(tokens=spent.tokens, usd=spent.usd)):
+            raise error
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        text = payloads.encode({"done": done, "total": total, "message": message}, "progress", limit=self._limit)
+        self._progress = text
+        if monotonic() - self._shown_at >= SHOW_SECONDS:
+            self.flush_progress()
+
+    def flush_progress(self) -> None:
+        """Write the progress that was thinned out; called with the heartbeat."""
+        with self._lock:
+            text, self._progress = self._progress, None
+        if text is not None:
+            self._show(self._do(spend.show_progress, text))
+
+    def take_progress(self) -> str | None:
+        """The progress not written yet, for the commit to take along."""
+        with self._lock:
+            text, self._progress = self._progress, None
+            return text
+
+    def emit(self, name: str, data: Any) -> None:
+        if not name or name in set(EventType):
+            raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
+        text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
+        self._show(self._do(spend.emit, name, text))
+
+    def partial(self, value: Any) -> None:
+        text = payloads.encode_outcome(value, "partial result", limit=self._limit)
+        self._show(self._do(spend.keep_partial, text))
+
+    def _do(self, transition: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            with self._client.database.connection() as connection:
+                return transition(connection, self._claim, *args, **kwargs)
+        except DATABASE_AWAY as error:
+            raise DatabaseAway(str(error)) from error
+
+    def _show(self, row: Row) -> None:
+        self._shown_at = monotonic()
+        self._client.publish([row])
+
+    def _recorded_calls(self) -> dict[int, ledger.RecordedCall]:
+        with self._lock:
+            if self._recorded is None:
+                self._recorded = self._do(ledger.recorded_calls)
+            return self._recorded
+
+    def _key(self, ordinal: int) -> str:
+        place = f"{self._claim.lineage_id}:{self._claim.step_number}:{ordinal}"
+        return hashlib.sha256(place.encode()).hexdigest()
+
+    def _check_replay(self, old: ledger.RecordedCall, ordinal: int, name: str, at_most_once: bool) -> None:
+        step, number = self._claim.step, self._claim.step_number
+        if old.name != name:
+            raise ContextLost(
+                f"Step {step} repeats in another order: its call {ordinal} was {old.name}, now it is {name}. A step "
+                "must make the same calls again; keep what varies (time, random numbers) inside of calls.",
+                step=step,
+                step_number=number,
+                ordinal=ordinal,
+            )
+        if old.status != "completed" and (at_most_once or old.at_most_once):
+            what = "its outcome is unknown" if old.status == "started" else f"it failed: {old.outcome['message']}"
+            raise ContextLost(
+                f"Call {name} of step {step} may be made at most once, was begun before, and {what}. Find out what "
+                "happened outside, then submit the rest as a new task.",
+                step=step,
+                step_number=number,
+                ordinal=ordinal,
+                call=name,
+            )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _restore(function: Callable[..., Any], value: Any) -> Any:
+    """The recorded JSON as the function's return annotation has it: the same at first and on repeat."""
+    adapter = _return_type(_underlying(function))
+    if adapter is None:
+        return value
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StepFailed(
+            f"Call {_name(function)} returned what its annotation does not allow: {first['msg']} at "
+            f"{'.'.join(map(str, first['loc'])) or 'the top'}",
+            call=_name(function),
+        ) from None
+
+
+def _underlying(function: Callable[..., Any]) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__func__", function)
+
+
+@functools.lru_cache(maxsize=1024)
+def _return_type(function: Any) -> "TypeAdapter[Any] | None":
+    if not inspect.isfunction(function):
+        return None
+    try:
+        hint = typing.get_type_hints(function, include_extras=True).get("return", Any)
+        return None if hint is Any else TypeAdapter(hint)
+    except (NameError, TypeError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return None  # not for pydantic: the caller gets plain JSON

@@ -1,0 +1,48 @@
+"""What becomes of a step that raised: pure decisions."""
+
+import traceback
+from dataclasses import dataclass
+
+from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed
+from agent_tasks.payloads import storable
+from agent_tasks.retries import Retry
+
+_LONGEST_TRACEBACK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """The step runs again after so many seconds."""
+
+    seconds: float
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EndWith:
+    """The task ends with this error; the traceback stays in the database."""
+
+    error: ErrorInfo
+    traceback: str | None
+
+
+def decide(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
+    """`failures` counts this one."""
+    info = describe(error, step, step_number)
+    delay = retry.delay(error, failures)
+    if delay is not None:
+        return RetryAfter(delay, info)
+    trace = None
+    if info.type is ErrorType.STEP_FAILED:
+        trace = storable("".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:])
+    return EndWith(info, trace)
+
+
+def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
+    """The machine-readable form of what a step raised."""
+    if isinstance(error, AgentTaskError):
+        info = error.info
+    else:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        info = StepFailed(f"Step {step} failed: {said}", exception=type(error).__qualname__, step=step).info
+    return info.model_copy(update={"message": storable(info.message[:4000]), "checkpoint": step_number or None})

@@ -1,0 +1,26 @@
+"""What a worker tells Postgres of an agent, for submitters that have not loaded its code."""
+
+from typing import Any
+
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from agent_tasks.agents import Agent, Step
+
+
+def definition(agent: Agent) -> dict[str, Any]:
+    return {
+        "first_step": agent.first_step.name,
+        "steps": list(agent.steps),
+        "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
+        "sensitive": agent.sensitive,
+        "queue": agent.queue,
+        "ttl": agent.ttl,
+        "input_schema": _schema(agent.first_step),
+    }
+
+
+def _schema(step: Step) -> dict[str, Any] | None:
+    try:
+        return step.arguments.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return None

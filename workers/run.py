@@ -1,0 +1,107 @@
+"""A step run: one claimed step in this process, from its claim to its outcome."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from agent_tasks.agents import Agent, Step
+from agent_tasks.context import Context, SyncContext
+from agent_tasks.transitions.claim import Claim
+from workers.operations import StepOperations
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The step came back with a directive or a bare value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The step raised."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The step was told to stop and did: whatever it has cannot be committed."""
+
+
+StepOutcome = Returned | Raised | Stopped
+
+
+@dataclass(eq=False)
+class StepRun:
+    """What the executor hands from phase to phase."""
+
+    claim: Claim
+    agent: Agent
+    step: Step
+    arguments: dict[str, Any]
+    context: Context | SyncContext
+    operations: StepOperations
+    quantum_ends: float
+    """Monotonic time until which the worker goes on with next steps in place."""
+    started: float = field(default_factory=monotonic)
+    deadline: float | None = None
+    """Monotonic time at which the budget of seconds is over."""
+    stopped_at: float | None = None
+    given_up: bool = False
+    """The slot was counted as lost: whatever still comes back is dropped."""
+    returned: bool = False
+    """The function has come back, in time or not."""
+    cancel_async: Callable[[], None] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.started
+
+    def stop(self) -> None:
+        """Tell the step to end: it was cancelled, or its lease is lost. From any thread."""
+        if self.stopped_at is None:
+            self.stopped_at = monotonic()
+            self.context.stop()
+            if self.cancel_async is not None:
+                self.cancel_async()
+
+    def overdue(self, now: float) -> float:
+        """Seconds since the step should have ended; 0 where it need not yet."""
+        ends = [t for t in (self.deadline, self.stopped_at) if t is not None]
+        return max(0.0, now - min(ends)) if ends else 0.0
+
+
+class HeldRuns:
+    """The step runs whose leases this process keeps alive."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._runs: dict[UUID, StepRun] = {}
+
+    def add(self, run: StepRun) -> None:
+        with self._condition:
+            self._runs[run.claim.id] = run
+
+    def remove(self, run: StepRun) -> None:
+        with self._condition:
+            if self._runs.get(run.claim.id) is run:
+                del self._runs[run.claim.id]
+                self._condition.notify_all()
+
+    def find(self, task_id: UUID) -> StepRun | None:
+        return self._runs.get(task_id)
+
+    def all(self) -> list[StepRun]:
+        with self._condition:
+            return list(self._runs.values())
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._runs, seconds)

@@ -1,0 +1,108 @@
+"""What a process that runs steps has one of each of."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from agent_tasks.agents import loaded_agents
+from agent_tasks.client import AgentTasks
+from agent_tasks.settings import Settings
+from agent_tasks.transitions.catalog import register_agents
+from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
+from agent_tasks.transitions.release import release
+from workers.executor import Executor
+from workers.leases import Leases
+from workers.loop import StepLoop
+from workers.operations import DATABASE_AWAY
+from workers.registration import definition
+from workers.run import HeldRuns
+from workers.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Created once per process, in the children after the fork: nothing in it survives one."""
+
+    def __init__(self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None]) -> None:
+        self.settings = settings
+        self.replace_process = replace_process
+        self.client = AgentTasks(settings)
+        self.held = HeldRuns()
+        self.draining = False
+        self._finished = True
+        self._stopped = False
+        self._ending = threading.Lock()
+        self.slots = 1
+        self.worker_id = worker_id(node, os.getpid())
+        self.telemetry = Telemetry(app, node)
+        self.loop = StepLoop(settings.async_steps, database_threads=max(2, settings.pool_size // 2))
+        self.executor = Executor(self)
+        steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.steps.values())
+        queues = tuple(app.amqp.queues.consume_from)
+        self._leases = Leases(
+            self,
+            WorkerRecord(self.worker_id, socket.gethostname(), os.getpid(), queues, tuple(sorted(steps))),
+        )
+
+    def start(self, slots: int) -> None:
+        self.slots = slots
+        with self.client.database.connection() as connection:
+            register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
+        self._leases.start()
+        log.info("takes steps: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+
+    def drain(self) -> bool:
+        """Let running steps finish for a bounded time, then give their leases back; True when all finished.
+
+        Once: who calls it meanwhile waits for the same end.
+        """
+        with self._ending:
+            if not self.draining:
+                self.draining = True
+                self._finished = self.held.wait_until_empty(self.settings.drain_seconds)
+                if not self._finished:
+                    self.release_all()
+        return self._finished
+
+    def release_all(self) -> None:
+        """Give every lease back, so that other workers go on at once; what still runs here cannot commit."""
+        runs = self.held.all()
+        for run in runs:
+            run.stop()
+        try:
+            with self.client.database.connection() as connection:
+                rows = release(
+                    connection,
+                    [(r.claim.id, r.claim.run) for r in runs],
+                    ring_seconds=self.settings.ring_seconds,
+                )
+        except DATABASE_AWAY as error:
+            log.warning("leases not released, they expire: %s", error)
+            return
+        self.client.publish(rows)
+        log.info("released: worker=%s tasks=%d", self.worker_id, len(rows))
+
+    def stop(self) -> None:
+        """Drain, sign off and close; once."""
+        self.drain()
+        with self._ending:
+            if self._stopped:
+                return
+            self._stopped = True
+        self._leases.stop()
+        self.loop.stop()
+        try:
+            with self.client.database.connection() as connection:
+                sign_off(connection, self.worker_id)
+        except DATABASE_AWAY as error:
+            log.warning("could not sign off: %s", error)
+        self.telemetry.close()
+        self.client.close()
+
+
+def worker_id(node: str, pid: int) -> str:
+    return f"{node}/{pid}"
