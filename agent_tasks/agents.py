@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any, NotRequired, TypeVar
+from typing import Any, NotRequired, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -65,7 +65,7 @@ class Step:
                 fields[parameter.name] = hint if parameter.default is parameter.empty else NotRequired[hint]
         shape = TypedDict(f"{self.task_name} arguments", fields)  # type: ignore[misc]
         shape.__pydantic_config__ = ConfigDict(extra=extra, arbitrary_types_allowed=True)  # type: ignore[attr-defined]
-        return TypeAdapter(shape)
+        return cast("TypeAdapter[dict[str, Any]]", TypeAdapter(shape))
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments to call the function with. Raises InvalidInput that names the field."""
@@ -130,7 +130,7 @@ class Agent:
 
     def step(
         self,
-        function: F | None = None,
+        function: Callable[..., Any] | None = None,
         *,
         name: str | None = None,
         retry: Retry | None = None,
@@ -235,7 +235,7 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):  # pyright: ignore
-        return typing.cast(Mapping[str, Any], value)
+        return cast(Mapping[str, Any], value)
     raise InvalidInput(
         f"The input must be a mapping of the first step's arguments, not {type(value).__name__}",
         field="input",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from agent_tasks.bell import PRIORITY_STEPS
 from agent_tasks.settings import Settings

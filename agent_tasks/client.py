@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import redis
 import uuid_utils.compat as uuid_utils
+from psycopg.rows import dict_row
 
 from agent_tasks import agents, payloads
 from agent_tasks.after_commit import AfterCommit, driver_connection
@@ -257,9 +258,9 @@ class AgentTasks:
         ttl: float | None,
         metadata: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
+        if type(priority) is not int or not 0 <= priority <= 9:
             raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
-        if ttl is not None and not (isinstance(ttl, int | float) and math.isfinite(ttl) and ttl > 0):
+        if ttl is not None and (type(ttl) not in (int, float) or not math.isfinite(ttl) or ttl <= 0):
             raise InvalidInput(f"ttl is seconds and must be above zero, not {ttl!r}", field="ttl")
         options = {
             "identity": identity,
@@ -320,7 +321,7 @@ class _DictRows:
 
     def __enter__(self) -> None:
         self._factory = self._connection.row_factory
-        self._connection.row_factory = psycopg.rows.dict_row
+        self._connection.row_factory = dict_row
 
     def __exit__(self, *error: object) -> None:
         self._connection.row_factory = self._factory

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -150,10 +150,10 @@ class Context(StepContext):
 
     async def call(
         self,
-        function: Callable[P, Awaitable[T] | T],
-        *args: P.args,
+        function: Callable[..., Awaitable[T] | T],
+        *args: Any,
         at_most_once: bool = False,
-        **kwargs: P.kwargs,
+        **kwargs: Any,
     ) -> T:
         """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
 
@@ -171,7 +171,7 @@ class Context(StepContext):
                 if inspect.iscoroutinefunction(function):
                     value = await cast(Awaitable[T], function(*args, **kwargs))
                 else:
-                    value = await asyncio.to_thread(cast(Callable[P, T], function), *args, **kwargs)
+                    value = await asyncio.to_thread(cast(Callable[..., T], function), *args, **kwargs)
                     if inspect.isawaitable(value):
                         value = await value
         except Exception as error:
@@ -207,10 +207,10 @@ class SyncContext(StepContext):
 
     def call(
         self,
-        function: Callable[P, Awaitable[T] | T],
-        *args: P.args,
+        function: Callable[..., Awaitable[T] | T],
+        *args: Any,
         at_most_once: bool = False,
-        **kwargs: P.kwargs,
+        **kwargs: Any,
     ) -> T:
         """As `Context.call`; an `async def` function runs on the worker's event loop."""
         begun = self._operations.begin_call(self._operations.next_ordinal(), function, at_most_once)
@@ -254,7 +254,7 @@ class SyncContext(StepContext):
 
 
 @contextmanager
-def _calling(key: str) -> Iterator[None]:
+def _calling(key: str) -> Generator[None]:
     token = _idempotency_key.set(key)
     try:
         yield

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -62,13 +62,13 @@ class Database:
         return self._pool
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self) -> Generator[Connection]:
         """An autocommitting connection from the pool. Raises psycopg.OperationalError when Postgres is away."""
         with self.pool.connection() as connection:
             yield connection
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Generator[Connection]:
         with self.pool.connection() as connection, connection.transaction():
             yield connection
 

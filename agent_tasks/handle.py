@@ -125,7 +125,8 @@ class TaskHandle:
         yield None
 
     def ended(self) -> TaskSnapshot:
-        assert self._seen is not None and self._seen.status.is_terminal
+        assert self._seen is not None
+        assert self._seen.status.is_terminal
         return self._seen
 
     def result(self, timeout: float | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class Notices:
         self._closed = threading.Event()
 
     @contextmanager
-    def listening(self, channel: str, callback: Callable[[str | None], None]) -> Iterator[None]:
+    def listening(self, channel: str, callback: Callable[[str | None], None]) -> Generator[None]:
         self.listen(channel, callback)
         try:
             yield

@@ -88,7 +88,8 @@ class Settings(BaseSettings):
         if settings.database_url and settings.redis_url:
             return settings
         if not (settings.database_url or settings.redis_url) and (dev := dev_environment()):
-            return cls(**{**dev, **values})
+            combined: dict[str, Any] = {**dev, **values}
+            return cls(**combined)
         missing = "AGENT_TASKS_DATABASE_URL" if not settings.database_url else "AGENT_TASKS_REDIS_URL"
         raise InvalidInput(
             f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.",

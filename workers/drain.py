@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-import billiard  # pyright: ignore[reportMissingTypeStubs]
+from billiard.process import active_children
 
 from agent_tasks.client import AgentTasks
 from agent_tasks.transitions.release import held_by, release
@@ -56,7 +56,7 @@ def drain_children(settings: "Settings", node: str, then: Any) -> threading.Thre
 
 def end_children(settings: "Settings", node: str) -> None:
     """Kill the children of a prefork pool and give their leases back."""
-    pids: list[int] = [child.pid for child in billiard.active_children()]
+    pids: list[int] = [child.pid for child in active_children()]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     client = AgentTasks(settings)

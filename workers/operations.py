@@ -129,9 +129,10 @@ class StepOperations(Operations):
 
     def _recorded_calls(self) -> dict[int, ledger.RecordedCall]:
         with self._lock:
-            if self._recorded is None:
-                self._recorded = self._do(ledger.recorded_calls)
-            return self._recorded
+            recorded = self._recorded
+            if recorded is None:
+                recorded = self._recorded = self._do(ledger.recorded_calls)
+            return recorded
 
     def _key(self, ordinal: int) -> str:
         place = f"{self._claim.lineage_id}:{self._claim.step_number}:{ordinal}"

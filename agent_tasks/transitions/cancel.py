@@ -12,7 +12,7 @@ from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, 
 # A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
 
 
-def _cancel(root: LiteralString) -> str:
+def _cancel(root: LiteralString) -> LiteralString:
     return f"""
     WITH RECURSIVE tree AS (
         SELECT id FROM tasks WHERE {root}
@@ -50,7 +50,7 @@ def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorI
     return _run(connection, _CANCEL_BELOW, task_ids, error) if task_ids else []
 
 
-def _run(connection: Connection, sql: str, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
+def _run(connection: Connection, sql: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
     events = [("finished", json.dumps({"status": "cancelled", "reason": error.message}))]
     values = {"ids": list(task_ids), "error": json.dumps(error.model_dump(mode="json"))}
     return connection.execute(sql, {**values, **event_list(events)}).fetchall()

@@ -1,5 +1,7 @@
 """running → pending, or on with the next step in place: a step is committed."""
 
+from typing import LiteralString
+
 from agent_tasks.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import IN_TIME, refuse
@@ -17,7 +19,7 @@ from agent_tasks.transitions.rows import (
 _IN_PLACE = "attempt = 1, claimed_at = clock_timestamp()"
 
 
-def _checkpoint(then: str) -> str:
+def _checkpoint(then: LiteralString) -> LiteralString:
     return f"""
     WITH changed AS (
         UPDATE tasks SET

@@ -1,11 +1,22 @@
 """No arrow: reading tasks, their history and their workers."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+_LIVING = f"""
+    SELECT {SNAPSHOT} FROM tasks
+    WHERE (tasks.status = %(status)s
+           OR %(status)s::text IS NULL AND tasks.status IN ('pending', 'running', 'waiting'))
+        AND (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
+        AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
+        AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
+        AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
+        AND (%(created_after)s::timestamptz IS NULL OR tasks.created_at > %(created_after)s)
+    ORDER BY tasks.id LIMIT %(limit)s
+"""
 
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
 
@@ -63,26 +74,15 @@ def living_tasks(
     limit: int = 100,
 ) -> list[Row]:
     """Tasks that have not ended (or those of `status`), oldest first."""
-    conditions: dict[str, Any] = {
-        "tasks.agent = %(agent)s": agent,
-        "tasks.status = %(status)s": status,
-        "tasks.tenant = %(tenant)s": tenant,
-        "tasks.identity ->> 'subject' = %(subject)s": subject,
-        "tasks.waiting_for ->> 'kind' = %(kind)s": kind,
-        "tasks.created_at > %(created_after)s": created_after,
-    }
-    chosen = [condition for condition, value in conditions.items() if value is not None]
-    if status is None:
-        chosen.append("tasks.status IN ('pending', 'running', 'waiting')")
-    values = {
-        "agent": agent,
-        "status": status,
-        "tenant": tenant,
-        "subject": subject,
-        "kind": kind,
-        "created_after": created_after,
-        "limit": limit,
-    }
     return connection.execute(
-        f"SELECT {SNAPSHOT} FROM tasks WHERE {' AND '.join(chosen)} ORDER BY tasks.id LIMIT %(limit)s", values
+        _LIVING,
+        {
+            "agent": agent,
+            "status": status,
+            "tenant": tenant,
+            "subject": subject,
+            "kind": kind,
+            "created_after": created_after,
+            "limit": limit,
+        },
     ).fetchall()

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 
 Row = dict[str, Any]
+EventEntry = tuple[str, str | None]
+"""The type of an event, and its data as JSON text."""
 
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
@@ -38,7 +40,7 @@ HELD: LiteralString = """
 """The fence: this run still owns the step. (The number, because a commit whose reply was lost may be repeated.)"""
 
 
-def event_list(events: Sequence[tuple[str, str | None]]) -> dict[str, list[Any]]:
+def event_list(events: Sequence[EventEntry]) -> dict[str, list[Any]]:
     """The parameters of `EVENTS`: types, and data as JSON text."""
     return {"event_types": [type_ for type_, _ in events], "event_data": [data for _, data in events]}
 
@@ -47,7 +49,8 @@ EVENTS: LiteralString = """
     events_added AS (
         INSERT INTO events (task_id, seq, type, data)
         SELECT changed.id, changed.event_seq - cardinality(%(event_types)s::text[]) + e.ordinal, e.type, e.data
-        FROM changed, unnest(%(event_types)s::text[], %(event_data)s::jsonb[]) WITH ORDINALITY AS e (type, data, ordinal)
+        FROM changed,
+            unnest(%(event_types)s::text[], %(event_data)s::jsonb[]) WITH ORDINALITY AS e (type, data, ordinal)
     )
 """
 """Appends to the histories of the rows in `changed`, whose event_seq has grown by the number of events."""

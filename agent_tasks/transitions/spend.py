@@ -11,7 +11,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, SNAPSHOT, Row, event_list
 
 
-def _report(changes: LiteralString) -> str:
+def _report(changes: LiteralString) -> LiteralString:
     return f"""
     WITH changed AS (
         UPDATE tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
@@ -26,7 +26,9 @@ _SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
 _EMIT = _report("")
 
 
-def _run(connection: Connection, sql: str, claim: Claim, events: list[tuple[str, str | None]], **values: Any) -> Row:
+def _run(
+    connection: Connection, sql: LiteralString, claim: Claim, events: list[tuple[str, str | None]], **values: Any
+) -> Row:
     row = connection.execute(sql, {**claim.fence, **values, **event_list(events)}).fetchone()
     if row is None:
         raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")

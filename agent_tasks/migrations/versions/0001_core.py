@@ -228,7 +228,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id", "seq", name=op.f("events_pkey")),
     )
     guards = Path(__file__).with_name("0001_guards.sql").read_text()
-    op.get_bind().connection.driver_connection.execute(guards)  # % in it is no parameter
+    op.get_bind().connection.cursor().execute(guards)  # % in it is no parameter
 
 
 def downgrade() -> None:

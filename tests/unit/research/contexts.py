@@ -11,7 +11,10 @@ from workers.agents.research import research
 
 
 class FakeSyncContext:
-    """For plain steps. `calls`, `events`, `partials`, `charges` and `steps` are what was told so far."""
+    """For plain steps. `calls`, `events`, `partials`, `charges` and `steps` are what was told so far.
+
+    `recorded` are outcomes, by function, that an earlier attempt of an async step left.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -20,6 +23,7 @@ class FakeSyncContext:
         self.charges: list[tuple[int, float]] = []
         self.progressed: list[tuple[float, float, str]] = []
         self.steps: list[str] = []
+        self.recorded: dict[str, Any] = {}
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         self.calls.append((function.__name__, args))
@@ -43,6 +47,8 @@ class FakeContext:
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         self.kept.calls.append((function.__name__, args))
+        if function.__name__ in self.kept.recorded:
+            return self.kept.recorded[function.__name__]
         value = function(*args)
         return through_json(await value if inspect.isawaitable(value) else value)
 

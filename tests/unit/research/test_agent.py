@@ -95,11 +95,11 @@ def test_reading_goes_in_batches_and_reads_each_document_once(tmp_path: Path):
 
 def test_the_state_stays_small_however_much_is_read(tmp_path: Path):
     state: dict[str, Any] = {"paths": [str(many(tmp_path, 200))], "question": QUESTION}
-    step = collect
-    while step is not research.steps["rank"].function:
-        outcome = step(FakeSyncContext(), **research.find_step(step).validate(state))
+    step = research.first_step
+    while step.name != "rank":
+        outcome = step.function(FakeSyncContext(), **step.validate(state))
         assert isinstance(outcome, Next)
-        step, state = outcome.step, outcome.state
+        step, state = research.find_step(outcome.step), outcome.state
         assert len(json.dumps(state)) < 100_000
 
 

@@ -137,6 +137,16 @@ def test_with_a_model_the_report_is_the_models_over_the_quoted_passages(
     assert f"> {result['passages'][0]['text']}" in result["report"].split("## Passages")[1]
 
 
+def test_a_repeated_step_does_not_pay_again_for_a_recorded_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    use(monkeypatch, lambda: failing(AssertionError("asked again")))
+    kept = FakeSyncContext()
+    findings = [{"title": "Leases", "text": "A lease runs out [2]."}]
+    kept.recorded["ask"] = {"written": {**GOOD, "findings": findings}, "problem": None, "tokens": 120, "usd": 0.1}
+    result = run(kept, paths=[str(write_corpus(tmp_path))], question=QUESTION)
+    assert result["model"] == "acme:writer"
+    assert kept.charges == []
+
+
 def test_without_a_usable_answer_the_report_is_extractive_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     use(monkeypatch, lambda: model({**GOOD, "answer": "No citation."}))
     kept = FakeSyncContext()

@@ -15,7 +15,7 @@ from workers.agents.research.question import concepts
 from workers.agents.research.reading import read_document
 from workers.agents.research.report import write_report
 from workers.agents.research.search import Search
-from workers.agents.research.synthesis import Synthesis, synthesise
+from workers.agents.research.synthesis import Outcome, Synthesis, synthesise
 
 BATCH = 8
 """Documents read per step: what a crash can cost at most, were they not recorded one by one."""
@@ -98,8 +98,14 @@ async def write(ctx: Context, search: Search, findings: Findings) -> Done:
     note: str | None = None
     if model and findings.passages:
         passages = [passage.model_dump(mode="json", include={"text", "title"}) for passage in findings.passages]
-        outcome = await ctx.call(synthesise, model, search.question, passages)
-        await ctx.charge(tokens=outcome["tokens"], usd=outcome["usd"])
+
+        async def ask(model: str, question: str, passages: list[dict[str, Any]]) -> Outcome:
+            outcome = await synthesise(model, question, passages)
+            # Within the call: a repeated step gets the record back, and that has been paid for.
+            await ctx.charge(tokens=outcome["tokens"], usd=outcome["usd"])
+            return outcome
+
+        outcome = await ctx.call(ask, model, search.question, passages)
         if outcome["written"] is not None:
             synthesis = Synthesis(**outcome["written"], model=model)
         else:
@@ -127,8 +133,9 @@ async def save(path: str, report: str) -> str:
 
 
 def _writable(output: str) -> str:
-    path = Path(output).expanduser().absolute()
-    if "\x00" in output or path.is_dir() or (path.parent.exists() and not os.access(path.parent, os.W_OK)):
+    path = Path(os.path.expanduser(output)).absolute()
+    blocked = os.path.exists(path.parent) and not os.access(path.parent, os.W_OK)
+    if "\x00" in output or os.path.isdir(path) or blocked:
         raise InvalidInput(f"No report can be written to {output!r}", field="output", value=clean(output))
     return str(path)
 

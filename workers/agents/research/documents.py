@@ -55,8 +55,8 @@ def find_documents(paths: list[str]) -> Found:
     skipped: list[Skipped] = []
     seen: set[tuple[int, int]] = set()
     for given in paths:
-        path = Path(given).expanduser().absolute()
-        if "\x00" in given or not path.exists():
+        path = Path(os.path.expanduser(given)).absolute()
+        if not os.path.exists(path):
             raise InvalidInput(f"No such file or folder: {given!r}", field="paths", value=clean(given))
         for file in _walk(path, skipped):
             if reason := _reason_to_skip(file, seen):
@@ -100,7 +100,7 @@ def load(path: Path) -> Document:
 
 
 def _walk(path: Path, skipped: list[Skipped]) -> list[Path]:
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     found: list[Path] = []
 

@@ -53,7 +53,7 @@ def _written(dist: Distribution) -> list[Path]:
     for file in sorted(dist.files or []):
         name = file.name.lower()
         if (file.suffix in _PROSE or name == "metadata") and not (
-            name.startswith(_NO_PROSE) or name in ("agents.md", "claude.md")
+            name.startswith(_NO_PROSE) or (file.stem.isupper() and name not in ("metadata", "readme.md", "readme.rst"))
         ):
             hidden = any(part.startswith(".") or part in _NO_PROSE_FOLDERS for part in file.parts[:-1])
             path = Path(str(dist.locate_file(file)))
