@@ -1,0 +1,137 @@
+"""A process that has imported everything and forks itself into Celery processes: each is up in a tenth of the time.
+
+It reads one JSON request a line, `{"argv", "environment", "folder", "log"}`, and writes `started <pid>` and, for
+each that ends, `ended <pid> <status>`. When its own reader is gone, it takes all of them along.
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    preload()
+    reading, woken = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(reading, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken)
+    selector = selectors.DefaultSelector()
+    selector.register(0, selectors.EVENT_READ)
+    selector.register(reading, selectors.EVENT_READ)
+    children: set[int] = set()
+    rest = b""
+    tell("ready")
+    while True:
+        for key, _ in selector.select():
+            if key.fd == reading:
+                os.read(reading, 4096)
+                bury(children)
+                continue
+            received = os.read(0, 65536)
+            if not received:
+                end(children)
+                return
+            *lines, rest = (rest + received).split(b"\n")
+            for line in lines:
+                pid = fork(json.loads(line))
+                children.add(pid)
+                tell(f"started {pid}")
+
+
+def preload() -> None:
+    import celery.__main__
+    import celery.apps.beat
+    import celery.apps.worker
+    import celery.bin.celery
+    import celery.concurrency.prefork
+    import celery.concurrency.thread
+    import celery.events.dispatcher
+    import celery.loaders.app
+    import kombu.transport.redis  # noqa: F401
+    from agent_tasks import agents
+
+    import beat.application
+    import workers.application  # noqa: F401
+
+    agents.load_agents(())
+    assert threading.active_count() == 1, "a fork would lose the threads"
+    gc.collect()
+    gc.freeze()
+
+
+def fork(request: dict[str, Any]) -> int:
+    return os.fork() or become(request)
+
+
+def become(request: dict[str, Any]) -> NoReturn:
+    """The request's process: as if `python -m celery` had been started with its environment."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        os.chdir(request["folder"])
+        log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.closerange(3, 256)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        arguments = request["argv"]
+        sys.orig_argv[:] = [sys.executable, "-m", "celery", *arguments]
+        sys.argv[:] = ["celery", *arguments]
+        from celery.__main__ import main as celery
+
+        celery()
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        leave(status)
+
+
+def leave(status: int) -> NoReturn:
+    """As the interpreter ends: threads that are no daemons are waited for, and hooks are run."""
+    import atexit
+
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def bury(children: set[int]) -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            children.discard(pid)
+            tell(f"ended {pid} {os.waitstatus_to_exitcode(status)}")
+
+
+def end(children: set[int]) -> None:
+    for pid in children:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def tell(line: str) -> None:
+    os.write(1, f"{line}\n".encode())
+
+
+if __name__ == "__main__":
+    main()
