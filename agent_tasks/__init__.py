@@ -7,7 +7,7 @@ from agent_tasks.agents import Agent, agent
 from agent_tasks.budgets import Budget
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Context, SyncContext
-from agent_tasks.directives import Done, Next
+from agent_tasks.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
 from agent_tasks.errors import (
     AgentTaskError,
     BudgetExhausted,
@@ -31,7 +31,9 @@ from agent_tasks.errors import (
 from agent_tasks.events import Event
 from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
+from agent_tasks.outcomes import ChildOutcome, Signal
 from agent_tasks.retries import Retry
+from agent_tasks.schedules import Schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
@@ -57,6 +59,11 @@ def submit_many(agent: "str | Agent", inputs: Any, **options: Any) -> list[TaskH
     return default().submit_many(agent, inputs, **options)
 
 
+def schedule(agent: "str | Agent", input: Any = None, **options: Any) -> Schedule:
+    """`AgentTasks.schedule` on the default deployment."""
+    return default().schedule(agent, input, **options)
+
+
 def get(task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
     """`AgentTasks.get` on the default deployment."""
     return default().get(task_id, identity=identity)
@@ -68,23 +75,30 @@ __all__ = [
     "AgentTasks",
     "Budget",
     "BudgetExhausted",
+    "Child",
+    "ChildOutcome",
     "Context",
     "ContextLost",
     "Done",
     "ErrorInfo",
     "ErrorType",
     "Event",
+    "FanOut",
     "IdempotencyConflict",
     "Identity",
     "InvalidInput",
     "InvalidState",
     "Next",
+    "Partial",
     "PartialCompletion",
     "PayloadTooLarge",
     "PermissionDenied",
     "Poison",
     "Retry",
+    "Schedule",
     "Settings",
+    "Signal",
+    "Sleep",
     "StepFailed",
     "SuggestedAction",
     "SyncContext",
@@ -95,9 +109,11 @@ __all__ = [
     "TaskStatus",
     "UnknownAgent",
     "UpstreamUnavailable",
+    "Wait",
     "agent",
     "default",
     "get",
+    "schedule",
     "submit",
     "submit_many",
 ]

@@ -6,23 +6,28 @@ import logging
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, NotRequired, TypeVar, cast
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
 from agent_tasks.budgets import Budget
 from agent_tasks.directives import StepRef
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
+from agent_tasks.outcomes import Signal
 from agent_tasks.retries import Retry
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+_UNDO_RETRY = Retry(attempts=5)
 _INJECTED = ("children", "signal")
 _registry: dict[str, "Agent"] = {}
 
@@ -36,6 +41,8 @@ class Step:
     function: Callable[..., Any]
     retry: Retry
     undo: Callable[..., Any] | None = None
+    undoes: str | None = None
+    """The step whose undo this is; it is called with what it declares of that step's arguments and next state."""
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +63,7 @@ class Step:
         hints = typing.get_type_hints(self.function, include_extras=True)
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         fields: dict[str, Any] = {}
-        extra = "forbid"
+        extra = "forbid" if self.undoes is None else "ignore"
         for parameter in parameters:
             if parameter.kind is parameter.VAR_KEYWORD:
                 extra = "allow"
@@ -66,6 +73,33 @@ class Step:
         shape = TypedDict(f"{self.task_name} arguments", fields)  # type: ignore[misc]
         shape.__pydantic_config__ = ConfigDict(extra=extra, arbitrary_types_allowed=True)  # type: ignore[attr-defined]
         return cast("TypeAdapter[dict[str, Any]]", TypeAdapter(shape))
+
+    @cached_property
+    def signal_type(self) -> "TypeAdapter[Any] | None":
+        """The validator of the `signal` that the step declares; None where it declares none."""
+        if "signal" not in self.wants:
+            return None
+        hint = typing.get_type_hints(self.function, include_extras=True).get("signal", Any)
+        return TypeAdapter(Signal | None if hint is Any else hint)
+
+    @cached_property
+    def payload_type(self) -> "TypeAdapter[Any] | None":
+        """The validator of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
+        hints = typing.get_type_hints(self.function, include_extras=True) if self.wants else {}
+        for candidate in _parts(hints.get("signal")):
+            arguments = getattr(candidate, "__pydantic_generic_metadata__", {}).get("args", ())
+            if isinstance(candidate, type) and issubclass(candidate, Signal) and arguments:
+                return TypeAdapter(arguments[0])
+        return None
+
+    def handed_signal(self, found: Sequence[Mapping[str, Any]], *, every: bool) -> Any:
+        """The value of `signal`: one Signal, or with `every` a dict of them by name; None where none came."""
+        assert self.signal_type is not None
+        value = None if not found else {s["name"]: Signal(**s) for s in found} if every else Signal(**found[0])
+        try:
+            return self.signal_type.validate_python(to_jsonable_python(value))
+        except ValidationError as error:
+            raise self._invalid(error) from None
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments to call the function with. Raises InvalidInput that names the field."""
@@ -94,7 +128,7 @@ class Agent:
 
     `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
-    (seconds) are defaults for submit.
+    (seconds) are defaults for submit. `signals` names all that its steps ever wait for: others are then refused.
 
     Raises InvalidInput for a name that is not usable, or that another module has taken.
     """
@@ -107,6 +141,7 @@ class Agent:
         sensitive: bool = False,
         queue: str | None = None,
         ttl: float | None = None,
+        signals: Sequence[str] | None = None,
     ) -> None:
         if not _NAME.match(name):
             raise InvalidInput(
@@ -118,6 +153,7 @@ class Agent:
         self.sensitive = sensitive
         self.queue = queue
         self.ttl = ttl
+        self.signals = None if signals is None else frozenset(signals)
         self.steps: dict[str, Step] = {}
         self.module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
         taken = _registry.get(name)
@@ -155,6 +191,16 @@ class Agent:
             raise InvalidInput(f"Agent {self.name!r} has no steps: decorate a function with @{self.name}.step")
         return next(iter(self.steps.values()))
 
+    @property
+    def runnable(self) -> dict[str, Step]:
+        """All that a worker can run: the steps, and the undo of each that has one, by name."""
+        undos = {
+            f"undo:{step.name}": Step(self.name, f"undo:{step.name}", step.undo, _UNDO_RETRY, undoes=step.name)
+            for step in self.steps.values()
+            if step.undo is not None
+        }
+        return self.steps | undos
+
     def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
         """The step that `reference` names. Raises `error` that lists the steps there are."""
         if isinstance(reference, str):
@@ -172,6 +218,11 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r}, steps={list(self.steps)})"
+
+
+def _parts(hint: Any) -> list[Any]:
+    """`hint` and, of a union or a dict, what it is made of."""
+    return [hint, *(part for argument in typing.get_args(hint) for part in _parts(argument))]
 
 
 def agent(
@@ -240,3 +291,17 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
         f"The input must be a mapping of the first step's arguments, not {type(value).__name__}",
         field="input",
     )
+
+
+def checked_against(schema: dict[str, Any] | None, value: dict[str, Any], agent: str) -> dict[str, Any]:
+    """`value`, where it is valid by the JSON schema that a worker registered; that worker checks it in full.
+
+    Raises InvalidInput that names the field.
+    """
+    if schema is None:
+        return value
+    error = best_match(Draft202012Validator(schema).iter_errors(to_jsonable_python(value)))
+    if error is not None:
+        field = ".".join(map(str, error.absolute_path)) or "input"
+        raise InvalidInput(f"{agent} does not accept its input: {field}: {error.message}", field=field)
+    return value

@@ -8,6 +8,8 @@ from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 RESOURCES = ("seconds", "tokens", "usd", "steps", "calls")
 _WHOLE = ("tokens", "steps", "calls")
+WARNING_PART = 0.8
+"""When this part of a limit is spent, the task's history says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,22 @@ def overdrawn(budget: Budget, spent: Spend) -> BudgetExhausted | None:
     return None
 
 
+def crossed(budget: Budget, before: Spend, after: Spend, part: float = WARNING_PART) -> list[str]:
+    """The resources of which `part` of the limit was reached between `before` and `after`."""
+    limits = {name: getattr(budget, name) for name in RESOURCES}
+    return [
+        name
+        for name, limit in limits.items()
+        if limit is not None and getattr(before, name) < part * limit <= getattr(after, name)
+    ]
+
+
 def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
-    """The error if one more step may not start: nothing is left of seconds, steps, tokens or usd."""
-    for name in ("seconds", "steps", "tokens", "usd"):
+    """The error if one more step may not start: nothing is left of seconds or steps.
+
+    A step that charges no tokens may run without any; `ctx.charge` stops those that do.
+    """
+    for name in ("seconds", "steps"):
         limit, used = getattr(budget, name), getattr(spent, name)
         if limit is not None and used >= limit:
             return BudgetExhausted.of(name, limit, used)

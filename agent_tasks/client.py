@@ -1,51 +1,36 @@
 """AgentTasks: submitting to one deployment, and finding its tasks."""
 
-import hashlib
-import json
 import logging
-import math
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import redis
-import uuid_utils.compat as uuid_utils
 from psycopg.rows import dict_row
 
-from agent_tasks import agents, payloads
+from agent_tasks import payloads
 from agent_tasks.after_commit import AfterCommit, driver_connection
 from agent_tasks.agents import Agent
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection, Database
-from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound, UnknownAgent
+from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound
 from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
 from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
+from agent_tasks.schedules import Schedule, put_schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.submission import Submission, Target, digest
 from agent_tasks.transitions import catalog, idempotency, read
+from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.submit import NewTask, submit
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What submit must know of an agent, from its code or from what a worker registered."""
-
-    name: str
-    first_step: str
-    budget: Budget | None
-    sensitive: bool
-    queue: str | None
-    ttl: float | None
-    canonical: Callable[[Any], dict[str, Any]]
 
 
 class AgentTasks:
@@ -57,7 +42,6 @@ class AgentTasks:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.load()
         self.database = Database(self.settings.database_url, self.settings.pool_size)
-        self._lock = threading.Lock()
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -107,8 +91,18 @@ class AgentTasks:
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; psycopg.OperationalError when
         Postgres is away. When Redis is away the task is accepted, and runs when it is back.
         """
-        options = self._options(identity, session_id, callback_url, queue, priority, ttl, metadata)
-        task = self._new_task(self._target(agent), input, budget, options)
+        task = self.new_task(
+            self.find_target(agent),
+            input,
+            budget or Budget(),
+            identity=identity,
+            session_id=session_id,
+            callback_url=callback_url,
+            queue=queue,
+            priority=priority,
+            ttl=ttl,
+            metadata=metadata,
+        )
         if idempotency_key is None:
             rows = self._write(connection, lambda c: submit(c, [task], ring_seconds=self.settings.ring_seconds))
             return self._handle(task.id, rows[0])
@@ -120,19 +114,12 @@ class AgentTasks:
         inputs: Iterable[Any],
         *,
         budget: Budget | None = None,
-        identity: Identity | None = None,
-        session_id: str | None = None,
-        callback_url: str | None = None,
-        queue: str | None = None,
-        priority: int = 5,
-        ttl: float | None = None,
-        metadata: dict[str, Any] | None = None,
         connection: Any = None,
+        **options: Any,
     ) -> list[TaskHandle]:
-        """Accept a task for each input, all or none, in one statement; otherwise as `submit`."""
-        options = self._options(identity, session_id, callback_url, queue, priority, ttl, metadata)
-        target = self._target(agent)
-        tasks = [self._new_task(target, input, budget, options) for input in inputs]
+        """Accept a task for each input, all or none, in one statement; otherwise as `submit`, without keys."""
+        target = self.find_target(agent)
+        tasks = [self.new_task(target, value, budget or Budget(), **options) for value in inputs]
         if not tasks:
             return []
         rows = self._write(connection, lambda c: submit(c, tasks, ring_seconds=self.settings.ring_seconds))
@@ -147,6 +134,36 @@ class AgentTasks:
         handle = TaskHandle(self, _as_uuid(task_id), identity)
         handle.snapshot()
         return handle
+
+    def schedule(
+        self,
+        agent: str | Agent,
+        input: Any = None,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        every: float | timedelta | None = None,
+        timezone: str = "UTC",
+        budget: Budget | None = None,
+        **options: Any,
+    ) -> Schedule:
+        """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
+
+        Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
+        missed collapse into one. `options` are those of `submit`. Raises InvalidInput, UnknownAgent.
+        """
+        return put_schedule(
+            self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options=options
+        )
+
+    def schedules(self) -> list[Schedule]:
+        with self.database.connection() as connection:
+            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection)]
+
+    def unschedule(self, name: str) -> bool:
+        """Forget a schedule; False where there is none of this name. Tasks it submitted go on."""
+        with self.database.connection() as connection:
+            return schedule_rows.remove(connection, name)
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
@@ -165,7 +182,7 @@ class AgentTasks:
         if not key or len(key) > 255:
             raise InvalidInput("idempotency_key must have 1 to 255 characters", field="idempotency_key")
         payloads.encode(key, "idempotency_key")
-        digest = _digest(task)
+        wanted = digest(task)
         identity = task.identity
         held: list[tuple[UUID, bool]] = []
 
@@ -176,7 +193,7 @@ class AgentTasks:
                     tenant=identity.tenant if identity else "",
                     subject=identity.subject if identity else "",
                     key=key,
-                    digest=digest,
+                    digest=wanted,
                     task_id=task.id,
                     seconds=self.settings.idempotency_seconds,
                 )
@@ -214,82 +231,17 @@ class AgentTasks:
     def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
         return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
 
-    def _target(self, agent: str | Agent) -> _Target:
-        name = agent if isinstance(agent, str) else agent.name
-        if isinstance(agent, str) and name not in agents.loaded_agents():
-            self._load_agents_once()
-        try:
-            found = agents.find_agent(name)
-        except UnknownAgent:
-            return self._registered(name)
-        first = found.first_step
-        return _Target(found.name, first.name, found.budget, found.sensitive, found.queue, found.ttl,
-                       lambda value: first.canonical(agents.input_mapping(value)))  # fmt: skip
+    @cached_property
+    def _submission(self) -> Submission:
+        return Submission(self.settings, self.database)
 
-    def _registered(self, name: str) -> _Target:
-        with self.database.connection() as connection:
-            definition = catalog.registered_agent(connection, name)
-            known = [] if definition else catalog.registered_names(connection)
-        if definition is None:
-            names = sorted({*agents.loaded_agents(), *known})
-            raise UnknownAgent(
-                f"No agent named {name!r}: no module loaded here declares it, and no worker has registered it. Known: "
-                f"{', '.join(names) or 'none'}. Name its module in AGENT_TASKS_AGENTS, here or for the workers.",
-                agent=name,
-                known=names,
-            )
-        budget = Budget.from_dict(definition["budget"]) if definition["budget"] else None
-        return _Target(name, definition["first_step"], budget, definition["sensitive"], definition["queue"],
-                       definition["ttl"], lambda value: dict(agents.input_mapping(value)))  # fmt: skip
+    def find_target(self, agent: str | Agent) -> Target:
+        """What there is to know of an agent. Raises UnknownAgent."""
+        return self._submission.find_target(agent)
 
-    def _load_agents_once(self) -> None:
-        with self._lock:
-            if not self.__dict__.setdefault("_agents_loaded", False):
-                agents.load_agents(self.settings.agents)
-                self.__dict__["_agents_loaded"] = True
-
-    def _options(
-        self,
-        identity: Identity | None,
-        session_id: str | None,
-        callback_url: str | None,
-        queue: str | None,
-        priority: int,
-        ttl: float | None,
-        metadata: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        if type(priority) is not int or not 0 <= priority <= 9:
-            raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
-        if ttl is not None and (type(ttl) not in (int, float) or not math.isfinite(ttl) or ttl <= 0):
-            raise InvalidInput(f"ttl is seconds and must be above zero, not {ttl!r}", field="ttl")
-        options = {
-            "identity": identity,
-            "session_id": session_id,
-            "callback_url": callback_url,
-            "queue": queue,
-            "priority": priority,
-            "ttl": ttl,
-            "metadata": metadata,
-        }
-        for name in ("identity", "session_id", "callback_url", "queue", "metadata"):
-            payloads.encode(options[name], name, limit=self.settings.payload_limit)
-        return options
-
-    def _new_task(self, target: _Target, value: Any, budget: Budget | None, options: dict[str, Any]) -> NewTask:
-        encoded = payloads.encode(target.canonical(value), "input", limit=self.settings.payload_limit)
-        given = dict(options)
-        queue, ttl = given.pop("queue"), given.pop("ttl")
-        return NewTask(
-            id=uuid_utils.uuid7(),
-            agent=target.name,
-            step=target.first_step,
-            input=encoded,
-            budget=(budget or Budget()).over(target.budget),
-            sensitive=target.sensitive,
-            queue=queue or target.queue or self.settings.queue,
-            ttl_seconds=ttl or target.ttl or self.settings.ttl_seconds,
-            **given,
-        )
+    def new_task(self, target: Target, value: Any, budget: Budget, **options: Any) -> NewTask:
+        """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
+        return self._submission.new_task(target, value, budget, **options)
 
     def find_row(self, task_id: UUID) -> Row:
         """Raises TaskNotFound."""
@@ -298,12 +250,6 @@ class AgentTasks:
         if row is None:
             raise TaskNotFound(f"No task {task_id}: it never existed, or was purged after its retention.")
         return row
-
-
-def _digest(task: NewTask) -> bytes:
-    """What makes two requests the same: the agent, its first step and its input."""
-    request = json.dumps([task.agent, json.loads(task.input)], sort_keys=True)
-    return hashlib.sha256(request.encode()).digest()
 
 
 def _as_uuid(value: UUID | str) -> UUID:

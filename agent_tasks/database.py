@@ -2,17 +2,19 @@
 
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
+import psycopg.errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+T = TypeVar("T")
 Connection = psycopg.Connection[DictRow]
 """What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
 
@@ -71,6 +73,17 @@ class Database:
     def transaction(self) -> Generator[Connection]:
         with self.pool.connection() as connection, connection.transaction():
             yield connection
+
+    def run(self, transition: Callable[[Connection], T]) -> T:
+        """The transition in a transaction; one that Postgres ended to resolve a deadlock is run again, twice."""
+        for _ in range(2):
+            try:
+                with self.transaction() as connection:
+                    return transition(connection)
+            except psycopg.errors.DeadlockDetected:
+                continue
+        with self.transaction() as connection:
+            return transition(connection)
 
     @cached_property
     def engine(self) -> Engine:

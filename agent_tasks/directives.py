@@ -1,29 +1,162 @@
 """What a step returns to say how its task goes on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+
+from agent_tasks.budgets import Budget
+from agent_tasks.errors import InvalidInput
 
 StepRef = str | Callable[..., Any]
 """A step, as the function itself or by its name."""
 
 
-class Next:
-    """Commit this step, then run `step` with `state` as its arguments. A loop is a Next to an earlier step."""
+class _Then:
+    """What all directives that name a next step share."""
 
-    __slots__ = ("state", "step")
+    __slots__ = ("state", "then")
 
-    def __init__(self, step: StepRef, /, **state: Any) -> None:
-        self.step = step
+    def __init__(self, then: StepRef, state: dict[str, Any]) -> None:
+        self.then = then
         self.state = state
 
-    def __repr__(self) -> str:
-        return f"Next({_name(self.step)}, {', '.join(self.state)})"
+    def _parts(self) -> tuple[Any, ...]:
+        return tuple(
+            step_name(value) if name in ("then", "on_timeout") and value is not None else value
+            for name in sorted(slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ()))
+            for value in (getattr(self, name),)
+        )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Next) and (_name(self.step), self.state) == (_name(other.step), other.state)
+        return type(other) is type(self) and cast(_Then, other)._parts() == self._parts()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(then={step_name(self.then)}, {', '.join(self.state)})"
+
+
+class Next(_Then):
+    """Commit this step, then run `step` with `state` as its arguments. A loop is a Next to an earlier step."""
+
+    __slots__ = ()
+
+    def __init__(self, step: StepRef, /, **state: Any) -> None:
+        super().__init__(step, state)
+
+    @property
+    def step(self) -> StepRef:
+        return self.then
+
+
+class Wait(_Then):
+    """Park the task until a signal comes; it costs nothing meanwhile.
+
+    `signal` is a name, or several: any of them, or with `all=True` all of them. `timeout` is seconds or a
+    timedelta; then `on_timeout` runs, or `then` with `signal=None`. A step that declares `signal` is handed a
+    `Signal`, with `all=True` a dict of them by name. Raises InvalidInput for what means nothing.
+    """
+
+    __slots__ = ("all", "names", "on_timeout", "timeout")
+
+    def __init__(
+        self,
+        signal: str | Sequence[str],
+        /,
+        *,
+        then: StepRef,
+        timeout: float | timedelta | None = None,
+        on_timeout: StepRef | None = None,
+        all: bool = False,
+        **state: Any,
+    ) -> None:
+        super().__init__(then, state)
+        self.names = (signal,) if isinstance(signal, str) else tuple(dict.fromkeys(signal))
+        if not self.names or not all_names(self.names):
+            raise InvalidInput("Wait needs the name of a signal, or several names", field="signal")
+        self.timeout = None if timeout is None else seconds_of(timeout, "timeout")
+        if on_timeout is not None and timeout is None:
+            raise InvalidInput("Wait(on_timeout=) needs a timeout", field="timeout")
+        self.on_timeout = on_timeout
+        self.all = all
+
+
+class Sleep(_Then):
+    """Park the task for a duration (seconds or timedelta) or until a time (aware datetime); past times fire now.
+
+    Raises InvalidInput for a naive datetime, NaN or infinity.
+    """
+
+    __slots__ = ("seconds", "until")
+
+    def __init__(self, duration_or_time: float | timedelta | datetime, /, *, then: StepRef, **state: Any) -> None:
+        super().__init__(then, state)
+        self.seconds: float | None = None
+        self.until: datetime | None = None
+        if isinstance(duration_or_time, datetime):
+            if duration_or_time.tzinfo is None:
+                raise InvalidInput(
+                    "Sleep takes an aware datetime: a naive one means another time on each machine", field="until"
+                )
+            self.until = duration_or_time
+        else:
+            self.seconds = seconds_of(duration_or_time, "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A task to be spawned: `weight` is its part of what the parent shares out; `budget` asks for less."""
+
+    agent: Any
+    input: Any = field(default_factory=dict[str, Any])
+    weight: float = 1.0
+    budget: Budget | None = None
+    queue: str | None = None
+    priority: int = 5
+    metadata: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise InvalidInput(f"Child(weight=) must be above zero, not {self.weight!r}", field="weight")
+
+    @property
+    def agent_name(self) -> str:
+        return self.agent if isinstance(self.agent, str) else self.agent.name
+
+
+class FanOut(_Then):
+    """Spawn children in this step's commit, and run `then` when all of them have ended.
+
+    `reserve` is what the parent keeps for itself: seconds, or a Budget. When only that is left of its time,
+    children still running are told to stop. `on_child_failure`: "collect" hands all outcomes to `then`, "fail"
+    ends this task with the first failure and cancels the rest. `split`: "equal" by weight, or "adaptive":
+    by weight and what each agent was seen to use. Raises InvalidInput for what means nothing.
+    """
+
+    __slots__ = ("children", "on_child_failure", "reserve", "split")
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        /,
+        *,
+        then: StepRef,
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+        **state: Any,
+    ) -> None:
+        super().__init__(then, state)
+        self.children = list(children)
+        self.reserve = reserve if isinstance(reserve, Budget) else Budget(seconds=reserve)
+        if on_child_failure not in ("collect", "fail"):
+            raise InvalidInput("on_child_failure must be 'collect' or 'fail'", field="on_child_failure")
+        if split not in ("equal", "adaptive"):
+            raise InvalidInput("split must be 'equal' or 'adaptive'", field="split")
+        self.on_child_failure = on_child_failure
+        self.split = split
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +166,25 @@ class Done:
     result: Any = None
 
 
-def _name(step: StepRef) -> str:
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """End the task as partial: `result` is what there is, `reason` why it is not all."""
+
+    result: Any
+    reason: str = "the agent ended early"
+
+
+def step_name(step: StepRef) -> str:
     return step if isinstance(step, str) else step.__name__
+
+
+def all_names(names: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) and 0 < len(name) <= 128 for name in names)
+
+
+def seconds_of(duration: float | timedelta, field: str) -> float:
+    """Raises InvalidInput for NaN and infinity; negative durations are zero."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if type(seconds) not in (int, float) or not math.isfinite(seconds):
+        raise InvalidInput(f"{field} must be seconds or a timedelta, not {duration!r}", field=field)
+    return max(0.0, float(seconds))

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import redis
-import uuid_utils.compat as uuid_utils
 
 from agent_tasks import mirror
 from agent_tasks.budgets import Budget
+from agent_tasks.database import Connection
 from agent_tasks.errors import (
     AgentTaskError,
     ErrorInfo,
@@ -23,12 +23,15 @@ from agent_tasks.errors import (
 )
 from agent_tasks.events import Event
 from agent_tasks.identity import Identity
+from agent_tasks.signals import Receipt, send_signal
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 from agent_tasks.transitions import read
 from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.cancel import cancel
+from agent_tasks.transitions.join import join
 from agent_tasks.transitions.resume import resume
+from agent_tasks.transitions.rows import Row
 
 if TYPE_CHECKING:
     from agent_tasks.client import AgentTasks
@@ -137,8 +140,24 @@ class TaskHandle:
         """
         return result_of(self.wait(timeout))
 
+    def signal(
+        self, name: str, payload: Any = None, *, signal_id: str | None = None, identity: Identity | None = None
+    ) -> Receipt:
+        """Send the task a signal; one that comes before its wait is kept for it.
+
+        `signal_id`: sending it again has no second effect. `identity`: who sends it (default: the handle's), as
+        the step and the history are told. Raises InvalidInput for a payload that the step's annotation refuses
+        or a name that the agent does not declare, InvalidState where the task has ended.
+        """
+        return send_signal(
+            self.client, self.stored(), name, payload, signal_id=signal_id, sender=identity or self.identity
+        )
+
     def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
-        """End the task and all below it as cancelled; without effect where it has ended."""
+        """End the task and all below it as cancelled; without effect where its end is decided.
+
+        A task with steps to undo ends when they are undone.
+        """
         self._check()
         error = ErrorInfo(
             type=ErrorType.CANCELLED,
@@ -146,10 +165,19 @@ class TaskHandle:
             suggested_action=SuggestedAction.RESUME,
             details={"reason": reason},
         )
-        with self.client.database.connection() as connection:
+
+        def cancel_and_join(connection: Connection) -> list[Row]:
             rows = cancel(connection, self.id, error)
-        self.client.publish(rows, stop=[row["id"] for row in rows if row["was"] == "running"])
+            return rows + join(connection, rows, ring_seconds=self.client.settings.ring_seconds)
+
+        self._change(cancel_and_join)
         return self.stored()
+
+    def _change(self, transition: Callable[[Connection], list[Row]]) -> list[Row]:
+        """Run a transition in a transaction and publish what it changed."""
+        rows = self.client.database.run(transition)
+        self.client.publish(rows, stop=[row["id"] for row in rows if row.get("was") == "running"])
+        return rows
 
     def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> Iterator[Event]:
         """The task's history in order, gap-free, from `seq` > `after`.
@@ -197,30 +225,26 @@ class TaskHandle:
             rows = read.children(connection, self.id)
         return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row)) for row in rows]
 
-    def resume(self, *, budget: Budget | None = None) -> "TaskHandle":
+    def resume(self, *, budget: Budget | None = None, from_step: int | None = None) -> "TaskHandle":
         """A new task that goes on from this one's last checkpoint, with its recorded calls and a fresh budget.
 
-        `budget` overrides this task's own limits, field by field. Raises InvalidState where this task has not
-        ended, has completed, or its state was purged.
+        `from_step`: from an earlier step number instead, also of a completed task: a fork. `budget` overrides
+        this task's own limits, field by field. Children that had completed are not run again. Raises
+        InvalidState where this task has not ended, has completed and no step is named, or was purged.
         """
         old = self.stored()
-        if not old.status.is_resumable:
-            what = "it has completed" if old.status is TaskStatus.COMPLETED else f"it is {old.status}, not ended"
-            raise InvalidState(f"Task {self.id} cannot be resumed: {what}.", status=str(old.status))
+        if not old.status.is_terminal:
+            raise InvalidState(
+                f"Task {self.id} cannot be resumed: it is {old.status}, not ended.", status=str(old.status)
+            )
+        if old.status is TaskStatus.COMPLETED and from_step is None:
+            raise InvalidState(f"Task {self.id} cannot be resumed: it has completed. Name a step number to go on from.")
         if old.error is not None and old.error.details.get("purged"):
             raise InvalidState(f"Task {self.id} cannot be resumed: its state was purged. Submit it again.")
-        with self.client.database.connection() as connection:
-            row = resume(
-                connection,
-                self.id,
-                uuid_utils.uuid7(),
-                budget=(budget or Budget()).over(old.budget.limit),
-                ring_seconds=self.client.settings.ring_seconds,
-            )
-        if row is None:
-            raise InvalidState(f"Task {self.id} cannot be resumed: it was purged meanwhile.")
-        self.client.publish([row])
-        return TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row))
+        limit = (budget or Budget()).over(old.budget.limit)
+        ring_seconds = self.client.settings.ring_seconds
+        rows = self._change(lambda c: resume(c, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds))
+        return TaskHandle(self.client, rows[0]["id"], self.identity, TaskSnapshot.from_row(rows[0]))
 
     def acknowledge(self) -> TaskSnapshot:
         """Say that the result was taken: the task may be purged after a tenth of the retention.

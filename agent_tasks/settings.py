@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     """How many async steps one worker process holds at once."""
     overrun_seconds: Seconds = 10.0
     """How long past its deadline a plain step may go on before its slot is given up for lost."""
+    max_children: int = Field(default=10_000, ge=1)
+    """How many children one FanOut may spawn."""
+    max_depth: int = Field(default=16, ge=1)
+    """How deep a tree of tasks may be."""
     poison_crashes: int = Field(default=3, ge=1)
     """A step whose worker died so often ends as `poison`."""
     payload_limit: int = Field(default=1024 * 1024, ge=1024)

@@ -23,6 +23,9 @@ class WaitingFor(BaseModel):
 
     kind: str
     name: str | None = None
+    names: list[str] | None = None
+    """Of signals: which; `mode` says whether any or all of them."""
+    mode: str | None = None
     since: datetime
     until: datetime | None = None
 
@@ -31,6 +34,8 @@ class BudgetState(BaseModel):
     limit: Budget
     spent: Spend
     remaining: Remaining
+    reserved: Spend = Spend()
+    """Held by living children; what they leave unspent returns."""
 
 
 class TaskSnapshot(BaseModel):
@@ -68,9 +73,14 @@ class TaskSnapshot(BaseModel):
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TaskSnapshot":
         """From the columns that `transitions.rows.SNAPSHOT` names."""
-        limit, spent = budget_of(row), spend_of(row)
+        limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row)
         fields = {name: row[name] for name in cls.model_fields if name != "budget"}
-        return cls(**fields, budget=BudgetState(limit=limit, spent=spent, remaining=remaining(limit, spent)))
+        return cls(
+            **fields,
+            budget=BudgetState(
+                limit=limit, spent=spent, reserved=reserved, remaining=remaining(limit, spent + reserved)
+            ),
+        )
 
 
 def budget_of(row: dict[str, Any]) -> Budget:
@@ -79,3 +89,7 @@ def budget_of(row: dict[str, Any]) -> Budget:
 
 def spend_of(row: dict[str, Any]) -> Spend:
     return Spend(**{name: row[f"spent_{name}"] for name in RESOURCES})
+
+
+def reserved_of(row: dict[str, Any]) -> Spend:
+    return Spend(**{name: row[f"reserved_{name}"] for name in RESOURCES if name != "seconds"})

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -62,6 +63,10 @@ tasks = Table(
     Column("lineage_id", Uuid, nullable=False),  # the first task of a chain of resumes
     Column("resumed_from", Uuid),
     _required("depth", Integer, "0"),
+    Column("parent_step", Integer),  # the step of the parent whose FanOut spawned this task
+    Column("child_index", Integer),  # its place in that FanOut
+    _required("children_left", Integer, "0"),  # of this task's current FanOut: the join's counter
+    Column("on_child_failure", Text),
     # who and what for
     _required("tenant", Text, "''"),
     Column("identity", JSONB),
@@ -89,6 +94,11 @@ tasks = Table(
     _required("spent_usd", Numeric, "0"),
     _required("spent_steps", Integer, "0"),
     _required("spent_calls", Integer, "0"),
+    # held by living children, returned when they end
+    _required("reserved_tokens", BigInteger, "0"),
+    _required("reserved_usd", Numeric, "0"),
+    _required("reserved_steps", Integer, "0"),
+    _required("reserved_calls", Integer, "0"),
     # the claim: `run` is the fencing token, every write of a worker names it
     _required("run", Integer, "0"),
     Column("worker", Text),
@@ -96,6 +106,10 @@ tasks = Table(
     _required("failures", Integer, "0"),  # of them ended by an exception
     _required("crashes", Integer, "0"),  # of them ended by the worker's death
     _required("rings", SmallInteger, "0"),  # bells of this pending step that nobody answered
+    # undoing: what the task ends with once its undo functions have run, and the checkpoint that is being undone
+    _required("undoable", Integer, "0"),  # committed steps that have an undo
+    Column("undo_step", Integer),
+    Column("ending", JSONB),
     # when a sweep acts on the row if nothing else has: running: the lease expires; pending: it is rung again;
     # waiting: the timer fires. Null: never.
     Column("due_at", _TIME),
@@ -114,10 +128,17 @@ tasks = Table(
     CheckConstraint("status <> 'pending' OR due_at IS NOT NULL", name="pending"),
     CheckConstraint("(status IN ('failed', 'cancelled', 'timeout', 'partial')) <= (error IS NOT NULL)", name="error"),
     CheckConstraint("status <> 'completed' OR error IS NULL", name="completed"),
+    CheckConstraint("children_left >= 0", name="children_left"),
+    CheckConstraint(
+        "reserved_tokens >= 0 AND reserved_usd >= 0 AND reserved_steps >= 0 AND reserved_calls >= 0", name="reserved"
+    ),
+    CheckConstraint("(parent_id IS NULL) = (parent_step IS NULL)", name="child"),
+    CheckConstraint("(ending IS NULL) = (undo_step IS NULL) OR finished_at IS NOT NULL", name="undoing"),
     CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name="acknowledged"),
     Index("tasks_due", "status", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("tasks_root", "root_id"),
-    Index("tasks_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
     Index("tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -135,6 +156,8 @@ checkpoints = Table(
     Column("step", Text, nullable=False),
     Column("next_step", Text),  # null: this step ended the task
     Column("state", JSONB),  # the arguments of next_step; null where they were purged
+    Column("awaits", JSONB),  # what next_step was to wait for, as in tasks.waiting_for
+    _required("undo", Boolean, "false"),  # the step has an undo function
     Column("run", Integer, nullable=False),
     Column("seconds", REAL, nullable=False),
     Column("committed_at", _TIME, nullable=False, server_default=_NOW),
@@ -167,6 +190,37 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("data", JSONB),
     Column("at", _TIME, nullable=False, server_default=_NOW),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("payload", JSONB),
+    Column("signal_id", Text),
+    Column("sender", JSONB),
+    Column("sent_at", _TIME, nullable=False, server_default=_NOW),
+    Column("consumed_step", Integer),  # the step number that was handed the signal; null: in the inbox
+    Index("signals_inbox", "task_id", "name"),
+    Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("options", JSONB, nullable=False),
+    Column("cron", Text),
+    Column("every_seconds", Double),
+    Column("timezone", Text, nullable=False),
+    Column("next_at", _TIME, nullable=False, index=True),
+    Column("last_at", _TIME),
+    Column("last_task_id", Uuid),
+    CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="rhythm"),
 )
 
 idempotency_keys = Table(

@@ -9,12 +9,17 @@ from psycopg_pool import PoolTimeout
 
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
-from beat.sweeps import bells, keys, leases, orphans, retention, timers, workers
+from beat.sweeps import bells, keys, leases, orphans, retention, schedules, timers, workers
 
 log = logging.getLogger(__name__)
 
 Sweep = Callable[[AgentTasks], int]
-DUE: dict[str, Sweep] = {"leases": leases.run_once, "timers": timers.run_once, "bells": bells.run_once}
+DUE: dict[str, Sweep] = {
+    "leases": leases.run_once,
+    "timers": timers.run_once,
+    "bells": bells.run_once,
+    "schedules": schedules.run_once,
+}
 HOUSEKEEPING: dict[str, Sweep] = {
     "orphans": orphans.run_once,
     "retention": retention.run_once,

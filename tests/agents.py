@@ -8,7 +8,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent_tasks import Agent, Context, Done, Next, Retry, SyncContext, UpstreamUnavailable, agent
+from pydantic import BaseModel
+
+from agent_tasks import (
+    Agent,
+    Budget,
+    Child,
+    ChildOutcome,
+    Context,
+    Done,
+    FanOut,
+    Next,
+    Partial,
+    Retry,
+    Signal,
+    Sleep,
+    SyncContext,
+    UpstreamUnavailable,
+    Wait,
+    agent,
+)
 
 count = Agent("count")
 
@@ -123,3 +142,160 @@ async def secretive(ctx: Context, folder: str, secret: str):
     while not (Path(folder) / "go").exists():
         await asyncio.sleep(0.01)
     return secret
+
+
+class Approval(BaseModel):
+    ok: bool
+
+
+approval = Agent("approval")
+"""ask → decide, with an approval in between."""
+
+
+@approval.step
+async def ask(ctx: Context, timeout: float | None = None, on_timeout: bool = False):
+    return Wait("approval", then=decide, timeout=timeout, on_timeout=give_up if on_timeout else None, draft="a draft")
+
+
+@approval.step
+async def decide(ctx: Context, draft: str, signal: Signal[Approval] | None):
+    if signal is None or signal.payload is None:
+        return "nobody answered"
+    return {"draft": draft, "ok": signal.payload.ok, "by": signal.sender.subject if signal.sender else None}
+
+
+@approval.step
+async def give_up(ctx: Context, draft: str):
+    return "gave up"
+
+
+sleeper = Agent("sleeper")
+
+
+@sleeper.step
+async def doze(ctx: Context, seconds: float):
+    return Sleep(seconds, then=awake)
+
+
+@sleeper.step
+async def awake(ctx: Context):
+    return "awake"
+
+
+planner = Agent("planner")
+
+
+@planner.step
+async def plan(
+    ctx: Context,
+    family: list[dict[str, Any]],
+    reserve: float | None = None,
+    on_child_failure: str = "collect",
+    split: str = "equal",
+):
+    children = [
+        Child(c["agent"], c.get("input", {}), c.get("weight", 1), Budget(**c["budget"]) if "budget" in c else None)
+        for c in family
+    ]
+    return FanOut(children, then=gather, reserve=reserve, on_child_failure=on_child_failure, split=split)
+
+
+@planner.step
+async def gather(ctx: Context, children: list[ChildOutcome]):
+    found = [child.model_dump(mode="json") for child in children]
+    short = [child for child in children if child.status != "completed"]
+    return Partial(found, f"{len(short)} fell short") if short else found
+
+
+@agent("fails")
+async def fails(ctx: Context, folder: str = ""):
+    if folder:
+        note(folder, "failed")
+    raise RuntimeError("it fails")
+
+
+@agent("spender")
+async def spender(ctx: Context, tokens: int = 0, usd: float = 0.0):
+    await ctx.charge(tokens=tokens, usd=usd)
+    return "spent"
+
+
+@agent("recorder")
+async def recorder(ctx: Context, seconds: float):
+    await ctx.partial("what there is")
+    await asyncio.sleep(seconds)
+    return "all"
+
+
+booking = Agent("booking")
+"""hotel → flight → pay: the first two have an undo."""
+
+
+def cancel_hotel(ctx: SyncContext, folder: str, room: int):
+    note(folder, f"cancel hotel {room}")
+
+
+async def cancel_flight(ctx: Context, folder: str, failing_undo: bool):
+    note(folder, "cancel flight")
+    if failing_undo:
+        raise RuntimeError("the airline does not answer")
+
+
+@booking.step(undo=cancel_hotel)
+async def hotel(ctx: Context, folder: str, fail: bool = True, failing_undo: bool = False):
+    note(folder, "hotel")
+    return Next(flight, folder=folder, fail=fail, failing_undo=failing_undo, room=7)
+
+
+@booking.step(undo=cancel_flight)
+async def flight(ctx: Context, folder: str, fail: bool, failing_undo: bool, room: int):
+    note(folder, "flight")
+    return Next(settle, folder=folder, fail=fail)
+
+
+@booking.step
+async def settle(ctx: Context, folder: str, fail: bool):
+    note(folder, "settle")
+    if fail:
+        raise RuntimeError("the card was declined")
+    while not (Path(folder) / "go").exists():
+        await asyncio.sleep(0.01)
+    return "booked"
+
+
+several = Agent("several")
+
+
+@several.step
+async def wait_for_several(ctx: Context, every: bool):
+    return Wait(["first", "second"], then=got_all if every else got_one, all=every)
+
+
+@several.step
+async def got_one(ctx: Context, signal: Signal[int]):
+    return {signal.name: signal.payload}
+
+
+@several.step
+async def got_all(ctx: Context, signal: dict[str, Signal[int]]):
+    return {name: one.payload for name, one in signal.items()}
+
+
+@agent("counted")
+async def counted(ctx: Context, folder: str, name: str):
+    note(folder, f"counted {name}")
+    return name
+
+
+nested = Agent("nested")
+
+
+@nested.step
+async def descend(ctx: Context, depth: int):
+    return FanOut([Child("nested", {"depth": depth - 1})] if depth else [], then=ascend)
+
+
+@nested.step
+async def ascend(ctx: Context, children: list[ChildOutcome]):
+    short = [child for child in children if child.status != "completed"]
+    return Partial(len(children), "below it fell short") if short else len(children)

@@ -36,7 +36,7 @@ def make_worker_app() -> Celery:
     app.conf.update(worker_pool="threads", worker_concurrency=_CONCURRENCY)
     process = WorkerProcess(app, settings)
     for agent in loaded_agents().values():
-        for step in agent.steps.values():
+        for step in agent.runnable.values():
             process.register(step)
     process.connect()
     return app

@@ -11,8 +11,11 @@ from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
+from agent_tasks.outcomes import child_outcome
 from agent_tasks.transitions import read
+from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, claim
+from agent_tasks.transitions.signal import consumed
 from workers.invocation import invoke_async, invoke_plain
 from workers.operations import DATABASE_AWAY, DatabaseAway, StepOperations
 from workers.run import Raised, StepOutcome, StepRun, Stopped
@@ -92,19 +95,22 @@ class Executor:
         """The run of a claimed step; None where it may not begin, and the task has ended."""
         try:
             agent, step = _code_of(taken)
-            if error := exhausted_for_step(taken.budget, taken.spent):
+            if taken.undo_step is None and (error := exhausted_for_step(taken.budget, taken.spent)):
                 raise error
             if taken.state is None:
                 raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
-            arguments = step.validate(taken.state)
+            arguments = step.validate(taken.state) | self._handed(taken, step)
         except AgentTaskError as error:
             self._end_unstarted(taken, error)
+            return None
+        except DATABASE_AWAY as error:
+            log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
             return None
         operations = StepOperations(self._runtime.client, taken)
         context = self._context(taken, step, operations)
         operations.context = context
         run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends)
-        left = context.budget.seconds
+        left = context.budget.seconds if taken.undo_step is None else None
         run.deadline = None if left is None else run.started + left
         self._runtime.held.add(run)
         self._runtime.telemetry.started(run)
@@ -124,13 +130,27 @@ class Executor:
             if settled.next_claim is not None:
                 next_run = self._admit(settled.next_claim, run.quantum_ends)
             else:
-                self._runtime.client.publish([settled.row])
+                self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
         except (LeaseLost, DatabaseAway) as reason:
             self._drop(run, reason)
         finally:
             self._runtime.held.remove(run)
             self._runtime.telemetry.ended(run, name, error)
         return next_run
+
+    def _handed(self, taken: Claim, step: Step) -> dict[str, Any]:
+        """What the step waited for: the outcomes of children, the signals it was sent."""
+        handed: dict[str, Any] = {}
+        if step.wants:
+            with self._runtime.client.database.connection() as connection:
+                if "children" in step.wants:
+                    handed["children"] = [
+                        child_outcome(row) for row in outcomes(connection, taken.id, taken.step_number)
+                    ]
+                if "signal" in step.wants:
+                    found = consumed(connection, taken.id, taken.step_number)
+                    handed["signal"] = step.handed_signal(found, every=(taken.awaits or {}).get("mode") == "all")
+        return handed
 
     # --- off the path ---------------------------------------------------------------------------------------
 
@@ -145,13 +165,15 @@ class Executor:
 
     def _end_unstarted(self, taken: Claim, error: AgentTaskError) -> None:
         try:
-            row = self._settlement.end_unstarted(taken, error)
+            settled = self._settlement.end_unstarted(taken, error)
         except (LeaseLost, DatabaseAway) as reason:
             log.warning("not ended, the sweep takes it: task=%s reason=%s", taken.id, reason)
             return
-        log.warning("task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, row["status"], error)
+        log.warning(
+            "task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], error
+        )
         metrics.STEPS.labels(taken.agent, taken.step, "refused").inc()
-        self._runtime.client.publish([row])
+        self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
 
     def _ring_again(self, envelope: Envelope) -> None:
         """This worker is going: another one is to hear the bell."""
@@ -193,6 +215,6 @@ def _code_of(taken: Claim) -> tuple[Agent, Step]:
     """Raises ContextLost where the code of the step is gone."""
     try:
         agent = find_agent(taken.agent)
-        return agent, agent.find_step(taken.step)
+        return agent, agent.runnable.get(taken.step) or agent.find_step(taken.step)
     except InvalidInput as error:
         raise ContextLost(f"The code of {taken.agent}.{taken.step} is gone: {error}", step=taken.step) from None

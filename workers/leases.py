@@ -55,7 +55,7 @@ class Leases:
             try:
                 if monotonic() >= self._next_beat:
                     self._beat()
-                self._flush_progress()
+                self._report()
                 self._lost_slots.look()
                 self._runtime.telemetry.flush()
             except Exception:  # this thread keeps every lease of the process: it must outlive any surprise
@@ -81,10 +81,11 @@ class Leases:
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
             run.stop()
 
-    def _flush_progress(self) -> None:
+    def _report(self) -> None:
         for run in self._runtime.held.all():
             try:
                 run.operations.flush_progress()
+                run.operations.warn_of_time()
             except LeaseLost:
                 self._lost(run)
             except DatabaseAway as error:

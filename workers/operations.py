@@ -7,6 +7,7 @@ import json
 import threading
 import typing
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from agent_tasks import payloads
-from agent_tasks.budgets import Spend, overdrawn
+from agent_tasks.budgets import Spend, crossed, overdrawn
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Intent, Operations, Outcome, StepContext
 from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, StepFailed
@@ -47,6 +48,7 @@ class StepOperations(Operations):
         self._recorded: dict[int, ledger.RecordedCall] | None = None if claim.repeated else {}
         self._shown_at = 0.0
         self._progress: str | None = None
+        self._warned_at = claim.spent
         self.context: StepContext | None = None
 
     def next_ordinal(self) -> int:
@@ -63,9 +65,10 @@ class StepOperations(Operations):
                 return Outcome(_restore(function, old.outcome))
         key = self._key(ordinal)
         begun = self._do(ledger.begin_call, ordinal, name, key=key, at_most_once=at_most_once)
-        if not begun:
+        if begun is None:
             limit = self._claim.budget.calls or 0
             raise BudgetExhausted.of("calls", limit, limit)
+        self._note(replace(self._spent(), calls=begun))
         return Intent(ordinal, key)
 
     def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
@@ -82,9 +85,9 @@ class StepOperations(Operations):
         Spend(tokens=tokens, usd=usd)  # refuses what is no amount
         row, spent = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
         self._show(row)
-        if self.context is not None:
-            self.context.note_spent(spent)
-        if error := overdrawn(self._claim.budget, Spend(tokens=spent.tokens, usd=spent.usd)):
+        self._note(spent)
+        error = overdrawn(self._claim.budget, Spend(tokens=spent.tokens, usd=spent.usd))
+        if error is not None and self._claim.undo_step is None:  # what was done is undone whatever it costs
             raise error
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
@@ -115,6 +118,32 @@ class StepOperations(Operations):
     def partial(self, value: Any) -> None:
         text = payloads.encode_outcome(value, "partial result", limit=self._limit)
         self._show(self._do(spend.keep_partial, text))
+
+    def warn(self, before: Spend, after: Spend) -> None:
+        """Tell in the task's history of each resource that now runs low."""
+        for resource in crossed(self._claim.budget, before, after):
+            data = {
+                "resource": resource,
+                "spent": getattr(after, resource),
+                "limit": getattr(self._claim.budget, resource),
+            }
+            self._show(self._do(spend.emit, EventType.BUDGET_LOW, json.dumps(data)))
+
+    def warn_of_time(self) -> None:
+        """Called with the heartbeat: the budget of seconds runs low while the step runs."""
+        if self.context is not None and (now := self.context.spent).seconds > self._warned_at.seconds:
+            before, self._warned_at = self._warned_at, now
+            self.warn(Spend(seconds=before.seconds), Spend(seconds=now.seconds))
+
+    def _spent(self) -> Spend:
+        return self.context.spent if self.context is not None else self._claim.spent
+
+    def _note(self, spent: Spend) -> None:
+        before = self._spent()
+        if self.context is not None:
+            self.context.note_spent(spent)
+        after = self._spent()
+        self.warn(replace(before, seconds=0.0), replace(after, seconds=0.0))
 
     def _do(self, transition: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:

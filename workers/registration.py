@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from agent_tasks.agents import Agent, Step
+from agent_tasks.agents import Agent
 
 
 def definition(agent: Agent) -> dict[str, Any]:
@@ -15,12 +16,16 @@ def definition(agent: Agent) -> dict[str, Any]:
         "sensitive": agent.sensitive,
         "queue": agent.queue,
         "ttl": agent.ttl,
-        "input_schema": _schema(agent.first_step),
+        "input_schema": _schema(agent.first_step.arguments),
+        "signals": sorted(agent.signals) if agent.signals is not None else None,
+        "payload_schemas": {
+            step.name: _schema(step.payload_type) for step in agent.steps.values() if step.payload_type is not None
+        },
     }
 
 
-def _schema(step: Step) -> dict[str, Any] | None:
+def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
     try:
-        return step.arguments.json_schema()
+        return adapter.json_schema()
     except PydanticInvalidForJsonSchema:
         return None

@@ -41,7 +41,7 @@ class Runtime:
         self.telemetry = Telemetry(app, node)
         self.loop = StepLoop(settings.async_steps, database_threads=max(2, settings.pool_size // 2))
         self.executor = Executor(self)
-        steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.steps.values())
+        steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.runnable.values())
         queues = tuple(app.amqp.queues.consume_from)
         self._leases = Leases(
             self,

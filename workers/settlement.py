@@ -2,24 +2,31 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
 
 from agent_tasks import payloads
 from agent_tasks.agents import Step
 from agent_tasks.database import Connection
-from agent_tasks.directives import Done, Next
-from agent_tasks.errors import AgentTaskError
+from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
+from agent_tasks.errors import AgentTaskError, PartialCompletion
 from agent_tasks.snapshots import spend_of
-from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
+from agent_tasks.transitions.fan_out import fan_out
+from agent_tasks.transitions.join import join
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.undo import Undoing, undone
+from agent_tasks.transitions.wait import sleep as sleep_until
+from agent_tasks.transitions.wait import wait
+from workers.family import Family
 from workers.operations import DATABASE_AWAY, DatabaseAway
 from workers.policy import RetryAfter, decide
 from workers.run import Raised, Returned, StepRun
@@ -28,18 +35,24 @@ if TYPE_CHECKING:
     from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _SLOWEST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A committed outcome: the row as it is now, and the claim to go on with in place, if any."""
+    """A committed outcome: the task's row as it is now, and what else the commit changed."""
 
     row: Row
     name: str
     """succeeded, retried or failed."""
     error: BaseException | None = None
     next_claim: Claim | None = None
+    """The claim to go on with in place, if any."""
+    others: Sequence[Row] = ()
+    """Children that were spawned, parents that were joined."""
+    stop: Sequence[UUID] = ()
+    """Tasks whose running step is to be told to stop."""
 
 
 class Settlement:
@@ -47,87 +60,205 @@ class Settlement:
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
+        self._settings = runtime.settings
+        self._family = Family(runtime.client)
 
     def settle(self, run: StepRun, outcome: Returned | Raised) -> Settled:
         """Commit the outcome. Raises LeaseLost, or DatabaseAway when Postgres stayed away."""
         if isinstance(outcome, Raised):
             return self._raised(run, outcome.error)
+        if run.claim.undo_step is not None:
+            return self._undone(run, None)
         try:
             return self._returned(run, outcome.value)
         except AgentTaskError as error:  # what it returned cannot be committed
             return self._raised(run, error)
 
-    def end_unstarted(self, claim: Claim, error: AgentTaskError) -> Row:
+    def end_unstarted(self, claim: Claim, error: AgentTaskError) -> Settled:
         """End a task whose step may not begin. Raises LeaseLost, DatabaseAway."""
         info = error.info.model_copy(update={"checkpoint": claim.step_number or None})
-        return self._persistently(lambda connection: fail(connection, claim, info))
+        if claim.undo_step is not None:
+            return self._end(
+                claim,
+                lambda c: undone(
+                    c, Undoing.from_row(claim.row), failure=info, ring_seconds=self._settings.ring_seconds
+                ),
+                "failed",
+                error,
+            )
+        return self._end(claim, lambda connection: fail(connection, claim, info), "failed", error)
 
     def give_back(self, run: StepRun) -> None:
         """Release what may still be ours after an outcome was dropped, so that nobody waits for the lease."""
         with self._runtime.client.database.connection() as connection:
             held = [(run.claim.id, run.claim.run)]
-            rows = release(connection, held, ring_seconds=self._runtime.settings.ring_seconds)
+            rows = release(connection, held, ring_seconds=self._settings.ring_seconds)
         self._runtime.client.publish(rows)
 
+    # --- what a step returned -------------------------------------------------------------------------------
+
     def _returned(self, run: StepRun, value: object) -> Settled:
-        if isinstance(value, Next):
-            return self._next(run, value)
-        result = value.result if isinstance(value, Done) else value
-        text = payloads.encode_outcome(result, "result", limit=self._runtime.settings.payload_limit)
+        match value:
+            case Next():
+                return self._next(run, value)
+            case Wait():
+                return self._wait(run, value)
+            case Sleep():
+                committed, _ = self._committed(run, value.then, value.state)
+                row = self._persistently(
+                    lambda c: sleep_until(c, run.claim, committed, seconds=value.seconds, until=value.until)
+                )
+                return Settled(row, "succeeded")
+            case FanOut():
+                return self._fan_out(run, value)
+            case Partial():
+                return self._complete(run, value.result, PartialCompletion(value.reason))
+            case Done():
+                return self._complete(run, value.result, None)
+            case _:
+                return self._complete(run, value, None)
+
+    def _complete(self, run: StepRun, result: object, shortfall: PartialCompletion | None) -> Settled:
+        text = payloads.encode_outcome(result, "result", limit=self._settings.payload_limit)
         progress = run.operations.take_progress()
+        info = None
+        if shortfall is not None:
+            info = shortfall.info.model_copy(update={"checkpoint": run.claim.step_number or None})
+        return self._end(
+            run.claim,
+            lambda c: complete(c, run.claim, text, seconds=run.seconds, progress=progress, shortfall=info),
+            "succeeded",
+        )
+
+    def _next(self, run: StepRun, directive: Next) -> Settled:
+        committed, step = self._committed(run, directive.then, directive.state)
+        in_place = self._goes_on(run, step)
         row = self._persistently(
-            lambda connection: complete(connection, run.claim, text, seconds=run.seconds, progress=progress)
+            lambda c: checkpoint(c, run.claim, committed, in_place=in_place, ring_seconds=self._settings.ring_seconds)
+        )
+        return Settled(row, "succeeded", next_claim=_next_claim(run.claim, row, committed.state) if in_place else None)
+
+    def _wait(self, run: StepRun, directive: Wait) -> Settled:
+        committed, _ = self._committed(run, directive.then, directive.state)
+        on_timeout = None
+        if directive.on_timeout is not None:
+            other = run.agent.find_step(directive.on_timeout)
+            other.canonical(directive.state)
+            on_timeout = other.name
+        row = self._transaction(
+            lambda c: wait(
+                c,
+                run.claim,
+                committed,
+                directive.names,
+                all_of_them=directive.all,
+                timeout=directive.timeout,
+                on_timeout=on_timeout,
+                ring_seconds=self._settings.ring_seconds,
+            )
         )
         return Settled(row, "succeeded")
 
-    def _next(self, run: StepRun, directive: Next) -> Settled:
-        settings = self._runtime.settings
-        step = run.agent.find_step(directive.step)
-        state = step.canonical(directive.state)
-        text = payloads.encode_outcome(state, f"state of step {step.name}", limit=settings.payload_limit)
-        in_place = self._goes_on(run, step)
-        progress = run.operations.take_progress()
-        row = self._persistently(
-            lambda connection: checkpoint(
-                connection,
+    def _fan_out(self, run: StepRun, directive: FanOut) -> Settled:
+        if not directive.children:
+            committed, _ = self._committed(run, directive.then, directive.state)
+            row = self._persistently(
+                lambda c: checkpoint(c, run.claim, committed, in_place=False, ring_seconds=self._settings.ring_seconds)
+            )
+            return Settled(row, "succeeded")
+        committed, _ = self._committed(run, directive.then, directive.state)
+        spawned = self._family.spawn(run, directive)
+        parent, children = self._transaction(
+            lambda c: fan_out(
+                c,
                 run.claim,
-                step.name,
-                text,
-                in_place=in_place,
-                seconds=run.seconds,
-                progress=progress,
-                ring_seconds=settings.ring_seconds,
+                committed,
+                spawned.children,
+                on_child_failure=directive.on_child_failure,
+                reserve_seconds=spawned.reserve_seconds,
+                clamped=spawned.clamped,
+                ring_seconds=self._settings.ring_seconds,
             )
         )
-        return Settled(row, "succeeded", next_claim=_next_claim(run.claim, row, text) if in_place else None)
+        return Settled(parent, "succeeded", others=children)
+
+    def _committed(self, run: StepRun, then: StepRef, state: dict[str, object]) -> tuple[Committed, Step]:
+        """What the step leaves behind, checked. Raises InvalidInput, PayloadTooLarge."""
+        step = run.agent.find_step(then)
+        what = f"state of step {step.name}"
+        text = payloads.encode_outcome(step.canonical(state), what, limit=self._settings.payload_limit)
+        progress = run.operations.take_progress()
+        return Committed(step.name, text, run.seconds, progress, undoable=run.step.undo is not None), step
 
     def _goes_on(self, run: StepRun, step: Step) -> bool:
         """Whether this worker runs the next step itself: within its quantum, and in the same place."""
         return (
             step.is_async == run.step.is_async
+            and not step.wants
             and monotonic() < run.quantum_ends
             and not self._runtime.draining
             and run.stopped_at is None
         )
+
+    # --- what a step raised ---------------------------------------------------------------------------------
 
     def _raised(self, run: StepRun, error: BaseException) -> Settled:
         claim = run.claim
         decision = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()
-            row = self._persistently(
-                lambda connection: retry(connection, claim, again.error, again.seconds, progress=progress)
-            )
+            row = self._persistently(lambda c: retry(c, claim, again.error, again.seconds, progress=progress))
             return Settled(row, "retried", error)
+        if claim.undo_step is not None:
+            return self._undone(run, error)
         end = decision
-        row = self._persistently(lambda connection: fail(connection, claim, end.error, traceback=end.traceback))
-        log.warning("task ended: task=%s step=%s status=%s error=%s", claim.id, claim.step, row["status"], error)
-        return Settled(row, "failed", error)
+        settled = self._end(claim, lambda c: fail(c, claim, end.error, traceback=end.traceback), "failed", error)
+        log.warning("task ends: task=%s step=%s status=%s error=%s", claim.id, claim.step, settled.row["status"], error)
+        return settled
 
-    def _persistently(self, transition: Callable[[Connection], Row]) -> Row:
+    def _undone(self, run: StepRun, error: BaseException | None) -> Settled:
+        claim = run.claim
+        failure = None
+        if error is not None:
+            failure = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number).error
+            log.error("not undone: task=%s step=%s error=%s", claim.id, claim.step, error)
+        undoing = Undoing.from_row(claim.row)
+        name = "succeeded" if error is None else "failed"
+        return self._end(
+            claim,
+            lambda c: undone(c, undoing, failure=failure, ring_seconds=self._settings.ring_seconds),
+            name,
+            error,
+        )
+
+    # --- committing -----------------------------------------------------------------------------------------
+
+    def _end(
+        self, claim: Claim, transition: Callable[[Connection], Row], name: str, error: BaseException | None = None
+    ) -> Settled:
+        """A transition that may end the task; its parent learns of it in the same commit."""
+        if claim.row["parent_id"] is None:
+            return Settled(self._persistently(transition), name, error)
+
+        def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
+            row = transition(connection)
+            return row, join(connection, [row], ring_seconds=self._settings.ring_seconds)
+
+        row, others = self._transaction(end_and_join)
+        stop = [other["id"] for other in others if other.get("was") == "running"]
+        return Settled(row, name, error, others=others, stop=stop)
+
+    def _transaction(self, transition: Callable[[Connection], T]) -> T:
+        def run(connection: Connection) -> T:
+            with connection.transaction():
+                return transition(connection)
+
+        return self._persistently(run)
+
+    def _persistently(self, transition: Callable[[Connection], T]) -> T:
         """Run a fenced transition. A COMMIT whose reply was lost may have happened: the fence makes it safe to
-        repeat, and then it raises LeaseLost."""
-        until = monotonic() + self._runtime.settings.lease_seconds
+        repeat, and then it raises LeaseLost. A deadlock that Postgres resolved is repeated, too."""
+        until = monotonic() + self._settings.lease_seconds
         wait = 0.05
         while True:
             try:
@@ -149,6 +280,7 @@ def _next_claim(claim: Claim, row: Row, state: str) -> Claim:
         failures=0,
         spent=spend_of(row),
         state=json.loads(state),
+        awaits=None,
         repeated=False,
         row=row,
     )

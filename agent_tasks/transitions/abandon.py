@@ -28,9 +28,15 @@ _ABANDON = f"""
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET
-            status = CASE WHEN partial IS NULL THEN 'failed' ELSE 'partial' END, result = partial,
+            status = CASE WHEN ending IS NOT NULL THEN ending ->> 'status'
+                WHEN partial IS NULL THEN 'failed' ELSE 'partial' END,
+            result = CASE WHEN ending IS NOT NULL THEN nullif(ending -> 'result', 'null'::jsonb) ELSE partial END,
             input = CASE WHEN sensitive THEN NULL ELSE input END,
-            error = jsonb_build_object(
+            error = CASE WHEN ending IS NOT NULL THEN (ending -> 'error') || jsonb_build_object('details',
+                coalesce(ending -> 'error' -> 'details', '{{}}'::jsonb) || jsonb_build_object(
+                    'undone', ending -> 'undone', 'not_undone', (ending -> 'not_undone') || jsonb_build_array(jsonb_build_object(
+                        'step', substr(step, 6), 'step_number', undo_step, 'error', 'no live worker has its code'))))
+            ELSE jsonb_build_object(
                 'type', 'context_lost', 'retryable', false, 'retry_after', NULL,
                 'suggested_action', CASE WHEN sensitive THEN 'escalate' ELSE 'resume' END,
                 'message', format('No live worker serves step %%s.%%s on queue %%s, and for %%s seconds there was '
@@ -40,7 +46,7 @@ _ABANDON = f"""
                          ELSE ', then resume the task.' END),
                 'details', jsonb_build_object('step', step, 'queue', queue, 'ttl_seconds', ttl_seconds,
                     'crashes', crashes, 'purged', sensitive),
-                'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END), {COUNTED}, {ENDED}
+                'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END) END, {COUNTED}, {ENDED}
         FROM orphans WHERE tasks.id = orphans.id
         RETURNING tasks.*
     ), purged_states AS (

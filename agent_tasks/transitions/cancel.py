@@ -7,9 +7,12 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING_EVENT, SNAPSHOT, WILL_END, Row, ending
 
 # A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
+
+
+_ENDING = ending("'cancelled'", "%(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0))")
 
 
 def _cancel(root: LiteralString) -> LiteralString:
@@ -20,15 +23,13 @@ def _cancel(root: LiteralString) -> LiteralString:
         SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
     ), living AS (
         SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
-        WHERE tasks.finished_at IS NULL ORDER BY tasks.id FOR UPDATE OF tasks
+        WHERE {WILL_END} ORDER BY tasks.id FOR UPDATE OF tasks
     ), changed AS (
         UPDATE tasks SET
-            status = 'cancelled', error = %(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0)),
-            spent_seconds = spent_seconds + CASE WHEN living.was = 'running'
-                THEN extract(epoch FROM clock_timestamp() - claimed_at) ELSE 0 END, {COUNTED}, {ENDED}
+            spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING}, {_ENDING}
         FROM living WHERE tasks.id = living.id
         RETURNING tasks.*, living.was
-    ), {EVENTS}
+    ), {ENDING_EVENT}
     SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
     """
 
@@ -51,6 +52,9 @@ def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorI
 
 
 def _run(connection: Connection, sql: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
-    events = [("finished", json.dumps({"status": "cancelled", "reason": error.message}))]
-    values = {"ids": list(task_ids), "error": json.dumps(error.model_dump(mode="json"))}
-    return connection.execute(sql, {**values, **event_list(events)}).fetchall()
+    values = {
+        "ids": list(task_ids),
+        "error": json.dumps(error.model_dump(mode="json")),
+        "told": json.dumps({"reason": error.message}),
+    }
+    return connection.execute(sql, values).fetchall()

@@ -28,9 +28,18 @@ class Claim:
     budget: Budget
     spent: Spend
     state: dict[str, Any] | None
+    awaits: dict[str, Any] | None
+    """What the step waited for before it came to run."""
+    undo_step: int | None
+    """The committed step that this one undoes."""
     repeated: bool
     """Whether the step may have begun before: its recorded calls are to be read."""
     row: Row
+
+    @property
+    def ledger_step(self) -> int:
+        """Under which number the ledger keeps this step's calls: an undo's are apart from all steps'."""
+        return self.step_number if self.undo_step is None else -1 - self.undo_step
 
     @property
     def fence(self) -> Row:
@@ -53,6 +62,8 @@ class Claim:
             budget=budget_of(row),
             spent=spend_of(row),
             state=row["state"],
+            awaits=row["awaits"],
+            undo_step=row["undo_step"],
             repeated=row["attempt"] > 1 or row["resumed_from"] is not None,
             row=row,
         )
@@ -80,9 +91,15 @@ _CLAIM = f"""
             'attempt', attempt, 'run', run, 'worker', worker) FROM changed
     )
     SELECT {SNAPSHOT}, tasks.run, tasks.failures, tasks.lineage_id,
-        CASE WHEN tasks.step_number = 0 THEN tasks.input ELSE checkpoints.state END AS state
-    FROM changed AS tasks LEFT JOIN checkpoints
-        ON checkpoints.task_id = tasks.id AND checkpoints.step_number = tasks.step_number - 1
+        CASE WHEN tasks.undo_step IS NOT NULL
+            THEN coalesce(CASE WHEN tasks.undo_step = 0 THEN tasks.input ELSE before.state END, '{{}}'::jsonb)
+                || coalesce(passed_on.state, '{{}}'::jsonb)
+            WHEN tasks.step_number = 0 THEN tasks.input ELSE before.state END AS state, before.awaits
+    FROM changed AS tasks
+        LEFT JOIN checkpoints AS before ON before.task_id = tasks.id
+            AND before.step_number = coalesce(tasks.undo_step, tasks.step_number) - 1
+        LEFT JOIN checkpoints AS passed_on ON passed_on.task_id = tasks.id
+            AND passed_on.step_number = tasks.undo_step
 """
 
 

@@ -1,13 +1,27 @@
 """running → pending or failed: the lease is over, the worker is dead or asleep."""
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+from typing import LiteralString
 
-_EXPIRED = """
+from agent_tasks.database import Connection
+from agent_tasks.errors import ErrorInfo, ErrorType
+from agent_tasks.transitions.rows import (
+    COUNTED,
+    COUNTED_ENDING,
+    ENDING_EVENT,
+    EVENTS,
+    IDLE,
+    SNAPSHOT,
+    Row,
+    ending,
+    event_list,
+)
+from agent_tasks.transitions.undo import Undoing, undone
+
+_EXPIRED: LiteralString = """
     SELECT id FROM tasks WHERE status = 'running' AND due_at < clock_timestamp() AND {which}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-_UNTIL_EXPIRY = "extract(epoch FROM due_at - claimed_at)"
+_UNTIL_EXPIRY: LiteralString = "extract(epoch FROM due_at - claimed_at)"
 
 _EXPIRE = f"""
     WITH expired AS ({_EXPIRED.format(which="crashes + 1 < %(poison_crashes)s")}), changed AS (
@@ -18,34 +32,40 @@ _EXPIRE = f"""
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
+_POISONED = """
+    jsonb_build_object(
+        'type', 'poison', 'retryable', false, 'retry_after', NULL, 'suggested_action', 'escalate',
+        'message', format('Step %%s was running when its worker died, %%s times in a row. Look at the '
+            'workers'' logs for what killed them (memory, a crash in native code), then resume the task.',
+            step, crashes + 1),
+        'details', jsonb_build_object('step', step, 'crashes', crashes + 1, 'worker', worker),
+        'checkpoint', nullif(step_number, 0))
+"""
+
 _POISON = f"""
-    WITH expired AS ({_EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s")}), changed AS (
-        UPDATE tasks SET
-            status = 'failed', crashes = crashes + 1, spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
-            error = jsonb_build_object(
-                'type', 'poison', 'retryable', false, 'retry_after', NULL, 'suggested_action', 'escalate',
-                'message', format('Step %%s was running when its worker died, %%s times in a row. Look at the '
-                    'workers'' logs for what killed them (memory, a crash in native code), then resume the task.',
-                    step, crashes + 1),
-                'details', jsonb_build_object('step', step, 'crashes', crashes + 1, 'worker', worker),
-                'checkpoint', nullif(step_number, 0)), {COUNTED}, {ENDED}
+    WITH expired AS ({_EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND ending IS NULL")}), changed AS (
+        UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED_ENDING},
+            {ending("'failed'", _POISONED)}
         FROM expired WHERE tasks.id = expired.id
         RETURNING tasks.*
-    ), {EVENTS}
+    ), {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
+_POISONED_UNDO = _EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND ending IS NOT NULL").replace(
+    "SELECT id", "SELECT id, run, step, step_number, undo_step"
+)
+
 
 def expire(connection: Connection, *, limit: int, ring_seconds: float, poison_crashes: int) -> list[Row]:
-    """Take expired leases back: the step runs again from its checkpoint, or ends as poison."""
+    """Take expired leases back: the step runs again from its checkpoint, or ends as poison.
+
+    Within a transaction.
+    """
     common = {"limit": limit, "poison_crashes": poison_crashes, "ring_seconds": ring_seconds}
-    rows = connection.execute(
-        _POISON,
-        {
-            **common,
-            **event_list([("expired", None), ("finished", '{"status": "failed", "error": "poison"}')]),
-        },
-    ).fetchall()
-    return rows + (
-        connection.execute(_EXPIRE, {**common, **event_list([("expired", None), ("dispatched", None)])}).fetchall()
-    )
+    rows = connection.execute(_POISON, {**common, "told": '{"error": "poison"}'}).fetchall()
+    failure = ErrorInfo(type=ErrorType.POISON, message="its worker died each time it ran")
+    for row in connection.execute(_POISONED_UNDO, common).fetchall():
+        rows.append(undone(connection, Undoing.from_row(row), failure=failure, ring_seconds=ring_seconds))
+    expired = event_list([("expired", None), ("dispatched", None)])
+    return rows + connection.execute(_EXPIRE, {**common, **expired}).fetchall()

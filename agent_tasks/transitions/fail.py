@@ -1,26 +1,34 @@
-"""running → failed, timeout or partial: the task ends with a typed error."""
+"""running → failed, timeout or partial, or first to pending for its undo: the task ends with a typed error."""
 
 import json
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import ENDED, HELD, RUNNING_SECONDS, SNAPSHOT, Row
+from agent_tasks.transitions.rows import (
+    COUNTED_ENDING,
+    ENDING_EVENT,
+    HELD,
+    RUNNING_SECONDS,
+    SNAPSHOT,
+    Row,
+    ending,
+)
+
+_ENDING = ending(
+    "CASE WHEN %(early)s AND partial IS NOT NULL THEN 'partial' ELSE %(status)s END",
+    "%(error)s::jsonb",
+    "CASE WHEN %(early)s THEN partial END",
+)
 
 _FAIL = f"""
     WITH changed AS (
         UPDATE tasks SET
-            status = CASE WHEN %(early)s AND partial IS NOT NULL THEN 'partial' ELSE %(status)s END,
-            result = CASE WHEN %(early)s THEN partial END,
-            error = %(error)s::jsonb, traceback = %(traceback)s,
-            spent_seconds = spent_seconds + {RUNNING_SECONDS},
-            version = version + 1, event_seq = event_seq + 1, {ENDED}
+            traceback = %(traceback)s, spent_seconds = spent_seconds + {RUNNING_SECONDS},
+            {COUNTED_ENDING}, {_ENDING}
         WHERE {HELD}
         RETURNING *
-    ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
-        SELECT id, event_seq, 'finished', jsonb_build_object('status', status, 'error', error -> 'type') FROM changed
-    )
+    ), {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
@@ -32,6 +40,7 @@ def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: s
     """
     early = error.type is ErrorType.BUDGET_EXHAUSTED
     out_of_time = early and error.details.get("resource") == "seconds"
+    resource = {"resource": error.details["resource"]} if early and "resource" in error.details else {}
     row = connection.execute(
         _FAIL,
         {
@@ -40,6 +49,7 @@ def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: s
             "status": "timeout" if out_of_time else "failed",
             "error": json.dumps(error.model_dump(mode="json")),
             "traceback": traceback,
+            "told": json.dumps({"error": error.type, **resource}),
         },
     ).fetchone()
     if row is None:

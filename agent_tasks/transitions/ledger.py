@@ -22,17 +22,17 @@ class RecordedCall:
 
 _RECORDED = """
     SELECT ordinal, name, status, at_most_once, outcome FROM calls
-    WHERE task_id = %(id)s AND step_number = %(step_number)s
+    WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 
 _BEGIN = f"""
     WITH changed AS (
         UPDATE tasks SET spent_calls = spent_calls + 1
-        WHERE {HELD} AND (budget_calls IS NULL OR spent_calls < budget_calls)
+        WHERE {HELD} AND (budget_calls IS NULL OR spent_calls < budget_calls OR ending IS NOT NULL)
         RETURNING id, spent_calls
     ), added AS (
         INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run)
-        SELECT id, %(step_number)s, %(ordinal)s, %(name)s, 'started', %(at_most_once)s, %(key)s, %(run)s FROM changed
+        SELECT id, %(ledger_step)s, %(ordinal)s, %(name)s, 'started', %(at_most_once)s, %(key)s, %(run)s FROM changed
         ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
             status = 'started', run = excluded.run, attempts = old.attempts + 1, outcome = NULL,
             started_at = clock_timestamp(), finished_at = NULL
@@ -43,7 +43,7 @@ _BEGIN = f"""
 _END = f"""
     UPDATE calls SET status = %(status)s, outcome = %(outcome)s::jsonb, finished_at = clock_timestamp()
     FROM tasks
-    WHERE {HELD} AND calls.task_id = tasks.id AND calls.step_number = %(step_number)s
+    WHERE {HELD} AND calls.task_id = tasks.id AND calls.step_number = %(ledger_step)s
         AND calls.ordinal = %(ordinal)s AND calls.run = %(run)s
 """
 
@@ -52,23 +52,26 @@ _HELD = f"SELECT spent_calls FROM tasks WHERE {HELD}"
 
 def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCall]:
     """What earlier runs of this step have recorded, by ordinal."""
-    rows = connection.execute(_RECORDED, {"id": claim.id, "step_number": claim.step_number}).fetchall()
+    rows = connection.execute(_RECORDED, {"id": claim.id, "ledger_step": claim.ledger_step}).fetchall()
     return {row["ordinal"]: RecordedCall(**row) for row in rows}
 
 
-def begin_call(connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool) -> bool:
-    """Record the intent, and count the call; False where the budget of calls is used up. Raises LeaseLost."""
+def begin_call(
+    connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
+) -> int | None:
+    """Record the intent and count the call: the calls spent, or None where none were left. Raises LeaseLost."""
     values = {
         **claim.fence,
+        "ledger_step": claim.ledger_step,
         "ordinal": ordinal,
         "name": name,
         "key": key,
         "at_most_once": at_most_once,
     }
-    if connection.execute(_BEGIN, values).fetchone():
-        return True
+    if row := connection.execute(_BEGIN, values).fetchone():
+        return row["spent_calls"]
     if connection.execute(_HELD, values).fetchone():
-        return False
+        return None
     raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
 
 
@@ -78,6 +81,7 @@ def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str,
         _END,
         {
             **claim.fence,
+            "ledger_step": claim.ledger_step,
             "ordinal": ordinal,
             "status": status,
             "outcome": outcome,

@@ -1,28 +1,59 @@
-"""terminal → a new pending task: it starts at the old one's checkpoint, with the calls recorded since."""
+"""terminal → a new task: it goes on from a checkpoint of the old one, with the calls recorded since."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from agent_tasks.budgets import RESOURCES, Budget
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+import uuid_utils.compat as uuid_utils
 
+from agent_tasks.allotment import DIVIDED, Claimant, divide
+from agent_tasks.budgets import RESOURCES, Budget, remaining
+from agent_tasks.database import Connection
+from agent_tasks.errors import InvalidState
+from agent_tasks.snapshots import budget_of, spend_of
+from agent_tasks.transitions.children import outcomes
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.transitions.submit import Kin
+
+# Where the old task was left waiting and the wait was never over, the new one waits again.
 _RESUME = f"""
     WITH old AS (
-        SELECT * FROM tasks WHERE id = %(old)s AND finished_at IS NOT NULL
+        SELECT tasks.*, coalesce(%(from_step)s, tasks.undo_step, tasks.step_number) AS number FROM tasks
+        WHERE id = %(old)s AND finished_at IS NOT NULL
+    ), point AS (
+        SELECT old.id, old.number, old.number = old.step_number AND old.undo_step IS NULL AS at_end,
+            CASE WHEN old.number = old.step_number AND old.undo_step IS NULL THEN old.step
+                 WHEN old.number = 0 THEN first.step ELSE before.next_step END AS step,
+            CASE WHEN old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0
+                THEN before.awaits END AS awaits
+        FROM old
+            LEFT JOIN checkpoints AS before ON before.task_id = old.id AND before.step_number = old.number - 1
+            LEFT JOIN checkpoints AS first ON first.task_id = old.id AND first.step_number = 0
+        WHERE old.number = 0 OR before.next_step IS NOT NULL
     ), copied AS (
         INSERT INTO tasks (
-            id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, tenant,
-            identity, session_id, metadata, callback_url, sensitive, ttl_seconds, input, partial, progress,
-            budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls, event_seq, due_at)
-        SELECT %(id)s, agent, 'pending', step, step_number, queue, priority, %(id)s, lineage_id, id, tenant,
-            identity, session_id, metadata, callback_url, sensitive, ttl_seconds, input, partial, progress,
-            %(seconds)s, %(tokens)s, %(usd)s::float8::numeric, %(steps)s, %(calls)s, 2,
-            clock_timestamp() + make_interval(secs => %(ring_seconds)s)
-        FROM old
+            id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, parent_id,
+            parent_step, child_index, depth, tenant, identity, session_id, metadata, callback_url, sensitive,
+            ttl_seconds, input, partial, progress, budget_seconds, budget_tokens, budget_usd, budget_steps,
+            budget_calls, on_child_failure, undoable, waiting_for, event_seq, due_at)
+        SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
+            point.number, queue, priority, coalesce(%(root_id)s, %(id)s), lineage_id, old.id, %(parent_id)s,
+            %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, sensitive,
+            ttl_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s::float8::numeric, %(steps)s,
+            %(calls)s, on_child_failure,
+            (SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number),
+            point.awaits || jsonb_build_object('since', clock_timestamp(), 'until', coalesce(point.awaits -> 'until',
+                to_jsonb(clock_timestamp() + make_interval(secs => (point.awaits ->> 'timeout')::float8)))),
+            2,
+            CASE WHEN point.awaits IS NULL THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+                ELSE coalesce((point.awaits ->> 'until')::timestamptz,
+                    clock_timestamp() + make_interval(secs => (point.awaits ->> 'timeout')::float8)) END
+        FROM old JOIN point USING (id)
         RETURNING *
     ), checkpoints_copied AS (
-        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at)
-        SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at
+        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at, awaits, undo)
+        SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits, c.undo
         FROM checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number
     ), calls_copied AS (
         INSERT INTO calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, outcome, run,
@@ -30,18 +61,114 @@ _RESUME = f"""
         SELECT %(id)s, c.step_number, c.ordinal, c.name, c.status, c.at_most_once, c.idempotency_key, c.outcome, 0,
             c.attempts, c.started_at, c.finished_at
         FROM calls AS c JOIN copied ON c.task_id = %(old)s AND c.step_number >= copied.step_number
+    ), signals_copied AS (
+        INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step)
+        SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step
+        FROM signals AS s JOIN copied ON s.task_id = %(old)s
+            AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
     ), events_added AS (
         INSERT INTO events (task_id, seq, type, data)
         SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
         FROM copied
         UNION ALL
-        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM copied
+        SELECT id, 2, CASE status WHEN 'waiting' THEN 'waiting' ELSE 'dispatched' END,
+            jsonb_build_object('step', step, 'queue', queue, 'kind', waiting_for -> 'kind') FROM copied
     )
     SELECT {SNAPSHOT} FROM copied AS tasks
 """
 
+_AWAIT_CHILDREN = f"""
+    WITH changed AS (
+        UPDATE tasks SET children_left = %(children)s,
+            reserved_tokens = %(tokens)s, reserved_usd = %(usd)s::float8::numeric, reserved_steps = %(steps)s,
+            reserved_calls = %(calls)s, status = CASE WHEN %(children)s = 0 THEN 'pending' ELSE 'waiting' END,
+            waiting_for = CASE WHEN %(children)s = 0 THEN NULL
+                ELSE waiting_for || jsonb_build_object('until', clock_timestamp() + make_interval(secs => %(patience)s))
+                END,
+            due_at = CASE WHEN %(children)s = 0 THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+                ELSE clock_timestamp() + make_interval(secs => %(patience)s) END
+        WHERE id = %(id)s
+        RETURNING *
+    )
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
 
-def resume(connection: Connection, old: UUID, new: UUID, *, budget: Budget, ring_seconds: float) -> Row | None:
-    """Accept `new` as the continuation of `old`, which stays as it is; None where `old` has not ended."""
-    amounts = {name: getattr(budget, name) for name in RESOURCES}
-    return connection.execute(_RESUME, {"old": old, "id": new, "ring_seconds": ring_seconds, **amounts}).fetchone()
+
+@dataclass(frozen=True, slots=True)
+class _Respawn:
+    """A child of the old task that is to go on under the new one."""
+
+    task_id: UUID
+    asks: Budget
+
+
+def resume(
+    connection: Connection,
+    old: UUID,
+    *,
+    budget: Budget,
+    ring_seconds: float,
+    from_step: int | None = None,
+    kin: Kin | None = None,
+) -> list[Row]:
+    """Accept a continuation of `old`, which stays as it is; within a transaction.
+
+    Returns the new task first, then the children that go on under it: those that had completed are not run
+    again. Raises InvalidState where `old` has not ended, or has no step `from_step` to go on from.
+    """
+    new = uuid_utils.uuid7()
+    row = connection.execute(
+        _RESUME,
+        {
+            "old": old,
+            "id": new,
+            "from_step": from_step,
+            "ring_seconds": ring_seconds,
+            "parent_id": kin.parent_id if kin else None,
+            "root_id": kin.root_id if kin else None,
+            "parent_step": kin.parent_step if kin else None,
+            "depth": kin.depth if kin else 0,
+            **{name: getattr(budget, name) for name in RESOURCES},
+        },
+    ).fetchone()
+    if row is None:
+        raise InvalidState(
+            f"Task {old} cannot be resumed"
+            + (
+                f" from step {from_step}: it has no such checkpoint."
+                if from_step is not None
+                else ": it has not ended."
+            ),
+            task_id=str(old),
+            from_step=from_step,
+        )
+    if row["status"] == "waiting" and row["waiting_for"]["kind"] == "children":
+        return _with_children(connection, row, ring_seconds=ring_seconds)
+    return [row]
+
+
+def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> list[Row]:
+    unfinished = [c for c in outcomes(connection, row["id"], row["step_number"]) if c["status"] != "completed"]
+    left = remaining(budget_of(row), spend_of(row))
+    reserve: float = row["waiting_for"].get("reserve") or 0.0
+    shares = divide(left, Budget(seconds=reserve or None), [Claimant(asks=budget_of(c)) for c in unfinished])
+    kin = Kin(row["id"], row["root_id"], row["step_number"] - 1, row["depth"] + 1)
+    children: list[Row] = []
+    for child, share in zip(unfinished, shares, strict=True):
+        children += resume(connection, child["id"], budget=share.budget, ring_seconds=ring_seconds, kin=kin)
+    parent = connection.execute(
+        _AWAIT_CHILDREN,
+        {
+            "id": row["id"],
+            "children": len(unfinished),
+            "patience": None if left.seconds is None else max(0.0, left.seconds - reserve),
+            "ring_seconds": ring_seconds,
+            **_sums([share.budget for share in shares]),
+        },
+    ).fetchone()
+    assert parent is not None
+    return [parent, *children]
+
+
+def _sums(budgets: Sequence[Budget]) -> dict[str, Any]:
+    return {name: sum(getattr(budget, name) or 0 for budget in budgets) for name in DIVIDED}

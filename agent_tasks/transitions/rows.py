@@ -15,7 +15,10 @@ SNAPSHOT: LiteralString = """
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd::float8 AS spent_usd,
     tasks.spent_steps, tasks.spent_calls,
-    tasks.priority, tasks.sensitive, tasks.event_seq
+    tasks.priority, tasks.sensitive, tasks.event_seq, tasks.depth, tasks.children_left,
+    tasks.parent_step, tasks.child_index,
+    tasks.reserved_tokens, tasks.reserved_usd::float8 AS reserved_usd, tasks.reserved_steps, tasks.reserved_calls,
+    tasks.undo_step, tasks.ending
 """
 """Every transition returns these."""
 
@@ -31,6 +34,14 @@ ENDED: LiteralString = """
     worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp()
 """
 """What has ended: it belongs to nobody, and nothing is due."""
+
+CLOCKED_SECONDS: LiteralString = """
+    CASE WHEN status = 'running' THEN extract(epoch FROM clock_timestamp() - claimed_at)
+         WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
+            THEN extract(epoch FROM clock_timestamp() - (waiting_for ->> 'since')::timestamptz)
+         ELSE 0 END
+"""
+"""What the budget's clock has counted since the last change: it runs in steps and while children are awaited."""
 
 RUNNING_SECONDS: LiteralString = "extract(epoch FROM clock_timestamp() - tasks.claimed_at)"
 
@@ -59,3 +70,44 @@ COUNTED: LiteralString = """
     version = version + 1, event_seq = event_seq + cardinality(%(event_types)s::text[])
 """
 """What every update with `EVENTS` sets."""
+
+
+def ending(status: LiteralString, error: LiteralString, result: LiteralString = "NULL::jsonb") -> LiteralString:
+    """The end of a task, or, where committed steps have an undo, the way to it: the undo of the last one is due.
+
+    The expressions speak of the row as it was.
+    """
+    last_undo: LiteralString = """(
+        SELECT {what} FROM checkpoints WHERE task_id = tasks.id AND undo ORDER BY step_number DESC LIMIT 1)"""
+    return f"""
+        status = CASE WHEN undoable > 0 THEN 'pending' ELSE {status} END,
+        error = CASE WHEN undoable > 0 THEN NULL ELSE {error} END,
+        result = CASE WHEN undoable > 0 THEN NULL ELSE {result} END,
+        ending = CASE WHEN undoable > 0 THEN jsonb_build_object('status', {status}, 'error', {error},
+            'result', {result}, 'undone', '[]'::jsonb, 'not_undone', '[]'::jsonb) END,
+        undo_step = CASE WHEN undoable > 0 THEN {last_undo.format(what="step_number")} END,
+        step = CASE WHEN undoable > 0 THEN {last_undo.format(what="'undo:' || step")} ELSE step END,
+        attempt = CASE WHEN undoable > 0 THEN 0 ELSE attempt END, failures = 0, crashes = 0, rings = 0,
+        worker = NULL, waiting_for = NULL, pending_since = clock_timestamp(),
+        due_at = CASE WHEN undoable > 0 THEN clock_timestamp() + make_interval(secs => {RING_FALLBACK}) END,
+        finished_at = CASE WHEN undoable > 0 THEN NULL ELSE clock_timestamp() END
+    """
+
+
+ENDING_EVENT: LiteralString = """
+    events_added AS (
+        INSERT INTO events (task_id, seq, type, data)
+        SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'undoing' ELSE 'finished' END,
+            jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(told)s::jsonb
+        FROM changed
+    )
+"""
+"""Tells of the end that `ending` decided; the update counts one event."""
+
+COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 1"
+
+RING_FALLBACK: LiteralString = "10"
+"""Seconds until the bell of an undo is rung again, where the caller knows no settings."""
+
+WILL_END: LiteralString = "tasks.finished_at IS NULL AND tasks.ending IS NULL"
+"""A task whose end is not decided yet."""

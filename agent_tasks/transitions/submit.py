@@ -13,6 +13,16 @@ from agent_tasks.transitions.rows import SNAPSHOT, Row
 
 
 @dataclass(frozen=True)
+class Kin:
+    """Whose child a task is: the parent, the root of its tree, the parent's step that spawned it, its depth."""
+
+    parent_id: UUID
+    root_id: UUID
+    parent_step: int
+    depth: int
+
+
+@dataclass(frozen=True)
 class NewTask:
     """A task to be accepted; `input` is JSON text, times are seconds."""
 
@@ -29,11 +39,19 @@ class NewTask:
     metadata: dict[str, Any] | None = None
     callback_url: str | None = None
     sensitive: bool = False
+    kin: Kin | None = None
+    child_index: int | None = None
 
     def as_record(self) -> dict[str, Any]:
         record = {name: getattr(self, name) for name in _PLAIN}
         record.update({f"budget_{name}": getattr(self.budget, name) for name in RESOURCES})
         record["id"] = str(self.id)
+        record["root_id"] = str(self.kin.root_id if self.kin else self.id)
+        if self.kin is not None:
+            record["parent_id"] = str(self.kin.parent_id)
+            record["parent_step"] = self.kin.parent_step
+            record["depth"] = self.kin.depth
+            record["child_index"] = self.child_index
         record["tenant"] = self.identity.tenant if self.identity else ""
         record["identity"] = self.identity.model_dump(mode="json") if self.identity else None
         return record
@@ -48,15 +66,17 @@ _SUBMIT = f"""
         INSERT INTO tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
             callback_url, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd, budget_steps,
-            budget_calls, event_seq, due_at)
-        SELECT id, agent, 'pending', step, queue, priority, id, id, tenant, identity, session_id, metadata,
+            budget_calls, parent_id, parent_step, child_index, depth, event_seq, due_at)
+        SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata,
             callback_url, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
-            budget_steps, budget_calls, 2, clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+            budget_steps, budget_calls, parent_id, parent_step, child_index, coalesce(depth, 0), 2,
+            clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
             session_id text, metadata jsonb, callback_url text, sensitive boolean, ttl_seconds float8, input text,
             budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
-            budget_calls integer)
+            budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
+            depth integer)
         RETURNING *
     ), events_added AS (
         INSERT INTO events (task_id, seq, type, data)

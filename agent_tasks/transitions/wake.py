@@ -3,12 +3,15 @@
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
 
+# A wait for a signal that ran out goes on with its on_timeout step. Tasks waiting for children are called in.
 _WAKE = f"""
     WITH due AS (
-        SELECT id FROM tasks WHERE status = 'waiting' AND due_at <= clock_timestamp()
+        SELECT id FROM tasks
+        WHERE status = 'waiting' AND due_at <= clock_timestamp() AND waiting_for ->> 'kind' <> 'children'
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET {COUNTED}, {IDLE} FROM due WHERE tasks.id = due.id
+        UPDATE tasks SET step = coalesce(waiting_for ->> 'on_timeout', step), {COUNTED}, {IDLE}
+        FROM due WHERE tasks.id = due.id
         RETURNING tasks.*
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
@@ -16,7 +19,7 @@ _WAKE = f"""
 
 
 def wake(connection: Connection, *, limit: int, ring_seconds: float) -> list[Row]:
-    """Wake the tasks whose retry is due by the database's clock."""
+    """Wake the tasks whose timer, retry or timeout is due by the database's clock."""
     return connection.execute(
-        _WAKE, {"limit": limit, "ring_seconds": ring_seconds, **event_list([("dispatched", None)])}
+        _WAKE, {"limit": limit, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"due": true}')])}
     ).fetchall()

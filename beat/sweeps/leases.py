@@ -2,17 +2,19 @@
 
 from agent_tasks.client import AgentTasks
 from agent_tasks.transitions.expire import expire
+from agent_tasks.transitions.join import join
 from beat.sweeps import BATCH
 
 
 def run_once(client: AgentTasks) -> int:
     settings = client.settings
     with client.database.transaction() as connection:
-        rows = expire(
+        expired = expire(
             connection,
             limit=BATCH,
             ring_seconds=settings.ring_seconds,
             poison_crashes=settings.poison_crashes,
         )
-    client.publish(rows)
-    return len(rows)
+        joined = join(connection, expired, ring_seconds=settings.ring_seconds)
+    client.publish([*expired, *joined], stop=[row["id"] for row in joined if row.get("was") == "running"])
+    return len(expired)

@@ -1,12 +1,16 @@
-"""Due timers: what waited for the clock is pending again."""
+"""Due timers: what waited for the clock is pending again, and children of parents short of time are called in."""
 
 from agent_tasks.client import AgentTasks
+from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.wake import wake
 from beat.sweeps import BATCH
 
 
 def run_once(client: AgentTasks) -> int:
+    ring_seconds = client.settings.ring_seconds
     with client.database.connection() as connection:
-        rows = wake(connection, limit=BATCH, ring_seconds=client.settings.ring_seconds)
-    client.publish(rows)
-    return len(rows)
+        woken = wake(connection, limit=BATCH, ring_seconds=ring_seconds)
+        with connection.transaction():
+            called_in, stop = call_in(connection, limit=BATCH, ring_seconds=ring_seconds)
+    client.publish([*woken, *called_in], stop=stop)
+    return len(woken) + len(called_in)

@@ -1,0 +1,118 @@
+"""Schedules: tasks that are submitted again and again, by cron or at an interval."""
+
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import CroniterError, croniter
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks import payloads
+from agent_tasks.budgets import Budget
+from agent_tasks.errors import InvalidInput
+from agent_tasks.identity import Identity
+from agent_tasks.transitions import schedule as schedule_rows
+from agent_tasks.transitions.rows import Row
+
+if TYPE_CHECKING:
+    from agent_tasks.agents import Agent
+    from agent_tasks.client import AgentTasks
+
+
+class Schedule(BaseModel):
+    """A schedule as it stands; times are the database's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    agent: str
+    cron: str | None = None
+    every_seconds: float | None = None
+    timezone: str
+    next_at: datetime
+    last_at: datetime | None = None
+    last_task_id: UUID | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Schedule":
+        return cls(**{name: row[name] for name in cls.model_fields})
+
+
+def put_schedule(
+    client: "AgentTasks",
+    agent: "str | Agent",
+    value: Any,
+    *,
+    name: str | None,
+    cron: str | None,
+    every: float | timedelta | None,
+    timezone: str,
+    budget: Budget | None,
+    options: dict[str, Any],
+) -> Schedule:
+    """Raises InvalidInput for a rhythm or an input that cannot be, UnknownAgent."""
+    seconds = every.total_seconds() if isinstance(every, timedelta) else every
+    _check_rhythm(cron, seconds, timezone)
+    task = client.new_task(client.find_target(agent), value, budget or Budget(), **options)
+    identity: Identity | None = options.get("identity")
+    kept = {
+        **{key: option for key, option in options.items() if option is not None},
+        "identity": identity.model_dump(mode="json") if identity else None,
+        "budget": {key: amount for key, amount in (budget or Budget()).as_dict().items() if amount is not None},
+    }
+    with client.database.connection() as connection:
+        now = schedule_rows.now(connection)
+        row = schedule_rows.put(
+            connection,
+            name=name or task.agent,
+            agent=task.agent,
+            input=task.input,
+            options=payloads.encode(kept, "options"),
+            cron=cron,
+            every_seconds=seconds,
+            timezone=timezone,
+            next_at=next_time(cron, seconds, timezone, now, now),
+        )
+    return Schedule.from_row(row)
+
+
+def next_time(cron: str | None, every: float | None, timezone: str, last: datetime, now: datetime) -> datetime:
+    """The first time of the rhythm after `now`; an interval counts on from `last`, so that it does not drift."""
+    if cron is not None:
+        return croniter(cron, now.astimezone(ZoneInfo(timezone))).get_next(datetime)
+    assert every is not None
+    missed = max(0, math.floor((now - last).total_seconds() / every))
+    return last + timedelta(seconds=every * (missed + 1))
+
+
+def options_of(row: Row) -> dict[str, Any]:
+    """The options of `submit` that a schedule's row keeps."""
+    options: dict[str, Any] = dict(row["options"])
+    identity = options.pop("identity")
+    return {
+        **options,
+        "identity": Identity.model_validate(identity) if identity else None,
+        "budget": Budget.from_dict(options.pop("budget")),
+    }
+
+
+def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> None:
+    if (cron is None) == (seconds is None):
+        raise InvalidInput("schedule takes one of cron= and every=", field="cron")
+    if seconds is not None and not (math.isfinite(seconds) and seconds >= 1):
+        raise InvalidInput(f"every= must be at least 1 second, not {seconds!r}", field="every")
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, IsADirectoryError):
+        raise InvalidInput(
+            f"No time zone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
+        ) from None
+    if cron is not None:
+        try:
+            if len(cron.split()) != 5:
+                raise InvalidInput("cron= has five fields: minute hour day month weekday", field="cron")
+            croniter(cron).get_next(datetime)
+        except (CroniterError, ValueError, KeyError) as error:
+            raise InvalidInput(f"cron={cron!r} cannot be: {error}", field="cron") from None

@@ -1,0 +1,112 @@
+"""Sending a signal: checked against what the waiting step accepts, then kept or delivered."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from agent_tasks import payloads
+from agent_tasks.agents import checked_against, loaded_agents
+from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
+from agent_tasks.identity import Identity
+from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.transitions import catalog, signal
+from agent_tasks.transitions.rows import Row
+
+if TYPE_CHECKING:
+    from agent_tasks.client import AgentTasks
+
+
+class Receipt(BaseModel):
+    """What became of a signal."""
+
+    kept: bool
+    """False: this `signal_id` had been sent before, nothing has changed."""
+    delivered: bool
+    """True: the task waited for it and goes on. False: it is in the inbox until the task waits for it."""
+    waiting_for: list[str] = []
+    """The names the task waits for, where they are others or more are needed."""
+
+
+def send_signal(
+    client: "AgentTasks",
+    task: TaskSnapshot,
+    name: str,
+    payload: Any,
+    *,
+    signal_id: str | None,
+    sender: Identity | None,
+) -> Receipt:
+    """Raises InvalidInput, PayloadTooLarge, InvalidState."""
+    if not name or len(name) > 128:
+        raise InvalidInput("A signal's name has 1 to 128 characters", field="name")
+    if signal_id is not None and not 0 < len(signal_id) <= 255:
+        raise InvalidInput("signal_id has 1 to 255 characters", field="signal_id")
+    payloads.encode([name, signal_id], "signal")
+    definition = _Definition(client, task.agent)
+    definition.check_name(name)
+    text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
+    said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
+    with client.database.transaction() as connection:
+        row = signal.lock(connection, task.id)
+        _check_open(row, task)
+        assert row is not None
+        if name in _names(row):
+            definition.check_payload(row["step"], payload)
+        kept = signal.keep(connection, task.id, name, text, signal_id=signal_id, sender=said_by)
+        if kept is None:
+            return Receipt(kept=False, delivered=False)
+        delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds)
+    client.publish([delivered or kept])
+    return Receipt(kept=True, delivered=delivered is not None, waiting_for=[] if delivered else _names(kept))
+
+
+def _check_open(row: Row | None, task: TaskSnapshot) -> None:
+    if row is None:
+        raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
+    if row["finished_at"] is not None or row["ending"] is not None:
+        raise InvalidState(
+            f"Task {task.id} has ended as {row['status']}: it takes no signals any more.", status=row["status"]
+        )
+
+
+def _names(row: Row) -> list[str]:
+    waiting: dict[str, Any] = row["waiting_for"] or {}
+    return waiting["names"] if waiting.get("kind") == "signal" else []
+
+
+class _Definition:
+    """What an agent says of its signals, from its code or from what a worker registered."""
+
+    def __init__(self, client: "AgentTasks", agent: str) -> None:
+        self._agent = agent
+        self._code = loaded_agents().get(agent)
+        self._registered: dict[str, Any] = {}
+        if self._code is None:
+            with client.database.connection() as connection:
+                self._registered = catalog.registered_agent(connection, agent) or {}
+
+    def check_name(self, name: str) -> None:
+        declared = self._code.signals if self._code else self._registered.get("signals")
+        if declared is not None and name not in declared:
+            raise InvalidInput(
+                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {', '.join(sorted(declared))}.",
+                field="name",
+            )
+
+    def check_payload(self, step_name: str, payload: Any) -> None:
+        """Raises InvalidInput where the step that waits does not accept the payload: it keeps waiting."""
+        if self._code is None:
+            schemas = self._registered.get("payload_schemas") or {}
+            checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}")
+            return
+        step = self._code.steps.get(step_name)
+        if step is None or step.payload_type is None:
+            return
+        try:
+            step.payload_type.validate_python(payload)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(["payload", *map(str, first["loc"])])
+            raise InvalidInput(
+                f"{step.task_name} does not accept this signal: {field}: {first['msg']}. It keeps waiting.", field=field
+            ) from None

@@ -1,0 +1,137 @@
+"""What a request to run an agent must be to be accepted, and the task that it becomes."""
+
+import hashlib
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uuid_utils.compat as uuid_utils
+
+from agent_tasks import agents, payloads
+from agent_tasks.agents import Agent
+from agent_tasks.budgets import Budget
+from agent_tasks.database import Database
+from agent_tasks.errors import InvalidInput, UnknownAgent
+from agent_tasks.settings import Settings
+from agent_tasks.transitions import catalog
+from agent_tasks.transitions.submit import NewTask
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What submit must know of an agent, from its code or from what a worker registered."""
+
+    name: str
+    first_step: str
+    budget: Budget | None
+    sensitive: bool
+    queue: str | None
+    ttl: float | None
+    canonical: Callable[[Any], dict[str, Any]]
+
+
+class Submission:
+    """Finds agents and makes tasks of requests; the agents' modules are loaded at the first name not known."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._lock = threading.Lock()
+        self._loaded = False
+
+    def find_target(self, agent: str | Agent) -> Target:
+        """Raises UnknownAgent where neither this process nor any worker knows the agent."""
+        name = agent if isinstance(agent, str) else agent.name
+        if name not in agents.loaded_agents():
+            self._load_agents_once()
+        try:
+            found = agents.find_agent(name)
+        except UnknownAgent:
+            return self._registered(name)
+        first = found.first_step
+        return Target(
+            found.name,
+            first.name,
+            found.budget,
+            found.sensitive,
+            found.queue,
+            found.ttl,
+            lambda value: first.canonical(agents.input_mapping(value)),
+        )
+
+    def new_task(
+        self,
+        target: Target,
+        value: Any,
+        budget: Budget,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        sensitive: bool = False,
+        **options: Any,
+    ) -> NewTask:
+        """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge."""
+        limit = self._settings.payload_limit
+        _check_options(queue=queue, ttl=ttl, **options)
+        for name in ("identity", "session_id", "callback_url", "metadata"):
+            payloads.encode(options.get(name), name, limit=limit)
+        return NewTask(
+            id=uuid_utils.uuid7(),
+            agent=target.name,
+            step=target.first_step,
+            input=payloads.encode(target.canonical(value), "input", limit=limit),
+            budget=budget.over(target.budget),
+            sensitive=sensitive or target.sensitive,
+            queue=queue or target.queue or self._settings.queue,
+            ttl_seconds=ttl or target.ttl or self._settings.ttl_seconds,
+            **options,
+        )
+
+    def _registered(self, name: str) -> Target:
+        with self._database.connection() as connection:
+            definition = catalog.registered_agent(connection, name)
+            known = [] if definition else catalog.registered_names(connection)
+        if definition is None:
+            names = sorted({*agents.loaded_agents(), *known})
+            raise UnknownAgent(
+                f"No agent named {name!r}: no module loaded here declares it, and no worker has registered it. Known: "
+                f"{', '.join(names) or 'none'}. Name its module in AGENT_TASKS_AGENTS, here or for the workers.",
+                agent=name,
+                known=names,
+            )
+        return Target(
+            name,
+            definition["first_step"],
+            Budget.from_dict(definition["budget"]) if definition["budget"] else None,
+            definition["sensitive"],
+            definition["queue"],
+            definition["ttl"],
+            lambda value: agents.checked_against(definition["input_schema"], dict(agents.input_mapping(value)), name),
+        )
+
+    def _load_agents_once(self) -> None:
+        with self._lock:
+            if not self._loaded:
+                self._loaded = True
+                agents.load_agents(self._settings.agents)
+
+
+def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **_: Any) -> None:
+    if type(priority) is not int or not 0 <= priority <= 9:
+        raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
+    if ttl is not None and (type(ttl) not in (int, float) or not math.isfinite(ttl) or ttl <= 0):
+        raise InvalidInput(f"ttl is seconds and must be above zero, not {ttl!r}", field="ttl")
+    if queue is not None and (not isinstance(queue, str) or not queue.isprintable() or not 0 < len(queue) <= 200):
+        raise InvalidInput(f"queue must be a name of 1 to 200 printable characters, not {queue!r}", field="queue")
+
+
+def digest(task: NewTask) -> bytes:
+    """What makes two requests the same: the agent and its input."""
+    request = json.dumps([task.agent, json.loads(task.input)], sort_keys=True)
+    return hashlib.sha256(request.encode()).digest()

@@ -1,0 +1,90 @@
+"""waiting → pending: a parent's reserve is reached; its children end with what they have, and it goes on."""
+
+import json
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.transitions.join import join
+from agent_tasks.transitions.rows import (
+    CLOCKED_SECONDS,
+    COUNTED,
+    COUNTED_ENDING,
+    ENDING_EVENT,
+    EVENTS,
+    IDLE,
+    SNAPSHOT,
+    WILL_END,
+    Row,
+    ending,
+    event_list,
+)
+
+_DUE = """
+    SELECT id FROM tasks
+    WHERE status = 'waiting' AND due_at <= clock_timestamp() AND waiting_for ->> 'kind' = 'children'
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+_END_BELOW = f"""
+    WITH RECURSIVE tree AS (
+        SELECT id FROM tasks WHERE parent_id = ANY (%(ids)s)
+        UNION ALL
+        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
+    ), living AS (
+        SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
+        WHERE {WILL_END} ORDER BY tasks.id FOR UPDATE OF tasks
+    ), changed AS (
+        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING},
+            {
+    ending(
+        "CASE WHEN partial IS NULL THEN 'timeout' ELSE 'partial' END",
+        "%(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0))",
+        "partial",
+    )
+}
+        FROM living WHERE tasks.id = living.id
+        RETURNING tasks.*, living.was
+    ), {ENDING_EVENT}
+    SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
+"""
+
+_GO_ON = f"""
+    WITH changed AS (
+        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
+        WHERE id = ANY (%(ids)s) AND status = 'waiting'
+        RETURNING *
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+_ERROR = ErrorInfo(
+    type=ErrorType.BUDGET_EXHAUSTED,
+    message="The parent has reached the reserve of its time: its children end with what they have recorded.",
+    details={"resource": "seconds"},
+    suggested_action=SuggestedAction.RESUME,
+)
+
+
+def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple[list[Row], list[UUID]]:
+    """Call in the children of parents whose reserve is reached; within a transaction.
+
+    Returns all changed rows, and the tasks whose running step is to be told to stop.
+    """
+    ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
+    if not ids:
+        return [], []
+    below = connection.execute(
+        _END_BELOW,
+        {
+            "ids": ids,
+            "error": json.dumps(_ERROR.model_dump(mode="json")),
+            "told": '{"error": "budget_exhausted", "resource": "seconds"}',
+        },
+    ).fetchall()
+    parents = join(connection, below, ring_seconds=ring_seconds)
+    # a child that is undoing what it did has not ended yet; its parent goes on without it
+    rest = connection.execute(
+        _GO_ON, {"ids": ids, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"called_in": true}')])}
+    ).fetchall()
+    return [*below, *parents, *rest], [row["id"] for row in below if row["was"] == "running"]

@@ -1,0 +1,51 @@
+"""No arrow: the children of a FanOut, as the step that joins them is handed them."""
+
+from uuid import UUID
+
+from agent_tasks.budgets import Budget
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import SNAPSHOT, Row
+
+# Of a resumed task, the children that completed under its forerunners count; the nearest one wins.
+_OUTCOMES = f"""
+    WITH RECURSIVE chain AS (
+        SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
+        UNION ALL
+        SELECT tasks.id, tasks.resumed_from, chain.distance + 1
+        FROM tasks JOIN chain ON tasks.id = chain.resumed_from
+    )
+    SELECT DISTINCT ON (tasks.child_index) {SNAPSHOT}
+    FROM tasks JOIN chain ON tasks.parent_id = chain.id
+    WHERE tasks.parent_step = %(parent_step)s
+    ORDER BY tasks.child_index, chain.distance, tasks.id DESC
+"""
+
+_USAGE = """
+    SELECT agent.name AS agent,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_tokens) AS tokens,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_usd::float8) AS usd,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_calls) AS calls
+    FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
+        SELECT * FROM tasks WHERE tasks.agent = agent.name AND status = 'completed'
+        ORDER BY finished_at DESC LIMIT 200
+    ) AS past
+    GROUP BY agent.name
+"""
+
+
+def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
+    """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut."""
+    return connection.execute(_OUTCOMES, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+
+
+def usage(connection: Connection, agents: list[str]) -> dict[str, Budget]:
+    """What 95 of 100 of an agent's latest completed tasks stayed within, by agent, where there are any."""
+    rows = connection.execute(_USAGE, {"agents": sorted(set(agents))}).fetchall()
+    return {row["agent"]: _seen(row) for row in rows}
+
+
+def _seen(row: Row) -> Budget:
+    amounts = {name: row[name] for name in ("tokens", "usd", "steps", "calls")}
+    whole = {name: int(-(-amount // 1)) if name != "usd" else amount for name, amount in amounts.items()}
+    return Budget(**{name: amount for name, amount in whole.items() if amount > 0})

@@ -1,0 +1,70 @@
+"""running → waiting: a step is committed, its children are spawned, and the task waits for them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from agent_tasks.allotment import DIVIDED
+from agent_tasks.database import Connection
+from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.submit import Kin, NewTask, submit
+
+_FAN_OUT = committing(
+    """
+    status = 'waiting', worker = NULL, attempt = 0, rings = 0, children_left = %(children)s,
+    on_child_failure = %(on_child_failure)s,
+    reserved_tokens = %(tokens)s, reserved_usd = %(usd)s::float8::numeric, reserved_steps = %(steps)s,
+    reserved_calls = %(calls)s,
+    due_at = clock_timestamp() + make_interval(secs => %(patience)s),
+    waiting_for = %(awaits)s::jsonb || jsonb_build_object('since', clock_timestamp(),
+        'until', clock_timestamp() + make_interval(secs => %(patience)s))
+    """,
+    awaits="%(awaits)s::jsonb",
+)
+
+
+def fan_out(
+    connection: Connection,
+    claim: Claim,
+    committed: Committed,
+    children: Sequence[NewTask],
+    *,
+    on_child_failure: str,
+    reserve_seconds: float,
+    clamped: dict[int, list[str]],
+    ring_seconds: float,
+) -> tuple[Row, list[Row]]:
+    """Spawn `children` and reserve their budgets from the parent's; returns the parent and the children.
+
+    `reserve_seconds` before the parent's time is over they are called in. Within a transaction. Raises
+    LeaseLost, BudgetExhausted.
+    """
+    awaits = {"kind": "children", "name": f"{len(children)} children", "reserve": reserve_seconds}
+    told: dict[str, Any] = {"children": len(children), "agents": sorted({child.agent for child in children})}
+    if clamped:
+        told["clamped"] = clamped
+    left = None if claim.budget.seconds is None else claim.budget.seconds - claim.spent.seconds - committed.seconds
+    parent = run_commit(
+        connection,
+        _FAN_OUT,
+        claim,
+        committed,
+        ("spawned", json.dumps(told)),
+        ("waiting", '{"kind": "children"}'),
+        awaits=json.dumps(awaits),
+        children=len(children),
+        on_child_failure=on_child_failure,
+        patience=None if left is None else max(0.0, left - reserve_seconds),
+        **reserved(children),
+    )
+    kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
+    family = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
+    return parent, submit(connection, family, ring_seconds=ring_seconds)
+
+
+def reserved(children: Sequence[NewTask]) -> dict[str, Any]:
+    """What the children's budgets add up to, by resource."""
+    return {name: sum(getattr(child.budget, name) or 0 for child in children) for name in DIVIDED}

@@ -1,0 +1,157 @@
+"""waiting → pending: children have ended, and the last of them wakes the parent. The join is a counter."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from agent_tasks.allotment import DIVIDED
+from agent_tasks.database import Connection
+from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.transitions.cancel import cancel_below
+from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING_EVENT, SNAPSHOT, WILL_END, Row, ending
+
+# The counter goes down for children of the current FanOut only: a child that ends after its parent was called
+# in finds no counter. What it leaves unspent returns all the same.
+_JOIN = f"""
+    WITH ended AS (
+        SELECT * FROM unnest(%(ids)s::uuid[], %(children)s::int[], %(spent_tokens)s::bigint[],
+            %(spent_usd)s::float8[], %(spent_steps)s::int[], %(spent_calls)s::int[], %(back_tokens)s::bigint[],
+            %(back_usd)s::float8[], %(back_steps)s::int[], %(back_calls)s::int[], %(parent_steps)s::int[])
+            AS e (id, children, spent_tokens, spent_usd, spent_steps, spent_calls,
+                  back_tokens, back_usd, back_steps, back_calls, parent_step)
+    ), living AS (
+        SELECT tasks.id, ended.parent_step = tasks.step_number - 1 AS current,
+            ended.parent_step = tasks.step_number - 1 AND tasks.status = 'waiting'
+                AND tasks.waiting_for ->> 'kind' = 'children' AND tasks.children_left <= ended.children AS joined
+        FROM tasks JOIN ended USING (id) WHERE tasks.finished_at IS NULL
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), changed AS (
+        UPDATE tasks SET
+            children_left = greatest(0, children_left - CASE WHEN living.current THEN ended.children ELSE 0 END),
+            spent_tokens = tasks.spent_tokens + ended.spent_tokens,
+            spent_usd = tasks.spent_usd + ended.spent_usd::numeric,
+            spent_steps = tasks.spent_steps + ended.spent_steps,
+            spent_calls = tasks.spent_calls + ended.spent_calls,
+            reserved_tokens = greatest(0, reserved_tokens - back_tokens),
+            reserved_usd = greatest(0, reserved_usd - back_usd::numeric),
+            reserved_steps = greatest(0, reserved_steps - back_steps),
+            reserved_calls = greatest(0, reserved_calls - back_calls),
+            version = version + 1, event_seq = event_seq + 2 * living.joined::int,
+            spent_seconds = spent_seconds + CASE WHEN living.joined THEN {CLOCKED_SECONDS} ELSE 0 END,
+            status = CASE WHEN living.joined THEN 'pending' ELSE status END,
+            waiting_for = CASE WHEN living.joined THEN NULL ELSE waiting_for END,
+            pending_since = CASE WHEN living.joined THEN clock_timestamp() ELSE pending_since END,
+            due_at = CASE WHEN living.joined
+                THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s) ELSE due_at END
+        FROM ended JOIN living USING (id) WHERE tasks.id = ended.id
+        RETURNING tasks.*, living.joined
+    ), events_added AS (
+        INSERT INTO events (task_id, seq, type) SELECT id, event_seq - 1, 'joined' FROM changed WHERE joined
+        UNION ALL SELECT id, event_seq, 'dispatched' FROM changed WHERE joined
+    )
+    SELECT {SNAPSHOT}, tasks.on_child_failure FROM changed AS tasks
+"""
+
+_FAIL_PARENT = f"""
+    WITH changed AS (
+        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS},
+            {COUNTED_ENDING}, {ending("'failed'", "%(error)s::jsonb")}
+        WHERE id = %(id)s AND {WILL_END}
+        RETURNING *
+    ), {ENDING_EVENT}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+
+def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float) -> list[Row]:
+    """Tell the parents of the tasks in `changed` that have ended; returns the rows that this changes in turn.
+
+    In the transaction that ended them. A failed child of a parent that asked for it ends the parent, too.
+    """
+    result: list[Row] = []
+    frontier = [row for row in changed if row["finished_at"] is not None]
+    while groups := _by_parent(frontier):
+        frontier = []
+        for parent in _join(connection, groups, ring_seconds):
+            failed = next((row for row in groups[parent["id"]].ended if row["status"] != "completed"), None)
+            if failed is None or parent["on_child_failure"] != "fail":
+                result.append(parent)
+                continue
+            rows = _fail_parent(connection, parent["id"], failed)
+            rows += cancel_below(connection, [parent["id"]], _SIBLING_FAILED)
+            result += rows
+            frontier += [row for row in rows if row["finished_at"] is not None]
+    return result
+
+
+_SIBLING_FAILED = ErrorInfo(
+    type=ErrorType.CANCELLED, message="a sibling failed", suggested_action=SuggestedAction.RESUME
+)
+
+
+class _Group:
+    """What the end of some tasks means for one parent outside of them."""
+
+    def __init__(self) -> None:
+        self.ended: list[Row] = []
+        self.amounts: dict[str, float] = defaultdict(float)
+
+    @property
+    def parent_step(self) -> int:
+        """The newest FanOut that any of them is of."""
+        return max(row["parent_step"] for row in self.ended)
+
+    @property
+    def current_children(self) -> int:
+        return sum(row["parent_step"] == self.parent_step for row in self.ended)
+
+
+def _by_parent(ended: Sequence[Row]) -> dict[UUID, _Group]:
+    """By parent: its own children among `ended`, and what they and all that ended below them have spent."""
+    by_id = {row["id"]: row for row in ended}
+    groups: dict[UUID, _Group] = defaultdict(_Group)
+    for row in ended:
+        top = row
+        while top["parent_id"] in by_id:
+            top = by_id[top["parent_id"]]
+        if top["parent_id"] is None:
+            continue
+        group = groups[top["parent_id"]]
+        for name in DIVIDED:
+            group.amounts[f"spent_{name}"] += row[f"spent_{name}"]
+        if top is row:
+            group.ended.append(row)
+            for name in DIVIDED:
+                group.amounts[f"back_{name}"] += row[f"budget_{name}"] or 0
+    return groups
+
+
+def _join(connection: Connection, groups: dict[UUID, _Group], ring_seconds: float) -> list[Row]:
+    values: dict[str, Any] = {
+        "ids": list(groups),
+        "children": [group.current_children for group in groups.values()],
+        "parent_steps": [group.parent_step for group in groups.values()],
+        "ring_seconds": ring_seconds,
+    }
+    for name in (f"{kind}_{resource}" for kind in ("spent", "back") for resource in DIVIDED):
+        whole = not name.endswith("usd")
+        values[name] = [int(g.amounts[name]) if whole else g.amounts[name] for g in groups.values()]
+    return connection.execute(_JOIN, values).fetchall()
+
+
+def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
+    cause = child["error"] or {}
+    error = ErrorInfo(
+        type=ErrorType.PARTIAL_COMPLETION,
+        message=f"Child {child['agent']} ended as {child['status']}: {cause.get('message', '')}"[:4000],
+        details={"child": str(child["id"]), "status": child["status"], "cause": cause},
+        suggested_action=SuggestedAction.RESUME,
+    )
+    values = {
+        "id": parent,
+        "told": json.dumps({"child": str(child["id"])}),
+        "error": json.dumps(error.model_dump(mode="json")),
+    }
+    return connection.execute(_FAIL_PARENT, values).fetchall()

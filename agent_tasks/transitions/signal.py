@@ -1,0 +1,79 @@
+"""waiting → pending: a signal arrives for a task, or is kept in its inbox until it waits for it."""
+
+import json
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+
+_LOCK = f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s FOR NO KEY UPDATE"
+
+_KEEP = f"""
+    WITH kept AS (
+        INSERT INTO signals (task_id, name, payload, signal_id, sender)
+        VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb)
+        ON CONFLICT (task_id, signal_id) WHERE signal_id IS NOT NULL DO NOTHING
+        RETURNING task_id
+    ), changed AS (
+        UPDATE tasks SET {COUNTED} FROM kept WHERE tasks.id = kept.task_id
+        RETURNING tasks.*
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+# Any of several: the one that came first. All of several: the first of each, when none is missing.
+_DELIVER = f"""
+    WITH waiting AS (
+        SELECT id, step_number, waiting_for FROM tasks
+        WHERE id = %(id)s AND status = 'waiting' AND waiting_for ->> 'kind' = 'signal' FOR NO KEY UPDATE
+    ), firsts AS (
+        SELECT DISTINCT ON (signals.name) signals.seq FROM signals JOIN waiting ON signals.task_id = waiting.id
+        WHERE signals.consumed_step IS NULL
+            AND signals.name IN (SELECT jsonb_array_elements_text(waiting.waiting_for -> 'names'))
+        ORDER BY signals.name, signals.seq
+    ), consumed AS (
+        UPDATE signals SET consumed_step = waiting.step_number FROM waiting
+        WHERE signals.seq IN (SELECT seq FROM firsts)
+            AND CASE waiting.waiting_for ->> 'mode'
+                WHEN 'all' THEN (SELECT count(*) FROM firsts) = jsonb_array_length(waiting.waiting_for -> 'names')
+                ELSE signals.seq = (SELECT min(seq) FROM firsts) END
+        RETURNING signals.task_id
+    ), changed AS (
+        UPDATE tasks SET {COUNTED}, {IDLE} WHERE id IN (SELECT task_id FROM consumed)
+        RETURNING *
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+_CONSUMED = """
+    SELECT name, payload, signal_id, sender, sent_at FROM signals
+    WHERE task_id = %s AND consumed_step = %s ORDER BY seq
+"""
+
+
+def lock(connection: Connection, task_id: UUID) -> Row | None:
+    """The task, which stays as it is until the end of this transaction."""
+    return connection.execute(_LOCK, [task_id]).fetchone()
+
+
+def keep(
+    connection: Connection, task_id: UUID, name: str, payload: str, *, signal_id: str | None, sender: str | None
+) -> Row | None:
+    """Put a signal into the inbox of a task that was locked; None where this `signal_id` was there before.
+
+    `payload` and `sender` are JSON text.
+    """
+    told = json.dumps({"name": name, "signal_id": signal_id, "sender": json.loads(sender) if sender else None})
+    values = {"id": task_id, "name": name, "payload": payload, "signal_id": signal_id, "sender": sender}
+    return connection.execute(_KEEP, {**values, **event_list([("signalled", told)])}).fetchone()
+
+
+def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float) -> Row | None:
+    """Hand the task the signals it waits for; None where it waits for none of those that are there."""
+    values = {"id": task_id, "ring_seconds": ring_seconds}
+    return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
+
+
+def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
+    """The signals that this step of the task was handed, in the order they came."""
+    return connection.execute(_CONSUMED, [task_id, step_number]).fetchall()
