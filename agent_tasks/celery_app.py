@@ -24,7 +24,7 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         # from consuming after Redis was killed, and is delivered again after the visibility timeout.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
+        worker_disable_prefetch=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=True,
         worker_hijack_root_logger=False,

@@ -1,12 +1,28 @@
-"""Contexts that run calls at once and keep what a step told, so that steps can be called like functions."""
+"""Contexts that run calls at once and keep what a step told, and a runner of agents with their children."""
 
 import asyncio
 import inspect
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
 
-from agent_tasks import Done, Next
+from agent_tasks import (
+    Agent,
+    AgentTaskError,
+    BudgetExhausted,
+    Child,
+    ChildOutcome,
+    ErrorInfo,
+    FanOut,
+    Next,
+    Partial,
+    TaskStatus,
+    Wait,
+)
+from agent_tasks.budgets import Budget, Remaining, Spend, remaining
 from workers.agents.research import research
 
 
@@ -16,7 +32,10 @@ class FakeSyncContext:
     `recorded` are outcomes, by function, that an earlier attempt of an async step left.
     """
 
-    def __init__(self) -> None:
+    task_id = UUID(int=0)
+
+    def __init__(self, limit: Budget | None = None) -> None:
+        self.limit = limit or Budget()
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.events: list[tuple[str, Any]] = []
         self.partials: list[Any] = []
@@ -25,7 +44,16 @@ class FakeSyncContext:
         self.steps: list[str] = []
         self.recorded: dict[str, Any] = {}
 
+    @property
+    def budget(self) -> Remaining:
+        return remaining(self.limit, Spend(calls=len(self.calls), steps=max(0, len(self.steps) - 1)))
+
+    def check_cancelled(self) -> None:
+        pass
+
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self.budget.calls == 0:
+            raise BudgetExhausted.of("calls", self.limit.calls, self.limit.calls)
         self.calls.append((function.__name__, args))
         return through_json(function(*args))
 
@@ -67,18 +95,78 @@ def through_json(value: Any) -> Any:
     return json.loads(text)
 
 
-def run(kept: FakeSyncContext | None = None, **state: Any) -> dict[str, Any]:
-    """The result of the agent, step by step, with every state validated as at a hop."""
-    kept = kept or FakeSyncContext()
-    step = research.first_step
-    while True:
-        kept.steps.append(step.name)
-        arguments = step.validate(through_json(state))
-        if step.is_async:
-            outcome = asyncio.run(step.function(FakeContext(kept), **arguments))
+@dataclass
+class Run:
+    """What the runs of one test share."""
+
+    kept: FakeSyncContext
+    ends: Mapping[str, TaskStatus]
+    """Children that do not run but end so, by their agent."""
+    signal: Any
+    """The payload of the signal that every wait gets; None: it times out."""
+
+    def of(self, agent: Agent, state: Mapping[str, Any], kept: FakeSyncContext) -> Any:
+        """What the last step returned, every state validated as at a hop."""
+        step, handed = agent.first_step, cast("dict[str, Any]", {})
+        while True:
+            kept.steps.append(step.name)
+            arguments = step.validate(through_json(state)) | handed
+            if step.is_async:
+                outcome = asyncio.run(step.function(FakeContext(kept), **arguments))
+            else:
+                outcome = step.function(kept, **arguments)
+            if not isinstance(outcome, Next | FanOut | Wait):
+                return outcome
+            step, state, handed = agent.find_step(outcome.then), outcome.state, {}
+            if isinstance(outcome, FanOut):
+                children = [self._child(index, child) for index, child in enumerate(outcome.children)]
+                handed = {"children": children}
+            elif isinstance(outcome, Wait):
+                found = {"name": outcome.names[0], "payload": self.signal, "sent_at": datetime.now(UTC)}
+                given = [found] if self.signal is not None else []
+                handed = {"signal": step.handed_signal(given, every=False)}
+
+    def _child(self, index: int, child: Child) -> ChildOutcome:
+        kept = FakeSyncContext()
+        kept.__dict__ |= {name: getattr(self.kept, name) for name in ("calls", "events", "charges", "recorded")}
+        name = child.agent_name
+        status, result, error = TaskStatus.COMPLETED, None, None
+        if name in self.ends:
+            status, error = self.ends[name], BudgetExhausted("It ran out.", resource="calls").info
         else:
-            outcome = step.function(kept, **arguments)
-        if isinstance(outcome, Done):
-            return through_json(outcome.result)
-        assert isinstance(outcome, Next)
-        step, state = research.find_step(outcome.step), outcome.state
+            try:
+                result = through_json(self.of(child.agent, child.input, kept).result)
+            except AgentTaskError as raised:
+                status, error = TaskStatus.FAILED, raised.info
+        return outcome_of(name, status, result, error, index)
+
+
+def outcome_of(
+    agent: str,
+    status: TaskStatus = TaskStatus.COMPLETED,
+    result: Any = None,
+    error: ErrorInfo | None = None,
+    index: int = 0,
+) -> ChildOutcome:
+    return ChildOutcome(
+        task_id=uuid4(), index=index, agent=agent, status=status, result=result, error=error, spent=Spend(steps=1)
+    )
+
+
+def end(
+    kept: FakeSyncContext | None = None,
+    agent: Agent = research,
+    ends: Mapping[str, TaskStatus] | None = None,
+    signal: Any = None,
+    **state: Any,
+) -> Any:
+    """What the agent's last step returned; children run at once, one after the other."""
+    kept = kept or FakeSyncContext()
+    return Run(kept, ends or {}, signal).of(agent, state, kept)
+
+
+def run(kept: FakeSyncContext | None = None, **state: Any) -> dict[str, Any]:
+    """The result of the research agent, which must complete."""
+    outcome = end(kept, **state)
+    assert not isinstance(outcome, Partial), outcome.reason
+    return through_json(outcome.result)

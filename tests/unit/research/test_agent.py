@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import InvalidInput, Next, StepFailed
+from agent_tasks import BudgetExhausted, Done, InvalidInput, Next, StepFailed
+from agent_tasks.budgets import Budget
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
-from workers.agents.research import SAMPLE_QUESTION, research, sample_documents
-from workers.agents.research.agent import BATCH, collect, read
+from workers.agents.research import SAMPLE_QUESTION, sample_documents
 from workers.agents.research.extras import optional
 from workers.agents.research.formats.blocks import squeeze
 from workers.agents.research.search import Search
+from workers.agents.research.specialists import BATCH, read, reader
 
 QUESTION = "How does the system recover when a worker dies?"
 
@@ -83,40 +84,44 @@ def test_every_quoted_passage_stands_verbatim_in_its_source(tmp_path: Path):
             assert f"> {paragraph}" in result["report"]
 
 
-def test_reading_goes_in_batches_and_reads_each_document_once(tmp_path: Path):
+def a_search(folder: Path) -> dict[str, Any]:
+    files = sorted(path.name for path in folder.iterdir())
+    search = Search(question=QUESTION, root=str(folder), documents=len(files), max_passages=12)
+    return {"search": search.state(), "files": files}
+
+
+def test_each_document_is_read_once(tmp_path: Path):
     kept = FakeSyncContext()
     run(kept, paths=[str(many(tmp_path, 3 * BATCH + 1))], question=QUESTION)
-    assert kept.steps == ["collect", *["read"] * 4, "rank", "analyse", "write"]
+    assert kept.steps == ["plan", "analyse", "write", "review", "publish", "finish"]
     names = [args[1] for name, args in kept.calls if name == "read_document"]
-    assert names == sorted(set(names))
-    assert len(names) == 3 * BATCH + 1
+    assert len(names) == len(set(names)) == 3 * BATCH + 1
     assert kept.progressed[-1][:2] == (3 * BATCH + 4, 3 * BATCH + 4)
 
 
-def test_the_state_stays_small_however_much_is_read(tmp_path: Path):
-    state: dict[str, Any] = {"paths": [str(many(tmp_path, 200))], "question": QUESTION}
-    step = research.first_step
-    while step.name != "rank":
-        outcome = step.function(FakeSyncContext(), **step.validate(state))
-        assert isinstance(outcome, Next)
-        step, state = research.find_step(outcome.step), outcome.state
+def test_the_state_of_a_reader_stays_small_however_much_it_reads(tmp_path: Path):
+    state = a_search(many(tmp_path, 200))
+    steps = 1
+    while isinstance(outcome := read(FakeSyncContext(), **reader.first_step.validate(state)), Next):
+        state, steps = outcome.state, steps + 1
         assert len(json.dumps(state)) < 100_000
+    assert steps == 200 / BATCH
+    assert isinstance(outcome, Done)
+    assert outcome.result["seen"] == 200
 
 
-def test_what_is_kept_for_an_early_end_is_a_report_of_what_was_read(tmp_path: Path):
-    many(tmp_path, 2 * BATCH)
-    kept = FakeSyncContext()
-    outcome = collect(kept, paths=[str(tmp_path)], question=QUESTION)
-    read(kept, **research.steps["read"].validate(outcome.state))
-    partial = kept.partials[-1]
-    assert partial["stats"]["read"] == BATCH
-    assert partial["passages"]
-    assert f"Ended early: {BATCH} of {2 * BATCH} documents" in partial["report"]
+def test_what_a_reader_keeps_for_an_early_end_is_all_that_it_has_read(tmp_path: Path):
+    kept = FakeSyncContext(Budget(calls=3))
+    with pytest.raises(BudgetExhausted):
+        read(kept, **reader.first_step.validate(a_search(many(tmp_path, BATCH))))
+    partial = Search.model_validate(kept.partials[-1])
+    assert partial.seen == 3
+    assert partial.chosen()
 
 
 def test_a_read_step_can_be_repeated_with_the_same_outcome(tmp_path: Path):
-    outcome = collect(FakeSyncContext(), paths=[str(many(tmp_path, 3))], question=QUESTION)
-    first, second = (read(FakeSyncContext(), search=Search(**outcome.state["search"])) for _ in range(2))
+    state = a_search(many(tmp_path, 2 * BATCH))
+    first, second = (read(FakeSyncContext(), **reader.first_step.validate(state)) for _ in range(2))
     assert first == second
 
 
@@ -144,6 +149,7 @@ def test_only_broken_documents_are_invalid_input(tmp_path: Path):
         ({"paths": ["."], "question": "?? !"}, "question"),
         ({"paths": ["."], "question": QUESTION, "max_passages": 0}, "max_passages"),
         ({"paths": ["."]}, "question"),
+        ({"paths": ["."], "question": QUESTION, "approve": True}, "approve"),
     ],
 )
 def test_bad_input_names_its_field(state: dict[str, Any], field: str):

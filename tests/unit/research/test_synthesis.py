@@ -15,8 +15,7 @@ from pydantic_ai.usage import RequestUsage
 from agent_tasks import InvalidInput, UpstreamUnavailable
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
-from workers.agents.research import agent as agent_module
-from workers.agents.research import research
+from workers.agents.research import specialists
 from workers.agents.research.synthesis import MOST_REQUESTS, Outcome, synthesise
 
 QUESTION = "How does the system recover when a worker dies?"
@@ -120,7 +119,7 @@ def use(monkeypatch: pytest.MonkeyPatch, of: Callable[[], FunctionModel]) -> Non
         return await synthesise(of(), question, passages)
 
     monkeypatch.setenv("AGENT_TASKS_MODEL", "acme:writer")
-    monkeypatch.setattr(agent_module, "synthesise", with_model)
+    monkeypatch.setattr(specialists, "synthesise", with_model)
 
 
 def test_with_a_model_the_report_is_the_models_over_the_quoted_passages(
@@ -158,4 +157,4 @@ def test_without_a_usable_answer_the_report_is_extractive_and_says_why(tmp_path:
 
 
 def test_the_step_that_asks_a_model_is_tried_three_times():
-    assert research.steps["write"].retry.attempts == 3
+    assert specialists.writer.steps["write"].retry.attempts == 3

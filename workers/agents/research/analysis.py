@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Self
 
 from pydantic import BaseModel
 
@@ -60,6 +61,12 @@ class Findings(BaseModel):
     themes: list[Theme] = []
     agreements: list[Agreement] = []
     gaps: list[str] = []
+
+    @classmethod
+    def unsorted(cls, passages: list[Passage]) -> Self:
+        """The passages alone, as one theme: for where nobody came to analyse them."""
+        everything = Theme(title="Passages", passages=list(range(1, len(passages) + 1)))
+        return cls(passages=passages, themes=[everything] if passages else [])
 
 
 def analyse(question: str, chosen: Sequence[Passage], concepts: Sequence[Concept], corpus: Corpus) -> Findings:

@@ -1,4 +1,4 @@
-"""The state of a research task: small enough to be a checkpoint after every batch."""
+"""What is known of a search so far: small enough to be a checkpoint after every batch."""
 
 from typing import Any
 
@@ -16,39 +16,49 @@ MOST_LISTED = 50
 
 
 class Search(BaseModel):
-    """`cursor` files of `files` are dealt with; `pool` holds the best passages of those."""
+    """Of `documents` under `root`, `seen` are dealt with; `pool` holds the best passages of those."""
 
     question: str
     root: str
-    files: list[str]
+    documents: int
     max_passages: int
-    output: str | None = None
-    cursor: int = 0
+    seen: int = 0
     scanned: int = 0
     frequency: dict[str, int] = {}
     pool: list[Passage] = []
     unread: list[Skipped] = []
     unread_count: int = Field(default=0, description="how many were not read, listed or not")
-    left_out: int = Field(default=0, description="how many of those never were among `files`")
+    left_out: int = Field(default=0, description="how many of those never were among `documents`")
 
     @property
     def read(self) -> int:
-        return self.cursor - (self.unread_count - self.left_out)
+        return self.seen - (self.unread_count - self.left_out)
 
     @property
     def corpus(self) -> Corpus:
         return Corpus(self.scanned, self.frequency)
 
     def note(self, name: str, reading: Reading) -> None:
-        """Take in what was read of the file at the cursor."""
-        self.cursor += 1
+        """Take in what was read of one document."""
+        self.seen += 1
         if reading["unread"] is not None:
             self.leave_out({"path": name, "reason": reading["unread"]})
             return
-        corpus = self.corpus
-        corpus.add(reading["scanned"], reading["frequency"])
-        self.scanned, self.frequency = corpus.scanned, dict(corpus.frequency)
+        self._count(reading["scanned"], reading["frequency"])
         self.pool += [Passage.model_validate(passage) for passage in reading["passages"]]
+
+    def join(self, part: "Search") -> None:
+        """Take in what another search found among some of the documents."""
+        self.seen += part.seen
+        self._count(part.scanned, part.frequency)
+        self.pool += part.pool
+        self.unread = (self.unread + part.unread)[:MOST_LISTED]
+        self.unread_count += part.unread_count
+
+    def _count(self, scanned: int, frequency: dict[str, int]) -> None:
+        corpus = self.corpus
+        corpus.add(scanned, frequency)
+        self.scanned, self.frequency = corpus.scanned, dict(corpus.frequency)
 
     def leave_out(self, skipped: Skipped) -> None:
         self.unread_count += 1
