@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import logging
+import math
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any, NotRequired, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from agent_tasks import payloads
 from agent_tasks.budgets import Budget
 from agent_tasks.directives import StepRef
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
@@ -51,10 +54,15 @@ class Step:
         return frozenset(_INJECTED) & set(inspect.signature(self.function).parameters)
 
     @cached_property
+    def _reserved(self) -> frozenset[str]:
+        """Arguments that no input may set: the context's, and those that the system injects here."""
+        return self.wants | {next(iter(inspect.signature(self.function).parameters))}
+
+    @cached_property
     def arguments(self) -> TypeAdapter[dict[str, Any]]:
         """The validator of the step's arguments, from the function's annotations."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        hints = _hints(self.function, {parameter.name for parameter in parameters})
         fields: dict[str, Any] = {}
         extra = "forbid"
         for parameter in parameters:
@@ -69,6 +77,8 @@ class Step:
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments to call the function with. Raises InvalidInput that names the field."""
+        if taken := sorted(self._reserved & set(state)):
+            raise InvalidInput(f"{self.task_name} is given {taken[0]!r} by the system, not as input", field=taken[0])
         try:
             return self.arguments.validate_python(dict(state))
         except ValidationError as error:
@@ -76,7 +86,15 @@ class Step:
 
     def canonical(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """`state` validated and in its JSON form, as it is stored. Raises InvalidInput that names the field."""
-        return self.arguments.dump_python(self.validate(state), mode="json", warnings=False)
+        arguments = self.validate(state)
+        try:
+            payloads.refuse_nan(arguments, "input")  # pydantic would make it null without a word
+            return self.arguments.dump_python(arguments, mode="json", warnings=False)
+        except InvalidInput:
+            raise
+        except (ValueError, TypeError, RecursionError) as error:
+            payloads.encode(arguments, "input")  # names the field
+            raise InvalidInput(f"The input of {self.task_name} has no JSON form: {error}", field="input") from None
 
     def _invalid(self, error: ValidationError) -> InvalidInput:
         problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
@@ -107,6 +125,7 @@ class Agent:
         sensitive: bool = False,
         queue: str | None = None,
         ttl: float | None = None,
+        _module: str | None = None,
     ) -> None:
         if not _NAME.match(name):
             raise InvalidInput(
@@ -119,13 +138,16 @@ class Agent:
         self.queue = queue
         self.ttl = ttl
         self.steps: dict[str, Step] = {}
-        self.module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
+        self.module = _module or sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore
         taken = _registry.get(name)
         if taken is not None and taken.module != self.module:
             raise InvalidInput(
                 f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.",
                 field="name",
             )
+        given: Any = ttl
+        if given is not None and not (type(given) in (int, float) and 0 < given < math.inf):
+            raise InvalidInput(f"Agent(ttl=) is seconds and must be above zero, not {ttl!r}", field="ttl")
         _registry[name] = self
 
     def step(
@@ -142,6 +164,8 @@ class Agent:
             step = Step(self.name, name or function.__name__, function, retry or Retry(), undo)
             if not _NAME.match(step.name):
                 raise InvalidInput(f"{step.name!r} is no name for a step", field="name")
+            if problem := _unusable(function):
+                raise InvalidInput(f"{step.task_name} cannot be a step: {problem}", field=step.name)
             if step.name in self.steps:
                 raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
             self.steps[step.name] = step
@@ -187,11 +211,32 @@ def agent(
     module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:
-        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl)
-        made.module = module
+        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl, _module=module)
         return made.step(function, retry=retry)
 
     return declare
+
+
+def _unusable(function: Callable[..., Any]) -> str | None:
+    """Why a function cannot be called as a step: the context comes first, everything else by name."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return "its first parameter must be the context"
+    for parameter in parameters[1:]:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            return f"its arguments are given by name, and {parameter.name!r} takes none"
+    return None
+
+
+def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
+    """The annotations of these parameters only: the context's may be known to type checkers alone."""
+    plain = inspect.unwrap(function)
+    annotations = {name: hint for name, hint in getattr(plain, "__annotations__", {}).items() if name in names}
+    holder = types.SimpleNamespace(__annotations__=annotations)
+    return typing.get_type_hints(holder, globalns=getattr(plain, "__globals__", {}), include_extras=True)
 
 
 def find_agent(name: str) -> Agent:

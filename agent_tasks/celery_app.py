@@ -16,6 +16,8 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
     """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
     app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
     app.conf.update(
+        broker_read_url=settings.redis_url,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these
+        broker_write_url=settings.redis_url,
         task_default_queue=queues[0],
         task_queues=[Queue(queue) for queue in queues],
         task_create_missing_queues=True,

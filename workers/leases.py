@@ -75,8 +75,8 @@ class Leases:
             self._lost(runs[task_id])
 
     def _lost(self, run: StepRun) -> None:
-        still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself
-        if still_held and run.stopped_at is None:
+        still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself,
+        if still_held and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
             run.stop()
