@@ -5,10 +5,11 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
-from agent_tasks.database import Connection, Database
+from agent_tasks.database import DATABASE_AWAY, Connection, Database
 from agent_tasks.errors import InvalidInput
 from agent_tasks.publisher import Publisher
 from agent_tasks.transitions import read
@@ -43,7 +44,7 @@ def driver_connection(given: Any) -> "Connection":
 @dataclass
 class _Watched:
     transaction: str
-    rows: list[Row]
+    tasks: list[UUID]
     look_at: float
     wait: float
     since: float
@@ -69,7 +70,9 @@ class AfterCommit:
             return
         now = time.monotonic()
         with self._condition:
-            self._watched.append(_Watched(transaction, rows, now + _FIRST_SECONDS, _FIRST_SECONDS, now))
+            self._watched.append(
+                _Watched(transaction, [row["id"] for row in rows], now + _FIRST_SECONDS, _FIRST_SECONDS, now)
+            )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="agent-tasks-after-commit", daemon=True)
                 self._thread.start()
@@ -83,18 +86,23 @@ class AfterCommit:
     def _run(self) -> None:
         while (due := self._next()) is not None:
             try:
-                with self._database.connection() as connection:
-                    status = read.transaction_status(connection, due.transaction)
-            except psycopg.Error as error:
+                ended = self._publish_if_committed(due)
+            except DATABASE_AWAY as error:
                 log.warning("postgres is away, will look again: %s", error)
-                status = "in progress"
-            if status == "committed":
-                self._publisher.publish(due.rows)
-            elif status == "in progress" and time.monotonic() - due.since < _LONGEST_SECONDS:
+                ended = False
+            if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
                 due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)
                 due.look_at = time.monotonic() + due.wait
                 with self._condition:
                     self._watched.append(due)
+
+    def _publish_if_committed(self, due: _Watched) -> bool:
+        """Whether the transaction has ended; a savepoint in it may have been rolled back all the same."""
+        with self._database.connection() as connection:
+            status = read.transaction_status(connection, due.transaction)
+            rows = read.find_many(connection, due.tasks) if status == "committed" else []
+        self._publisher.publish(rows)
+        return status != "in progress"
 
     def _next(self) -> _Watched | None:
         """The next one to look at, when its time has come; None after close()."""

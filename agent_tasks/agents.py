@@ -5,6 +5,7 @@ import inspect
 import logging
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,11 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, NotRequired, TypeVar, cast
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
+from agent_tasks import payloads
 from agent_tasks.budgets import Budget
 from agent_tasks.directives import StepRef
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
@@ -27,6 +27,7 @@ from agent_tasks.retries import Retry
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+LONGEST_TTL = 10 * 365 * 86_400.0
 _UNDO_RETRY = Retry(attempts=5)
 _INJECTED = ("children", "signal")
 _registry: dict[str, "Agent"] = {}
@@ -58,10 +59,15 @@ class Step:
         return frozenset(_INJECTED) & set(inspect.signature(self.function).parameters)
 
     @cached_property
+    def _reserved(self) -> frozenset[str]:
+        """Arguments that no input may set: the context's, and those that the system injects here."""
+        return self.wants | {next(iter(inspect.signature(self.function).parameters))}
+
+    @cached_property
     def arguments(self) -> TypeAdapter[dict[str, Any]]:
         """The validator of the step's arguments, from the function's annotations."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        hints = _hints(self.function, {parameter.name for parameter in parameters})
         fields: dict[str, Any] = {}
         extra = "forbid" if self.undoes is None else "ignore"
         for parameter in parameters:
@@ -79,14 +85,14 @@ class Step:
         """The validator of the `signal` that the step declares; None where it declares none."""
         if "signal" not in self.wants:
             return None
-        hint = typing.get_type_hints(self.function, include_extras=True).get("signal", Any)
+        hint = _hints(self.function, {"signal"}).get("signal", Any)
         return TypeAdapter(Signal | None if hint is Any else hint)
 
     @cached_property
     def payload_type(self) -> "TypeAdapter[Any] | None":
         """The validator of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
-        hints = typing.get_type_hints(self.function, include_extras=True) if self.wants else {}
-        for candidate in _parts(hints.get("signal")):
+        hint = _hints(self.function, {"signal"}).get("signal") if "signal" in self.wants else None
+        for candidate in _parts(hint):
             arguments = getattr(candidate, "__pydantic_generic_metadata__", {}).get("args", ())
             if isinstance(candidate, type) and issubclass(candidate, Signal) and arguments:
                 return TypeAdapter(arguments[0])
@@ -103,6 +109,8 @@ class Step:
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments to call the function with. Raises InvalidInput that names the field."""
+        if taken := sorted(self._reserved & set(state)):
+            raise InvalidInput(f"{self.task_name} is given {taken[0]!r} by the system, not as input", field=taken[0])
         try:
             return self.arguments.validate_python(dict(state))
         except ValidationError as error:
@@ -110,7 +118,15 @@ class Step:
 
     def canonical(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """`state` validated and in its JSON form, as it is stored. Raises InvalidInput that names the field."""
-        return self.arguments.dump_python(self.validate(state), mode="json", warnings=False)
+        arguments = self.validate(state)
+        try:
+            payloads.refuse_nan(arguments, "input")  # pydantic would make it null without a word
+            return self.arguments.dump_python(arguments, mode="json", warnings=False)
+        except InvalidInput:
+            raise
+        except (ValueError, TypeError, RecursionError) as error:
+            payloads.encode(arguments, "input")  # names the field
+            raise InvalidInput(f"The input of {self.task_name} has no JSON form: {error}", field="input") from None
 
     def _invalid(self, error: ValidationError) -> InvalidInput:
         problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
@@ -142,6 +158,7 @@ class Agent:
         queue: str | None = None,
         ttl: float | None = None,
         signals: Sequence[str] | None = None,
+        _module: str | None = None,
     ) -> None:
         if not _NAME.match(name):
             raise InvalidInput(
@@ -155,13 +172,16 @@ class Agent:
         self.ttl = ttl
         self.signals = None if signals is None else frozenset(signals)
         self.steps: dict[str, Step] = {}
-        self.module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
+        self.module = _module or sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore
         taken = _registry.get(name)
         if taken is not None and taken.module != self.module:
             raise InvalidInput(
                 f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.",
                 field="name",
             )
+        given: Any = ttl
+        if given is not None and not (type(given) in (int, float) and 0 < given <= LONGEST_TTL):
+            raise InvalidInput(f"Agent(ttl=) is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
         _registry[name] = self
 
     def step(
@@ -178,6 +198,8 @@ class Agent:
             step = Step(self.name, name or function.__name__, function, retry or Retry(), undo)
             if not _NAME.match(step.name):
                 raise InvalidInput(f"{step.name!r} is no name for a step", field="name")
+            if problem := _unusable(function):
+                raise InvalidInput(f"{step.task_name} cannot be a step: {problem}", field=step.name)
             if step.name in self.steps:
                 raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
             self.steps[step.name] = step
@@ -238,11 +260,32 @@ def agent(
     module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:
-        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl)
-        made.module = module
+        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl, _module=module)
         return made.step(function, retry=retry)
 
     return declare
+
+
+def _unusable(function: Callable[..., Any]) -> str | None:
+    """Why a function cannot be called as a step: the context comes first, everything else by name."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return "its first parameter must be the context"
+    for parameter in parameters[1:]:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            return f"its arguments are given by name, and {parameter.name!r} takes none"
+    return None
+
+
+def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
+    """The annotations of these parameters only: the context's may be known to type checkers alone."""
+    plain = inspect.unwrap(function)
+    annotations = {name: hint for name, hint in getattr(plain, "__annotations__", {}).items() if name in names}
+    holder = types.SimpleNamespace(__annotations__=annotations)
+    return typing.get_type_hints(holder, globalns=getattr(plain, "__globals__", {}), include_extras=True)
 
 
 def find_agent(name: str) -> Agent:
@@ -300,6 +343,9 @@ def checked_against(schema: dict[str, Any] | None, value: dict[str, Any], agent:
     """
     if schema is None:
         return value
+    from jsonschema import Draft202012Validator  # a fifth of a second that few programs need
+    from jsonschema.exceptions import best_match
+
     error = best_match(Draft202012Validator(schema).iter_errors(to_jsonable_python(value)))
     if error is not None:
         field = ".".join(map(str, error.absolute_path)) or "input"

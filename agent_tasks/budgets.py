@@ -7,9 +7,10 @@ from typing import Any, Self
 from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 RESOURCES = ("seconds", "tokens", "usd", "steps", "calls")
-_WHOLE = ("tokens", "steps", "calls")
 WARNING_PART = 0.8
 """When this part of a limit is spent, the task's history says so."""
+_LARGEST = {"tokens": 2**63 - 1, "steps": 2**31 - 1, "calls": 2**31 - 1}
+"""Whole numbers, and what their columns hold at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in RESOURCES:
-            _check(f"Budget({name}=)", name, getattr(self, name), least_excluded=0)
+            value = _checked(f"Budget({name}=)", name, getattr(self, name), is_limit=True)
+            object.__setattr__(self, name, value)
 
     def over(self, default: "Budget | None") -> "Budget":
         """This budget, with what it leaves open taken from `default`."""
@@ -67,7 +69,7 @@ class Spend:
 
     def __post_init__(self) -> None:
         for name in RESOURCES:
-            _check(f"charge({name}=)", name, getattr(self, name))
+            object.__setattr__(self, name, _checked(f"charge({name}=)", name, getattr(self, name)))
 
     def __add__(self, other: "Spend") -> "Spend":
         return Spend(**{name: getattr(self, name) + getattr(other, name) for name in RESOURCES})
@@ -123,14 +125,23 @@ def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
     return None
 
 
-def _check(what: str, name: str, value: Any, least_excluded: float | None = None) -> None:
-    if value is None and least_excluded is not None:
-        return
+def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any:
+    """`value`, as an int where the resource is counted in whole numbers."""
+    if value is None and is_limit:
+        return None
+    if isinstance(value, int) and value.bit_length() > 1000:  # beyond every float, and not to be printed
+        raise InvalidInput(f"{what} must be a finite number, not one of more than 300 digits", field=name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidInput(f"{what} must be a finite number, not {value!r}", field=name)
-    if least_excluded is not None and value <= least_excluded:
+    if is_limit and value <= 0:
         raise InvalidInput(f"{what} must be above zero, not {value!r}; leave it out for no limit", field=name)
     if value < 0:
         raise InvalidInput(f"{what} must not be negative, not {value!r}", field=name)
-    if name in _WHOLE and value != int(value):
+    largest = _LARGEST.get(name)
+    if largest is None:
+        return value
+    if value != int(value):
         raise InvalidInput(f"{what} must be a whole number, not {value!r}", field=name)
+    if value > largest:
+        raise InvalidInput(f"{what} must be at most {largest}, not {value!r}", field=name)
+    return int(value)

@@ -1,5 +1,6 @@
 """The Celery configuration that every process shares."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
     """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
     app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
     app.conf.update(
+        broker_read_url=settings.redis_url,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these
+        broker_write_url=settings.redis_url,
         task_default_queue=queues[0],
         task_queues=[Queue(queue) for queue in queues],
         task_create_missing_queues=True,
@@ -24,7 +27,6 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         # from consuming after Redis was killed, and is delivered again after the visibility timeout.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=True,
         worker_hijack_root_logger=False,
@@ -44,4 +46,21 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         },
         timezone="UTC",
     )
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a message is no step: the executor tells of steps
+    logging.getLogger("celery.beat").addFilter(_is_no_tick)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_short_when_unknown)
     return app
+
+
+def _is_no_tick(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Scheduler: Sending due task")
+
+
+def _short_when_unknown(record: logging.LogRecord) -> bool:
+    """Celery prints a page, with the envelope in it, for a step that this worker has no code for."""
+    if str(record.msg).startswith("Received unregistered task"):
+        record.msg = "no code here for the step %s: rung again for other workers; route it by a queue of its own"
+        record.args = (record.args[0] if isinstance(record.args, tuple) and record.args else "?",)
+        record.exc_info = None
+    return True

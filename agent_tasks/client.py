@@ -176,10 +176,11 @@ class AgentTasks:
         self.database.close()
 
     def publish(self, rows: Sequence[Row], stop: Sequence[UUID] = ()) -> None:
+        """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
         self.publisher.publish(rows, stop)
 
     def _submit_once(self, task: NewTask, key: str, connection: Any) -> TaskHandle:
-        if not key or len(key) > 255:
+        if type(key) is not str or not 0 < len(key) <= 255:
             raise InvalidInput("idempotency_key must have 1 to 255 characters", field="idempotency_key")
         payloads.encode(key, "idempotency_key")
         wanted = digest(task)

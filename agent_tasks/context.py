@@ -113,7 +113,10 @@ class StepContext:
     def deadline(self) -> datetime | None:
         """When the budget of seconds runs out, for display; the step is stopped by a monotonic clock."""
         seconds = self.budget.seconds
-        return None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+        try:
+            return None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
     @property
     def cancelled(self) -> bool:

@@ -1,22 +1,22 @@
-"""The way into Postgres: one pool per process, used by psycopg for transitions and by SQLAlchemy for queries."""
+"""The way into Postgres: one pool of psycopg connections per process."""
 
 import os
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, TypeVar
 
 import psycopg
 import psycopg.errors
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import NullPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 T = TypeVar("T")
 Connection = psycopg.Connection[DictRow]
 """What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
+
+DATABASE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What is raised while Postgres does not answer."""
 
 _CONNECT = {
     "autocommit": True,
@@ -56,7 +56,6 @@ class Database:
                         max_size=self._size,
                         timeout=10.0,
                         open=True,
-                        close_returns=True,
                         check=_check_if_idle,
                         name="agent-tasks",
                     )
@@ -84,16 +83,6 @@ class Database:
                 continue
         with self.transaction() as connection:
             return transition(connection)
-
-    @cached_property
-    def engine(self) -> Engine:
-        """For the queries that SQLAlchemy builds; it borrows from the same pool."""
-        return create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: self.pool.getconn(),
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-        )
 
     def close(self) -> None:
         if self._pool is not None and self._pid == os.getpid():

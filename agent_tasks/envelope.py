@@ -53,10 +53,10 @@ def sign_text(envelope_json: str, key: bytes) -> str:
 def verify(signed: Any, key: bytes) -> Envelope:
     """The envelope. Raises ForgedEnvelope when it was not signed with `key` or was altered since."""
     try:
-        version, payload, mac = signed.split(".")
-    except (AttributeError, ValueError):
+        version, payload, mac = signed.encode("ascii").decode().split(".")
+    except (AttributeError, TypeError, ValueError):
         raise ForgedEnvelope("no envelope of a known form") from None
-    if version != _VERSION or not hmac.compare_digest(mac.encode(), _mac(payload, key).encode()):
+    if version != _VERSION or not hmac.compare_digest(mac, _mac(payload, key)):
         raise ForgedEnvelope("the signature does not match")
     try:
         return Envelope.model_validate(json.loads(base64.urlsafe_b64decode(payload)))

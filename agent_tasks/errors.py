@@ -18,13 +18,16 @@ AgentTaskError
 LeaseLost                     not for users: the worker drops its outcome
 """
 
+import math
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
 
 
 class ErrorType(StrEnum):
+    """What went wrong, in one word: `ErrorInfo.type`."""
+
     BUDGET_EXHAUSTED = "budget_exhausted"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     PARTIAL_COMPLETION = "partial_completion"
@@ -38,6 +41,8 @@ class ErrorType(StrEnum):
 
 
 class SuggestedAction(StrEnum):
+    """What a caller can do about an error: `ErrorInfo.suggested_action`."""
+
     RETRY = "retry"
     RESUME = "resume"
     RAISE_BUDGET = "raise_budget"
@@ -67,25 +72,41 @@ class AgentTaskError(Exception):
     retryable: ClassVar[bool] = False
     suggested_action: ClassVar[SuggestedAction] = SuggestedAction.NONE
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+    def __init__(self, message: object, *, retry_after: float | None = None, **details: Any) -> None:
         super().__init__(message)
-        self.message = message
-        self.retry_after = retry_after
+        self.message = str(message)
+        self.retry_after = _seconds(retry_after)
         self.details = details
+        self._recorded: ErrorInfo | None = None
 
     @property
     def info(self) -> ErrorInfo:
+        """Always storable: what of the details has no JSON form is there as text."""
+        if self._recorded is not None:
+            return self._recorded
+        from agent_tasks.payloads import storable, storable_value  # they raise these errors
+
         return ErrorInfo(
             type=self.type,
-            message=self.message,
+            message=storable(self.message),
             retryable=self.retryable,
             retry_after=self.retry_after,
-            details=self.details,
+            details={storable(name): storable_value(value) for name, value in self.details.items()},
             suggested_action=self.suggested_action,
         )
 
+    @classmethod
+    def recorded(cls, info: ErrorInfo) -> Self:
+        """The exception for a recorded error; its `info` is the record itself."""
+        error = cls(info.message, retry_after=info.retry_after)
+        error.details = dict(info.details)
+        error._recorded = info
+        return error
+
 
 class InvalidInput(AgentTaskError, ValueError):
+    """What was given does not do; `details["field"]` names it where it has a name."""
+
     type = ErrorType.INVALID_INPUT
     suggested_action = SuggestedAction.FIX_INPUT
 
@@ -107,6 +128,8 @@ class InvalidState(InvalidInput):
 
 
 class PayloadTooLarge(AgentTaskError, ValueError):
+    """An input, state, result or call outcome is above the limit; `details` has payload, size and limit in bytes."""
+
     type = ErrorType.PAYLOAD_TOO_LARGE
     suggested_action = SuggestedAction.FIX_INPUT
 
@@ -137,6 +160,8 @@ class UpstreamUnavailable(AgentTaskError):
 
 
 class PartialCompletion(AgentTaskError):
+    """The task ended early; `details["result"]` is what it had recorded, `details["cause"]` why it ended."""
+
     type = ErrorType.PARTIAL_COMPLETION
     suggested_action = SuggestedAction.RESUME
 
@@ -149,6 +174,8 @@ class ContextLost(AgentTaskError):
 
 
 class PermissionDenied(AgentTaskError):
+    """The identity may not do this; it is never told more than that."""
+
     type = ErrorType.PERMISSION_DENIED
     suggested_action = SuggestedAction.ESCALATE
 
@@ -168,6 +195,8 @@ class StepFailed(AgentTaskError):
 
 
 class TaskCancelled(AgentTaskError):
+    """The task was cancelled, by a person, a parent or a policy."""
+
     type = ErrorType.CANCELLED
     suggested_action = SuggestedAction.RESUME
 
@@ -195,6 +224,13 @@ _CLASSES: dict[ErrorType, type[AgentTaskError]] = {
 
 def from_info(info: ErrorInfo) -> AgentTaskError:
     """The exception that `task.result()` raises for a recorded error."""
-    error = _CLASSES[info.type](info.message, retry_after=info.retry_after, **info.details)
-    error.recorded = info  # type: ignore[attr-defined]
-    return error
+    return _CLASSES[info.type].recorded(info)
+
+
+def _seconds(value: Any) -> float | None:
+    """`value` as a time to wait; None for what is none, such as a header that could not be read."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < math.inf else None

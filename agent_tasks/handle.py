@@ -23,6 +23,7 @@ from agent_tasks.errors import (
 )
 from agent_tasks.events import Event
 from agent_tasks.identity import Identity
+from agent_tasks.payloads import storable
 from agent_tasks.signals import Receipt, send_signal
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
@@ -128,6 +129,7 @@ class TaskHandle:
         yield None
 
     def ended(self) -> TaskSnapshot:
+        """The terminal snapshot that `polling` has seen."""
         assert self._seen is not None
         assert self._seen.status.is_terminal
         return self._seen
@@ -159,6 +161,7 @@ class TaskHandle:
         A task with steps to undo ends when they are undone.
         """
         self._check()
+        reason = storable(str(reason))[:4000]
         error = ErrorInfo(
             type=ErrorType.CANCELLED,
             message=reason,
@@ -211,6 +214,7 @@ class TaskHandle:
                 changed.clear()
 
     def more_events(self, after: int) -> Iterator[Event]:
+        """The events with `seq` > `after` that are there now."""
         while True:
             with self.client.database.connection() as connection:
                 rows = read.events(connection, self.id, after)
@@ -220,6 +224,7 @@ class TaskHandle:
             after = rows[-1]["seq"]
 
     def children(self) -> list["TaskHandle"]:
+        """The tasks that this one has spawned, in the order of their FanOuts."""
         self._check()
         with self.client.database.connection() as connection:
             rows = read.children(connection, self.id)

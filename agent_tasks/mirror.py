@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import redis
+from pydantic import ValidationError
 from redis.client import Pipeline
 
 from agent_tasks.snapshots import TaskSnapshot
@@ -53,4 +54,7 @@ class Mirror:
     def get(self, task_id: UUID) -> TaskSnapshot | None:
         """The mirrored snapshot; None where Postgres must be asked. Raises redis.RedisError when Redis is away."""
         body: Any = self._client.hget(key(task_id), "snapshot")
-        return TaskSnapshot.model_validate_json(body) if body else None
+        try:
+            return TaskSnapshot.model_validate_json(body) if body else None
+        except ValidationError:  # written by another release
+            return None

@@ -74,6 +74,8 @@ class Notices:
                     return
                 log.warning("redis is away, waiting falls back to polling: %s", error)
             with self._lock:
+                if self._pubsub is not None:
+                    self._pubsub.close()
                 self._pubsub = None
             self._closed.wait(_RECONNECT_SECONDS)
 

@@ -4,11 +4,14 @@ import json
 import math
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import from_json, to_jsonable_python
 
 from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, StepFailed
 
 DEFAULT_LIMIT = 1024 * 1024
+_DEEPEST = 150
+_PARSED = 201
+"""Levels that pydantic's JSON parser follows."""
 
 
 def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput) -> str:
@@ -16,16 +19,17 @@ def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[Age
 
     `what` names the payload in errors ("input", "result", ...). Raises PayloadTooLarge above `limit` bytes,
     and `error` for what JSON or jsonb cannot hold: NaN and infinity (RFC 8259, section 6), NUL characters
-    and lone surrogates (PostgreSQL, "JSON Types"), objects with no JSON form.
+    and lone surrogates (PostgreSQL, "JSON Types"), objects with no JSON form, nesting beyond 150 levels.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=to_jsonable_python)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
         size = len(text) if text.isascii() else len(text.encode())
-        flawed = "\\u0000" in text
-    except (ValueError, TypeError, RecursionError, PydanticSerializationError):
+        flawed = "\\u0000" in text or _is_deep(text)
+    except (ValueError, TypeError, RecursionError):
         size, flawed, text = 0, True, ""
     if flawed and (flaw := _flaw(value, what)):
-        raise error(f"The {what} cannot be stored as JSON: {flaw}.", field=flaw.split(" ", 1)[0])
+        path, problem = flaw
+        raise error(f"The {what} cannot be stored as JSON: {path} {problem}.", field=path)
     if flawed and not text:
         raise error(f"The {what} cannot be stored as JSON: {what} has no JSON form.", field=what)
     if size > limit:
@@ -44,24 +48,53 @@ def encode_outcome(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
     return encode(value, what, limit=limit, error=StepFailed)
 
 
-def _flaw(value: Any, path: str, depth: int = 0) -> str | None:
-    """Where the first value is that JSON or jsonb cannot hold, in words; None if there is none."""
-    if value is None or isinstance(value, bool | int):
+def _plain(value: Any) -> Any:
+    return to_jsonable_python(value, inf_nan_mode="constants")
+
+
+def refuse_nan(value: Any, what: str) -> None:
+    """Raises InvalidInput that names the field where `value` holds NaN or infinity."""
+    try:
+        json.dumps(value, allow_nan=False, skipkeys=True, default=_plain)
+    except ValueError:
+        if flaw := _flaw(value, what):
+            path, problem = flaw
+            raise InvalidInput(f"The {what} cannot be stored as JSON: {path} {problem}.", field=path) from None
+
+
+def _is_deep(text: str) -> bool:
+    """Whether `text` is nested more deeply than who reads it in a snapshot can follow."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    try:
+        from_json("[" * (_PARSED - _DEEPEST) + text + "]" * (_PARSED - _DEEPEST))
+    except ValueError:
+        return True
+    return False
+
+
+def _flaw(value: Any, path: str, depth: int = 1) -> tuple[str, str] | None:
+    """Where the first value is that JSON or jsonb cannot hold, and why; None if there is none."""
+    if value is None or isinstance(value, bool):
         return None
+    if isinstance(value, int):
+        return None if value.bit_length() < 14_000 else (path, "is a number of more than 4,000 digits")
     if isinstance(value, float):
-        return None if math.isfinite(value) else f"{path} is {value}, which JSON has no number for"
+        return None if math.isfinite(value) else (path, f"is {value}, which JSON has no number for")
     if isinstance(value, str):
         if "\x00" in value:
-            return f"{path} contains a NUL character (\\u0000), which Postgres refuses; remove it"
+            return path, "contains a NUL character (\\u0000), which Postgres refuses; remove it"
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            return f"{path} contains a lone surrogate at position {error.start}; decode the text properly"
+            return path, f"contains a lone surrogate at position {error.start}; decode the text properly"
         return None
-    if depth > 200:
-        return f"{path} is nested too deeply, or contains itself"
+    if depth > _DEEPEST:
+        return path[:100], f"is nested more than {_DEEPEST} levels deep, or contains itself"
     if isinstance(value, dict):
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+            if not isinstance(key, str | int | float | None):
+                return f"{path} key", f"is a {type(key).__name__}, not text"  # pyright: ignore
             if flaw := _flaw(key, f"{path} key") or _flaw(item, f"{path}.{key}", depth + 1):
                 return flaw
         return None
@@ -71,12 +104,36 @@ def _flaw(value: Any, path: str, depth: int = 0) -> str | None:
                 return flaw
         return None
     try:
-        plain = to_jsonable_python(value)
-    except (PydanticSerializationError, UnicodeDecodeError, ValueError):
-        return f"{path} is a {type(value).__name__}, which has no JSON form; return plain data or a pydantic model"
+        plain = _plain(value)
+    except (ValueError, TypeError, RecursionError):
+        return path, f"is a {type(value).__name__}, which has no JSON form; return plain data or a pydantic model"
     return _flaw(plain, path, depth + 1)
 
 
 def storable(text: str) -> str:
     """`text` without what Postgres refuses: for messages that must be stored whatever they hold."""
     return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def storable_value(value: Any) -> Any:
+    """`value` as JSON that jsonb accepts, whatever it is: what has no JSON form is there as text."""
+    try:
+        plain = _cleaned(to_jsonable_python(value, fallback=repr, inf_nan_mode="strings"))
+        if not _is_deep(json.dumps(plain)):
+            return plain
+    except Exception:  # no JSON form, or a broken one of somebody's
+        plain = value
+    try:
+        return storable(repr(plain)[:2000])
+    except Exception:
+        return f"({type(value).__name__})"
+
+
+def _cleaned(plain: Any) -> Any:
+    if isinstance(plain, str):
+        return storable(plain)
+    if isinstance(plain, list):
+        return [_cleaned(item) for item in plain]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(plain, dict):
+        return {storable(str(key)): _cleaned(item) for key, item in plain.items()}  # pyright: ignore
+    return plain

@@ -4,8 +4,12 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from agent_tasks.errors import AgentTaskError, InvalidInput
+
+LONGEST_SECONDS = 366 * 86_400.0
+"""No wait is longer, whatever an upstream asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,21 @@ class Retry:
     on: tuple[type[BaseException], ...] = (Exception,)
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise InvalidInput("Retry(attempts=) counts the first try: it must be at least 1", field="attempts")
+        attempts: Any = self.attempts
+        if type(attempts) is not int or attempts < 1:
+            raise InvalidInput(
+                f"Retry(attempts=) counts the first try: it must be a whole number from 1, not {self.attempts!r}",
+                field="attempts",
+            )
         for name in ("base", "cap"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise InvalidInput(f"Retry({name}=) is seconds: it must be finite and not negative", field=name)
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise InvalidInput(f"Retry({name}=) is seconds: finite and not negative, not {value!r}", field=name)
+        kinds: Any = self.on
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise InvalidInput(f"Retry(on=) takes a tuple of exception classes, not {self.on!r}", field="on")
+        object.__setattr__(self, "on", kinds)
 
     def delay(
         self, error: BaseException, failures: int, draw: Callable[[float, float], float] = random.uniform
@@ -45,5 +58,5 @@ class Retry:
             floor = error.retry_after or 0.0
         else:
             floor = 0.0
-        ceiling = min(self.cap, self.base * 2.0 ** min(failures - 1, 60))
-        return max(floor, draw(0.0, ceiling))
+        ceiling = float(min(self.cap, self.base * 2.0 ** min(failures - 1, 60)))
+        return min(max(floor, draw(0.0, ceiling)), LONGEST_SECONDS)

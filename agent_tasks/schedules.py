@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import CroniterError, croniter
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import payloads
@@ -81,6 +80,8 @@ def put_schedule(
 def next_time(cron: str | None, every: float | None, timezone: str, last: datetime, now: datetime) -> datetime:
     """The first time of the rhythm after `now`; an interval counts on from `last`, so that it does not drift."""
     if cron is not None:
+        from croniter import croniter
+
         return croniter(cron, now.astimezone(ZoneInfo(timezone))).get_next(datetime)
     assert every is not None
     missed = max(0, math.floor((now - last).total_seconds() / every))
@@ -110,6 +111,8 @@ def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> Non
             f"No time zone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
         ) from None
     if cron is not None:
+        from croniter import CroniterError, croniter
+
         try:
             if len(cron.split()) != 5:
                 raise InvalidInput("cron= has five fields: minute hour day month weekday", field="cron")

@@ -1,5 +1,6 @@
 """Every knob of the system, read once from the environment."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -26,7 +27,9 @@ class Settings(BaseSettings):
     Times are in seconds, sizes in bytes.
     """
 
-    model_config = SettingsConfigDict(env_prefix="AGENT_TASKS_", extra="ignore", populate_by_name=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AGENT_TASKS_", extra="ignore", populate_by_name=True, frozen=True, env_ignore_empty=True
+    )
 
     database_url: str = Field(
         default="", validation_alias=AliasChoices("AGENT_TASKS_DATABASE_URL", "DATABASE_URL", "database_url")
@@ -38,7 +41,7 @@ class Settings(BaseSettings):
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
     secret_key: str = ""
-    """Signs envelopes. Without it a key is used that `agent-tasks migrate` made and keeps in Postgres."""
+    """Signs envelopes. Without it a key is used that the first process made and keeps in Postgres."""
     queue: str = "agents"
     """The queue of tasks whose submit and agent name none."""
     lease_seconds: Seconds = 15.0
@@ -87,8 +90,9 @@ class Settings(BaseSettings):
         try:
             settings = cls(**values)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-            raise InvalidInput("Wrong settings: " + "; ".join(lines), field=str(error.errors()[0]["loc"][0])) from None
+            wrong = [(_variable(e["loc"]), e["msg"]) for e in error.errors()]
+            lines = "; ".join(f"{name}: {problem}" for name, problem in wrong)
+            raise InvalidInput(f"Wrong settings: {lines}", field=wrong[0][0]) from None
         if settings.database_url and settings.redis_url:
             return settings
         if not (settings.database_url or settings.redis_url) and (dev := dev_environment()):
@@ -108,12 +112,23 @@ def data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agent-tasks"
 
 
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable behind a field of Settings."""
+    name = str(location[0])
+    return name if name.isupper() else f"AGENT_TASKS_{name.upper()}"
+
+
 def dev_environment() -> dict[str, str] | None:
-    """The settings under which a living `agent-tasks dev` runs, from the file it keeps; None if none does."""
-    path = data_dir() / "dev.json"
+    """The settings under which a living `agent-tasks dev` runs, from the file it keeps; None if none does.
+
+    `dev` holds a lock on that file for as long as it lives.
+    """
     try:
-        recorded = json.loads(path.read_text())
-        os.kill(recorded["pid"], 0)
-    except (OSError, ValueError, KeyError):
+        with (data_dir() / "dev.json").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return {str(k): str(v) for k, v in dict(json.load(file)["settings"]).items()}
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return recorded["settings"]
+    return None

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from typing import Any
 import uuid_utils.compat as uuid_utils
 
 from agent_tasks import agents, payloads
-from agent_tasks.agents import Agent
+from agent_tasks.agents import LONGEST_TTL, Agent
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Database
 from agent_tasks.errors import InvalidInput, UnknownAgent
+from agent_tasks.identity import Identity
 from agent_tasks.settings import Settings
 from agent_tasks.transitions import catalog
 from agent_tasks.transitions.submit import NewTask
@@ -79,8 +79,12 @@ class Submission:
         """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge."""
         limit = self._settings.payload_limit
         _check_options(queue=queue, ttl=ttl, **options)
+        if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInput("budget must be a Budget(seconds=..., tokens=..., ...)", field="budget")
         for name in ("identity", "session_id", "callback_url", "metadata"):
-            payloads.encode(options.get(name), name, limit=limit)
+            encoded = payloads.encode(options.get(name), name, limit=limit)
+            if name == "metadata":
+                options[name] = json.loads(encoded)  # as it comes back: dates and the like are strings from here on
         return NewTask(
             id=uuid_utils.uuid7(),
             agent=target.name,
@@ -122,11 +126,18 @@ class Submission:
                 agents.load_agents(self._settings.agents)
 
 
-def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **_: Any) -> None:
+def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:
     if type(priority) is not int or not 0 <= priority <= 9:
         raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
-    if ttl is not None and (type(ttl) not in (int, float) or not math.isfinite(ttl) or ttl <= 0):
-        raise InvalidInput(f"ttl is seconds and must be above zero, not {ttl!r}", field="ttl")
+    if ttl is not None and (type(ttl) not in (int, float) or not 0 < ttl <= LONGEST_TTL):
+        raise InvalidInput(f"ttl is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
+    for name in ("session_id", "callback_url"):
+        if not isinstance(options.get(name), str | None):
+            raise InvalidInput(f"{name} must be a string, not {options[name]!r}", field=name)
+    if not isinstance(options.get("identity"), Identity | None):
+        raise InvalidInput("identity must be an Identity(subject=..., ...)", field="identity")
+    if not isinstance(options.get("metadata"), dict | None):
+        raise InvalidInput("metadata must be a dict", field="metadata")
     if queue is not None and (not isinstance(queue, str) or not queue.isprintable() or not 0 < len(queue) <= 200):
         raise InvalidInput(f"queue must be a name of 1 to 200 printable characters, not {queue!r}", field="queue")
 

@@ -28,6 +28,7 @@ from agent_tasks.states import TERMINAL, TaskStatus
 
 metadata = MetaData(
     naming_convention={
+        "ix": "%(table_name)s_%(column_0_name)s",
         "pk": "%(table_name)s_pkey",
         "fk": "%(table_name)s_%(column_0_name)s_fkey",
         "ck": "%(table_name)s_%(constraint_name)s",
@@ -138,6 +139,7 @@ tasks = Table(
     Index("tasks_due", "status", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("tasks_root", "root_id"),
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
     Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
     Index("tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
@@ -230,7 +232,7 @@ idempotency_keys = Table(
     Column("subject", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
-    Column("task_id", Uuid, nullable=False),
+    Column("task_id", Uuid, nullable=False, index=True),
     Column("expires_at", _TIME, nullable=False, index=True),
 )
 

@@ -4,11 +4,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
+from agent_tasks.database import DATABASE_AWAY
 from beat.sweeps import bells, keys, leases, orphans, retention, schedules, timers, workers
 
 log = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ class Sweeper:
             return {}
         try:
             return {name: self._until_done(name, sweep) for name, sweep in sweeps.items()}
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             log.warning("sweep: postgres is away, the next tick tries again: %s", error)
             return {}
         finally:

@@ -2,7 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,9 +15,21 @@ import redis
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
 from agent_tasks.migrations import upgrade
-from tests.processes import Processes
+from tests.processes import Processes, Running
 
 TEMPLATE = "agent_tasks_template"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its processes said."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            found = value if isinstance(value, Processes) else getattr(value, "processes", None)
+            if isinstance(found, Processes):
+                report.sections += [(f"{p.name} ({p.pid})", p.story[-12000:]) for p in found.all]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -37,34 +51,51 @@ def server_urls() -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def template(server_urls: tuple[str, str]) -> str:
     """A migrated database that each test's own is copied from."""
-    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
-    with psycopg.connect(server_urls[0], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    upgrade(database_named(server_urls[0], name))
-    return name
+    return make_template(server_urls[0])
 
 
 @pytest.fixture
 def settings(server_urls: tuple[str, str], template: str) -> Iterator[Settings]:
     """Settings of a fresh deployment, with short times: lease 2 s, bells 1 s, sweeps each 0.2 s."""
-    url, broker = server_urls
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    with redis.Redis.from_url(broker) as client:
-        client.flushall()
-    yield Settings(
-        database_url=database_named(url, name),
-        redis_url=broker,
-        agents=("tests.agents",),
-        lease_seconds=2.0,
-        ring_seconds=1.0,
-        sweep_seconds=0.2,
-        drain_seconds=3.0,
-        overrun_seconds=1.0,
-    )
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_deployment(server_urls, template) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def fleet(server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Fleet"]:
+    """One deployment with a worker, a sweeper and a beat for all tests of a module that leave them alive."""
+    with (
+        fresh_deployment(server_urls, template) as settings,
+        Processes(settings, tmp_path_factory.mktemp("fleet")) as processes,
+    ):
+        (worker,) = processes.fleet()
+        client = AgentTasks(settings)
+        yield Fleet(settings, client, processes, worker)
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def own_servers() -> Iterator[EmbeddedServers]:
+    """Servers of a module's own, which its tests may kill; `start()` of either brings it back where it was."""
+    with tempfile.TemporaryDirectory(prefix="at-") as folder, EmbeddedServers(Path(folder)) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def own_template(own_servers: EmbeddedServers) -> str:
+    return make_template(own_servers.database_url)
+
+
+@pytest.fixture
+def fragile(own_servers: EmbeddedServers, own_template: str, tmp_path: Path) -> Iterator["Fragile"]:
+    """A deployment on servers that the test may kill."""
+    with (
+        fresh_deployment((own_servers.database_url, own_servers.redis_url), own_template) as settings,
+        Processes(settings, tmp_path) as processes,
+    ):
+        client = AgentTasks(settings)
+        yield Fragile(settings, client, processes, own_servers)
+        client.close()
 
 
 @pytest.fixture
@@ -79,6 +110,53 @@ def processes(settings: Settings, tmp_path: Path) -> Iterator[Processes]:
     """Starts real workers, sweepers and beats on the test's deployment; all are gone after the test."""
     with Processes(settings, tmp_path) as processes:
         yield processes
+
+
+@dataclass(frozen=True)
+class Fleet:
+    settings: Settings
+    client: AgentTasks
+    processes: Processes
+    worker: Running
+
+
+@dataclass(frozen=True)
+class Fragile:
+    settings: Settings
+    client: AgentTasks
+    processes: Processes
+    servers: EmbeddedServers
+
+
+def make_template(url: str) -> str:
+    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    upgrade(database_named(url, name))
+    return name
+
+
+@contextmanager
+def fresh_deployment(urls: tuple[str, str], template: str) -> Iterator[Settings]:
+    """An empty database and an empty Redis, with short times."""
+    url, broker = urls
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    with redis.Redis.from_url(broker) as client:
+        client.flushall()
+    yield Settings(
+        database_url=database_named(url, name),
+        redis_url=broker,
+        agents=("tests.agents", "tests.agents_ledger", "tests.agents_limits"),
+        lease_seconds=2.0,
+        ring_seconds=1.0,
+        sweep_seconds=0.2,
+        drain_seconds=3.0,
+        overrun_seconds=1.0,
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def database_named(url: str, name: str) -> str:

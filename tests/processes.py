@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,20 +13,19 @@ import psycopg
 
 from agent_tasks import Settings
 from tests.eventually import eventually
+from tests.forks import Fork, zygote
 
 ROOT = Path(__file__).parent.parent
+EVERYDAY = ("] received", " succeeded in ", "Sending due task", "  . ")
 
 
 class Running:
     """One process, in a group of its own, with its log."""
 
-    def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, popen: "subprocess.Popen[bytes] | Fork", log: Path) -> None:
         self.name = name
+        self.popen = popen
         self.log = log
-        self._file = log.open("ab")
-        self.popen = subprocess.Popen(
-            argv, env=environment, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
-        )
 
     @property
     def pid(self) -> int:
@@ -33,18 +33,31 @@ class Running:
 
     @property
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def story(self) -> str:
+        """The log without the lines that each message writes."""
+        lines = self.output.splitlines()
+        return "\n".join(line for line in lines if not any(word in line for word in EVERYDAY))
+
+    @property
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
 
     def send(self, number: int) -> None:
         """To this process only, not to its children."""
         self.popen.send_signal(number)
 
+    def send_all(self, number: int) -> None:
+        """To this process and all its children."""
+        os.killpg(self.popen.pid, number)
+
     def kill(self) -> None:
         """SIGKILL to the process and all its children, as the kernel or a power cut would."""
-        if self.popen.poll() is None:
+        with suppress(ProcessLookupError):  # it had ended, and its children too
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
-        self._file.close()
 
     def wait_for_exit(self, timeout: float = 20) -> int:
         return self.popen.wait(timeout)
@@ -54,19 +67,16 @@ class Processes:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self._all: list[Running] = []
+        self.all: list[Running] = []
 
     def __enter__(self) -> "Processes":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in self._all:
-            if process.popen.poll() is None:
-                os.kill(process.pid, signal.SIGCONT)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.all:
             process.kill()
-        if kind is not None:  # the test failed: show what the processes said
-            for process in self._all:
-                print(f"--- {process.name} ---\n{process.output[-6000:]}")
 
     def environment(self, **changes: Any) -> dict[str, str]:
         """The settings as AGENT_TASKS_* variables, with `changes`."""
@@ -78,43 +88,92 @@ class Processes:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("AGENT_TASKS_")}
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables}
 
-    def worker(self, *, pool: str = "threads", concurrency: int = 4, ready: bool = True, **settings: Any) -> Running:
-        name = f"worker{len(self._all)}"
+    def worker(
+        self,
+        *,
+        pool: str = "threads",
+        concurrency: int = 4,
+        ready: bool = True,
+        fresh: bool = False,
+        mingle: bool = False,
+        **settings: Any,
+    ) -> Running:
+        """A worker process.
+
+        `ready`: wait until it takes steps. `fresh`: through an interpreter of its own, not forked off another.
+        `mingle`: greet the other workers first, which takes a second.
+        """
+        name = f"worker{len(self.all)}"
         arguments = ["worker", "-n", f"{name}@test", "-P", pool, "-c", str(concurrency), "--loglevel", "INFO"]
-        process = self._celery("workers", name, arguments, settings)
+        if not mingle:
+            arguments.append("--without-mingle")
+        process = self._celery("workers", name, arguments, settings, fresh)
         if ready:
-            eventually(lambda: f"celery@{name} ready" in process.output or f"{name}@test ready" in process.output, 30)
-            eventually(lambda: self._registered(f"{name}@test/"), 20)
+            self.wait_until_ready(process)
         return process
 
-    def sweeper(self, **settings: Any) -> Running:
-        name = f"sweeper{len(self._all)}"
-        process = self._celery("beat", name, ["worker", "-n", f"{name}@test", "--loglevel", "INFO"], settings)
-        eventually(lambda: f"{name}@test ready" in process.output, 30)
+    def sweeper(self, *, ready: bool = True, **settings: Any) -> Running:
+        name = f"sweeper{len(self.all)}"
+        arguments = ["worker", "-n", f"{name}@test", "--without-mingle", "--loglevel", "INFO"]
+        process = self._celery("beat", name, arguments, settings)
+        if ready:
+            self.wait_until_ready(process)
         return process
 
-    def beat(self, **settings: Any) -> Running:
-        name = f"beat{len(self._all)}"
+    def beat(self, *, ready: bool = True, **settings: Any) -> Running:
+        name = f"beat{len(self.all)}"
         process = self._celery("beat", name, ["beat", "--loglevel", "INFO"], settings)
-        eventually(lambda: "beat: Starting" in process.output, 30)
+        if ready:
+            self.wait_until_ready(process)
         return process
+
+    def fleet(self, *, workers: int = 1, pool: str = "threads", concurrency: int = 4, **settings: Any) -> list[Running]:
+        """Workers, a sweeper and a beat, started side by side; returns the workers."""
+        started = [self.worker(pool=pool, concurrency=concurrency, ready=False, **settings) for _ in range(workers)]
+        others = [self.sweeper(ready=False, **settings), self.beat(ready=False, **settings)]
+        self.wait_until_ready(*started, *others)
+        return started
+
+    def wait_until_ready(self, *processes: Running) -> None:
+        for process in processes:
+            if process.name.startswith("beat"):
+                eventually(lambda p=process: "beat: Starting" in p.output, 30)
+                continue
+            eventually(lambda p=process: f"{p.name}@test ready" in p.output, 30)
+            if process.name.startswith("worker"):
+                eventually(lambda p=process: self._registered(f"{p.name}@test/"), 20)
 
     def python(self, code: str, **settings: Any) -> Running:
         """A Python program of a user's, with the deployment's settings in its environment."""
-        return self.start(f"python{len(self._all)}", [sys.executable, "-c", code], self.environment(**settings))
+        return self.start(f"python{len(self.all)}", [sys.executable, "-c", code], self.environment(**settings))
+
+    def celery(self, app: str, arguments: list[str], **settings: Any) -> Running:
+        """Any other Celery command."""
+        return self._celery(app, f"{arguments[0]}{len(self.all)}", arguments, settings)
 
     def start(self, name: str, argv: list[str], environment: dict[str, str]) -> Running:
-        process = Running(name, argv, environment, self.folder / f"{name}.log")
-        self._all.append(process)
-        return process
+        path = self.folder / f"{name}.log"
+        with path.open("ab") as log:
+            popen = subprocess.Popen(
+                argv, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        return self._keep(Running(name, popen, path))
 
-    def _celery(self, app: str, name: str, arguments: list[str], settings: dict[str, Any]) -> Running:
-        argv = [sys.executable, "-m", "celery", "-A", app, *arguments]
-        return self.start(name, argv, self.environment(**settings))
+    def _celery(
+        self, app: str, name: str, arguments: list[str], settings: dict[str, Any], fresh: bool = False
+    ) -> Running:
+        arguments = ["-A", app, *arguments]
+        if fresh:
+            argv = [sys.executable, "-m", "celery", *arguments]
+            return self.start(name, argv, self.environment(**settings))
+        path = self.folder / f"{name}.log"
+        return self._keep(Running(name, zygote().fork(arguments, self.environment(**settings), path), path))
+
+    def _keep(self, process: Running) -> Running:
+        self.all.append(process)
+        return process
 
     def _registered(self, prefix: str) -> bool:
         with psycopg.connect(self.settings.database_url) as connection:
             query = "SELECT FROM workers WHERE id LIKE %s"
             return connection.execute(query, [prefix + "%"]).fetchone() is not None
-
-

@@ -5,6 +5,7 @@ each that ends, `ended <pid> <status>`. When its own reader is gone, it takes al
 """
 
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -13,6 +14,8 @@ import sys
 import threading
 from contextlib import suppress
 from typing import Any, NoReturn
+
+from agent_tasks import agents
 
 
 def main() -> None:
@@ -45,21 +48,24 @@ def main() -> None:
                 tell(f"started {pid}")
 
 
+PRELOADED = (
+    "celery.__main__",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "celery.events.dispatcher",
+    "celery.loaders.app",
+    "kombu.transport.redis",
+    "beat.application",
+    "workers.application",
+)
+
+
 def preload() -> None:
-    import celery.__main__
-    import celery.apps.beat
-    import celery.apps.worker
-    import celery.bin.celery
-    import celery.concurrency.prefork
-    import celery.concurrency.thread
-    import celery.events.dispatcher
-    import celery.loaders.app
-    import kombu.transport.redis  # noqa: F401
-    from agent_tasks import agents
-
-    import beat.application
-    import workers.application  # noqa: F401
-
+    for name in PRELOADED:
+        importlib.import_module(name)
     agents.load_agents(())
     assert threading.active_count() == 1, "a fork would lose the threads"
     gc.collect()

@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING, Any
 from billiard.process import active_children
 
 from agent_tasks.client import AgentTasks
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.transitions.release import held_by, release
-from workers.operations import DATABASE_AWAY
 from workers.runtime import Runtime, worker_id
 
 if TYPE_CHECKING:
     from agent_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
+_EXIT_SECONDS = 3.0
+"""How long a drained process may take to end by itself."""
 _CHILDREN_SECONDS = 2.0
 """How much longer than its children's own drain the parent of a prefork pool waits for them."""
 
 
 def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
-    """Drain in the background; `then` is called only if steps were still running at the end of it."""
+    """Drain in the background; `then` is called if steps still run at the end of it, or hold the process up.
+
+    A step whose task has ended may hold it, too: its thread, or that of a plain call it made, never returns.
+    """
 
     def drain() -> None:
-        if not runtime.drain():
-            runtime.stop()
-            then()
+        if runtime.drain():
+            threading.Event().wait(_EXIT_SECONDS)  # where all is well, the process ends meanwhile
+        runtime.stop()
+        then()
 
     return _background(drain)
 

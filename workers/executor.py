@@ -9,15 +9,17 @@ from agent_tasks import metrics
 from agent_tasks.agents import Agent, Step, find_agent
 from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
 from agent_tasks.outcomes import child_outcome
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, claim
+from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
 from workers.invocation import invoke_async, invoke_plain
-from workers.operations import DATABASE_AWAY, DatabaseAway, StepOperations
+from workers.operations import DatabaseAway, StepOperations
 from workers.run import Raised, StepOutcome, StepRun, Stopped
 from workers.settlement import Settlement
 
@@ -127,6 +129,8 @@ class Executor:
                 raise LeaseLost("the step was told to stop")
             settled = self._settlement.settle(run, outcome)
             name, error = settled.name, settled.error
+            if settled.row["finished_at"] is not None:
+                _log_end(settled.row)
             if settled.next_claim is not None:
                 next_run = self._admit(settled.next_claim, run.quantum_ends)
             else:
@@ -209,6 +213,11 @@ class Executor:
         error = exhausted_for_step(run.claim.budget, run.context.spent)
         if error is not None:
             self._end_unstarted(run.claim, error)
+
+
+def _log_end(row: Row) -> None:
+    what = (row["id"], row["agent"], row["status"], row["step_number"])
+    log.info("finished: task=%s agent=%s status=%s steps=%d", *what)
 
 
 def _code_of(taken: Claim) -> tuple[Agent, Step]:

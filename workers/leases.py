@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from agent_tasks import metrics
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.errors import LeaseLost
 from agent_tasks.publisher import STOP_CHANNEL
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
-from workers.operations import DATABASE_AWAY, DatabaseAway
+from workers.operations import DatabaseAway
 from workers.run import StepRun
 from workers.slots import LostSlots
 
@@ -75,8 +76,8 @@ class Leases:
             self._lost(runs[task_id])
 
     def _lost(self, run: StepRun) -> None:
-        still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself
-        if still_held and run.stopped_at is None:
+        still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself,
+        if still_held and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
             run.stop()

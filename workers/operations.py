@@ -4,6 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 import threading
 import typing
 from collections.abc import Callable
@@ -11,8 +12,6 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolTimeout
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
@@ -20,6 +19,7 @@ from agent_tasks import payloads
 from agent_tasks.budgets import Spend, crossed, overdrawn
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Intent, Operations, Outcome, StepContext
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, StepFailed
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
@@ -28,8 +28,6 @@ from agent_tasks.transitions.rows import Row
 
 SHOW_SECONDS = 0.25
 """Progress is written at most this often; the latest is never lost."""
-
-DATABASE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class DatabaseAway(Exception):
@@ -91,6 +89,7 @@ class StepOperations(Operations):
             raise error
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
+        _check_progress(done, total, message)
         text = payloads.encode({"done": done, "total": total, "message": message}, "progress", limit=self._limit)
         self._progress = text
         if monotonic() - self._shown_at >= SHOW_SECONDS:
@@ -110,7 +109,8 @@ class StepOperations(Operations):
             return text
 
     def emit(self, name: str, data: Any) -> None:
-        if not name or name in set(EventType):
+        payloads.encode(name, "name")
+        if type(name) is not str or not 0 < len(name) <= 128 or name in set(EventType):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
         text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
         self._show(self._do(spend.emit, name, text))
@@ -187,6 +187,14 @@ class StepOperations(Operations):
                 ordinal=ordinal,
                 call=name,
             )
+
+
+def _check_progress(done: Any, total: Any, message: Any) -> None:
+    numbers = [done] if total is None else [done, total]
+    if not all(type(number) in (int, float) and abs(number) < math.inf for number in numbers):
+        raise InvalidInput(f"progress takes numbers, done and total, not {done!r} and {total!r}", field="done")
+    if not isinstance(message, str | None):
+        raise InvalidInput(f"progress takes a message of text, not {message!r}", field="message")
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -43,6 +43,15 @@ def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
     if isinstance(error, AgentTaskError):
         info = error.info
     else:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said = _said(error)
         info = StepFailed(f"Step {step} failed: {said}", exception=type(error).__qualname__, step=step).info
     return info.model_copy(update={"message": storable(info.message[:4000]), "checkpoint": step_number or None})
+
+
+def _said(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:  # an exception of the user's own may not even be able to say what it is
+        text = f"(its message cannot be shown: {type(broken).__name__})"
+    return f"{kind}: {text}" if text else kind

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent_tasks.agents import loaded_agents
 from agent_tasks.client import AgentTasks
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.settings import Settings
 from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
@@ -16,7 +17,6 @@ from agent_tasks.transitions.release import release
 from workers.executor import Executor
 from workers.leases import Leases
 from workers.loop import StepLoop
-from workers.operations import DATABASE_AWAY
 from workers.registration import definition
 from workers.run import HeldRuns
 from workers.telemetry import Telemetry

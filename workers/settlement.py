@@ -10,7 +10,7 @@ from uuid import UUID
 
 from agent_tasks import payloads
 from agent_tasks.agents import Step
-from agent_tasks.database import Connection
+from agent_tasks.database import DATABASE_AWAY, Connection
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.errors import AgentTaskError, PartialCompletion
 from agent_tasks.snapshots import spend_of
@@ -27,7 +27,7 @@ from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
 from workers.family import Family
-from workers.operations import DATABASE_AWAY, DatabaseAway
+from workers.operations import DatabaseAway
 from workers.policy import RetryAfter, decide
 from workers.run import Raised, Returned, StepRun
 

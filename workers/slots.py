@@ -27,10 +27,22 @@ class LostSlots:
         for run in self._runtime.held.all():
             if not run.step.is_async and run.overdue(now) > self._runtime.settings.overrun_seconds:
                 self._give_up(run)
+            elif self._blocks_the_loop(run, now):
+                self._runtime.executor.fail_overdue(run)
+                self._replace("the event loop is blocked by an async step; no async step here goes on")
         self._lost = [run for run in self._lost if not run.returned]
-        if self._lost and len(self._lost) * 2 >= self._runtime.slots and not self._replacing:
+        if self._lost and len(self._lost) * 2 >= self._runtime.slots:
+            self._replace(f"too many slots are lost: lost={len(self._lost)}")
+
+    def _blocks_the_loop(self, run: StepRun, now: float) -> bool:
+        """Whether an async step was not even left behind: the loop had no turn since it should have been."""
+        late = 2 * self._runtime.settings.overrun_seconds
+        return run.step.is_async and not run.returned and run.overdue(now) > late
+
+    def _replace(self, reason: str) -> None:
+        if not self._replacing:
             self._replacing = True
-            log.error("too many slots are lost, the process replaces itself: lost=%d", len(self._lost))
+            log.error("the process replaces itself: %s", reason)
             self._runtime.replace_process()
 
     def _give_up(self, run: StepRun) -> None:

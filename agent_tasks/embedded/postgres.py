@@ -42,7 +42,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir), safe='/')}"
+        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir), safe='/')}&port=5432"
 
     @property
     def pid(self) -> int | None:

@@ -11,6 +11,7 @@ from agent_tasks.embedded.errors import EmbeddedServersBusy
 from agent_tasks.embedded.postgres import Postgres
 from agent_tasks.embedded.roster import Roster, RosterBusy
 from agent_tasks.embedded.valkey import Valkey
+from agent_tasks.settings import data_dir as default_data_dir
 
 
 class EmbeddedServers:
@@ -21,7 +22,7 @@ class EmbeddedServers:
     """
 
     def __init__(self, data_dir: Path | None = None) -> None:
-        self.data_dir = (data_dir or _default_data_dir()).absolute()
+        self.data_dir = (data_dir or default_data_dir()).absolute()
         self._roster = Roster(self.data_dir / "processes.json")
         self.postgres = Postgres(self.data_dir, self._roster)
         self.valkey = Valkey(self.data_dir, self._roster)
@@ -94,8 +95,3 @@ class EmbeddedServers:
             draft.touch(0o600)
             draft.write_text(secrets.token_urlsafe(32))
             draft.replace(path)
-
-
-def _default_data_dir() -> Path:
-    home = os.environ.get("XDG_DATA_HOME")
-    return Path(home) / "agent-tasks" if home else Path.home() / ".local" / "share" / "agent-tasks"

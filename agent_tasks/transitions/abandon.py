@@ -34,7 +34,8 @@ _ABANDON = f"""
             input = CASE WHEN sensitive THEN NULL ELSE input END,
             error = CASE WHEN ending IS NOT NULL THEN (ending -> 'error') || jsonb_build_object('details',
                 coalesce(ending -> 'error' -> 'details', '{{}}'::jsonb) || jsonb_build_object(
-                    'undone', ending -> 'undone', 'not_undone', (ending -> 'not_undone') || jsonb_build_array(jsonb_build_object(
+                    'undone', ending -> 'undone',
+                    'not_undone', (ending -> 'not_undone') || jsonb_build_array(jsonb_build_object(
                         'step', substr(step, 6), 'step_number', undo_step, 'error', 'no live worker has its code'))))
             ELSE jsonb_build_object(
                 'type', 'context_lost', 'retryable', false, 'retry_after', NULL,

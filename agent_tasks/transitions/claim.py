@@ -76,7 +76,7 @@ _CLAIM = f"""
         UPDATE tasks SET
             crashes = crashes + (status = 'running')::int,
             spent_seconds = spent_seconds + CASE WHEN status = 'running'
-                THEN extract(epoch FROM due_at - claimed_at) ELSE 0 END,
+                THEN greatest(0, extract(epoch FROM due_at - claimed_at)) ELSE 0 END,
             status = 'running', run = run + 1, worker = %(worker)s, attempt = attempt + 1,
             started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
             due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),

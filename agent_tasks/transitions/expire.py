@@ -21,7 +21,7 @@ _EXPIRED: LiteralString = """
     SELECT id FROM tasks WHERE status = 'running' AND due_at < clock_timestamp() AND {which}
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-_UNTIL_EXPIRY: LiteralString = "extract(epoch FROM due_at - claimed_at)"
+_UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_at))"
 
 _EXPIRE = f"""
     WITH expired AS ({_EXPIRED.format(which="crashes + 1 < %(poison_crashes)s")}), changed AS (

@@ -27,7 +27,7 @@ _RECORDED = """
 
 _BEGIN = f"""
     WITH changed AS (
-        UPDATE tasks SET spent_calls = spent_calls + 1
+        UPDATE tasks SET spent_calls = spent_calls + 1, version = version + 1
         WHERE {HELD} AND (budget_calls IS NULL OR spent_calls < budget_calls OR ending IS NOT NULL)
         RETURNING id, spent_calls
     ), added AS (

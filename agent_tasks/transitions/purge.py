@@ -2,14 +2,22 @@
 
 from agent_tasks.database import Connection
 
-# A child stays as long as its root: `resume` and `children()` of the root read it.
+# A tree goes as one, when all of it is old; not while a resumed task may read from it, or a key stands for it.
 _PURGE = """
-    DELETE FROM tasks WHERE id IN (
+    DELETE FROM tasks WHERE root_id IN (
         SELECT tasks.id FROM tasks
         WHERE tasks.finished_at < clock_timestamp()
                 - make_interval(secs => %(seconds)s * CASE WHEN acknowledged_at IS NULL THEN 1 ELSE 0.1 END)
-            AND NOT EXISTS (SELECT FROM tasks AS root WHERE root.id = tasks.root_id AND root.id <> tasks.id)
-            AND NOT EXISTS (SELECT FROM tasks AS child WHERE child.root_id = tasks.id AND child.finished_at IS NULL)
+            AND tasks.root_id = tasks.id
+            AND NOT EXISTS (
+                SELECT FROM tasks AS child WHERE child.root_id = tasks.id AND (child.finished_at IS NULL
+                    OR child.finished_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
+                        AND tasks.acknowledged_at IS NULL))
+            AND NOT EXISTS (
+                SELECT FROM tasks AS later WHERE later.resumed_from = tasks.id AND later.finished_at IS NULL)
+            AND NOT EXISTS (
+                SELECT FROM idempotency_keys AS key
+                WHERE key.task_id = tasks.id AND key.expires_at > clock_timestamp())
         ORDER BY tasks.finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
 """

@@ -86,3 +86,51 @@ def living_tasks(
             "limit": limit,
         },
     ).fetchall()
+
+
+def recorded_calls(connection: Connection, task_id: UUID, step_number: int) -> int:
+    """How many calls of this step have a recorded outcome."""
+    row = connection.execute(
+        "SELECT count(*) AS calls FROM calls WHERE task_id = %s AND step_number = %s AND status = 'completed'",
+        [task_id, step_number],
+    ).fetchone()
+    return row["calls"] if row else 0
+
+
+_REPETITION = """
+    WITH claims AS (
+        SELECT (data ->> 'step_number')::int AS step_number, count(*) AS claims
+        FROM events WHERE task_id = %(id)s AND type = 'claimed' GROUP BY 1
+    ), steps AS (
+        SELECT step_number, run, claims > 1 AS repeated, step_number < %(step_number)s AND claims = 1 AS kept
+        FROM checkpoints JOIN claims USING (step_number) WHERE task_id = %(id)s
+    ), step_calls AS (
+        SELECT kept AND attempts = 1 AS kept, repeated, repeated AND calls.run < steps.run AS replayed
+        FROM calls JOIN steps USING (step_number) WHERE task_id = %(id)s
+    )
+    SELECT
+        (SELECT count(*) FROM steps WHERE kept) AS steps_kept,
+        (SELECT count(*) FROM step_calls WHERE kept) AS calls_kept,
+        (SELECT count(*) FROM steps WHERE repeated) AS steps_repeated,
+        (SELECT count(*) FROM step_calls WHERE repeated) AS calls_of_repeated,
+        (SELECT count(*) FROM step_calls WHERE replayed) AS calls_replayed
+"""
+
+
+def repetition(connection: Connection, task_id: UUID, step_number: int) -> Row:
+    """What was and what was not repeated of a task that lost its worker with `step_number` steps committed.
+
+    `steps_kept` and `calls_kept` were done before and once; of the calls of the repeated steps, those replayed
+    came from the ledger.
+    """
+    row = connection.execute(_REPETITION, {"id": task_id, "step_number": step_number}).fetchone()
+    assert row is not None
+    return row
+
+
+def seconds_since_sweep(connection: Connection, name: str) -> float | None:
+    """How long ago the sweep of this name last ran; None if it never did."""
+    row = connection.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - last_at)::float8 AS seconds FROM watches WHERE name = %s", [name]
+    ).fetchone()
+    return row["seconds"] if row else None

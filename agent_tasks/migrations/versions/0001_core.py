@@ -28,7 +28,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "subject", "key", name=op.f("idempotency_keys_pkey")),
     )
-    op.create_index(op.f("ix_idempotency_keys_expires_at"), "idempotency_keys", ["expires_at"], unique=False)
+    op.create_index(op.f("idempotency_keys_expires_at"), "idempotency_keys", ["expires_at"], unique=False)
+    op.create_index(op.f("idempotency_keys_task_id"), "idempotency_keys", ["task_id"], unique=False)
     op.create_table(
         "schedules",
         sa.Column("name", sa.Text(), nullable=False),
@@ -44,7 +45,7 @@ def upgrade() -> None:
         sa.CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name=op.f("schedules_rhythm")),
         sa.PrimaryKeyConstraint("name", name=op.f("schedules_pkey")),
     )
-    op.create_index(op.f("ix_schedules_next_at"), "schedules", ["next_at"], unique=False)
+    op.create_index(op.f("schedules_next_at"), "schedules", ["next_at"], unique=False)
     op.create_table(
         "secrets",
         sa.Column("name", sa.Text(), nullable=False),
@@ -162,6 +163,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("parent_id IS NOT NULL"),
     )
+    op.create_index(
+        "tasks_resumed", "tasks", ["resumed_from"], unique=False, postgresql_where=sa.text("resumed_from IS NOT NULL")
+    )
     op.create_index("tasks_root", "tasks", ["root_id"], unique=False)
     op.create_index(
         "tasks_usage", "tasks", ["agent", "finished_at"], unique=False, postgresql_where=sa.text("status = 'completed'")
@@ -270,14 +274,16 @@ def downgrade() -> None:
     op.drop_table("watches")
     op.drop_index("tasks_usage", table_name="tasks", postgresql_where=sa.text("status = 'completed'"))
     op.drop_index("tasks_root", table_name="tasks")
+    op.drop_index("tasks_resumed", table_name="tasks", postgresql_where=sa.text("resumed_from IS NOT NULL"))
     op.drop_index("tasks_parent", table_name="tasks", postgresql_where=sa.text("parent_id IS NOT NULL"))
     op.drop_index("tasks_finished", table_name="tasks", postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.drop_index("tasks_due", table_name="tasks", postgresql_where=sa.text("due_at IS NOT NULL"))
     op.drop_table("tasks")
     op.drop_table("secrets")
-    op.drop_index(op.f("ix_schedules_next_at"), table_name="schedules")
+    op.drop_index(op.f("schedules_next_at"), table_name="schedules")
     op.drop_table("schedules")
-    op.drop_index(op.f("ix_idempotency_keys_expires_at"), table_name="idempotency_keys")
+    op.drop_index(op.f("idempotency_keys_task_id"), table_name="idempotency_keys")
+    op.drop_index(op.f("idempotency_keys_expires_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_table("agents")
     op.execute("DROP FUNCTION agent_tasks_refuse, agent_tasks_only_acknowledge")

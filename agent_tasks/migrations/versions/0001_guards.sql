@@ -8,7 +8,8 @@ END $$;
 CREATE FUNCTION agent_tasks_only_acknowledge() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF OLD.acknowledged_at IS NOT NULL
-       OR to_jsonb(NEW) - 'acknowledged_at' IS DISTINCT FROM to_jsonb(OLD) - 'acknowledged_at' THEN
+       OR to_jsonb(NEW) - 'acknowledged_at' - 'version'
+           IS DISTINCT FROM to_jsonb(OLD) - 'acknowledged_at' - 'version' THEN
         RAISE EXCEPTION 'task % has ended as % and does not change any more', OLD.id, OLD.status
             USING ERRCODE = 'integrity_constraint_violation', TABLE = TG_TABLE_NAME;
     END IF;
@@ -25,7 +26,7 @@ CREATE TRIGGER tasks_monotonic BEFORE UPDATE ON tasks FOR EACH ROW
     EXECUTE FUNCTION agent_tasks_refuse('version, event_seq, run and step_number of a task only grow');
 
 CREATE TRIGGER checkpoints_append_only BEFORE UPDATE ON checkpoints FOR EACH ROW
-    WHEN (NEW.state IS NOT NULL)
+    WHEN (NEW.state IS NOT NULL OR to_jsonb(NEW) - 'state' IS DISTINCT FROM to_jsonb(OLD) - 'state')
     EXECUTE FUNCTION agent_tasks_refuse('checkpoints are append-only; their state can only be purged');
 
 CREATE TRIGGER events_append_only BEFORE UPDATE ON events FOR EACH ROW

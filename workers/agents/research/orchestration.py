@@ -112,6 +112,7 @@ def analyse(
             search.join(Search.model_validate(child.result))
     if not search.read:
         raise _nothing_read(search, children)
+    search.shrink()
     search.pool = search.chosen()
     team = _named(children)
     findings = Findings.unsorted(search.pool)

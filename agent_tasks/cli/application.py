@@ -1,0 +1,63 @@
+"""The commands, in the order in which the help shows them."""
+
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.cancel import cancel
+from agent_tasks.cli.command import Command
+from agent_tasks.cli.demo import demo
+from agent_tasks.cli.dev import dev
+from agent_tasks.cli.doctor import doctor
+from agent_tasks.cli.events import events
+from agent_tasks.cli.migrate import migrate
+from agent_tasks.cli.processes import beat, flower, sweeper, worker
+from agent_tasks.cli.ps import ps
+from agent_tasks.cli.resume import resume
+from agent_tasks.cli.status import status
+from agent_tasks.cli.submit import submit
+from agent_tasks.cli.watch import watch
+
+EPILOG = (
+    "Exit codes: 0 success · 1 the task ended as failed, timeout, cancelled or partial, or doctor found something "
+    "wrong · 2 wrong usage or invalid input · 3 a server is unreachable · 4 no such task, or not yours · 124 the time "
+    "given to wait is over."
+)
+
+app = typer.Typer(
+    help="Durable agent tasks on Celery and Postgres.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+for panel, commands in {
+    "On this machine": (demo, dev),
+    "Tasks": (submit, status, watch, events, cancel, resume, ps),
+    "A deployment": (migrate, doctor),
+}.items():
+    for function in commands:
+        app.command(cls=Command, rich_help_panel=panel, epilog=EPILOG)(function)
+for function in (worker, sweeper, beat, flower):
+    app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"agent-tasks {version('agent-tasks')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Durable agent tasks on Celery and Postgres."""

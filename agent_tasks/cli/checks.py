@@ -1,0 +1,161 @@
+"""What doctor looks at: each check is one line that says what was found and, where it is wrong, what to do."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import redis
+import typer
+
+from agent_tasks.agents import load_agents, loaded_agents
+from agent_tasks.database import Connection, libpq_url
+from agent_tasks.errors import InvalidInput
+from agent_tasks.publisher import connect
+from agent_tasks.settings import Settings
+from agent_tasks.transitions import read
+from agent_tasks.transitions.abandon import WATCH
+
+SWEEP_SECONDS = 60.0
+_POSTGRES, _REDIS = 150000, (6, 2)
+_START_SWEEPS = "start `agent-tasks sweeper` and `agent-tasks beat`; the first sweep comes within 30 s"
+
+
+@dataclass(frozen=True)
+class Finding:
+    name: str
+    ok: bool
+    text: str
+    action: str = ""
+
+    @property
+    def line(self) -> str:
+        mark = typer.style("ok   ", fg="green") if self.ok else typer.style("wrong", fg="red", bold=True)
+        return f"{mark} {self.name:<10} {self.text}" + (f": {self.action}" if self.action else "")
+
+
+def all_checks() -> list[Finding]:
+    """Each in its order; without settings or Postgres, what needs them is left out."""
+    settings = _settings()
+    if isinstance(settings, Finding):
+        return [settings]
+    findings = [_secret(settings), _redis(settings), *_agents(settings)]
+    try:
+        with _connected(settings) as connection:
+            findings[1:1] = [_postgres(connection), _migrated(settings)]
+            if findings[2].ok:
+                findings += [*_workers(connection, settings), _sweeps(connection)]
+    except psycopg.OperationalError as error:
+        findings.insert(1, _postgres_away(error))
+    return findings
+
+
+def sweeps_check() -> Finding:
+    """Only whether the sweeps tick."""
+    settings = _settings()
+    if isinstance(settings, Finding):
+        return settings
+    try:
+        with _connected(settings) as connection:
+            return _sweeps(connection)
+    except psycopg.errors.UndefinedTable:
+        return Finding("sweeps", False, "the database has no tables", "run `agent-tasks migrate`")
+    except psycopg.OperationalError as error:
+        return _postgres_away(error)
+
+
+def _settings() -> Settings | Finding:
+    try:
+        return Settings.load()
+    except InvalidInput as error:
+        return Finding("settings", False, error.message)
+
+
+def _connected(settings: Settings) -> "psycopg.Connection[Any]":
+    return psycopg.connect(
+        libpq_url(settings.database_url),
+        autocommit=True,
+        connect_timeout=5,
+        row_factory=psycopg.rows.dict_row,  # type: ignore[arg-type]
+    )
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.secret_key:
+        return Finding("secret", True, "AGENT_TASKS_SECRET_KEY signs the envelopes")
+    return Finding("secret", True, "default: the deployment's own key, kept in Postgres, signs the envelopes")
+
+
+def _postgres(connection: "psycopg.Connection[Any]") -> Finding:
+    number = connection.info.server_version
+    found = f"PostgreSQL {number // 10000}.{number % 10000}"
+    if number < _POSTGRES:
+        return Finding("postgres", False, f"{found} is too old", "15 or later is supported")
+    return Finding("postgres", True, found)
+
+
+def _postgres_away(error: Exception) -> Finding:
+    reason = " ".join(str(error).split())
+    return Finding("postgres", False, f"cannot be reached: {reason}", "start it, or set AGENT_TASKS_DATABASE_URL")
+
+
+def _migrated(settings: Settings) -> Finding:
+    from agent_tasks.migrations import current, head
+
+    revision, newest = current(settings.database_url), head()
+    if revision == newest:
+        return Finding("migrations", True, f"at {revision}, the newest")
+    return Finding("migrations", False, f"at {revision or 'none'}, the newest is {newest}", "run `agent-tasks migrate`")
+
+
+def _redis(settings: Settings) -> Finding:
+    client = connect(settings)
+    try:
+        about: Any = client.info()
+    except redis.RedisError as error:
+        return Finding("redis", False, f"cannot be reached: {error}", "start it, or set AGENT_TASKS_REDIS_URL")
+    finally:
+        client.close()
+    version = str(about.get("valkey_version") or about["redis_version"])
+    found = f"{'Valkey' if 'valkey_version' in about else 'Redis'} {version}"
+    if tuple(int(part) for part in str(about["redis_version"]).split(".")[:2]) < _REDIS:
+        return Finding("redis", False, f"{found} is too old", "6.2 or later is supported")
+    policy = about.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        return Finding("redis", False, f"{found} evicts: maxmemory-policy is {policy}", "set it to noeviction")
+    return Finding("redis", True, f"{found}, noeviction")
+
+
+def _agents(settings: Settings) -> Iterator[Finding]:
+    log = logging.getLogger("agent_tasks.agents")
+    log.disabled = True  # it would tell in tracebacks what the lines below say
+    failed = load_agents(settings.agents)
+    log.disabled = False
+    for name, agent in sorted(loaded_agents().items()):
+        steps = len(agent.steps)
+        yield Finding("agent", True, f"{name} ({agent.module}, {steps} step{'' if steps == 1 else 's'})")
+    for module, error in failed.items():
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Finding(
+            "agent", False, f"{module} does not load, {reason}", "mend it, or take it out of AGENT_TASKS_AGENTS"
+        )
+
+
+def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    rows = read.workers(connection, seconds=settings.lease_seconds)
+    if not rows:
+        yield Finding("workers", False, "none is alive, nothing runs", "start `agent-tasks worker`")
+    for row in rows:
+        agents = sorted({step.partition(".")[0] for step in row["steps"]})
+        steps = f"{len(row['steps'])} steps of {', '.join(agents)}" if agents else "no steps"
+        yield Finding("worker", True, f"{row['id']}, queues {','.join(row['queues'])}, {steps}")
+
+
+def _sweeps(connection: Connection) -> Finding:
+    seconds = read.seconds_since_sweep(connection, WATCH)
+    if seconds is None:
+        return Finding("sweeps", False, "have never ticked", _START_SWEEPS)
+    if seconds > SWEEP_SECONDS:
+        return Finding("sweeps", False, f"last ticked {seconds:.0f} s ago", _START_SWEEPS)
+    return Finding("sweeps", True, f"last ticked {seconds:.0f} s ago")

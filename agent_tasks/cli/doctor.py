@@ -1,0 +1,41 @@
+"""`agent-tasks doctor`: what is in force, what is reachable, and what is wrong."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.options import AsJson
+from agent_tasks.cli.problems import ExitCode
+
+
+def doctor(
+    sweeps: Annotated[
+        bool, typer.Option("--sweeps", help="Only: have the sweeps ticked within the last 60 seconds?")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which settings are in force, what is reachable, which agents load, and what is wrong."""
+    from agent_tasks.cli.checks import all_checks, sweeps_check
+    from agent_tasks.cli.deployment import show_warnings_in_one_line
+    from agent_tasks.cli.own_packages import load_own_packages
+    from agent_tasks.cli.settings_in_force import lines, settings_in_force
+
+    show_warnings_in_one_line()
+    load_own_packages()
+    shown = [] if sweeps else settings_in_force()
+    findings = [sweeps_check()] if sweeps else all_checks()
+    wrong = [finding for finding in findings if not finding.ok]
+    if as_json:
+        document = {
+            "ok": not wrong,
+            "settings": {s.name: {"value": s.shown, "from": s.source} for s in shown},
+            "checks": [{"name": f.name, "ok": f.ok, "found": f.text, "to_do": f.action} for f in findings],
+        }
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        if shown:
+            typer.echo("\n".join([*lines(shown), ""]))
+        for finding in findings:
+            typer.echo(finding.line)
+    raise typer.Exit(ExitCode.ENDED_BADLY if wrong else ExitCode.OK)

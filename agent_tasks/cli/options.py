@@ -1,0 +1,65 @@
+"""The options that several commands share, and what is made of them."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from agent_tasks.budgets import Budget
+from agent_tasks.errors import InvalidInput
+from agent_tasks.identity import Identity
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and errors as JSON on stderr.")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The id that submit printed.")]
+
+_AS = "Ask as"
+AsSubject = Annotated[
+    str | None,
+    typer.Option("--as", metavar="SUBJECT", rich_help_panel=_AS, help="Only what this person or service may see."),
+]
+AsTenant = Annotated[str, typer.Option("--tenant", metavar="NAME", rich_help_panel=_AS, help="Its tenant.")]
+AsScopes = Annotated[
+    list[str] | None, typer.Option("--scope", metavar="NAME", rich_help_panel=_AS, help="A scope it has; repeatable.")
+]
+
+_BUDGET = "Budget (what is left out: the agent's own)"
+Seconds = Annotated[float | None, typer.Option("--budget-seconds", rich_help_panel=_BUDGET, help="Running time.")]
+Tokens = Annotated[int | None, typer.Option("--budget-tokens", rich_help_panel=_BUDGET, help="Tokens of models.")]
+Usd = Annotated[float | None, typer.Option("--budget-usd", rich_help_panel=_BUDGET, help="Cost in US dollars.")]
+Steps = Annotated[int | None, typer.Option("--budget-steps", rich_help_panel=_BUDGET, help="Committed steps.")]
+Calls = Annotated[int | None, typer.Option("--budget-calls", rich_help_panel=_BUDGET, help="Recorded calls.")]
+
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer; the task goes on.")
+]
+
+
+def budget_of(
+    seconds: float | None, tokens: int | None, usd: float | None, steps: int | None, calls: int | None
+) -> Budget | None:
+    """None where no option was given. Raises InvalidInput."""
+    budget = Budget(seconds=seconds, tokens=tokens, usd=usd, steps=steps, calls=calls)
+    return None if budget == Budget() else budget
+
+
+def identity_of(subject: str | None, tenant: str, scopes: list[str] | None, option: str = "--as") -> Identity | None:
+    """Raises InvalidInput for a tenant or scope of nobody."""
+    if subject:
+        try:
+            return Identity(subject=subject, tenant=tenant, scopes=tuple(scopes or ()))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InvalidInput(f"The {first['loc'][0]} cannot be used: {first['msg']}", field="identity") from None
+    if subject is not None or tenant or scopes:
+        raise InvalidInput(f"Say whose tenant and scopes these are, with {option} SUBJECT.", field="subject")
+    return None
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Raises InvalidInput that says where the text stops being JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"The {what} is no JSON: {error}.", field=what) from None

@@ -1,0 +1,111 @@
+"""What went wrong: an exit code, one line, and what to do."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import psycopg
+import redis
+from psycopg_pool import PoolTimeout
+
+from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, SuggestedAction, TaskNotFound
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    ENDED_BADLY = 1
+    """The task ended, but not as completed; or something is wrong."""
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+    INTERRUPTED = 130
+    TIMEOUT = 124
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`fields` are those of ErrorInfo that JSON shows besides `type` and `message`."""
+
+    code: ExitCode
+    type: str
+    message: str
+    action: str = ""
+    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def show(self, *, as_json: bool) -> None:
+        """On stderr."""
+        if as_json:
+            print(json.dumps({**self.fields, "type": self.type, "message": self.message}), file=sys.stderr)
+        else:
+            print(f"error: {self.message}" + (f" {self.action}" if self.action else ""), file=sys.stderr)
+
+
+class Failed(Exception):
+    """Ends a command with this problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """None for what is a bug of ours: that keeps its traceback."""
+    match error:
+        case Failed():
+            return error.problem
+        case TaskNotFound() | PermissionDenied():
+            return _typed(error, ExitCode.NOT_FOUND)
+        case AgentTaskError():
+            return _typed(error, ExitCode.USAGE)
+        case TimeoutError() if not error.errno:  # ours, not the system's
+            return Problem(ExitCode.TIMEOUT, "timeout", _one_line(error))
+        case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
+            return _away("The database is not migrated", "Run `agent-tasks migrate`.")
+        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
+            return _away(
+                f"Postgres cannot be reached: {_one_line(error)}",
+                "Start it, or set AGENT_TASKS_DATABASE_URL; `agent-tasks doctor` shows which settings are in force.",
+            )
+        case redis.RedisError():
+            return _away(
+                f"Redis cannot be reached: {_one_line(error)}",
+                "Start it, or set AGENT_TASKS_REDIS_URL; `agent-tasks doctor` shows which settings are in force.",
+            )
+        case _:
+            return None
+
+
+def ended_badly(task_id: object, status: str, error: ErrorInfo | None) -> Problem:
+    """For a task that ended, and not as completed."""
+    if error is None:
+        return Problem(ExitCode.ENDED_BADLY, status, f"Task {task_id} ended as {status}.")
+    action = {
+        SuggestedAction.RETRY: "Submit it again later.",
+        SuggestedAction.RESUME: f"Go on from its checkpoint: agent-tasks resume {task_id}",
+        SuggestedAction.RAISE_BUDGET: f"Give it more: agent-tasks resume {task_id} --budget-{_resource(error)} N",
+        SuggestedAction.FIX_INPUT: "Correct the input and submit it again.",
+        SuggestedAction.ESCALATE: f"See agent-tasks events {task_id} and the workers' logs.",
+        SuggestedAction.NONE: "",
+    }[error.suggested_action]
+    message = f"Task {task_id} ended as {status}: {error.message}"
+    return Problem(ExitCode.ENDED_BADLY, str(error.type), message, action, error.model_dump(mode="json"))
+
+
+def _typed(error: AgentTaskError, code: ExitCode) -> Problem:
+    info = error.info
+    return Problem(code, str(info.type), info.message, fields=info.model_dump(mode="json"))
+
+
+def _away(message: str, action: str) -> Problem:
+    fields = {"retryable": True, "retry_after": None, "details": {}, "checkpoint": None, "suggested_action": "retry"}
+    return Problem(ExitCode.UNREACHABLE, "upstream_unavailable", f"{message.rstrip('.')}.", action, fields)
+
+
+def _resource(error: ErrorInfo) -> str:
+    return str(error.details.get("resource", "seconds"))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

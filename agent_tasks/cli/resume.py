@@ -1,0 +1,43 @@
+"""`agent-tasks resume`: go on from an ended task's last checkpoint."""
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import (
+    AsJson,
+    AsScopes,
+    AsSubject,
+    AsTenant,
+    Calls,
+    Seconds,
+    Steps,
+    TaskId,
+    Timeout,
+    Tokens,
+    Usd,
+    Wait,
+    budget_of,
+    identity_of,
+)
+
+
+def resume(
+    id: TaskId,
+    budget_seconds: Seconds = None,
+    budget_tokens: Tokens = None,
+    budget_usd: Usd = None,
+    budget_steps: Steps = None,
+    budget_calls: Calls = None,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    as_subject: AsSubject = None,
+    tenant: AsTenant = "",
+    scope: AsScopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on from the last checkpoint of a task that ended early, as a new task, and print its id."""
+    from agent_tasks.cli.submit import report_submitted
+
+    budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)
+    identity = identity_of(as_subject, tenant, scope)
+    with deployment() as client:
+        task = client.get(id, identity=identity).resume(budget=budget)
+        report_submitted(task, wait=wait, timeout=timeout, as_json=as_json)

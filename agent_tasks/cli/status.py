@@ -1,0 +1,62 @@
+"""`agent-tasks status`: a task as it stands."""
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
+from agent_tasks.snapshots import TaskSnapshot
+
+
+def status(
+    id: TaskId,
+    as_subject: AsSubject = None,
+    tenant: AsTenant = "",
+    scope: AsScopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a task: its status, progress, budget, and result or error."""
+    identity = identity_of(as_subject, tenant, scope)
+    with deployment() as client:
+        task = client.get(id, identity=identity).stored()
+    typer.echo(task.model_dump_json(indent=2) if as_json else describe(task))
+
+
+def describe(task: TaskSnapshot) -> str:
+    """The lines for a person; what the task does not have is left out."""
+    from agent_tasks.cli.text import (
+        budget_left,
+        budget_spent,
+        compact,
+        duration,
+        pretty,
+        progress_text,
+        since,
+        waits_for,
+    )
+
+    place = f" on {task.worker}" if task.worker else ""
+    attempt = f", attempt {task.attempt}" if task.attempt > 1 else ""
+    lines = {
+        "task": str(task.id),
+        "agent": task.agent,
+        "status": f"{task.status}{place}{attempt}",
+        "step": f"{task.step}, {task.step_number} committed before it" if not task.status.is_terminal else task.step,
+        "waits": waits_for(task.waiting_for) if task.waiting_for else "",
+        "progress": progress_text(task.progress) if task.progress else "",
+        "spent": budget_spent(task.budget),
+        "left": budget_left(task.budget),
+        "queue": task.queue,
+        "for": f"{task.identity.subject} {task.identity.tenant}".strip() if task.identity else "",
+        "session": task.session_id or "",
+        "metadata": compact(task.metadata) if task.metadata else "",
+        "parent": str(task.parent_id or ""),
+        "resumes": str(task.resumed_from or ""),
+        "submitted": f"{task.created_at:%Y-%m-%d %H:%M:%S %Z}, {duration(since(task.created_at))} ago",
+        "took": duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
+        "error": f"{task.error.type}: {task.error.message}" if task.error else "",
+        "to do": str(task.error.suggested_action).replace("_", " ") if task.error else "",
+        "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
+    }
+    width = max(map(len, lines))
+    text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items() if value)
+    return text if task.result is None else f"{text}\nresult\n{pretty(task.result)}"

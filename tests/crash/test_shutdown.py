@@ -1,0 +1,119 @@
+"""SIGTERM: short steps finish, long ones are given back and go on elsewhere at once, and the process ends."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_tasks import AgentTasks, Budget
+from tests import rows
+from tests.agents import notes
+from tests.crash.test_killed_workers import owner, runs_on
+from tests.eventually import eventually
+from tests.processes import Processes
+
+LEASE = 30.0
+"""Long: what goes on before its end was given back."""
+
+pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
+
+
+@pools
+@pytest.mark.parametrize("agent", ["brief", "brief_plain"])
+def test_a_running_step_finishes_before_its_worker_ends(
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
+) -> None:
+    worker = processes.worker(pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=10)
+    task = client.submit(agent, {"folder": str(tmp_path), "seconds": 1.0})
+    eventually(lambda: runs_on(tmp_path, "begins"))
+    worker.send(signal.SIGTERM)
+    assert worker.wait_for_exit(15) == 0
+    assert task.stored().status == "completed"
+    assert len(runs_on(tmp_path, "begins")) == 1
+    assert not rows.query(client, "SELECT FROM workers")
+
+
+@pools
+@pytest.mark.parametrize("agent", ["patient", "attentive", "inattentive"])
+def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
+) -> None:
+    workers = [
+        processes.worker(pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=0.5, ready=False)
+        for _ in range(2)
+    ]
+    processes.wait_until_ready(*workers)
+    task = client.submit(agent, {"folder": str(tmp_path)})
+    (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
+    leaving = owner(workers, first)
+    began = time.monotonic()
+    leaving.send(signal.SIGTERM)
+    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 10)
+    assert leaving.wait_for_exit(10) == 0
+    assert time.monotonic() - began < LEASE / 2
+    (tmp_path / "go").touch()
+    assert task.result(timeout=10) == "done"
+    assert [e["type"] for e in rows.events(client, task.id, "released", "expired")] == ["released"]
+    assert rows.task(client, task.id)["crashes"] == 0
+    assert rows.runs(client, task.id) == [2]
+
+
+@pools
+def test_a_worker_ends_in_bounded_time_although_a_step_of_an_ended_task_never_stops(
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
+) -> None:
+    worker = processes.worker(pool=pool, lease_seconds=LEASE, drain_seconds=1, overrun_seconds=0.5)
+    task = client.submit("dies_with_its_slot", {"folder": str(tmp_path)})
+    eventually(lambda: runs_on(tmp_path, "blocks"))
+    task.cancel()
+    eventually(lambda: "slot lost" in worker.output)
+    worker.send(signal.SIGTERM)
+    assert worker.wait_for_exit(15) == 0
+
+
+@pools
+def test_a_worker_ends_in_bounded_time_although_a_plain_call_of_a_timed_out_step_never_returns(
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
+) -> None:
+    worker = processes.worker(pool=pool, lease_seconds=LEASE, drain_seconds=1, overrun_seconds=0.5)
+    task = client.submit("blocking_call", {"folder": str(tmp_path)}, budget=Budget(seconds=0.5))
+    assert task.wait(timeout=10).status == "timeout"
+    worker.send(signal.SIGTERM)
+    assert worker.wait_for_exit(15) == 0
+
+
+@pools
+def test_messages_that_reach_a_leaving_worker_are_passed_on(
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
+) -> None:
+    leaving = processes.worker(pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=5, ring_seconds=60.0)
+    client.submit("brief", {"folder": str(tmp_path), "seconds": 1.0})
+    eventually(lambda: runs_on(tmp_path, "begins"))
+    leaving.send(signal.SIGTERM)
+    tasks = client.submit_many("hops", [{"to": 2}] * 20)
+    assert leaving.wait_for_exit(15) == 0
+    processes.worker(pool=pool)
+    assert [task.result(timeout=15) for task in tasks] == [2] * 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_beat_and_sweeper_end_at_once(processes: Processes, number: signal.Signals) -> None:
+    sweeper, beat = processes.sweeper(ready=False), processes.beat(ready=False)
+    processes.wait_until_ready(sweeper, beat)
+    sweeper.send(number)
+    beat.send(number)
+    for process in (sweeper, beat):
+        process.wait_for_exit(10)
+
+
+def test_a_cold_shutdown_gives_leases_back(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
+    workers = [processes.worker(lease_seconds=LEASE, drain_seconds=1, ready=False) for _ in range(2)]
+    processes.wait_until_ready(*workers)
+    task = client.submit("patient", {"folder": str(tmp_path)})
+    (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
+    owner(workers, first).send(signal.SIGQUIT)
+    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 10)
+    (tmp_path / "go").touch()
+    assert task.result(timeout=10) == "done"
+    assert len(notes(tmp_path)) >= 2

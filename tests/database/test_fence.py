@@ -1,0 +1,189 @@
+"""The fence: a run that lost its step changes nothing, whatever it tries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType
+from agent_tasks.database import Connection
+from agent_tasks.errors import LeaseLost
+from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions.cancel import cancel
+from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.expire import expire
+from agent_tasks.transitions.fail import fail
+from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
+from agent_tasks.transitions.release import release
+from agent_tasks.transitions.retry import retry
+from tests.database import all_of, claimed, lapse, query, row_of, submitted
+
+Write = Callable[[Connection, Claim], Any]
+BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
+OVER = ErrorInfo(type=ErrorType.BUDGET_EXHAUSTED, message="m", details={"resource": "seconds"})
+
+COMMITS: dict[str, Write] = {
+    "checkpoint": lambda c, t: checkpoint(c, t, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=1),
+    "checkpoint in place": lambda c, t: checkpoint(
+        c, t, "echo", "{}", in_place=True, seconds=0, progress=None, ring_seconds=1
+    ),
+    "complete": lambda c, t: complete(c, t, "1", seconds=0, progress=None),
+    "fail": lambda c, t: fail(c, t, BROKEN, traceback="t"),
+    "fail out of budget": lambda c, t: fail(c, t, OVER),
+    "retry": lambda c, t: retry(c, t, BROKEN, 5.0, progress=None),
+}
+REPORTS: dict[str, Write] = {
+    "charge": lambda c, t: spend.charge(c, t, tokens=5, usd=0.1),
+    "partial": lambda c, t: spend.keep_partial(c, t, "1"),
+    "progress": lambda c, t: spend.show_progress(c, t, '{"done": 1}'),
+    "emit": lambda c, t: spend.emit(c, t, "found", "1"),
+    "begin call": lambda c, t: ledger.begin_call(c, t, 0, "pay", key="k", at_most_once=False),
+    "end call": lambda c, t: ledger.end_call(c, t, 0, status="completed", outcome="1"),
+}
+WRITES = {**COMMITS, **REPORTS}
+
+
+def taken_over(client: AgentTasks, stale: Claim) -> None:
+    lapse(client, stale.id)
+    claimed(client, stale.id, worker="other")
+
+
+def swept(client: AgentTasks, stale: Claim) -> None:
+    lapse(client, stale.id)
+    with client.database.connection() as connection:
+        expire(connection, limit=10, ring_seconds=1, poison_crashes=3)
+
+
+def committed_before(client: AgentTasks, stale: Claim) -> None:
+    """Its own commit came through, only the reply was lost."""
+    with client.database.connection() as connection:
+        COMMITS["checkpoint in place"](connection, stale)
+
+
+def cancelled(client: AgentTasks, stale: Claim) -> None:
+    with client.database.connection() as connection:
+        cancel(connection, stale.id, ErrorInfo(type=ErrorType.CANCELLED, message="m"))
+
+
+def released(client: AgentTasks, stale: Claim) -> None:
+    with client.database.connection() as connection:
+        assert release(connection, [(stale.id, stale.run)], ring_seconds=1)
+
+
+LOSSES = [taken_over, swept, committed_before, cancelled, released]
+
+
+@pytest.mark.parametrize("lost", LOSSES, ids=lambda lost: lost.__name__)
+def test_a_run_that_lost_its_step_writes_nothing(client: AgentTasks, lost: Callable[[AgentTasks, Claim], None]) -> None:
+    for name, write in WRITES.items():
+        stale = claimed(client)
+        with client.database.connection() as connection:
+            ledger.begin_call(connection, stale, 0, "pay", key="k", at_most_once=False)
+        lost(client, stale)
+        before = all_of(client, stale.id)
+        with client.database.connection() as connection, pytest.raises(LeaseLost):
+            write(connection, stale)
+        assert all_of(client, stale.id) == before, name
+
+
+@pytest.mark.parametrize("name", COMMITS)
+def test_a_commit_that_is_repeated_commits_once(client: AgentTasks, name: str) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        COMMITS[name](connection, taken)
+        before = all_of(client, taken.id)
+        with pytest.raises(LeaseLost):
+            COMMITS[name](connection, taken)
+    assert all_of(client, taken.id) == before
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_every_write_of_the_owner_goes_through_and_is_seen_as_a_new_version(client: AgentTasks, name: str) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        if name == "end call":
+            ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        before = client.find_row(taken.id)
+        WRITES[name](connection, taken)
+    after = client.find_row(taken.id)
+    assert (after["version"] > before["version"]) == (after != before)
+
+
+def test_a_stale_release_takes_nothing_from_the_new_owner(client: AgentTasks) -> None:
+    stale = claimed(client)
+    taken_over(client, stale)
+    before = all_of(client, stale.id)
+    with client.database.connection() as connection:
+        assert release(connection, [(stale.id, stale.run)], ring_seconds=1) == []
+    assert all_of(client, stale.id) == before
+
+
+def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTasks) -> None:
+    kept, lost, ended = claimed(client), claimed(client), claimed(client)
+    taken_over(client, lost)
+    cancelled(client, ended)
+    due = row_of(client, lost.id)["due_at"]
+    worker = WorkerRecord("w", "host", 1, ("agents",), ("echo.echo",))
+    with client.database.connection() as connection:
+        held = [(taken.id, taken.run) for taken in (kept, lost, ended)]
+        assert heartbeat(connection, worker, held, lease_seconds=500) == {kept.id}
+    assert row_of(client, lost.id)["due_at"] == due
+    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
+    assert query(client, sql, kept.id)[0]["kept"]
+
+
+def test_a_heartbeat_does_not_wait_for_a_row_that_is_being_committed(client: AgentTasks) -> None:
+    taken = claimed(client)
+    worker = WorkerRecord("w", "host", 1, (), ())
+    with client.database.transaction() as committing:
+        committing.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [taken.id])
+        with client.database.connection() as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            assert heartbeat(connection, worker, [(taken.id, taken.run)], lease_seconds=5) == {taken.id}
+            connection.execute("RESET lock_timeout")
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "checkpoint in place", "complete"])
+def test_a_step_that_overran_its_seconds_cannot_commit_but_can_fail(client: AgentTasks, name: str) -> None:
+    taken = claimed(client, submitted(client, budget=Budget(seconds=5)))
+    query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)
+    before = all_of(client, taken.id)
+    with client.database.connection() as connection:
+        with pytest.raises(BudgetExhausted) as caught:
+            COMMITS[name](connection, taken)
+        assert caught.value.details["resource"] == "seconds"
+        assert all_of(client, taken.id) == before
+        assert fail(connection, taken, caught.value.info)["status"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("resource", "partial", "status"),
+    [
+        ("seconds", None, "timeout"),
+        ("seconds", '"half"', "partial"),
+        ("tokens", None, "failed"),
+        ("tokens", '"half"', "partial"),
+    ],
+)
+def test_running_out_of_budget_ends_as_partial_where_something_was_kept(
+    client: AgentTasks, resource: str, partial: str | None, status: str
+) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        if partial:
+            spend.keep_partial(connection, taken, partial)
+        row = fail(connection, taken, BudgetExhausted.of(resource, 5, 6).info)
+    assert (row["status"], row["result"]) == (status, "half" if partial else None)
+    assert row["error"]["details"]["resource"] == resource
+
+
+def test_the_ledger_begins_no_call_beyond_the_budget_of_calls(client: AgentTasks) -> None:
+    taken = claimed(client, submitted(client, budget=Budget(calls=2)))
+    with client.database.connection() as connection:
+        begun = [
+            ledger.begin_call(connection, taken, n, "pay", key=str(n), at_most_once=False) for n in range(4)
+        ]  # fmt: skip
+    assert begun == [True, True, False, False]
+    assert row_of(client, taken.id)["spent_calls"] == len(all_of(client, taken.id)["calls"]) == 2

@@ -1,0 +1,166 @@
+"""What the database refuses to plain SQL, whoever writes it."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from agent_tasks import AgentTasks
+from agent_tasks.states import TERMINAL
+from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.complete import complete
+from tests.database import all_of, claimed, query, row_of, submitted
+
+REFUSED = (psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
+CHANGES = {
+    "status": "'pending'",
+    "result": "'1'::jsonb",
+    "error": "'{}'::jsonb",
+    "partial": "'2'::jsonb",
+    "input": "NULL",
+    "step": "'other'",
+    "step_number": "step_number + 1",
+    "spent_usd": "spent_usd + 1",
+    "spent_seconds": "0.5",
+    "budget_tokens": "7",
+    "finished_at": "NULL",
+    "version": "version + 1",
+    "run": "run + 1",
+    "event_seq": "event_seq + 1",
+    "worker": "'w'",
+    "progress": "'{}'::jsonb",
+    "identity": """'{"subject": "eve"}'::jsonb""",
+    "tenant": "'other'",
+    "parent_id": "id",
+    "metadata": "'{}'::jsonb",
+    "sensitive": "NOT sensitive",
+}
+
+
+def ended(client: AgentTasks, status: str) -> UUID:
+    """A task that plain SQL ended as `status`."""
+    task_id = submitted(client)
+    error = None if status == "completed" else json.dumps({"type": "cancelled", "message": "m"})
+    sql = "UPDATE tasks SET status = %s, error = %s, finished_at = clock_timestamp(), due_at = NULL WHERE id = %s"
+    query(client, sql, status, error, task_id)
+    return task_id
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_a_task_that_has_ended_does_not_change_any_more(client: AgentTasks, status: str) -> None:
+    task_id = ended(client, status)
+    before = all_of(client, task_id)
+    for column, value in CHANGES.items():
+        with pytest.raises(REFUSED, match="does not change"):
+            query(client, f"UPDATE tasks SET {column} = {value} WHERE id = %s", task_id)
+        with pytest.raises(REFUSED):
+            query(client, f"UPDATE tasks SET {column} = {value}, acknowledged_at = now() WHERE id = %s", task_id)
+    for other in sorted(TERMINAL - {status}):
+        with pytest.raises(REFUSED):
+            query(client, "UPDATE tasks SET status = %s WHERE id = %s", other, task_id)
+    assert all_of(client, task_id) == before
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_what_has_ended_is_acknowledged_once(client: AgentTasks, status: str) -> None:
+    task_id = ended(client, status)
+    query(client, "UPDATE tasks SET acknowledged_at = clock_timestamp() WHERE id = %s", task_id)
+    for value in ("clock_timestamp()", "NULL"):
+        with pytest.raises(REFUSED):
+            query(client, f"UPDATE tasks SET acknowledged_at = {value} WHERE id = %s", task_id)
+
+
+@pytest.mark.parametrize("column", ["version", "run", "event_seq", "step_number"])
+def test_what_only_grows_never_goes_back(client: AgentTasks, column: str) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        checkpoint(connection, taken, "echo", "{}", in_place=True, seconds=0, progress=None, ring_seconds=1)
+    with pytest.raises(REFUSED, match="only grow"):
+        query(client, f"UPDATE tasks SET {column} = {column} - 1 WHERE id = %s", taken.id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'done'",
+        "status = 'waiting'",
+        "status = 'running'",
+        "status = 'running', worker = 'w', due_at = NULL",
+        "due_at = NULL",
+        "waiting_for = '{}'",
+        "status = 'completed'",
+        "finished_at = now()",
+        "acknowledged_at = now()",
+        "status = 'completed', finished_at = now(), error = '{}'",
+        *(f"status = '{status}', finished_at = now()" for status in sorted(TERMINAL - {"completed"})),
+        "status = NULL",
+        "root_id = NULL",
+        "ttl_seconds = NULL",
+    ],
+)
+def test_a_state_that_contradicts_itself_is_refused(client: AgentTasks, change: str) -> None:
+    task_id = submitted(client)
+    before = row_of(client, task_id)
+    with pytest.raises(REFUSED):
+        query(client, f"UPDATE tasks SET {change} WHERE id = %s", task_id)
+    assert row_of(client, task_id) == before
+
+
+@pytest.mark.parametrize(
+    "change", ["seq = seq + 10", "type = 'other'", "data = NULL", "at = now()", "task_id = gen_random_uuid()"]
+)
+def test_events_are_not_rewritten(client: AgentTasks, change: str) -> None:
+    task_id = submitted(client)
+    with pytest.raises(REFUSED, match="append-only"):
+        query(client, f"UPDATE events SET {change} WHERE task_id = %s AND seq = 1", task_id)
+
+
+def test_an_event_of_the_same_number_is_refused(client: AgentTasks) -> None:
+    with pytest.raises(REFUSED):
+        query(client, "INSERT INTO events (task_id, seq, type) VALUES (%s, 1, 'again')", submitted(client))
+
+
+REWRITES = ["step = 'other'", "step_number = step_number + 5", "run = 99", "seconds = 0.5", "committed_at = now()"]
+
+
+@pytest.mark.parametrize("change", [*REWRITES, "next_step = 'other'", "state = '{}'", "state = NULL, run = 99"])
+def test_a_checkpoint_is_not_rewritten(client: AgentTasks, change: str) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        checkpoint(connection, taken, "echo", '{"a": 1}', in_place=False, seconds=1, progress=None, ring_seconds=1)
+    with pytest.raises(REFUSED, match="append-only"):
+        query(client, f"UPDATE checkpoints SET {change} WHERE task_id = %s", taken.id)
+
+
+@pytest.mark.parametrize("change", [*REWRITES, "next_step = 'other'", "state = '{}'"])
+def test_the_checkpoint_of_the_last_step_is_not_rewritten(client: AgentTasks, change: str) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        complete(connection, taken, "1", seconds=1, progress=None)
+    with pytest.raises(REFUSED, match="append-only"):
+        query(client, f"UPDATE checkpoints SET {change} WHERE task_id = %s", taken.id)
+
+
+def test_the_state_of_a_checkpoint_can_be_purged(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        checkpoint(connection, taken, "echo", '{"a": 1}', in_place=False, seconds=1, progress=None, ring_seconds=1)
+    query(client, "UPDATE checkpoints SET state = NULL WHERE task_id = %s", taken.id)
+    assert all_of(client, taken.id)["checkpoints"][0]["state"] is None
+
+
+@pytest.mark.parametrize("table", ["checkpoints", "calls", "events"])
+def test_there_is_no_history_without_a_task(client: AgentTasks, table: str) -> None:
+    columns: dict[str, dict[str, Any]] = {
+        "checkpoints": {"step_number": 0, "step": "s", "run": 1, "seconds": 1},
+        "calls": {"step_number": 0, "ordinal": 0, "name": "n", "status": "started", "at_most_once": False,
+                  "idempotency_key": "k", "run": 1},
+        "events": {"seq": 1, "type": "t"},
+    }  # fmt: skip
+    values = columns[table]
+    names, places = ", ".join(values), ", ".join(["%s"] * len(values))
+    sql = f"INSERT INTO {table} (task_id, {names}) VALUES (gen_random_uuid(), {places})"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        query(client, sql, *values.values())

@@ -1,0 +1,168 @@
+"""Orphans: tasks that no live worker serves are given up past their TTL, and only those."""
+
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState
+from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions.abandon import abandon
+from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, heartbeat, sign_off
+from agent_tasks.transitions.release import release
+from agent_tasks.transitions.ring import ring
+from agent_tasks.transitions.rows import Row
+from tests.database import all_of, claimed, fall_due, query, row_of, submitted
+
+
+def given_up(client: AgentTasks, gap_seconds: float = 90.0) -> list[Row]:
+    with client.database.transaction() as connection:
+        return abandon(connection, limit=100, lease_seconds=2.0, gap_seconds=gap_seconds)
+
+
+@pytest.fixture
+def watched(client: AgentTasks) -> AgentTasks:
+    """The sweep has looked for a day without a gap."""
+    given_up(client)
+    query(client, "UPDATE watches SET since = since - interval '1 day'")
+    return client
+
+
+def age(client: AgentTasks, task_id: UUID, seconds: float) -> None:
+    sql = "UPDATE tasks SET pending_since = clock_timestamp() - make_interval(secs => %s) WHERE id = %s"
+    query(client, sql, seconds, task_id)
+
+
+def after_a_step(client: AgentTasks, task_id: UUID, *, partial: str | None = None) -> None:
+    taken = claimed(client, task_id)
+    with client.database.connection() as connection:
+        if partial:
+            spend.keep_partial(connection, taken, partial)
+        ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        ledger.end_call(connection, taken, 0, status="completed", outcome='"secret"')
+        checkpoint(
+            connection, taken, "echo", '{"value": "secret"}', in_place=False, seconds=0, progress=None, ring_seconds=1
+        )
+
+
+def alive(client: AgentTasks, *, queue: str = "agents", step: str = "echo.echo") -> None:
+    with client.database.connection() as connection:
+        heartbeat(connection, WorkerRecord("w@h/1", "h", 1, (queue,), (step,)), [], lease_seconds=60)
+
+
+def test_a_task_past_its_ttl_is_given_up_as_context_lost(watched: AgentTasks) -> None:
+    old, young = submitted(watched, ttl=100), submitted(watched, ttl=100)
+    age(watched, old, 101)
+    age(watched, young, 90)
+    (row,) = given_up(watched)
+    assert (row["id"], row["status"]) == (old, "failed")
+    error = ErrorInfo.model_validate(row["error"])
+    assert (error.type, error.suggested_action, error.checkpoint) == (ErrorType.CONTEXT_LOST, "resume", None)
+    assert "echo.echo" in error.message
+    assert "agents" in error.message
+    assert [event["type"] for event in all_of(watched, old)["events"]][-2:] == ["expired", "finished"]
+    assert given_up(watched) == []
+
+
+def test_one_with_partial_results_ends_as_partial_and_can_be_resumed(watched: AgentTasks) -> None:
+    task_id = submitted(watched, ttl=100)
+    after_a_step(watched, task_id, partial='["half"]')
+    age(watched, task_id, 101)
+    (row,) = given_up(watched)
+    assert (row["status"], row["result"], row["error"]["checkpoint"]) == ("partial", ["half"], 1)
+    assert watched.get(task_id).resume().snapshot().step_number == 1
+
+
+def test_a_live_worker_that_serves_the_step_protects_a_task_however_long_it_queues(watched: AgentTasks) -> None:
+    task_id = submitted(watched, ttl=100)
+    age(watched, task_id, 50_000)
+    alive(watched)
+    assert given_up(watched) == []
+    with watched.database.connection() as connection:
+        sign_off(connection, "w@h/1")
+    assert len(given_up(watched)) == 1
+
+
+@pytest.mark.parametrize(("queue", "step"), [("other", "echo.echo"), ("agents", "other.echo"), ("agents", "echo")])
+def test_a_live_worker_of_other_steps_or_queues_protects_nothing(watched: AgentTasks, queue: str, step: str) -> None:
+    age(watched, submitted(watched, ttl=100), 101)
+    alive(watched, queue=queue, step=step)
+    assert len(given_up(watched)) == 1
+
+
+def test_a_worker_that_fell_silent_protects_nothing_and_is_forgotten(watched: AgentTasks) -> None:
+    age(watched, submitted(watched, ttl=100), 101)
+    alive(watched)
+    query(watched, "UPDATE workers SET seen_at = clock_timestamp() - interval '1 hour'")
+    assert len(given_up(watched)) == 1
+    with watched.database.connection() as connection:
+        assert forget_dead(connection, seconds=4000) == 0
+        assert forget_dead(connection, seconds=3000) == 1
+
+
+def test_an_outage_of_everything_ends_nothing(watched: AgentTasks) -> None:
+    task_id = submitted(watched, ttl=100)
+    age(watched, task_id, 50_000)
+    query(watched, "UPDATE watches SET last_at = clock_timestamp() - interval '91 s'")
+    assert given_up(watched) == []
+    assert given_up(watched) == []
+    query(watched, "UPDATE watches SET since = clock_timestamp() - interval '101 s'")
+    assert len(given_up(watched)) == 1
+
+
+def test_what_runs_or_waits_is_no_orphan(watched: AgentTasks) -> None:
+    running, waiting = claimed(watched).id, submitted(watched)
+    query(watched, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
+    age(watched, running, 1e6)
+    age(watched, waiting, 1e6)
+    assert given_up(watched) == []
+
+
+def test_a_bell_is_no_progress_but_a_commit_is(watched: AgentTasks) -> None:
+    rung, committed = submitted(watched, ttl=100), submitted(watched, ttl=100)
+    age(watched, rung, 101)
+    age(watched, committed, 101)
+    fall_due(watched, rung)
+    with watched.database.connection() as connection:
+        ring(connection, limit=10, ring_seconds=1)
+    taken = claimed(watched, committed)
+    with watched.database.connection() as connection:
+        release(connection, [(taken.id, taken.run)], ring_seconds=1)
+    assert [row["id"] for row in given_up(watched)] == [rung]
+
+
+def test_what_a_sensitive_agent_recorded_is_purged_and_cannot_be_resumed(watched: AgentTasks) -> None:
+    task_id = watched.submit("sensitive", {"folder": "secret", "secret": "secret"}, ttl=100).id
+    after_a_step(watched, task_id)
+    query(watched, "UPDATE tasks SET step = 'secretive' WHERE id = %s", task_id)
+    age(watched, task_id, 101)
+    (row,) = given_up(watched)
+    assert (row["status"], row["error"]["suggested_action"], row["error"]["checkpoint"]) == ("failed", "escalate", None)
+    assert row["error"]["details"]["purged"] is True
+    kept = all_of(watched, task_id)
+    assert "'secret'" not in repr(kept)
+    assert (len(kept["checkpoints"]), len(kept["calls"])) == (1, 1)
+    with pytest.raises(InvalidState, match="purged"):
+        watched.get(task_id).resume()
+
+
+def test_what_others_recorded_is_kept(watched: AgentTasks) -> None:
+    task_id = submitted(watched, ttl=100)
+    after_a_step(watched, task_id)
+    age(watched, task_id, 101)
+    given_up(watched)
+    kept = all_of(watched, task_id)
+    assert kept["checkpoints"][0]["state"] == {"value": "secret"}
+    assert kept["calls"][0]["outcome"] == "secret"
+
+
+@pytest.mark.parametrize("ttl", [1e9, 1e12, 1e13, 1e300])
+def test_a_task_with_a_very_long_ttl_does_not_stop_the_sweep_for_the_others(watched: AgentTasks, ttl: float) -> None:
+    try:
+        long = submitted(watched, ttl=ttl)
+    except InvalidInput:
+        long = None
+    short = submitted(watched, ttl=100)
+    age(watched, short, 101)
+    assert [row["id"] for row in given_up(watched)] == [short]
+    assert long is None or row_of(watched, long)["status"] == "pending"

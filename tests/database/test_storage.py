@@ -1,0 +1,107 @@
+"""Storage: what is accepted comes back from Postgres, through every column and the mirror."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+
+from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
+from agent_tasks.payloads import encode, storable
+from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.fail import fail
+from agent_tasks.transitions.retry import retry
+from tests.database import claimed, query, row_of
+
+text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
+documents = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=20)
+fresh = hypothesis(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def same(stored: Any, given: Any) -> bool:
+    """jsonb keeps numbers as decimals: a large float comes back as the whole number it stands for."""
+    if isinstance(given, float):
+        return float(stored) == given
+    if isinstance(given, list):
+        return len(stored) == len(given) and all(map(same, stored, given))
+    if isinstance(given, dict):
+        return set(stored) == set(given) and all(same(stored[name], given[name]) for name in given)
+    return stored == given
+
+
+@fresh
+@given(documents)
+def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(client: AgentTasks, value: Any) -> None:
+    taken = claimed(client, client.submit("echo", {"value": value}).id)
+    assert taken.state is not None
+    assert same(taken.state["value"], value)
+    encoded = encode(value, "result")
+    with client.database.connection() as connection:
+        ledger.begin_call(connection, taken, 0, "call", key="k", at_most_once=False)
+        ledger.end_call(connection, taken, 0, status="completed", outcome=encoded)
+        assert same(ledger.recorded_calls(connection, taken)[0].outcome, value)
+        spend.emit(connection, taken, "found", encoded)
+        spend.keep_partial(connection, taken, encoded)
+        checkpoint(connection, taken, "echo", encoded, in_place=False, seconds=0, progress=None, ring_seconds=1)
+        taken = claimed(client, taken.id)
+        assert same(taken.state, value)
+        client.publish([complete(connection, taken, encoded, seconds=0, progress=None)])
+    task = client.get(taken.id)
+    mirrored = client.publisher.mirror.get(task.id)
+    assert mirrored is not None
+    assert mirrored == task.stored()
+    assert same(mirrored.result, value)
+    assert same(mirrored.partial, value)
+    assert same([event.data for event in task.events() if event.type == "found"], [value])
+
+
+@fresh
+@given(st.text(), st.text(), st.text() | st.binary() | st.none() | st.integers())
+def test_any_error_and_traceback_can_be_stored_when_made_storable(
+    client: AgentTasks, message: str, trace: str, detail: Any
+) -> None:
+    info = UpstreamUnavailable(message, retry_after=1, detail=detail).info
+    waits, ends = claimed(client), claimed(client)
+    with client.database.connection() as connection:
+        retry(connection, waits, info, 1.0, progress=None)
+        fail(connection, ends, info, traceback=storable(trace))
+    assert ErrorInfo.model_validate(row_of(client, ends.id)["error"]) == info
+
+
+@pytest.mark.parametrize("levels", [100, 150])
+def test_deep_values_can_be_read_by_every_observer(client: AgentTasks, levels: int) -> None:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        client.publish([complete(connection, taken, encode(value, "result"), seconds=0, progress=None)])
+    assert client.get(taken.id).result(5) == value
+    client.redis.flushall()
+    assert client.get(taken.id).result(5) == value
+
+
+def test_charges_of_small_amounts_add_up_exactly(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        for _ in range(10):
+            spend.charge(connection, taken, tokens=1, usd=0.1)
+        _, spent = spend.charge(connection, taken, tokens=0, usd=0.2)
+    assert (spent.usd, spent.tokens) == (1.2, 10)
+    assert str(row_of(client, taken.id)["spent_usd"]) == "1.2"
+
+
+def test_times_of_the_record_are_the_databases_and_in_order(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        complete(connection, taken, "1", seconds=0, progress=None)
+    row = row_of(client, taken.id)
+    assert row["created_at"] <= row["started_at"] == row["claimed_at"] <= row["finished_at"]
+    sql = "SELECT count(*) AS n FROM events WHERE task_id = %s AND at > clock_timestamp()"
+    assert query(client, sql, taken.id) == [{"n": 0}]
+    assert json.dumps([event.model_dump(mode="json") for event in client.get(taken.id).events()])

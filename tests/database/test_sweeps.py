@@ -1,0 +1,163 @@
+"""Sweeps: expired leases, due timers and bells that nobody answered."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from agent_tasks import AgentTasks, ErrorInfo, ErrorType
+from agent_tasks.transitions.checkpoint import checkpoint
+from agent_tasks.transitions.expire import expire
+from agent_tasks.transitions.release import held_by, release
+from agent_tasks.transitions.retry import retry
+from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
+from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.wake import wake
+from tests.database import all_of, claimed, fall_due, lapse, query, row_of, submitted
+
+BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
+
+
+def swept(client: AgentTasks, limit: int = 100) -> list[Row]:
+    with client.database.transaction() as connection:
+        return expire(connection, limit=limit, ring_seconds=60, poison_crashes=3)
+
+
+def test_an_expired_lease_makes_the_step_pending_again(client: AgentTasks) -> None:
+    taken, alive = claimed(client), claimed(client)
+    lapse(client, taken.id)
+    (row,) = swept(client)
+    assert (row["id"], row["status"], row["worker"]) == (taken.id, "pending", None)
+    assert row["spent_seconds"] == pytest.approx(10, abs=0.1)
+    assert row_of(client, taken.id)["crashes"] == 1
+    assert row_of(client, alive.id)["status"] == "running"
+    assert swept(client) == []
+
+
+def test_a_step_that_killed_its_worker_three_times_ends_as_poison(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    statuses: list[str] = []
+    for _ in range(3):
+        claimed(client, task_id)
+        lapse(client, task_id)
+        statuses += [row["status"] for row in swept(client)]
+    assert statuses == ["pending", "pending", "failed"]
+    error = ErrorInfo.model_validate(row_of(client, task_id)["error"])
+    assert (error.type, error.retryable, error.suggested_action) == (ErrorType.POISON, False, "escalate")
+    assert error.details == {"step": "echo", "crashes": 3, "worker": "w"}
+    assert [event["type"] for event in all_of(client, task_id)["events"]][-2:] == ["expired", "finished"]
+
+
+def test_a_committed_step_clears_the_crashes(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    for _ in range(2):
+        claimed(client, task_id)
+        lapse(client, task_id)
+        swept(client)
+    taken = claimed(client, task_id)
+    with client.database.connection() as connection:
+        checkpoint(connection, taken, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=1)
+    assert row_of(client, task_id)["crashes"] == 0
+
+
+def test_a_released_step_has_not_crashed(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    for n in range(5):
+        taken = claimed(client, task_id, worker=f"w{n}")
+        with client.database.connection() as connection:
+            assert held_by(connection, [f"w{n}", "other"]) == [(task_id, taken.run)]
+            (row,) = release(connection, [(task_id, taken.run)], ring_seconds=60)
+        assert row["status"] == "pending"
+    assert (row_of(client, task_id)["crashes"], row_of(client, task_id)["attempt"]) == (0, 5)
+
+
+def test_five_sweepers_at_once_move_each_task_once(client: AgentTasks) -> None:
+    for _ in range(30):
+        lapse(client, claimed(client).id)
+    barrier = threading.Barrier(5)
+
+    def sweep(_: int) -> list[Row]:
+        barrier.wait(10)
+        return [row for _ in range(10) for row in swept(client, limit=4)]
+
+    with ThreadPoolExecutor(5) as threads:
+        moved = [row["id"] for rows in threads.map(sweep, range(5)) for row in rows]
+    moved += [row["id"] for row in swept(client)]
+    assert len(moved) == len(set(moved)) == 30
+    assert query(client, "SELECT DISTINCT crashes FROM tasks") == [{"crashes": 1}]
+
+
+def test_a_sweep_does_not_wait_for_a_row_that_somebody_holds(client: AgentTasks) -> None:
+    held, free = claimed(client), claimed(client)
+    lapse(client, held.id)
+    lapse(client, free.id)
+    with client.database.transaction() as other:
+        other.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [held.id])
+        assert [row["id"] for row in swept(client)] == [free.id]
+    assert [row["id"] for row in swept(client)] == [held.id]
+
+
+def test_a_retry_wakes_when_it_is_due_and_not_before(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        row = retry(connection, taken, BROKEN, 3600.0, progress='{"done": 1}')
+        assert (row["status"], row["waiting_for"]["kind"], row["waiting_for"]["name"]) == ("waiting", "retry", "echo")
+        assert row["progress"] == {"done": 1}
+        assert wake(connection, limit=10, ring_seconds=60) == []
+        fall_due(client, taken.id)
+        (row,) = wake(connection, limit=10, ring_seconds=60)
+        assert (row["status"], row["waiting_for"]) == ("pending", None)
+        assert wake(connection, limit=10, ring_seconds=60) == []
+    again = claimed(client, taken.id)
+    assert (again.attempt, again.failures, again.repeated) == (2, 1, True)
+
+
+def test_what_waits_without_a_time_is_woken_by_no_clock(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}', due_at = NULL WHERE id = %s", task_id)
+    with client.database.connection() as connection:
+        assert wake(connection, limit=10, ring_seconds=60) == []
+        assert ring(connection, limit=10, ring_seconds=60) == []
+
+
+def test_a_waiting_task_holds_no_lease_that_could_expire(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        retry(connection, taken, BROKEN, 0.0, progress=None)
+    fall_due(client, taken.id)
+    assert swept(client) == []
+
+
+def test_a_bell_that_nobody_answers_is_rung_less_and_less_often(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    waits: list[float] = []
+    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM tasks WHERE id = %s"
+    with client.database.connection() as connection:
+        assert ring(connection, limit=10, ring_seconds=10) == []
+        for _ in range(120):
+            fall_due(client, task_id)
+            (row,) = ring(connection, limit=10, ring_seconds=10)
+            assert row["status"] == "pending"
+            waits.append(query(client, sql, task_id)[0]["wait"])
+    assert [round(wait) for wait in waits[:6]] == [20, 40, 80, 160, 300, 300]
+    assert max(waits) <= SLOWEST_SECONDS
+    assert row_of(client, task_id)["rings"] == 100
+
+
+def test_a_claim_silences_the_bell_and_a_new_step_is_rung_soon(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    fall_due(client, task_id)
+    with client.database.connection() as connection:
+        ring(connection, limit=10, ring_seconds=10)
+        taken = claimed(client, task_id)
+        assert ring(connection, limit=10, ring_seconds=10) == []
+        checkpoint(connection, taken, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=10)
+    assert row_of(client, task_id)["rings"] == 0
+
+
+def test_sweeps_take_no_more_than_a_batch_and_the_oldest_first(client: AgentTasks) -> None:
+    ids = [submitted(client) for _ in range(5)]
+    for age, task_id in enumerate(ids):
+        query(client, "UPDATE tasks SET due_at = now() - make_interval(secs => %s) WHERE id = %s", 10 + age, task_id)
+    with client.database.connection() as connection:
+        assert {row["id"] for row in ring(connection, limit=2, ring_seconds=60)} == set(ids[3:])

@@ -1,0 +1,215 @@
+"""The commands on a living deployment: what they print, and how they end."""
+
+import json
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent_tasks import Identity, TaskStatus
+from agent_tasks.cli.application import app
+from beat.sweeps import orphans
+from tests.conftest import Fleet
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.usefixtures("in_force")
+
+
+@pytest.fixture
+def in_force(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fleet's settings, in the environment."""
+    for name, value in fleet.processes.environment().items():
+        if name.startswith("AGENT_TASKS_"):
+            monkeypatch.setenv(name, value)
+
+
+def run(*arguments: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, input=input, prog_name="agent-tasks")
+
+
+def folder_input(folder: Path) -> str:
+    return json.dumps({"folder": str(folder)})
+
+
+def submit(*arguments: str) -> str:
+    result = run("submit", *arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout.strip()
+
+
+def wait_until(fleet: Fleet, task_id: str, step: str) -> None:
+    def there() -> bool:
+        now = fleet.client.get(task_id).stored()
+        return now.status == "running" and now.step == step
+
+    eventually(there)
+
+
+def test_submit_prints_the_id_and_with_wait_the_result(tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text('{"value": "tides"}')
+    result = run("submit", "echo", f"@{tmp_path / 'input.json'}", "--wait", "--timeout", "20")
+    assert result.exit_code == 0
+    id, value = result.stdout.splitlines()
+    assert re.fullmatch(r"[0-9a-f-]{36}", id)
+    assert value == "tides"
+
+
+def test_submit_passes_every_option_on(fleet: Fleet) -> None:
+    options = ["--session-id", "s1", "--queue", "nowhere", "--priority", "9", "--ttl", "50", "--metadata", '{"a": 1}']
+    who = ["--subject", "ana", "--tenant", "acme", "--scope", "read", "--scope", "write"]
+    budget = ["--budget-seconds", "5", "--budget-tokens", "6", "--budget-usd", "0.5", "--budget-steps", "7"]
+    task = fleet.client.get(submit("echo", *options, *who, *budget, "--budget-calls", "8")).stored()
+    assert (task.session_id, task.queue, task.metadata) == ("s1", "nowhere", {"a": 1})
+    assert task.identity == Identity(subject="ana", tenant="acme", scopes=("read", "write"))
+    assert task.budget.limit.as_dict() == {"seconds": 5, "tokens": 6, "usd": 0.5, "steps": 7, "calls": 8}
+
+
+def test_the_same_idempotency_key_prints_the_same_id() -> None:
+    key = uuid4().hex
+    assert submit("echo", "--idempotency-key", key) == submit("echo", "--idempotency-key", key)
+    result = run("submit", "echo", '{"value": 2}', "--idempotency-key", key)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
+def test_waiting_for_a_task_that_fails_exits_with_1_and_says_why() -> None:
+    result = run("submit", "flaky", '{"fail": 9}', "--wait", "--timeout", "20")
+    assert result.exit_code == 1
+    assert "ended as failed" in result.stderr
+    result = run("submit", "flaky", '{"fail": 9}', "--wait", "--timeout", "20", "--json")
+    assert json.loads(result.stdout)["status"] == "failed"
+    assert json.loads(result.stderr)["type"] == json.loads(result.stdout)["error"]["type"]
+
+
+def test_waiting_too_long_exits_with_124_and_the_task_goes_on(fleet: Fleet, tmp_path: Path) -> None:
+    result = run("submit", "relay", folder_input(tmp_path), "--wait", "--timeout", "0.2")
+    assert result.exit_code == 124
+    (tmp_path / "go").touch()
+    assert fleet.client.get(result.stdout.strip()).wait(20).status == "completed"
+
+
+def test_an_unknown_agent_or_a_wrong_input_exits_with_2() -> None:
+    assert run("submit", "nobody").exit_code == 2
+    result = run("submit", "count", '{"to": "many"}')
+    assert result.exit_code == 2
+    assert "to:" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "events", "cancel", "resume"])
+def test_a_task_that_is_not_there_exits_with_4(command: str) -> None:
+    for id in (str(uuid4()), "nonsense"):
+        result = run(command, id)
+        assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "events", "cancel", "resume"])
+def test_whoever_asks_as_another_sees_nothing(command: str) -> None:
+    id = submit("echo", "--subject", "ana", "--tenant", "acme")
+    assert run(command, id, "--as", "bob", "--tenant", "acme").exit_code == 4
+    if command in ("status", "events"):
+        assert run(command, id, "--as", "ana", "--tenant", "acme").exit_code == 0
+        assert run(command, id, "--as", "bob", "--tenant", "acme", "--scope", "tasks:all").exit_code == 0
+
+
+def test_watch_prints_a_line_for_each_change_to_the_end(fleet: Fleet, tmp_path: Path) -> None:
+    id = submit("relay", folder_input(tmp_path))
+    wait_until(fleet, id, "held")
+    (tmp_path / "go").touch()
+    result = run("watch", id, "--timeout", "20")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].split() == ["completed", "relay.last"]
+    versions = [json.loads(line)["version"] for line in run("watch", id, "--json").stdout.splitlines()]
+    assert versions == sorted(set(versions))
+
+
+def test_events_prints_the_history_in_order(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    id = submit("relay", folder_input(tmp_path))
+    followed = run("events", id, "--follow", "--json", "--timeout", "20")
+    events = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert (events[0]["type"], events[-1]["type"]) == ("submitted", "finished")
+    later = run("events", id, "--after", "2").stdout.splitlines()
+    assert len(later) == len(events) - 2
+    assert later[0].split()[0] == "3"
+
+
+def test_a_cancelled_task_can_be_resumed_and_ends(fleet: Fleet, tmp_path: Path) -> None:
+    id = submit("relay", folder_input(tmp_path))
+    wait_until(fleet, id, "held")
+    assert run("resume", id).exit_code == 2
+    assert run("cancel", id, "--reason", "enough").stdout == f"{id} cancelled\n"
+    assert "enough" in run("status", id).stdout
+    assert "had ended" in run("cancel", id).stdout
+    (tmp_path / "go").touch()
+    result = run("resume", id, "--budget-seconds", "60", "--wait", "--timeout", "20")
+    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "done")
+    again = fleet.client.get(result.stdout.splitlines()[0]).stored()
+    assert (str(again.resumed_from), again.budget.limit.seconds) == (id, 60)
+
+
+def test_status_shows_what_stands_in_postgres(fleet: Fleet, tmp_path: Path) -> None:
+    id = submit("relay", folder_input(tmp_path), "--subject", "ana")
+    wait_until(fleet, id, "held")
+    shown = dict(re.split(r" {2,}", line, maxsplit=1) for line in run("status", id).stdout.splitlines())
+    assert (shown["agent"], shown["step"], shown["for"]) == ("relay", "held, 1 committed before it", "ana")
+    assert json.loads(run("status", id, "--json").stdout)["id"] == id
+    fleet.client.get(id).cancel()
+
+
+def test_ps_lists_living_tasks_oldest_first_in_80_columns(fleet: Fleet, tmp_path: Path) -> None:
+    ids = [submit("relay", folder_input(tmp_path), "--tenant", "ps", "--subject", "ps-ana") for _ in range(2)]
+    for id in ids:
+        wait_until(fleet, id, "held")
+    lines = run("ps", "--tenant", "ps").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1::2]] == ids
+    assert all(len(line) <= 80 for line in lines)
+    assert "worker0@test" in lines[2]
+    assert [
+        task["id"] for task in json.loads(run("ps", "--subject", "ps-ana", "--limit", "1", "--json").stdout)
+    ] == ids[:1]
+    assert run("ps", "--tenant", "ps", "--status", "waiting").stdout == "No tasks.\n"
+    for id in ids:
+        fleet.client.get(id).cancel()
+    ended = json.loads(run("ps", "--tenant", "ps", "--status", "cancelled", "--json").stdout)
+    assert {task["status"] for task in ended} == {TaskStatus.CANCELLED}
+
+
+def test_migrate_prints_the_revision_before_and_after() -> None:
+    result = run("migrate", "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["before"] == told["after"]
+    assert "nothing to do" in run("migrate").stdout
+
+
+def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet) -> None:
+    orphans.run_once(fleet.client)
+    result = run("doctor", "--json")
+    checks = json.loads(result.stdout)["checks"]
+    assert [check for check in checks if not check["ok"]] == []
+    assert result.exit_code == 0
+    assert {"postgres", "migrations", "redis", "agent", "worker", "sweeps", "secret"} == {c["name"] for c in checks}
+    assert run("doctor", "--sweeps").exit_code == 0
+
+
+def test_doctor_says_in_one_line_each_what_is_wrong(monkeypatch: pytest.MonkeyPatch, fleet: Fleet) -> None:
+    monkeypatch.setenv("AGENT_TASKS_AGENTS", "tests.agents,no.such.module")
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", "redis://:geheim@127.0.0.1:1/0")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "geheim" not in result.stdout
+    wrong = [line for line in result.stdout.splitlines() if line.startswith("wrong")]
+    assert any("redis" in line and "AGENT_TASKS_REDIS_URL" in line for line in wrong)
+    assert any("no.such.module" in line for line in wrong)
+    assert "Traceback" not in result.output
+
+
+def test_doctor_sweeps_fails_where_no_sweep_ever_ticked(
+    monkeypatch: pytest.MonkeyPatch, server_urls: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", server_urls[0])
+    result = run("doctor", "--sweeps")
+    assert result.exit_code == 1
+    assert "agent-tasks migrate" in result.stdout

@@ -1,0 +1,117 @@
+"""`agent-tasks dev` starts everything, is found by others, stops together and cleans up after a killed one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.eventually import eventually
+
+SCRIPT = str(Path(sys.executable).with_name("agent-tasks"))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="at-dev-") as folder:
+        yield Path(folder)
+
+
+class Dev:
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.log = folder / "dev.log"
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                [SCRIPT, "dev", *arguments],
+                cwd=folder,
+                env=environment(folder),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        eventually(lambda: f"worker@{socket.gethostname()} ready" in self.output, 45)
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.popen.pid).children(recursive=True)
+
+    def end(self, number: int) -> int:
+        self.popen.send_signal(number)
+        return self.popen.wait(30)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of a new shell, with another folder for the data."""
+    ours = ("AGENT_TASKS_", "CELERY_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in ("DATABASE_URL", "REDIS_URL")}
+    return {**kept, "AGENT_TASKS_DATA_DIR": str(folder)}
+
+
+def agent_tasks(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
+    )
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, timeout=0.1)[1]
+
+
+def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed(folder: Path) -> None:
+    (folder / "theirs.py").write_text(
+        "from agent_tasks import agent\n@agent('theirs')\nasync def theirs(ctx):\n    return 'done'\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    dev = Dev(folder, "--agents", "theirs", "--flower-port", str(port))
+    try:
+        assert (folder / "dev.json").stat().st_mode & 0o777 == 0o600
+        assert json.loads((folder / "dev.json").read_text())["pid"] == dev.popen.pid
+        submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
+        assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
+        eventually(lambda: is_up(port), 20)
+        second = agent_tasks(folder, "dev")
+        assert second.returncode == 2
+        assert f"in use by process {dev.popen.pid}" in second.stderr
+        assert second.stderr.count("\n") == 1
+        family = dev.family()
+        assert len(family) >= 6
+        dev.end(signal.SIGKILL)
+        without = agent_tasks(folder, "ps")
+        assert (without.returncode, "agent-tasks dev" in without.stderr) == (2, True)
+        dev.log.unlink()
+        dev = Dev(folder, "--agents", "theirs")
+        eventually(lambda: all_gone(family), 10)
+        again = agent_tasks(folder, "ps", "--status", "completed", "--json")
+        assert [task["id"] for task in json.loads(again.stdout)] == submitted.stdout.split()[:1]
+        family = dev.family()
+        assert dev.end(signal.SIGTERM) == 0
+        eventually(lambda: all_gone(family), 10)
+        assert not (folder / "dev.json").exists()
+    except BaseException:
+        print(dev.output[-6000:])
+        raise
+    finally:
+        dev.popen.kill()
+        dev.popen.wait()
+
+
+def is_up(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False

@@ -1,0 +1,242 @@
+"""Contexts: the same operations for both kinds of steps, and steps that run without a worker."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
+from agent_tasks.budgets import Spend
+from agent_tasks.context import Intent, Operations, Outcome, StepContext
+
+OPERATIONS = ["call", "charge", "emit", "partial", "progress"]
+ATTRIBUTES = [
+    "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "budget", "deadline", "cancelled",
+]  # fmt: skip
+
+
+class Recorded(Operations):
+    """Operations that keep what they were told; `outcomes` are of an earlier run, by ordinal."""
+
+    def __init__(self, outcomes: dict[int, Any] | None = None) -> None:
+        self.outcomes = outcomes or {}
+        self.told: list[Any] = []
+        self._ordinal = -1
+
+    def next_ordinal(self) -> int:
+        self._ordinal += 1
+        return self._ordinal
+
+    def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome:
+        self.told.append(("begin", ordinal, at_most_once))
+        return Outcome(self.outcomes[ordinal]) if ordinal in self.outcomes else Intent(ordinal, f"key{ordinal}")
+
+    def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
+        self.told.append(("end", intent.ordinal, value))
+        return value
+
+    def fail_call(self, intent: Intent, error: Exception) -> None:
+        self.told.append(("failed", intent.ordinal, str(error)))
+
+    def charge(self, tokens: int, usd: float) -> None:
+        self.told.append(("charge", tokens, usd))
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        self.told.append(("progress", done, total, message))
+
+    def emit(self, name: str, data: Any) -> None:
+        self.told.append(("emit", name, data))
+
+    def partial(self, value: Any) -> None:
+        self.told.append(("partial", value))
+
+
+def context(
+    kind: type[StepContext],
+    operations: Operations | None = None,
+    limit: Budget | None = None,
+    spent: Spend | None = None,
+) -> Any:
+    return kind(
+        task_id=UUID(int=1), agent="writer", step="outline", step_number=2, attempt=1, identity=None, session_id="s",
+        limit=limit or Budget(), spent=spent or Spend(), operations=operations or Recorded(),
+    )  # fmt: skip
+
+
+def operate(kind: type[StepContext], operations: Operations, step: Callable[[Any], list[Any]]) -> list[Any]:
+    """Run the operations that `step` yields, on either kind of context; returns what they gave."""
+    given = context(kind, operations)
+    if kind is SyncContext:
+        return step(given)
+
+    async def run() -> list[Any]:
+        return [await value for value in step(given)]
+
+    return asyncio.run(run())
+
+
+both = pytest.mark.parametrize("kind", [Context, SyncContext])
+
+
+def test_both_contexts_have_the_same_operations_with_the_same_arguments() -> None:
+    found = {
+        kind: {name for name, member in vars(kind).items() if inspect.isfunction(member) and not name.startswith("_")}
+        for kind in (Context, SyncContext)
+    }
+    assert found[Context] == found[SyncContext] == set(OPERATIONS)
+    for name in OPERATIONS:
+        here, there = getattr(Context, name), getattr(SyncContext, name)
+        assert inspect.signature(here) == inspect.signature(there)
+        assert inspect.iscoroutinefunction(here)
+        assert not inspect.iscoroutinefunction(there)
+
+
+@both
+def test_a_context_has_the_attributes_of_the_contract(kind: type[StepContext]) -> None:
+    given = context(kind)
+    for name in ATTRIBUTES:
+        getattr(given, name)
+    assert (given.task_id, given.agent, given.step, given.step_number) == (UUID(int=1), "writer", "outline", 2)
+
+
+@both
+def test_operations_are_handed_on_as_they_were_given(kind: type[StepContext]) -> None:
+    operations = Recorded()
+    operate(
+        kind,
+        operations,
+        lambda ctx: [
+            ctx.charge(tokens=3, usd=0.5),
+            ctx.progress(1, 2, "half"),
+            ctx.emit("found", [1]),
+            ctx.partial("x"),
+        ],
+    )
+    assert operations.told == [("charge", 3, 0.5), ("progress", 1, 2, "half"), ("emit", "found", [1]), ("partial", "x")]
+
+
+def plain(value: int, *, more: int = 0) -> int:
+    return value + more
+
+
+async def awaited(value: int, *, more: int = 0) -> int:
+    await asyncio.sleep(0)
+    return value + more
+
+
+@both
+@pytest.mark.parametrize("function", [plain, awaited])
+def test_a_call_is_recorded_before_and_after_it_is_made(kind: type[StepContext], function: Any) -> None:
+    operations = Recorded()
+    given = operate(
+        kind, operations, lambda ctx: [ctx.call(function, 1, more=2), ctx.call(function, 5, at_most_once=True)]
+    )
+    assert given == [3, 5]
+    assert operations.told == [("begin", 0, False), ("end", 0, 3), ("begin", 1, True), ("end", 1, 5)]
+
+
+@both
+def test_a_recorded_call_is_not_made_again(kind: type[StepContext]) -> None:
+    made: list[int] = []
+    operations = Recorded({0: "recorded"})
+    assert operate(kind, operations, lambda ctx: [ctx.call(made.append, 0), ctx.call(made.append, 1)]) == [
+        "recorded",
+        None,
+    ]
+    assert made == [1]
+
+
+def broken() -> None:
+    raise OSError("no answer")
+
+
+@both
+def test_a_call_that_raises_is_recorded_as_failed_and_raises(kind: type[StepContext]) -> None:
+    operations = Recorded()
+    with pytest.raises(OSError, match="no answer"):
+        operate(kind, operations, lambda ctx: [ctx.call(broken)])
+    assert operations.told == [("begin", 0, False), ("failed", 0, "no answer")]
+
+
+@both
+def test_the_idempotency_key_is_there_inside_of_a_call_only(kind: type[StepContext]) -> None:
+    given = context(kind)
+    seen = operate(kind, Recorded(), lambda ctx: [ctx.call(lambda: ctx.idempotency_key) for _ in range(2)])
+    assert seen == ["key0", "key1"]
+    with pytest.raises(RuntimeError, match=r"only inside"):
+        _ = given.idempotency_key
+
+
+def test_calls_made_at_once_keep_their_place_and_their_key() -> None:
+    operations = Recorded()
+    ctx: Context = context(Context, operations)
+
+    async def keyed(n: int) -> tuple[int, str]:
+        await asyncio.sleep(0.01 * (3 - n))
+        return n, ctx.idempotency_key
+
+    async def run() -> list[Any]:
+        return await asyncio.gather(*(ctx.call(keyed, n) for n in range(3)))
+
+    assert asyncio.run(run()) == [(0, "key0"), (1, "key1"), (2, "key2")]
+
+
+def test_a_step_is_tested_by_calling_it_and_looking_at_what_it_returns() -> None:
+    async def outline(ctx: Context, topic: str) -> Next | Done:
+        plan = await ctx.call(awaited, 2)
+        if ctx.budget.tokens is not None and ctx.budget.tokens < plan:
+            return Done("too dear")
+        return Next("combine", topic=topic, plan=plan)
+
+    assert asyncio.run(outline(context(Context), "tides")) == Next("combine", topic="tides", plan=2)
+    short = context(Context, limit=Budget(tokens=10), spent=Spend(tokens=9))
+    assert asyncio.run(outline(short, "tides")) == Done("too dear")
+
+
+@both
+def test_the_budget_is_what_is_left_now(kind: type[StepContext]) -> None:
+    given = context(kind, limit=Budget(seconds=60, tokens=10, usd=1.0), spent=Spend(seconds=20, tokens=4))
+    assert 39 < given.budget.seconds <= 40
+    assert (given.budget.tokens, given.budget.usd, given.budget.steps) == (6, 1.0, None)
+    assert abs(given.deadline - datetime.now(UTC) - timedelta(seconds=40)) < timedelta(seconds=1)
+    given.note_spent(Spend(tokens=9, usd=0.4))
+    assert (given.budget.tokens, given.budget.usd) == (1, 0.6)
+    assert 39 < given.budget.seconds <= 40
+
+
+@both
+def test_without_a_limit_there_is_no_deadline_and_nothing_to_stop(kind: type[StepContext]) -> None:
+    given = context(kind)
+    assert (given.deadline, given.cancelled, given.budget.seconds) == (None, False, None)
+    given.check_cancelled()
+
+
+@both
+@pytest.mark.parametrize("seconds", [1e10, 1e15, 1e300])
+def test_a_deadline_beyond_all_calendars_can_still_be_asked_for(kind: type[StepContext], seconds: float) -> None:
+    deadline = context(kind, limit=Budget(seconds=seconds)).deadline
+    assert deadline is None or deadline > datetime.now(UTC)
+
+
+@both
+def test_a_step_that_is_stopped_or_out_of_time_is_cancelled(kind: type[StepContext]) -> None:
+    stopped, late = context(kind), context(kind, limit=Budget(seconds=1), spent=Spend(seconds=1))
+    stopped.stop()
+    for given in (stopped, late):
+        assert given.cancelled
+        with pytest.raises(TaskCancelled):
+            given.check_cancelled()
+
+
+@both
+def test_an_exhausted_budget_stops_the_step_where_it_charges(kind: type[StepContext]) -> None:
+    class Poor(Recorded):
+        def charge(self, tokens: int, usd: float) -> None:
+            raise BudgetExhausted.of("tokens", 1, tokens)
+
+    with pytest.raises(BudgetExhausted):
+        operate(kind, Poor(), lambda ctx: [ctx.charge(tokens=2)])

@@ -1,0 +1,117 @@
+"""Typed errors: one tree, one machine-readable form."""
+
+import inspect
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_tasks import errors
+from agent_tasks.errors import (
+    AgentTaskError,
+    ContextLost,
+    ErrorInfo,
+    ErrorType,
+    InvalidInput,
+    LeaseLost,
+    StepFailed,
+    SuggestedAction,
+    TaskNotFound,
+    UpstreamUnavailable,
+    from_info,
+)
+from agent_tasks.payloads import encode
+
+CONTRACT = {
+    "budget_exhausted", "upstream_unavailable", "partial_completion", "context_lost", "invalid_input",
+    "permission_denied", "payload_too_large", "poison", "step_failed", "cancelled",
+}  # fmt: skip
+CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, AgentTaskError)]
+
+
+def test_the_error_types_are_those_of_the_contract() -> None:
+    assert {str(kind) for kind in ErrorType} == CONTRACT
+
+
+def test_the_suggested_actions_are_those_of_the_contract() -> None:
+    actions = {"retry", "resume", "raise_budget", "fix_input", "escalate", "none"}
+    assert {str(action) for action in SuggestedAction} == actions
+
+
+def test_an_error_has_exactly_the_fields_of_the_contract() -> None:
+    stored = json.loads(StepFailed("x").info.model_dump_json())
+    fields = ["type", "message", "retryable", "retry_after", "details", "checkpoint", "suggested_action"]
+    assert list(stored) == fields
+
+
+@pytest.mark.parametrize("kind", ErrorType)
+def test_every_type_has_an_exception_that_is_raised_for_it(kind: ErrorType) -> None:
+    error = from_info(ErrorInfo(type=kind, message="m"))
+    assert type(error) is not AgentTaskError
+    assert error.type is kind
+    assert str(error) == "m"
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_exception_is_in_the_tree_at_the_head_of_its_module(kind: type[AgentTaskError]) -> None:
+    assert errors.__doc__ is not None
+    line = next(line for line in errors.__doc__.splitlines() if kind.__name__ in line.split())
+    if kind is not AgentTaskError:
+        assert str(kind.type) in line
+
+
+@pytest.mark.parametrize("kind", ErrorType)
+def test_a_recorded_error_comes_back_as_it_was_recorded(kind: ErrorType) -> None:
+    info = ErrorInfo(
+        type=kind,
+        message="it broke",
+        retryable=True,
+        retry_after=2.5,
+        details={"message": "of the details", "retry_after": 1, "self": 2, "field": "a"},
+        checkpoint=4,
+        suggested_action=SuggestedAction.NONE,
+    )
+    error = from_info(info)
+    assert error.info == info
+    assert error.retry_after == 2.5
+    assert error.details == info.details
+
+
+def test_what_is_not_for_users_is_no_typed_error() -> None:
+    assert not issubclass(LeaseLost, AgentTaskError)
+
+
+def test_wrong_input_is_a_value_error_and_a_missing_task_a_lookup_error() -> None:
+    assert issubclass(InvalidInput, ValueError)
+    assert issubclass(TaskNotFound, LookupError)
+
+
+def test_an_exception_may_be_the_message() -> None:
+    error = UpstreamUnavailable(ConnectionError("refused"))
+    assert error.info.message == "refused"
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [object(), math.nan, math.inf, "\x00", "\ud800", b"\xff", {1, 2}, {(1, 2): 3}, ValueError("x"), [10**5000]],
+)
+def test_an_error_with_any_detail_can_be_stored(detail: Any) -> None:
+    info = ContextLost("lost \x00 \ud800", detail=detail, good=1).info
+    encode(info.model_dump(mode="json"), "error")
+    assert info.details["good"] == 1
+    assert "detail" in info.details
+
+
+@given(st.text(), st.none() | st.floats() | st.integers() | st.text(), st.text())
+def test_any_error_can_be_stored(message: str, retry_after: Any, detail: str) -> None:
+    info = UpstreamUnavailable(message, retry_after=retry_after, detail=detail).info
+    stored = json.loads(encode(info.model_dump(mode="json"), "error"))
+    assert ErrorInfo.model_validate(stored) == info
+
+
+def test_only_an_upstream_that_did_not_answer_is_worth_another_try() -> None:
+    assert [kind.__name__ for kind in CLASSES if kind.retryable] == ["UpstreamUnavailable"]
+    assert UpstreamUnavailable.suggested_action is SuggestedAction.RETRY

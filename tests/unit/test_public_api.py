@@ -1,0 +1,77 @@
+"""The public API: what `import agent_tasks` gives, and what it leaves alone."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import agent_tasks
+from agent_tasks import AgentTasks, aio
+
+PUBLIC = {
+    "Agent", "AgentTaskError", "AgentTasks", "Budget", "BudgetExhausted", "Context", "ContextLost", "Done", "ErrorInfo",
+    "ErrorType", "Event", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "Next",
+    "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Settings", "StepFailed",
+    "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus",
+    "UnknownAgent", "UpstreamUnavailable", "agent", "default", "get", "submit", "submit_many",
+}  # fmt: skip
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(agent_tasks.__all__) == PUBLIC
+    assert agent_tasks.__all__ == sorted(agent_tasks.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    said = getattr(agent_tasks, name).__doc__
+    assert said is not None
+    assert said.strip()
+    assert not said.startswith(f"{name}(")  # what a dataclass writes where nobody did
+
+
+@pytest.mark.parametrize(
+    "cls", [agent_tasks.AgentTasks, agent_tasks.TaskHandle, agent_tasks.Context, agent_tasks.SyncContext]
+)
+def test_every_public_method_says_what_it_does(cls: type) -> None:
+    silent = [
+        name
+        for name, member in inspect.getmembers(cls)
+        if not name.startswith("_")
+        and (inspect.isfunction(member) or isinstance(member, property))
+        and not member.__doc__
+    ]
+    assert silent == []
+
+
+def test_the_import_pulls_in_no_worker_no_broker_and_no_framework() -> None:
+    code = "import sys, agent_tasks, agent_tasks.aio; print(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(found.stdout.split())
+    assert "agent_tasks" in loaded
+    assert not loaded & {
+        "workers",
+        "beat",
+        "celery",
+        "kombu",
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "typer",
+        "rich",
+        "flower",
+    }
+
+
+@pytest.mark.parametrize("name", ["submit", "submit_many", "get"])
+def test_a_function_of_the_module_is_a_method_of_a_deployment_and_awaited_for_async_callers(name: str) -> None:
+    assert callable(getattr(AgentTasks, name))
+    assert inspect.iscoroutinefunction(getattr(aio, name))
+
+
+def test_importing_connects_to_nothing_and_needs_no_settings() -> None:
+    assert agent_tasks._default is None or isinstance(agent_tasks._default, AgentTasks)
+    settings = agent_tasks.Settings(database_url="postgresql://nowhere.invalid/x", redis_url="redis://nowhere.invalid")
+    client = AgentTasks(settings)
+    client.close()

@@ -1,0 +1,115 @@
+"""Settings: every knob from the environment, and a clear word on what is wrong with one."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from agent_tasks import InvalidInput, Settings
+
+DATABASE, REDIS = "postgresql://here/db", "redis://here:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings in the environment, and no servers of `agent-tasks dev`."""
+    for name in tuple(os.environ):
+        if name.startswith("AGENT_TASKS_") or name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AGENT_TASKS_DATA_DIR", str(tmp_path))
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in {"AGENT_TASKS_DATABASE_URL": DATABASE, "AGENT_TASKS_REDIS_URL": REDIS, **variables}.items():
+        monkeypatch.setenv(name, value)
+    return Settings.load()
+
+
+def test_two_addresses_are_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = given(monkeypatch)
+    assert (settings.database_url, settings.redis_url) == (DATABASE, REDIS)
+    assert (settings.lease_seconds, settings.ttl_seconds, settings.poison_crashes) == (15, 900, 3)
+    assert (settings.payload_limit, settings.idempotency_seconds) == (1024 * 1024, 24 * 3600)
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields)))
+def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = Settings.model_fields[name].default
+    value = {"agents": "a.b, c ,"}.get(name, "2000" if isinstance(default, int | float) else "text")
+    found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
+    assert found == (("a.b", "c") if name == "agents" else type(default)(value))
+
+
+@pytest.mark.parametrize("database", ["AGENT_TASKS_DATABASE_URL", "DATABASE_URL"])
+@pytest.mark.parametrize("broker", ["AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL"])
+def test_the_usual_names_of_the_addresses_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, database: str, broker: str
+) -> None:
+    monkeypatch.setenv(database, DATABASE)
+    monkeypatch.setenv(broker, REDIS)
+    settings = Settings.load()
+    assert (settings.database_url, settings.redis_url) == (DATABASE, REDIS)
+
+
+def test_our_own_names_come_before_the_usual_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {
+        "DATABASE_URL": "postgresql://other/x",
+        "REDIS_URL": "redis://other",
+        "CELERY_BROKER_URL": "redis://third",
+    }
+    settings = given(monkeypatch, **others)
+    assert (settings.database_url, settings.redis_url) == (DATABASE, REDIS)
+    monkeypatch.delenv("AGENT_TASKS_REDIS_URL")
+    assert Settings.load().redis_url == "redis://other"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = given(monkeypatch, AGENT_TASKS_REDIS_URL="", CELERY_BROKER_URL=REDIS)
+    assert settings.redis_url == REDIS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lease_seconds", "abc"),
+        ("lease_seconds", "0"),
+        ("lease_seconds", "-1"),
+        ("lease_seconds", "nan"),
+        ("ttl_seconds", "inf"),
+        ("payload_limit", "10"),
+        ("pool_size", "0"),
+        ("metrics_port", "70000"),
+        ("poison_crashes", "1.5"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_variable_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(InvalidInput, match=f"AGENT_TASKS_{name.upper()}"):
+        given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value})
+
+
+@pytest.mark.parametrize("missing", ["AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL"])
+def test_a_missing_address_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"{missing} is not set.*agent-tasks dev") as caught:
+        given(monkeypatch, **{missing: ""})
+    assert caught.value.details["field"] == missing
+
+
+def test_without_any_address_the_first_to_set_is_named() -> None:
+    with pytest.raises(InvalidInput, match="AGENT_TASKS_DATABASE_URL is not set"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("file", ["", "{", "[]", "null", '{"pid": "x"}', '{"pid": 4194304999, "settings": {}}'])
+def test_a_broken_record_of_embedded_servers_is_as_good_as_none(tmp_path: Path, file: str) -> None:
+    (tmp_path / "dev.json").write_text(file)
+    with pytest.raises(InvalidInput, match="is not set"):
+        Settings.load()
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings(database_url=DATABASE, redis_url=REDIS)
+    with pytest.raises(ValidationError):
+        settings.queue = "other"  # type: ignore[misc]
