@@ -15,6 +15,7 @@ from agent_tasks.transitions import read
 from agent_tasks.transitions.claim import Claim, claim
 from workers.invocation import invoke_async, invoke_plain
 from workers.operations import DATABASE_AWAY, DatabaseAway, StepOperations
+from workers.policy import find_cause
 from workers.run import Raised, StepOutcome, StepRun, Stopped
 from workers.settlement import Settlement
 
@@ -115,8 +116,8 @@ class Executor:
         """Commit the outcome and publish it; the next step's run where this worker goes on with it."""
         name, error, next_run = "dropped", None, None
         try:
-            if isinstance(outcome, Raised) and isinstance(outcome.error, DatabaseAway | LeaseLost):
-                raise outcome.error
+            if isinstance(outcome, Raised) and (cause := find_cause(outcome.error, (DatabaseAway, LeaseLost))):
+                raise cause
             if isinstance(outcome, Stopped) or run.given_up:
                 raise LeaseLost("the step was told to stop")
             settled = self._settlement.settle(run, outcome)

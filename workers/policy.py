@@ -1,6 +1,7 @@
 """What becomes of a step that raised: pure decisions."""
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed
@@ -46,3 +47,30 @@ def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         info = StepFailed(f"Step {step} failed: {said}", exception=type(error).__qualname__, step=step).info
     return info.model_copy(update={"message": storable(info.message[:4000]), "checkpoint": step_number or None})
+
+
+def told_by(error: BaseException) -> BaseException:
+    """What says why a step raised: the first typed error of an exception group, else `error` itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((e for e in _causes(error) if isinstance(e, AgentTaskError)), error)
+    return error
+
+
+def find_cause(error: BaseException, kinds: tuple[type[Exception], ...]) -> Exception | None:
+    """The error of one of these kinds that `error` is, came from, or has in its group."""
+    return next((e for e in _causes(error) if isinstance(e, kinds)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        found = ahead.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        ahead += [found.__context__, found.__cause__]
+        if isinstance(found, BaseExceptionGroup):
+            members: tuple[BaseException, ...] = found.exceptions
+            ahead += reversed(members)

@@ -21,7 +21,7 @@ from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.rows import Row
 from workers.operations import DATABASE_AWAY, DatabaseAway
-from workers.policy import RetryAfter, decide
+from workers.policy import RetryAfter, decide, told_by
 from workers.run import Raised, Returned, StepRun
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Settlement:
         )
 
     def _raised(self, run: StepRun, error: BaseException) -> Settled:
-        claim = run.claim
+        claim, error = run.claim, told_by(error)
         decision = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()
