@@ -6,15 +6,31 @@ from typing import Any
 
 from celery import Celery
 from kombu.entity import Queue
+from kombu.transport import redis as transport
 
 from agent_tasks.bell import PRIORITY_STEPS
 from agent_tasks.settings import Settings
 
+log = logging.getLogger(__name__)
 SWEEP_QUEUE = "agent-tasks-sweeps"
+
+
+class ForgivingQoS(transport.QoS):
+    """kombu puts unacknowledged messages back as it closes a connection, and on one that is lost this fails.
+
+    On Celery 5.7 that ends the worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as error:
+            log.warning("messages not put back, the sweep rings again: %s", error)
 
 
 def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
     """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
+    transport.Channel.QoS = ForgivingQoS
     app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         broker_read_url=settings.redis_url,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these

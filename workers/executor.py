@@ -20,6 +20,7 @@ from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
 from workers.invocation import invoke_async, invoke_plain
 from workers.operations import DatabaseAway, StepOperations
+from workers.policy import find_cause
 from workers.run import Raised, StepOutcome, StepRun, Stopped
 from workers.settlement import Settlement
 
@@ -123,8 +124,8 @@ class Executor:
         """Commit the outcome and publish it; the next step's run where this worker goes on with it."""
         name, error, next_run = "dropped", None, None
         try:
-            if isinstance(outcome, Raised) and isinstance(outcome.error, DatabaseAway | LeaseLost):
-                raise outcome.error
+            if isinstance(outcome, Raised) and (cause := find_cause(outcome.error, (DatabaseAway, LeaseLost))):
+                raise cause
             if isinstance(outcome, Stopped) or run.given_up:
                 raise LeaseLost("the step was told to stop")
             settled = self._settlement.settle(run, outcome)

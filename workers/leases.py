@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -24,20 +25,20 @@ TICK_SECONDS = 0.5
 
 
 class Leases:
-    """A thread that keeps this process's leases alive, and stops the steps whose lease is lost."""
+    """A thread keeps the leases alive and stops the steps whose lease is lost; a second one does what may wait."""
 
     def __init__(self, runtime: "Runtime", worker: WorkerRecord) -> None:
         self._runtime = runtime
         self._worker = worker
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="agent-tasks-leases", daemon=True)
         self._lost_slots = LostSlots(runtime)
         self._next_beat = 0.0
 
     def start(self) -> None:
         self._runtime.client.notices.listen(STOP_CHANNEL, self._told_to_stop)
         self._beat()
-        self._thread.start()
+        for name, duty in (("leases", self._keep), ("upkeep", self._tend)):
+            threading.Thread(target=self._run, args=(duty,), name=f"agent-tasks-{name}", daemon=True).start()
 
     def stop(self) -> None:
         self._closed.set()
@@ -50,17 +51,23 @@ class Leases:
         elif run := self._runtime.held.find(UUID(text)):
             run.stop()
 
-    def _run(self) -> None:
+    def _run(self, duty: Callable[[], None]) -> None:
         tick = min(TICK_SECONDS, self._runtime.settings.lease_seconds / 6)
         while not self._closed.wait(tick):
             try:
-                if monotonic() >= self._next_beat:
-                    self._beat()
-                self._report()
-                self._lost_slots.look()
-                self._runtime.telemetry.flush()
-            except Exception:  # this thread keeps every lease of the process: it must outlive any surprise
-                log.exception("heartbeat failed, will try again")
+                duty()
+            except Exception:  # every lease of the process hangs on these threads: they must outlive any surprise
+                log.exception("upkeep failed, will try again")
+
+    def _keep(self) -> None:
+        if monotonic() >= self._next_beat:
+            self._beat()
+
+    def _tend(self) -> None:
+        """What may hang with Redis, and so must not hold up the heartbeat."""
+        self._report()
+        self._lost_slots.look()
+        self._runtime.telemetry.flush()
 
     def _beat(self) -> None:
         runs = {run.claim.id: run for run in self._runtime.held.all()}

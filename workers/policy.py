@@ -1,6 +1,7 @@
 """What becomes of a step that raised: pure decisions."""
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed
@@ -55,3 +56,30 @@ def _said(error: BaseException) -> str:
     except Exception as broken:  # an exception of the user's own may not even be able to say what it is
         text = f"(its message cannot be shown: {type(broken).__name__})"
     return f"{kind}: {text}" if text else kind
+
+
+def told_by(error: BaseException) -> BaseException:
+    """What says why a step raised: the first typed error of an exception group, else `error` itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((e for e in _causes(error) if isinstance(e, AgentTaskError)), error)
+    return error
+
+
+def find_cause(error: BaseException, kinds: tuple[type[Exception], ...]) -> Exception | None:
+    """The error of one of these kinds that `error` is, came from, or has in its group."""
+    return next((e for e in _causes(error) if isinstance(e, kinds)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        found = ahead.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        ahead += [found.__context__, found.__cause__]
+        if isinstance(found, BaseExceptionGroup):
+            members: tuple[BaseException, ...] = found.exceptions
+            ahead += reversed(members)

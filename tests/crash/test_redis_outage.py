@@ -16,7 +16,6 @@ from tests.conftest import Fragile
 from tests.crash.test_killed_workers import runs_on
 from tests.eventually import eventually
 
-
 LEASES = """
     SELECT count(*) FILTER (WHERE due_at > clock_timestamp()) AS alive,
         clock_timestamp() - %s > interval '8 s' AS over FROM tasks

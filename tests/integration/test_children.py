@@ -88,9 +88,7 @@ def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
 def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(
     client: AgentTasks, running: Processes
 ) -> None:
-    task = client.submit(
-        "planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100)
-    )
+    task = client.submit("planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100))
     task.result(timeout=15)
     spawned = next(event for event in task.events() if event.type == "spawned")
     assert spawned.data["clamped"] == {"0": ["tokens"]}

@@ -111,3 +111,21 @@ def test_a_killed_worker_costs_nothing_that_was_recorded(
     assert task.result(timeout=40)["stats"]["read"] == 20
     assert len(calls()) == 20
     assert sum(row["attempts"] for row in calls()) <= 20 + 2
+
+
+def test_a_report_is_taken_back_where_its_task_runs_out_before_it_ends(
+    client: AgentTasks, running: Processes, asked: dict[str, Any]
+) -> None:
+    folder = Path(asked["paths"][0])
+    for file in sorted(folder.iterdir())[8:]:
+        file.unlink()
+    task = client.submit("orchestrator", asked, budget=Budget(steps=8))
+    waits_for_approval(task)
+    task.signal("approval", {"ok": True})
+    snapshot = task.wait(timeout=20)
+    assert snapshot.status == "partial"
+    assert snapshot.error is not None
+    assert [undone["step"] for undone in snapshot.error.details["undone"]] == ["publish"]
+    assert snapshot.result["report"].startswith("# ")
+    assert snapshot.result["path"] is None
+    assert not Path(asked["output"]).exists()

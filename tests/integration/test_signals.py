@@ -53,7 +53,9 @@ def test_a_repeated_signal_id_has_no_second_effect(client: AgentTasks, running: 
     task = client.submit("approval")
     waits(task)
     assert task.signal("approval", {"ok": True}, signal_id="one").delivered
-    assert not task.signal("approval", {"ok": False}, signal_id="one").kept if task.stored().status == "pending" else True
+    assert (
+        not task.signal("approval", {"ok": False}, signal_id="one").kept if task.stored().status == "pending" else True
+    )
     assert task.result(timeout=10)["ok"] is True
     with client.database.connection() as connection:
         assert len(connection.execute("SELECT FROM signals WHERE task_id = %s", [task.id]).fetchall()) == 1
@@ -140,7 +142,14 @@ def test_a_schedule_fires_once_however_many_sweepers_there_are(client: AgentTask
 
 @pytest.mark.parametrize(
     "rhythm",
-    [{"cron": "61 * * * *"}, {"cron": "* * *"}, {"every": 0}, {"every": float("nan")}, {}, {"cron": "* * * * *", "every": 5}],
+    [
+        {"cron": "61 * * * *"},
+        {"cron": "* * *"},
+        {"every": 0},
+        {"every": float("nan")},
+        {},
+        {"cron": "* * * * *", "every": 5},
+    ],
 )
 def test_a_rhythm_that_cannot_be_is_refused(client: AgentTasks, rhythm: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
