@@ -107,14 +107,17 @@ class Sleep(_Then):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A task to be spawned: `weight` is its part of what the parent shares out; `budget` asks for less."""
+    """A task to be spawned: `weight` is its part of what the parent shares out; `budget` asks for less.
+
+    `queue` and `priority` are the parent's unless given, or unless the agent has a queue of its own.
+    """
 
     agent: Any
     input: Any = field(default_factory=dict[str, Any])
     weight: float = 1.0
     budget: Budget | None = None
     queue: str | None = None
-    priority: int = 5
+    priority: int | None = None
     metadata: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -89,7 +89,7 @@ class _Definition:
         declared = self._code.signals if self._code else self._registered.get("signals")
         if declared is not None and name not in declared:
             raise InvalidInput(
-                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {', '.join(sorted(declared))}.",
+                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {', '.join(sorted(declared)) or 'none'}.",
                 field="name",
             )
 

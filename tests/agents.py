@@ -214,8 +214,8 @@ async def fails(ctx: Context, folder: str = ""):
     raise RuntimeError("it fails")
 
 
-@agent("spender")
-async def spender(ctx: Context, tokens: int = 0, usd: float = 0.0):
+@agent("buyer")
+async def buyer(ctx: Context, tokens: int = 0, usd: float = 0.0):
     await ctx.charge(tokens=tokens, usd=usd)
     return "spent"
 

@@ -59,8 +59,8 @@ class Family:
                 allotment.budget,
                 identity=identity,
                 session_id=claim.session_id,
-                queue=child.queue,
-                priority=child.priority,
+                queue=child.queue or targets[child.agent_name].queue or claim.row["queue"],
+                priority=claim.row["priority"] if child.priority is None else child.priority,
                 metadata=dict(child.metadata) if child.metadata else None,
                 sensitive=run.agent.sensitive,
             )

@@ -16,16 +16,21 @@ from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.rows import SNAPSHOT, Row
 from agent_tasks.transitions.submit import Kin
 
-# Where the old task was left waiting and the wait was never over, the new one waits again.
+# A task that a step of its own ended as partial goes on with that step. Where the old task was left waiting and
+# the wait was never over, the new one waits again; at a join it waits for those children that had not completed.
 _RESUME = f"""
     WITH old AS (
-        SELECT tasks.*, coalesce(%(from_step)s, tasks.undo_step, tasks.step_number) AS number FROM tasks
+        SELECT tasks.*, coalesce(%(from_step)s, tasks.undo_step, ended_by.step_number, tasks.step_number) AS number
+        FROM tasks
+            LEFT JOIN checkpoints AS ended_by ON ended_by.task_id = tasks.id
+                AND ended_by.step_number = tasks.step_number - 1 AND ended_by.next_step IS NULL
         WHERE id = %(old)s AND finished_at IS NOT NULL
     ), point AS (
         SELECT old.id, old.number, old.number = old.step_number AND old.undo_step IS NULL AS at_end,
             CASE WHEN old.number = old.step_number AND old.undo_step IS NULL THEN old.step
                  WHEN old.number = 0 THEN first.step ELSE before.next_step END AS step,
-            CASE WHEN old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0
+            CASE WHEN before.awaits ->> 'kind' = 'children'
+                    OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0)
                 THEN before.awaits END AS awaits
         FROM old
             LEFT JOIN checkpoints AS before ON before.task_id = old.id AND before.step_number = old.number - 1

@@ -74,7 +74,7 @@ def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(
 def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
     client: AgentTasks, running: Processes
 ) -> None:
-    spend = [{"agent": "spender", "input": {"tokens": 10, "usd": 0.25}}, {"agent": "spender", "input": {"tokens": 30}}]
+    spend = [{"agent": "buyer", "input": {"tokens": 10, "usd": 0.25}}, {"agent": "buyer", "input": {"tokens": 30}}]
     task = client.submit("planner", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
     assert len(task.result(timeout=15)) == 2
     snapshot = task.stored()

@@ -119,9 +119,7 @@ def test_a_report_is_taken_back_where_its_task_runs_out_before_it_ends(
     folder = Path(asked["paths"][0])
     for file in sorted(folder.iterdir())[8:]:
         file.unlink()
-    task = client.submit("orchestrator", asked, budget=Budget(steps=8))
-    waits_for_approval(task)
-    task.signal("approval", {"ok": True})
+    task = client.submit("orchestrator", asked | {"approve": False}, budget=Budget(steps=8))
     snapshot = task.wait(timeout=20)
     assert snapshot.status == "partial"
     assert snapshot.error is not None

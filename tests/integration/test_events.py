@@ -1,0 +1,70 @@
+"""Who watches a task sees all of it, in order, and once."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from agent_tasks import AgentTasks
+from tests.agents import notes
+from tests.conftest import Fleet
+from tests.eventually import eventually
+
+
+def test_a_follower_sees_every_event_in_order_while_the_task_runs(fleet: Fleet) -> None:
+    task = fleet.client.submit("talkative", {"says": 100})
+    seen = list(task.events(follow=True, timeout=20))
+    assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
+    assert [event.data["number"] for event in seen if event.type == "said"] == list(range(100))
+    assert [event.type for event in seen][:3] == ["submitted", "dispatched", "claimed"]
+    assert seen[-1].type == "finished"
+    assert list(task.events()) == seen
+    assert list(task.events(after=50, follow=True, timeout=5)) == seen[50:]
+
+
+def test_a_follower_sees_events_before_the_task_has_ended(fleet: Fleet, tmp_path: Path) -> None:
+    task = fleet.client.submit("patient", {"folder": str(tmp_path)})
+    events = task.events(follow=True, timeout=20)
+    assert [next(events).type for _ in range(3)] == ["submitted", "dispatched", "claimed"]
+    (tmp_path / "go").touch()
+    assert [event.type for event in events] == ["committed", "finished"]
+
+
+def test_many_followers_of_many_tasks_miss_nothing(fleet: Fleet) -> None:
+    tasks = fleet.client.submit_many("talkative", [{"says": 10}] * 10)
+    with ThreadPoolExecutor(20) as pool:
+        histories = list(pool.map(lambda task: [e.seq for e in task.events(follow=True, timeout=30)], tasks * 2))
+    assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in histories)
+    assert histories[:10] == histories[10:]
+
+
+def test_fifty_wait_for_one_task(fleet: Fleet, tmp_path: Path) -> None:
+    task = fleet.client.submit("patient", {"folder": str(tmp_path)})
+    eventually(lambda: notes(tmp_path))
+    waiting = threading.Semaphore(0)
+
+    def wait() -> str:
+        own = fleet.client.get(task.id)
+        waiting.release()
+        return own.result(timeout=20)
+
+    with ThreadPoolExecutor(50) as pool:
+        waiters = [pool.submit(wait) for _ in range(50)]
+        for _ in waiters:
+            waiting.acquire()
+        (tmp_path / "go").touch()
+        assert [waiter.result() for waiter in waiters] == ["done"] * 50
+
+
+def test_versions_never_regress_for_who_polls_while_a_task_runs(fleet: Fleet) -> None:
+    task = fleet.client.submit("hops", {"to": 30})
+    another = AgentTasks(fleet.settings)
+    seen: list[tuple[int, int]] = []
+
+    def look() -> bool:
+        snapshot = another.get(task.id).snapshot()
+        seen.append((snapshot.version, snapshot.step_number))
+        return snapshot.status.is_terminal
+
+    eventually(look, 20)
+    another.close()
+    assert seen == sorted(seen)
