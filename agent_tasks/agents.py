@@ -98,6 +98,17 @@ class Step:
                 return TypeAdapter(arguments[0])
         return None
 
+    def refusal(self, payload: Any) -> str | None:
+        """Why the step does not accept a signal with this payload; None where it does."""
+        if self.payload_type is None:
+            return None
+        try:
+            self.payload_type.validate_python(payload)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return f"{'.'.join(['payload', *map(str, first['loc'])])}: {first['msg']}"
+        return None
+
     def handed_signal(self, found: Sequence[Mapping[str, Any]], *, every: bool) -> Any:
         """The value of `signal`: one Signal, or with `every` a dict of them by name; None where none came."""
         assert self.signal_type is not None

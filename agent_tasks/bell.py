@@ -29,8 +29,8 @@ def queue_keys(queue: str) -> list[str]:
 
 
 def message_id(snapshot: TaskSnapshot) -> str:
-    """The Celery id of a step: the same for each bell of it, so that Flower shows one row."""
-    return f"{snapshot.id}:{snapshot.step_number}"
+    """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
+    return f"{snapshot.id}:{snapshot.step_number}:{snapshot.version}"
 
 
 def ring(snapshot: TaskSnapshot, priority: int, key: bytes, pipeline: Pipeline) -> None:

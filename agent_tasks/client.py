@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, cast, get_args
 from uuid import UUID
 
 import psycopg
@@ -24,6 +24,7 @@ from agent_tasks.publisher import Publisher, connect
 from agent_tasks.schedules import Schedule, put_schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.states import TaskStatus
 from agent_tasks.submission import Submission, Target, digest
 from agent_tasks.transitions import catalog, idempotency, read
 from agent_tasks.transitions import schedule as schedule_rows
@@ -31,6 +32,16 @@ from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.submit import NewTask, submit
 
 log = logging.getLogger(__name__)
+
+Kind = Literal["signal", "timer", "children", "retry"]
+"""What a task can wait for."""
+
+
+class LivingTask(TaskSnapshot):
+    """A task as `AgentTasks.living` lists it."""
+
+    since: datetime
+    """Since when it waits, runs, is pending, or is over."""
 
 
 class AgentTasks:
@@ -134,6 +145,39 @@ class AgentTasks:
         handle = TaskHandle(self, _as_uuid(task_id), identity)
         handle.snapshot()
         return handle
+
+    def living(
+        self,
+        *,
+        agent: str | None = None,
+        status: TaskStatus | None = None,
+        kind: Kind | None = None,
+        tenant: str | None = None,
+        subject: str | None = None,
+        identity: Identity | None = None,
+        limit: int = 100,
+    ) -> list[LivingTask]:
+        """Who waits for what: the tasks that have not ended, whoever waits, runs or is pending longest first.
+
+        `status`: those in this state, ended ones too. `kind`: those that wait for a signal, a timer, children or
+        a retry. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
+        """
+        if kind is not None and kind not in get_args(Kind):
+            raise InvalidInput(f"A task waits for a signal, timer, children or retry, not {kind!r}", field="kind")
+        if limit < 1:
+            raise InvalidInput(f"limit must be at least 1, not {limit!r}", field="limit")
+        with self.database.connection() as connection:
+            rows = read.living_tasks(
+                connection,
+                agent=agent,
+                status=status,
+                kind=kind,
+                tenant=tenant,
+                subject=subject,
+                identity=identity,
+                limit=limit,
+            )
+        return [cast(LivingTask, LivingTask.from_row(row)) for row in rows]
 
     def schedule(
         self,

@@ -21,6 +21,7 @@ class EventType(StrEnum):
     PARTIAL = "partial"
     WAITING = "waiting"
     SIGNALLED = "signalled"
+    SIGNAL_REFUSED = "signal_refused"
     SPAWNED = "spawned"
     JOINED = "joined"
     UNDOING = "undoing"

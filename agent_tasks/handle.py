@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import redis
+from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import mirror
 from agent_tasks.budgets import Budget
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
     from agent_tasks.client import AgentTasks
 
 FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
+
+
+class TreeNode(BaseModel):
+    """A task and what it has spawned, in the order of its FanOuts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    snapshot: TaskSnapshot
+    children: list["TreeNode"] = []
 
 
 class TaskHandle:
@@ -229,6 +239,24 @@ class TaskHandle:
         with self.client.database.connection() as connection:
             rows = read.children(connection, self.id)
         return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row)) for row in rows]
+
+    def tree(self, *, root: bool = False) -> TreeNode:
+        """This task and all below it at one moment; with `root` the whole tree to which it belongs.
+
+        Raises TaskNotFound, PermissionDenied.
+        """
+        with self.client.database.connection() as connection:
+            rows = read.tree(connection, self.id, root=root)
+        if not rows:
+            self.client.find_row(self.id)  # raises: it says that there is no such task
+        nodes = {row["id"]: TreeNode(snapshot=TaskSnapshot.from_row(row)) for row in rows}
+        top, *others = nodes.values()
+        for node in nodes.values():
+            if self.identity is not None:
+                self.identity.check_access(node.snapshot.identity, node.snapshot.id)
+        for node in others:
+            nodes[node.snapshot.parent_id].children.append(node)
+        return top
 
     def resume(self, *, budget: Budget | None = None, from_step: int | None = None) -> "TaskHandle":
         """A new task that goes on from this one's last checkpoint, with its recorded calls and a fresh budget.

@@ -1,6 +1,12 @@
 """The counters and gauges that Prometheus reads (names as in docs/operations.md)."""
 
-from prometheus_client import Counter, Gauge, Histogram
+import logging
+import os
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+log = logging.getLogger(__name__)
 
 STEPS = Counter("agent_tasks_steps_total", "Steps run, by outcome", ["agent", "step", "outcome"])
 STEP_SECONDS = Histogram(
@@ -17,3 +23,17 @@ PUBLISH_FAILURES = Counter("agent_tasks_publish_failures_total", "Publishes to R
 SLOTS_LOST = Counter("agent_tasks_slots_lost_total", "Slots given up to plain steps that did not stop")
 SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"])
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])
+
+
+def serve(port: int) -> None:
+    """Serve this process's metrics on `port`, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; 0: not."""
+    if not port:
+        return
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    try:
+        start_http_server(port, registry=registry)
+    except OSError as error:
+        log.error("metrics are not served: port=%d %s; give each process a port of its own", port, error)

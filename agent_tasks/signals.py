@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from agent_tasks import payloads
 from agent_tasks.agents import checked_against, loaded_agents
@@ -88,8 +88,9 @@ class _Definition:
     def check_name(self, name: str) -> None:
         declared = self._code.signals if self._code else self._registered.get("signals")
         if declared is not None and name not in declared:
+            known = ", ".join(sorted(declared)) or "none"
             raise InvalidInput(
-                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {', '.join(sorted(declared)) or 'none'}.",
+                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {known}.",
                 field="name",
             )
 
@@ -100,13 +101,7 @@ class _Definition:
             checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}")
             return
         step = self._code.steps.get(step_name)
-        if step is None or step.payload_type is None:
-            return
-        try:
-            step.payload_type.validate_python(payload)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(["payload", *map(str, first["loc"])])
+        if step is not None and (why := step.refusal(payload)):
             raise InvalidInput(
-                f"{step.task_name} does not accept this signal: {field}: {first['msg']}. It keeps waiting.", field=field
-            ) from None
+                f"{step.task_name} does not accept this signal: {why}. It keeps waiting.", field=why.split(":")[0]
+            )

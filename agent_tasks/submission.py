@@ -21,6 +21,7 @@ from agent_tasks.transitions import catalog
 from agent_tasks.transitions.submit import NewTask
 
 log = logging.getLogger(__name__)
+OPTIONS = {"identity", "session_id", "callback_url", "priority", "metadata"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Submission:
     ) -> NewTask:
         """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge."""
         limit = self._settings.payload_limit
+        if unknown := sorted(set(options) - OPTIONS):
+            raise InvalidInput(
+                f"{unknown[0]}= is no option here; there are {', '.join(sorted(OPTIONS))}", field=unknown[0]
+            )
         _check_options(queue=queue, ttl=ttl, **options)
         if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput("budget must be a Budget(seconds=..., tokens=..., ...)", field="budget")

@@ -120,7 +120,9 @@ async def heavy(ctx: Context, what: str, size: int):
         await ctx.partial(text)
     if what == "event":
         await ctx.emit("large", text)
-    return Next("heavy", what="done", size=0, **({} if what == "done" else {"what": text}))
+    if what == "state":
+        return Next("heavy", what=text, size=0)
+    return "done"
 
 
 @agent("odd_result")

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from agent_tasks import envelope
+from agent_tasks import envelope, metrics
 from agent_tasks.agents import Step, load_agents, loaded_agents
 from agent_tasks.celery_app import make_app
 from agent_tasks.errors import InvalidInput
@@ -121,6 +121,7 @@ class WorkerProcess:
         queues = list(self.app.amqp.queues.consume_from)
         self._watchdog = Watchdog(self.settings, queues, slots, self._replace_process)
         self._watchdog.start()
+        metrics.serve(self.settings.metrics_port)
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)

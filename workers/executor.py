@@ -112,6 +112,7 @@ class Executor:
         operations = StepOperations(self._runtime.client, taken)
         context = self._context(taken, step, operations)
         operations.context = context
+        operations.warn_of_steps()
         run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends)
         left = context.budget.seconds if taken.undo_step is None else None
         run.deadline = None if left is None else run.started + left

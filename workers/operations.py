@@ -4,6 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
 import math
 import threading
 import typing
@@ -13,19 +14,20 @@ from time import monotonic
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from agent_tasks import payloads
 from agent_tasks.budgets import Spend, crossed, overdrawn
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Intent, Operations, Outcome, StepContext
 from agent_tasks.database import DATABASE_AWAY
-from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, StepFailed
+from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, LeaseLost, StepFailed
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.rows import Row
 
+log = logging.getLogger(__name__)
 SHOW_SECONDS = 0.25
 """Progress is written at most this often; the latest is never lost."""
 
@@ -57,6 +59,8 @@ class StepOperations(Operations):
     def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome:
         name = _name(function)
         old = self._recorded_calls().get(ordinal)
+        if old is not None and old.inherited and old.name != name and not (at_most_once or old.at_most_once):
+            old = None  # a fork may go another way than the task it was made from
         if old is not None:
             self._check_replay(old, ordinal, name, at_most_once)
             if old.status == "completed":
@@ -128,6 +132,16 @@ class StepOperations(Operations):
                 "limit": getattr(self._claim.budget, resource),
             }
             self._show(self._do(spend.emit, EventType.BUDGET_LOW, json.dumps(data)))
+
+    def warn_of_steps(self) -> None:
+        """Called as the step begins: the budget of steps runs low with the one before it."""
+        spent = self._claim.spent
+        if spent.steps:
+            before = replace(spent, steps=spent.steps - 1)
+            try:
+                self.warn(before, spent)
+            except (LeaseLost, DatabaseAway) as error:  # only a warning: the step itself will find out
+                log.debug("warning not written: %s", error)
 
     def warn_of_time(self) -> None:
         """Called with the heartbeat: the budget of seconds runs low while the step runs."""
@@ -232,5 +246,5 @@ def _return_type(function: Any) -> "TypeAdapter[Any] | None":
     try:
         hint = typing.get_type_hints(function, include_extras=True).get("return", Any)
         return None if hint is Any else TypeAdapter(hint)
-    except (NameError, TypeError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+    except (NameError, TypeError, PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return None  # not for pydantic: the caller gets plain JSON

@@ -23,6 +23,7 @@ from agent_tasks.transitions.join import join
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.signal import inbox, refuse
 from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
@@ -139,15 +140,19 @@ class Settlement:
         return Settled(row, "succeeded", next_claim=_next_claim(run.claim, row, committed.state) if in_place else None)
 
     def _wait(self, run: StepRun, directive: Wait) -> Settled:
-        committed, _ = self._committed(run, directive.then, directive.state)
+        committed, step = self._committed(run, directive.then, directive.state)
         on_timeout = None
         if directive.on_timeout is not None:
             other = run.agent.find_step(directive.on_timeout)
             other.canonical(directive.state)
             on_timeout = other.name
-        row = self._transaction(
-            lambda c: wait(
-                c,
+
+        def refuse_and_wait(connection: Connection) -> Row:
+            for kept in inbox(connection, run.claim.id, directive.names):
+                if why := step.refusal(kept["payload"]):
+                    refuse(connection, run.claim.id, kept["seq"], why)
+            return wait(
+                connection,
                 run.claim,
                 committed,
                 directive.names,
@@ -156,8 +161,8 @@ class Settlement:
                 on_timeout=on_timeout,
                 ring_seconds=self._settings.ring_seconds,
             )
-        )
-        return Settled(row, "succeeded")
+
+        return Settled(self._transaction(refuse_and_wait), "succeeded")
 
     def _fan_out(self, run: StepRun, directive: FanOut) -> Settled:
         if not directive.children:
@@ -281,6 +286,6 @@ def _next_claim(claim: Claim, row: Row, state: str) -> Claim:
         spent=spend_of(row),
         state=json.loads(state),
         awaits=None,
-        repeated=False,
+        repeated=row["resumed_from"] is not None,
         row=row,
     )

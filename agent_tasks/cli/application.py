@@ -14,14 +14,19 @@ from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
 from agent_tasks.cli.resume import resume
+from agent_tasks.cli.schedule import schedule
+from agent_tasks.cli.schedules import schedules
+from agent_tasks.cli.signal import signal
 from agent_tasks.cli.status import status
 from agent_tasks.cli.submit import submit
+from agent_tasks.cli.tree import tree
+from agent_tasks.cli.unschedule import unschedule
 from agent_tasks.cli.watch import watch
 
 EPILOG = (
     "Exit codes: 0 success · 1 the task ended as failed, timeout, cancelled or partial, or doctor found something "
-    "wrong · 2 wrong usage or invalid input · 3 a server is unreachable · 4 no such task, or not yours · 124 the time "
-    "given to wait is over."
+    "wrong · 2 wrong usage or invalid input · 3 a server is unreachable · 4 no such task or schedule, or not yours · "
+    "124 the time given to wait is over."
 )
 
 app = typer.Typer(
@@ -37,7 +42,8 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
     "On this machine": (demo, dev),
-    "Tasks": (submit, status, watch, events, cancel, resume, ps),
+    "Tasks": (submit, status, watch, events, signal, cancel, resume, tree, ps),
+    "Schedules": (schedule, schedules, unschedule),
     "A deployment": (migrate, doctor),
 }.items():
     for function in commands:

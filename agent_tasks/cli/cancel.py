@@ -26,5 +26,7 @@ def cancel(
         typer.echo(ended.model_dump_json(indent=2))
     elif had_ended:
         typer.echo(f"{ended.id} had ended as {ended.status}")
+    elif not ended.status.is_terminal:
+        typer.echo(f"{ended.id} ends as soon as its committed steps are undone")
     else:
         typer.echo(f"{ended.id} {ended.status}")

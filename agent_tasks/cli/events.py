@@ -1,11 +1,16 @@
 """`agent-tasks events`: a task's history."""
 
+import sys
+import textwrap
 from typing import Annotated
 
 import typer
 
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, Timeout, identity_of
+from agent_tasks.events import Event
+
+_MARGIN = 32
 
 
 def events(
@@ -18,15 +23,20 @@ def events(
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what happened to a task, in order; --json prints one object a line."""
-    from agent_tasks.cli.text import compact
-
+    """Print what happened to a task, in order; --json prints one object a line, with all its data."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         for event in client.get(id, identity=identity).events(after=after, follow=follow, timeout=timeout):
-            if as_json:
-                line = event.model_dump_json()
-            else:
-                data = "" if event.data is None else f"  {compact(event.data)}"
-                line = f"{event.seq:>4}  {event.at:%H:%M:%S.%f}"[:-3] + f"  {event.type:<10}{data}".rstrip()
-            print(line, flush=True)
+            print(event.model_dump_json() if as_json else _line(event), flush=True)
+
+
+def _line(event: Event) -> str:
+    """On a terminal broken into lines that fit."""
+    from agent_tasks.cli.history import told
+    from agent_tasks.cli.lines import terminal_width
+    from agent_tasks.cli.text import clock
+
+    line = f"{event.seq:>4}  {clock(event.at)}  {event.type:<10}  {told(event)}".rstrip()
+    if not sys.stdout.isatty():
+        return line
+    return textwrap.fill(line, max(60, terminal_width()), subsequent_indent=" " * _MARGIN, drop_whitespace=True)

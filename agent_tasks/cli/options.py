@@ -1,6 +1,8 @@
 """The options that several commands share, and what is made of them."""
 
 import json
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +23,21 @@ AsSubject = Annotated[
 AsTenant = Annotated[str, typer.Option("--tenant", metavar="NAME", rich_help_panel=_AS, help="Its tenant.")]
 AsScopes = Annotated[
     list[str] | None, typer.Option("--scope", metavar="NAME", rich_help_panel=_AS, help="A scope it has; repeatable.")
+]
+
+_WHO = "Identity"
+Subject = Annotated[str | None, typer.Option("--subject", rich_help_panel=_WHO, help="Who asks.")]
+SubjectTenant = Annotated[str, typer.Option("--tenant", rich_help_panel=_WHO, help="Their tenant.")]
+SubjectScopes = Annotated[list[str] | None, typer.Option("--scope", rich_help_panel=_WHO, help="A scope; repeatable.")]
+SessionId = Annotated[str | None, typer.Option("--session-id", help="The conversation it belongs to.")]
+CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="Where to report its end.")]
+Queue = Annotated[str | None, typer.Option("--queue", help="Instead of the agent's own.")]
+Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="9 is the most urgent.")]
+Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds until it is an orphan if nobody serves it.")]
+Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")]
+Agent = Annotated[str, typer.Argument(help="The agent's name.")]
+Input = Annotated[
+    str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="The first step's arguments; - reads stdin.")
 ]
 
 _BUDGET = "Budget (what is left out: the agent's own)"
@@ -55,6 +72,29 @@ def identity_of(subject: str | None, tenant: str, scopes: list[str] | None, opti
     if subject is not None or tenant or scopes:
         raise InvalidInput(f"Say whose tenant and scopes these are, with {option} SUBJECT.", field="subject")
     return None
+
+
+def read_json(source: str | None, what: str) -> Any:
+    """The JSON of an argument, of @FILE, or of stdin for -; None where it was left out. Raises InvalidInput."""
+    if source is None:
+        return None
+    if source == "-":
+        return parse_json(sys.stdin.read(), what)
+    if not source.startswith("@"):
+        return parse_json(source, what)
+    try:
+        text = Path(source[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The {what} cannot be read: {error}", field=what) from None
+    return parse_json(text, what)
+
+
+def parse_metadata(text: str | None) -> dict[str, Any] | None:
+    """Raises InvalidInput for what is no JSON object."""
+    kept = parse_json(text, "metadata") if text is not None else None
+    if kept is not None and not isinstance(kept, dict):
+        raise InvalidInput("The metadata must be a JSON object.", field="metadata")
+    return kept  # pyright: ignore[reportUnknownVariableType]
 
 
 def parse_json(text: str, what: str) -> Any:

@@ -1,61 +1,71 @@
-"""`agent-tasks ps`: the living tasks, oldest first."""
+"""`agent-tasks ps`: who waits for what."""
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from agent_tasks.budgets import Budget
 from agent_tasks.cli.deployment import deployment
-from agent_tasks.cli.options import AsJson
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, identity_of
+from agent_tasks.client import LivingTask
 from agent_tasks.states import TaskStatus
-from agent_tasks.transitions import read
 
-_STEP, _STATUS, _AGE = 22, 9, 7
+_ID, _STEP, _STATUS, _SINCE = 36, 22, 9, 7
 
 
 def ps(
     agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
     status: Annotated[TaskStatus | None, typer.Option(help="Only in this state, ended ones too.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    kind: Annotated[
+        Literal["signal", "timer", "children", "retry"] | None, typer.Option(help="Only what waits for such a thing.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant; with --as: its tenant.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only of this person or service.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only what waits for a signal, timer, children or retry.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    as_subject: AsSubject = None,
+    scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the tasks that have not ended, oldest first."""
-    with deployment() as client, client.database.connection() as connection:
-        rows = read.living_tasks(
-            connection,
-            agent=agent,
-            status=status,
-            tenant=tenant,
-            subject=subject,
-            kind=kind,
-            limit=limit,
+    """List the tasks that have not ended, and what each waits for; whoever waits longest comes first."""
+    identity = identity_of(as_subject, tenant or "" if as_subject else "", scope)
+    with deployment() as client:
+        tasks = client.living(
+            agent=agent, status=status, kind=kind, tenant=tenant, subject=subject, identity=identity, limit=limit
         )
-    tasks = [TaskSnapshot.from_row(row) for row in rows]
     if as_json:
         typer.echo(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False, indent=2))
         return
     if not tasks:
-        typer.echo("No tasks." if status or agent or tenant or subject or kind else "No living tasks.")
+        typer.echo("No tasks." if any((agent, status, kind, tenant, subject, identity)) else "No living tasks.")
         return
-    typer.echo(f"{'ID':<36}  {'STEP':<{_STEP}}  {'STATUS':<{_STATUS}} {'AGE':>{_AGE}}".rstrip())
+    typer.echo(f"{'TASK':<{_ID}}  {'STEP':<{_STEP}}  {'STATUS':<{_STATUS}} {'SINCE':>{_SINCE}}")
     for task in tasks:
         _print(task)
     if len(tasks) == limit:
-        print(f"The oldest {limit}; --limit shows more.", file=sys.stderr)
+        print(f"The first {limit}; --limit shows more.", file=sys.stderr)
 
 
-def _print(task: TaskSnapshot) -> None:
-    """Two lines, which fit 80 columns but for long names of workers."""
-    from agent_tasks.cli.text import COLOURS, budget_left, duration, since, where
+def _print(task: LivingTask) -> None:
+    """A line with its id, and as many as it takes for what it waits for and what it holds of its budget."""
+    from agent_tasks.cli.lines import packed, padded, terminal_width
+    from agent_tasks.cli.text import COLOURS, duration, since
 
-    step = f"{task.agent}.{task.step}"
-    step = step if len(step) <= _STEP else step[: _STEP - 1] + "…"
     status = typer.style(f"{task.status:<{_STATUS}}", fg=COLOURS[task.status])
-    typer.echo(f"{task.id}  {step:<{_STEP}}  {status} {duration(since(task.created_at)):>{_AGE}}")
-    details = " · ".join(filter(None, [where(task), f"{budget_left(task.budget)} left"]))
-    typer.echo(typer.style(f"  {details}", dim=True))
+    step = padded(f"{task.agent}.{task.step}", _STEP)
+    typer.echo(f"{task.id}  {step}  {status} {duration(since(task.since)):>{_SINCE}}")
+    for line in packed(_details(task), terminal_width()):
+        typer.secho(line, dim=True)
+
+
+def _details(task: LivingTask) -> list[str]:
+    from agent_tasks.cli.text import awaited, budget_left, budget_reserved, time_left, where
+
+    waiting, reserved = task.waiting_for, budget_reserved(task.budget, ", ")
+    return [
+        *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
+        f"tree …{str(task.root_id)[-8:]}" if task.parent_id else "",
+        f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",
+        f"reserved {reserved}" if reserved else "",
+    ]

@@ -1,4 +1,8 @@
-"""`agent-tasks resume`: go on from an ended task's last checkpoint."""
+"""`agent-tasks resume`: go on from a checkpoint of an ended task."""
+
+from typing import Annotated
+
+import typer
 
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import (
@@ -21,6 +25,10 @@ from agent_tasks.cli.options import (
 
 def resume(
     id: TaskId,
+    from_step: Annotated[
+        int | None,
+        typer.Option("--from-step", min=0, metavar="N", help="From this step number; of a completed task, too."),
+    ] = None,
     budget_seconds: Seconds = None,
     budget_tokens: Tokens = None,
     budget_usd: Usd = None,
@@ -39,5 +47,5 @@ def resume(
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = client.get(id, identity=identity).resume(budget=budget)
+        task = client.get(id, identity=identity).resume(budget=budget, from_step=from_step)
         report_submitted(task, wait=wait, timeout=timeout, as_json=as_json)

@@ -5,6 +5,8 @@ import typer
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
 from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.states import TaskStatus
+from agent_tasks.transitions import read
 
 
 def status(
@@ -18,17 +20,21 @@ def status(
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         task = client.get(id, identity=identity).stored()
-    typer.echo(task.model_dump_json(indent=2) if as_json else describe(task))
+        with client.database.connection() as connection:
+            children = read.children_by_status(connection, task.id)
+    typer.echo(task.model_dump_json(indent=2) if as_json else describe(task, children))
 
 
-def describe(task: TaskSnapshot) -> str:
+def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
     """The lines for a person; what the task does not have is left out."""
     from agent_tasks.cli.text import (
         budget_left,
+        budget_reserved,
         budget_spent,
         compact,
         duration,
         pretty,
+        printable,
         progress_text,
         since,
         waits_for,
@@ -42,9 +48,11 @@ def describe(task: TaskSnapshot) -> str:
         "status": f"{task.status}{place}{attempt}",
         "step": f"{task.step}, {task.step_number} committed before it" if not task.status.is_terminal else task.step,
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",
+        "children": _counted(children),
         "progress": progress_text(task.progress) if task.progress else "",
         "spent": budget_spent(task.budget),
         "left": budget_left(task.budget),
+        "reserved": f"{reserved}, for its children" if (reserved := budget_reserved(task.budget)) else "",
         "queue": task.queue,
         "for": f"{task.identity.subject} {task.identity.tenant}".strip() if task.identity else "",
         "session": task.session_id or "",
@@ -53,10 +61,16 @@ def describe(task: TaskSnapshot) -> str:
         "resumes": str(task.resumed_from or ""),
         "submitted": f"{task.created_at:%Y-%m-%d %H:%M:%S %Z}, {duration(since(task.created_at))} ago",
         "took": duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
-        "error": f"{task.error.type}: {task.error.message}" if task.error else "",
+        "error": f"{task.error.type}: {printable(task.error.message)}" if task.error else "",
         "to do": str(task.error.suggested_action).replace("_", " ") if task.error else "",
         "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
     }
     width = max(map(len, lines))
     text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items() if value)
     return text if task.result is None else f"{text}\nresult\n{pretty(task.result)}"
+
+
+def _counted(children: dict[str, int]) -> str:
+    """5: 3 completed, 2 running."""
+    parts = [f"{children[status]} {status}" for status in TaskStatus if status in children]
+    return f"{sum(children.values())}: {', '.join(parts)}" if parts else ""

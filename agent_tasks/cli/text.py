@@ -1,6 +1,7 @@
 """How times, amounts and tasks read in a terminal."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def clock(moment: datetime) -> str:
+    """Twelve characters: the time of what was within a day, else the day."""
+    if abs(since(moment)) < 86_400:
+        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+    return f"{moment:%b %d %H:%M}"
+
+
 def since(moment: datetime) -> float:
     """Seconds from `moment` until now by this machine's clock; for the eye only."""
     return (datetime.now(UTC) - moment).total_seconds()
@@ -42,35 +50,71 @@ def amount(resource: str, value: float) -> str:
     return f"{value:,} {resource.removesuffix('s') if value == 1 else resource}"
 
 
-def budget_left(budget: BudgetState) -> str:
+def budget_left(budget: BudgetState, between: str = " · ") -> str:
     """Of the limited resources only."""
     left = [(name, getattr(budget.remaining, name)) for name in RESOURCES]
-    return " · ".join(amount(name, value) for name, value in left if value is not None) or "no limit"
+    return between.join(amount(name, value) for name, value in left if value is not None) or "no limit"
+
+
+def budget_reserved(budget: BudgetState, between: str = " · ") -> str:
+    """What living children hold of it; empty where that is nothing."""
+    held = [(name, getattr(budget.reserved, name)) for name in RESOURCES]
+    return between.join(amount(name, value) for name, value in held if value)
 
 
 def budget_spent(budget: BudgetState) -> str:
     """What was spent, each with its limit where it has one."""
+    return " · ".join(spent_parts(budget)) or "nothing"
+
+
+def spent_parts(budget: BudgetState, names: Sequence[str] = RESOURCES) -> list[str]:
     parts: list[str] = []
-    for name in RESOURCES:
+    for name in names:
         spent, limit = getattr(budget.spent, name), getattr(budget.limit, name)
         if limit is not None:
             unit = "s" if name == "seconds" else name
             parts.append(f"{_number(name, spent)} of {_number(name, limit)} {unit}")
         elif spent:
             parts.append(amount(name, spent))
-    return " · ".join(parts) or "nothing"
+    return parts
 
 
 def progress_text(progress: Progress) -> str:
+    """5 of 10: reading."""
     counted = f"{progress.done:g}" + (f" of {progress.total:g}" if progress.total is not None else "")
-    return f"{counted}: {progress.message}" if progress.message else counted
+    return f"{counted}: {printable(progress.message)}" if progress.message else counted
 
 
 def waits_for(waiting: WaitingFor) -> str:
     """For what, since when, until when."""
-    what = f"{waiting.kind} {waiting.name}" if waiting.name else waiting.kind
-    until = f", for {duration(-since(waiting.until))} more at most" if waiting.until else ""
-    return f"for {what} since {duration(since(waiting.since))}{until}"
+    phrase = f"for {awaited(waiting)} since {duration(since(waiting.since))}"
+    return ", ".join(filter(None, [phrase, time_left(waiting)]))
+
+
+def awaited(waiting: WaitingFor) -> str:
+    """What is waited for: signal approval, any of the signals a, b, 5 children, a timer, another try of a step."""
+    names = [printable(name) for name in waiting.names or [waiting.name or ""]]
+    match waiting.kind:
+        case "signal" if len(names) == 1:
+            return f"signal {names[0]}"
+        case "signal":
+            return f"{'all' if waiting.mode == 'all' else 'any'} of the signals {', '.join(names)}"
+        case "children":
+            return "1 child" if waiting.name == "1 children" else waiting.name or "children"
+        case "retry":
+            return f"another try of {names[0]}"
+        case _:
+            return f"a {waiting.kind}"
+
+
+def time_left(waiting: WaitingFor) -> str:
+    """Until when at most, or when it is due; empty where there is no end."""
+    if waiting.until is None:
+        return ""
+    left = -since(waiting.until)
+    if left <= 0:
+        return f"due {duration(-left)} ago"
+    return f"due in {duration(left)}" if waiting.kind in ("timer", "retry") else f"at most {duration(left)} more"
 
 
 def where(task: TaskSnapshot) -> str:
@@ -80,8 +124,13 @@ def where(task: TaskSnapshot) -> str:
     if task.worker is not None:
         return f"on {task.worker}" + (f", attempt {task.attempt}" if task.attempt > 1 else "")
     if task.error is not None:
-        return f"{task.error.type}: {task.error.message}"
+        return f"{task.error.type}: {printable(task.error.message)}"
     return f"on queue {task.queue}" if not task.status.is_terminal else ""
+
+
+def printable(text: str) -> str:
+    """In one line, and without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def compact(value: Any, width: int | None = None) -> str:

@@ -64,16 +64,16 @@ def _live(task: TaskHandle, timeout: float | None, console: Console) -> TaskSnap
 
 
 def _in_lines(task: TaskHandle, timeout: float | None, out: TextIO | None) -> TaskSnapshot:
-    shown = ""
+    shown, version = "", 0
     for snapshot in follow(task, timeout):
         line = f"{snapshot.status:<9}  {snapshot.agent}.{snapshot.step}"
-        if snapshot.progress is not None:
+        if snapshot.progress is not None and snapshot.waiting_for is None:
             line += f"  {progress_text(snapshot.progress)}"
         elif where(snapshot):
             line += f"  {where(snapshot)}"
-        if line != shown and out is not None:
+        if line != shown and snapshot.version > version and out is not None:
             print(line, file=out, flush=True)
-        shown = line
+        shown, version = line, snapshot.version
     return task.snapshot()
 
 

@@ -35,8 +35,11 @@ _ABANDON = f"""
             error = CASE WHEN ending IS NOT NULL THEN (ending -> 'error') || jsonb_build_object('details',
                 coalesce(ending -> 'error' -> 'details', '{{}}'::jsonb) || jsonb_build_object(
                     'undone', ending -> 'undone',
-                    'not_undone', (ending -> 'not_undone') || jsonb_build_array(jsonb_build_object(
-                        'step', substr(step, 6), 'step_number', undo_step, 'error', 'no live worker has its code'))))
+                    'not_undone', (ending -> 'not_undone') || (
+                        SELECT jsonb_agg(jsonb_build_object('step', c.step, 'step_number', c.step_number,
+                            'error', 'no live worker has its code') ORDER BY c.step_number DESC)
+                        FROM checkpoints AS c
+                        WHERE c.task_id = tasks.id AND c.undo AND c.step_number <= tasks.undo_step)))
             ELSE jsonb_build_object(
                 'type', 'context_lost', 'retryable', false, 'retry_after', NULL,
                 'suggested_action', CASE WHEN sensitive THEN 'escalate' ELSE 'resume' END,

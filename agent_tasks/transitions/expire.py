@@ -18,7 +18,8 @@ from agent_tasks.transitions.rows import (
 from agent_tasks.transitions.undo import Undoing, undone
 
 _EXPIRED: LiteralString = """
-    SELECT id FROM tasks WHERE status = 'running' AND due_at < clock_timestamp() AND {which}
+    SELECT id FROM tasks WHERE status = 'running' AND due_at < statement_timestamp() AND {which}
+        AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(lease_seconds)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 _UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_at))"
@@ -57,12 +58,19 @@ _POISONED_UNDO = _EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND en
 )
 
 
-def expire(connection: Connection, *, limit: int, ring_seconds: float, poison_crashes: int) -> list[Row]:
+def expire(
+    connection: Connection, *, limit: int, ring_seconds: float, lease_seconds: float, poison_crashes: int
+) -> list[Row]:
     """Take expired leases back: the step runs again from its checkpoint, or ends as poison.
 
-    Within a transaction.
+    Within a transaction. After a restart of Postgres the workers have one lease's time to say that they live.
     """
-    common = {"limit": limit, "poison_crashes": poison_crashes, "ring_seconds": ring_seconds}
+    common = {
+        "limit": limit,
+        "poison_crashes": poison_crashes,
+        "ring_seconds": ring_seconds,
+        "lease_seconds": lease_seconds,
+    }
     rows = connection.execute(_POISON, {**common, "told": '{"error": "poison"}'}).fetchall()
     failure = ErrorInfo(type=ErrorType.POISON, message="its worker died each time it ran")
     for row in connection.execute(_POISONED_UNDO, common).fetchall():

@@ -18,10 +18,12 @@ class RecordedCall:
     status: str
     at_most_once: bool
     outcome: Any
+    inherited: bool
+    """Recorded by the task that this one was resumed from."""
 
 
 _RECORDED = """
-    SELECT ordinal, name, status, at_most_once, outcome FROM calls
+    SELECT ordinal, name, status, at_most_once, outcome, run = 0 AS inherited FROM calls
     WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 

@@ -6,7 +6,7 @@ from agent_tasks.database import Connection
 _PURGE = """
     DELETE FROM tasks WHERE root_id IN (
         SELECT tasks.id FROM tasks
-        WHERE tasks.finished_at < clock_timestamp()
+        WHERE tasks.finished_at < statement_timestamp()
                 - make_interval(secs => %(seconds)s * CASE WHEN acknowledged_at IS NULL THEN 1 ELSE 0.1 END)
             AND tasks.root_id = tasks.id
             AND NOT EXISTS (
@@ -34,7 +34,7 @@ def purge_keys(connection: Connection, *, limit: int) -> int:
         """
         DELETE FROM idempotency_keys WHERE (tenant, subject, key) IN (
             SELECT tenant, subject, key FROM idempotency_keys
-            WHERE expires_at < clock_timestamp() LIMIT %s FOR UPDATE SKIP LOCKED)
+            WHERE expires_at < statement_timestamp() LIMIT %s FOR UPDATE SKIP LOCKED)
         """,
         [limit],
     ).rowcount

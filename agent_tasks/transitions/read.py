@@ -4,10 +4,15 @@ from datetime import datetime
 from uuid import UUID
 
 from agent_tasks.database import Connection
+from agent_tasks.identity import Identity
 from agent_tasks.transitions.rows import SNAPSHOT, Row
 
 _LIVING = f"""
-    SELECT {SNAPSHOT} FROM tasks
+    SELECT {SNAPSHOT}, living.since FROM tasks, LATERAL (SELECT CASE tasks.status
+            WHEN 'waiting' THEN (tasks.waiting_for ->> 'since')::timestamptz
+            WHEN 'running' THEN tasks.claimed_at
+            WHEN 'pending' THEN coalesce(tasks.pending_since, tasks.created_at)
+            ELSE tasks.finished_at END AS since) AS living
     WHERE (tasks.status = %(status)s
            OR %(status)s::text IS NULL AND tasks.status IN ('pending', 'running', 'waiting'))
         AND (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
@@ -15,7 +20,20 @@ _LIVING = f"""
         AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
         AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
         AND (%(created_after)s::timestamptz IS NULL OR tasks.created_at > %(created_after)s)
-    ORDER BY tasks.id LIMIT %(limit)s
+        AND (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
+             AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
+    ORDER BY living.since, tasks.id LIMIT %(limit)s
+"""
+
+_TREE = f"""
+    WITH RECURSIVE tree AS (
+        SELECT id FROM tasks
+        WHERE id = CASE WHEN %(root)s THEN (SELECT root_id FROM tasks WHERE id = %(id)s) ELSE %(id)s END
+        UNION ALL
+        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
+    )
+    SELECT {SNAPSHOT} FROM tasks JOIN tree USING (id)
+    ORDER BY tasks.depth, tasks.parent_step, tasks.child_index, tasks.id
 """
 
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
@@ -31,6 +49,19 @@ def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
 
 def children(connection: Connection, task_id: UUID) -> list[Row]:
     return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
+
+
+def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
+    """How many of the task's children are in which state."""
+    rows = connection.execute(
+        "SELECT status, count(*) AS number FROM tasks WHERE parent_id = %s GROUP BY status", [task_id]
+    ).fetchall()
+    return {row["status"]: row["number"] for row in rows}
+
+
+def tree(connection: Connection, task_id: UUID, *, root: bool = False) -> list[Row]:
+    """The task and all below it, or with `root` all of its tree; parents first, siblings in their FanOut's order."""
+    return connection.execute(_TREE, {"id": task_id, "root": root}).fetchall()
 
 
 def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
@@ -71,9 +102,13 @@ def living_tasks(
     subject: str | None = None,
     kind: str | None = None,
     created_after: datetime | None = None,
+    identity: Identity | None = None,
     limit: int = 100,
 ) -> list[Row]:
-    """Tasks that have not ended (or those of `status`), oldest first."""
+    """Tasks that have not ended (or those of `status`), each with `since` when it waits, runs, is pending or over.
+
+    Whoever is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
+    """
     return connection.execute(
         _LIVING,
         {
@@ -83,6 +118,9 @@ def living_tasks(
             "subject": subject,
             "kind": kind,
             "created_after": created_after,
+            "viewer": identity.subject if identity else None,
+            "viewer_tenant": identity.tenant if identity else None,
+            "sees_all": identity is not None and "tasks:all" in identity.scopes,
             "limit": limit,
         },
     ).fetchall()

@@ -43,7 +43,8 @@ _RESUME = f"""
             ttl_seconds, input, partial, progress, budget_seconds, budget_tokens, budget_usd, budget_steps,
             budget_calls, on_child_failure, undoable, waiting_for, event_seq, due_at)
         SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
-            point.number, queue, priority, coalesce(%(root_id)s, %(id)s), lineage_id, old.id, %(parent_id)s,
+            point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
+            CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
             %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, sensitive,
             ttl_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s::float8::numeric, %(steps)s,
             %(calls)s, on_child_failure,
@@ -66,6 +67,7 @@ _RESUME = f"""
         SELECT %(id)s, c.step_number, c.ordinal, c.name, c.status, c.at_most_once, c.idempotency_key, c.outcome, 0,
             c.attempts, c.started_at, c.finished_at
         FROM calls AS c JOIN copied ON c.task_id = %(old)s AND c.step_number >= copied.step_number
+            JOIN old ON old.undo_step IS NULL  -- what was undone is done again
     ), signals_copied AS (
         INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step)
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step

@@ -7,7 +7,7 @@ SLOWEST_SECONDS = 300.0
 
 _RING = f"""
     WITH due AS (
-        SELECT id FROM tasks WHERE status = 'pending' AND due_at <= clock_timestamp()
+        SELECT id FROM tasks WHERE status = 'pending' AND due_at <= statement_timestamp()
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET

@@ -40,7 +40,7 @@ def due(connection: Connection, *, limit: int) -> list[Row]:
     """Schedules whose time has come, locked until the end of this transaction; `now` is the database's time."""
     return connection.execute(
         """
-        SELECT *, clock_timestamp() AS now FROM schedules WHERE next_at <= clock_timestamp()
+        SELECT *, clock_timestamp() AS now FROM schedules WHERE next_at <= statement_timestamp()
         ORDER BY next_at LIMIT %s FOR UPDATE SKIP LOCKED
         """,
         [limit],

@@ -1,6 +1,7 @@
 """waiting → pending: a signal arrives for a task, or is kept in its inbox until it waits for it."""
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.database import Connection
@@ -45,6 +46,19 @@ _DELIVER = f"""
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
+_INBOX = """
+    SELECT seq, name, payload FROM signals WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL ORDER BY seq
+"""
+
+_REFUSE = f"""
+    WITH refused AS (
+        UPDATE signals SET consumed_step = -1 WHERE seq = %(seq)s AND consumed_step IS NULL RETURNING task_id
+    ), changed AS (
+        UPDATE tasks SET {COUNTED} FROM refused WHERE tasks.id = refused.task_id RETURNING tasks.*
+    ), {EVENTS}
+    SELECT id FROM changed
+"""
+
 _CONSUMED = """
     SELECT name, payload, signal_id, sender, sent_at FROM signals
     WHERE task_id = %s AND consumed_step = %s ORDER BY seq
@@ -72,6 +86,17 @@ def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float) -> Ro
     """Hand the task the signals it waits for; None where it waits for none of those that are there."""
     values = {"id": task_id, "ring_seconds": ring_seconds}
     return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
+
+
+def inbox(connection: Connection, task_id: UUID, names: Sequence[str]) -> list[Row]:
+    """The signals of these names that the task has not consumed."""
+    return connection.execute(_INBOX, [task_id, list(names)]).fetchall()
+
+
+def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:
+    """Take a signal out of the inbox that the step which waits for it does not accept."""
+    told = event_list([("signal_refused", json.dumps({"signal": seq, "why": why}))])
+    connection.execute(_REFUSE, {"id": task_id, "seq": seq, **told})
 
 
 def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:

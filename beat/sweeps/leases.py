@@ -13,6 +13,7 @@ def run_once(client: AgentTasks) -> int:
             connection,
             limit=BATCH,
             ring_seconds=settings.ring_seconds,
+            lease_seconds=settings.lease_seconds,
             poison_crashes=settings.poison_crashes,
         )
         joined = join(connection, expired, ring_seconds=settings.ring_seconds)

@@ -141,7 +141,7 @@ def test_a_message_that_a_worker_without_its_code_dropped_is_rung_again(
 ) -> None:
     (old,) = processes.fleet(agents=("tests.agents",))
     task = client.submit("hops", {"to": 2})
-    eventually(lambda: "Received unregistered task" in old.output)
+    eventually(lambda: "no code here for the step" in old.output)
     old.send(signal.SIGTERM)
     processes.worker()
     assert task.result(timeout=15) == 2

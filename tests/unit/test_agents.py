@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def _no_agents_left_behind() -> Iterator[None]:
     before = loaded_agents()
     yield
-    agents._registry.clear()
-    agents._registry.update(before)
+    for name, left in loaded_agents().items():
+        if name not in before and left.module in (__name__, "elsewhere"):  # what a module declares it declares once
+            del agents._registry[name]
 
 
 @dataclass

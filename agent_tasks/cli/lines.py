@@ -1,0 +1,39 @@
+"""Lines that fit a terminal."""
+
+import shutil
+from collections.abc import Iterable
+
+from rich.cells import cell_len, set_cell_size
+
+from agent_tasks.cli.text import printable
+
+_BETWEEN = " · "
+
+
+def terminal_width() -> int:
+    """In columns; 80 where there is no terminal."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def fitted(text: str, width: int) -> str:
+    """In one line, cut to `width` columns."""
+    text = printable(text)
+    return text if cell_len(text) <= width else set_cell_size(text, max(1, width) - 1) + "…"
+
+
+def padded(text: str, width: int) -> str:
+    """`fitted`, and as wide as that."""
+    return set_cell_size(fitted(text, width), width)
+
+
+def packed(parts: Iterable[str], width: int, indent: str = "  ") -> list[str]:
+    """As many of the parts in a line as fit; those that are empty are left out."""
+    room = max(20, width - len(indent))
+    lines: list[str] = []
+    for part in filter(None, parts):
+        part = fitted(part, room)
+        if lines and cell_len(lines[-1]) + len(_BETWEEN) + cell_len(part) <= room:
+            lines[-1] += _BETWEEN + part
+        else:
+            lines.append(part)
+    return [indent + line for line in lines]

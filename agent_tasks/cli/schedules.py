@@ -1,0 +1,58 @@
+"""`agent-tasks schedules`: what is submitted again and again."""
+
+import json
+from zoneinfo import ZoneInfo
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson
+from agent_tasks.schedules import Schedule
+
+_NAME, _AGENT = 30, 24
+
+
+def schedules(as_json: AsJson = False) -> None:
+    """List the schedules by name: how often, when next, and which task was the last."""
+    from agent_tasks.cli.lines import padded
+
+    with deployment() as client:
+        found = client.schedules()
+    if as_json:
+        typer.echo(json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2))
+    elif not found:
+        typer.echo("No schedules.")
+    else:
+        typer.echo(f"{padded('NAME', _NAME)}  {padded('AGENT', _AGENT)}  NEXT")
+        for each in found:
+            _print(each)
+
+
+def rhythm(schedule: Schedule) -> str:
+    """Every 5 min, or by cron 0 3 * * * Europe/Berlin."""
+    from agent_tasks.cli.text import duration
+
+    if schedule.every_seconds is not None:
+        return f"every {duration(schedule.every_seconds)}"
+    return f"by cron {schedule.cron} {schedule.timezone}"
+
+
+def next_time(schedule: Schedule) -> str:
+    """How far off, and when in the schedule's own time zone."""
+    from agent_tasks.cli.text import duration, since
+
+    left = -since(schedule.next_at)
+    when = f"{schedule.next_at.astimezone(ZoneInfo(schedule.timezone)):%Y-%m-%d %H:%M:%S %Z}"
+    return f"in {duration(left)}, {when}" if left > 0 else f"due, {when}"
+
+
+def _print(schedule: Schedule) -> None:
+    from agent_tasks.cli.lines import packed, padded, terminal_width
+    from agent_tasks.cli.text import duration, since
+
+    first, when = next_time(schedule).split(", ", 1)
+    last = f"last {duration(since(schedule.last_at))} ago" if schedule.last_at else "not yet submitted"
+    task = f"task {schedule.last_task_id}" if schedule.last_task_id else ""
+    typer.echo(f"{padded(schedule.name, _NAME)}  {padded(schedule.agent, _AGENT)}  {first}")
+    for line in packed([rhythm(schedule), when, last, task], terminal_width()):
+        typer.secho(line, dim=True)

@@ -1,0 +1,46 @@
+"""`agent-tasks signal`: send a task what it waits for."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of, read_json
+
+if TYPE_CHECKING:
+    from agent_tasks.signals import Receipt
+
+
+def signal(
+    id: TaskId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that the task waits for.")],
+    payload: Annotated[
+        str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="What it is handed; - reads stdin.")
+    ] = None,
+    signal_id: Annotated[
+        str | None, typer.Option("--signal-id", metavar="ID", help="Sent again under it, it has no second effect.")
+    ] = None,
+    as_subject: AsSubject = None,
+    tenant: AsTenant = "",
+    scope: AsScopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a signal to a task; one that comes before its wait is kept for it. The task is told who sent it."""
+    given = read_json(payload, "payload")
+    identity = identity_of(as_subject, tenant, scope)
+    with deployment() as client:
+        task = client.get(id, identity=identity)
+        receipt = task.signal(name, given, signal_id=signal_id)
+    typer.echo(receipt.model_dump_json(indent=2) if as_json else f"{task.id} {_told(receipt)}")
+
+
+def _told(receipt: "Receipt") -> str:
+    from agent_tasks.cli.text import printable
+
+    if not receipt.kept:
+        return "was sent this signal id before: nothing has changed"
+    if receipt.delivered:
+        return "was handed the signal and goes on"
+    if receipt.waiting_for:
+        return f"keeps the signal: it waits for {printable(', '.join(receipt.waiting_for))}"
+    return "keeps the signal: it waits for none now"

@@ -1,0 +1,31 @@
+"""`agent-tasks tree`: a task with all that it has spawned."""
+
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
+
+
+def tree(
+    id: TaskId,
+    root: Annotated[bool, typer.Option("--root", help="The whole tree that the task belongs to.")] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Draw at most so many children of a task.")] = 20,
+    as_subject: AsSubject = None,
+    tenant: AsTenant = "",
+    scope: AsScopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a task and all below it: status, step, what it waits for, progress, budget spent, times."""
+    identity = identity_of(as_subject, tenant, scope)
+    with deployment() as client:
+        top = client.get(id, identity=identity).tree(root=root)
+    if as_json:
+        typer.echo(top.model_dump_json(indent=2))
+        return
+    from rich.console import Console
+
+    from agent_tasks.cli.tree_view import tree_view
+
+    Console(highlight=False).print(tree_view(top, limit))

@@ -1,0 +1,22 @@
+"""`agent-tasks unschedule`: stop submitting a task again and again."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson
+from agent_tasks.cli.problems import ExitCode, Failed, Problem
+
+
+def unschedule(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `agent-tasks schedules` lists it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Forget a schedule; the tasks that it submitted go on."""
+    with deployment() as client:
+        if not client.unschedule(name):
+            message = f"No schedule is named {name!r}."
+            raise Failed(Problem(ExitCode.NOT_FOUND, "invalid_input", message, "See agent-tasks schedules."))
+    typer.echo(json.dumps({"name": name, "removed": True}) if as_json else f"{name} is not submitted any more")

@@ -1,0 +1,232 @@
+"""A family of agents, and the points between the writes of a tree at which its worker is killed."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Next, Sleep, SyncContext, Wait, agent
+from tests.agents import note
+
+CROWD = "crowd"
+"""A queue of its own, so that a test has the bells of all children before anybody hears them."""
+
+family = Agent("family")
+"""spawn → gather, with `members` children in between; each spends a token and a call."""
+
+
+@family.step
+async def spawn(ctx: Context, folder: str, members: int, member: str = "member", queue: str | None = None):
+    await ctx.charge(tokens=1)
+    children = [Child(member, {"folder": folder, "index": index}, queue=queue) for index in range(members)]
+    return FanOut(children, then=gather, folder=folder)
+
+
+@family.step
+async def gather(ctx: Context, folder: str, children: list[ChildOutcome]):
+    note(folder, f"gather {os.getpid()}")
+    await ctx.charge(tokens=1)
+    return [child.result if child.status == "completed" else str(child.status) for child in children]
+
+
+@agent("member")
+async def member(ctx: Context, folder: str, index: int):
+    await ctx.charge(tokens=1)
+    return await ctx.call(numbered, index)
+
+
+async def numbered(index: int) -> int:
+    return index
+
+
+@agent("member_plain")
+def member_plain(ctx: SyncContext, folder: str, index: int):
+    """In the slots: as many join at once as there are slots."""
+    return index
+
+
+@agent("held_member")
+async def held_member(ctx: Context, folder: str, index: int):
+    """Ends once `go` is there; records what it has before."""
+    note(folder, f"begins {index} {os.getpid()}")
+    await ctx.partial(f"half of {index}")
+    while not (Path(folder) / "go").exists():
+        await asyncio.sleep(0.01)
+    note(folder, f"ends {index} {os.getpid()}")
+    return index
+
+
+generations = Agent("generations")
+"""A tree that goes on growing: each spawns two like itself until it is `depth` deep, then waits for ever."""
+
+
+@generations.step
+async def multiply(ctx: Context, depth: int):
+    if depth == 0:
+        return Wait("never", then=remember)
+    return FanOut([Child("generations", {"depth": depth - 1})] * 2, then=remember)
+
+
+@generations.step
+async def remember(ctx: Context):
+    return "grown"
+
+
+hops_and_waits = Agent("hops_and_waits")
+"""A task that waits for `answer` after each of `waits` steps, and returns all answers."""
+
+
+@hops_and_waits.step
+async def await_answer(ctx: Context, waits: int, answers: list[Any] | None = None):
+    return Wait("answer", then=take_answer, waits=waits, answers=answers or [])
+
+
+@hops_and_waits.step
+async def take_answer(ctx: Context, waits: int, answers: list[Any], signal: Any):
+    answers = [*answers, signal.payload]
+    return answers if len(answers) >= waits else Next(await_answer, waits=waits, answers=answers)
+
+
+napper = Agent("napper")
+"""Sleeps, and notes when it wakes."""
+
+
+@napper.step
+async def nap(ctx: Context, folder: str, seconds: float):
+    return Sleep(seconds, then=rise, folder=folder)
+
+
+@napper.step
+async def rise(ctx: Context, folder: str):
+    note(folder, f"rises {os.getpid()}")
+    return "risen"
+
+
+journey = Agent("journey")
+"""book_one → book_two → book_three → travel, which fails; every booking has an undo, and the second one's holds."""
+
+
+def unbook(ctx: SyncContext, folder: str, number: int):
+    note(folder, f"unbooks {number} {os.getpid()}")
+
+
+async def unbook_slowly(ctx: Context, folder: str, number: int):
+    note(folder, f"unbooks {number} {os.getpid()}")
+    await ctx.call(refund, folder)
+    while not (Path(folder) / "go").exists():
+        await asyncio.sleep(0.01)
+
+
+async def refund(folder: str) -> str:
+    note(folder, "refunded")
+    return "a refund"
+
+
+@journey.step(undo=unbook)
+async def book_one(ctx: Context, folder: str):
+    return Next(book_two, folder=folder, number=1)
+
+
+@journey.step(undo=unbook_slowly)
+async def book_two(ctx: Context, folder: str, number: int):
+    return Next(book_three, folder=folder, number=2)
+
+
+@journey.step(undo=unbook)
+async def book_three(ctx: Context, folder: str, number: int):
+    return Next(travel, folder=folder, number=3)
+
+
+@journey.step
+async def travel(ctx: Context, folder: str, number: int):
+    raise RuntimeError("the road is closed")
+
+
+# --- the points ---------------------------------------------------------------------------------------------------
+#
+# AGENT_TASKS_KILL_AT="<step>:<moment>" kills the process where it gets there. The steps are those of the agents
+# above, and `last` for the child whose end joins its parent. The moments, in their order:
+#   claimed         the claim is committed, the step has not begun
+#   returned        the step has returned, nothing of its outcome is written
+#   halfway         in the transaction that commits it, between its two statements
+#   written         in that transaction, all is written, and not committed
+#   committed       it is committed, nothing is published
+#   half-published  the first of several batches is published
+#   published       all is published
+
+_here = threading.local()
+
+
+def _arm(point: str) -> None:
+    from agent_tasks import publisher
+    from agent_tasks.publisher import Publisher
+    from agent_tasks.transitions import fan_out
+    from workers import settlement
+    from workers.settlement import Settlement
+
+    def reached(moment: str) -> None:
+        if f"{getattr(_here, 'step', '')}:{moment}" == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def dies_before(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*values: Any, **options: Any) -> Any:
+            reached("halfway")
+            return function(*values, **options)
+
+        return wrapped
+
+    settle, transaction, publish, send = (
+        Settlement.settle,
+        Settlement._transaction,
+        Publisher.publish,
+        Publisher._send,
+    )
+
+    def settle_watched(self: Any, run: Any, outcome: Any) -> Any:
+        _here.step, _here.sent = run.claim.step, 0
+        reached("returned")
+        return settle(self, run, outcome)
+
+    def transaction_watched(self: Any, transition: Callable[[Any], Any]) -> Any:
+        def watched(connection: Any) -> Any:
+            result = transition(connection)
+            if isinstance(result, tuple) and any(row["id"] == result[0]["parent_id"] for row in result[1]):
+                _here.step = "last" if result[1][0]["status"] == "pending" else _here.step
+            reached("written")
+            return result
+
+        return transaction(self, watched)
+
+    def publish_watched(self: Any, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = ()) -> bool:
+        rows = list(rows)
+        claimed = len(rows) == 1 and rows[0]["status"] == "running"
+        if claimed:
+            _here.step = rows[0]["step"]
+        reached("claimed" if claimed else "committed")
+        done = publish(self, rows, stop)
+        if not claimed:
+            reached("published")
+        _here.step = ""
+        return done
+
+    def send_watched(self: Any, rows: list[dict[str, Any]], stop: Sequence[UUID]) -> None:
+        if getattr(_here, "sent", 0):
+            reached("half-published")
+        _here.sent = getattr(_here, "sent", 0) + 1
+        send(self, rows, stop)
+
+    publisher._BATCH = 2
+    Settlement.settle = settle_watched  # type: ignore[method-assign]
+    Settlement._transaction = transaction_watched  # type: ignore[method-assign]
+    Publisher.publish = publish_watched  # type: ignore[method-assign]
+    Publisher._send = send_watched  # type: ignore[method-assign]
+    fan_out.submit = dies_before(fan_out.submit)  # type: ignore[attr-defined]
+    settlement.join = dies_before(settlement.join)  # type: ignore[attr-defined]
+
+
+if _point := os.environ.get("AGENT_TASKS_KILL_AT"):
+    _arm(_point)
