@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
+from agent_tasks import metrics
 from agent_tasks.celery_app import SWEEP_QUEUE, make_app
 from agent_tasks.client import AgentTasks
 from agent_tasks.settings import Settings
@@ -30,6 +31,7 @@ def make_beat_app() -> Celery:
         worker_concurrency=2,
         worker_send_task_events=False,
     )
+    signals.worker_ready.connect(lambda **_: metrics.serve(settings.metrics_port), weak=False)
     sweepers: list[Sweeper] = []
 
     def sweeper() -> Sweeper:

@@ -148,14 +148,15 @@ async def travel(ctx: Context, folder: str, number: int):
 
 # --- the points ---------------------------------------------------------------------------------------------------
 #
-# AGENT_TASKS_KILL_AT="<step>:<moment>" kills the process where it gets there. The steps are those of the agents
-# above, and `last` for the child whose end joins its parent. The moments, in their order:
+# AGENT_TASKS_KILL_AT="<step>:<moment>" kills the process where it gets there; with AGENT_TASKS_KILL_WITH=SIGSTOP it
+# is only stopped. The steps are those of any agent, and `last` for the child whose end joins its parent. The moments,
+# in their order:
 #   claimed         the claim is committed, the step has not begun
 #   returned        the step has returned, nothing of its outcome is written
 #   halfway         in the transaction that commits it, between its two statements
 #   written         in that transaction, all is written, and not committed
 #   committed       it is committed, nothing is published
-#   half-published  the first of several batches is published
+#   half-published  of several rows the first is published
 #   published       all is published
 
 _here = threading.local()
@@ -168,9 +169,11 @@ def _arm(point: str) -> None:
     from workers import settlement
     from workers.settlement import Settlement
 
+    number = signal.Signals[os.environ.get("AGENT_TASKS_KILL_WITH", "SIGKILL")]
+
     def reached(moment: str) -> None:
         if f"{getattr(_here, 'step', '')}:{moment}" == point:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     def dies_before(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*values: Any, **options: Any) -> Any:
@@ -219,7 +222,7 @@ def _arm(point: str) -> None:
         _here.sent = getattr(_here, "sent", 0) + 1
         send(self, rows, stop)
 
-    publisher._BATCH = 2
+    publisher._BATCH = 1
     Settlement.settle = settle_watched  # type: ignore[method-assign]
     Settlement._transaction = transaction_watched  # type: ignore[method-assign]
     Publisher.publish = publish_watched  # type: ignore[method-assign]

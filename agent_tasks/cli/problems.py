@@ -39,7 +39,8 @@ class Problem:
         if as_json:
             print(json.dumps({**self.fields, "type": self.type, "message": self.message}), file=sys.stderr)
         else:
-            print(f"error: {self.message}" + (f" {self.action}" if self.action else ""), file=sys.stderr)
+            end = "" if self.message.endswith((".", "!", "?")) else "."
+            print(f"error: {self.message}" + (f"{end} {self.action}" if self.action else ""), file=sys.stderr)
 
 
 class Failed(Exception):

@@ -62,12 +62,22 @@ def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
         "submitted": f"{task.created_at:%Y-%m-%d %H:%M:%S %Z}, {duration(since(task.created_at))} ago",
         "took": duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
         "error": f"{task.error.type}: {printable(task.error.message)}" if task.error else "",
+        "undone": _undone(task, "undone"),
+        "not undone": _undone(task, "not_undone"),
         "to do": str(task.error.suggested_action).replace("_", " ") if task.error else "",
         "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
     }
     width = max(map(len, lines))
     text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items() if value)
     return text if task.result is None else f"{text}\nresult\n{pretty(task.result)}"
+
+
+def _undone(task: TaskSnapshot, which: str) -> str:
+    """The steps whose undo has run, or was given up and why."""
+    from agent_tasks.cli.text import printable
+
+    steps: list[dict[str, str]] = task.error.details.get(which) or [] if task.error else []
+    return printable("; ".join(f"{s.get('step')}: {s['error']}" if "error" in s else str(s.get("step")) for s in steps))
 
 
 def _counted(children: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.transitions.cancel import spawners
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.rows import (
     CLOCKED_SECONDS,
@@ -74,14 +75,19 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple
     ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
         return [], []
-    below = connection.execute(
-        _END_BELOW,
-        {
-            "ids": ids,
-            "error": json.dumps(_ERROR.model_dump(mode="json")),
-            "told": '{"error": "budget_exhausted", "resource": "seconds"}',
-        },
-    ).fetchall()
+    below: list[Row] = []
+    tops = ids
+    while tops:
+        ended = connection.execute(
+            _END_BELOW,
+            {
+                "ids": tops,
+                "error": json.dumps(_ERROR.model_dump(mode="json")),
+                "told": '{"error": "budget_exhausted", "resource": "seconds"}',
+            },
+        ).fetchall()
+        below += ended
+        tops = spawners(ended)
     parents = join(connection, below, ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
     rest = connection.execute(

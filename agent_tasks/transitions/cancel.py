@@ -39,16 +39,31 @@ _CANCEL_BELOW = _cancel("parent_id = ANY (%(ids)s)")
 
 
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
-    """Cancel the subtree; returns the tasks that it ended, none where all had ended before.
+    """Cancel the subtree, within a transaction; returns the tasks that it ended, none where all had ended before.
 
     `was` in a row is the status it had.
     """
-    return _run(connection, _CANCEL, [task_id], error)
+    rows = _run(connection, _CANCEL, [task_id], error)
+    return rows + cancel_below(connection, spawners(rows), error)
 
 
 def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
     """Cancel what is below these tasks, and not them; otherwise as `cancel`."""
-    return _run(connection, _CANCEL_BELOW, task_ids, error) if task_ids else []
+    rows: list[Row] = []
+    while task_ids:
+        ended = _run(connection, _CANCEL_BELOW, task_ids, error)
+        rows += ended
+        task_ids = spawners(ended)
+    return rows
+
+
+def spawners(ended: Sequence[Row]) -> list[UUID]:
+    """Those of the tasks just ended below which another look is due.
+
+    A statement that ends a tree does not see the children that a task in it commits while the statement waits
+    for that task's lock. The next statement does, and then no more can come.
+    """
+    return [row["id"] for row in ended if row["was"] == "waiting"]
 
 
 def _run(connection: Connection, sql: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:

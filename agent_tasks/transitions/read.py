@@ -166,6 +166,32 @@ def repetition(connection: Connection, task_id: UUID, step_number: int) -> Row:
     return row
 
 
+_TREE_REPETITION = """
+    WITH family AS (
+        SELECT id AS task_id FROM tasks WHERE root_id = %s
+    ), claims AS (
+        SELECT task_id, (data ->> 'step_number')::int AS step_number, count(*) AS claims
+        FROM events JOIN family USING (task_id) WHERE type = 'claimed' GROUP BY 1, 2
+    ), steps AS (
+        SELECT claims FROM checkpoints JOIN claims USING (task_id, step_number)
+    ), family_calls AS (
+        SELECT attempts FROM calls JOIN family USING (task_id) WHERE status = 'completed'
+    )
+    SELECT
+        (SELECT count(*) FROM steps) AS steps,
+        (SELECT count(*) FROM steps WHERE claims = 1) AS steps_once,
+        (SELECT count(*) FROM family_calls) AS calls,
+        (SELECT count(*) FROM family_calls WHERE attempts = 1) AS calls_once
+"""
+
+
+def tree_repetition(connection: Connection, root_id: UUID) -> Row:
+    """How many steps the tasks of a tree have committed and calls they have recorded, and how many of each once."""
+    row = connection.execute(_TREE_REPETITION, [root_id]).fetchone()
+    assert row is not None
+    return row
+
+
 def seconds_since_sweep(connection: Connection, name: str) -> float | None:
     """How long ago the sweep of this name last ran; None if it never did."""
     row = connection.execute(

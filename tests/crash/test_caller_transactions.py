@@ -13,7 +13,7 @@ import os, signal, psycopg
 from agent_tasks import AgentTasks, submit
 from agent_tasks.publisher import Publisher
 
-Publisher.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the bell is never rung
+Publisher.publish = lambda self, rows, stop=(): rows and os.kill(os.getpid(), signal.SIGKILL)  # no bell is ever rung
 with psycopg.connect(os.environ["AGENT_TASKS_DATABASE_URL"]) as connection:
     connection.execute("CREATE TABLE orders (task uuid)")
     task = submit("hops", {{"to": 3}}, connection=connection)

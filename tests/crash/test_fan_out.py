@@ -1,6 +1,5 @@
 """SIGKILL at every point of fan-out and join: the tree completes, and each of its steps is committed once."""
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,90 +1,84 @@
-"""Killing the worker that runs a task, in the middle of it."""
+"""Killing the worker that runs a reader, in the middle of its work."""
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent_tasks import mirror
-from agent_tasks.cli.demo.stage import pid_of
+from agent_tasks.cli.demo.family import READER, Family, pid_of
 from agent_tasks.handle import TaskHandle
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 from agent_tasks.transitions import read
 
-FEW_STEPS = 40
-"""Of a run with so little to do the first step after a commit is the middle."""
-MIDDLE, LATE = 0.4, 0.7
-CALLS = 3
-"""Recorded in the step that is cut off, so that there is something to take from the ledger."""
-_LOOK_SECONDS = 0.1
+FEW_DOCUMENTS = 40
+"""Of a run with so little to read anything is the middle."""
+MIDDLE, LATE = 0.35, 0.6
+CALLS, DOCUMENTS_PER_CALL = 3, 12
+"""So many calls are recorded of the step that is cut off, to be taken from the ledger; fewer of few documents."""
 
 
 @dataclass(frozen=True)
 class Kill:
+    child: TaskSnapshot
+    """As it was: `step_number` is how many of its steps were committed."""
+    name: str
+    calls: int
+    """Recorded of the step that was cut off."""
+    others: list[str]
+    """Which other children ran on the same worker."""
     worker: str
-    step: str
-    step_number: int
-    """Which is also how many steps were committed."""
     at: float
     """Monotonic."""
 
 
-def changes(task: TaskHandle) -> Iterator[TaskSnapshot]:
-    """The task at each change, and every tenth of a second, to its end."""
-    changed = threading.Event()
-    with task.client.notices.listening(mirror.key(task.id), lambda _: changed.set()):
-        while True:
-            snapshot = task.snapshot()
-            yield snapshot
-            if snapshot.status.is_terminal:
-                return
-            changed.wait(_LOOK_SECONDS)
-            changed.clear()
+def try_to_kill(task: TaskHandle, seen: Family) -> Kill | None:
+    """Kill the worker of a reader that is in the middle of its work; None where none is.
 
-
-def try_to_kill(task: TaskHandle, seen: TaskSnapshot) -> Kill | None:
-    """Kill the worker that runs the task, if this is the middle of it; None if it is not, or no more.
-
-    It is stopped first, to look whether it still runs this step: nobody else is hit, and the step is cut off.
+    The worker is stopped first, to look whether it still runs this step: nobody else is hit, and the step is cut
+    off. Its whole process group is killed.
     """
-    if seen.worker is None or not _is_the_middle(seen) or not _calls_suffice(task, seen):
+    if not any(_is_the_middle(seen, reader) for reader in seen.readers):
         return None
-    pid = pid_of(seen.worker)
-    os.kill(pid, signal.SIGSTOP)
-    held = task.stored()
-    now = (held.status, held.worker, held.step_number)
-    if now != (TaskStatus.RUNNING, seen.worker, seen.step_number):
-        os.kill(pid, signal.SIGCONT)
-        return None
-    os.kill(pid, signal.SIGKILL)
-    return Kill(seen.worker, held.step, held.step_number, time.monotonic())
+    for child in task.children():
+        reader = child.stored()
+        if reader.worker is None or not _is_the_middle(seen, reader) or not _calls_suffice(task, seen, reader):
+            continue
+        group = pid_of(reader.worker)  # each process is the leader of its own
+        os.killpg(group, signal.SIGSTOP)
+        last = signal.SIGCONT
+        try:
+            if _held(child.stored()) == _held(reader):
+                kill = _described(task, seen, child.stored(), reader.worker)
+                last = signal.SIGKILL
+                return kill
+        finally:
+            os.killpg(group, last)
+    return None
 
 
-def _is_the_middle(task: TaskSnapshot) -> bool:
-    if task.status is not TaskStatus.RUNNING or task.step_number < 1:
+def _held(task: TaskSnapshot) -> tuple[object, ...]:
+    return task.status, task.worker, task.step_number, task.attempt
+
+
+def _is_the_middle(seen: Family, reader: TaskSnapshot) -> bool:
+    if reader.agent != READER or reader.status is not TaskStatus.RUNNING or not seen.documents:
         return False
-    return _share_done(task) >= MIDDLE
+    share = seen.done / seen.documents
+    return seen.documents <= FEW_DOCUMENTS or share >= LATE or (share >= MIDDLE and reader.step_number >= 1)
 
 
-def _share_done(task: TaskSnapshot) -> float:
-    """1 where there is little to do or nobody knows how much: then it is not too early."""
-    progress = task.progress
-    if progress is None or not progress.total or progress.total <= FEW_STEPS:
-        return 1.0
-    return progress.done / progress.total
+def _calls_suffice(task: TaskHandle, seen: Family, reader: TaskSnapshot) -> bool:
+    return _calls(task, reader) >= min(CALLS, seen.documents // DOCUMENTS_PER_CALL)
 
 
-def _calls_suffice(task: TaskHandle, seen: TaskSnapshot) -> bool:
-    """Wait for some recorded calls of this step; False when it is over before."""
-    if _share_done(seen) >= LATE:
-        return True
-    while True:
-        with task.client.database.connection() as connection:
-            if read.recorded_calls(connection, task.id, seen.step_number) >= CALLS:
-                return True
-        now = task.snapshot()
-        if now.step_number != seen.step_number or now.status is not TaskStatus.RUNNING:
-            return False
+def _calls(task: TaskHandle, reader: TaskSnapshot) -> int:
+    with task.client.database.connection() as connection:
+        return read.recorded_calls(connection, reader.id, reader.step_number)
+
+
+def _described(task: TaskHandle, seen: Family, child: TaskSnapshot, worker: str) -> Kill:
+    now = [other.stored() for other in task.children()]
+    family = Family(seen.root, now)
+    others = [family.name(other) for other in now if other.worker == worker and other.id != child.id]
+    return Kill(child, family.name(child), _calls(task, child), others, worker, time.monotonic())

@@ -83,8 +83,3 @@ def stage(data_dir: Path | None) -> Generator[Stage]:
         client = AgentTasks(Settings(**values))
         stack.callback(client.close)
         yield Stage(client, supervisor, logs)
-
-
-def pid_of(worker: str) -> int:
-    """A worker is named node/pid."""
-    return int(worker.rpartition("/")[2])

@@ -1,7 +1,8 @@
 """What the demo tells: numbered phases, what happens in them, and how long each took."""
 
 import time
-from pathlib import Path
+from collections.abc import Generator
+from contextlib import contextmanager
 from textwrap import wrap
 
 from rich.console import Console
@@ -10,12 +11,17 @@ from rich.markdown import Markdown
 from agent_tasks.cli.text import duration
 from agent_tasks.transitions.rows import Row
 
+SHORTENED_LINES = 30
+"""Of a report on a terminal: so much of it is shown at once, to a paragraph's end."""
+
 
 class Story:
-    """Reads the same on a terminal and in a file, but for colour."""
+    """Reads the same on a terminal and in a file, but for colour; a file has the whole of a report."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.paused = 0.0
+        """Seconds in which a person was waited for; they are not counted."""
         self._number = 0
         self._began = time.monotonic()
 
@@ -26,27 +32,65 @@ class Story:
         self._number += 1
         self._print(f"\n{self._number}. {text}", "bold cyan")
 
-    def line(self, text: str, style: str = "") -> None:
-        for line in wrap(text, width=min(self.console.width, 100) - 4):
-            self._print(f"   {line}", style)
+    def line(self, text: str, style: str = "", *, indent: int = 3) -> None:
+        for line in wrap(text, width=min(self.console.width, 100) - indent - 1, break_on_hyphens=False):
+            self._print(" " * indent + line, style)
 
-    def took(self, what: str, began: float) -> None:
-        self.line(f"{what} after {duration(time.monotonic() - began)}", "dim")
+    def lines(self, *texts: str) -> None:
+        for text in texts:
+            self.line(text)
 
-    def report(self, text: str, path: Path) -> None:
-        self._print(f"\n─── {path.name} ".ljust(79, "─"), "dim")
+    def report(self, heading: str, text: str) -> bool:
+        """Print it between rules; False where it was shortened."""
+        shown = shortened(text) if self.console.is_terminal else text
+        self.rule(heading)
+        self._render(shown)
+        if shown != text:
+            more = len(text.splitlines()) - len(shown.splitlines())
+            self._print(f"… and {counted(more, 'more line')}", "dim")
+        self.rule()
+        return shown == text
+
+    def whole(self, heading: str, text: str) -> None:
+        self.rule(heading)
+        self._render(text)
+        self.rule()
+
+    def rule(self, heading: str = "") -> None:
+        width = min(self.console.width, 100)
+        self._print(f"─── {heading} ".ljust(width, "─") if heading else "─" * width, "dim")
+
+    @contextmanager
+    def pause(self) -> Generator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.paused += time.monotonic() - began
+
+    def end(self) -> None:
+        took = duration(time.monotonic() - self._began - self.paused)
+        without = f", not counting {duration(self.paused)} of waiting for you" if self.paused else ""
+        self._print("")
+        self.line(f"The demo took {took}{without}. What it started is stopped.", "dim")
+
+    def _render(self, text: str) -> None:
         if self.console.is_terminal:
-            self.console.print(Markdown(text))
+            self.console.print(Markdown(text), width=min(self.console.width, 100))
         else:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        self._print("─" * 78, "dim")
-
-    def end(self, path: Path) -> None:
-        self._print(f"\nThe report is in {path}", "bold")
-        self.line(f"All in {duration(time.monotonic() - self._began)}; what was started here is stopped.", "dim")
 
     def _print(self, text: str, style: str = "") -> None:
         self.console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
+def shortened(text: str) -> str:
+    """Its first paragraphs."""
+    lines = text.splitlines()
+    if len(lines) <= SHORTENED_LINES + 10:  # a rest of so few lines is not worth the question
+        return text
+    end = max((at for at in range(1, SHORTENED_LINES) if not lines[at]), default=SHORTENED_LINES)
+    return "\n".join(lines[:end])
 
 
 def repetition_lines(row: Row, step: int) -> list[str]:
@@ -64,6 +108,13 @@ def repetition_lines(row: Row, step: int) -> list[str]:
         f"came from the ledger, {made} were made."
     )
     return lines
+
+
+def tree_line(row: Row) -> str:
+    """What of a whole tree was done only once."""
+    steps = f"{row['steps_once']:,} of {counted(row['steps'], 'committed step')}"
+    calls = f"{row['calls_once']:,} of {counted(row['calls'], 'recorded call')}"
+    return f"{steps} and {calls} were done only once."
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,0 +1,83 @@
+"""The demo's task and its children as they are at one moment."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent_tasks import mirror
+from agent_tasks.handle import TaskHandle
+from agent_tasks.snapshots import TaskSnapshot
+
+READER = "research-reader"
+LAST_STEPS = 3
+"""What the root's total counts besides documents."""
+
+
+@dataclass(frozen=True)
+class Family:
+    root: TaskSnapshot
+    children: list[TaskSnapshot]
+
+    @property
+    def readers(self) -> list[TaskSnapshot]:
+        return [child for child in self.children if child.agent == READER]
+
+    @property
+    def readers_are_over(self) -> bool:
+        return bool(self.readers) and all(reader.status.is_terminal for reader in self.readers)
+
+    @property
+    def total(self) -> float | None:
+        return self.root.progress.total if self.root.progress else None
+
+    @property
+    def documents(self) -> float:
+        """0 while they are not known."""
+        return max(0, (self.total or 0) - LAST_STEPS)
+
+    @property
+    def done(self) -> float:
+        """What the readers have read, until the root has joined it."""
+        read = sum(reader.progress.done for reader in self.readers if reader.progress)
+        return max(read, self.root.progress.done if self.root.progress else 0)
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        return self.root.waiting_for is not None and self.root.waiting_for.kind == "signal"
+
+    def name(self, child: TaskSnapshot) -> str:
+        """Reader 2, or analyst."""
+        role = child.agent.removeprefix("research-")
+        alike = [other.id for other in self.children if other.agent == child.agent]
+        return f"{role} {alike.index(child.id) + 1}" if child.agent == READER else role
+
+    def child(self, like: TaskSnapshot) -> TaskSnapshot:
+        """The same child, as it is now."""
+        return next(child for child in self.children if child.id == like.id)
+
+
+def look(task: TaskHandle) -> Family:
+    root = task.snapshot()
+    return Family(root, [child.snapshot() for child in task.children()])
+
+
+def changes(task: TaskHandle, seconds: float) -> Iterator[Family]:
+    """The family at each change of the root, and every so many `seconds`, to the root's end."""
+    changed = threading.Event()
+    with task.client.notices.listening(mirror.key(task.id), lambda _: changed.set()):
+        while True:
+            family = look(task)
+            yield family
+            if family.root.status.is_terminal:
+                return
+            changed.wait(seconds)
+            changed.clear()
+
+
+def node_of(worker: str) -> str:
+    """A worker is named node@host/pid."""
+    return worker.partition("@")[0]
+
+
+def pid_of(worker: str) -> int:
+    return int(worker.rpartition("/")[2])
