@@ -201,6 +201,7 @@ class AgentTasks:
         )
 
     def schedules(self) -> list[Schedule]:
+        """All schedules, by name."""
         with self.database.connection() as connection:
             return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection)]
 

@@ -132,6 +132,8 @@ def storable_value(value: Any) -> Any:
 def _cleaned(plain: Any) -> Any:
     if isinstance(plain, str):
         return storable(plain)
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return str(plain)
     if isinstance(plain, list):
         return [_cleaned(item) for item in plain]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(plain, dict):

@@ -98,7 +98,10 @@ class _Definition:
         """Raises InvalidInput where the step that waits does not accept the payload: it keeps waiting."""
         if self._code is None:
             schemas = self._registered.get("payload_schemas") or {}
-            checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}")
+            try:
+                checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}")
+            except InvalidInput as error:
+                raise InvalidInput(f"{error.message}. The task keeps waiting.", **error.details) from None
             return
         step = self._code.steps.get(step_name)
         if step is not None and (why := step.refusal(payload)):

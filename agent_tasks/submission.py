@@ -121,7 +121,9 @@ class Submission:
             definition["sensitive"],
             definition["queue"],
             definition["ttl"],
-            lambda value: agents.checked_against(definition["input_schema"], dict(agents.input_mapping(value)), name),
+            lambda value: agents.checked_against(
+                definition.get("input_schema"), dict(agents.input_mapping(value)), name
+            ),
         )
 
     def _load_agents_once(self) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import docker
 import pytest
 from docker.errors import DockerException
-from testcontainers.core.container import DockerContainer
 from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.container import DockerContainer
 
 from tests.eventually import eventually
 

@@ -35,7 +35,7 @@ Queue = Annotated[str | None, typer.Option("--queue", help="Instead of the agent
 Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="9 is the most urgent.")]
 Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds until it is an orphan if nobody serves it.")]
 Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")]
-Agent = Annotated[str, typer.Argument(help="The agent's name.")]
+Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
 Input = Annotated[
     str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="The first step's arguments; - reads stdin.")
 ]

@@ -37,12 +37,26 @@ def _cancel(root: LiteralString) -> LiteralString:
 _CANCEL = _cancel("id = ANY (%(ids)s)")
 _CANCEL_BELOW = _cancel("parent_id = ANY (%(ids)s)")
 
+_LOCK_PARENT = """
+    SELECT FROM tasks WHERE id = (SELECT parent_id FROM tasks WHERE id = %s) FOR NO KEY UPDATE
+"""
+
+
+def lock_parent(connection: Connection, task_id: UUID) -> None:
+    """Lock the parent of a task that is to end, before the task itself.
+
+    Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
+    for them, and they for the child, until Postgres finds the deadlock, a second later.
+    """
+    connection.execute(_LOCK_PARENT, [task_id])
+
 
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
     """Cancel the subtree, within a transaction; returns the tasks that it ended, none where all had ended before.
 
     `was` in a row is the status it had.
     """
+    lock_parent(connection, task_id)
     rows = _run(connection, _CANCEL, [task_id], error)
     return rows + cancel_below(connection, spawners(rows), error)
 

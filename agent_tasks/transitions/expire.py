@@ -6,7 +6,6 @@ from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.transitions.rows import (
     COUNTED,
-    COUNTED_ENDING,
     ENDING_EVENT,
     EVENTS,
     IDLE,
@@ -45,10 +44,13 @@ _POISONED = """
 
 _POISON = f"""
     WITH expired AS ({_EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND ending IS NULL")}), changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED_ENDING},
+        UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
+            version = version + 1, event_seq = event_seq + 2,
             {ending("'failed'", _POISONED)}
         FROM expired WHERE tasks.id = expired.id
         RETURNING tasks.*
+    ), expiry_added AS (
+        INSERT INTO events (task_id, seq, type) SELECT id, event_seq - 1, 'expired' FROM changed
     ), {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """

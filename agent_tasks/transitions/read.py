@@ -27,13 +27,13 @@ _LIVING = f"""
 
 _TREE = f"""
     WITH RECURSIVE tree AS (
-        SELECT id FROM tasks
+        SELECT id, 0 AS level FROM tasks
         WHERE id = CASE WHEN %(root)s THEN (SELECT root_id FROM tasks WHERE id = %(id)s) ELSE %(id)s END
         UNION ALL
-        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
+        SELECT tasks.id, tree.level + 1 FROM tasks JOIN tree ON tasks.parent_id = tree.id
     )
     SELECT {SNAPSHOT} FROM tasks JOIN tree USING (id)
-    ORDER BY tasks.depth, tasks.parent_step, tasks.child_index, tasks.id
+    ORDER BY tree.level, tasks.parent_step, tasks.child_index, tasks.id
 """
 
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"

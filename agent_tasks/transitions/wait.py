@@ -55,7 +55,7 @@ def wait(
         "timeout": timeout,
         "on_timeout": on_timeout,
     }
-    told = json.dumps({"kind": "signal", "names": list(names), "timeout": timeout})
+    told = json.dumps({"kind": "signal", "names": list(names), "mode": awaits["mode"], "timeout": timeout})
     row = run_commit(connection, _WAIT, claim, committed, ("waiting", told), awaits=json.dumps(awaits), timeout=timeout)
     return deliver(connection, claim.id, ring_seconds=ring_seconds) or row
 

@@ -1,22 +1,27 @@
 """Trees that grow while they are cancelled, run out of time or lose their worker: nothing lives on below an end."""
 
+import signal
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget
+from agent_tasks import AgentTasks, Budget, TaskHandle, TaskSnapshot
 from agent_tasks.database import Connection
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fan_out import fan_out
 from tests import agents_family, rows
+from tests.agents import notes
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import assert_tree_ran_once
-from tests.database import claimed, query, row_of
+from tests.database import claimed, fall_due
 from tests.eventually import eventually
+from tests.processes import Processes
 
 assert agents_family
 
@@ -38,7 +43,7 @@ def spawning(client: AgentTasks, connection: Connection, taken: Claim, children:
 
 
 def living(client: AgentTasks) -> list[dict[str, Any]]:
-    return query(client, "SELECT id, agent, depth, status FROM tasks WHERE finished_at IS NULL")
+    return rows.query(client, "SELECT id, agent, depth, status FROM tasks WHERE finished_at IS NULL")
 
 
 @pytest.mark.parametrize("generations_below", [0, 1])
@@ -57,5 +62,146 @@ def test_children_that_are_committed_while_their_parents_tree_is_cancelled_end_w
             cancelling = threads.submit(root.cancel)
             eventually(lambda: blocked(client))
         assert cancelling.result(10).status == "cancelled"
-    assert len(query(client, "SELECT FROM tasks")) == generations_below + 4
+    assert len(rows.query(client, "SELECT FROM tasks")) == generations_below + 4
+    assert living(client) == []
+
+
+@pytest.mark.parametrize("generations_below", [0, 1])
+def test_children_that_are_committed_while_their_parent_is_called_in_end_with_it(
+    client: AgentTasks, generations_below: int
+) -> None:
+    root = client.submit("generations", {"depth": 3})
+    with client.database.transaction() as connection:
+        (parent,) = spawning(client, connection, claimed(client, root.id), 1)
+    for _ in range(generations_below):
+        with client.database.transaction() as connection:
+            (parent,) = spawning(client, connection, claimed(client, parent), 1)
+    taken = claimed(client, parent)
+    fall_due(client, root.id)
+    with ThreadPoolExecutor(1) as threads:
+        with client.database.transaction() as connection:
+            spawning(client, connection, taken, 3)
+            calling = threads.submit(client.database.run, lambda c: call_in(c, limit=10, ring_seconds=60))
+            eventually(lambda: blocked(client))
+        calling.result(10)
+    assert [(row["id"], row["status"]) for row in living(client)] == [(root.id, "pending")]
+
+
+def test_nothing_lives_below_a_root_that_is_cancelled_while_its_tree_grows(fleet: Fleet) -> None:
+    client = fleet.client
+    for size in (1, 2, 3, 5, 9, 14, 20, 27, 35, 44, 54, 62):
+        root = client.submit("generations", {"depth": 5})
+        grown = "SELECT count(*) AS n FROM tasks WHERE root_id = %s"
+        eventually(lambda root=root, size=size: rows.query(client, grown, root.id)[0]["n"] >= size, 20)
+        assert root.cancel().status == "cancelled"
+        found = rows.query(client, "SELECT DISTINCT status FROM tasks WHERE root_id = %s", root.id)
+        assert found == [{"status": "cancelled"}]
+    assert client.submit("echo", {"value": 1}).result(timeout=20) == 1
+    assert living(client) == []
+    late = """
+        SELECT FROM events JOIN tasks ON id = task_id
+        WHERE type IN ('committed', 'claimed', 'spawned', 'joined') AND seq > (
+            SELECT max(seq) FROM events AS e WHERE e.task_id = id AND e.type = 'finished')
+    """
+    assert rows.query(client, late) == []
+
+
+def test_of_a_cancel_and_a_completion_one_wins_and_everyone_sees_the_same(fleet: Fleet) -> None:
+    client, observer = fleet.client, AgentTasks(fleet.settings)
+    won: Counter[str] = Counter()
+    with ThreadPoolExecutor(40) as threads:
+        for _ in range(8):
+            tasks = client.submit_many("count", [{"to": 2}] * 20)
+            waiting = [threads.submit(observer.get(task.id).wait, 30) for task in tasks]
+            eventually(lambda tasks=tasks: tasks[0].stored().status != "pending")
+            cancelled = list(threads.map(lambda task: task.cancel("a race"), tasks))
+            for task, said, seen in zip(tasks, cancelled, waiting, strict=True):
+                assert_same_end(client, task, said, seen.result())
+                won[said.status] += 1
+    observer.close()
+    assert won.keys() <= {"completed", "cancelled"}
+    assert won["cancelled"] > 0
+
+
+def assert_same_end(client: AgentTasks, task: TaskHandle, said: TaskSnapshot, seen: TaskSnapshot) -> None:
+    """What the canceller was told, what the waiter saw, the row, the mirror and the history are one."""
+    row = rows.task(client, task.id)
+    (finished,) = rows.events(client, task.id, "finished")
+    assert said.status == seen.status == row["status"] == finished["data"]["status"]
+    assert said.version == seen.version == row["version"]
+    assert client.publisher.mirror.get(task.id) == task.stored()
+    assert (row["result"] is None) == (row["status"] == "cancelled")
+    assert finished == rows.events(client, task.id)[-1]
+
+
+def test_of_a_cancel_and_the_last_join_one_wins_for_the_whole_tree(fleet: Fleet, tmp_path: Path) -> None:
+    client = fleet.client
+    for ended in (0, 1, 3, 6, 9, 10, 11, 12, 12, 12):
+        budget = Budget(seconds=60, tokens=1000, steps=100, calls=100)
+        root = client.submit("family", {"folder": str(tmp_path), "members": 12}, budget=budget)
+        done = "SELECT count(*) AS n FROM tasks WHERE parent_id = %s AND status = 'completed'"
+        eventually(lambda root=root, ended=ended: rows.query(client, done, root.id)[0]["n"] >= ended, 20)
+        said = root.cancel()
+        assert_same_end(client, root, said, root.wait(timeout=5))
+        tree = "SELECT * FROM tasks WHERE root_id = %s AND finished_at IS NULL"
+        assert rows.query(client, tree, root.id) == []
+        if said.status == "completed":
+            assert_tree_ran_once(client, root.id)
+
+
+def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_the_late_child_changes_nothing(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    (stopped,) = processes.fleet(ring_seconds=0.3, lease_seconds=8.0)
+    family = [{"agent": "held_member", "input": {"folder": str(tmp_path), "index": index}} for index in range(2)]
+    task = client.submit("planner", {"family": family, "reserve": 6.0}, budget=Budget(seconds=10))
+    halves = "SELECT FROM tasks WHERE partial IS NOT NULL"
+    eventually(lambda: len(rows.query(client, halves)) == 2)
+    stopped.send_all(signal.SIGSTOP)
+    processes.worker(ring_seconds=0.3, lease_seconds=8.0, ready=False)
+    snapshot = task.wait(timeout=20)
+    assert snapshot.status == "partial", snapshot.error
+    assert [(c["status"], c["result"]) for c in snapshot.result] == [("partial", "half of 0"), ("partial", "half of 1")]
+    assert snapshot.budget.spent.seconds <= 10
+    before = (
+        rows.query(client, "SELECT * FROM tasks ORDER BY id"),
+        rows.query(client, "SELECT * FROM events ORDER BY 1, 2"),
+    )
+    (tmp_path / "go").touch()
+    stopped.send_all(signal.SIGCONT)
+    eventually(lambda: "lease lost" in stopped.output or "outcome dropped" in stopped.output)
+    assert client.submit_many("echo", [{"value": 1}] * 20)[-1].result(timeout=20) == 1
+    after = (
+        rows.query(client, "SELECT * FROM tasks WHERE agent <> 'echo' ORDER BY id"),
+        rows.query(
+            client, "SELECT events.* FROM events JOIN tasks ON id = task_id WHERE agent <> 'echo' ORDER BY 1, 2"
+        ),
+    )
+    assert after == before
+
+
+def test_a_tree_whose_worker_was_killed_is_resumed_with_what_had_completed(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    (doomed,) = processes.fleet()
+    counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
+    held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
+    task = client.submit(
+        "planner", {"family": [counted, held]}, budget=Budget(seconds=60, tokens=100, steps=50, calls=9)
+    )
+    completed = "SELECT FROM tasks WHERE agent = 'counted' AND status = 'completed'"
+    paid = "SELECT FROM calls WHERE status = 'completed'"
+    eventually(lambda: rows.query(client, completed) and rows.query(client, paid))
+    doomed.kill()
+    assert task.cancel().status == "cancelled"
+    again = task.resume()
+    (tmp_path / "go").touch()
+    second = processes.worker(kill_at="last:committed", quantum_seconds=0, ready=False)
+    assert second.wait_for_exit(20) == -signal.SIGKILL
+    processes.worker()
+    assert [child["result"] for child in again.result(timeout=15)] == ["a", "done"]
+    assert [notes(tmp_path).count(line) for line in ("counted a", "paid")] == [1, 1]
+    resumed = rows.task(client, again.id)
+    assert [resumed[f"reserved_{name}"] for name in ("tokens", "usd", "steps", "calls")] == [0] * 4
+    assert resumed["children_left"] == 0
     assert living(client) == []

@@ -4,7 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks
+from agent_tasks.database import Connection
+from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim, claim
+from agent_tasks.transitions.expire import expire
+from agent_tasks.transitions.join import join
 
 Row = dict[str, Any]
 TABLES = ("checkpoints", "calls", "events")
@@ -44,6 +48,39 @@ def claimed(client: AgentTasks, task_id: UUID | None = None, **options: Any) -> 
     taken = try_claim(client, task_id or submitted(client), **options)
     assert taken is not None
     return taken
+
+
+def commit(
+    connection: Connection,
+    taken: Claim,
+    next_step: str = "echo",
+    state: str = "{}",
+    *,
+    in_place: bool = False,
+    ring_seconds: float = 1,
+    **options: Any,
+) -> Row:
+    """The step is committed, and the task goes on with `next_step`."""
+    committed = Committed(next_step, state, **{"seconds": 0, **options})
+    return checkpoint(connection, taken, committed, in_place=in_place, ring_seconds=ring_seconds)
+
+
+def swept(client: AgentTasks, limit: int = 100) -> list[Row]:
+    """What the sweep of expired leases changed, parents that it joined included."""
+    with client.database.transaction() as connection:
+        rows = expire(connection, limit=limit, ring_seconds=60, lease_seconds=0, poison_crashes=3)
+        return rows + join(connection, rows, ring_seconds=60)
+
+
+def adopt(client: AgentTasks, parent: UUID, task_id: UUID) -> UUID:
+    """Make a task a child of another one, as its first FanOut would have."""
+    sql = """
+        UPDATE tasks SET parent_id = parent.id, root_id = parent.root_id, depth = parent.depth + 1, parent_step = 0,
+            child_index = 0
+        FROM tasks AS parent WHERE parent.id = %s AND tasks.id = %s
+    """
+    query(client, sql, parent, task_id)
+    return task_id
 
 
 def lapse(client: AgentTasks, task_id: UUID) -> None:

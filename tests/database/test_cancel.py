@@ -7,19 +7,9 @@ import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, TaskCancelled
 from agent_tasks.transitions.cancel import cancel_below
-from tests.database import all_of, claimed, query, row_of, submitted
+from tests.database import adopt, all_of, claimed, query, row_of, submitted
 
 GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")
-
-
-def child_of(client: AgentTasks, parent: UUID) -> UUID:
-    task_id = submitted(client)
-    sql = """
-        UPDATE tasks SET parent_id = parent.id, root_id = parent.root_id, depth = parent.depth + 1
-        FROM tasks AS parent WHERE parent.id = %s AND tasks.id = %s
-    """
-    query(client, sql, parent, task_id)
-    return task_id
 
 
 @pytest.fixture
@@ -27,7 +17,7 @@ def tree(client: AgentTasks) -> dict[str, UUID]:
     """root → (a → (deep → deepest), b); `done` is below a and has ended; `other` is a tree of its own."""
     ids = {"root": submitted(client), "other": submitted(client)}
     for name, parent in (("a", "root"), ("b", "root"), ("deep", "a"), ("deepest", "deep"), ("done", "a")):
-        ids[name] = child_of(client, ids[parent])
+        ids[name] = adopt(client, ids[parent], submitted(client))
     client.get(ids["done"]).cancel()
     claimed(client, ids["deep"])
     query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", ids["a"])

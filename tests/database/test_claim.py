@@ -7,9 +7,8 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType, Identity
 from agent_tasks.transitions.cancel import cancel
-from agent_tasks.transitions.checkpoint import checkpoint
 from agent_tasks.transitions.claim import claim
-from tests.database import all_of, claimed, lapse, query, row_of, submitted, try_claim
+from tests.database import all_of, claimed, commit, lapse, query, row_of, submitted, try_claim
 
 
 def test_of_many_claims_at_once_one_wins(client: AgentTasks) -> None:
@@ -66,7 +65,7 @@ def test_an_expired_lease_that_would_crash_once_too_often_is_left_to_the_sweep(c
 def test_a_late_message_for_a_committed_step_claims_nothing(client: AgentTasks) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        checkpoint(connection, taken, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=1)
+        commit(connection, taken)
         options = {"worker": "w", "lease_seconds": 60.0, "poison_crashes": 3}
         assert claim(connection, taken.id, "echo", 0, **options) is None
         assert claim(connection, taken.id, "other", 1, **options) is None
@@ -94,9 +93,7 @@ def test_a_claim_says_all_that_the_step_needs(client: AgentTasks) -> None:
 def test_the_state_of_a_later_step_is_its_checkpoint(client: AgentTasks) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        checkpoint(
-            connection, taken, "echo", '{"value": "é"}', in_place=False, seconds=0, progress=None, ring_seconds=1
-        )
+        commit(connection, taken, "echo", '{"value": "é"}')
     assert claimed(client, taken.id).state == {"value": "é"}
 
 

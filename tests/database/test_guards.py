@@ -9,9 +9,8 @@ import pytest
 
 from agent_tasks import AgentTasks
 from agent_tasks.states import TERMINAL
-from agent_tasks.transitions.checkpoint import checkpoint
 from agent_tasks.transitions.complete import complete
-from tests.database import all_of, claimed, query, row_of, submitted
+from tests.database import all_of, claimed, commit, query, row_of, submitted
 
 REFUSED = (psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
 CHANGES = {
@@ -26,7 +25,6 @@ CHANGES = {
     "spent_seconds": "0.5",
     "budget_tokens": "7",
     "finished_at": "NULL",
-    "version": "version + 1",
     "run": "run + 1",
     "event_seq": "event_seq + 1",
     "worker": "'w'",
@@ -57,6 +55,8 @@ def test_a_task_that_has_ended_does_not_change_any_more(client: AgentTasks, stat
             query(client, f"UPDATE tasks SET {column} = {value} WHERE id = %s", task_id)
         with pytest.raises(REFUSED):
             query(client, f"UPDATE tasks SET {column} = {value}, acknowledged_at = now() WHERE id = %s", task_id)
+    with pytest.raises(REFUSED):
+        query(client, "UPDATE tasks SET version = version - 1, acknowledged_at = now() WHERE id = %s", task_id)
     for other in sorted(TERMINAL - {status}):
         with pytest.raises(REFUSED):
             query(client, "UPDATE tasks SET status = %s WHERE id = %s", other, task_id)
@@ -76,7 +76,7 @@ def test_what_has_ended_is_acknowledged_once(client: AgentTasks, status: str) ->
 def test_what_only_grows_never_goes_back(client: AgentTasks, column: str) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        checkpoint(connection, taken, "echo", "{}", in_place=True, seconds=0, progress=None, ring_seconds=1)
+        commit(connection, taken, in_place=True)
     with pytest.raises(REFUSED, match="only grow"):
         query(client, f"UPDATE tasks SET {column} = {column} - 1 WHERE id = %s", taken.id)
 
@@ -129,7 +129,7 @@ REWRITES = ["step = 'other'", "step_number = step_number + 5", "run = 99", "seco
 def test_a_checkpoint_is_not_rewritten(client: AgentTasks, change: str) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        checkpoint(connection, taken, "echo", '{"a": 1}', in_place=False, seconds=1, progress=None, ring_seconds=1)
+        commit(connection, taken, "echo", '{"a": 1}', seconds=1)
     with pytest.raises(REFUSED, match="append-only"):
         query(client, f"UPDATE checkpoints SET {change} WHERE task_id = %s", taken.id)
 
@@ -146,7 +146,7 @@ def test_the_checkpoint_of_the_last_step_is_not_rewritten(client: AgentTasks, ch
 def test_the_state_of_a_checkpoint_can_be_purged(client: AgentTasks) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        checkpoint(connection, taken, "echo", '{"a": 1}', in_place=False, seconds=1, progress=None, ring_seconds=1)
+        commit(connection, taken, "echo", '{"a": 1}', seconds=1)
     query(client, "UPDATE checkpoints SET state = NULL WHERE task_id = %s", taken.id)
     assert all_of(client, taken.id)["checkpoints"][0]["state"] is None
 

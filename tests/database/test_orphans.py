@@ -7,12 +7,11 @@ import pytest
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.abandon import abandon
-from agent_tasks.transitions.checkpoint import checkpoint
 from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, heartbeat, sign_off
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.ring import ring
 from agent_tasks.transitions.rows import Row
-from tests.database import all_of, claimed, fall_due, query, row_of, submitted
+from tests.database import all_of, claimed, commit, fall_due, query, row_of, submitted
 
 
 def given_up(client: AgentTasks, gap_seconds: float = 90.0) -> list[Row]:
@@ -40,9 +39,7 @@ def after_a_step(client: AgentTasks, task_id: UUID, *, partial: str | None = Non
             spend.keep_partial(connection, taken, partial)
         ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
         ledger.end_call(connection, taken, 0, status="completed", outcome='"secret"')
-        checkpoint(
-            connection, taken, "echo", '{"value": "secret"}', in_place=False, seconds=0, progress=None, ring_seconds=1
-        )
+        commit(connection, taken, "echo", '{"value": "secret"}')
 
 
 def alive(client: AgentTasks, *, queue: str = "agents", step: str = "echo.echo") -> None:

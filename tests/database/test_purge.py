@@ -7,7 +7,7 @@ import pytest
 
 from agent_tasks import AgentTasks
 from agent_tasks.transitions.purge import purge, purge_keys
-from tests.database import query, submitted
+from tests.database import adopt, query, submitted
 
 DAY = 86_400.0
 
@@ -16,7 +16,7 @@ def finished(client: AgentTasks, days: float, *, acknowledged: bool = False, roo
     """A task that ended so many days ago."""
     task_id = submitted(client, **options)
     if root is not None:
-        query(client, "UPDATE tasks SET root_id = %s, parent_id = %s WHERE id = %s", root, root, task_id)
+        adopt(client, root, task_id)
     sql = """
         UPDATE tasks SET status = 'completed', due_at = NULL, finished_at = now() - make_interval(secs => %s),
             acknowledged_at = CASE WHEN %s THEN now() END WHERE id = %s
@@ -61,8 +61,7 @@ def test_what_has_not_ended_is_never_purged(client: AgentTasks) -> None:
 
 def test_a_tree_with_a_living_child_stays(client: AgentTasks) -> None:
     root = finished(client, 8)
-    child = submitted(client)
-    query(client, "UPDATE tasks SET root_id = %s, parent_id = %s WHERE id = %s", root, root, child)
+    adopt(client, root, submitted(client))
     finished(client, 8, root=root)
     assert purged(client) == 0
 

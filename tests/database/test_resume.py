@@ -5,10 +5,9 @@ import pytest
 from agent_tasks import AgentTasks, Budget, Identity, InvalidState, PermissionDenied, StepFailed
 from agent_tasks.handle import TaskHandle
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.checkpoint import checkpoint
 from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
-from tests.database import all_of, claimed, query, row_of
+from tests.database import all_of, claimed, commit, query, row_of
 
 ANA = Identity(subject="ana", tenant="acme")
 
@@ -25,10 +24,7 @@ def failed(client: AgentTasks) -> TaskHandle:
         with client.database.connection() as connection:
             ledger.begin_call(connection, taken, 0, "pay", key=f"key{number}", at_most_once=True)
             ledger.end_call(connection, taken, 0, status="completed", outcome=f'"early{number}"')
-            checkpoint(
-                connection, taken, "echo", f'{{"value": {number}}}', in_place=False, seconds=1, progress='{"done": 1}',
-                ring_seconds=1,
-            )  # fmt: skip
+            commit(connection, taken, "echo", f'{{"value": {number}}}', seconds=1, progress='{"done": 1}')  # fmt: skip
     taken = claimed(client, task.id)
     with client.database.connection() as connection:
         ledger.begin_call(connection, taken, 0, "pay", key="key2", at_most_once=True)

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
 from agent_tasks.payloads import encode, storable
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.checkpoint import checkpoint
 from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.retry import retry
-from tests.database import claimed, query, row_of
+from tests.database import claimed, commit, query, row_of
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
@@ -47,7 +46,7 @@ def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(clien
         assert same(ledger.recorded_calls(connection, taken)[0].outcome, value)
         spend.emit(connection, taken, "found", encoded)
         spend.keep_partial(connection, taken, encoded)
-        checkpoint(connection, taken, "echo", encoded, in_place=False, seconds=0, progress=None, ring_seconds=1)
+        commit(connection, taken, "echo", encoded)
         taken = claimed(client, taken.id)
         assert same(taken.state, value)
         client.publish([complete(connection, taken, encoded, seconds=0, progress=None)])

@@ -6,21 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType
-from agent_tasks.transitions.checkpoint import checkpoint
-from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.release import held_by, release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.wake import wake
-from tests.database import all_of, claimed, fall_due, lapse, query, row_of, submitted
+from tests.database import all_of, claimed, commit, fall_due, lapse, query, row_of, submitted, swept
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
-
-
-def swept(client: AgentTasks, limit: int = 100) -> list[Row]:
-    with client.database.transaction() as connection:
-        return expire(connection, limit=limit, ring_seconds=60, poison_crashes=3)
 
 
 def test_an_expired_lease_makes_the_step_pending_again(client: AgentTasks) -> None:
@@ -56,7 +49,7 @@ def test_a_committed_step_clears_the_crashes(client: AgentTasks) -> None:
         swept(client)
     taken = claimed(client, task_id)
     with client.database.connection() as connection:
-        checkpoint(connection, taken, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=1)
+        commit(connection, taken)
     assert row_of(client, task_id)["crashes"] == 0
 
 
@@ -151,7 +144,7 @@ def test_a_claim_silences_the_bell_and_a_new_step_is_rung_soon(client: AgentTask
         ring(connection, limit=10, ring_seconds=10)
         taken = claimed(client, task_id)
         assert ring(connection, limit=10, ring_seconds=10) == []
-        checkpoint(connection, taken, "echo", "{}", in_place=False, seconds=0, progress=None, ring_seconds=10)
+        commit(connection, taken, ring_seconds=10)
     assert row_of(client, task_id)["rings"] == 0
 
 

@@ -1,16 +1,21 @@
 """The main job, from nothing to the report, with a worker killed on the way."""
 
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from agent_tasks.cli.demo.target import target
 from tests.eventually import eventually
 
 SCRIPT = str(Path(sys.executable).with_name("agent-tasks"))
@@ -35,51 +40,131 @@ def documents(folder: Path, count: int) -> Path:
     return folder
 
 
-def demo(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def demo(folder: Path, *arguments: str, terminal: int | None = None) -> "subprocess.Popen[str]":
+    """On `terminal`, if there is one; else with nothing to read, and its output in a pipe."""
     (folder / "tmp").mkdir(exist_ok=True)
     return subprocess.Popen(
         [SCRIPT, "demo", *arguments],
         cwd=folder,
-        env={**os.environ, **ELSEWHERE, "TMPDIR": str(folder / "tmp")},
-        stdout=subprocess.PIPE,
+        env={**os.environ, **ELSEWHERE, "TMPDIR": str(folder / "tmp"), "TERM": "xterm", "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL if terminal is None else terminal,
+        stdout=subprocess.PIPE if terminal is None else terminal,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
 
 
+class Terminal:
+    """A pseudo-terminal: `slave` is the demo's end of it."""
+
+    def __init__(self) -> None:
+        self._master, self.slave = pty.openpty()
+        self.shown = ""
+
+    def shows(self, text: str) -> bool:
+        while select.select([self._master], [], [], 0)[0]:
+            try:
+                self.shown += os.read(self._master, 65536).decode(errors="replace")
+            except OSError:  # its other end is closed
+                break
+        return text in self.shown
+
+    def type(self, line: str) -> None:
+        os.write(self._master, f"{line}\n".encode())
+
+    def close(self) -> None:
+        os.close(self._master)
+        os.close(self.slave)
+
+
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("d")
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.close()
 
 
-def test_the_demo_kills_a_worker_and_completes_from_the_checkpoint(folder: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not one of pytest's: another session that starts as root closes those to the user Postgres runs as."""
+    with tempfile.TemporaryDirectory(prefix="demo-test-") as name:
+        yield Path(name)
+
+
+def test_the_demo_kills_a_readers_worker_goes_on_and_publishes(folder: Path) -> None:
     source = documents(folder / "docs", 60)
-    run = demo(folder, str(source), "--question", "When was the harbour closed by ice?")
+    run = demo(folder, str(source), "--question", "When was the harbour closed by ice?", "--yes")
     output, _ = run.communicate(timeout=100)
     assert run.returncode == 0, output
     report = (folder / "report.md").read_text()
     assert "harbour" in report
     assert report.strip() in output
+    assert sorted(path.name for path in folder.iterdir()) == ["docs", "report.md", "tmp"]
     assert list((folder / "tmp").iterdir()) == []
     output = " ".join(output.split())
-    assert re.search(r"Kill worker\d \(pid \d+\) with SIGKILL in the middle of step (\d+)", output)
-    kept = re.search(r"(\d+) steps and (\d+) recorded calls done before the kill were not repeated", output)
+    assert "no terminal" not in output
+    assert re.search(r"Kill (worker\d) \(pid \d+\) with SIGKILL in the middle of step \d+ of reader \d", output)
+    assert re.search(r"worker\d has reader \d, at step \d+, [\d.]+ s after the kill", output)
+    kept = re.search(r"(\d+) steps? and (\d+) recorded calls? done before the kill were not repeated", output)
     assert kept, output
-    assert int(kept[1]) >= 2
-    assert int(kept[2]) >= 9
-    again = re.search(r"1 step ran twice .*: of its 8 calls (\d) came from the ledger, (\d) were made", output)
+    assert int(kept[1]) >= 1
+    assert int(kept[2]) >= 8
+    again = re.search(r"1 step ran twice .*: of its \d calls (\d) came from the ledger", output)
     assert again, output
-    assert int(again[1]) >= 1
+    assert int(again[1]) >= 3
+    once = re.search(r"(\d+) of (\d+) committed steps and (\d+) of (\d+) recorded calls were done only once", output)
+    assert once, output
+    assert int(once[2]) - 2 <= int(once[1]) < int(once[2])
+    assert int(once[4]) - 2 <= int(once[3])
+    assert "holds no worker" in output
+    assert "Published, approved by" in output
 
 
-def test_the_demo_completes_over_one_small_document_too(folder: Path) -> None:
+def test_the_demo_completes_over_one_small_document_and_asks_for_one_approval(folder: Path) -> None:
     (folder / "one.txt").write_text("The harbour was closed by ice from January until March.\n" * 3)
     run = demo(folder, "one.txt", "--question", "When was the harbour closed?", "--output", "answer.md")
     output, _ = run.communicate(timeout=100)
     assert run.returncode == 0, output
     assert "January" in (folder / "answer.md").read_text()
+    assert "no terminal to ask on" in " ".join(output.split())
+    assert output.count("Wait for an approval") == 1
     assert "Kill worker" in output or "No worker was killed" in output
+
+
+def test_a_report_that_the_person_refuses_is_not_published(folder: Path, terminal: Terminal) -> None:
+    source = documents(folder / "docs", 20)
+    run = demo(folder, str(source), "--question", "When was the harbour closed?", terminal=terminal.slave)
+    eventually(lambda: terminal.shows("Publish it?") or run.poll() is not None, 90)
+    terminal.type("what?")
+    eventually(lambda: terminal.shown.count("Publish it?") + terminal.shows("") > 1 or run.poll() is not None)
+    terminal.type("n")
+    eventually(lambda: terminal.shows("A note") or run.poll() is not None)
+    terminal.type("too dry")
+    eventually(lambda: terminal.shows("What it started is stopped") or run.poll() is not None, 30)
+    assert run.wait(timeout=30) == 0, terminal.shown
+    assert terminal.shown.count("A note") == 1
+    assert re.search(r"Not published: refused by \S+", terminal.shown)
+    assert "too dry" in terminal.shown.rpartition("Not published")[2]
+    assert not (folder / "report.md").exists()
+
+
+def test_a_question_without_words_fails_and_says_why(folder: Path) -> None:
+    (folder / "one.txt").write_text("The harbour was closed by ice from January until March.\n")
+    run = demo(folder, "one.txt", "--question", "?!? ...")
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 1, output
+    assert "no words to look for" in output.splitlines()[-1]
+
+
+def test_demos_at_the_same_time_publish_under_different_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "report.md").write_text("somebody's")
+    with target(None) as first, target(None) as second:
+        assert [first.name, second.name] == ["report-2.md", "report-3.md"]
+    with target(None) as again:
+        assert again.name == "report-2.md"
+    assert [path.name for path in folder.iterdir()] == ["report.md"]
 
 
 def test_a_demo_that_is_stopped_takes_everything_along(folder: Path) -> None:

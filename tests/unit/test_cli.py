@@ -1,5 +1,6 @@
 """The command line without servers: its help, its errors, and how things read."""
 
+import fcntl
 import json
 import os
 from datetime import timedelta
@@ -21,7 +22,10 @@ from agent_tasks.cli.settings_in_force import masked, settings_in_force
 from agent_tasks.cli.text import duration
 
 CLOSED = "127.0.0.1:1"
-COMMANDS = {"demo", "dev", "submit", "status", "watch", "events", "cancel", "resume", "ps", "migrate", "doctor"}
+COMMANDS = {
+    "demo", "dev", "submit", "status", "watch", "events", "signal", "cancel", "resume", "tree", "ps", "schedule",
+    "schedules", "unschedule", "migrate", "doctor",
+}  # fmt: skip
 PROCESSES = {"worker", "sweeper", "beat", "flower"}
 TASK = "0198c2f4-0000-7000-8000-000000000000"
 
@@ -104,6 +108,12 @@ def test_with_json_a_wrong_usage_is_json_on_stderr_too(arguments: list[str]) -> 
         (["submit", "echo", "--budget-usd", "nan"], "Budget(usd=) must be a finite number"),
         (["submit", "echo", "--tenant", "acme"], "--subject SUBJECT"),
         (["status", TASK, "--scope", "read"], "--as SUBJECT"),
+        (["ps", "--scope", "read"], "--as SUBJECT"),
+        (["signal", TASK, "approval", "{nope"], "The payload is no JSON"),
+        (["signal", TASK, "approval", "@/no/such/file"], "The payload cannot be read"),
+        (["schedule", "echo"], "--cron 'FIELDS' and --every SECONDS"),
+        (["schedule", "echo", "--every", "5", "--cron", "* * * * *"], "--cron 'FIELDS' and --every SECONDS"),
+        (["schedule", "echo", "{nope", "--every", "5"], "The input is no JSON"),
         (["demo", "/", "--output", "report.md"], "--question"),
         (["demo", "--output", "/no/such/folder/report.md"], "cannot be written"),
     ],
@@ -180,9 +190,13 @@ def test_each_setting_in_force_says_which_variable_it_comes_from(monkeypatch: py
 
 
 def test_settings_come_from_a_running_dev_where_nothing_else_is_set(tmp_path: Path) -> None:
+    """It is the lock on its file that says that it runs."""
     settings = {"database_url": "postgresql://h/db", "redis_url": "redis://h/0", "secret_key": "geheim"}
-    (tmp_path / "dev.json").write_text(json.dumps({"pid": os.getpid(), "settings": settings}))
-    found = {setting.name: (setting.shown, setting.source) for setting in settings_in_force()}
+    with (tmp_path / "dev.json").open("w") as file:
+        json.dump({"pid": os.getpid(), "settings": settings}, file)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = {setting.name: (setting.shown, setting.source) for setting in settings_in_force()}
     assert found["redis_url"] == ("redis://h/0", "agent-tasks dev")
     assert found["secret_key"] == ("***", "agent-tasks dev")
 

@@ -62,6 +62,7 @@ class Demo:
             task, kill = self._run_and_kill(ready)
             if kill is not None:
                 self._go_on(task, kill)
+            self._follow(task, lambda family: family.waits_for_a_person, kill)
             answer = self._approve(task)
             self._tell_end(ready, task, kill, answer)
         self._story.end()
@@ -81,10 +82,10 @@ class Demo:
     def _submit(self, ready: Stage) -> TaskHandle:
         paths = counted(len(self._input["paths"]), "document" if self._samples else "path")
         of = "documents of this project and of installed packages" if self._samples else "the given paths"
-        approver = "you, asked below" if self._asks else "the demo itself"
+        approver = "you" if self._asks else "the demo itself"
         self._story.phase(f"Submit a research task over {paths}")
         self._story.lines(f"Documents: {of}", f"Question: {self._input['question']}")
-        self._story.line(f"Report: to be published as {self._input['output']}, once approved by {approver}")
+        self._story.line(f"Report: {self._input['output']}, written once it is approved by {approver}")
         if not self._asks and not self._yes:
             self._story.line("(There is no terminal to ask on, so this runs as with --yes.)")
         began = time.monotonic()
@@ -95,13 +96,19 @@ class Demo:
         return task
 
     def _follow(
-        self, task: TaskHandle, is_over: Callable[[Family], bool], kill: Kill | None = None, *, every: float = 0.1
+        self,
+        task: TaskHandle,
+        is_over: Callable[[Family], bool],
+        kill: Kill | None = None,
+        *,
+        every: float = 0.1,
+        transient: bool = False,
     ) -> Family:
         """Show the task until `is_over`, or to its end."""
         family = look(task)
         picture = Picture(family, kill.worker if kill else None)
         deadline = time.monotonic() + LONGEST_SECONDS
-        with self._live(picture, transient=kill is not None):
+        with self._live(picture, transient=transient):
             for family in changes(task, every):
                 picture.family = family
                 self._show_line(family)
@@ -122,8 +129,8 @@ class Demo:
         name, pid, step = node_of(kill.worker), pid_of(kill.worker), child.step_number + 1
         story.phase(f"Kill {name} (pid {pid}) with SIGKILL in the middle of step {step} of {kill.name}")
         story.line(
-            f"{kill.name.capitalize()} had {counted(child.step_number, 'step')} committed, and of step {step} "
-            f"{counted(kill.calls, 'call')} recorded (each is a document read)."
+            f"{kill.name.capitalize()} had {counted(child.step_number, 'step')} committed and, in step {step}, "
+            f"{counted(kill.calls, 'call')} recorded (one per document)."
         )
         if kill.others:
             story.line(f"{name} ran {' and '.join(kill.others)} too. It can neither clean up nor say goodbye.")
@@ -134,11 +141,10 @@ class Demo:
             now = family.child(child)
             return now.status.is_terminal or now.worker not in (None, kill.worker)
 
-        now = self._follow(task, taken_over, kill).child(child)
+        now = self._follow(task, taken_over, kill, transient=True).child(child)
         if now.worker is not None:
             other, after = node_of(now.worker), duration(time.monotonic() - kill.at)
             story.line(f"{other} has {kill.name}, at step {now.step_number + 1}, {after} after the kill")
-        self._follow(task, lambda family: family.waits_for_a_person, kill)
 
     def _approve(self, task: TaskHandle) -> Answer | None:
         """Give the task its signal; None where it has ended without waiting for one."""
@@ -178,6 +184,8 @@ class Demo:
         else:
             story.phase(f"Published, approved by {judged.by}")
             story.line(f"The report is in {ended.result['path']}", "bold")
+            if answer is not None and answer.note:
+                story.line(f"Note: {answer.note}")
         took = (ended.finished_at - ended.created_at).total_seconds() if ended.finished_at else 0.0
         story.line(
             f"The task took {duration(took - judged.waited)}; besides, it waited {duration(judged.waited)} for the "
@@ -192,6 +200,7 @@ class Demo:
         with ready.client.database.connection() as connection:
             if kill is not None:
                 row = read.repetition(connection, kill.child.id, kill.child.step_number)
+                story.gap()
                 story.line(f"What the kill cost {kill.name}:", "green")
                 for line in repetition_lines(row, kill.child.step_number + 1):
                     story.line(line, "green", indent=5)

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 from agent_tasks.cli.text import duration
 from agent_tasks.transitions.rows import Row
 
-SHORTENED_LINES = 30
+SHORTENED_LINES = 20
 """Of a report on a terminal: so much of it is shown at once, to a paragraph's end."""
 
 
@@ -39,6 +39,9 @@ class Story:
     def lines(self, *texts: str) -> None:
         for text in texts:
             self.line(text)
+
+    def gap(self) -> None:
+        self._print("")
 
     def report(self, heading: str, text: str) -> bool:
         """Print it between rules; False where it was shortened."""
@@ -71,7 +74,7 @@ class Story:
     def end(self) -> None:
         took = duration(time.monotonic() - self._began - self.paused)
         without = f", not counting {duration(self.paused)} of waiting for you" if self.paused else ""
-        self._print("")
+        self.gap()
         self.line(f"The demo took {took}{without}. What it started is stopped.", "dim")
 
     def _render(self, text: str) -> None:
@@ -85,12 +88,12 @@ class Story:
 
 
 def shortened(text: str) -> str:
-    """Its first paragraphs."""
+    """Its first paragraphs, and no heading without any."""
     lines = text.splitlines()
     if len(lines) <= SHORTENED_LINES + 10:  # a rest of so few lines is not worth the question
         return text
-    end = max((at for at in range(1, SHORTENED_LINES) if not lines[at]), default=SHORTENED_LINES)
-    return "\n".join(lines[:end])
+    ends = [at for at in range(1, SHORTENED_LINES) if not lines[at] and not lines[at - 1].startswith("#")]
+    return "\n".join(lines[: max(ends, default=SHORTENED_LINES)])
 
 
 def repetition_lines(row: Row, step: int) -> list[str]:
@@ -105,7 +108,7 @@ def repetition_lines(row: Row, step: int) -> list[str]:
     made = row["calls_of_repeated"] - row["calls_replayed"]
     lines.append(
         f"{again} ran twice{which}: of its {counted(row['calls_of_repeated'], 'call')} {row['calls_replayed']} "
-        f"came from the ledger, {made} were made."
+        f"came from the ledger, {made} {'was' if made == 1 else 'were'} made."
     )
     return lines
 

@@ -1,0 +1,217 @@
+"""How waits, histories and trees read in a terminal."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from agent_tasks.budgets import Budget, Remaining, Spend
+from agent_tasks.cli.history import told
+from agent_tasks.cli.lines import fitted, packed
+from agent_tasks.cli.status import describe
+from agent_tasks.cli.text import awaited, clock, printable, time_left, waits_for
+from agent_tasks.cli.tree_view import tree_view
+from agent_tasks.errors import ErrorInfo, ErrorType
+from agent_tasks.events import Event, EventType
+from agent_tasks.handle import TreeNode
+from agent_tasks.snapshots import BudgetState, Progress, TaskSnapshot, WaitingFor
+from agent_tasks.states import TaskStatus
+
+NOW = datetime.now(UTC)
+TASK = UUID("0198c2f4-0000-7000-8000-000000000000")
+
+
+def wait(kind: str, **values: Any) -> WaitingFor:
+    return WaitingFor(kind=kind, since=NOW - timedelta(minutes=30), **values)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "words"),
+    [
+        (wait("signal", name="approval", names=["approval"]), "signal approval"),
+        (wait("signal", names=["a", "b"], mode="any"), "any of the signals a, b"),
+        (wait("signal", names=["a", "b"], mode="all"), "all of the signals a, b"),
+        (wait("children", name="1 children"), "1 child"),
+        (wait("children", name="5 children"), "5 children"),
+        (wait("retry", name="attempt"), "another try of attempt"),
+        (wait("timer"), "a timer"),
+    ],
+)
+def test_what_is_awaited_is_told_in_words(waiting: WaitingFor, words: str) -> None:
+    assert awaited(waiting) == words
+    assert waits_for(waiting) == f"for {words} since 30 min"
+
+
+@pytest.mark.parametrize(
+    ("kind", "until", "words"),
+    [
+        ("signal", timedelta(days=3, minutes=1), "at most 3 d more"),
+        ("children", timedelta(minutes=5, seconds=5), "at most 5 min more"),
+        ("timer", timedelta(days=60, minutes=1), "due in 60 d"),
+        ("retry", timedelta(minutes=5, seconds=20), "due in 5 min"),
+        ("timer", -timedelta(minutes=5), "due 5 min ago"),
+    ],
+)
+def test_how_long_it_may_take_is_told_in_words(kind: str, until: timedelta, words: str) -> None:
+    assert time_left(wait(kind, until=datetime.now(UTC) + until)) == words
+    assert time_left(wait(kind)) == ""
+
+
+SAID: list[tuple[str, Any, str]] = [
+    ("submitted", {"agent": "writer", "step": "outline"}, "to writer, which begins at outline"),
+    ("resumed", {"from": "0198", "step": "combine", "step_number": 2}, "from task 0198 at combine (2)"),
+    ("dispatched", {"step": "outline", "queue": "agents"}, "outline on queue agents"),
+    ("dispatched", {"again": True}, "again: nobody had answered"),
+    ("dispatched", {"due": True}, "what it waited for by the clock is due"),
+    ("dispatched", None, ""),
+    (
+        "claimed",
+        {"step": "outline", "step_number": 0, "attempt": 2, "run": 2, "worker": "w"},
+        "outline (0) by w, attempt 2",
+    ),
+    ("claimed", {"step": "combine", "step_number": 1, "attempt": 1, "run": 1}, "combine (1) by the same worker"),
+    ("committed", {"step": "outline", "step_number": 0, "next": "combine"}, "outline (0), next combine"),
+    ("charged", {"tokens": 1200, "usd": 0.1}, "1,200 tokens · 0.10 usd"),
+    ("budget_low", {"resource": "tokens", "spent": 800, "limit": 1000}, "800 tokens of 1,000 tokens spent"),
+    ("partial", None, "what there is, if it ends early"),
+    ("waiting", {"kind": "signal", "names": ["approval"], "timeout": 172800}, "for signal approval, 2 d at most"),
+    ("waiting", {"kind": "signal", "names": ["a", "b"], "timeout": None}, "for the signals a, b"),
+    ("waiting", {"kind": "timer", "seconds": 60, "until": None}, "for 60 s"),
+    ("waiting", {"kind": "timer", "seconds": None, "until": "2030-01-01T00:00:00Z"}, "until 2030-01-01T00:00:00Z"),
+    ("waiting", {"kind": "children"}, "for its children"),
+    ("waiting", {"kind": "signal", "step": "decide", "queue": "agents"}, "for a signal"),
+    ("signalled", {"name": "approval", "signal_id": None, "sender": None}, "approval by a trusted program"),
+    (
+        "signalled",
+        {"name": "go", "signal_id": "s1", "sender": {"subject": "ana", "tenant": "acme", "actors": ["writer"]}},
+        "go by ana of acme through writer, signal id s1",
+    ),
+    (
+        "signal_refused",
+        {"signal": 3, "why": "payload.ok: no boolean"},
+        "by the step that waits for it: payload.ok: no boolean",
+    ),
+    ("spawned", {"children": 1, "agents": ["echo"]}, "1 child: echo"),
+    (
+        "spawned",
+        {"children": 3, "agents": ["echo", "plan"], "clamped": {"1": ["usd"]}},
+        "3 children: echo, plan; 1 with less budget than they asked for",
+    ),
+    ("joined", None, "its children have ended"),
+    ("undoing", {"status": "failed", "error": "step_failed"}, "what was done, before it ends as failed: step_failed"),
+    ("undone", {"step": "hotel", "step_number": 0}, "hotel (0)"),
+    ("not_undone", {"step": "flight", "step_number": 1, "error": "no answer"}, "flight (1): no answer"),
+    ("retried", {"step": "act", "failures": 2, "delay": 1.5, "error": "away"}, "act in 1.5 s, failure 2: away"),
+    ("released", None, "its worker stops"),
+    ("expired", None, "its worker's lease is over"),
+    ("expired", {"orphan": True}, "no live worker serves it"),
+    ("finished", {"status": "completed"}, "completed"),
+    (
+        "finished",
+        {"status": "timeout", "error": "budget_exhausted", "resource": "seconds"},
+        "timeout: budget_exhausted of seconds",
+    ),
+    ("finished", {"error": "context_lost"}, "context_lost"),
+]
+
+
+def event(type: str, data: Any) -> Event:
+    return Event(task_id=TASK, seq=1, type=type, data=data, at=NOW)
+
+
+@pytest.mark.parametrize(("type", "data", "words"), SAID)
+def test_an_event_reads_as_words(type: str, data: Any, words: str) -> None:
+    assert told(event(type, data)) == words
+
+
+def test_every_type_of_event_has_its_words() -> None:
+    assert {type for type, _, _ in SAID} == set(EventType)
+
+
+@pytest.mark.parametrize("data", [3, ["x"], {"else": 1}, {"kind": "signal", "names": 3}])
+def test_an_event_of_other_data_is_told_as_json(data: Any) -> None:
+    assert json.loads(told(event("waiting", data))) == data
+    assert json.loads(told(event("of_the_agents_own", data))) == data
+
+
+def test_what_agents_say_cannot_command_the_terminal() -> None:
+    assert printable("a\x1b[31m\nb\u009bc") == "a [31m b c"
+    assert "\x1b" not in told(event("of_the_agents_own", "\x1b[2J\u009b"))
+    assert "\x1b" not in awaited(wait("signal", names=["\x1b[2J"]))
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 200])
+def test_parts_are_packed_into_lines_that_fit(width: int) -> None:
+    parts = ["for signal approval", "", "at most 3 d more", "報告を待つ" * 9, "x" * 300]
+    lines = packed(parts, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "").startswith("forsignalapproval")
+    assert lines[-1].endswith("…")
+    assert cell_len(fitted("報告を待つ", 6)) <= 6
+
+
+def test_the_time_of_what_was_long_ago_is_its_day() -> None:
+    assert clock(NOW) == f"{NOW:%H:%M:%S}.{NOW.microsecond // 1000:03}"
+    assert clock(datetime(2024, 3, 5, 7, 9, tzinfo=UTC)) == "Mar 05 07:09"
+
+
+def snapshot(number: int, status: TaskStatus = TaskStatus.RUNNING, **values: Any) -> TaskSnapshot:
+    state = BudgetState(
+        limit=Budget(seconds=600, tokens=50_000, usd=2),
+        spent=Spend(seconds=12, tokens=1200, usd=0.1),
+        remaining=Remaining(seconds=588, tokens=48_800, usd=1.9),
+        reserved=Spend(tokens=10_000),
+    )
+    return TaskSnapshot(
+        id=UUID(int=number),
+        agent="a" * 64,
+        step="b" * 64,
+        status=status,
+        step_number=1,
+        attempt=1,
+        budget=state,
+        version=1,
+        root_id=UUID(int=0),
+        queue="agents",
+        created_at=NOW,
+        progress=Progress(done=3, total=5, message="reading\nthe \x1b[31mreport " * 9),
+        **values,
+    )
+
+
+def test_status_says_what_was_and_was_not_undone() -> None:
+    details = {"undone": [{"step": "hotel"}], "not_undone": [{"step": "flight", "error": "no\nanswer"}]}
+    error = ErrorInfo(type=ErrorType.STEP_FAILED, message="the card was declined", details=details)
+    lines = describe(snapshot(1, TaskStatus.FAILED, finished_at=NOW, error=error), {}).splitlines()
+    assert "undone      hotel" in lines
+    assert "not undone  flight: no answer" in lines
+
+
+def deep(levels: int) -> TreeNode:
+    below = [deep(levels - 1)] if levels else []
+    return TreeNode(snapshot=snapshot(levels, waiting_for=wait("signal", names=["x" * 128])), children=below)
+
+
+def test_a_deep_tree_of_long_names_is_drawn_in_80_columns() -> None:
+    console = Console(width=80, highlight=False)
+    with console.capture() as capture:
+        console.print(tree_view(deep(8), 20))
+    lines = capture.get().splitlines()
+    assert all(cell_len(line) <= 80 for line in lines)
+    assert "\x1b[31m" not in capture.get()
+    assert all(str(UUID(int=n)) in capture.get() for n in range(9))
+
+
+def test_of_many_children_the_living_are_drawn_and_the_rest_counted() -> None:
+    completed = [TreeNode(snapshot=snapshot(n, TaskStatus.COMPLETED, finished_at=NOW)) for n in range(1, 40)]
+    top = TreeNode(snapshot=snapshot(0), children=[*completed, TreeNode(snapshot=snapshot(99))])
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(tree_view(top, 2))
+    drawn = capture.get()
+    assert str(UUID(int=99)) in drawn
+    assert "and 38 more: 38 completed" in drawn
