@@ -10,7 +10,8 @@ from agent_tasks.errors import BudgetExhausted
 
 DIVIDED = ("tokens", "usd", "steps", "calls")
 """Seconds are shared: children run side by side."""
-_WHOLE = ("tokens", "steps", "calls")
+_UNITS = {"usd": 10**9}
+"""Dollars are shared in billionths: whole numbers add up to what there is, to the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,14 @@ def _shares(resource: str, left: Remaining, reserve: Budget, claimants: Sequence
         return [free] * len(claimants)
     weights = _weights(resource, claimants)
     total = math.fsum(weights)
+    unit = _UNITS.get(resource, 1)
+    left_units = math.floor(round(max(0, free) * unit, 3))
+    whole = left_units
     shares: list[float | int | None] = []
-    given = 0.0
     for weight in weights:
-        share = max(0.0, free) * weight / total
-        share = math.floor(share) if resource in _WHOLE else min(share, max(0.0, free - given))
-        given += share
-        shares.append(share)
+        share = min(math.floor(whole * weight / total), left_units)
+        left_units -= share
+        shares.append(share if unit == 1 else share / unit)
     return shares
 
 

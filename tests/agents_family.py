@@ -51,12 +51,14 @@ def member_plain(ctx: SyncContext, folder: str, index: int):
 
 @agent("held_member")
 async def held_member(ctx: Context, folder: str, index: int):
-    """Ends once `go` is there; records what it has before."""
+    """Ends once `go` is there, or when it is stopped; records what it has before."""
     note(folder, f"begins {index} {os.getpid()}")
     await ctx.partial(f"half of {index}")
-    while not (Path(folder) / "go").exists():
-        await asyncio.sleep(0.01)
-    note(folder, f"ends {index} {os.getpid()}")
+    try:
+        while not (Path(folder) / "go").exists():
+            await asyncio.sleep(0.01)
+    finally:
+        note(folder, f"ends {index} {os.getpid()}")
     return index
 
 

@@ -55,6 +55,7 @@ def test_a_killed_workers_plain_step_runs_again(client: AgentTasks, processes: P
     assert rows.checkpoints(client, task.id) == [(0, "held_plain")]
 
 
+@pytest.mark.slow
 def test_a_killed_child_of_a_prefork_worker_is_replaced_and_its_steps_go_on(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_step_that_kills_its_worker_three_times_ends_as_poison(
     assert len(notes(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_poison_does_not_take_the_steps_beside_it_along(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ def test_an_async_step_that_swallows_its_cancellation_cannot_commit_and_holds_no
     assert worker.wait_for_exit(15) == 0
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.slow)])
 def test_a_worker_whose_event_loop_is_blocked_begins_again_and_the_other_steps_go_on(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
 ) -> None:

@@ -20,7 +20,7 @@ def kill_and_restart(fragile: Fragile) -> None:
     fragile.servers.postgres.start()
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_nothing_is_lost_when_postgres_is_killed_under_load(fragile: Fragile, pool: str) -> None:
     fragile.processes.fleet(workers=2, pool=pool, concurrency=2)
     tasks = fragile.client.submit_many("hops", [{"to": 9}] * 40)
@@ -44,6 +44,7 @@ def test_a_step_that_runs_while_postgres_restarts_commits_what_it_has(fragile: F
     assert len(runs_on(tmp_path, "waits")) == 1
 
 
+@pytest.mark.slow
 def test_calls_that_postgres_could_not_record_do_not_fail_their_task(fragile: Fragile, tmp_path: Path) -> None:
     fragile.processes.fleet(lease_seconds=20.0)
     task = fragile.client.submit("group_of_calls", {"folder": str(tmp_path)})

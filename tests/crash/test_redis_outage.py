@@ -44,7 +44,7 @@ def committed(fragile: Fragile) -> int:
     return rows.query(fragile.client, "SELECT count(*) FROM checkpoints")[0]["count"]
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_task_submitted_while_redis_is_down_is_accepted_and_runs_when_it_is_back(fragile: Fragile, pool: str) -> None:
     fragile.processes.fleet(pool=pool, concurrency=2)
     kill(fragile)
@@ -81,7 +81,7 @@ def test_a_busy_worker_goes_on_consuming_after_redis_was_killed_twice(
     assert fragile.client.submit("echo", {"value": 1}).result(timeout=10) == 1
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_redis_that_hangs_costs_no_step_its_lease(fragile: Fragile, tmp_path: Path, pool: str) -> None:
     fragile.processes.fleet(pool=pool, concurrency=2, lease_seconds=1.5)
     tasks = [fragile.client.submit(agent, {"folder": str(tmp_path)}) for agent in ("inattentive", "patient")]

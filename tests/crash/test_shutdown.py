@@ -17,9 +17,10 @@ LEASE = 30.0
 """Long: what goes on before its end was given back."""
 
 pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
+usually_threads = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
-@pools
+@usually_threads
 @pytest.mark.parametrize("agent", ["brief", "brief_plain"])
 def test_a_running_step_finishes_before_its_worker_ends(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
@@ -59,7 +60,7 @@ def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
     assert rows.runs(client, task.id) == [2]
 
 
-@pools
+@usually_threads
 def test_a_worker_ends_in_bounded_time_although_a_step_of_an_ended_task_never_stops(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
 ) -> None:
@@ -72,7 +73,7 @@ def test_a_worker_ends_in_bounded_time_although_a_step_of_an_ended_task_never_st
     assert worker.wait_for_exit(15) == 0
 
 
-@pools
+@usually_threads
 def test_a_worker_ends_in_bounded_time_although_a_plain_call_of_a_timed_out_step_never_returns(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
 ) -> None:
@@ -83,7 +84,7 @@ def test_a_worker_ends_in_bounded_time_although_a_plain_call_of_a_timed_out_step
     assert worker.wait_for_exit(15) == 0
 
 
-@pools
+@usually_threads
 def test_messages_that_reach_a_leaving_worker_are_passed_on(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
 ) -> None:

@@ -13,7 +13,7 @@ from tests.eventually import eventually
 from tests.processes import Processes
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("agent", ["patient", "inattentive"])
 def test_a_stale_worker_that_wakes_after_another_took_over_cannot_commit(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str

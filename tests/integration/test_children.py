@@ -11,14 +11,6 @@ from tests.eventually import eventually
 from tests.processes import Processes
 
 
-@pytest.fixture
-def running(processes: Processes) -> Processes:
-    processes.worker(concurrency=8)
-    processes.sweeper()
-    processes.beat()
-    return processes
-
-
 def echo(value: Any, **more: Any) -> dict[str, Any]:
     return {"agent": "echo", "input": {"value": value}, **more}
 
@@ -27,8 +19,8 @@ def recorder(seconds: float) -> dict[str, Any]:
     return {"agent": "recorder", "input": {"seconds": seconds}}
 
 
-def test_children_are_joined_in_order_with_the_identity_extended(client: AgentTasks, running: Processes) -> None:
-    task = client.submit(
+def test_children_are_joined_in_order_with_the_identity_extended(fleet: Fleet) -> None:
+    task = fleet.client.submit(
         "planner", {"family": [echo(n) for n in range(20)]}, identity=Identity(subject="ana", tenant="acme")
     )
     assert [child["result"] for child in task.result(timeout=20)] == list(range(20))
@@ -40,16 +32,16 @@ def test_children_are_joined_in_order_with_the_identity_extended(client: AgentTa
     assert types[-1] == "finished"
 
 
-def test_no_children_is_no_wait(client: AgentTasks, running: Processes) -> None:
-    assert client.submit("planner", {"family": []}).result(timeout=10) == []
+def test_no_children_is_no_wait(fleet: Fleet) -> None:
+    assert fleet.client.submit("planner", {"family": []}).result(timeout=10) == []
 
 
 def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline(
-    client: AgentTasks, running: Processes
+    fleet: Fleet
 ) -> None:
     """A planner with 10 minutes, five specialists, of which one would take 8: here a minute is half a second."""
     children = [recorder(0.2), recorder(0.1), recorder(60), recorder(0.3), recorder(0.2)]
-    task = client.submit("planner", {"family": children, "reserve": 2.0}, budget=Budget(seconds=5.0))
+    task = fleet.client.submit("planner", {"family": children, "reserve": 2.0}, budget=Budget(seconds=5.0))
     snapshot = task.wait(timeout=20)
     assert snapshot.status == "partial", snapshot.error
     assert [child["status"] for child in snapshot.result] == ["completed"] * 2 + ["partial"] + ["completed"] * 2
@@ -60,10 +52,10 @@ def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline
 
 
 def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(
-    client: AgentTasks, running: Processes
+    fleet: Fleet
 ) -> None:
     children = [{"agent": "fails"}, recorder(60)]
-    task = client.submit("planner", {"family": children, "on_child_failure": "fail"})
+    task = fleet.client.submit("planner", {"family": children, "on_child_failure": "fail"})
     snapshot = task.wait(timeout=15)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
@@ -72,10 +64,10 @@ def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(
 
 
 def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
-    client: AgentTasks, running: Processes
+    fleet: Fleet
 ) -> None:
     spend = [{"agent": "buyer", "input": {"tokens": 10, "usd": 0.25}}, {"agent": "buyer", "input": {"tokens": 30}}]
-    task = client.submit("planner", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
+    task = fleet.client.submit("planner", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
     assert len(task.result(timeout=15)) == 2
     snapshot = task.stored()
     assert snapshot.budget.spent.tokens == 40
@@ -86,9 +78,9 @@ def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
 
 
 def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(
-    client: AgentTasks, running: Processes
+    fleet: Fleet
 ) -> None:
-    task = client.submit("planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100))
+    task = fleet.client.submit("planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100))
     task.result(timeout=15)
     spawned = next(event for event in task.events() if event.type == "spawned")
     assert spawned.data["clamped"] == {"0": ["tokens"]}
@@ -115,26 +107,26 @@ def test_agents_that_spawn_each_other_without_end_reach_the_depth_limit(
     assert rows[-1]["error"]["details"]["resource"] == "children"
 
 
-def test_cancelling_the_root_ends_the_whole_tree(client: AgentTasks, running: Processes) -> None:
+def test_cancelling_the_root_ends_the_whole_tree(fleet: Fleet) -> None:
     nested = {"agent": "planner", "input": {"family": [recorder(60), recorder(60)]}}
-    task = client.submit("planner", {"family": [nested, recorder(60)]})
+    task = fleet.client.submit("planner", {"family": [nested, recorder(60)]})
 
     def all_run() -> bool:
-        with client.database.connection() as connection:
+        with fleet.client.database.connection() as connection:
             row = connection.execute("SELECT count(*) AS n FROM tasks WHERE status = 'running'").fetchone()
         return row is not None and row["n"] == 3
 
     eventually(all_run)
     task.cancel("enough")
-    with client.database.connection() as connection:
+    with fleet.client.database.connection() as connection:
         rows = connection.execute("SELECT status FROM tasks").fetchall()
     assert [row["status"] for row in rows] == ["cancelled"] * 5
 
 
 def test_undo_runs_in_reverse_order_when_a_later_step_fails(
-    client: AgentTasks, running: Processes, tmp_path: Path
+    fleet: Fleet, tmp_path: Path
 ) -> None:
-    task = client.submit("booking", {"folder": str(tmp_path)})
+    task = fleet.client.submit("booking", {"folder": str(tmp_path)})
     snapshot = task.wait(timeout=15)
     assert snapshot.status == "failed"
     assert notes(tmp_path) == ["hotel", "flight", "settle", "cancel flight", "cancel hotel 7"]
@@ -160,8 +152,8 @@ def test_an_undo_that_fails_for_good_is_reported_and_the_rest_is_undone(
     assert notes(tmp_path).count("cancel flight") == 5
 
 
-def test_a_cancelled_task_is_undone_before_it_ends(client: AgentTasks, running: Processes, tmp_path: Path) -> None:
-    task = client.submit("booking", {"folder": str(tmp_path), "fail": False})
+def test_a_cancelled_task_is_undone_before_it_ends(fleet: Fleet, tmp_path: Path) -> None:
+    task = fleet.client.submit("booking", {"folder": str(tmp_path), "fail": False})
     eventually(lambda: "settle" in notes(tmp_path))
     task.cancel("changed my mind")
     snapshot = task.wait(timeout=15)
@@ -170,11 +162,11 @@ def test_a_cancelled_task_is_undone_before_it_ends(client: AgentTasks, running: 
 
 
 def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(
-    client: AgentTasks, running: Processes, tmp_path: Path
+    fleet: Fleet, tmp_path: Path
 ) -> None:
     counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
     held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
-    task = client.submit("planner", {"family": [counted, held]})
+    task = fleet.client.submit("planner", {"family": [counted, held]})
     eventually(lambda: "paid" in notes(tmp_path))
     eventually(lambda: [child.stored().status for child in task.children()][0] == "completed")
     task.cancel()
@@ -185,8 +177,8 @@ def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(
     assert notes(tmp_path).count("paid") == 1
 
 
-def test_a_fork_replays_from_an_earlier_step_of_a_completed_task(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("count", {"to": 5})
+def test_a_fork_replays_from_an_earlier_step_of_a_completed_task(fleet: Fleet) -> None:
+    task = fleet.client.submit("count", {"to": 5})
     assert task.result(timeout=10) == 5
     fork = task.resume(from_step=2)
     assert fork.stored().resumed_from == task.id
@@ -195,8 +187,8 @@ def test_a_fork_replays_from_an_earlier_step_of_a_completed_task(client: AgentTa
     assert first.data["step_number"] == 2
 
 
-def test_a_resumed_wait_waits_again(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("approval")
+def test_a_resumed_wait_waits_again(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval")
     eventually(lambda: task.stored().status == "waiting")
     task.cancel()
     again = task.resume()

@@ -132,9 +132,12 @@ def test_the_demo_completes_over_one_small_document_and_asks_for_one_approval(fo
     assert "Kill worker" in output or "No worker was killed" in output
 
 
-def test_a_report_that_the_person_refuses_is_not_published(folder: Path, terminal: Terminal) -> None:
+def test_a_report_that_the_person_refuses_is_not_published(
+    folder: Path, terminal: Terminal, request: pytest.FixtureRequest
+) -> None:
     source = documents(folder / "docs", 20)
     run = demo(folder, str(source), "--question", "When was the harbour closed?", terminal=terminal.slave)
+    request.addfinalizer(run.terminate)
     eventually(lambda: terminal.shows("Publish it?") or run.poll() is not None, 90)
     terminal.type("what?")
     eventually(lambda: terminal.shown.count("Publish it?") + terminal.shows("") > 1 or run.poll() is not None)

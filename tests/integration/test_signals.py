@@ -11,14 +11,6 @@ from tests.eventually import eventually
 from tests.processes import Processes
 
 
-@pytest.fixture
-def running(processes: Processes) -> Processes:
-    processes.worker()
-    processes.sweeper()
-    processes.beat()
-    return processes
-
-
 def waits(task: TaskHandle, kind: str = "signal") -> None:
     def check() -> bool:
         snapshot = task.stored()
@@ -31,8 +23,8 @@ def events(task: TaskHandle) -> list[str]:
     return [event.type for event in task.events()]
 
 
-def test_a_signal_wakes_the_task_and_the_step_is_told_who_sent_it(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("approval")
+def test_a_signal_wakes_the_task_and_the_step_is_told_who_sent_it(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval")
     waits(task)
     assert task.snapshot().worker is None
     receipt = task.signal("approval", {"ok": True}, identity=Identity(subject="ana"))
@@ -49,15 +41,15 @@ def test_a_signal_before_its_wait_is_kept_and_consumed_by_it(client: AgentTasks,
     assert task.result(timeout=10)["ok"] is False
 
 
-def test_a_repeated_signal_id_has_no_second_effect(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("approval")
+def test_a_repeated_signal_id_has_no_second_effect(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval")
     waits(task)
     assert task.signal("approval", {"ok": True}, signal_id="one").delivered
     assert (
         not task.signal("approval", {"ok": False}, signal_id="one").kept if task.stored().status == "pending" else True
     )
     assert task.result(timeout=10)["ok"] is True
-    with client.database.connection() as connection:
+    with fleet.client.database.connection() as connection:
         assert len(connection.execute("SELECT FROM signals WHERE task_id = %s", [task.id]).fetchall()) == 1
 
 
@@ -68,8 +60,8 @@ def test_a_signal_for_a_task_that_has_ended_is_refused(client: AgentTasks) -> No
         task.signal("approval", {"ok": True})
 
 
-def test_a_payload_that_the_step_refuses_is_refused_to_the_sender(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("approval")
+def test_a_payload_that_the_step_refuses_is_refused_to_the_sender(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval")
     waits(task)
     with pytest.raises(InvalidInput, match=r"payload\.ok"):
         task.signal("approval", {"ok": "perhaps"})
@@ -78,45 +70,41 @@ def test_a_payload_that_the_step_refuses_is_refused_to_the_sender(client: AgentT
     assert task.result(timeout=10)["ok"] is True
 
 
-def test_a_wait_that_times_out_runs_its_step_without_a_signal(client: AgentTasks, running: Processes) -> None:
-    assert client.submit("approval", {"timeout": 0.3}).result(timeout=10) == "nobody answered"
-    assert client.submit("approval", {"timeout": 0.3, "on_timeout": True}).result(timeout=10) == "gave up"
+def test_a_wait_that_times_out_runs_its_step_without_a_signal(fleet: Fleet) -> None:
+    assert fleet.client.submit("approval", {"timeout": 0.3}).result(timeout=10) == "nobody answered"
+    assert fleet.client.submit("approval", {"timeout": 0.3, "on_timeout": True}).result(timeout=10) == "gave up"
 
 
-def test_any_of_several_signals_wakes_and_all_of_them_are_handed_together(
-    client: AgentTasks, running: Processes
-) -> None:
-    task = client.submit("several", {"every": False})
+def test_any_of_several_signals_wakes_and_all_of_them_are_handed_together(fleet: Fleet) -> None:
+    task = fleet.client.submit("several", {"every": False})
     waits(task)
     task.signal("second", 2)
     assert task.result(timeout=10) == {"second": 2}
-    task = client.submit("several", {"every": True})
+    task = fleet.client.submit("several", {"every": True})
     waits(task)
     assert not task.signal("second", 2).delivered
     assert task.signal("first", 1).delivered
     assert task.result(timeout=10) == {"first": 1, "second": 2}
 
 
-def test_a_sleeping_task_wakes_when_it_is_due_and_at_once_when_the_time_is_past(
-    client: AgentTasks, running: Processes
-) -> None:
-    task = client.submit("sleeper", {"seconds": 0.5})
+def test_a_sleeping_task_wakes_when_it_is_due_and_at_once_when_the_time_is_past(fleet: Fleet) -> None:
+    task = fleet.client.submit("sleeper", {"seconds": 0.5})
     assert task.result(timeout=10) == "awake"
     doze, awake = (e for e in task.events() if e.type == "claimed")
     assert 0.5 <= (awake.at - doze.at).total_seconds() < 1.5
-    assert client.submit("sleeper", {"seconds": 0}).result(timeout=10) == "awake"
+    assert fleet.client.submit("sleeper", {"seconds": 0}).result(timeout=10) == "awake"
 
 
-def test_a_waiting_task_holds_nothing(client: AgentTasks, running: Processes) -> None:
-    task = client.submit("sleeper", {"seconds": 3600 * 24 * 60})
+def test_a_waiting_task_holds_nothing(fleet: Fleet) -> None:
+    task = fleet.client.submit("sleeper", {"seconds": 3600 * 24 * 60})
     waits(task, "timer")
     snapshot = task.stored()
     assert snapshot.waiting_for is not None
     assert snapshot.waiting_for.until is not None
     assert snapshot.waiting_for.until - datetime.now(UTC) > timedelta(days=59)
     assert snapshot.worker is None
-    assert client.redis.llen("agents\x06\x163") == 0
-    assert client.redis.hlen("unacked") == 0
+    assert fleet.client.redis.llen("agents\x06\x163") == 0
+    assert fleet.client.redis.hlen("unacked") == 0
 
 
 def test_a_schedule_fires_once_however_many_sweepers_there_are(client: AgentTasks, processes: Processes) -> None:

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_tasks.budgets import RESOURCES, Budget, Spend, exhausted_for_step, overdrawn, remaining
+from agent_tasks.budgets import (
+    RESOURCES,
+    WARNING_PART,
+    Budget,
+    Spend,
+    crossed,
+    exhausted_for_step,
+    overdrawn,
+    remaining,
+)
 from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 WHOLE = ("tokens", "steps", "calls")
@@ -22,7 +31,7 @@ budgets = st.builds(
     calls=st.none() | counts,
 )
 used = st.floats(min_value=0, max_value=1e9, allow_nan=False)
-used_counts = st.integers(min_value=0, max_value=2**30 - 1)
+used_counts = st.integers(min_value=0, max_value=2**29 - 1)
 spends = st.builds(Spend, seconds=used, tokens=used_counts, usd=used, steps=used_counts, calls=used_counts)
 
 
@@ -54,13 +63,14 @@ def test_overdrawn_names_a_resource_spent_beyond_its_limit(budget: Budget, spent
 
 
 @given(budgets, spends)
-def test_no_step_starts_on_an_overdrawn_budget(budget: Budget, spent: Spend) -> None:
-    error = overdrawn(budget, spent)
-    if error is not None and error.details["resource"] != "calls":
-        assert exhausted_for_step(budget, spent) is not None
+def test_no_step_starts_without_seconds_or_steps_and_any_does_with_them(budget: Budget, spent: Spend) -> None:
+    error = exhausted_for_step(budget, spent)
+    left = remaining(budget, spent)
+    used_up = [name for name in ("seconds", "steps") if getattr(left, name) == 0]
+    assert ([error.details["resource"]] if error else []) == used_up[:1]
 
 
-@pytest.mark.parametrize("name", ["seconds", "tokens", "usd", "steps"])
+@pytest.mark.parametrize("name", ["seconds", "steps"])
 def test_a_budget_spent_to_the_last_bit_is_not_overdrawn_but_starts_no_step(name: str) -> None:
     budget, spent = Budget(**{name: 5}), Spend(**{name: 5})
     assert overdrawn(budget, spent) is None
@@ -69,8 +79,37 @@ def test_a_budget_spent_to_the_last_bit_is_not_overdrawn_but_starts_no_step(name
     assert error.details == {"resource": name, "limit": 5, "spent": 5}
 
 
-def test_a_step_may_start_when_only_the_calls_are_used_up() -> None:
-    assert exhausted_for_step(Budget(calls=2), Spend(calls=2)) is None
+@pytest.mark.parametrize("name", ["tokens", "usd", "calls"])
+@pytest.mark.parametrize("spent", [2, 3])
+def test_a_step_that_needs_none_of_what_is_used_up_may_start(name: str, spent: int) -> None:
+    assert exhausted_for_step(Budget(**{name: 2}), Spend(**{name: spent})) is None
+
+
+@given(budgets, spends, spends)
+def test_a_warning_is_due_once_when_the_part_of_the_limit_is_reached(budget: Budget, spent: Spend, more: Spend) -> None:
+    after = spent + more
+    told = crossed(budget, spent, after)
+    assert crossed(budget, spent, spent) == []
+    for name in RESOURCES:
+        limit, then, now = getattr(budget, name), getattr(spent, name), getattr(after, name)
+        assert (name in told) == (limit is not None and then < WARNING_PART * limit <= now)
+    assert not set(told) & set(crossed(budget, after, after + more))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(0, 79, []), (79, 80, ["tokens"]), (0, 80, ["tokens"]), (80, 81, []), (79, 500, ["tokens"]), (100, 200, [])],
+)
+def test_the_warning_comes_at_eighty_in_a_hundred(before: int, after: int, told: list[str]) -> None:
+    assert crossed(Budget(tokens=100, calls=5), Spend(tokens=before), Spend(tokens=after)) == told
+
+
+def test_several_resources_can_run_low_at_once() -> None:
+    limit = Budget(seconds=10, tokens=10, usd=1.0, steps=5, calls=5)
+    assert crossed(limit, Spend(), Spend(seconds=9, tokens=8, usd=0.8, steps=4, calls=3)) == [
+        "seconds", "tokens", "usd", "steps",
+    ]  # fmt: skip
+    assert crossed(limit, Spend(), Spend(tokens=5), part=0.5) == ["tokens"]
 
 
 @given(budgets, budgets)

@@ -10,11 +10,12 @@ import agent_tasks
 from agent_tasks import AgentTasks, aio
 
 PUBLIC = {
-    "Agent", "AgentTaskError", "AgentTasks", "Budget", "BudgetExhausted", "Context", "ContextLost", "Done", "ErrorInfo",
-    "ErrorType", "Event", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "Next",
-    "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Settings", "StepFailed",
-    "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus",
-    "UnknownAgent", "UpstreamUnavailable", "agent", "default", "get", "submit", "submit_many",
+    "Agent", "AgentTaskError", "AgentTasks", "Budget", "BudgetExhausted", "Child", "ChildOutcome", "Context",
+    "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut", "IdempotencyConflict", "Identity",
+    "InvalidInput", "InvalidState", "Next", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied",
+    "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext",
+    "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
+    "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many",
 }  # fmt: skip
 
 
