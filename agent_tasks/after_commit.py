@@ -90,6 +90,9 @@ class AfterCommit:
             except DATABASE_AWAY as error:
                 log.warning("postgres is away, will look again: %s", error)
                 ended = False
+            except psycopg.Error:  # a transaction that this server does not know: the sweep rings
+                log.exception("how a transaction ended cannot be found out")
+                ended = True
             if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
                 due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)
                 due.look_at = time.monotonic() + due.wait

@@ -181,7 +181,7 @@ class Agent:
         self.sensitive = sensitive
         self.queue = queue
         self.ttl = ttl
-        self.signals = None if signals is None else frozenset(signals)
+        self.signals = None if signals is None else frozenset([signals] if isinstance(signals, str) else signals)
         self.steps: dict[str, Step] = {}
         self.module = _module or sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore
         taken = _registry.get(name)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from agent_tasks.budgets import Budget, Remaining
@@ -69,17 +70,19 @@ def _shares(resource: str, left: Remaining, reserve: Budget, claimants: Sequence
     free = there - kept
     if resource == "seconds":
         return [free] * len(claimants)
-    weights = _weights(resource, claimants)
-    total = math.fsum(weights)
+    parts = _whole(_weights(resource, claimants))
+    total = sum(parts)
     unit = _UNITS.get(resource, 1)
-    left_units = math.floor(round(max(0, free) * unit, 3))
-    whole = left_units
-    shares: list[float | int | None] = []
-    for weight in weights:
-        share = min(math.floor(whole * weight / total), left_units)
-        left_units -= share
-        shares.append(share if unit == 1 else share / unit)
-    return shares
+    units = math.floor(Decimal(str(max(0, free))) * unit)
+    shares = [units * part // total for part in parts]
+    return [share / unit if unit > 1 else share for share in shares]
+
+
+def _whole(weights: Sequence[float]) -> list[int]:
+    """Whole numbers in the same proportion."""
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    common = max(below for _, below in ratios)  # those of floats are all powers of two
+    return [above * (common // below) for above, below in ratios]
 
 
 def _weights(resource: str, claimants: Sequence[Claimant]) -> list[float]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
@@ -265,7 +266,8 @@ class AgentTasks:
         """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
         if given is not None:
             connection = driver_connection(given)
-            with _DictRows(connection):
+            whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
+            with _DictRows(connection), whole:
                 rows = write(connection)
                 self._after_commit.watch(read.transaction_id(connection), rows)
             return rows

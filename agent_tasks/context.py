@@ -145,7 +145,14 @@ class StepContext:
 
     def note_spent(self, spent: Spend) -> None:
         """Take over what Postgres says is spent, but for seconds, whose clock runs here."""
-        self._spent = Spend(self._spent.seconds, spent.tokens, spent.usd, spent.steps, spent.calls)
+        mine = self._spent  # answers of gathered charges may come in any order: what is spent only grows
+        self._spent = Spend(
+            mine.seconds,
+            max(mine.tokens, spent.tokens),
+            max(mine.usd, spent.usd),
+            max(mine.steps, spent.steps),
+            max(mine.calls, spent.calls),
+        )
 
 
 class Context(StepContext):

@@ -1,7 +1,7 @@
 """What a step returns to say how its task goes on."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -9,6 +9,8 @@ from typing import Any, Literal, cast
 from agent_tasks.budgets import Budget
 from agent_tasks.errors import InvalidInput
 
+LONGEST_WAIT = 100 * 365 * 86_400.0
+_LATEST_YEAR = 9000  # in every time zone a date that all can read
 StepRef = str | Callable[..., Any]
 """A step, as the function itself or by its name."""
 
@@ -73,9 +75,11 @@ class Wait(_Then):
         **state: Any,
     ) -> None:
         super().__init__(then, state)
-        self.names = (signal,) if isinstance(signal, str) else tuple(dict.fromkeys(signal))
-        if not self.names or not all_names(self.names):
+        given: Any = signal
+        names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+        if not names or not all_names(names):
             raise InvalidInput("Wait needs the name of a signal, or several names", field="signal")
+        self.names = tuple(dict.fromkeys(names))
         self.timeout = None if timeout is None else seconds_of(timeout, "timeout")
         if on_timeout is not None and timeout is None:
             raise InvalidInput("Wait(on_timeout=) needs a timeout", field="timeout")
@@ -100,6 +104,8 @@ class Sleep(_Then):
                 raise InvalidInput(
                     "Sleep takes an aware datetime: a naive one means another time on each machine", field="until"
                 )
+            if duration_or_time.year >= _LATEST_YEAR:
+                raise InvalidInput(f"Sleep takes a time before the year {_LATEST_YEAR}", field="until")
             self.until = duration_or_time
         else:
             self.seconds = seconds_of(duration_or_time, "duration")
@@ -121,8 +127,14 @@ class Child:
     metadata: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            raise InvalidInput(f"Child(weight=) must be above zero, not {self.weight!r}", field="weight")
+        given: Any = self.weight
+        if type(given) not in (int, float) or not 0 < given < math.inf:
+            raise InvalidInput(f"Child(weight=) must be above zero, not {given!r}", field="weight")
+        if not isinstance(self.agent if isinstance(self.agent, str) else getattr(self.agent, "name", None), str):
+            raise InvalidInput(f"Child takes an Agent or its name, not {self.agent!r}", field="agent")
+        for name, kind in (("budget", Budget), ("metadata", Mapping)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise InvalidInput(f"Child({name}=) must be a {kind.__name__}", field=name)
 
     @property
     def agent_name(self) -> str:
@@ -152,7 +164,10 @@ class FanOut(_Then):
         **state: Any,
     ) -> None:
         super().__init__(then, state)
-        self.children = list(children)
+        given: Any = children
+        if not isinstance(given, Iterable) or not all(isinstance(child, Child) for child in (given := list(given))):
+            raise InvalidInput("FanOut takes a list of Child(agent, input)", field="children")
+        self.children: list[Child] = given
         self.reserve = reserve if isinstance(reserve, Budget) else Budget(seconds=reserve)
         if on_child_failure not in ("collect", "fail"):
             raise InvalidInput("on_child_failure must be 'collect' or 'fail'", field="on_child_failure")
@@ -186,8 +201,8 @@ def all_names(names: Sequence[Any]) -> bool:
 
 
 def seconds_of(duration: float | timedelta, field: str) -> float:
-    """Raises InvalidInput for NaN and infinity; negative durations are zero."""
+    """Raises InvalidInput for NaN, infinity and more than a hundred years; negative durations are zero."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if type(seconds) not in (int, float) or not math.isfinite(seconds):
-        raise InvalidInput(f"{field} must be seconds or a timedelta, not {duration!r}", field=field)
+    if type(seconds) not in (int, float) or not -math.inf < seconds <= LONGEST_WAIT:
+        raise InvalidInput(f"{field} must be seconds or a timedelta of at most a hundred years", field=field)
     return max(0.0, float(seconds))

@@ -22,6 +22,7 @@ BELLS_DROPPED = Counter("agent_tasks_bells_dropped_total", "Messages for steps t
 PUBLISH_FAILURES = Counter("agent_tasks_publish_failures_total", "Publishes to Redis that failed after a commit")
 SLOTS_LOST = Counter("agent_tasks_slots_lost_total", "Slots given up to plain steps that did not stop")
 SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"])
+SWEEPS_FAILED = Counter("agent_tasks_sweeps_failed_total", "Sweeps that broke off with an error", ["sweep"])
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])
 
 

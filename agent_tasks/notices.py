@@ -100,4 +100,7 @@ class Notices:
         with self._lock:
             callbacks = [callback for channel in channels for callback in self._callbacks.get(channel, ())]
         for callback in callbacks:
-            callback(text)
+            try:
+                callback(text)
+            except Exception:  # one caller's closed event loop must not deafen all others
+                log.exception("a callback for a change failed")

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     """How long finished tasks are kept; acknowledged ones go after a tenth of it."""
     sweep_seconds: Seconds = 0.5
     """The interval of the fast sweeps (leases, bells, timers)."""
-    pool_size: int = Field(default=8, ge=1)
+    pool_size: int = Field(default=8, ge=2)
     """Postgres connections of one process, at most."""
     visibility_timeout: Seconds = 3600.0
     """Celery's own redelivery of unacknowledged messages: irrelevant to correctness here."""

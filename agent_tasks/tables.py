@@ -129,6 +129,7 @@ tasks = Table(
     CheckConstraint("status <> 'pending' OR due_at IS NOT NULL", name="pending"),
     CheckConstraint("(status IN ('failed', 'cancelled', 'timeout', 'partial')) <= (error IS NOT NULL)", name="error"),
     CheckConstraint("status <> 'completed' OR error IS NULL", name="completed"),
+    CheckConstraint("spent_seconds >= 0", name="spent"),
     CheckConstraint("children_left >= 0", name="children_left"),
     CheckConstraint(
         "reserved_tokens >= 0 AND reserved_usd >= 0 AND reserved_steps >= 0 AND reserved_calls >= 0", name="reserved"
@@ -254,6 +255,7 @@ workers = Table(
     Column("steps", ARRAY(Text), nullable=False),
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("seen_at", _TIME, nullable=False, server_default=_NOW),
+    Column("stopped_at", _TIME),
 )
 
 watches = Table(

@@ -12,6 +12,8 @@ from beat.sweeper import Sweeper
 
 FAST, SLOW = "beat.sweep", "beat.housekeeping"
 SLOW_SECONDS = 30.0
+TICK_EXPIRES_SECONDS = 3600.0
+"""By the clocks of two machines, so with room for their difference. Late ticks are cheap: one at a time runs."""
 
 
 def make_beat_app() -> Celery:
@@ -22,7 +24,6 @@ def make_beat_app() -> Celery:
     app.conf.update(
         beat_scheduler="celery.beat:Scheduler",  # PersistentScheduler keeps a file that two clocks fight for
         beat_max_loop_interval=settings.sweep_seconds,
-        # a tick that nobody took before the next one is worth nothing
         beat_schedule={
             FAST: _every(FAST, settings.sweep_seconds),
             SLOW: _every(SLOW, slow_seconds),
@@ -54,5 +55,5 @@ def _every(task: str, seconds: float) -> dict[str, Any]:
     return {
         "task": task,
         "schedule": seconds,
-        "options": {"queue": SWEEP_QUEUE, "expires": max(2.0, seconds * 2)},
+        "options": {"queue": SWEEP_QUEUE, "expires": TICK_EXPIRES_SECONDS},
     }

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+import psycopg.errors
+
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.database import DATABASE_AWAY
@@ -31,33 +33,48 @@ class Sweeper:
 
     def __init__(self, client: AgentTasks) -> None:
         self.client = client
+        self._kept_house = False
         self._locks = {id(DUE): threading.Lock(), id(HOUSEKEEPING): threading.Lock()}
 
     def run_due(self) -> dict[str, int]:
         """Expired leases, due timers and lost bells; returns how many tasks each sweep moved."""
+        if not self._kept_house:  # at once, not after the first half minute: `doctor` sees by it that the sweeps tick
+            self.run_housekeeping()
         return self._run(DUE)
 
     def run_housekeeping(self) -> dict[str, int]:
         """Orphans, retention, expired keys and dead workers."""
+        self._kept_house = True
         return self._run(HOUSEKEEPING)
 
     def _run(self, sweeps: dict[str, Sweep]) -> dict[str, int]:
         lock = self._locks[id(sweeps)]
         if not lock.acquire(blocking=False):
             return {}
+        moved: dict[str, int] = {}
         try:
-            return {name: self._until_done(name, sweep) for name, sweep in sweeps.items()}
+            for name, sweep in sweeps.items():
+                moved[name] = self._until_done(name, sweep)
         except DATABASE_AWAY as error:
             log.warning("sweep: postgres is away, the next tick tries again: %s", error)
-            return {}
         finally:
             lock.release()
+        return moved
 
     def _until_done(self, name: str, sweep: Sweep) -> int:
+        """Raises DATABASE_AWAY; whatever else goes wrong in one sweep must not keep the others from running."""
         total = 0
-        while moved := sweep(self.client):
-            total += moved
-            metrics.SWEPT.labels(name).inc(moved)
+        try:
+            while moved := sweep(self.client):
+                total += moved
+                metrics.SWEPT.labels(name).inc(moved)
+        except psycopg.errors.DeadlockDetected as error:
+            log.warning("sweep: deadlock, the next tick tries again: sweep=%s %s", name, error)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            metrics.SWEEPS_FAILED.labels(name).inc()
+            log.exception("sweep failed: sweep=%s", name)
         if total:
             log.info("swept: sweep=%s moved=%d", name, total)
         return total

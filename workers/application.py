@@ -1,6 +1,5 @@
 """The worker's Celery app: a task for each step under its own name, and when a process begins and ends."""
 
-import logging
 import os
 import sys
 from itertools import pairwise
@@ -18,7 +17,6 @@ from workers.runtime import Runtime
 from workers.wakeup import wake_when_freed
 from workers.watchdog import Watchdog
 
-log = logging.getLogger(__name__)
 _CONCURRENCY = 8
 
 
@@ -69,6 +67,7 @@ class WorkerProcess:
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
         self._watchdog: Watchdog | None = None
+        self._leaving = False
 
     def register(self, step: Step) -> None:
         def deliver(task: Any) -> None:
@@ -127,6 +126,7 @@ class WorkerProcess:
         self.runtime.start(slots=1)
 
     def _stop_taking_work(self, **_: Any) -> None:
+        self._leaving = True
         if self._watchdog is not None:
             self._watchdog.stop()
         if self.is_prefork_parent:
@@ -142,11 +142,16 @@ class WorkerProcess:
         self.runtime.stop()
 
     def _replace_process(self) -> None:
-        """Steps finish for a bounded time, their leases are given back, and the same command starts again."""
+        """Steps finish for a bounded time, their leases are given back, and the same command starts again.
+
+        Not when the process was told to end, before or meanwhile.
+        """
+        if self._leaving:
+            return
         if self.is_prefork_parent:
             drain.end_children(self.settings, self.node)
             drain.begin_again()
-        drain.replace_threads(self.runtime)
+        drain.replace_threads(self.runtime, lambda: drain.leave() if self._leaving else drain.begin_again())
 
     def _leave_child(self) -> None:
         """The pool starts another child in its place."""

@@ -39,12 +39,12 @@ def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
     return _background(drain)
 
 
-def replace_threads(runtime: Runtime) -> threading.Thread:
-    """Drain in the background while the leases are kept, then begin again."""
+def replace_threads(runtime: Runtime, then: Any) -> threading.Thread:
+    """Drain in the background while the leases are kept, then `then`."""
 
     def replace() -> None:
         runtime.stop()
-        begin_again()
+        then()
 
     return _background(replace)
 

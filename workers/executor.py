@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
+_PASS_ON_SECONDS = 0.5
 
 
 class Executor:
@@ -42,11 +44,12 @@ class Executor:
         envelope = self._verify(sealed, task_name)
         if envelope is None:
             return
-        if self._runtime.draining:
-            self._ring_again(envelope)
-            return
-        taken = self._claim(envelope)
-        run = self._admit(taken, monotonic() + self._runtime.settings.quantum_seconds) if taken else None
+        with self._runtime.held.arriving():
+            if self._runtime.draining:
+                self._ring_again(envelope)
+                return
+            taken = self._claim(envelope)
+            run = self._admit(taken, monotonic() + self._runtime.settings.quantum_seconds) if taken else None
         if run is not None and run.step.is_async:
             admitted = run
             self._runtime.loop.start(lambda: self._run_async(admitted))
@@ -182,7 +185,8 @@ class Executor:
         self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
 
     def _ring_again(self, envelope: Envelope) -> None:
-        """This worker is going: another one is to hear the bell."""
+        """This worker is going: another one is to hear the bell, and not this one at once again."""
+        threading.Event().wait(_PASS_ON_SECONDS)
         try:
             with self._runtime.client.database.connection() as connection:
                 row = read.find(connection, envelope.task_id)

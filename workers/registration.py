@@ -11,7 +11,6 @@ from agent_tasks.agents import Agent
 def definition(agent: Agent) -> dict[str, Any]:
     return {
         "first_step": agent.first_step.name,
-        "steps": list(agent.steps),
         "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
         "sensitive": agent.sensitive,
         "queue": agent.queue,

@@ -1,7 +1,8 @@
 """A step run: one claimed step in this process, from its claim to its outcome."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -81,6 +82,19 @@ class HeldRuns:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._runs: dict[UUID, StepRun] = {}
+        self._arriving = 0
+
+    @contextmanager
+    def arriving(self) -> Generator[None]:
+        """While a message is taken whose claim may be on its way: a drain waits for it, too."""
+        with self._condition:
+            self._arriving += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._arriving -= 1
+                self._condition.notify_all()
 
     def add(self, run: StepRun) -> None:
         with self._condition:
@@ -104,4 +118,4 @@ class HeldRuns:
 
     def wait_until_empty(self, seconds: float) -> bool:
         with self._condition:
-            return self._condition.wait_for(lambda: not self._runs, seconds)
+            return self._condition.wait_for(lambda: not self._runs and not self._arriving, seconds)

@@ -20,6 +20,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
+from agent_tasks.transitions.fence import lock_held
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
@@ -149,6 +150,7 @@ class Settlement:
             on_timeout = other.name
 
         def refuse_and_wait(connection: Connection) -> Row:
+            lock_held(connection, run.claim)
             for kept in inbox(connection, run.claim.id, directive.names):
                 if why := step.refusal(kept["payload"]):
                     refuse(connection, run.claim.id, kept["seq"], why)

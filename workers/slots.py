@@ -37,7 +37,7 @@ class LostSlots:
     def _blocks_the_loop(self, run: StepRun, now: float) -> bool:
         """Whether an async step was not even left behind: the loop had no turn since it should have been."""
         late = 2 * self._runtime.settings.overrun_seconds
-        return run.step.is_async and not run.returned and run.overdue(now) > late
+        return run.cancel_async is not None and not run.returned and run.overdue(now) > late
 
     def _replace(self, reason: str) -> None:
         if not self._replacing:

@@ -17,15 +17,16 @@ _WATCH = """
 
 _ABANDON = f"""
     WITH orphans AS (
-        SELECT id FROM tasks
-        WHERE status = 'pending'
-            AND greatest(pending_since, %(since)s) + make_interval(secs => ttl_seconds) < clock_timestamp()
-            AND NOT EXISTS (
-                SELECT FROM workers
-                WHERE workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
-                    AND tasks.queue = ANY (workers.queues)
-                    AND tasks.agent || '.' || tasks.step = ANY (workers.steps))
-        ORDER BY pending_since LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        SELECT tasks.id FROM tasks LEFT JOIN LATERAL (
+            SELECT max(seen_at) AS seen_at, coalesce(bool_or(stopped_at IS NULL
+                AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)), false) AS lives
+            FROM workers
+            WHERE tasks.queue = ANY (workers.queues) AND tasks.agent || '.' || tasks.step = ANY (workers.steps)
+        ) AS server ON true
+        WHERE status = 'pending' AND NOT server.lives
+            AND greatest(pending_since, server.seen_at, %(since)s) + make_interval(secs => ttl_seconds)
+                < clock_timestamp()
+        ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET
             status = CASE WHEN ending IS NOT NULL THEN ending ->> 'status'
@@ -66,8 +67,9 @@ _ABANDON = f"""
 def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_seconds: float) -> list[Row]:
     """Give up the tasks that no live worker serves and that made no progress for their TTL.
 
-    The TTL counts only while this sweep runs without a gap of `gap_seconds`, so that an outage of everything
-    does not end the tasks that it interrupted. Where the agent is sensitive, what was recorded is purged.
+    The TTL counts from when a worker that serves the step was last alive, and only while this sweep runs without
+    a gap of `gap_seconds`, so that an outage of everything does not end the tasks that it interrupted. Where the
+    agent is sensitive, what was recorded is purged.
     """
     watch = connection.execute(_WATCH, {"name": WATCH, "gap_seconds": gap_seconds}).fetchone()
     assert watch is not None

@@ -21,3 +21,9 @@ def refuse(connection: Connection, claim: Claim) -> NoReturn:
         raise LeaseLost(f"run {claim.run} of task {claim.id} does not own step {claim.step_number} any more")
     spent = Spend(seconds=float(row["spent"])).seconds
     raise BudgetExhausted.of("seconds", claim.budget.seconds, spent)
+
+
+def lock_held(connection: Connection, claim: Claim) -> None:
+    """Keep the row as it is until the end of this transaction. Raises LeaseLost."""
+    if connection.execute(f"SELECT FROM tasks WHERE {HELD} FOR NO KEY UPDATE", claim.fence).fetchone() is None:
+        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")

@@ -6,20 +6,21 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 
-# A row that is being committed just now is skipped, not waited for: its next heartbeat finds it.
+# In the order in which all others lock, and waiting for them: a step that writes all the time keeps its lease, too.
 _HEARTBEAT = """
     WITH held AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
     ), kept AS (
         SELECT tasks.id FROM tasks JOIN held USING (id)
-        WHERE tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+        WHERE tasks.run = held.run AND tasks.status = 'running' ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
     ), extended AS (
         UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
         FROM kept WHERE tasks.id = kept.id
     ), worker AS (
         INSERT INTO workers (id, hostname, pid, queues, steps)
         VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s)
-        ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), queues = excluded.queues, steps = excluded.steps
+        ON CONFLICT (id) DO UPDATE SET
+            seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps
     )
     SELECT held.id FROM held JOIN tasks USING (id) WHERE tasks.run = held.run AND tasks.status = 'running'
 """
@@ -57,8 +58,10 @@ def heartbeat(
 
 
 def sign_off(connection: Connection, worker_id: str) -> None:
-    """Forget a worker that stopped."""
-    connection.execute("DELETE FROM workers WHERE id = %s", [worker_id])
+    """Note that a worker has stopped: what it served has no owner from now on."""
+    connection.execute(
+        "UPDATE workers SET stopped_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = %s", [worker_id]
+    )
 
 
 def forget_dead(connection: Connection, *, seconds: float) -> int:

@@ -16,8 +16,8 @@ from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING
 # in finds no counter. What it leaves unspent returns all the same.
 _JOIN = f"""
     WITH ended AS (
-        SELECT * FROM unnest(%(ids)s::uuid[], %(children)s::int[], %(spent_tokens)s::bigint[],
-            %(spent_usd)s::float8[], %(spent_steps)s::int[], %(spent_calls)s::int[], %(back_tokens)s::bigint[],
+        SELECT * FROM unnest(%(ids)s::uuid[], %(children)s::int[], %(spent_tokens)s::numeric[],
+            %(spent_usd)s::float8[], %(spent_steps)s::int[], %(spent_calls)s::int[], %(back_tokens)s::numeric[],
             %(back_usd)s::float8[], %(back_steps)s::int[], %(back_calls)s::int[], %(parent_steps)s::int[])
             AS e (id, children, spent_tokens, spent_usd, spent_steps, spent_calls,
                   back_tokens, back_usd, back_steps, back_calls, parent_step)
@@ -30,7 +30,7 @@ _JOIN = f"""
     ), changed AS (
         UPDATE tasks SET
             children_left = greatest(0, children_left - CASE WHEN living.current THEN ended.children ELSE 0 END),
-            spent_tokens = tasks.spent_tokens + ended.spent_tokens,
+            spent_tokens = least(tasks.spent_tokens::numeric + ended.spent_tokens, 9223372036854775807),
             spent_usd = tasks.spent_usd + ended.spent_usd::numeric,
             spent_steps = tasks.spent_steps + ended.spent_steps,
             spent_calls = tasks.spent_calls + ended.spent_calls,
@@ -75,7 +75,7 @@ def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float)
     while groups := _by_parent(frontier):
         frontier = []
         for parent in _join(connection, groups, ring_seconds):
-            failed = next((row for row in groups[parent["id"]].ended if row["status"] != "completed"), None)
+            failed = next((row for row in groups[parent["id"]].ended if _failed(row, parent)), None)
             if failed is None or parent["on_child_failure"] != "fail":
                 result.append(parent)
                 continue
@@ -91,12 +91,17 @@ _SIBLING_FAILED = ErrorInfo(
 )
 
 
+def _failed(child: Row, parent: Row) -> bool:
+    """Whether a child of the parent's current FanOut has failed."""
+    return child["status"] != "completed" and child["parent_step"] == parent["step_number"] - 1
+
+
 class _Group:
     """What the end of some tasks means for one parent outside of them."""
 
     def __init__(self) -> None:
         self.ended: list[Row] = []
-        self.amounts: dict[str, float] = defaultdict(float)
+        self.amounts: dict[str, Any] = defaultdict(int)
 
     @property
     def parent_step(self) -> int:

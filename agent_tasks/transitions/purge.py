@@ -14,7 +14,12 @@ _PURGE = """
                     OR child.finished_at >= clock_timestamp() - make_interval(secs => %(seconds)s)
                         AND tasks.acknowledged_at IS NULL))
             AND NOT EXISTS (
-                SELECT FROM tasks AS later WHERE later.resumed_from = tasks.id AND later.finished_at IS NULL)
+                WITH RECURSIVE later AS (
+                    SELECT next.id, next.finished_at FROM tasks AS member JOIN tasks AS next
+                        ON next.resumed_from = member.id WHERE member.root_id = tasks.id
+                    UNION SELECT next.id, next.finished_at
+                        FROM tasks AS next JOIN later ON next.resumed_from = later.id)
+                SELECT FROM later WHERE finished_at IS NULL)
             AND NOT EXISTS (
                 SELECT FROM idempotency_keys AS key
                 WHERE key.task_id = tasks.id AND key.expires_at > clock_timestamp())

@@ -1,6 +1,5 @@
 """No arrow: reading tasks, their history and their workers."""
 
-from datetime import datetime
 from uuid import UUID
 
 from agent_tasks.database import Connection
@@ -19,7 +18,6 @@ _LIVING = f"""
         AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
         AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
         AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
-        AND (%(created_after)s::timestamptz IS NULL OR tasks.created_at > %(created_after)s)
         AND (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
              AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
     ORDER BY living.since, tasks.id LIMIT %(limit)s
@@ -88,7 +86,10 @@ def transaction_status(connection: Connection, transaction: str) -> str | None:
 def workers(connection: Connection, *, seconds: float) -> list[Row]:
     """The worker processes seen within the last `seconds`."""
     return connection.execute(
-        "SELECT * FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id",
+        """
+        SELECT * FROM workers
+        WHERE stopped_at IS NULL AND seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id
+        """,
         [seconds],
     ).fetchall()
 
@@ -101,7 +102,6 @@ def living_tasks(
     tenant: str | None = None,
     subject: str | None = None,
     kind: str | None = None,
-    created_after: datetime | None = None,
     identity: Identity | None = None,
     limit: int = 100,
 ) -> list[Row]:
@@ -117,7 +117,6 @@ def living_tasks(
             "tenant": tenant,
             "subject": subject,
             "kind": kind,
-            "created_after": created_after,
             "viewer": identity.subject if identity else None,
             "viewer_tenant": identity.tenant if identity else None,
             "sees_all": identity is not None and "tasks:all" in identity.scopes,

@@ -1,7 +1,6 @@
 """terminal → a new task: it goes on from a checkpoint of the old one, with the calls recorded since."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +29,9 @@ _RESUME = f"""
             CASE WHEN old.number = old.step_number AND old.undo_step IS NULL THEN old.step
                  WHEN old.number = 0 THEN first.step ELSE before.next_step END AS step,
             CASE WHEN before.awaits ->> 'kind' = 'children'
-                    OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0)
+                    OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0
+                        AND old.step = before.next_step AND NOT EXISTS (
+                            SELECT FROM signals WHERE task_id = old.id AND consumed_step = old.number))
                 THEN before.awaits END AS awaits
         FROM old
             LEFT JOIN checkpoints AS before ON before.task_id = old.id AND before.step_number = old.number - 1
@@ -99,14 +100,6 @@ _AWAIT_CHILDREN = f"""
     )
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Respawn:
-    """A child of the old task that is to go on under the new one."""
-
-    task_id: UUID
-    asks: Budget
 
 
 def resume(

@@ -22,8 +22,6 @@ SNAPSHOT: LiteralString = """
 """
 """Every transition returns these."""
 
-NOW: LiteralString = "clock_timestamp()"
-
 IDLE: LiteralString = """
     status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, pending_since = clock_timestamp(),
     due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s)
@@ -36,14 +34,14 @@ ENDED: LiteralString = """
 """What has ended: it belongs to nobody, and nothing is due."""
 
 CLOCKED_SECONDS: LiteralString = """
-    CASE WHEN status = 'running' THEN extract(epoch FROM clock_timestamp() - claimed_at)
+    CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
          WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
-            THEN extract(epoch FROM clock_timestamp() - (waiting_for ->> 'since')::timestamptz)
+            THEN greatest(0, extract(epoch FROM clock_timestamp() - (waiting_for ->> 'since')::timestamptz))
          ELSE 0 END
 """
 """What the budget's clock has counted since the last change: it runs in steps and while children are awaited."""
 
-RUNNING_SECONDS: LiteralString = "extract(epoch FROM clock_timestamp() - tasks.claimed_at)"
+RUNNING_SECONDS: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - tasks.claimed_at))"
 
 HELD: LiteralString = """
     tasks.id = %(id)s AND tasks.run = %(run)s AND tasks.step_number = %(step_number)s AND tasks.status = 'running'

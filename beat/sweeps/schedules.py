@@ -1,31 +1,47 @@
 """Due schedules: each firing submits one task, in the transaction that notes it."""
 
 import logging
+from datetime import timedelta
 
 from agent_tasks.client import AgentTasks
-from agent_tasks.errors import AgentTaskError
+from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.schedules import next_time, options_of
 from agent_tasks.transitions import schedule
-from agent_tasks.transitions.submit import submit
+from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.submit import NewTask, submit
 from beat.sweeps import BATCH
 
 log = logging.getLogger(__name__)
+_AGAIN = timedelta(seconds=60)
+"""When a schedule that could not fire is tried again."""
 
 
 def run_once(client: AgentTasks) -> int:
-    rows = []
+    with client.database.connection() as connection:
+        requests = {row["name"]: _request(client, row) for row in schedule.due(connection, limit=BATCH)}
+    rows: list[Row] = []
     with client.database.transaction() as connection:
-        due = schedule.due(connection, limit=BATCH)
+        due = [row for row in schedule.due(connection, limit=BATCH) if row["name"] in requests]
         for row in due:
-            following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
-            task_id = None
-            try:
-                options = options_of(row)
-                task = client.new_task(client.find_target(row["agent"]), row["input"], options.pop("budget"), **options)
+            task = requests[row["name"]]
+            following = row["now"] + _AGAIN
+            if task is not None:
+                following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
                 rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
-                task_id = task.id
-            except AgentTaskError as error:  # the agent is gone or has changed: the others must fire all the same
-                log.error("schedule could not fire: schedule=%s error=%s", row["name"], error)
+            task_id = task.id if task else None
             schedule.fired(connection, row["name"], at=row["now"], next_at=following, task_id=task_id)
     client.publish(rows)
     return len(due)
+
+
+def _request(client: AgentTasks, row: Row) -> NewTask | None:
+    """The task of a firing; None where it cannot be made: the other schedules fire all the same."""
+    try:
+        next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
+        options = options_of(row)
+        return client.new_task(client.find_target(row["agent"]), row["input"], options.pop("budget"), **options)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        log.exception("schedule could not fire: schedule=%s agent=%s", row["name"], row["agent"])
+        return None

@@ -3,14 +3,14 @@
 from agent_tasks.client import AgentTasks
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.wake import wake
-from beat.sweeps import BATCH
+from beat.sweeps import BATCH, TREES
 
 
 def run_once(client: AgentTasks) -> int:
     ring_seconds = client.settings.ring_seconds
     with client.database.connection() as connection:
         woken = wake(connection, limit=BATCH, ring_seconds=ring_seconds)
-        with connection.transaction():
-            called_in, stop = call_in(connection, limit=BATCH, ring_seconds=ring_seconds)
-    client.publish([*woken, *called_in], stop=stop)
+    client.publish(woken)
+    called_in, stop = client.database.run(lambda c: call_in(c, limit=TREES, ring_seconds=ring_seconds))
+    client.publish(called_in, stop=stop)
     return len(woken) + len(called_in)

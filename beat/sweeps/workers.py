@@ -1,9 +1,9 @@
-"""Worker processes that were silent for an hour are forgotten."""
+"""Worker processes that were silent for a week are forgotten: until then they tell since when a step has no owner."""
 
 from agent_tasks.client import AgentTasks
 from agent_tasks.transitions.heartbeat import forget_dead
 
-SECONDS = 3600.0
+SECONDS = 7 * 86_400.0
 
 
 def run_once(client: AgentTasks) -> int:

@@ -8,7 +8,6 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget
 from tests import rows
-from tests.agents import notes
 from tests.crash.test_killed_workers import owner, runs_on
 from tests.eventually import eventually
 from tests.processes import Processes
@@ -108,13 +107,15 @@ def test_beat_and_sweeper_end_at_once(processes: Processes, number: signal.Signa
         process.wait_for_exit(10)
 
 
-def test_a_cold_shutdown_gives_leases_back(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
-    workers = [processes.worker(lease_seconds=LEASE, drain_seconds=1, ready=False) for _ in range(2)]
-    processes.wait_until_ready(*workers)
+@pytest.mark.slow
+def test_a_cold_shutdown_costs_a_step_its_lease_at_most(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    workers = processes.fleet(workers=2, lease_seconds=1.0, drain_seconds=1)
     task = client.submit("patient", {"folder": str(tmp_path)})
     (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
     owner(workers, first).send(signal.SIGQUIT)
     eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 10)
     (tmp_path / "go").touch()
     assert task.result(timeout=10) == "done"
-    assert len(notes(tmp_path)) >= 2
+    assert rows.checkpoints(client, task.id) == [(0, "patient")]

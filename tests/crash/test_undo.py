@@ -11,7 +11,6 @@ from tests.agents import notes
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import sweeping
 from tests.eventually import eventually
-from tests.processes import Processes
 
 assert agents_family
 assert sweeping
@@ -64,25 +63,27 @@ def test_an_undo_goes_on_where_it_was_when_its_worker_is_killed_there(
 
 
 def test_an_undo_that_was_killed_in_its_function_runs_again_with_its_recorded_calls(
-    client: AgentTasks, processes: Processes, tmp_path: Path
+    sweeping: Fleet, tmp_path: Path
 ) -> None:
-    (doomed,) = processes.fleet()
+    client, processes = sweeping.client, sweeping.processes
+    doomed = processes.worker()
     task = client.submit("journey", {"folder": str(tmp_path)})
     eventually(lambda: [call["status"] for call in rows.calls(client, task.id)] == ["completed"])
     doomed.kill()
-    processes.worker()
+    survivor = processes.worker()
     eventually(lambda: unbooked(tmp_path) == [3, 2, 2])
     (tmp_path / "go").touch()
     assert task.wait(timeout=10).status == "failed"
     assert_undone_once(client, task.id)
     assert unbooked(tmp_path) == [3, 2, 2, 1]
     assert notes(tmp_path).count("refunded") == 1
+    survivor.kill()
 
 
-def test_a_stale_undo_cannot_commit_after_another_worker_took_it_over(
-    client: AgentTasks, processes: Processes, tmp_path: Path
-) -> None:
-    workers = processes.fleet(workers=2, lease_seconds=1.0)
+def test_a_stale_undo_cannot_commit_after_another_worker_took_it_over(sweeping: Fleet, tmp_path: Path) -> None:
+    client = sweeping.client
+    workers = [sweeping.processes.worker(ready=False) for _ in range(2)]
+    sweeping.processes.wait_until_ready(*workers)
     task = client.submit("journey", {"folder": str(tmp_path)})
     eventually(lambda: "refunded" in notes(tmp_path))
     held = int(next(line for line in notes(tmp_path) if line.startswith("unbooks 2")).split()[2])
@@ -96,3 +97,5 @@ def test_a_stale_undo_cannot_commit_after_another_worker_took_it_over(
     eventually(lambda: "outcome dropped" in stale.output or "lease lost" in stale.output)
     assert task.stored() == ended
     assert_undone_once(client, task.id)
+    for worker in workers:
+        worker.kill()

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget, BudgetExhausted, Identity
+from agent_tasks import Budget, BudgetExhausted, Identity
 from tests.agents import notes
+from tests.conftest import Fleet
 from tests.eventually import eventually
-from tests.processes import Processes
 
 
 def echo(value: Any, **more: Any) -> dict[str, Any]:
@@ -36,9 +36,7 @@ def test_no_children_is_no_wait(fleet: Fleet) -> None:
     assert fleet.client.submit("planner", {"family": []}).result(timeout=10) == []
 
 
-def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline(
-    fleet: Fleet
-) -> None:
+def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline(fleet: Fleet) -> None:
     """A planner with 10 minutes, five specialists, of which one would take 8: here a minute is half a second."""
     children = [recorder(0.2), recorder(0.1), recorder(60), recorder(0.3), recorder(0.2)]
     task = fleet.client.submit("planner", {"family": children, "reserve": 2.0}, budget=Budget(seconds=5.0))
@@ -51,9 +49,7 @@ def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline
     assert (snapshot.finished_at - snapshot.created_at).total_seconds() < 6.0
 
 
-def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(
-    fleet: Fleet
-) -> None:
+def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(fleet: Fleet) -> None:
     children = [{"agent": "fails"}, recorder(60)]
     task = fleet.client.submit("planner", {"family": children, "on_child_failure": "fail"})
     snapshot = task.wait(timeout=15)
@@ -63,9 +59,7 @@ def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(
     assert sorted(child.stored().status for child in task.children()) == ["cancelled", "failed"]
 
 
-def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
-    fleet: Fleet
-) -> None:
+def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(fleet: Fleet) -> None:
     spend = [{"agent": "buyer", "input": {"tokens": 10, "usd": 0.25}}, {"agent": "buyer", "input": {"tokens": 30}}]
     task = fleet.client.submit("planner", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
     assert len(task.result(timeout=15)) == 2
@@ -77,32 +71,31 @@ def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
     assert [child.stored().budget.limit.tokens for child in task.children()] == [50, 50]
 
 
-def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(
-    fleet: Fleet
-) -> None:
-    task = fleet.client.submit("planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100))
+def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(fleet: Fleet) -> None:
+    task = fleet.client.submit(
+        "planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100)
+    )
     task.result(timeout=15)
     spawned = next(event for event in task.events() if event.type == "spawned")
     assert spawned.data["clamped"] == {"0": ["tokens"]}
 
 
-def test_more_children_than_the_limit_are_refused(client: AgentTasks, processes: Processes) -> None:
-    processes.worker(max_children=5)
-    task = client.submit("planner", {"family": [echo(n) for n in range(6)]})
+def test_more_children_than_the_limit_are_refused(fleet: Fleet) -> None:
+    fleet.processes.worker(max_children=5, queue="few", ready=False)
+    task = fleet.client.submit("planner", {"family": [echo(n) for n in range(6)]}, queue="few")
     with pytest.raises(BudgetExhausted) as refused:
         task.result(timeout=15)
     assert refused.value.details["resource"] == "children"
 
 
-def test_agents_that_spawn_each_other_without_end_reach_the_depth_limit(
-    client: AgentTasks, processes: Processes
-) -> None:
-    processes.worker(max_depth=3)
-    task = client.submit("nested", {"depth": 10})
+def test_agents_that_spawn_each_other_without_end_reach_the_depth_limit(fleet: Fleet) -> None:
+    fleet.processes.worker(max_depth=3, queue="shallow", ready=False)
+    task = fleet.client.submit("nested", {"depth": 10}, queue="shallow")
     snapshot = task.wait(timeout=20)
     assert snapshot.status == "partial"
-    with client.database.connection() as connection:
-        rows = connection.execute("SELECT depth, status, error FROM tasks ORDER BY depth").fetchall()
+    with fleet.client.database.connection() as connection:
+        query = "SELECT depth, status, error FROM tasks WHERE root_id = %s ORDER BY depth"
+        rows = connection.execute(query, [task.id]).fetchall()
     assert [row["depth"] for row in rows] == [0, 1, 2, 3]
     assert rows[-1]["error"]["details"]["resource"] == "children"
 
@@ -113,19 +106,18 @@ def test_cancelling_the_root_ends_the_whole_tree(fleet: Fleet) -> None:
 
     def all_run() -> bool:
         with fleet.client.database.connection() as connection:
-            row = connection.execute("SELECT count(*) AS n FROM tasks WHERE status = 'running'").fetchone()
+            running = "SELECT count(*) AS n FROM tasks WHERE root_id = %s AND status = 'running'"
+            row = connection.execute(running, [task.id]).fetchone()
         return row is not None and row["n"] == 3
 
     eventually(all_run)
     task.cancel("enough")
     with fleet.client.database.connection() as connection:
-        rows = connection.execute("SELECT status FROM tasks").fetchall()
+        rows = connection.execute("SELECT status FROM tasks WHERE root_id = %s", [task.id]).fetchall()
     assert [row["status"] for row in rows] == ["cancelled"] * 5
 
 
-def test_undo_runs_in_reverse_order_when_a_later_step_fails(
-    fleet: Fleet, tmp_path: Path
-) -> None:
+def test_undo_runs_in_reverse_order_when_a_later_step_fails(fleet: Fleet, tmp_path: Path) -> None:
     task = fleet.client.submit("booking", {"folder": str(tmp_path)})
     snapshot = task.wait(timeout=15)
     assert snapshot.status == "failed"
@@ -136,13 +128,8 @@ def test_undo_runs_in_reverse_order_when_a_later_step_fails(
     assert [e.type for e in task.events()].count("undone") == 2
 
 
-def test_an_undo_that_fails_for_good_is_reported_and_the_rest_is_undone(
-    client: AgentTasks, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    processes.worker()
-    processes.sweeper()
-    processes.beat()
-    task = client.submit("booking", {"folder": str(tmp_path), "failing_undo": True})
+def test_an_undo_that_fails_for_good_is_reported_and_the_rest_is_undone(fleet: Fleet, tmp_path: Path) -> None:
+    task = fleet.client.submit("booking", {"folder": str(tmp_path), "failing_undo": True})
     snapshot = task.wait(timeout=40)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
@@ -161,14 +148,12 @@ def test_a_cancelled_task_is_undone_before_it_ends(fleet: Fleet, tmp_path: Path)
     assert notes(tmp_path)[-2:] == ["cancel flight", "cancel hotel 7"]
 
 
-def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(
-    fleet: Fleet, tmp_path: Path
-) -> None:
+def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(fleet: Fleet, tmp_path: Path) -> None:
     counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
     held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
     task = fleet.client.submit("planner", {"family": [counted, held]})
     eventually(lambda: "paid" in notes(tmp_path))
-    eventually(lambda: [child.stored().status for child in task.children()][0] == "completed")
+    eventually(lambda: task.children()[0].stored().status == "completed")
     task.cancel()
     (tmp_path / "go").touch()
     again = task.resume()

@@ -103,4 +103,4 @@ def test_a_budget_used_up_in_a_task_group_is_told_as_such(fleet: Fleet) -> None:
     snapshot = fleet.client.submit("spends_in_a_group", {"tokens": 60}, budget=Budget(tokens=100)).wait(timeout=10)
     assert snapshot.error is not None
     assert (snapshot.error.type, snapshot.error.details["resource"]) == ("budget_exhausted", "tokens")
-    assert snapshot.budget.spent.tokens == 180
+    assert snapshot.budget.spent.tokens in (120, 180)  # the third may have been stopped before it was charged

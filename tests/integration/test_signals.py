@@ -1,14 +1,14 @@
 """Signals, timers and their timeouts, through a real worker and a real sweeper."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, TaskHandle
+from agent_tasks import Identity, InvalidInput, InvalidState, TaskHandle
+from tests.conftest import Fleet
 from tests.eventually import eventually
-from tests.processes import Processes
 
 
 def waits(task: TaskHandle, kind: str = "signal") -> None:
@@ -17,10 +17,6 @@ def waits(task: TaskHandle, kind: str = "signal") -> None:
         return snapshot.waiting_for is not None and snapshot.waiting_for.kind == kind
 
     eventually(check)
-
-
-def events(task: TaskHandle) -> list[str]:
-    return [event.type for event in task.events()]
 
 
 def test_a_signal_wakes_the_task_and_the_step_is_told_who_sent_it(fleet: Fleet) -> None:
@@ -34,27 +30,28 @@ def test_a_signal_wakes_the_task_and_the_step_is_told_who_sent_it(fleet: Fleet) 
     assert signalled.data["sender"]["subject"] == "ana"
 
 
-def test_a_signal_before_its_wait_is_kept_and_consumed_by_it(client: AgentTasks, processes: Processes) -> None:
-    task = client.submit("approval")
+def test_a_signal_before_its_wait_is_kept_and_consumed_by_it(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval", queue="later")
     assert not task.signal("approval", {"ok": False}).delivered
-    processes.worker()
-    assert task.result(timeout=10)["ok"] is False
+    late = fleet.processes.worker(queue="later", ready=False)
+    assert task.result(timeout=20)["ok"] is False
+    late.kill()
 
 
 def test_a_repeated_signal_id_has_no_second_effect(fleet: Fleet) -> None:
-    task = fleet.client.submit("approval")
+    task = fleet.client.submit("several", {"every": True})
     waits(task)
-    assert task.signal("approval", {"ok": True}, signal_id="one").delivered
-    assert (
-        not task.signal("approval", {"ok": False}, signal_id="one").kept if task.stored().status == "pending" else True
-    )
-    assert task.result(timeout=10)["ok"] is True
+    assert task.signal("first", 1, signal_id="one").kept
+    assert not task.signal("first", 2, signal_id="one").kept
+    assert not task.signal("second", 2, signal_id="one").kept
+    assert task.signal("second", 2, signal_id="two").delivered
+    assert task.result(timeout=10) == {"first": 1, "second": 2}
     with fleet.client.database.connection() as connection:
-        assert len(connection.execute("SELECT FROM signals WHERE task_id = %s", [task.id]).fetchall()) == 1
+        assert len(connection.execute("SELECT FROM signals WHERE task_id = %s", [task.id]).fetchall()) == 2
 
 
-def test_a_signal_for_a_task_that_has_ended_is_refused(client: AgentTasks) -> None:
-    task = client.submit("approval")
+def test_a_signal_for_a_task_that_has_ended_is_refused(fleet: Fleet) -> None:
+    task = fleet.client.submit("approval")
     task.cancel()
     with pytest.raises(InvalidState, match="has ended as cancelled"):
         task.signal("approval", {"ok": True})
@@ -107,25 +104,26 @@ def test_a_waiting_task_holds_nothing(fleet: Fleet) -> None:
     assert fleet.client.redis.hlen("unacked") == 0
 
 
-def test_a_schedule_fires_once_however_many_sweepers_there_are(client: AgentTasks, processes: Processes) -> None:
-    processes.worker()
-    for _ in range(2):
-        processes.sweeper()
-        processes.beat()
-    schedule = client.schedule("echo", {"value": 1}, every=1)
-    with client.database.connection() as connection:  # three firings were missed: they collapse into one
+def test_a_schedule_fires_once_however_many_sweepers_there_are(fleet: Fleet) -> None:
+    others = [fleet.processes.sweeper(ready=False), fleet.processes.beat(ready=False)]
+    fleet.processes.wait_until_ready(*others)
+    schedule = fleet.client.schedule("echo", {"value": 1}, every=1)
+    with fleet.client.database.connection() as connection:  # three firings were missed: they collapse into one
         connection.execute("UPDATE schedules SET next_at = clock_timestamp() - interval '3.5 seconds'")
 
-    def fired() -> list[UUID]:
-        with client.database.connection() as connection:
-            return [row["id"] for row in connection.execute("SELECT id FROM tasks WHERE agent = 'echo'")]
+    def fired() -> list[Any]:
+        with fleet.client.database.connection() as connection:
+            query = "SELECT id, created_at FROM tasks WHERE agent = 'echo' ORDER BY created_at"
+            return connection.execute(query).fetchall()
 
-    ids: list[Any] = eventually(lambda: (found := fired()) and len(found) >= 3 and found)
-    assert client.get(ids[0]).result(timeout=10) == 1
-    assert client.unschedule(schedule.name)
-    with client.database.connection() as connection:
-        times = [r["created_at"] for r in connection.execute("SELECT created_at FROM tasks ORDER BY id").fetchall()]
-    assert all((b - a).total_seconds() > 0.3 for a, b in zip(times[1:], times[2:], strict=False))
+    eventually(lambda: len(fired()) >= 3, 20)
+    assert fleet.client.unschedule(schedule.name)
+    found = fired()
+    assert fleet.client.get(found[0]["id"]).result(timeout=10) == 1
+    times = [row["created_at"] for row in found]
+    assert all((b - a).total_seconds() > 0.3 for a, b in pairwise(times[1:]))
+    for process in others:
+        process.kill()
 
 
 @pytest.mark.parametrize(
@@ -139,6 +137,6 @@ def test_a_schedule_fires_once_however_many_sweepers_there_are(client: AgentTask
         {"cron": "* * * * *", "every": 5},
     ],
 )
-def test_a_rhythm_that_cannot_be_is_refused(client: AgentTasks, rhythm: dict[str, Any]) -> None:
+def test_a_rhythm_that_cannot_be_is_refused(fleet: Fleet, rhythm: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        client.schedule("echo", **rhythm)
+        fleet.client.schedule("echo", **rhythm)

@@ -117,7 +117,7 @@ def test_who_asks_for_more_than_its_share_is_told_so_and_nobody_else_is(
 def test_shares_follow_the_weights(tokens: int, parts: list[int]) -> None:
     allotments = divided(Remaining(tokens=tokens), Budget(), [Claimant(weight=part) for part in parts])
     for part, allotment in zip(parts, allotments or [], strict=False):
-        assert abs(allotment.budget.tokens - tokens * part / sum(parts)) <= 1 + tokens * 1e-9
+        assert allotment.budget.tokens == tokens * part // sum(parts)
 
 
 def shares(left: Remaining, *children: Claimant, reserve: Budget | None = None) -> list[Budget]:
@@ -141,7 +141,7 @@ def test_equal_shares_of_dollars_are_equal_and_an_ask_for_just_that_is_not_clamp
 def test_the_largest_budgets_are_divided_to_the_last_token_and_not_beyond(tokens: int) -> None:
     for children in (1, 2, 3):
         found = shares(Remaining(tokens=tokens), *[Claimant()] * children)
-        assert tokens - 2048 <= sum(budget.tokens or 0 for budget in found) <= tokens
+        assert tokens - children < sum(budget.tokens or 0 for budget in found) <= tokens
 
 
 def test_without_a_limit_a_child_has_what_it_asks_for() -> None:

@@ -147,6 +147,7 @@ def upgrade() -> None:
             "reserved_tokens >= 0 AND reserved_usd >= 0 AND reserved_steps >= 0 AND reserved_calls >= 0",
             name=op.f("tasks_reserved"),
         ),
+        sa.CheckConstraint("spent_seconds >= 0", name=op.f("tasks_spent")),
         sa.PrimaryKeyConstraint("id", name=op.f("tasks_pkey")),
         postgresql_with={"fillfactor": "70"},
     )
@@ -188,6 +189,7 @@ def upgrade() -> None:
             "started_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("seen_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("stopped_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("workers_pkey")),
     )
     op.create_table(
