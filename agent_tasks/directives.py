@@ -165,9 +165,9 @@ class FanOut(_Then):
     ) -> None:
         super().__init__(then, state)
         given: Any = children
-        if not isinstance(given, Iterable) or not all(isinstance(child, Child) for child in (given := list(given))):
+        self.children: list[Child] = list(given) if isinstance(given, Iterable) else [given]
+        if isinstance(given, Child) or not all(isinstance(child, Child) for child in cast(list[Any], self.children)):
             raise InvalidInput("FanOut takes a list of Child(agent, input)", field="children")
-        self.children: list[Child] = given
         self.reserve = reserve if isinstance(reserve, Budget) else Budget(seconds=reserve)
         if on_child_failure not in ("collect", "fail"):
             raise InvalidInput("on_child_failure must be 'collect' or 'fail'", field="on_child_failure")
