@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,7 +95,7 @@ def test_a_time_that_the_clocks_repeat_fires_once_that_day() -> None:
                                                ("2026-10-24 12:00", "2026-10-25 12:00")])  # fmt: skip
 def test_every_hour_is_every_hour_when_the_clocks_change(first: str, until: str) -> None:
     hours = firings("0 * * * *", first, until, "Europe/Berlin")
-    assert {b - a for a, b in zip(hours, hours[1:], strict=False)} == {timedelta(hours=1)}
+    assert {b - a for a, b in pairwise(hours)} == {timedelta(hours=1)}
     assert len(hours) == 24
 
 
