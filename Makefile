@@ -46,7 +46,7 @@ lint: $(INSTALLED) ## ruff, pyright and import-linter
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint test ## what CI runs: lint, then test
 

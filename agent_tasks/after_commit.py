@@ -90,8 +90,8 @@ class AfterCommit:
             except DATABASE_AWAY as error:
                 log.warning("postgres is away, will look again: %s", error)
                 ended = False
-            except psycopg.Error:  # a transaction that this server does not know: the sweep rings
-                log.exception("how a transaction ended cannot be found out")
+            except Exception:  # one transaction must not end this thread: the sweep rings for its tasks
+                log.exception("bells of a caller's transaction were not rung")
                 ended = True
             if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
                 due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from agent_tasks import payloads
 from agent_tasks.budgets import Budget
-from agent_tasks.directives import StepRef
+from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
 from agent_tasks.outcomes import Signal
 from agent_tasks.retries import Retry
@@ -181,7 +181,10 @@ class Agent:
         self.sensitive = sensitive
         self.queue = queue
         self.ttl = ttl
-        self.signals = None if signals is None else frozenset([signals] if isinstance(signals, str) else signals)
+        names = [signals] if isinstance(signals, str) else signals
+        if names is not None and not all_names(names):
+            raise InvalidInput("Agent(signals=) takes names of 1 to 128 characters", field="signals")
+        self.signals = None if names is None else frozenset(names)
         self.steps: dict[str, Step] = {}
         self.module = _module or sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore
         taken = _registry.get(name)
@@ -211,6 +214,8 @@ class Agent:
                 raise InvalidInput(f"{step.name!r} is no name for a step", field="name")
             if problem := _unusable(function):
                 raise InvalidInput(f"{step.task_name} cannot be a step: {problem}", field=step.name)
+            if undo is not None and (problem := _unusable(undo)):
+                raise InvalidInput(f"The undo of {step.task_name} cannot be one: {problem}", field="undo")
             if step.name in self.steps:
                 raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
             self.steps[step.name] = step
@@ -279,6 +284,8 @@ def agent(
 
 def _unusable(function: Callable[..., Any]) -> str | None:
     """Why a function cannot be called as a step: the context comes first, everything else by name."""
+    if not callable(function):
+        return "it is no function"
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,

@@ -1,6 +1,5 @@
 """Schedules: tasks that are submitted again and again, by cron or at an interval."""
 
-import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import payloads
 from agent_tasks.budgets import Budget
+from agent_tasks.directives import LONGEST_WAIT
 from agent_tasks.errors import InvalidInput
 from agent_tasks.identity import Identity
 from agent_tasks.transitions import schedule as schedule_rows
@@ -82,10 +82,14 @@ def next_time(cron: str | None, every: float | None, timezone: str, last: dateti
     if cron is not None:
         from croniter import croniter
 
-        return croniter(cron, now.astimezone(ZoneInfo(timezone))).get_next(datetime)
+        times = croniter(cron, now.astimezone(ZoneInfo(timezone)))
+        found = times.get_next(datetime)
+        while found.fold and "*" not in cron.split()[1]:  # the clocks went back: a fixed hour does not come twice
+            found = times.get_next(datetime)
+        return found
     assert every is not None
-    missed = max(0, math.floor((now - last).total_seconds() / every))
-    return last + timedelta(seconds=every * (missed + 1))
+    interval = timedelta(seconds=every)
+    return last + interval * (max(0, (now - last) // interval) + 1)
 
 
 def options_of(row: Row) -> dict[str, Any]:
@@ -102,11 +106,11 @@ def options_of(row: Row) -> dict[str, Any]:
 def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> None:
     if (cron is None) == (seconds is None):
         raise InvalidInput("schedule takes one of cron= and every=", field="cron")
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 1):
-        raise InvalidInput(f"every= must be at least 1 second, not {seconds!r}", field="every")
+    if seconds is not None and (type(seconds) not in (int, float) or not 1 <= seconds <= LONGEST_WAIT):
+        raise InvalidInput("every= must be at least 1 second, and at most a hundred years", field="every")
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, IsADirectoryError):
+    except (ZoneInfoNotFoundError, ValueError, TypeError, IsADirectoryError):
         raise InvalidInput(
             f"No time zone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
         ) from None
@@ -114,7 +118,7 @@ def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> Non
         from croniter import CroniterError, croniter
 
         try:
-            if len(cron.split()) != 5:
+            if type(cron) is not str or len(cron.split()) != 5:
                 raise InvalidInput("cron= has five fields: minute hour day month weekday", field="cron")
             croniter(cron).get_next(datetime)
         except (CroniterError, ValueError, KeyError) as error:

@@ -37,9 +37,9 @@ def send_signal(
     sender: Identity | None,
 ) -> Receipt:
     """Raises InvalidInput, PayloadTooLarge, InvalidState."""
-    if not name or len(name) > 128:
+    if type(name) is not str or not 0 < len(name) <= 128:
         raise InvalidInput("A signal's name has 1 to 128 characters", field="name")
-    if signal_id is not None and not 0 < len(signal_id) <= 255:
+    if signal_id is not None and (type(signal_id) is not str or not 0 < len(signal_id) <= 255):
         raise InvalidInput("signal_id has 1 to 255 characters", field="signal_id")
     payloads.encode([name, signal_id], "signal")
     definition = _Definition(client, task.agent)

@@ -7,6 +7,8 @@ from uuid import UUID
 from agent_tasks.database import Connection
 
 # In the order in which all others lock, and waiting for them: a step that writes all the time keeps its lease, too.
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+
 _HEARTBEAT = """
     WITH held AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
@@ -20,6 +22,7 @@ _HEARTBEAT = """
         INSERT INTO workers (id, hostname, pid, queues, steps)
         VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s)
         ON CONFLICT (id) DO UPDATE SET
+            started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
             seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps
     )
     SELECT held.id FROM held JOIN tasks USING (id) WHERE tasks.run = held.run AND tasks.status = 'running'
@@ -40,21 +43,23 @@ class WorkerRecord:
 def heartbeat(
     connection: Connection, worker: WorkerRecord, held: Sequence[tuple[UUID, int]], *, lease_seconds: float
 ) -> set[UUID]:
-    """Extend the leases of these (task, run); returns those still owned. The others were lost."""
-    rows = connection.execute(
-        _HEARTBEAT,
-        {
-            "ids": [task_id for task_id, _ in held],
-            "runs": [run for _, run in held],
-            "lease_seconds": lease_seconds,
-            "worker": worker.id,
-            "hostname": worker.hostname,
-            "pid": worker.pid,
-            "queues": list(worker.queues),
-            "steps": list(worker.steps),
-        },
-    ).fetchall()
-    return {row["id"] for row in rows}
+    """Extend the leases of these (task, run); returns those still owned. The others were lost.
+
+    Raises psycopg.errors.LockNotAvailable where a row is locked for more than two seconds: try again.
+    """
+    values = {
+        "ids": [task_id for task_id, _ in held],
+        "runs": [run for _, run in held],
+        "lease_seconds": lease_seconds,
+        "worker": worker.id,
+        "hostname": worker.hostname,
+        "pid": worker.pid,
+        "queues": list(worker.queues),
+        "steps": list(worker.steps),
+    }
+    with connection.transaction():
+        connection.execute(_LOCK_TIMEOUT)
+        return {row["id"] for row in connection.execute(_HEARTBEAT, values).fetchall()}
 
 
 def sign_off(connection: Connection, worker_id: str) -> None:

@@ -30,7 +30,7 @@ def test_however_many_children_end_at_once_and_are_rung_for_twice_then_runs_once
     crowd = [fleet.processes.worker(queue=CROWD, concurrency=8, ready=False) for _ in range(2)]
     try:
         assert task.wait(timeout=100).result == list(range(members))
-        eventually(lambda: not redis.Redis.from_url(fleet.settings.redis_url).llen(BELLS), 20)
+        eventually(lambda: not redis.Redis.from_url(fleet.settings.redis_url).llen(BELLS), 60)
     finally:
         for worker in crowd:
             worker.kill()

@@ -23,6 +23,10 @@ from tests.eventually import eventually
 assert agents_family
 
 
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+"""Each costs the second after which Postgres looks for them."""
+
+
 def blocked(client: AgentTasks) -> bool:
     """Whether a session waits for another one's lock."""
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -147,3 +151,18 @@ def test_of_a_cancel_and_the_last_join_one_wins_for_the_whole_tree(fleet: Fleet,
         assert rows.query(client, tree, root.id) == []
         if said.status == "completed":
             assert_tree_ran_once(client, root.id)
+    assert rows.query(client, DEADLOCKS) == [{"deadlocks": 0}]
+
+
+def test_children_whose_time_is_over_just_when_their_parents_call_them_in_hold_nobody_up(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    child = {"agent": "held_member", "input": {"folder": str(tmp_path), "index": 0}}
+    input = {"family": [child] * 8, "reserve": 4.0}
+    roots = fleet.client.submit_many("planner", [input] * 5, budget=Budget(seconds=6))
+    for root in roots:
+        snapshot = root.wait(timeout=20)
+        assert snapshot.status == "partial", snapshot.error
+        assert {outcome["status"] for outcome in snapshot.result} <= {"partial", "timeout"}
+        assert snapshot.budget.spent.seconds <= 6
+    assert rows.query(fleet.client, DEADLOCKS) == [{"deadlocks": 0}]

@@ -9,8 +9,11 @@ from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim, claim
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
+from agent_tasks.transitions.wait import wait
 
 Row = dict[str, Any]
+BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+"""Somebody waits for a lock: a rival has come to where it must wait."""
 TABLES = ("checkpoints", "calls", "events")
 
 
@@ -63,6 +66,24 @@ def commit(
     """The step is committed, and the task goes on with `next_step`."""
     committed = Committed(next_step, state, **{"seconds": 0, **options})
     return checkpoint(connection, taken, committed, in_place=in_place, ring_seconds=ring_seconds)
+
+
+def park(
+    connection: Connection,
+    taken: Claim,
+    *names: str,
+    every: bool = False,
+    timeout: float | None = None,
+    on_timeout: str | None = None,
+    undoable: bool = False,
+) -> Row:
+    """The step is committed, and the task waits for signals of these names."""
+    committed = Committed("echo", '{"value": 2}', 0, undoable=undoable)
+    with connection.transaction():
+        return wait(
+            connection, taken, committed, names,
+            all_of_them=every, timeout=timeout, on_timeout=on_timeout, ring_seconds=60,
+        )  # fmt: skip
 
 
 def swept(client: AgentTasks, limit: int = 100) -> list[Row]:

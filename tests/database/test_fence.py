@@ -1,23 +1,31 @@
 """The fence: a run that lost its step changes nothing, whatever it tries."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
+import uuid_utils.compat as uuid_utils
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType
 from agent_tasks.database import Connection
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.cancel import cancel
+from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
+from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
-from tests.database import all_of, claimed, commit, lapse, query, row_of, submitted
+from agent_tasks.transitions.submit import NewTask
+from agent_tasks.transitions.wait import sleep
+from tests.database import BLOCKED, all_of, claimed, commit, lapse, park, query, row_of, submitted
 from tests.database import swept as sweep
+from tests.eventually import eventually
 
 Write = Callable[[Connection, Claim], Any]
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
@@ -26,6 +34,9 @@ OVER = ErrorInfo(type=ErrorType.BUDGET_EXHAUSTED, message="m", details={"resourc
 COMMITS: dict[str, Write] = {
     "checkpoint": commit,
     "checkpoint in place": lambda c, t: commit(c, t, in_place=True),
+    "wait": lambda c, t: park(c, t, "approval"),
+    "sleep": lambda c, t: sleep(c, t, Committed("echo", "{}", 0), seconds=5, until=None),
+    "fan out": lambda c, t: spread(c, t),
     "complete": lambda c, t: complete(c, t, "1", seconds=0, progress=None),
     "fail": lambda c, t: fail(c, t, BROKEN, traceback="t"),
     "fail out of budget": lambda c, t: fail(c, t, OVER),
@@ -39,6 +50,18 @@ REPORTS: dict[str, Write] = {
     "begin call": lambda c, t: ledger.begin_call(c, t, 0, "pay", key="k", at_most_once=False),
     "end call": lambda c, t: ledger.end_call(c, t, 0, status="completed", outcome="1"),
 }
+
+
+def spread(connection: Connection, taken: Claim) -> Any:
+    """A FanOut of two children."""
+    children = [NewTask(uuid_utils.uuid7(), "echo", "echo", "{}", "agents", 900.0, Budget(tokens=5)) for _ in range(2)]
+    with connection.transaction():
+        return fan_out(
+            connection, taken, Committed("echo", "{}", 0), children,
+            on_child_failure="collect", reserve_seconds=0, clamped={}, ring_seconds=60,
+        )  # fmt: skip
+
+
 WRITES = {**COMMITS, **REPORTS}
 
 
@@ -82,6 +105,7 @@ def test_a_run_that_lost_its_step_writes_nothing(client: AgentTasks, lost: Calla
         with client.database.connection() as connection, pytest.raises(LeaseLost):
             write(connection, stale)
         assert all_of(client, stale.id) == before, name
+    assert query(client, "SELECT FROM tasks WHERE parent_id IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("name", COMMITS)
@@ -93,6 +117,7 @@ def test_a_commit_that_is_repeated_commits_once(client: AgentTasks, name: str) -
         with pytest.raises(LeaseLost):
             COMMITS[name](connection, taken)
     assert all_of(client, taken.id) == before
+    assert len(query(client, "SELECT FROM tasks WHERE parent_id = %s", taken.id)) == (2 if name == "fan out" else 0)
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -130,18 +155,25 @@ def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTas
     assert query(client, sql, kept.id)[0]["kept"]
 
 
-def test_a_heartbeat_does_not_wait_for_a_row_that_is_being_committed(client: AgentTasks) -> None:
+def test_a_heartbeat_waits_for_a_row_that_is_being_written_and_then_keeps_its_lease(client: AgentTasks) -> None:
     taken = claimed(client)
     worker = WorkerRecord("w", "host", 1, (), ())
-    with client.database.transaction() as committing:
-        committing.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [taken.id])
+
+    def beat() -> set[UUID]:
         with client.database.connection() as connection:
-            connection.execute("SET lock_timeout = '2s'")
-            assert heartbeat(connection, worker, [(taken.id, taken.run)], lease_seconds=5) == {taken.id}
-            connection.execute("RESET lock_timeout")
+            return heartbeat(connection, worker, [(taken.id, taken.run)], lease_seconds=500)
+
+    with ThreadPoolExecutor(1) as threads:
+        with client.database.transaction() as writing:
+            writing.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [taken.id])
+            beating = threads.submit(beat)
+            eventually(lambda: query(client, BLOCKED))
+        assert beating.result(10) == {taken.id}
+    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
+    assert query(client, sql, taken.id)[0]["kept"]
 
 
-@pytest.mark.parametrize("name", ["checkpoint", "checkpoint in place", "complete"])
+@pytest.mark.parametrize("name", ["checkpoint", "checkpoint in place", "wait", "sleep", "fan out", "complete"])
 def test_a_step_that_overran_its_seconds_cannot_commit_but_can_fail(client: AgentTasks, name: str) -> None:
     taken = claimed(client, submitted(client, budget=Budget(seconds=5)))
     query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)

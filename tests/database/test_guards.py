@@ -95,6 +95,13 @@ def test_what_only_grows_never_goes_back(client: AgentTasks, column: str) -> Non
         "acknowledged_at = now()",
         "status = 'completed', finished_at = now(), error = '{}'",
         *(f"status = '{status}', finished_at = now()" for status in sorted(TERMINAL - {"completed"})),
+        "children_left = -1",
+        *(f"reserved_{name} = -1" for name in ("tokens", "usd", "steps", "calls")),
+        "spent_seconds = -0.001",
+        "parent_id = id",
+        "parent_step = 0",
+        "undo_step = 0",
+        """ending = '{"status": "failed"}'""",
         "status = NULL",
         "root_id = NULL",
         "ttl_seconds = NULL",
@@ -164,3 +171,32 @@ def test_there_is_no_history_without_a_task(client: AgentTasks, table: str) -> N
     sql = f"INSERT INTO {table} (task_id, {names}) VALUES (gen_random_uuid(), {places})"
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         query(client, sql, *values.values())
+
+
+@pytest.mark.parametrize(("cron", "every"), [(None, None), ("* * * * *", 60)])
+def test_a_schedule_has_one_rhythm(client: AgentTasks, cron: str | None, every: float | None) -> None:
+    sql = """
+        INSERT INTO schedules (name, agent, input, options, cron, every_seconds, timezone, next_at)
+        VALUES ('s', 'echo', '{}', '{}', %s, %s, 'UTC', now())
+    """
+    with pytest.raises(REFUSED):
+        query(client, sql, cron, every)
+
+
+def test_a_signal_id_is_in_the_inbox_of_a_task_once_whoever_puts_it_there(client: AgentTasks) -> None:
+    first, second = submitted(client), submitted(client)
+    sql = "INSERT INTO signals (task_id, name, signal_id) VALUES (%s, %s, %s)"
+    for task_id in (first, second):
+        query(client, sql, task_id, "approval", "one")
+        query(client, sql, task_id, "approval", None)
+        query(client, sql, task_id, "approval", None)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        query(client, sql, first, "payment", "one")
+
+
+def test_a_task_that_undoes_says_what_it_will_end_with(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    query(client, """UPDATE tasks SET undo_step = 0, ending = '{"status": "failed"}' WHERE id = %s""", task_id)
+    for change in ("undo_step = NULL", "ending = NULL"):
+        with pytest.raises(REFUSED):
+            query(client, f"UPDATE tasks SET {change} WHERE id = %s", task_id)

@@ -77,6 +77,8 @@ def test_a_live_worker_that_serves_the_step_protects_a_task_however_long_it_queu
     assert given_up(watched) == []
     with watched.database.connection() as connection:
         sign_off(connection, "w@h/1")
+    assert given_up(watched) == []  # its TTL begins when its last worker goes: a deploy ends nothing
+    query(watched, "UPDATE workers SET seen_at = clock_timestamp() - interval '101 seconds'")
     assert len(given_up(watched)) == 1
 
 

@@ -79,11 +79,10 @@ def firings(cron: str, first: str, until: str, timezone: str) -> list[datetime]:
     return found[1:-1]
 
 
-def test_a_time_that_the_clocks_skip_fires_once_that_day_or_the_next_and_never_twice() -> None:
-    days = firings("30 2 * * *", "2026-03-27 12:00", "2026-04-01 12:00", "Europe/Berlin")
-    assert len({day.date() for day in days}) == len(days)
-    assert 4 <= len(days) <= 5
-    assert {day.astimezone(BERLIN).strftime("%H:%M") for day in days} <= {"02:30", "03:00", "03:30"}
+def test_a_time_that_the_clocks_skip_fires_once_that_day_too() -> None:
+    days = firings("30 2 * * *", "2026-03-27 12:00", "2026-03-31 12:00", "Europe/Berlin")
+    told = [day.astimezone(BERLIN).strftime("%d %H:%M") for day in days]
+    assert told == ["28 02:30", "29 03:00", "30 02:30", "31 02:30"]
 
 
 def test_a_time_that_the_clocks_repeat_fires_once_that_day() -> None:
@@ -124,8 +123,8 @@ def test_an_interval_goes_on_from_its_own_times_however_late_it_is_looked_at(
     following = next_time(None, every, "UTC", last, now)
     assert following > now
     steps = (following - last).total_seconds() / every
-    assert steps == pytest.approx(round(steps), abs=1e-3)
-    assert following - now <= timedelta(seconds=every) + timedelta(milliseconds=1)  # what was missed collapses into one
+    assert steps == pytest.approx(round(steps), rel=1e-6)
+    assert following - now <= timedelta(seconds=every)  # what was missed collapses into one
 
 
 def test_an_interval_does_not_drift_though_each_firing_is_a_little_late() -> None:

@@ -1,0 +1,286 @@
+"""Signals: kept until they are waited for, consumed once, and refused where nobody will ever wait."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, TaskNotFound
+from agent_tasks.handle import TaskHandle
+from agent_tasks.transitions.catalog import register_agents
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.signal import consumed, deliver, inbox, keep, lock, refuse
+from tests.database import Row, all_of, claimed, park, query, row_of, submitted, try_claim
+from tests.database.families import types_of
+
+
+def waits(client: AgentTasks, *names: str, task_id: UUID | None = None, every: bool = False, **options: Any) -> Row:
+    """The task's step commits a Wait; its row as that leaves it."""
+    taken = claimed(client, task_id)
+    with client.database.connection() as connection:
+        return park(connection, taken, *names, every=every, **options)
+
+
+def taken_with(client: AgentTasks, task_id: UUID) -> tuple[Claim, list[Any]]:
+    """The step after the wait, and the payloads that it is handed."""
+    taken = claimed(client, task_id)
+    with client.database.connection() as connection:
+        return taken, [row["payload"] for row in consumed(connection, task_id, taken.step_number)]
+
+
+def in_inbox(client: AgentTasks, task_id: UUID) -> list[Any]:
+    sql = "SELECT payload FROM signals WHERE task_id = %s AND consumed_step IS NULL ORDER BY seq"
+    return [row["payload"] for row in query(client, sql, task_id)]
+
+
+def test_a_task_that_waits_holds_no_worker_and_says_for_what(client: AgentTasks) -> None:
+    row = waits(client, "approval", "payment", every=True, timeout=3600)
+    assert (row["status"], row["worker"], row["step"], row["step_number"]) == ("waiting", None, "echo", 1)
+    snapshot = client.get(row["id"]).stored()
+    assert snapshot.waiting_for is not None
+    assert snapshot.waiting_for.until is not None
+    assert (snapshot.waiting_for.kind, snapshot.waiting_for.names) == ("signal", ["approval", "payment"])
+    assert (snapshot.waiting_for.until - snapshot.waiting_for.since).total_seconds() == pytest.approx(3600, abs=1)
+    assert try_claim(client, row["id"]) is None
+    assert types_of(client, row["id"])[-2:] == ["committed", "waiting"]
+
+
+def test_a_signal_wakes_who_waits_for_it_and_is_handed_to_the_step(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    receipt = task.signal("approval", {"ok": 1}, signal_id="s", identity=Identity(subject="ana"))
+    assert (receipt.kept, receipt.delivered, receipt.waiting_for) == (True, True, [])
+    assert row_of(client, task.id)["status"] == "pending"
+    with client.database.connection() as connection:
+        (handed,) = consumed(connection, task.id, 1)
+    assert (handed["name"], handed["payload"], handed["signal_id"]) == ("approval", {"ok": 1}, "s")
+    assert handed["sender"]["subject"] == "ana"
+    told = all_of(client, task.id)["events"]
+    assert [event["type"] for event in told][-2:] == ["signalled", "dispatched"]
+    assert told[-2]["data"]["sender"]["subject"] == "ana"
+
+
+def test_a_signal_before_its_wait_is_kept_and_consumed_by_it(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    receipt = task.signal("approval", "early")
+    assert (receipt.kept, receipt.delivered) == (True, False)
+    running = claimed(client, task.id)
+    assert not task.signal("approval", "second").delivered
+    with client.database.connection() as connection:
+        row = park(connection, running, "approval")
+    assert (row["status"], row["waiting_for"]) == ("pending", None)
+    assert taken_with(client, task.id)[1] == ["early"]
+    assert in_inbox(client, task.id) == ["second"]
+    assert types_of(client, task.id)[-4:] == ["committed", "waiting", "dispatched", "claimed"]
+
+
+def test_the_next_wait_takes_what_the_first_one_left(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    for n in range(3):
+        task.signal("approval", n)
+    for n in range(3):
+        assert waits(client, "approval", task_id=task.id)["status"] == "pending"
+        with client.database.connection() as connection:
+            assert [row["payload"] for row in consumed(connection, task.id, n + 1)] == [n]
+    assert waits(client, "approval", task_id=task.id)["status"] == "waiting"
+
+
+def test_a_signal_of_another_name_wakes_nobody_and_says_what_is_waited_for(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    receipt = task.signal("payment", 1)
+    assert (receipt.kept, receipt.delivered, receipt.waiting_for) == (True, False, ["approval"])
+    assert row_of(client, task.id)["status"] == "waiting"
+
+
+def test_any_of_several_wakes_and_the_one_that_came_first_is_handed(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    task.signal("b", "first")
+    task.signal("a", "second")
+    waits(client, "a", "b", task_id=task.id)
+    assert taken_with(client, task.id)[1] == ["first"]
+    assert in_inbox(client, task.id) == ["second"]
+
+
+def test_all_of_several_wake_when_none_is_missing_and_the_first_of_each_is_handed(client: AgentTasks) -> None:
+    task = client.get(waits(client, "a", "b", "c", every=True)["id"])
+    assert [task.signal(name, n).delivered for n, name in enumerate(["a", "b", "a", "b", "d"])] == [False] * 5
+    assert row_of(client, task.id)["status"] == "waiting"
+    assert task.signal("c", 9).delivered
+    assert taken_with(client, task.id)[1] == [0, 1, 9]
+    assert in_inbox(client, task.id) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("state", ["pending", "running", "waiting", "woken"])
+def test_a_repeated_signal_id_has_no_second_effect_whenever_it_comes(client: AgentTasks, state: str) -> None:
+    task = client.submit("echo")
+    if state == "running":
+        claimed(client, task.id)
+    elif state in ("waiting", "woken"):
+        waits(client, "approval" if state == "woken" else "other", task_id=task.id)
+    assert task.signal("approval", 1, signal_id="one").kept
+    before = all_of(client, task.id)
+    again = [task.signal("approval", 2, signal_id="one"), task.signal("payment", 3, signal_id="one")]
+    assert [(receipt.kept, receipt.delivered) for receipt in again] == [(False, False)] * 2
+    assert all_of(client, task.id) == before
+    assert len(query(client, "SELECT FROM signals")) == 1
+
+
+def test_the_same_signal_id_for_another_task_is_another_signal(client: AgentTasks) -> None:
+    for _ in range(2):
+        assert client.submit("echo").signal("approval", 1, signal_id="one").kept
+
+
+def test_without_an_id_each_signal_counts(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    for _ in range(2):
+        assert task.signal("approval", 1).kept
+    assert in_inbox(client, task.id) == [1, 1]
+
+
+def test_of_two_signals_racing_for_one_wait_one_wins_and_the_other_stays_in_the_inbox(client: AgentTasks) -> None:
+    for _ in range(10):
+        task = client.get(waits(client, "approval")["id"])
+        barrier = threading.Barrier(2)
+
+        def send(n: int, task: TaskHandle = task, barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait(10)
+            return task.signal("approval", n).delivered
+
+        with ThreadPoolExecutor(2) as threads:
+            delivered = list(threads.map(send, range(2)))
+        assert sorted(delivered) == [False, True]
+        winner = delivered.index(True)
+        assert taken_with(client, task.id)[1] == [winner]
+        assert in_inbox(client, task.id) == [1 - winner]
+        assert types_of(client, task.id).count("signalled") == 2
+
+
+def test_a_signal_racing_with_its_wait_is_never_lost_between_the_two(client: AgentTasks) -> None:
+    for _ in range(10):
+        task = client.submit("echo")
+        barrier = threading.Barrier(2)
+
+        def send(task: TaskHandle = task, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait(10)
+            task.signal("approval", 1)
+
+        def park(task: TaskHandle = task, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait(10)
+            waits(client, "approval", task_id=task.id)
+
+        with ThreadPoolExecutor(2) as threads:
+            for racing in (threads.submit(send), threads.submit(park)):
+                racing.result()
+        assert taken_with(client, task.id)[1] == [1]
+
+
+def test_a_signal_and_a_cancel_at_once_leave_a_cancelled_task_and_no_signal_in_doubt(client: AgentTasks) -> None:
+    for _ in range(10):
+        task = client.get(waits(client, "approval")["id"])
+        barrier = threading.Barrier(2)
+
+        def send(task: TaskHandle = task, barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait(10)
+            try:
+                return task.signal("approval", 1).kept
+            except InvalidState:
+                return False
+
+        def stop(task: TaskHandle = task, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait(10)
+            task.cancel()
+
+        with ThreadPoolExecutor(2) as threads:
+            kept, _ = threads.submit(send), threads.submit(stop).result()
+        assert row_of(client, task.id)["status"] == "cancelled"
+        assert len(query(client, "SELECT FROM signals WHERE task_id = %s", task.id)) == int(kept.result())
+        assert types_of(client, task.id)[-1] == "finished"
+
+
+def test_a_task_that_has_ended_takes_no_signals_and_stays_as_it_is(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    task.cancel()
+    before = all_of(client, task.id)
+    with pytest.raises(InvalidState, match="has ended as cancelled"):
+        task.signal("approval", 1)
+    assert all_of(client, task.id) == before
+    assert query(client, "SELECT FROM signals") == []
+
+
+def test_a_task_whose_end_is_decided_takes_no_signals_though_it_is_still_undoing(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval", undoable=True)["id"])
+    task.cancel()
+    assert task.stored().status == "pending"
+    with pytest.raises(InvalidState):
+        task.signal("approval", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "signal_id", "field"),
+    [
+        ("", None, "name"), ("x" * 129, None, "name"), (7, None, "name"), (None, None, "name"), (["a"], None, "name"),
+        ("a\x00", None, "signal[0]"), ("\ud800", None, "signal[0]"), ("a", "", "signal_id"), ("a", 7, "signal_id"),
+        ("a", "x" * 256, "signal_id"), ("a", "\x00", "signal[1]"),
+    ],
+)  # fmt: skip
+def test_a_signal_that_cannot_be_kept_is_refused_with_the_field_named(
+    client: AgentTasks, name: Any, signal_id: Any, field: str
+) -> None:
+    task = client.submit("echo")
+    with pytest.raises(InvalidInput) as caught:
+        task.signal(name, 1, signal_id=signal_id)
+    assert caught.value.details["field"] == field
+    assert query(client, "SELECT FROM signals") == []
+
+
+def test_a_signal_that_the_agent_never_waits_for_is_refused_whoever_has_its_code(client: AgentTasks) -> None:
+    definition = {"first_step": "begin", "budget": None, "sensitive": False, "queue": None, "ttl": None,
+                  "signals": ["approval"], "payload_schemas": {"echo": {"type": "integer"}}}  # fmt: skip
+    with client.database.connection() as connection:
+        register_agents(connection, {"elsewhere": definition})
+    task = client.submit("elsewhere")
+    with pytest.raises(InvalidInput, match="waits for approval"):
+        task.signal("payment", 1)
+    waits(client, "approval", task_id=task.id)
+    with pytest.raises(InvalidInput, match="keeps waiting"):
+        task.signal("approval", "text")
+    assert row_of(client, task.id)["status"] == "waiting"
+    assert task.signal("approval", 5).delivered
+
+
+def test_a_signal_in_the_inbox_that_its_step_refuses_is_taken_out_and_told_of(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    with client.database.transaction() as connection:
+        assert lock(connection, task_id) is not None
+        keep(connection, task_id, "approval", '"bad"', signal_id=None, sender=None)
+        (kept,) = inbox(connection, task_id, ["approval"])
+        refuse(connection, task_id, kept["seq"], "payload: no boolean")
+        refuse(connection, task_id, kept["seq"], "again: nothing")
+        assert inbox(connection, task_id, ["approval"]) == []
+    assert waits(client, "approval", task_id=task_id)["status"] == "waiting"
+    assert types_of(client, task_id).count("signal_refused") == 1
+
+
+def test_a_delivery_without_a_wait_or_without_a_signal_changes_nothing(client: AgentTasks) -> None:
+    pending, waiting = client.submit("echo"), client.get(waits(client, "approval")["id"])
+    pending.signal("approval", 1)
+    for task in (pending, waiting):
+        before = all_of(client, task.id)
+        with client.database.connection() as connection:
+            assert deliver(connection, task.id, ring_seconds=60) is None
+        assert all_of(client, task.id) == before
+
+
+def test_only_who_may_see_a_task_may_signal_it(client: AgentTasks) -> None:
+    task = client.submit("echo", identity=Identity(subject="ana", tenant="acme"))
+    with pytest.raises(PermissionDenied):
+        TaskHandle(client, task.id, Identity(subject="eve", tenant="acme")).signal("approval", 1)
+    assert query(client, "SELECT FROM signals") == []
+
+
+def test_a_task_that_was_purged_is_not_found(client: AgentTasks) -> None:
+    task = client.submit("echo")
+    query(client, "DELETE FROM tasks WHERE id = %s", task.id)
+    with pytest.raises(TaskNotFound):
+        task.signal("approval", 1)
