@@ -7,15 +7,10 @@ import psutil
 import pytest
 
 from agent_tasks import AgentTasks, Budget
-from tests import rows
 from tests.agents import notes
 from tests.crash.test_killed_workers import runs_on
 from tests.eventually import eventually
 from tests.processes import Processes
-
-
-def started_at(client: AgentTasks) -> dict[str, object]:
-    return {row["id"]: row["started_at"] for row in rows.query(client, "SELECT id, started_at FROM workers")}
 
 
 def test_a_plain_step_that_never_stops_costs_one_slot_and_is_reported(
@@ -38,15 +33,13 @@ def test_a_threads_worker_replaces_itself_when_half_its_slots_are_lost(
 ) -> None:
     worker = processes.worker(concurrency=4, drain_seconds=2)
     processes.wait_until_ready(processes.sweeper(ready=False), processes.beat(ready=False))
-    before = started_at(client)
     held = tmp_path / "held"
     held.mkdir()
     asynchronous = client.submit("patient", {"folder": str(held)})
     eventually(lambda: runs_on(held, "waits"))
     stuck = client.submit_many("dies_with_its_slot", [{"folder": str(tmp_path)}] * 2, budget=Budget(seconds=0.3))
     assert [task.wait(timeout=15).status for task in stuck] == ["timeout"] * 2
-    eventually(lambda: started_at(client).keys() == before.keys() and started_at(client) != before, 20)
-    eventually(lambda: worker.output.count("@test ready") == 2, 20)
+    eventually(lambda: worker.output.count("takes steps: ") == 2, 30)
     assert worker.is_alive
     assert client.submit("count_plain", {"to": 3}).result(timeout=10) == 3
     eventually(lambda: len(runs_on(held, "waits")) == 2)  # given back, and taken again

@@ -39,11 +39,7 @@ def test_a_running_step_finishes_before_its_worker_ends(
 def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
 ) -> None:
-    workers = [
-        processes.worker(pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=0.5, ready=False)
-        for _ in range(2)
-    ]
-    processes.wait_until_ready(*workers)
+    workers = processes.fleet(workers=2, pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=0.5)
     task = client.submit(agent, {"folder": str(tmp_path)})
     (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
     leaving = owner(workers, first)

@@ -14,14 +14,12 @@ from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fan_out import fan_out
-from tests import agents_family, rows
+from tests import rows
+from tests.agents_family import generations
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import assert_tree_ran_once
 from tests.database import claimed, fall_due
 from tests.eventually import eventually
-
-assert agents_family
-
 
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 """Each costs the second after which Postgres looks for them."""
@@ -35,7 +33,7 @@ def blocked(client: AgentTasks) -> bool:
 
 def spawning(client: AgentTasks, connection: Connection, taken: Claim, children: int) -> list[UUID]:
     """The claimed step fans out; committed with `connection`."""
-    target = client.find_target("generations")
+    target = client.find_target(generations)
     family = [client.new_task(target, {"depth": 0}, Budget()) for _ in range(children)]
     committed = Committed("remember", "{}", 0.0)
     options: dict[str, Any] = {"on_child_failure": "collect", "reserve_seconds": 0.0, "clamped": {}}
@@ -55,7 +53,7 @@ def living(client: AgentTasks) -> list[dict[str, Any]]:
 def test_children_that_are_committed_while_their_parents_tree_is_cancelled_end_with_it(
     client: AgentTasks, generations_below: int
 ) -> None:
-    root = client.submit("generations", {"depth": 3})
+    root = client.submit(generations, {"depth": 3})
     parent = root.id
     for _ in range(generations_below):
         with client.database.transaction() as connection:
@@ -75,7 +73,7 @@ def test_children_that_are_committed_while_their_parents_tree_is_cancelled_end_w
 def test_children_that_are_committed_while_their_parent_is_called_in_end_with_it(
     client: AgentTasks, generations_below: int
 ) -> None:
-    root = client.submit("generations", {"depth": 3})
+    root = client.submit(generations, {"depth": 3})
     with client.database.transaction() as connection:
         (parent,) = spawning(client, connection, claimed(client, root.id), 1)
     for _ in range(generations_below):
@@ -95,7 +93,7 @@ def test_children_that_are_committed_while_their_parent_is_called_in_end_with_it
 def test_nothing_lives_below_a_root_that_is_cancelled_while_its_tree_grows(fleet: Fleet) -> None:
     client = fleet.client
     for size in (1, 2, 3, 5, 9, 14, 20, 27, 35, 44, 54, 62):
-        root = client.submit("generations", {"depth": 5})
+        root = client.submit(generations, {"depth": 5})
         eventually(lambda root=root, size=size: count(client, "root_id = %s", root.id) >= size, 20)
         assert root.cancel().status == "cancelled"
         found = rows.query(client, "SELECT DISTINCT status FROM tasks WHERE root_id = %s", root.id)

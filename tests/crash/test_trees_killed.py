@@ -4,12 +4,10 @@ import signal
 from pathlib import Path
 
 from agent_tasks import AgentTasks, Budget
-from tests import agents_family, rows
+from tests import rows
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
-
-assert agents_family
 
 
 def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_the_late_child_changes_nothing(

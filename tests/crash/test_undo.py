@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import AgentTasks
-from tests import agents_family, rows
+from tests import rows
 from tests.agents import notes
+from tests.agents_family import journey
 from tests.conftest import Fleet
-from tests.crash.test_fan_out import sweeping
+from tests.crash.test_fan_out import sweeping as sweeping
 from tests.eventually import eventually
-
-assert agents_family
-assert sweeping
 
 POINTS = [
     # where the worker is killed           # what is undone and committed then, and whether that undo begins again
@@ -48,7 +46,7 @@ def test_an_undo_goes_on_where_it_was_when_its_worker_is_killed_there(
 ) -> None:
     (tmp_path / "go").touch()
     doomed = sweeping.processes.worker(kill_at=point, quantum_seconds=0, ready=False)
-    task = sweeping.client.submit("journey", {"folder": str(tmp_path)})
+    task = sweeping.client.submit(journey, {"folder": str(tmp_path)})
     assert doomed.wait_for_exit(30) == -signal.SIGKILL, doomed.story
     assert len(rows.events(sweeping.client, task.id, "undone")) == undone
     survivor = sweeping.processes.worker(ready=False)
@@ -67,7 +65,7 @@ def test_an_undo_that_was_killed_in_its_function_runs_again_with_its_recorded_ca
 ) -> None:
     client, processes = sweeping.client, sweeping.processes
     doomed = processes.worker()
-    task = client.submit("journey", {"folder": str(tmp_path)})
+    task = client.submit(journey, {"folder": str(tmp_path)})
     eventually(lambda: [call["status"] for call in rows.calls(client, task.id)] == ["completed"])
     doomed.kill()
     survivor = processes.worker()
@@ -84,7 +82,7 @@ def test_a_stale_undo_cannot_commit_after_another_worker_took_it_over(sweeping: 
     client = sweeping.client
     workers = [sweeping.processes.worker(ready=False) for _ in range(2)]
     sweeping.processes.wait_until_ready(*workers)
-    task = client.submit("journey", {"folder": str(tmp_path)})
+    task = client.submit(journey, {"folder": str(tmp_path)})
     eventually(lambda: "refunded" in notes(tmp_path))
     held = int(next(line for line in notes(tmp_path) if line.startswith("unbooks 2")).split()[2])
     stale = next(worker for worker in workers if worker.pid == held)

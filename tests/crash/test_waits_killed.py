@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from agent_tasks import AgentTasks, TaskHandle
-from tests import agents_family, rows
+from tests import rows
 from tests.agents import notes
 from tests.conftest import Fragile
 from tests.crash.test_killed_workers import runs_on
 from tests.eventually import eventually
 from tests.processes import Processes
-
-assert agents_family
 
 
 def waits(task: TaskHandle) -> None:
