@@ -262,9 +262,11 @@ class TaskHandle:
         """A new task that goes on from this one's last checkpoint, with its recorded calls and a fresh budget.
 
         `from_step`: from an earlier step number instead, also of a completed task: a fork. `budget` overrides
-        this task's own limits, field by field. Children that had completed are not run again. Raises
+        this task's own limits, field by field. Children that had completed are not run again. Raises InvalidInput,
         InvalidState where this task has not ended, has completed and no step is named, or was purged.
         """
+        if from_step is not None and type(from_step) is not int:
+            raise InvalidInput(f"from_step is the number of a step, not {from_step!r}", field="from_step")
         old = self.stored()
         if not old.status.is_terminal:
             raise InvalidState(

@@ -6,13 +6,15 @@ from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import SNAPSHOT, Row
 
-# Of a resumed task, the children that completed under its forerunners count; the nearest one wins.
+# Of a resumed task, the children that completed under its forerunners count; the nearest one wins. Not where it
+# has run the step that spawns them itself: then only its own do. (A copied checkpoint has run 0.)
 _OUTCOMES = f"""
     WITH RECURSIVE chain AS (
         SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
         UNION ALL
         SELECT tasks.id, tasks.resumed_from, chain.distance + 1
-        FROM tasks JOIN chain ON tasks.id = chain.resumed_from
+        FROM tasks JOIN chain ON tasks.id = chain.resumed_from AND EXISTS (
+            SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
     )
     SELECT DISTINCT ON (tasks.child_index) {SNAPSHOT}
     FROM tasks JOIN chain ON tasks.parent_id = chain.id

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent_tasks.allotment import DIVIDED
 from agent_tasks.database import Connection
+from agent_tasks.directives import LONGEST_WAIT
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.rows import Row
@@ -16,8 +17,8 @@ _FAN_OUT = committing(
     """
     status = 'waiting', worker = NULL, attempt = 0, rings = 0, children_left = %(children)s,
     on_child_failure = %(on_child_failure)s,
-    reserved_tokens = %(tokens)s, reserved_usd = %(usd)s::float8::numeric, reserved_steps = %(steps)s,
-    reserved_calls = %(calls)s,
+    reserved_tokens = reserved_tokens + %(tokens)s, reserved_usd = reserved_usd + %(usd)s::float8::numeric,
+    reserved_steps = reserved_steps + %(steps)s, reserved_calls = reserved_calls + %(calls)s,
     due_at = clock_timestamp() + make_interval(secs => %(patience)s),
     waiting_for = %(awaits)s::jsonb || jsonb_build_object('since', clock_timestamp(),
         'until', clock_timestamp() + make_interval(secs => %(patience)s))
@@ -57,12 +58,18 @@ def fan_out(
         awaits=json.dumps(awaits),
         children=len(children),
         on_child_failure=on_child_failure,
-        patience=None if left is None else max(0.0, left - reserve_seconds),
+        patience=patience(left, reserve_seconds),
         **reserved(children),
     )
     kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
     family = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
     return parent, submit(connection, family, ring_seconds=ring_seconds)
+
+
+def patience(left: float | None, reserve_seconds: float) -> float | None:
+    """For how many seconds children are awaited; None: without end, or beyond all calendars."""
+    seconds = None if left is None else max(0.0, left - reserve_seconds)
+    return None if seconds is None or seconds > LONGEST_WAIT else seconds
 
 
 def reserved(children: Sequence[NewTask]) -> dict[str, Any]:

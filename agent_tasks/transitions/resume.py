@@ -12,6 +12,7 @@ from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidState
 from agent_tasks.snapshots import budget_of, spend_of
 from agent_tasks.transitions.children import outcomes
+from agent_tasks.transitions.fan_out import patience
 from agent_tasks.transitions.rows import SNAPSHOT, Row
 from agent_tasks.transitions.submit import Kin
 
@@ -161,7 +162,7 @@ def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> 
         {
             "id": row["id"],
             "children": len(unfinished),
-            "patience": None if left.seconds is None else max(0.0, left.seconds - reserve),
+            "patience": patience(left.seconds, reserve),
             "ring_seconds": ring_seconds,
             **_sums([share.budget for share in shares]),
         },

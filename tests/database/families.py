@@ -8,7 +8,6 @@ from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType
 from agent_tasks.allotment import Claimant, divide
 from agent_tasks.budgets import Spend, remaining
 from agent_tasks.database import Connection
-from agent_tasks.snapshots import reserved_of
 from agent_tasks.transitions.cancel import lock_parent
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
@@ -34,7 +33,7 @@ def spawn(
     undoable: bool = False,
 ) -> list[UUID]:
     """The step commits a FanOut of `count` children that share what is left; their ids in its order."""
-    left = remaining(taken.budget, taken.spent + reserved_of(taken.row) + Spend(steps=1))
+    left = remaining(taken.budget, taken.spent + Spend(steps=1))
     target = client.find_target("echo")
     wants = [Claimant(asks=ask) for ask in asks] or [Claimant()] * count
     shares = divide(left, Budget(seconds=reserve or None), wants)

@@ -24,7 +24,7 @@ async def cancel_flight(ctx: Context, **everything: Any) -> None: ...
 @pytest.fixture
 def booking() -> Agent:
     """hotel → flight → pay: the first two have an undo."""
-    made = Agent("booking")
+    made = Agent("trip_undone")
 
     @made.step(undo=cancel_hotel)
     def hotel(ctx: SyncContext, guest: str, beds: int = 1) -> Next:

@@ -1,0 +1,214 @@
+"""Schedules: rows that fire once each time they are due, however many sweepers look."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, UnknownAgent
+from agent_tasks.schedules import Schedule
+from beat.sweeps.schedules import run_once
+from tests.database import Row, query
+
+ANA = Identity(subject="ana", tenant="acme", scopes=("write",))
+
+
+def overdue(client: AgentTasks, seconds: float = 0.001, name: str = "echo") -> None:
+    """It should have fired so long ago."""
+    sql = "UPDATE schedules SET next_at = clock_timestamp() - make_interval(secs => %s) WHERE name = %s"
+    query(client, sql, seconds, name)
+
+
+def row_named(client: AgentTasks, name: str = "echo") -> Row:
+    return query(client, "SELECT * FROM schedules WHERE name = %s", name)[0]
+
+
+def tasks(client: AgentTasks) -> list[Row]:
+    return query(client, "SELECT * FROM tasks ORDER BY id")
+
+
+def seconds_ahead(client: AgentTasks, name: str = "echo") -> float:
+    sql = "SELECT extract(epoch FROM next_at - clock_timestamp())::float8 AS s FROM schedules WHERE name = %s"
+    return query(client, sql, name)[0]["s"]
+
+
+def test_a_schedule_fires_when_it_is_due_and_not_before(client: AgentTasks) -> None:
+    made = client.schedule("echo", {"value": 1}, every=60)
+    assert (made.name, made.agent, made.every_seconds, made.last_at) == ("echo", "echo", 60, None)
+    assert seconds_ahead(client) == pytest.approx(60, abs=5)
+    assert run_once(client) == 0
+    overdue(client)
+    assert run_once(client) == 1
+    assert run_once(client) == 0
+    (task,) = tasks(client)
+    assert (task["status"], task["agent"], task["input"]) == ("pending", "echo", {"value": 1})
+    row = row_named(client)
+    assert row["last_task_id"] == task["id"]
+    assert row["last_at"] <= task["created_at"]
+    assert seconds_ahead(client) == pytest.approx(60, abs=5)
+
+
+def test_a_firing_is_a_submit_with_all_its_options(client: AgentTasks) -> None:
+    client.schedule(
+        "echo", {"value": 1}, every=60, name="nightly", budget=Budget(tokens=5), identity=ANA, session_id="s",
+        callback_url="https://x.example", queue="far", priority=7, ttl=33, metadata={"at": 1},
+    )  # fmt: skip
+    overdue(client, name="nightly")
+    run_once(client)
+    (task,) = tasks(client)
+    assert (task["queue"], task["priority"], task["ttl_seconds"], task["metadata"]) == ("far", 7, 33, {"at": 1})
+    assert (task["session_id"], task["callback_url"], task["budget_tokens"]) == ("s", "https://x.example", 5)
+    assert client.get(task["id"], identity=ANA).stored().identity == ANA
+
+
+@pytest.mark.parametrize("sweepers", [2, 6])
+def test_of_many_sweepers_at_once_one_fires(client: AgentTasks, sweepers: int) -> None:
+    client.schedule("echo", {"value": 1}, every=3600)
+    client.schedule("echo", {"value": 2}, cron="0 0 1 1 *", name="other")
+    for n in range(1, 11):
+        overdue(client)
+        overdue(client, name="other")
+        barrier = threading.Barrier(sweepers)
+
+        def sweep(_: int, barrier: threading.Barrier = barrier) -> int:
+            barrier.wait(10)
+            return run_once(client)
+
+        with ThreadPoolExecutor(sweepers) as threads:
+            assert sum(threads.map(sweep, range(sweepers))) == 2
+        assert len(tasks(client)) == 2 * n
+
+
+def test_missed_firings_collapse_into_one_and_the_rhythm_stays(client: AgentTasks) -> None:
+    client.schedule("echo", every=60)
+    overdue(client, seconds=3600 * 24 + 10)
+    before = row_named(client)["next_at"]
+    assert run_once(client) == 1
+    assert run_once(client) == 0
+    assert len(tasks(client)) == 1
+    following = row_named(client)["next_at"]
+    assert (following - before).total_seconds() % 60 == pytest.approx(0, abs=1e-3)
+    assert 0 < seconds_ahead(client) <= 60
+
+
+def test_a_cron_schedule_fires_at_the_wall_clocks_time_in_its_zone(client: AgentTasks) -> None:
+    made = client.schedule("echo", cron="30 9 * * *", timezone="Asia/Kolkata")
+    assert made.next_at.astimezone(UTC).strftime("%H:%M") == "04:00"
+    overdue(client, seconds=86_400 * 3)
+    assert run_once(client) == 1
+    assert row_named(client)["next_at"].astimezone(UTC).strftime("%H:%M") == "04:00"
+    assert 0 < seconds_ahead(client) <= 86_400
+
+
+def test_scheduling_again_changes_it_and_an_unchanged_rhythm_keeps_its_next_time(client: AgentTasks) -> None:
+    first = client.schedule("echo", {"value": 1}, every=60)
+    query(client, "UPDATE schedules SET next_at = next_at - interval '30 s'")
+    again = client.schedule("echo", {"value": 2}, every=timedelta(minutes=1))
+    assert again.next_at == first.next_at - timedelta(seconds=30)
+    changed = client.schedule("echo", {"value": 2}, every=600)
+    assert changed.next_at > first.next_at + timedelta(seconds=500)
+    by_cron = client.schedule("count", {"to": 1}, cron="* * * * *", name="echo")
+    assert (by_cron.agent, by_cron.cron, by_cron.every_seconds) == ("count", "* * * * *", None)
+    assert client.schedule("count", {"to": 1}, cron="* * * * *", name="echo", timezone="Asia/Tokyo").timezone != "UTC"
+    assert len(client.schedules()) == 1
+
+
+def test_schedules_are_listed_by_name_and_forgotten_once(client: AgentTasks) -> None:
+    for name in ("b", "a"):
+        client.schedule("echo", every=60, name=name)
+    assert [schedule.name for schedule in client.schedules()] == ["a", "b"]
+    assert client.unschedule("a")
+    assert not client.unschedule("a")
+    overdue(client, name="b")
+    run_once(client)
+    assert client.unschedule("b")
+    assert client.schedules() == []
+    assert len(tasks(client)) == 1
+    assert run_once(client) == 0
+
+
+def test_one_that_cannot_fire_any_more_does_not_stop_the_others(client: AgentTasks) -> None:
+    for name in ("a", "b", "c"):
+        client.schedule("echo", {"value": name}, every=60, name=name)
+        overdue(client, name=name)
+    query(client, "UPDATE schedules SET agent = 'gone' WHERE name = 'a'")
+    query(client, "UPDATE schedules SET input = '{\"other\": 1}' WHERE name = 'b'")
+    assert run_once(client) == 3
+    assert [task["input"] for task in tasks(client)] == [{"value": "c"}]
+    assert {row["last_task_id"] is None for row in (row_named(client, "a"), row_named(client, "b"))} == {True}
+    assert all(seconds_ahead(client, name) > 50 for name in ("a", "b", "c"))
+    assert run_once(client) == 0
+
+
+@pytest.mark.parametrize("kept", ["{}", '{"identity": null}', '{"budget": {"minutes": 1}}', '{"nonsense": 1}'])
+def test_options_that_another_release_wrote_do_not_stop_the_others(client: AgentTasks, kept: str) -> None:
+    for name in ("a", "b"):
+        client.schedule("echo", {"value": name}, every=60, name=name)
+        overdue(client, name=name)
+    query(client, "UPDATE schedules SET options = %s WHERE name = 'a'", kept)
+    assert run_once(client) == 2
+    assert {"value": "b"} in [task["input"] for task in tasks(client)]
+    assert run_once(client) == 0
+
+
+def test_a_firing_and_its_note_are_one_commit(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.schedule("echo", every=60)
+    overdue(client)
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent_tasks.transitions.schedule.fired", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_once(client)
+    assert tasks(client) == []
+    monkeypatch.undo()
+    assert run_once(client) == 1
+    assert len(tasks(client)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({}, "cron"),
+        ({"cron": "* * * * *", "every": 5}, "cron"),
+        ({"every": 0}, "every"),
+        ({"every": "60"}, "every"),
+        ({"every": timedelta.max}, "every"),
+        ({"cron": "0 0 31 2 *"}, "cron"),
+        ({"every": 60, "timezone": "Mars/Olympus"}, "timezone"),
+        ({"every": 60, "priority": 10}, "priority"),
+        ({"every": 60, "nonsense": 1}, "nonsense"),
+        ({"every": 60, "identity": "ana"}, "identity"),
+        ({"every": 60, "budget": {"tokens": 1}}, "budget"),
+        ({"every": 60, "name": "x" * 201}, "name"),
+        ({"every": 60, "name": ""}, "name"),
+        ({"every": 60, "name": 7}, "name"),
+        ({"every": 60, "name": "a\x00"}, "name"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused_with_the_field_named_and_nothing_is_kept(
+    client: AgentTasks, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        client.schedule("echo", {"value": 1}, **options)
+    assert caught.value.details["field"] == field
+    assert client.schedules() == []
+
+
+def test_a_schedule_of_nobody_or_of_bad_input_is_refused_when_it_is_made(client: AgentTasks) -> None:
+    with pytest.raises(UnknownAgent):
+        client.schedule("nobody", every=60)
+    with pytest.raises(InvalidInput):
+        client.schedule("count", {"to": "many"}, every=60)
+    assert client.schedules() == []
+
+
+def test_a_schedule_says_what_it_is(client: AgentTasks) -> None:
+    made = client.schedule("echo", every=60)
+    assert client.schedules() == [made]
+    assert Schedule.model_validate(json.loads(made.model_dump_json())) == made
+    assert made.next_at > datetime.now(UTC)
