@@ -51,7 +51,9 @@ def put_schedule(
     budget: Budget | None,
     options: dict[str, Any],
 ) -> Schedule:
-    """Raises InvalidInput for a rhythm or an input that cannot be, UnknownAgent."""
+    """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent."""
+    if name is not None and (type(name) is not str or not name.isprintable() or not 0 < len(name) <= 200):
+        raise InvalidInput(f"A schedule's name has 1 to 200 printable characters, unlike {name!r}", field="name")
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
     task = client.new_task(client.find_target(agent), value, budget or Budget(), **options)

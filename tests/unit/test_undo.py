@@ -45,7 +45,7 @@ def test_a_worker_can_run_the_undo_of_each_step_that_has_one(booking: Agent) -> 
     assert list(booking.steps) == ["hotel", "flight", "pay"]
     assert list(booking.runnable) == ["hotel", "flight", "pay", "undo:hotel", "undo:flight"]
     undo = booking.runnable["undo:hotel"]
-    assert (undo.function, undo.undoes, undo.task_name) == (cancel_hotel, "hotel", "booking.undo:hotel")
+    assert (undo.function, undo.undoes, undo.task_name) == (cancel_hotel, "hotel", "trip_undone.undo:hotel")
     assert [booking.runnable[name].is_async for name in ("undo:hotel", "undo:flight")] == [False, True]
 
 
