@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Queue
 from kombu.transport import redis as transport
+from kombu.transport import virtual
 
 from agent_tasks.bell import PRIORITY_STEPS
 from agent_tasks.settings import Settings
@@ -15,22 +16,42 @@ log = logging.getLogger(__name__)
 SWEEP_QUEUE = "agent-tasks-sweeps"
 
 
-class ForgivingQoS(transport.QoS):
-    """kombu puts unacknowledged messages back as it closes a connection, and on one that is lost this fails.
+class DoorbellQoS(virtual.QoS):
+    """Takes a message off Redis for good. kombu keeps a copy of each until it is acknowledged, in two round trips a
+    message, and delivers it again after the visibility timeout; here the sweep rings again for what was lost.
 
-    On Celery 5.7 that ends the worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".
+    What was taken and not begun when a worker ends is put back, if Redis is there. (kombu raises where it is not,
+    which ends a worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".)
     """
 
-    def restore_unacked_once(self, stderr: Any = None) -> None:
+    channel: Any
+
+    def restore_unacked(self) -> list[Any]:
+        self._flush()
         try:
-            super().restore_unacked_once(stderr)
+            with self.channel.conn_or_acquire() as client, client.pipeline() as pipeline:
+                for message in self._delivered.values():
+                    self._put_back(message, pipeline)
+                pipeline.execute()
         except Exception as error:
             log.warning("messages not put back, the sweep rings again: %s", error)
+        self._delivered.clear()
+        return []
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if requeue:
+            with self.channel.conn_or_acquire() as client:
+                self._put_back(self.get(delivery_tag), client)
+        self.ack(delivery_tag)
+
+    def _put_back(self, message: Any, client: Any) -> None:
+        where = message.delivery_info
+        self.channel._do_restore_message(message._raw, where["exchange"], where["routing_key"], client, True)
 
 
 def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
     """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
-    transport.Channel.QoS = ForgivingQoS
+    transport.Channel.QoS = DoorbellQoS
     app: Any = Celery(name, broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         broker_read_url=settings.redis_url,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these
@@ -40,7 +61,7 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         task_create_missing_queues=True,
         task_ignore_result=True,
         # Early ack: leases in Postgres say who runs what. A late-acked task on Celery 5.7 stops the worker
-        # from consuming after Redis was killed, and is delivered again after the visibility timeout.
+        # from consuming after Redis was killed.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -52,7 +73,6 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=4,
         broker_transport_options={
-            "visibility_timeout": settings.visibility_timeout,
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
             "socket_timeout": 10,

@@ -74,8 +74,6 @@ class Settings(BaseSettings):
     """The interval of the fast sweeps (leases, bells, timers)."""
     pool_size: int = Field(default=8, ge=2)
     """Postgres connections of one process, at most."""
-    visibility_timeout: Seconds = 3600.0
-    """Celery's own redelivery of unacknowledged messages: irrelevant to correctness here."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves Prometheus metrics; 0: nowhere."""
     model: str = ""
