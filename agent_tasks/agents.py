@@ -30,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 LONGEST_TTL = 10 * 365 * 86_400.0
 _UNDO_RETRY = Retry(attempts=5)
 _INJECTED = ("children", "signal")
+_NEVER_NAN = (int, str, bool, type(None))
 _registry: dict[str, "Agent"] = {}
 
 
@@ -131,7 +132,8 @@ class Step:
         """`state` validated and in its JSON form, as it is stored. Raises InvalidInput that names the field."""
         arguments = self.validate(state)
         try:
-            payloads.refuse_nan(arguments, "input")  # pydantic would make it null without a word
+            if not all(type(value) in _NEVER_NAN for value in arguments.values()):
+                payloads.refuse_nan(arguments, "input")  # pydantic would make it null without a word
             return self.arguments.dump_python(arguments, mode="json", warnings=False)
         except InvalidInput:
             raise

@@ -5,11 +5,12 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from redis.client import Pipeline
-
 from agent_tasks import envelope
-from agent_tasks.envelope import Envelope
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.budgets import RESOURCES, remaining
+from agent_tasks.snapshots import budget_of, reserved_of, spend_of
+
+Row = dict[str, Any]
+"""A task's row, with what `transitions.rows` lists as `CLAIMED` or more."""
 
 _BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
 _SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
@@ -28,59 +29,41 @@ def queue_keys(queue: str) -> list[str]:
     return [f"{queue}{_SEPARATOR}{level}" if level else queue for level in PRIORITY_STEPS]
 
 
-def message_id(snapshot: TaskSnapshot) -> str:
-    """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
-    return f"{snapshot.id}:{snapshot.step_number}:{snapshot.version}"
+def message(row: Row, key: bytes) -> tuple[str, str]:
+    """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
+    level = broker_priority(row["priority"])
+    queue = row["queue"]
+    return f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_message(row, level, key))
 
 
-def ring(snapshot: TaskSnapshot, priority: int, key: bytes, pipeline: Pipeline) -> None:
-    """Queue the message on `pipeline`, written as kombu's Redis transport writes it, without its overhead."""
-    level = broker_priority(priority)
-    queue = snapshot.queue
-    pipeline.lpush(f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_message(snapshot, level, key)))
-
-
-def _message(snapshot: TaskSnapshot, level: int, key: bytes) -> dict[str, Any]:
-    identifier = message_id(snapshot)
-    sealed = envelope.sign(
-        Envelope(
-            task_id=snapshot.id,
-            root_id=snapshot.root_id,
-            parent_id=snapshot.parent_id,
-            agent=snapshot.agent,
-            step=snapshot.step,
-            step_number=snapshot.step_number,
-            identity=snapshot.identity,
-            session_id=snapshot.session_id,
-            budget=_left(snapshot),
-        ),
-        key,
-    )
+def _message(row: Row, level: int, key: bytes) -> Row:
+    # another Celery id for each bell, so that revoking one does not silence those after it
+    identifier = f"{row['id']}:{row['step_number']}:{row['version']}"
+    family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
     return {
         "body": _BODY,
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": {
             "lang": "py",
-            "task": f"{snapshot.agent}.{snapshot.step}",
+            "task": f"{row['agent']}.{row['step']}",
             "id": identifier,
-            "root_id": str(snapshot.root_id),
-            "parent_id": str(snapshot.parent_id) if snapshot.parent_id else None,
+            **family,
             "argsrepr": "(***)",
-            "kwargsrepr": f"{{'task': '{snapshot.id}', 'step_number': {snapshot.step_number}}}",
-            "retries": snapshot.attempt,
+            "kwargsrepr": f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}",
+            "retries": row["attempt"],
             "ignore_result": True,
             "eta": None,
             "expires": None,
             "group": None,
             "timelimit": [None, None],
-            envelope.HEADER: sealed,
+            envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
         },
         "properties": {
             "correlation_id": identifier,
             "reply_to": "",
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": snapshot.queue},
+            "delivery_info": {"exchange": "", "routing_key": row["queue"]},
             "priority": level,
             "body_encoding": "base64",
             "delivery_tag": str(uuid4()),
@@ -88,7 +71,16 @@ def _message(snapshot: TaskSnapshot, level: int, key: bytes) -> dict[str, Any]:
     }
 
 
-def _left(snapshot: TaskSnapshot) -> dict[str, Any]:
-    left = snapshot.budget.remaining
-    amounts = {name: getattr(left, name) for name in ("seconds", "tokens", "usd", "steps", "calls")}
-    return {name: amount for name, amount in amounts.items() if amount is not None}
+def _envelope(row: Row, family: Row) -> Row:
+    left = remaining(budget_of(row), spend_of(row) + reserved_of(row))
+    amounts = {name: getattr(left, name) for name in RESOURCES}
+    return {
+        "task_id": str(row["id"]),
+        **family,
+        "agent": row["agent"],
+        "step": row["step"],
+        "step_number": row["step_number"],
+        "identity": row["identity"],
+        "session_id": row["session_id"],
+        "budget": {name: amount for name, amount in amounts.items() if amount is not None},
+    }

@@ -11,6 +11,8 @@ WARNING_PART = 0.8
 """When this part of a limit is spent, the task's history says so."""
 _LARGEST = {"tokens": 2**63 - 1, "steps": 2**31 - 1, "calls": 2**31 - 1}
 """Whole numbers, and what their columns hold at most."""
+_USUAL = tuple((name, int if name in _LARGEST else float, _LARGEST.get(name, 1e300)) for name in RESOURCES)
+"""What most amounts are: of this type, and not above this. They are made many times a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class Budget:
     calls: int | None = None
 
     def __post_init__(self) -> None:
-        for name in RESOURCES:
-            value = _checked(f"Budget({name}=)", name, getattr(self, name), is_limit=True)
-            object.__setattr__(self, name, value)
+        for name, kind, largest in _USUAL:
+            value = getattr(self, name)
+            if value is not None and not (type(value) is kind and 0 < value <= largest):
+                object.__setattr__(self, name, _checked(f"Budget({name}=)", name, value, is_limit=True))
 
     def over(self, default: "Budget | None") -> "Budget":
         """This budget, with what it leaves open taken from `default`."""
@@ -68,11 +71,19 @@ class Spend:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        for name in RESOURCES:
-            object.__setattr__(self, name, _checked(f"charge({name}=)", name, getattr(self, name)))
+        for name, kind, largest in _USUAL:
+            value = getattr(self, name)
+            if not (type(value) is kind and 0 <= value <= largest):
+                object.__setattr__(self, name, _checked(f"charge({name}=)", name, value))
 
     def __add__(self, other: "Spend") -> "Spend":
-        return Spend(**{name: getattr(self, name) + getattr(other, name) for name in RESOURCES})
+        return Spend(
+            self.seconds + other.seconds,
+            self.tokens + other.tokens,
+            self.usd + other.usd,
+            self.steps + other.steps,
+            self.calls + other.calls,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +138,6 @@ def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
 
 def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any:
     """`value`, as an int where the resource is counted in whole numbers."""
-    if value is None and is_limit:
-        return None
     if isinstance(value, int) and value.bit_length() > 1000:  # beyond every float, and not to be printed
         raise InvalidInput(f"{what} must be a finite number, not one of more than 300 digits", field=name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

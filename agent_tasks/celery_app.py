@@ -25,6 +25,7 @@ class DoorbellQoS(virtual.QoS):
     """
 
     channel: Any
+    _delivered: Any
 
     def restore_unacked(self) -> list[Any]:
         self._flush()

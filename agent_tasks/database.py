@@ -1,9 +1,10 @@
 """The way into Postgres: one pool of psycopg connections per process."""
 
 import os
+import select
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -62,11 +63,9 @@ class Database:
                     self._pid = os.getpid()
         return self._pool
 
-    @contextmanager
-    def connection(self) -> Generator[Connection]:
+    def connection(self) -> AbstractContextManager[Connection]:
         """An autocommitting connection from the pool. Raises psycopg.OperationalError when Postgres is away."""
-        with self.pool.connection() as connection:
-            yield connection
+        return self.pool.connection()
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
@@ -92,8 +91,6 @@ class Database:
 
 def _check_if_idle(connection: "psycopg.Connection[Any]") -> None:
     """A server that restarted closed its sockets: a look at the socket finds out without a round trip."""
-    import select
-
     readable, _, _ = select.select([connection.fileno()], [], [], 0)
     if readable:
         ConnectionPool.check_connection(connection)

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import json
 from typing import Any
 from uuid import UUID
 
@@ -59,7 +58,7 @@ def verify(signed: Any, key: bytes) -> Envelope:
     if version != _VERSION or not hmac.compare_digest(mac, _mac(payload, key)):
         raise ForgedEnvelope("the signature does not match")
     try:
-        return Envelope.model_validate(json.loads(base64.urlsafe_b64decode(payload)))
+        return Envelope.model_validate_json(base64.urlsafe_b64decode(payload))
     except (ValueError, ValidationError) as error:
         raise ForgedEnvelope(f"the signed payload is no envelope: {error}") from None
 

@@ -2,19 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 import redis
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
 from agent_tasks import bell, metrics
 from agent_tasks.mirror import Mirror
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
 
 log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
@@ -50,11 +50,26 @@ class Publisher:
     def publish(self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = ()) -> bool:
         """True when Redis took it all. False costs nothing but time: the sweep rings what stays pending."""
         rows = list(rows)
+        return self._all_sent(rows, lambda batch, pipeline: self._publish(batch, stop, pipeline))
+
+    def ring(self, rows: Sequence[dict[str, Any]]) -> bool:
+        """The bells alone, of rows that need hold no more than `transitions.rows.CLAIMED`; otherwise as `publish`."""
+        return self._all_sent(rows, self._ring)
+
+    def show(self, rows: Sequence[dict[str, Any]]) -> bool:
+        """The mirror alone; otherwise as `publish`."""
+        return self._all_sent(rows, self._show)
+
+    def _all_sent(
+        self, rows: Sequence[dict[str, Any]], send: Callable[[Sequence[dict[str, Any]], Pipeline], None]
+    ) -> bool:
         if not rows or time.monotonic() < self._away_until:
             return not rows
         try:
             for start in range(0, len(rows), _BATCH):
-                self._send(rows[start : start + _BATCH], stop)
+                with self._client.pipeline(transaction=False) as pipeline:
+                    send(rows[start : start + _BATCH], pipeline)
+                    pipeline.execute()
         except redis.RedisError as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             metrics.PUBLISH_FAILURES.inc()
@@ -62,13 +77,16 @@ class Publisher:
             return False
         return True
 
-    def _send(self, rows: list[dict[str, Any]], stop: Sequence[UUID]) -> None:
-        with self._client.pipeline(transaction=False) as pipeline:
-            for row in rows:
-                snapshot = TaskSnapshot.from_row(row)
-                self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
-                if snapshot.status is TaskStatus.PENDING:
-                    bell.ring(snapshot, row["priority"], self._key, pipeline)
-            for task_id in stop:
-                pipeline.publish(STOP_CHANNEL, str(task_id))
-            pipeline.execute()
+    def _publish(self, rows: Sequence[dict[str, Any]], stop: Sequence[UUID], pipeline: Pipeline) -> None:
+        self._show(rows, pipeline)
+        self._ring([row for row in rows if row["status"] == "pending"], pipeline)
+        for task_id in stop:
+            pipeline.publish(STOP_CHANNEL, str(task_id))
+
+    def _show(self, rows: Sequence[dict[str, Any]], pipeline: Pipeline) -> None:
+        for row in rows:
+            self.mirror.put(TaskSnapshot.from_row(row), pipeline, hidden=row["sensitive"])
+
+    def _ring(self, rows: Sequence[dict[str, Any]], pipeline: Pipeline) -> None:
+        for row in rows:
+            pipeline.lpush(*bell.message(row, self._key))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from agent_tasks.budgets import RESOURCES, Budget, Remaining, Spend, remaining
+from agent_tasks.budgets import Budget, Remaining, Spend, remaining
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
@@ -84,12 +84,14 @@ class TaskSnapshot(BaseModel):
 
 
 def budget_of(row: dict[str, Any]) -> Budget:
-    return Budget(**{name: row[f"budget_{name}"] for name in RESOURCES})
+    return Budget(
+        row["budget_seconds"], row["budget_tokens"], row["budget_usd"], row["budget_steps"], row["budget_calls"]
+    )
 
 
 def spend_of(row: dict[str, Any]) -> Spend:
-    return Spend(**{name: row[f"spent_{name}"] for name in RESOURCES})
+    return Spend(row["spent_seconds"], row["spent_tokens"], row["spent_usd"], row["spent_steps"], row["spent_calls"])
 
 
 def reserved_of(row: dict[str, Any]) -> Spend:
-    return Spend(**{name: row[f"reserved_{name}"] for name in RESOURCES if name != "seconds"})
+    return Spend(0.0, row["reserved_tokens"], row["reserved_usd"], row["reserved_steps"], row["reserved_calls"])

@@ -112,7 +112,7 @@ class Executor:
         except DATABASE_AWAY as error:
             log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
             return None
-        operations = StepOperations(self._runtime.client, taken)
+        operations = StepOperations(self._runtime.client, taken, self._runtime.mirroring.note)
         context = self._context(taken, step, operations)
         operations.context = context
         operations.warn_of_steps()
@@ -121,7 +121,7 @@ class Executor:
         run.deadline = None if left is None else run.started + left
         self._runtime.held.add(run)
         self._runtime.telemetry.started(run)
-        self._runtime.client.publish([taken.row])
+        self._runtime.mirroring.note(taken.id)
         return run
 
     def _settle(self, run: StepRun, outcome: StepOutcome) -> StepRun | None:
@@ -138,7 +138,11 @@ class Executor:
                 _log_end(settled.row)
             if settled.next_claim is not None:
                 next_run = self._admit(settled.next_claim, run.quantum_ends)
+            elif settled.is_bell:
+                self._runtime.client.publisher.ring([settled.row])
+                self._runtime.mirroring.note(run.claim.id)
             else:
+                self._runtime.mirroring.forget(run.claim.id)
                 self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
         except (LeaseLost, DatabaseAway) as reason:
             self._drop(run, reason)

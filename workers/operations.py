@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
@@ -25,7 +26,6 @@ from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, Lease
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import Row
 
 log = logging.getLogger(__name__)
 SHOW_SECONDS = 0.25
@@ -39,9 +39,11 @@ class DatabaseAway(Exception):
 class StepOperations(Operations):
     """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
 
-    def __init__(self, client: AgentTasks, claim: Claim) -> None:
+    def __init__(self, client: AgentTasks, claim: Claim, changed: Callable[[UUID], None]) -> None:
+        """`changed` is told of each write that an observer can see."""
         self._client = client
         self._claim = claim
+        self._changed = changed
         self._limit = client.settings.payload_limit
         self._lock = threading.Lock()
         self._ordinal = 0
@@ -85,8 +87,8 @@ class StepOperations(Operations):
 
     def charge(self, tokens: int, usd: float) -> None:
         Spend(tokens=tokens, usd=usd)  # refuses what is no amount
-        row, spent = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
-        self._show(row)
+        spent = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
+        self._changed(self._claim.id)
         self._note(spent)
         error = overdrawn(self._claim.budget, Spend(tokens=spent.tokens, usd=spent.usd))
         if error is not None and self._claim.undo_step is None:  # what was done is undone whatever it costs
@@ -104,7 +106,8 @@ class StepOperations(Operations):
         with self._lock:
             text, self._progress = self._progress, None
         if text is not None:
-            self._show(self._do(spend.show_progress, text))
+            self._shown_at = monotonic()
+            self._report(spend.show_progress, text)
 
     def take_progress(self) -> str | None:
         """The progress not written yet, for the commit to take along."""
@@ -117,11 +120,11 @@ class StepOperations(Operations):
         if type(name) is not str or not 0 < len(name) <= 128 or name in set(EventType):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
         text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
-        self._show(self._do(spend.emit, name, text))
+        self._report(spend.emit, name, text)
 
     def partial(self, value: Any) -> None:
         text = payloads.encode_outcome(value, "partial result", limit=self._limit)
-        self._show(self._do(spend.keep_partial, text))
+        self._report(spend.keep_partial, text)
 
     def warn(self, before: Spend, after: Spend) -> None:
         """Tell in the task's history of each resource that now runs low."""
@@ -131,7 +134,7 @@ class StepOperations(Operations):
                 "spent": getattr(after, resource),
                 "limit": getattr(self._claim.budget, resource),
             }
-            self._show(self._do(spend.emit, EventType.BUDGET_LOW, json.dumps(data)))
+            self._report(spend.emit, EventType.BUDGET_LOW, json.dumps(data))
 
     def warn_of_steps(self) -> None:
         """Called as the step begins: the budget of steps runs low with the one before it."""
@@ -166,9 +169,9 @@ class StepOperations(Operations):
         except DATABASE_AWAY as error:
             raise DatabaseAway(str(error)) from error
 
-    def _show(self, row: Row) -> None:
-        self._shown_at = monotonic()
-        self._client.publish([row])
+    def _report(self, transition: Callable[..., Any], *args: Any) -> None:
+        self._do(transition, *args)
+        self._changed(self._claim.id)
 
     def _recorded_calls(self) -> dict[int, ledger.RecordedCall]:
         with self._lock:

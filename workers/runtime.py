@@ -17,6 +17,7 @@ from agent_tasks.transitions.release import release
 from workers.executor import Executor
 from workers.leases import Leases
 from workers.loop import StepLoop
+from workers.mirroring import Mirroring
 from workers.registration import definition
 from workers.run import HeldRuns
 from workers.telemetry import Telemetry
@@ -40,6 +41,7 @@ class Runtime:
         self.worker_id = worker_id(node, os.getpid())
         self.telemetry = Telemetry(app, node)
         self.loop = StepLoop(settings.async_steps, database_threads=max(2, settings.pool_size // 2))
+        self.mirroring = Mirroring(self.client)
         self.executor = Executor(self)
         steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.runnable.values())
         queues = tuple(app.amqp.queues.consume_from)
@@ -53,6 +55,7 @@ class Runtime:
         with self.client.database.connection() as connection:
             register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
         self._leases.start()
+        self.mirroring.start()
         log.info("takes steps: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
 
     def drain(self) -> bool:
@@ -94,6 +97,7 @@ class Runtime:
                 return
             self._stopped = True
         self._leases.stop()
+        self.mirroring.close()
         self.loop.stop()
         try:
             with self.client.database.connection() as connection:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -13,7 +13,6 @@ from agent_tasks.agents import Step
 from agent_tasks.database import DATABASE_AWAY, Connection
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.errors import AgentTaskError, PartialCompletion
-from agent_tasks.snapshots import spend_of
 from agent_tasks.transitions.cancel import lock_parent
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim
@@ -56,6 +55,8 @@ class Settled:
     """Children that were spawned, parents that were joined."""
     stop: Sequence[UUID] = ()
     """Tasks whose running step is to be told to stop."""
+    is_bell: bool = False
+    """The row has no more than a bell tells: the step was handed over."""
 
 
 class Settlement:
@@ -139,7 +140,9 @@ class Settlement:
         row = self._persistently(
             lambda c: checkpoint(c, run.claim, committed, in_place=in_place, ring_seconds=self._settings.ring_seconds)
         )
-        return Settled(row, "succeeded", next_claim=_next_claim(run.claim, row, committed.state) if in_place else None)
+        if in_place:
+            return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, json.loads(committed.state)))
+        return Settled(row, "succeeded", is_bell=True)
 
     def _wait(self, run: StepRun, directive: Wait) -> Settled:
         committed, step = self._committed(run, directive.then, directive.state)
@@ -173,7 +176,7 @@ class Settlement:
             row = self._persistently(
                 lambda c: checkpoint(c, run.claim, committed, in_place=False, ring_seconds=self._settings.ring_seconds)
             )
-            return Settled(row, "succeeded")
+            return Settled(row, "succeeded", is_bell=True)
         committed, _ = self._committed(run, directive.then, directive.state)
         spawned = self._family.spawn(run, directive)
         parent, children = self._transaction(
@@ -278,18 +281,3 @@ class Settlement:
                     raise DatabaseAway(str(error)) from error
                 sleep(wait)
                 wait = min(wait * 2, _SLOWEST_SECONDS)
-
-
-def _next_claim(claim: Claim, row: Row, state: str) -> Claim:
-    return replace(
-        claim,
-        step=row["step"],
-        step_number=row["step_number"],
-        attempt=row["attempt"],
-        failures=0,
-        spent=spend_of(row),
-        state=json.loads(state),
-        awaits=None,
-        repeated=row["resumed_from"] is not None,
-        row=row,
-    )

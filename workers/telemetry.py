@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from typing import Any
 
 from kombu.exceptions import OperationalError
@@ -11,14 +12,20 @@ from workers.run import StepRun
 
 log = logging.getLogger(__name__)
 _LIMIT = 10_000
+_EVENT = {"succeeded": "task-succeeded", "retried": "task-retried", "failed": "task-failed", "dropped": "task-revoked"}
 
 
 class Telemetry:
-    """Buffers events and sends them in one message per flush; they are the first thing to go when Redis is away."""
+    """Notes what happens and tells of it at each flush; events are the first thing to go when Redis is away.
+
+    A step that began and ended between two flushes is told of by one event, which has its three times.
+    """
 
     def __init__(self, app: Any, node: str) -> None:
         self._lock = threading.Lock()
-        self._node = node
+        self._begun: dict[StepRun, float] = {}
+        self._told: set[StepRun] = set()
+        self._ended: list[tuple[str, dict[str, Any]]] = []
         self._connection = app.connection_for_write()
         self._dispatcher = app.events.Dispatcher(
             self._connection, hostname=node, buffer_group=frozenset({"task"}), buffer_limit=_LIMIT
@@ -26,38 +33,37 @@ class Telemetry:
 
     def started(self, run: StepRun) -> None:
         metrics.STEPS_RUNNING.inc()
-        claim = run.claim
-        row = claim.row
-        common = {"uuid": f"{claim.id}:{claim.step_number}"}
-        self._dispatcher.send(
-            "task-received",
-            name=run.step.task_name,
-            args="(***)",
-            kwargs=f"{{'task': '{claim.id}', 'step_number': {claim.step_number}}}",
-            root_id=str(row["root_id"]),
-            parent_id=str(row["parent_id"]) if row["parent_id"] else None,
-            retries=claim.failures,
-            **common,
-        )
-        self._dispatcher.send("task-started", **common)
+        with self._lock:
+            self._begun[run] = time.time()
 
     def ended(self, run: StepRun, outcome: str, error: BaseException | None = None) -> None:
         """`outcome`: succeeded, retried, failed, or dropped where another run owns the step."""
-        claim = run.claim
+        claim, seconds = run.claim, run.seconds
         metrics.STEPS_RUNNING.dec()
         metrics.STEPS.labels(claim.agent, claim.step, outcome).inc()
-        metrics.STEP_SECONDS.labels(claim.agent, claim.step).observe(run.seconds)
-        uuid = f"{claim.id}:{claim.step_number}"
+        metrics.STEP_SECONDS.labels(claim.agent, claim.step).observe(seconds)
+        event = _description(run) | {"timestamp": time.time(), "runtime": seconds}
         if outcome == "succeeded":
-            self._dispatcher.send("task-succeeded", uuid=uuid, result="(***)", runtime=run.seconds)
-        elif outcome == "retried":
-            self._dispatcher.send("task-retried", uuid=uuid, exception=type(error).__name__, traceback="")
-        elif outcome == "failed":
-            self._dispatcher.send("task-failed", uuid=uuid, exception=type(error).__name__, traceback="")
-        else:
-            self._dispatcher.send("task-revoked", uuid=uuid, terminated=False, signum=None, expired=False)
+            event["result"] = "(***)"
+        elif error is not None:
+            event.update(exception=type(error).__name__, traceback="")
+        elif outcome == "dropped":
+            event.update(terminated=False, signum=None, expired=False)
+        with self._lock:
+            event["received"] = event["started"] = self._begun.pop(run, event["timestamp"] - seconds)
+            self._told.discard(run)
+            self._ended.append((_EVENT[outcome], event))
 
     def flush(self) -> None:
+        with self._lock:
+            new = [(run, began) for run, began in self._begun.items() if run not in self._told]
+            self._told.update(run for run, _ in new)
+            ended, self._ended = self._ended, []
+        for run, began in new:
+            self._dispatcher.send("task-received", timestamp=began, **_description(run))
+            self._dispatcher.send("task-started", timestamp=began, uuid=_uuid(run))
+        for type_, event in ended:
+            self._dispatcher.send(type_, **event)
         try:
             self._dispatcher.flush()
         except (OperationalError, OSError) as error:
@@ -66,3 +72,21 @@ class Telemetry:
     def close(self) -> None:
         self.flush()
         self._connection.close()
+
+
+def _uuid(run: StepRun) -> str:
+    return f"{run.claim.id}:{run.claim.step_number}"
+
+
+def _description(run: StepRun) -> dict[str, Any]:
+    claim = run.claim
+    parent = claim.row["parent_id"]
+    return {
+        "uuid": _uuid(run),
+        "name": run.step.task_name,
+        "args": "(***)",
+        "kwargs": f"{{'task': '{claim.id}', 'step_number': {claim.step_number}}}",
+        "root_id": str(claim.row["root_id"]),
+        "parent_id": str(parent) if parent else None,
+        "retries": claim.failures,
+    }

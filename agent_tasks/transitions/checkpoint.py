@@ -14,6 +14,7 @@ from agent_tasks.transitions.rows import (
     IDLE,
     RUNNING_SECONDS,
     SNAPSHOT,
+    STEPPED,
     EventEntry,
     Row,
     event_list,
@@ -34,7 +35,9 @@ class Committed:
     undoable: bool = False
 
 
-def committing(then: LiteralString, awaits: LiteralString = "NULL") -> LiteralString:
+def committing(
+    then: LiteralString, awaits: LiteralString = "NULL", returning: LiteralString = SNAPSHOT
+) -> LiteralString:
     """The statement that commits a step; `then` sets where the task stands after it."""
     return f"""
     WITH changed AS (
@@ -50,12 +53,12 @@ def committing(then: LiteralString, awaits: LiteralString = "NULL") -> LiteralSt
         SELECT id, step_number - 1, %(step)s, step, %(state)s::jsonb, run, %(seconds)s, %(undoable)s, {awaits}
         FROM changed
     ), {EVENTS}
-    SELECT {SNAPSHOT} FROM changed AS tasks
+    SELECT {returning} FROM changed AS tasks
     """
 
 
-_HAND_OVER = committing(f"attempt = 0, {IDLE}")
-_GO_ON = committing("attempt = 1, claimed_at = clock_timestamp()")
+_HAND_OVER = committing(f"attempt = 0, {IDLE}", returning=STEPPED)
+_GO_ON = committing("attempt = 1, claimed_at = clock_timestamp()", returning=STEPPED)
 
 
 def checkpoint(
@@ -63,7 +66,7 @@ def checkpoint(
 ) -> Row:
     """Commit the step; `in_place`: this worker goes on with the next step under the same run and lease.
 
-    Raises LeaseLost, or BudgetExhausted when the step overran its seconds.
+    Returns the claim's row as it is now. Raises LeaseLost, or BudgetExhausted when the step overran its seconds.
     """
     next_step, number = committed.next_step, claim.step_number + 1
     follows = (
@@ -71,9 +74,10 @@ def checkpoint(
         if in_place
         else ("dispatched", f'{{"step": "{next_step}", "step_number": {number}}}')
     )
-    return run_commit(
+    row = run_commit(
         connection, _GO_ON if in_place else _HAND_OVER, claim, committed, follows, ring_seconds=ring_seconds
     )
+    return claim.row | row
 
 
 def run_commit(

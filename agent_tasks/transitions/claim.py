@@ -8,7 +8,7 @@ from agent_tasks.budgets import Budget, Spend
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import budget_of, spend_of
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.transitions.rows import CLAIMED, Row
 
 
 @dataclass(slots=True)
@@ -68,6 +68,28 @@ class Claim:
             row=row,
         )
 
+    def followed_by(self, row: Row, state: dict[str, Any]) -> "Claim":
+        """The claim of the next step, which this run goes on with in place; `row` is that of the commit."""
+        return Claim(
+            id=self.id,
+            run=self.run,
+            agent=self.agent,
+            step=row["step"],
+            step_number=row["step_number"],
+            attempt=row["attempt"],
+            failures=0,
+            lineage_id=self.lineage_id,
+            session_id=self.session_id,
+            identity=self.identity,
+            budget=self.budget,
+            spent=spend_of(row),
+            state=state,
+            awaits=None,
+            undo_step=None,
+            repeated=row["resumed_from"] is not None,
+            row=row,
+        )
+
 
 # A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
 # the same, and ends the step as poison where it has crashed too often.
@@ -90,7 +112,7 @@ _CLAIM = f"""
         SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
             'attempt', attempt, 'run', run, 'worker', worker) FROM changed
     )
-    SELECT {SNAPSHOT}, tasks.run, tasks.failures, tasks.lineage_id,
+    SELECT {CLAIMED},
         CASE WHEN tasks.undo_step IS NOT NULL
             THEN coalesce(CASE WHEN tasks.undo_step = 0 THEN tasks.input ELSE before.state END, '{{}}'::jsonb)
                 || coalesce(passed_on.state, '{{}}'::jsonb)

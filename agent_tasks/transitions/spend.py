@@ -8,7 +8,7 @@ from agent_tasks.database import Connection
 from agent_tasks.errors import LeaseLost
 from agent_tasks.snapshots import spend_of
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
 
 
 def _report(changes: LiteralString) -> LiteralString:
@@ -16,7 +16,7 @@ def _report(changes: LiteralString) -> LiteralString:
     WITH changed AS (
         UPDATE tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
     ), {EVENTS}
-    SELECT {SNAPSHOT} FROM changed AS tasks
+    SELECT {STEPPED} FROM changed AS tasks
     """
 
 
@@ -35,11 +35,11 @@ def _run(
     return row
 
 
-def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> tuple[Row, Spend]:
+def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> Spend:
     """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost."""
     data = json.dumps({"tokens": tokens, "usd": usd})
     row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=usd)
-    return row, spend_of(row)
+    return spend_of(row)
 
 
 def keep_partial(connection: Connection, claim: Claim, value: str) -> Row:

@@ -10,6 +10,7 @@ from agent_tasks.transitions.claim import Claim, claim
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.wait import wait
+from workers.operations import StepOperations
 
 Row = dict[str, Any]
 BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -38,6 +39,10 @@ def all_of(client: AgentTasks, task_id: UUID) -> dict[str, list[Row]]:
         table: query(client, f"SELECT * FROM {table} WHERE task_id = %s ORDER BY 2, 3", task_id) for table in TABLES
     }
     return {"tasks": [row_of(client, task_id)], **found}
+
+
+def operations_of(client: AgentTasks, taken: Claim) -> StepOperations:
+    return StepOperations(client, taken, lambda _: None)
 
 
 def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: Any) -> Claim | None:

@@ -132,7 +132,7 @@ def test_a_thousand_children_joined_by_eight_threads_with_repeated_messages_wake
             held = try_claim(client, child)
             if held is None:
                 continue
-            changed = end(client, held, spender(2, 0.001, calls=1 if held.row["child_index"] % 2 else 0))
+            changed = end(client, held, spender(2, 0.001, calls=1 if row_of(client, child)["child_index"] % 2 else 0))
             with pytest.raises(LeaseLost):  # its reply was lost: the commit is repeated
                 end(client, held)
             ended += 1

@@ -77,7 +77,8 @@ def test_a_mirrored_snapshot_is_the_stored_one(client: AgentTasks) -> None:
     task = client.submit("echo", {"value": "é"}, metadata={"a": [1, None, {"b": 0.1}]})
     taken = claimed(client, task.id)
     with client.database.connection() as connection:
-        client.publish([spend.charge(connection, taken, tokens=3, usd=0.1)[0]])
+        spend.charge(connection, taken, tokens=3, usd=0.1)
+        client.publish([client.find_row(task.id)])
         client.publish(
             [complete(connection, taken, '{"big": 123456789012345678901234, "é": "😀"}', seconds=0, progress=None)]
         )

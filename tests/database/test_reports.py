@@ -9,8 +9,7 @@ from agent_tasks import AgentTaskError, AgentTasks, Budget, BudgetExhausted, Con
 from agent_tasks.context import Intent, Outcome
 from agent_tasks.errors import LeaseLost
 from agent_tasks.events import EventType
-from tests.database import all_of, claimed, lapse, submitted
-from workers.operations import StepOperations
+from tests.database import all_of, claimed, lapse, operations_of, submitted
 
 
 def pay(amount: int) -> str:
@@ -32,7 +31,7 @@ def test_progress_that_nobody_could_read_is_refused_and_the_task_stays_readable(
     client: AgentTasks, progress: Any
 ) -> None:
     taken = claimed(client)
-    operations = StepOperations(client, taken)
+    operations = operations_of(client, taken)
     with pytest.raises((AgentTaskError, TypeError)):
         operations.progress(*progress)
     operations.take_progress()
@@ -41,7 +40,7 @@ def test_progress_that_nobody_could_read_is_refused_and_the_task_stays_readable(
 
 def test_progress_is_thinned_out_and_the_latest_is_not_lost(client: AgentTasks) -> None:
     taken = claimed(client)
-    operations = StepOperations(client, taken)
+    operations = operations_of(client, taken)
     for n in range(200):
         operations.progress(n, 200, None)
     operations.flush_progress()
@@ -56,7 +55,7 @@ def test_an_event_needs_a_name_of_its_own(client: AgentTasks, name: str) -> None
     taken = claimed(client)
     before = all_of(client, taken.id)
     with pytest.raises(InvalidInput):
-        StepOperations(client, taken).emit(name, None)
+        operations_of(client, taken).emit(name, None)
     assert all_of(client, taken.id) == before
 
 
@@ -67,13 +66,13 @@ def test_a_charge_that_is_no_amount_is_refused(client: AgentTasks, tokens: Any, 
     taken = claimed(client)
     before = all_of(client, taken.id)
     with pytest.raises(InvalidInput):
-        StepOperations(client, taken).charge(tokens, usd)
+        operations_of(client, taken).charge(tokens, usd)
     assert all_of(client, taken.id) == before
 
 
 def test_a_charge_beyond_the_limit_is_counted_and_stops_the_step(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, budget=Budget(tokens=10)))
-    operations = StepOperations(client, taken)
+    operations = operations_of(client, taken)
     operations.charge(10, 0.0)
     with pytest.raises(BudgetExhausted) as caught:
         operations.charge(5, 0.0)
@@ -83,7 +82,7 @@ def test_a_charge_beyond_the_limit_is_counted_and_stops_the_step(client: AgentTa
 
 @pytest.mark.parametrize("report", ["emit", "partial", "end_call"])
 def test_a_report_over_the_limit_is_refused(client: AgentTasks, report: str) -> None:
-    operations = StepOperations(client, claimed(client))
+    operations = operations_of(client, claimed(client))
     large = "x" * client.settings.payload_limit
     write = {
         "emit": lambda: operations.emit("found", large),
@@ -95,13 +94,13 @@ def test_a_report_over_the_limit_is_refused(client: AgentTasks, report: str) -> 
 
 
 def test_a_repeated_step_gets_the_recorded_outcome_and_makes_only_what_is_missing(client: AgentTasks) -> None:
-    first = StepOperations(client, taken := claimed(client))
+    first = operations_of(client, taken := claimed(client))
     made = first.begin_call(first.next_ordinal(), pay, False)
     assert isinstance(made, Intent)
     first.end_call(made, pay, "receipt")
     begun = first.begin_call(first.next_ordinal(), pay, False)
     lapse(client, taken.id)
-    second = StepOperations(client, claimed(client, taken.id))
+    second = operations_of(client, claimed(client, taken.id))
     assert second.begin_call(second.next_ordinal(), pay, False) == Outcome("receipt")
     assert second.begin_call(second.next_ordinal(), pay, False) == begun  # the same key for the outside world
     with pytest.raises(LeaseLost):
@@ -109,11 +108,11 @@ def test_a_repeated_step_gets_the_recorded_outcome_and_makes_only_what_is_missin
 
 
 def test_a_step_that_repeats_in_another_order_cannot_be_trusted(client: AgentTasks) -> None:
-    first = StepOperations(client, taken := claimed(client))
+    first = operations_of(client, taken := claimed(client))
     first.begin_call(0, pay, False)
     lapse(client, taken.id)
     with pytest.raises(ContextLost, match="another order"):
-        StepOperations(client, claimed(client, taken.id)).begin_call(0, other, False)
+        operations_of(client, claimed(client, taken.id)).begin_call(0, other, False)
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True)])
@@ -121,13 +120,13 @@ def test_a_step_that_repeats_in_another_order_cannot_be_trusted(client: AgentTas
 def test_a_call_to_be_made_at_most_once_is_not_made_again(
     client: AgentTasks, flags: tuple[bool, bool], known: str
 ) -> None:
-    first = StepOperations(client, taken := claimed(client))
+    first = operations_of(client, taken := claimed(client))
     intent = first.begin_call(0, pay, flags[0])
     assert isinstance(intent, Intent)
     if known == "failed":
         first.fail_call(intent, OSError("no answer \x00 \ud800"))
     lapse(client, taken.id)
-    second = StepOperations(client, claimed(client, taken.id))
+    second = operations_of(client, claimed(client, taken.id))
     with pytest.raises(ContextLost, match="at most once"):
         second.begin_call(0, pay, flags[1])
     assert all_of(client, taken.id)["calls"][0]["attempts"] == 1
