@@ -69,7 +69,7 @@ class Notices:
         while not self._closed.is_set():
             try:
                 self._listen_until_broken()
-            except (redis.RedisError, OSError, ValueError) as error:
+            except Exception as error:  # of many kinds where the connection was closed while it was read
                 if self._closed.is_set():
                     return
                 log.warning("redis is away, waiting falls back to polling: %s", error)

@@ -9,6 +9,7 @@ import psycopg.errors
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.transitions import read
 from beat.sweeps import bells, keys, leases, orphans, retention, schedules, timers, workers
 
 log = logging.getLogger(__name__)
@@ -37,24 +38,30 @@ class Sweeper:
         self._locks = {id(DUE): threading.Lock(), id(HOUSEKEEPING): threading.Lock()}
 
     def run_due(self) -> dict[str, int]:
-        """Expired leases, due timers and lost bells; returns how many tasks each sweep moved."""
+        """Expired leases, due timers and lost bells; returns how many tasks each sweep moved, of those with any."""
         if not self._kept_house:  # at once, not after the first half minute: `doctor` sees by it that the sweeps tick
             self.run_housekeeping()
-        return self._run(DUE)
+        return self._run(DUE, self._due)
 
     def run_housekeeping(self) -> dict[str, int]:
         """Orphans, retention, expired keys and dead workers."""
         self._kept_house = True
-        return self._run(HOUSEKEEPING)
+        return self._run(HOUSEKEEPING, lambda: set(HOUSEKEEPING))
 
-    def _run(self, sweeps: dict[str, Sweep]) -> dict[str, int]:
+    def _due(self) -> set[str]:
+        with self.client.database.connection() as connection:
+            return read.due(connection)
+
+    def _run(self, sweeps: dict[str, Sweep], find_due: Callable[[], set[str]]) -> dict[str, int]:
         lock = self._locks[id(sweeps)]
         if not lock.acquire(blocking=False):
             return {}
         moved: dict[str, int] = {}
         try:
-            for name, sweep in sweeps.items():
-                moved[name] = self._until_done(name, sweep)
+            due = find_due()
+            for name in sweeps:
+                if name in due:
+                    moved[name] = self._until_done(name, sweeps[name])
         except DATABASE_AWAY as error:
             log.warning("sweep: postgres is away, the next tick tries again: %s", error)
         finally:

@@ -191,6 +191,21 @@ def tree_repetition(connection: Connection, root_id: UUID) -> Row:
     return row
 
 
+_DUE = """
+    SELECT EXISTS (SELECT FROM tasks WHERE status = 'running' AND due_at <= statement_timestamp()) AS leases,
+        EXISTS (SELECT FROM tasks WHERE status = 'waiting' AND due_at <= statement_timestamp()) AS timers,
+        EXISTS (SELECT FROM tasks WHERE status = 'pending' AND due_at <= statement_timestamp()) AS bells,
+        EXISTS (SELECT FROM schedules WHERE next_at <= statement_timestamp()) AS schedules
+"""
+
+
+def due(connection: Connection) -> set[str]:
+    """Which of leases, timers, bells and schedules have anything that is due, in one look."""
+    row = connection.execute(_DUE).fetchone()
+    assert row is not None
+    return {name for name, is_due in row.items() if is_due}
+
+
 def seconds_since_sweep(connection: Connection, name: str) -> float | None:
     """How long ago the sweep of this name last ran; None if it never did."""
     row = connection.execute(

@@ -11,7 +11,8 @@ from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.wake import wake
-from tests.database import all_of, claimed, commit, fall_due, lapse, query, row_of, submitted, swept
+from beat.sweeper import Sweeper
+from tests.database import all_of, claimed, commit, fall_due, lapse, park, query, row_of, submitted, swept
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
 
@@ -154,3 +155,24 @@ def test_sweeps_take_no_more_than_a_batch_and_the_oldest_first(client: AgentTask
         query(client, "UPDATE tasks SET due_at = now() - make_interval(secs => %s) WHERE id = %s", 10 + age, task_id)
     with client.database.connection() as connection:
         assert {row["id"] for row in ring(connection, limit=2, ring_seconds=60)} == set(ids[3:])
+
+
+def test_a_tick_runs_the_sweeps_that_have_something_due_and_no_other(client: AgentTasks) -> None:
+    sweeper = Sweeper(client)
+    assert sweeper.run_due() == {}
+    pending = submitted(client)
+    assert sweeper.run_due() == {}
+    fall_due(client, pending)
+    assert sweeper.run_due() == {"bells": 1}
+    taken = claimed(client, pending)
+    lapse(client, taken.id)
+    query(client, "UPDATE tasks SET due_at = due_at - interval '1 hour'")
+    assert sweeper.run_due() == {"leases": 1}
+    with client.database.connection() as connection:
+        park(connection, claimed(client, pending), "go", timeout=60)
+    fall_due(client, pending)
+    assert sweeper.run_due() == {"timers": 1}
+    client.schedule("echo", {"value": 1}, every=3600)
+    query(client, "UPDATE schedules SET next_at = clock_timestamp()")
+    assert sweeper.run_due() == {"schedules": 1}
+    assert sweeper.run_due() == {}
