@@ -5,7 +5,7 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.cancel import spawners
+from agent_tasks.transitions.cancel import BELOW, lock_tree, tree_of
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.rows import (
     CLOCKED_SECONDS,
@@ -15,7 +15,6 @@ from agent_tasks.transitions.rows import (
     EVENTS,
     IDLE,
     SNAPSHOT,
-    WILL_END,
     Row,
     ending,
     event_list,
@@ -28,14 +27,7 @@ _DUE = """
 """
 
 _END_BELOW = f"""
-    WITH RECURSIVE tree AS (
-        SELECT id FROM tasks WHERE parent_id = ANY (%(ids)s)
-        UNION ALL
-        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
-    ), living AS (
-        SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
-        WHERE {WILL_END} ORDER BY tasks.id FOR UPDATE OF tasks
-    ), changed AS (
+    {tree_of(BELOW)}, changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING},
             {
     ending(
@@ -75,19 +67,15 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple
     ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
         return [], []
-    below: list[Row] = []
-    tops = ids
-    while tops:
-        ended = connection.execute(
-            _END_BELOW,
-            {
-                "ids": tops,
-                "error": json.dumps(_ERROR.model_dump(mode="json")),
-                "told": '{"error": "budget_exhausted", "resource": "seconds"}',
-            },
-        ).fetchall()
-        below += ended
-        tops = spawners(ended)
+    lock_tree(connection, BELOW, ids)
+    below = connection.execute(
+        _END_BELOW,
+        {
+            "ids": ids,
+            "error": json.dumps(_ERROR.model_dump(mode="json")),
+            "told": '{"error": "budget_exhausted", "resource": "seconds"}',
+        },
+    ).fetchall()
     parents = join(connection, below, ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
     rest = connection.execute(

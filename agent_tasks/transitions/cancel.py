@@ -15,7 +15,8 @@ from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING
 _ENDING = ending("'cancelled'", "%(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0))")
 
 
-def _cancel(root: LiteralString) -> LiteralString:
+def tree_of(root: LiteralString) -> LiteralString:
+    """Of the trees whose roots are where `root` says: `tree`, all tasks, and `living`, those not ended, locked."""
     return f"""
     WITH RECURSIVE tree AS (
         SELECT id FROM tasks WHERE {root}
@@ -24,7 +25,17 @@ def _cancel(root: LiteralString) -> LiteralString:
     ), living AS (
         SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
         WHERE {WILL_END} ORDER BY tasks.id FOR UPDATE OF tasks
-    ), changed AS (
+    )
+    """
+
+
+ITSELF: LiteralString = "id = ANY (%(ids)s)"
+BELOW: LiteralString = "parent_id = ANY (%(ids)s)"
+
+
+def _cancel(root: LiteralString) -> LiteralString:
+    return f"""
+    {tree_of(root)}, changed AS (
         UPDATE tasks SET
             spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING}, {_ENDING}
         FROM living WHERE tasks.id = living.id
@@ -33,9 +44,6 @@ def _cancel(root: LiteralString) -> LiteralString:
     SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
     """
 
-
-_CANCEL = _cancel("id = ANY (%(ids)s)")
-_CANCEL_BELOW = _cancel("parent_id = ANY (%(ids)s)")
 
 _LOCK_PARENT = """
     SELECT FROM tasks WHERE id = (SELECT parent_id FROM tasks WHERE id = %s) FOR NO KEY UPDATE
@@ -51,39 +59,38 @@ def lock_parent(connection: Connection, task_id: UUID) -> None:
     connection.execute(_LOCK_PARENT, [task_id])
 
 
+def lock_tree(connection: Connection, root: LiteralString, ids: Sequence[UUID]) -> None:
+    """Lock all living tasks of these trees, before the statement that ends them.
+
+    A statement that waits for a lock does not see what else the commit wrote for which it waited: the children
+    that were spawned, the checkpoint that is to be undone. The next one does; when it finds no more tasks to
+    lock, no more can come.
+    """
+    statement = f"{tree_of(root)} SELECT count(*) AS living FROM living"
+    locked = 0
+    while (row := connection.execute(statement, {"ids": list(ids)}).fetchone()) and row["living"] > locked:
+        locked = row["living"]
+
+
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
     """Cancel the subtree, within a transaction; returns the tasks that it ended, none where all had ended before.
 
     `was` in a row is the status it had.
     """
     lock_parent(connection, task_id)
-    rows = _run(connection, _CANCEL, [task_id], error)
-    return rows + cancel_below(connection, spawners(rows), error)
+    return _run(connection, ITSELF, [task_id], error)
 
 
 def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
     """Cancel what is below these tasks, and not them; otherwise as `cancel`."""
-    rows: list[Row] = []
-    while task_ids:
-        ended = _run(connection, _CANCEL_BELOW, task_ids, error)
-        rows += ended
-        task_ids = spawners(ended)
-    return rows
+    return _run(connection, BELOW, task_ids, error) if task_ids else []
 
 
-def spawners(ended: Sequence[Row]) -> list[UUID]:
-    """Those of the tasks just ended below which another look is due.
-
-    A statement that ends a tree does not see the children that a task in it commits while the statement waits
-    for that task's lock. The next statement does, and then no more can come.
-    """
-    return [row["id"] for row in ended if row["was"] == "waiting"]
-
-
-def _run(connection: Connection, sql: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
+def _run(connection: Connection, root: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
+    lock_tree(connection, root, task_ids)
     values = {
         "ids": list(task_ids),
         "error": json.dumps(error.model_dump(mode="json")),
         "told": json.dumps({"reason": error.message}),
     }
-    return connection.execute(sql, values).fetchall()
+    return connection.execute(_cancel(root), values).fetchall()

@@ -1,6 +1,7 @@
 """Undo: when a task ends badly, what its committed steps did is taken back in reverse order, then it ends."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,22 @@ from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wake import wake
-from tests.database import Row, all_of, claimed, commit, fall_due, lapse, query, row_of, submitted, swept, try_claim
+from tests.database import (
+    BLOCKED,
+    Row,
+    all_of,
+    claimed,
+    commit,
+    fall_due,
+    lapse,
+    query,
+    row_of,
+    submitted,
+    swept,
+    try_claim,
+)
 from tests.database.families import BROKEN, NOTHING_HELD, broken, end, held_of, spawn, types_of
+from tests.eventually import eventually
 
 GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")
 
@@ -269,3 +284,16 @@ def test_a_resumed_task_does_again_what_was_undone_with_new_keys_and_without_its
     assert row["undoable"] == 0
     assert all_of(client, again.id)["calls"] == []
     assert claimed(client, again.id).state == {"guest": "ana"}
+
+
+def test_a_cancel_that_waits_for_the_commit_of_a_step_undoes_that_step(client: AgentTasks) -> None:
+    """The statement that waits does not see the checkpoint of the commit for which it waits."""
+    taken = claimed(client)
+    with ThreadPoolExecutor(1) as threads, client.database.transaction() as committing:
+        commit(committing, taken, undoable=True)
+        cancelling = threads.submit(client.get(taken.id).cancel)
+        eventually(lambda: query(client, BLOCKED))
+        committing.execute("SELECT 1")
+    assert cancelling.result(10).status == "pending"
+    row = row_of(client, taken.id)
+    assert (row["step"], row["undo_step"], row["ending"]["status"]) == ("undo:echo", 0, "cancelled")
