@@ -75,6 +75,7 @@ def _message(snapshot: TaskSnapshot, level: int, key: bytes) -> dict[str, Any]:
             "group": None,
             "timelimit": [None, None],
             envelope.HEADER: sealed,
+            **({"traceparent": snapshot.traceparent} if snapshot.traceparent else {}),
         },
         "properties": {
             "correlation_id": identifier,

@@ -91,13 +91,15 @@ class AgentTasks:
         priority: int = 5,
         ttl: float | None = None,
         metadata: dict[str, Any] | None = None,
+        traceparent: str | None = None,
         connection: Any = None,
     ) -> TaskHandle:
         """Accept a task and return at once.
 
         `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
         field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
-        hours per tenant and subject: the same key and request return the same task. `connection` (SQLAlchemy
+        hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
+        Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
         Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
 
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; psycopg.OperationalError when
@@ -114,6 +116,7 @@ class AgentTasks:
             priority=priority,
             ttl=ttl,
             metadata=metadata,
+            traceparent=traceparent,
         )
         if idempotency_key is None:
             rows = self._write(connection, lambda c: submit(c, [task], ring_seconds=self.settings.ring_seconds))

@@ -56,6 +56,8 @@ def put_schedule(
         raise InvalidInput(f"A schedule's name has 1 to 200 printable characters, unlike {name!r}", field="name")
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
+    if options.get("traceparent") is not None:
+        raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
     task = client.new_task(client.find_target(agent), value, budget or Budget(), **options)
     identity: Identity | None = options.get("identity")
     kept = {
