@@ -134,9 +134,12 @@ class StepOperations(Operations):
             self._show(self._do(spend.emit, EventType.BUDGET_LOW, json.dumps(data)))
 
     def warn_of_steps(self) -> None:
-        """Called as the step begins: the budget of steps runs low with the one before it."""
+        """Called as the step begins: the budget of steps runs low with the one before it.
+
+        A FanOut tells of itself, and its children of theirs.
+        """
         spent = self._claim.spent
-        if spent.steps:
+        if spent.steps and (self._claim.awaits or {}).get("kind") != "children":
             before = replace(spent, steps=spent.steps - 1)
             try:
                 self.warn(before, spent)
