@@ -65,7 +65,7 @@ class Family:
                 queue=child.queue or targets[child.agent_name].queue or claim.row["queue"],
                 priority=claim.row["priority"] if child.priority is None else child.priority,
                 metadata=dict(child.metadata) if child.metadata else None,
-                sensitive=run.agent.sensitive,
+                sensitive=claim.row["sensitive"],
             )
             for child, allotment in zip(directive.children, allotments, strict=True)
         ]
