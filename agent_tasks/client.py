@@ -22,7 +22,7 @@ from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
 from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
-from agent_tasks.schedules import Schedule, put_schedule
+from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
@@ -198,21 +198,24 @@ class AgentTasks:
         """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
 
         Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
-        missed collapse into one. `options` are those of `submit`. Raises InvalidInput, UnknownAgent.
+        missed collapse into one. `options` are those of `submit`; one of them is `identity`, to which the schedule
+        belongs. Raises InvalidInput, UnknownAgent, and PermissionDenied where the name is another identity's.
         """
         return put_schedule(
             self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options=options
         )
 
-    def schedules(self) -> list[Schedule]:
-        """All schedules, by name."""
+    def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
+        """All schedules by name, or those that `identity` may see."""
         with self.database.connection() as connection:
-            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection)]
+            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
 
-    def unschedule(self, name: str) -> bool:
-        """Forget a schedule; False where there is none of this name. Tasks it submitted go on."""
-        with self.database.connection() as connection:
-            return schedule_rows.remove(connection, name)
+    def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
+        """Forget a schedule; False where there is none of this name. Tasks it submitted go on.
+
+        `identity`: who asks; None: a trusted program. Raises PermissionDenied.
+        """
+        return remove_schedule(self, name, identity)
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
