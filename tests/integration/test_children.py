@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget, BudgetExhausted, Identity
+from agent_tasks import Budget, BudgetExhausted, Identity
 from tests.agents import notes
 from tests.conftest import Fleet
 from tests.eventually import eventually
-from tests.processes import Processes
 
 
 def echo(value: Any, **more: Any) -> dict[str, Any]:
@@ -40,6 +39,19 @@ def test_children_of_children_are_in_the_trace_of_the_root(fleet: Fleet) -> None
     other = fleet.client.submit("traced", {"depth": 1})
     assert other.result(timeout=20) == [other.stored().traceparent] * 3
     assert other.stored().traceparent != traceparent
+
+
+def test_children_of_children_are_for_whom_the_root_is_and_have_no_more_time_than_their_parents(fleet: Fleet) -> None:
+    ana = Identity(subject="ana", tenant="acme", scopes=("write",))
+    task = fleet.client.submit("traced", {"depth": 2}, identity=ana, session_id="s", budget=Budget(seconds=60))
+    task.result(timeout=20)
+    tree = task.tree()
+    (child, _), (grandchild, _) = tree.children, tree.children[0].children
+    for node, actors in ((tree, ()), (child, ("traced",)), (grandchild, ("traced", "traced"))):
+        assert node.snapshot.identity == ana.model_copy(update={"actors": actors})
+        assert (node.snapshot.session_id, node.snapshot.root_id) == ("s", task.id)
+    limits = [node.snapshot.budget.limit.seconds or 0 for node in (tree, child, grandchild)]
+    assert 60 == limits[0] > limits[1] > limits[2] > 50
 
 
 def test_no_children_is_no_wait(fleet: Fleet) -> None:
@@ -79,17 +91,6 @@ def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
     assert snapshot.budget.spent.steps == 4
     assert snapshot.budget.reserved.tokens == 0
     assert [child.stored().budget.limit.tokens for child in task.children()] == [50, 50]
-
-
-def test_an_adaptive_split_follows_what_the_agents_were_seen_to_use(client: AgentTasks, processes: Processes) -> None:
-    processes.fleet()
-    family = {"buyer": {"tokens": 3}, "member": {"folder": "/nowhere", "index": 0}}  # a member charges 1 token
-    for task in [task for agent, value in family.items() for task in client.submit_many(agent, [value] * 5)]:
-        task.result(timeout=20)
-    children = [{"agent": agent, "input": value} for agent, value in family.items()]
-    task = client.submit("planner", {"family": children, "split": "adaptive"}, budget=Budget(tokens=4000))
-    assert len(task.result(timeout=20)) == 2
-    assert [child.stored().budget.limit.tokens for child in task.children()] == [3000, 1000]
 
 
 def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(fleet: Fleet) -> None:
