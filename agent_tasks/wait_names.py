@@ -1,30 +1,23 @@
 """Which signals the steps of an agent can wait for, told from their code."""
 
 import ast
-import dis
 import inspect
 import logging
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
 from agent_tasks.directives import Wait
+from agent_tasks.function_scope import CannotTell, FunctionScope, hinted
 
 log = logging.getLogger(__name__)
 _MOST = 2000
 """Functions, classes and values to look at, at most."""
-_BY_NAME = {"__import__", "eval", "exec", "globals", "import_module"}
-"""Where code uses these, what it reaches is not to be seen."""
 _PLAIN = (str, bytes, int, float, complex, type(None), type(Ellipsis))
 _NEVER_OWN = {*sys.stdlib_module_names, "agent_tasks"}
-_MISSING = object()
-
-
-class _CannotTell(Exception):
-    """A signal's name may be made in a way that the code does not show."""
 
 
 def wait_names(functions: Iterable[Callable[..., Any]]) -> frozenset[str] | None:
@@ -37,8 +30,11 @@ def wait_names(functions: Iterable[Callable[..., Any]]) -> frozenset[str] | None
     reader = _Reader({_package(function) for function in functions})
     try:
         reader.read(functions)
-    except _CannotTell as why:
+    except CannotTell as why:
         log.debug("it cannot be told for which signals an agent waits: %s", why)
+        return None
+    except Exception as error:  # objects may do what they like when they are looked at, and must not stop a worker
+        log.warning("it cannot be told for which signals an agent waits: %r", error)
         return None
     return frozenset(reader.names)
 
@@ -62,9 +58,12 @@ class _Reader:
             if isinstance(value, _PLAIN) or id(value) in self._seen:
                 continue
             if len(self._seen) == _MOST:
-                raise _CannotTell("there is too much code")
+                raise CannotTell("there is too much code")
             self._seen[id(value)] = value
             self._left.append(value)
+
+    def _see_hinted(self, classes: Iterable[Any]) -> None:
+        self._see(*(cls for cls in classes if cls is not Wait))
 
     def _visit(self, value: Any) -> None:
         if isinstance(value, Wait):
@@ -90,9 +89,10 @@ class _Reader:
 
     def _class(self, cls: type) -> None:
         if issubclass(cls, Wait):
-            raise _CannotTell(f"{cls.__name__} is handed around")
+            raise CannotTell(f"{cls.__name__} is handed around")
         for base in cls.__mro__:
             if self._is_own(base):
+                self._see_hinted(hinted(base, vars(sys.modules[base.__module__])))
                 self._see(*(value for name, value in vars(base).items() if _is_written(name, value)))
 
     def _instance(self, value: Any) -> None:
@@ -103,15 +103,16 @@ class _Reader:
             wrapped = [found for found in attributes.values() if isinstance(found, FunctionType | MethodType)]
             self._see(*wrapped)
             if callable(value) and not wrapped and self._is_own(value):
-                raise _CannotTell(f"{value!r} is not written in Python")
+                raise CannotTell(f"{value!r} is not written in Python")
 
     def _function(self, function: FunctionType) -> None:
-        scope = _Scope(function)
+        scope = FunctionScope(function)
         module = function.__globals__.get("__name__")
         if module is not None and not self._is_own(module):
             self._see(*scope.closure.values())  # a decorator of another library; what it decorates may be ours
             return
         self._see(*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        self._see_hinted(scope.hinted())
         makes_waits = False
         for value in scope.values():
             if value is Wait:
@@ -135,76 +136,25 @@ class _Reader:
         return self._own[package]
 
 
-class _Scope:
-    """What the names in a function's code, and in the functions within it, stand for."""
-
-    def __init__(self, function: FunctionType) -> None:
-        self.code = function.__code__
-        self.closure = dict(_contents(function.__code__.co_freevars, function.__closure__ or ()))
-        self._globals = function.__globals__
-        self._codes = list(_within(function.__code__))
-        self._locals = {name for code in self._codes for name in (*code.co_varnames, *code.co_cellvars)}
-
-    def values(self) -> Iterator[Any]:
-        """All that the code names: globals, what it closes over, and of modules what it takes out of them."""
-        names = {name for code in self._codes for name in code.co_names}
-        if hidden := sorted(names & _BY_NAME):
-            raise _CannotTell(f"{self.code.co_name} uses {hidden[0]}")
-        found = [self._globals[name] for name in names if name in self._globals] + list(self.closure.values())
-        found += [module for code in self._codes for module in self._imported(code)]
-        modules: set[str] = set()
-        while found:
-            value = found.pop()
-            yield value
-            if isinstance(value, ModuleType) and value.__name__ not in modules:
-                modules.add(value.__name__)
-                found += [attribute for name, attribute in list(vars(value).items()) if name in names]
-
-    def _imported(self, code: CodeType) -> Iterator[ModuleType]:
-        for instruction in dis.get_instructions(code):
-            if instruction.opname != "IMPORT_NAME":
-                continue
-            name = instruction.argval
-            found = sys.modules.get(name) or sys.modules.get(f"{self._globals.get('__package__')}.{name}".rstrip("."))
-            if found is not None:
-                yield found
-            elif name.partition(".")[0] not in sys.stdlib_module_names:
-                raise _CannotTell(f"{name} is not imported yet")
-
-    def value(self, node: ast.AST) -> Any:
-        """What a name, or an attribute of a module or a class, stands for; _MISSING where it is not plain."""
-        if isinstance(node, ast.Name):
-            found = self.closure.get(node.id, self._globals.get(node.id, _MISSING))
-            if node.id not in self._locals:
-                return found
-            if found is Wait:
-                raise _CannotTell(f"{node.id} is a local name, too")
-        elif isinstance(node, ast.Attribute):
-            holder = self.value(node.value)
-            if isinstance(holder, ModuleType | type):
-                return getattr(holder, node.attr, _MISSING)
-        return _MISSING
-
-
-def _names_in(scope: _Scope) -> Iterator[str]:
+def _names_in(scope: FunctionScope) -> Iterator[str]:
     """The names in each `Wait(...)` of a function that mentions it."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(scope.code)))
     except (OSError, TypeError, SyntaxError):
-        raise _CannotTell(f"the source of {scope.code.co_name} is not there") from None
+        raise CannotTell(f"the source of {scope.code.co_name} is not there") from None
     nodes = list(_without_annotations(tree))
     calls = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
     mentions = [node for node in nodes if scope.value(node) is Wait]
     if not mentions:
-        raise _CannotTell(f"the source of {scope.code.co_name} is not that of its code, or it imports Wait itself")
+        raise CannotTell(f"the source of {scope.code.co_name} is not that of its code, or it imports Wait itself")
     for node in mentions:
         call = calls.get(id(node))
         if call is None or not call.args:
-            raise _CannotTell(f"Wait is handed around in {scope.code.co_name}")
+            raise CannotTell(f"Wait is handed around in {scope.code.co_name}")
         yield from _literal(call.args[0], scope)
 
 
-def _literal(node: ast.AST, scope: _Scope) -> list[str]:
+def _literal(node: ast.AST, scope: FunctionScope) -> list[str]:
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         return [name for element in node.elts for name in _literal(element, scope)]
     if isinstance(node, ast.IfExp):
@@ -212,28 +162,13 @@ def _literal(node: ast.AST, scope: _Scope) -> list[str]:
     value = node.value if isinstance(node, ast.Constant) else scope.value(node)
     names: list[Any] = list(cast("list[Any]", value)) if isinstance(value, list | tuple | frozenset) else [value]
     if not all(isinstance(name, str) for name in names):
-        raise _CannotTell(f"a name is computed in {scope.code.co_name}")
+        raise CannotTell(f"a name is computed in {scope.code.co_name}")
     return [str.__str__(name) for name in names]
 
 
 def _is_written(name: str, value: Any) -> bool:
     """Whether it stands in a class of itself, and not because Python, or pydantic, put it there."""
     return isinstance(value, FunctionType) or not (name.startswith("__") and name.endswith("__"))
-
-
-def _within(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _within(constant)
-
-
-def _contents(names: tuple[str, ...], cells: tuple[CellType, ...]) -> Iterator[tuple[str, Any]]:
-    for name, cell in zip(names, cells, strict=True):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # not set yet
-            continue
 
 
 def _without_annotations(node: ast.AST) -> Iterator[ast.AST]:

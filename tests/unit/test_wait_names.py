@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import agent_tasks
-from agent_tasks import Agent, Context, Done, Next, Wait, agents, directives
+from agent_tasks import Agent, Context, Done, Next, Signal, Wait, agents, directives
 from agent_tasks import Wait as Pause
 from agent_tasks.wait_names import wait_names
 from tests import agents_family
@@ -131,6 +132,25 @@ def calls_remembered(ctx: Context):
     return remembered(ctx)
 
 
+class Order(BaseModel):
+    number: int
+
+    def wait(self) -> Wait | Next:
+        return Wait("ordered", then="next")
+
+
+class Basket(BaseModel):
+    orders: list[Order]
+
+
+def by_a_method_of_its_input(ctx: Context, order: Order):
+    return order.wait()
+
+
+def by_a_part_of_its_signal(ctx: Context, signal: Signal[Basket] | None, done: "Callable[[int], Any] | None" = None):
+    return signal.payload.orders[0].wait() if signal and signal.payload else None
+
+
 TABLE = {"a": helper, "b": [functools.partial(literal, None)]}
 PARKED = Wait("parked", then="next")
 
@@ -159,6 +179,7 @@ in_one_line = lambda ctx: Wait("approval", then="next")  # noqa: E731
         (made("closed"), {"closed"}), (local_import, {"answer"}), (Desk().ask, {"desk", "property"}),
         (with_an_object, {"desk", "property"}), (decorated, {"helped"}), (calls_remembered, {"remembered"}),
         (by_table, {"helped", "approval"}), (prepared, {"parked"}), (recursive, {"deep"}),
+        (by_a_method_of_its_input, {"ordered"}), (by_a_part_of_its_signal, {"ordered"}),
         (functools.partial(literal), {"approval"}), (in_one_line, {"approval"}),
     ],
 )  # fmt: skip
@@ -247,9 +268,28 @@ def without_source() -> Any:
     return namespace["step"]
 
 
+def means_nothing(ctx: Context, order: "Unknown"):  # type: ignore[name-defined]  # noqa: F821
+    return order.wait()
+
+
+class Unbound:
+    """As the proxies of web frameworks are, outside of a request."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("outside of a request")
+
+
+request = Unbound()
+
+
+def by_proxy(ctx: Context):
+    return request
+
+
 UNTOLD = [
     argument, formatted, no_string, unpacked, shadowed, handed_on, default, imports_it, imports_what_is_not_loaded,
-    evaluated, subclassed, by_attribute, by_dict, without_source(), made(COMPUTED),  # type: ignore[arg-type]
+    evaluated, means_nothing, by_proxy, subclassed, by_attribute, by_dict, without_source(), made(COMPUTED),  # type: ignore[arg-type]
 ]  # fmt: skip
 
 
