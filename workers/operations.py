@@ -136,10 +136,10 @@ class StepOperations(Operations):
     def warn_of_steps(self) -> None:
         """Called as the step begins: the budget of steps runs low with the one before it.
 
-        A FanOut tells of itself, and its children of theirs.
+        A FanOut tells of itself, and its children of theirs. A step that is tried again has told before.
         """
         spent = self._claim.spent
-        if spent.steps and (self._claim.awaits or {}).get("kind") != "children":
+        if spent.steps and self._claim.attempt == 1 and (self._claim.awaits or {}).get("kind") != "children":
             before = replace(spent, steps=spent.steps - 1)
             try:
                 self.warn(before, spent)

@@ -131,6 +131,12 @@ def test_a_budget_that_runs_low_is_told_once_before_it_is_used_up(
     assert low == [{"resource": resource, "spent": spent, "limit": getattr(budget, resource)}]
 
 
+def test_a_step_that_is_tried_again_does_not_warn_again(fleet: Fleet) -> None:
+    task = fleet.client.submit("flaky_hops", {"to": 9}, budget=Budget(steps=10))
+    assert task.result(timeout=20) == 9
+    assert len(rows.events(fleet.client, task.id, "budget_low")) == 1
+
+
 def test_time_that_runs_low_is_told_while_the_step_runs(fleet: Fleet, tmp_path: Path) -> None:
     task = fleet.client.submit("patient", {"folder": str(tmp_path)}, budget=Budget(seconds=4))
     (low,) = eventually(lambda: rows.events(fleet.client, task.id, "budget_low"), 10)
