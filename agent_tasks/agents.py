@@ -23,6 +23,7 @@ from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
 from agent_tasks.outcomes import Signal
 from agent_tasks.retries import Retry
+from agent_tasks.wait_names import wait_names
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -158,6 +159,7 @@ class Agent:
     `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
     (seconds) are defaults for submit. `signals` names all that its steps ever wait for: others are then refused.
+    Needed only where their code does not show it.
 
     Raises InvalidInput for a name that is not usable, or that another module has taken.
     """
@@ -221,6 +223,7 @@ class Agent:
             if step.name in self.steps:
                 raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
             self.steps[step.name] = step
+            self.__dict__.pop("waits_for", None)
             return function
 
         return declare if function is None else declare(function)
@@ -230,6 +233,13 @@ class Agent:
         if not self.steps:
             raise InvalidInput(f"Agent {self.name!r} has no steps: decorate a function with @{self.name}.step")
         return next(iter(self.steps.values()))
+
+    @cached_property
+    def waits_for(self) -> frozenset[str] | None:
+        """The names of all signals that its steps ever wait for; None where neither it nor its code says so."""
+        if self.signals is not None:
+            return self.signals
+        return wait_names(step.function for step in self.steps.values())
 
     @property
     def runnable(self) -> dict[str, Step]:

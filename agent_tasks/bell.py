@@ -58,6 +58,7 @@ def _message(row: Row, level: int, key: bytes) -> Row:
             "group": None,
             "timelimit": [None, None],
             envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
+            **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
         },
         "properties": {
             "correlation_id": identifier,

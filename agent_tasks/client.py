@@ -22,7 +22,7 @@ from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
 from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
-from agent_tasks.schedules import Schedule, put_schedule
+from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
@@ -91,13 +91,15 @@ class AgentTasks:
         priority: int = 5,
         ttl: float | None = None,
         metadata: dict[str, Any] | None = None,
+        traceparent: str | None = None,
         connection: Any = None,
     ) -> TaskHandle:
         """Accept a task and return at once.
 
         `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
         field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
-        hours per tenant and subject: the same key and request return the same task. `connection` (SQLAlchemy
+        hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
+        Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
         Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
 
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; psycopg.OperationalError when
@@ -114,6 +116,7 @@ class AgentTasks:
             priority=priority,
             ttl=ttl,
             metadata=metadata,
+            traceparent=traceparent,
         )
         if idempotency_key is None:
             rows = self._write(connection, lambda c: submit(c, [task], ring_seconds=self.settings.ring_seconds))
@@ -195,21 +198,24 @@ class AgentTasks:
         """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
 
         Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
-        missed collapse into one. `options` are those of `submit`. Raises InvalidInput, UnknownAgent.
+        missed collapse into one. `options` are those of `submit`; one of them is `identity`, to which the schedule
+        belongs. Raises InvalidInput, UnknownAgent, and PermissionDenied where the name is another identity's.
         """
         return put_schedule(
             self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options=options
         )
 
-    def schedules(self) -> list[Schedule]:
-        """All schedules, by name."""
+    def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
+        """All schedules by name, or those that `identity` may see."""
         with self.database.connection() as connection:
-            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection)]
+            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
 
-    def unschedule(self, name: str) -> bool:
-        """Forget a schedule; False where there is none of this name. Tasks it submitted go on."""
-        with self.database.connection() as connection:
-            return schedule_rows.remove(connection, name)
+    def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
+        """Forget a schedule; False where there is none of this name. Tasks it submitted go on.
+
+        `identity`: who asks; None: a trusted program. Raises PermissionDenied.
+        """
+        return remove_schedule(self, name, identity)
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""

@@ -81,6 +81,7 @@ class StepContext:
         limit: Budget,
         spent: Spend,
         operations: Operations,
+        traceparent: str | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.task_id = task_id
@@ -92,6 +93,7 @@ class StepContext:
         """How often this step was begun, from 1."""
         self.identity = identity
         self.session_id = session_id
+        self.traceparent = traceparent
         self._limit = limit
         self._spent = spent
         self._started = monotonic()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks import payloads
 from agent_tasks.budgets import Budget
 from agent_tasks.directives import LONGEST_WAIT
-from agent_tasks.errors import InvalidInput
+from agent_tasks.errors import InvalidInput, PermissionDenied
 from agent_tasks.identity import Identity
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
@@ -51,11 +51,13 @@ def put_schedule(
     budget: Budget | None,
     options: dict[str, Any],
 ) -> Schedule:
-    """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent."""
+    """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent, PermissionDenied."""
     if name is not None and (type(name) is not str or not name.isprintable() or not 0 < len(name) <= 200):
         raise InvalidInput(f"A schedule's name has 1 to 200 printable characters, unlike {name!r}", field="name")
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
+    if options.get("traceparent") is not None:
+        raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
     task = client.new_task(client.find_target(agent), value, budget or Budget(), **options)
     identity: Identity | None = options.get("identity")
     kept = {
@@ -75,8 +77,30 @@ def put_schedule(
             every_seconds=seconds,
             timezone=timezone,
             next_at=next_time(cron, seconds, timezone, now, now),
+            identity=identity,
         )
+    if row is None:
+        raise _not_yours(name or task.agent, identity)
     return Schedule.from_row(row)
+
+
+def remove_schedule(client: "AgentTasks", name: str, identity: Identity | None) -> bool:
+    """False where there is none of this name. Raises PermissionDenied."""
+    with client.database.connection() as connection:
+        if schedule_rows.remove(connection, name, identity):
+            return True
+        if identity is not None and schedule_rows.exists(connection, name):
+            raise _not_yours(name, identity)
+    return False
+
+
+def _not_yours(name: str, identity: Identity | None) -> PermissionDenied:
+    who = identity.subject if identity else None
+    return PermissionDenied(
+        f"{who!r} may not change the schedule {name!r}: it belongs to another "
+        "identity. Use another name, or ask as its owner, or with the scope 'tasks:all' in its tenant.",
+        schedule=name,
+    )
 
 
 def next_time(cron: str | None, every: float | None, timezone: str, last: datetime, now: datetime) -> datetime:

@@ -43,7 +43,6 @@ def send_signal(
         raise InvalidInput("signal_id has 1 to 255 characters", field="signal_id")
     payloads.encode([name, signal_id], "signal")
     definition = _Definition(client, task.agent)
-    definition.check_name(name)
     text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
     said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
     with client.database.transaction() as connection:
@@ -55,6 +54,8 @@ def send_signal(
         kept = signal.keep(connection, task.id, name, text, signal_id=signal_id, sender=said_by)
         if kept is None:
             return Receipt(kept=False, delivered=False)
+        if name not in _names(row):
+            definition.check_name(name)
         delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds)
     client.publish([delivered or kept])
     return Receipt(kept=True, delivered=delivered is not None, waiting_for=[] if delivered else _names(kept))
@@ -84,13 +85,15 @@ class _Definition:
         if self._code is None:
             with client.database.connection() as connection:
                 self._registered = catalog.registered_agent(connection, agent) or {}
+        self._names = self._code.waits_for if self._code else self._registered.get("signals")
 
     def check_name(self, name: str) -> None:
-        declared = self._code.signals if self._code else self._registered.get("signals")
-        if declared is not None and name not in declared:
-            known = ", ".join(sorted(declared)) or "none"
+        """Raises InvalidInput where no step ever waits for a signal of this name."""
+        if self._names is not None and name not in self._names:
+            known = ", ".join(sorted(self._names)) or "none"
             raise InvalidInput(
-                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {known}.",
+                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {known}. Where a name is "
+                "computed and its steps do not show it, declare all of them: Agent(signals=[...]).",
                 field="name",
             )
 

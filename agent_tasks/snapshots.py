@@ -62,6 +62,7 @@ class TaskSnapshot(BaseModel):
     identity: Identity | None = None
     session_id: str | None = None
     metadata: dict[str, Any] | None = None
+    traceparent: str | None = None
     queue: str
     worker: str | None = None
     created_at: datetime

@@ -17,6 +17,7 @@ from agent_tasks.database import Database
 from agent_tasks.errors import InvalidInput, UnknownAgent
 from agent_tasks.identity import Identity
 from agent_tasks.settings import Settings
+from agent_tasks.trace import check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions import catalog
 from agent_tasks.transitions.submit import NewTask
 
@@ -75,6 +76,7 @@ class Submission:
         queue: str | None = None,
         ttl: float | None = None,
         sensitive: bool = False,
+        traceparent: str | None = None,
         **options: Any,
     ) -> NewTask:
         """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge."""
@@ -97,6 +99,9 @@ class Submission:
             input=payloads.encode(target.canonical(value), "input", limit=limit),
             budget=budget.over(target.budget),
             sensitive=sensitive or target.sensitive,
+            traceparent=(
+                current_traceparent() or new_traceparent() if traceparent is None else check_traceparent(traceparent)
+            ),
             queue=queue or target.queue or self._settings.queue,
             ttl_seconds=ttl or target.ttl or self._settings.ttl_seconds,
             **options,

@@ -74,6 +74,7 @@ tasks = Table(
     Column("session_id", Text),
     Column("metadata", JSONB),
     Column("callback_url", Text),
+    Column("traceparent", Text),
     _required("sensitive", Boolean, "false"),
     Column("ttl_seconds", Double, nullable=False),
     # payloads

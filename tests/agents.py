@@ -132,8 +132,9 @@ async def attempt(ctx: Context, fail: int):
 
 
 @agent("echo")
-async def echo(ctx: Context, value: Any = None):
-    return value
+async def echo(ctx: Context, value: Any = None, waits_for: list[str] | None = None):
+    """Its code does not show for which signals it waits, so that any may be sent to it."""
+    return Wait(waits_for, then="echo", value=value) if waits_for else value
 
 
 @agent("sensitive", sensitive=True)

@@ -78,6 +78,20 @@ async def remember(ctx: Context):
     return "grown"
 
 
+traced = Agent("traced")
+"""A tree that is `depth` deep and of twos; the result is the traceparent of every task in it."""
+
+
+@traced.step
+async def branch(ctx: Context, depth: int):
+    return FanOut([Child("traced", {"depth": depth - 1})] * (2 if depth else 0), then=collect)
+
+
+@traced.step
+async def collect(ctx: Context, children: list[ChildOutcome]):
+    return [ctx.traceparent, *(found for child in children for found in child.result)]
+
+
 hops_and_waits = Agent("hops_and_waits")
 """A task that waits for `answer` after each of `waits` steps, and returns all answers."""
 

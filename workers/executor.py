@@ -210,6 +210,7 @@ class Executor:
             attempt=taken.attempt,
             identity=taken.identity,
             session_id=taken.session_id,
+            traceparent=taken.row["traceparent"],
             limit=taken.budget,
             spent=taken.spent,
             operations=operations,

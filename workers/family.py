@@ -7,6 +7,7 @@ from agent_tasks.budgets import Budget, Spend, remaining
 from agent_tasks.client import AgentTasks
 from agent_tasks.directives import FanOut
 from agent_tasks.errors import BudgetExhausted
+from agent_tasks.trace import new_traceparent
 from agent_tasks.transitions.children import usage
 from agent_tasks.transitions.submit import NewTask
 from workers.run import StepRun
@@ -52,6 +53,7 @@ class Family:
         )
         claim = run.claim
         identity = claim.identity.extended(claim.agent) if claim.identity else None
+        traceparent = claim.row["traceparent"] or new_traceparent()
         children = [
             self._client.new_task(
                 targets[child.agent_name],
@@ -59,10 +61,11 @@ class Family:
                 allotment.budget,
                 identity=identity,
                 session_id=claim.session_id,
+                traceparent=traceparent,
                 queue=child.queue or targets[child.agent_name].queue or claim.row["queue"],
                 priority=claim.row["priority"] if child.priority is None else child.priority,
                 metadata=dict(child.metadata) if child.metadata else None,
-                sensitive=run.agent.sensitive,
+                sensitive=claim.row["sensitive"],
             )
             for child, allotment in zip(directive.children, allotments, strict=True)
         ]

@@ -137,9 +137,12 @@ class StepOperations(Operations):
             self._report(spend.emit, EventType.BUDGET_LOW, json.dumps(data))
 
     def warn_of_steps(self) -> None:
-        """Called as the step begins: the budget of steps runs low with the one before it."""
+        """Called as the step begins: the budget of steps runs low with the one before it.
+
+        A FanOut tells of itself, and its children of theirs. A step that is tried again has told before.
+        """
         spent = self._claim.spent
-        if spent.steps:
+        if spent.steps and self._claim.attempt == 1 and (self._claim.awaits or {}).get("kind") != "children":
             before = replace(spent, steps=spent.steps - 1)
             try:
                 self.warn(before, spent)

@@ -6,18 +6,21 @@ from zoneinfo import ZoneInfo
 import typer
 
 from agent_tasks.cli.deployment import deployment
-from agent_tasks.cli.options import AsJson
+from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, identity_of
 from agent_tasks.schedules import Schedule
 
 _NAME, _AGENT = 30, 24
 
 
-def schedules(as_json: AsJson = False) -> None:
+def schedules(
+    as_subject: AsSubject = None, tenant: AsTenant = "", scope: AsScopes = None, as_json: AsJson = False
+) -> None:
     """List the schedules by name: how often, when next, and which task was the last."""
     from agent_tasks.cli.lines import padded
 
+    identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        found = client.schedules()
+        found = client.schedules(identity=identity)
     if as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2))
     elif not found:

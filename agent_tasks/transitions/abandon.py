@@ -1,5 +1,8 @@
 """pending → partial or failed: an orphan past its TTL is given up."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
 
@@ -59,8 +62,28 @@ _ABANDON = f"""
         WHERE changed.sensitive AND checkpoints.task_id = changed.id AND checkpoints.state IS NOT NULL
     ), purged_calls AS (
         UPDATE calls SET outcome = NULL FROM changed WHERE changed.sensitive AND calls.task_id = changed.id
+    ), purged_signals AS (
+        UPDATE signals SET payload = NULL FROM changed WHERE changed.sensitive AND signals.task_id = changed.id
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
+"""
+
+# What still undoes its steps needs their state, and keeps it.
+_PURGE_BELOW = """
+    WITH RECURSIVE tree AS (
+        SELECT id, sensitive, finished_at FROM tasks WHERE parent_id = ANY (%(ids)s)
+        UNION ALL
+        SELECT tasks.id, tasks.sensitive, tasks.finished_at FROM tasks JOIN tree ON tasks.parent_id = tree.id
+    ), ended AS (
+        SELECT id FROM tree WHERE sensitive AND finished_at IS NOT NULL
+    ), purged_states AS (
+        UPDATE checkpoints SET state = NULL FROM ended WHERE checkpoints.task_id = ended.id AND state IS NOT NULL
+    ), purged_calls AS (
+        UPDATE calls SET outcome = NULL FROM ended WHERE calls.task_id = ended.id
+    ), purged_signals AS (
+        UPDATE signals SET payload = NULL FROM ended WHERE signals.task_id = ended.id
+    )
+    UPDATE tasks SET input = NULL FROM ended WHERE tasks.id = ended.id AND input IS NOT NULL
 """
 
 
@@ -82,3 +105,8 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
             **event_list([("expired", '{"orphan": true}'), ("finished", '{"error": "context_lost"}')]),
         },
     ).fetchall()
+
+
+def purge_below(connection: Connection, task_ids: Sequence[UUID]) -> None:
+    """Purge what the sensitive tasks below these have recorded, as far as they have ended."""
+    connection.execute(_PURGE_BELOW, {"ids": list(task_ids)})

@@ -12,7 +12,11 @@ from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING
 # A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
 
 
-_ENDING = ending("'cancelled'", "%(error)s::jsonb || jsonb_build_object('checkpoint', nullif(step_number, 0))")
+_ENDING = ending(
+    "'cancelled'",
+    """%(error)s::jsonb || jsonb_build_object('checkpoint',
+        CASE WHEN %(error)s::jsonb #> '{details,purged}' IS NULL THEN nullif(step_number, 0) END)""",
+)
 
 
 def tree_of(root: LiteralString) -> LiteralString:

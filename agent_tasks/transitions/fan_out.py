@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent_tasks.allotment import DIVIDED
+from agent_tasks.budgets import Spend, crossed
 from agent_tasks.database import Connection
 from agent_tasks.directives import LONGEST_WAIT
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
@@ -47,12 +48,18 @@ def fan_out(
     told: dict[str, Any] = {"children": len(children), "agents": sorted({child.agent for child in children})}
     if clamped:
         told["clamped"] = clamped
+    steps = Spend(steps=claim.spent.steps)
+    low = [  # the step that spawns counts, too, and what its children then spend crosses the line no more
+        ("budget_low", json.dumps({"resource": name, "spent": steps.steps + 1, "limit": getattr(claim.budget, name)}))
+        for name in crossed(claim.budget, steps, steps + Spend(steps=1))
+    ]
     left = None if claim.budget.seconds is None else claim.budget.seconds - claim.spent.seconds - committed.seconds
     parent = run_commit(
         connection,
         _FAN_OUT,
         claim,
         committed,
+        *low,
         ("spawned", json.dumps(told)),
         ("waiting", '{"kind": "children"}'),
         awaits=json.dumps(awaits),

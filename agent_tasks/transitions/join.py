@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks.allotment import DIVIDED
+from agent_tasks.budgets import WARNING_PART
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.transitions.cancel import cancel_below
@@ -22,11 +23,25 @@ _JOIN = f"""
             AS e (id, children, spent_tokens, spent_usd, spent_steps, spent_calls,
                   back_tokens, back_usd, back_steps, back_calls, parent_step)
     ), living AS (
-        SELECT tasks.id, ended.parent_step = tasks.step_number - 1 AS current,
+        SELECT tasks.id, tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd, tasks.budget_steps,
+            tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd, tasks.spent_steps,
+            tasks.spent_calls, {CLOCKED_SECONDS} AS clocked, ended.parent_step = tasks.step_number - 1 AS current,
             ended.parent_step = tasks.step_number - 1 AND tasks.status = 'waiting'
                 AND tasks.waiting_for ->> 'kind' = 'children' AND tasks.children_left <= ended.children AS joined
         FROM tasks JOIN ended USING (id) WHERE tasks.finished_at IS NULL
         ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), low AS (
+        SELECT living.id, array_agg(
+            jsonb_build_object('resource', resource, 'spent', before + more, 'limit', most) ORDER BY resource) AS told
+        FROM living JOIN ended USING (id), LATERAL (VALUES
+            ('seconds', budget_seconds::numeric, living.spent_seconds::numeric,
+                CASE WHEN joined THEN clocked ELSE 0 END),
+            ('tokens', budget_tokens, living.spent_tokens, ended.spent_tokens),
+            ('usd', budget_usd, living.spent_usd, ended.spent_usd::numeric),
+            ('steps', budget_steps, living.spent_steps, ended.spent_steps),
+            ('calls', budget_calls, living.spent_calls, ended.spent_calls)) AS spend (resource, most, before, more)
+        WHERE before < most * %(part)s::numeric AND before + more >= most * %(part)s::numeric
+        GROUP BY living.id
     ), changed AS (
         UPDATE tasks SET
             children_left = greatest(0, children_left - CASE WHEN living.current THEN ended.children ELSE 0 END),
@@ -38,18 +53,22 @@ _JOIN = f"""
             reserved_usd = greatest(0, reserved_usd - back_usd::numeric),
             reserved_steps = greatest(0, reserved_steps - back_steps),
             reserved_calls = greatest(0, reserved_calls - back_calls),
-            version = version + 1, event_seq = event_seq + 2 * living.joined::int,
-            spent_seconds = spent_seconds + CASE WHEN living.joined THEN {CLOCKED_SECONDS} ELSE 0 END,
+            version = version + 1,
+            event_seq = event_seq + coalesce(cardinality(low.told), 0) + 2 * living.joined::int,
+            spent_seconds = tasks.spent_seconds + CASE WHEN living.joined THEN living.clocked ELSE 0 END,
             status = CASE WHEN living.joined THEN 'pending' ELSE status END,
             waiting_for = CASE WHEN living.joined THEN NULL ELSE waiting_for END,
             pending_since = CASE WHEN living.joined THEN clock_timestamp() ELSE pending_since END,
             due_at = CASE WHEN living.joined
                 THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s) ELSE due_at END
-        FROM ended JOIN living USING (id) WHERE tasks.id = ended.id
-        RETURNING tasks.*, living.joined
+        FROM ended JOIN living USING (id) LEFT JOIN low USING (id) WHERE tasks.id = ended.id
+        RETURNING tasks.*, living.joined, low.told
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type) SELECT id, event_seq - 1, 'joined' FROM changed WHERE joined
-        UNION ALL SELECT id, event_seq, 'dispatched' FROM changed WHERE joined
+        INSERT INTO events (task_id, seq, type, data)
+        SELECT id, event_seq - 2 * joined::int - cardinality(told) + ordinal, 'budget_low', data
+        FROM changed, unnest(told) WITH ORDINALITY AS low (data, ordinal)
+        UNION ALL SELECT id, event_seq - 1, 'joined', NULL FROM changed WHERE joined
+        UNION ALL SELECT id, event_seq, 'dispatched', NULL FROM changed WHERE joined
     )
     SELECT {SNAPSHOT}, tasks.on_child_failure FROM changed AS tasks
 """
@@ -139,6 +158,7 @@ def _join(connection: Connection, groups: dict[UUID, _Group], ring_seconds: floa
         "children": [group.current_children for group in groups.values()],
         "parent_steps": [group.parent_step for group in groups.values()],
         "ring_seconds": ring_seconds,
+        "part": WARNING_PART,
     }
     for name in (f"{kind}_{resource}" for kind in ("spent", "back") for resource in DIVIDED):
         whole = not name.endswith("usd")

@@ -11,7 +11,7 @@ EventEntry = tuple[str, str | None]
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
     tasks.waiting_for, tasks.result, tasks.partial, tasks.error, tasks.version, tasks.parent_id, tasks.root_id,
-    tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.queue, tasks.worker,
+    tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.traceparent, tasks.queue, tasks.worker,
     tasks.created_at, tasks.started_at, tasks.claimed_at, tasks.finished_at, tasks.acknowledged_at,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd::float8 AS spent_usd,

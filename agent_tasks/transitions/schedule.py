@@ -1,13 +1,20 @@
 """Schedules: rows that say when a task is to be submitted next."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from agent_tasks.database import Connection
+from agent_tasks.identity import Identity
 from agent_tasks.transitions.rows import Row
 
-_PUT = """
+# `Identity.may_access`: whose tasks the schedule submits, it belongs to. Nobody asks for a trusted program.
+_MAY_ACCESS: LiteralString = """
+    (%(viewer)s::text IS NULL OR schedules.options -> 'identity' ->> 'tenant' = %(viewer_tenant)s
+        AND (%(sees_all)s OR schedules.options -> 'identity' ->> 'subject' = %(viewer)s))
+"""
+
+_PUT = f"""
     INSERT INTO schedules (name, agent, input, options, cron, every_seconds, timezone, next_at)
     VALUES (%(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s, %(every_seconds)s, %(timezone)s,
             %(next_at)s)
@@ -17,23 +24,41 @@ _PUT = """
                 IS NOT DISTINCT FROM (excluded.cron, excluded.every_seconds, excluded.timezone)
             THEN schedules.next_at ELSE excluded.next_at END,
         cron = excluded.cron, every_seconds = excluded.every_seconds
+    WHERE {_MAY_ACCESS}
     RETURNING *
 """
 
 
-def put(connection: Connection, **values: Any) -> Row:
-    """Make or change the schedule of a name; an unchanged rhythm keeps its next time."""
-    row = connection.execute(_PUT, values).fetchone()
-    assert row is not None
-    return row
+def put(connection: Connection, *, identity: Identity | None, **values: Any) -> Row | None:
+    """Make or change the schedule of a name; an unchanged rhythm keeps its next time.
+
+    None where there is one that `identity` may not change.
+    """
+    return connection.execute(_PUT, {**values, **_viewer(identity)}).fetchone()
 
 
-def remove(connection: Connection, name: str) -> bool:
-    return connection.execute("DELETE FROM schedules WHERE name = %s", [name]).rowcount > 0
+def remove(connection: Connection, name: str, identity: Identity | None) -> bool:
+    """False where there is none of this name, or one that `identity` may not remove."""
+    sql = f"DELETE FROM schedules WHERE name = %(name)s AND {_MAY_ACCESS}"
+    return connection.execute(sql, {"name": name, **_viewer(identity)}).rowcount > 0
 
 
-def all_schedules(connection: Connection) -> list[Row]:
-    return connection.execute("SELECT * FROM schedules ORDER BY name").fetchall()
+def exists(connection: Connection, name: str) -> bool:
+    return connection.execute("SELECT FROM schedules WHERE name = %s", [name]).fetchone() is not None
+
+
+def all_schedules(connection: Connection, identity: Identity | None) -> list[Row]:
+    """Those that `identity` may see, by name."""
+    sql = f"SELECT * FROM schedules WHERE {_MAY_ACCESS} ORDER BY name"
+    return connection.execute(sql, _viewer(identity)).fetchall()
+
+
+def _viewer(identity: Identity | None) -> dict[str, Any]:
+    return {
+        "viewer": identity.subject if identity else None,
+        "viewer_tenant": identity.tenant if identity else None,
+        "sees_all": identity is not None and "tasks:all" in identity.scopes,
+    }
 
 
 def due(connection: Connection, *, limit: int) -> list[Row]:

@@ -38,6 +38,7 @@ class NewTask:
     session_id: str | None = None
     metadata: dict[str, Any] | None = None
     callback_url: str | None = None
+    traceparent: str | None = None
     sensitive: bool = False
     kin: Kin | None = None
     child_index: int | None = None
@@ -59,22 +60,23 @@ class NewTask:
 
 _PLAIN = (
     "agent", "step", "input", "queue", "ttl_seconds", "priority", "session_id", "metadata", "callback_url", "sensitive",
+    "traceparent",
 )  # fmt: skip
 
 _SUBMIT = f"""
     WITH tasks AS (
         INSERT INTO tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
-            callback_url, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd, budget_steps,
-            budget_calls, parent_id, parent_step, child_index, depth, event_seq, due_at)
+            callback_url, traceparent, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd,
+            budget_steps, budget_calls, parent_id, parent_step, child_index, depth, event_seq, due_at)
         SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata,
-            callback_url, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
+            callback_url, traceparent, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
             budget_steps, budget_calls, parent_id, parent_step, child_index, coalesce(depth, 0), 2,
             clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
-            session_id text, metadata jsonb, callback_url text, sensitive boolean, ttl_seconds float8, input text,
-            budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
+            session_id text, metadata jsonb, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
+            input text, budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
             depth integer)
         RETURNING *

@@ -4,8 +4,8 @@ import logging
 
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
-from agent_tasks.errors import ErrorInfo, ErrorType
-from agent_tasks.transitions.abandon import abandon
+from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.transitions.abandon import abandon, purge_below
 from agent_tasks.transitions.cancel import cancel_below
 from agent_tasks.transitions.join import join
 from beat.sweeps import BATCH
@@ -13,13 +13,17 @@ from beat.sweeps import BATCH
 log = logging.getLogger(__name__)
 GAP_SECONDS = 90.0
 """Longer silence of this sweep restarts every TTL."""
+_GONE = ErrorInfo(type=ErrorType.CANCELLED, message="the parent was given up as an orphan")
+_PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_action": SuggestedAction.ESCALATE})
 
 
 def run_once(client: AgentTasks) -> int:
     with client.database.transaction() as connection:
         rows = abandon(connection, limit=BATCH, lease_seconds=client.settings.lease_seconds, gap_seconds=GAP_SECONDS)
-        gone = ErrorInfo(type=ErrorType.CANCELLED, message="the parent was given up as an orphan")
-        below = cancel_below(connection, [row["id"] for row in rows], gone)
+        secret = [row["id"] for row in rows if row["sensitive"]]
+        below = cancel_below(connection, secret, _PURGED)
+        below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)
+        purge_below(connection, secret)
         joined = join(connection, [*rows, *below], ring_seconds=client.settings.ring_seconds)
     client.publish([*rows, *below, *joined], stop=[row["id"] for row in below if row["was"] == "running"])
     for row in rows:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity
+from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions import ledger, spend
@@ -103,6 +104,64 @@ def test_what_children_spend_is_the_parents_and_what_they_leave_returns(client: 
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd) == (560, 0.3)
     assert (snapshot.budget.spent.steps, snapshot.budget.spent.calls) == (1 + 2, 4)
     assert snapshot.budget.remaining.tokens == 0
+
+
+def lows(client: AgentTasks, task_id: UUID) -> list[Row]:
+    types_of(client, task_id)  # without a gap
+    sql = "SELECT data FROM events WHERE task_id = %s AND type = 'budget_low' ORDER BY seq"
+    return [row["data"] for row in query(client, sql, task_id)]
+
+
+def test_what_children_spend_warns_their_parent_once_at_eighty_in_a_hundred(client: AgentTasks) -> None:
+    taken = claimed(client, submitted(client, budget=Budget(tokens=100, usd=1.0, calls=10, steps=1000)))
+    first, second, third = spawn(client, taken, 3)
+    run_child(client, first, spender(79, 0.1, calls=3))
+    assert lows(client, taken.id) == []
+    run_child(client, second, spender(1, 0.7, calls=3))
+    assert lows(client, taken.id) == [
+        {"resource": "tokens", "spent": 80, "limit": 100},
+        {"resource": "usd", "spent": pytest.approx(0.8), "limit": 1.0},
+    ]
+    run_child(client, third, spender(20, 0.2, calls=3))
+    assert lows(client, taken.id)[2:] == [{"resource": "calls", "spent": 9, "limit": 10}]
+    assert types_of(client, taken.id)[-5:] == ["budget_low", "budget_low", "budget_low", "joined", "dispatched"]
+
+
+def test_the_time_in_which_children_are_awaited_and_the_steps_of_the_tree_warn_too(client: AgentTasks) -> None:
+    taken = claimed(client, submitted(client, budget=Budget(seconds=1000)))
+    (child,) = spawn(client, taken, 1)
+    since = "to_jsonb(clock_timestamp() - interval '900 s')"
+    sql = f"UPDATE tasks SET waiting_for = jsonb_set(waiting_for, '{{since}}', {since}) WHERE id = %s"
+    query(client, sql, taken.id)
+    run_child(client, child)
+    (seconds,) = lows(client, taken.id)
+    assert (seconds["resource"], seconds["limit"]) == ("seconds", 1000)
+    assert seconds["spent"] == pytest.approx(900, abs=5)
+    taken = claimed(client, submitted(client, budget=Budget(steps=10)))
+    taken.spent = Spend(steps=7)
+    spawn(client, taken, 1)
+    assert lows(client, taken.id) == [{"resource": "steps", "spent": 8, "limit": 10}]
+
+
+def test_without_a_limit_there_is_nothing_to_run_low(client: AgentTasks) -> None:
+    taken = claimed(client)
+    for child in spawn(client, taken, 2):
+        run_child(client, child, spender(10**9, 1000.0))
+    assert lows(client, taken.id) == []
+
+
+def test_children_that_end_at_once_warn_their_parent_once(client: AgentTasks) -> None:
+    taken = claimed(client, submitted(client, budget=Budget(tokens=100)))
+    children = [claimed(client, child) for child in spawn(client, taken, 8)]
+    barrier = threading.Barrier(8)
+
+    def spend_and_end(child: Claim) -> None:
+        barrier.wait(10)
+        end(client, child, spender(12, 0.0))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(spend_and_end, children))
+    assert lows(client, taken.id) == [{"resource": "tokens", "spent": 84, "limit": 100}]
 
 
 @pytest.mark.parametrize(("usd", "count"), [(1.0, 3), (0.1, 7), (2.0, 11), (1e-6, 3)])

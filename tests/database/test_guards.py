@@ -1,6 +1,7 @@
 """What the database refuses to plain SQL, whoever writes it."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -156,6 +157,23 @@ def test_the_state_of_a_checkpoint_can_be_purged(client: AgentTasks) -> None:
         commit(connection, taken, "echo", '{"a": 1}', seconds=1)
     query(client, "UPDATE checkpoints SET state = NULL WHERE task_id = %s", taken.id)
     assert all_of(client, taken.id)["checkpoints"][0]["state"] is None
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_the_input_of_a_sensitive_task_can_be_purged_after_its_end_and_nothing_else(
+    client: AgentTasks, acknowledged: bool
+) -> None:
+    task_id = submitted(client)
+    query(client, "UPDATE tasks SET sensitive = true WHERE id = %s", task_id)
+    sql = (
+        "UPDATE tasks SET status = 'completed', finished_at = now(), acknowledged_at = %s, due_at = NULL WHERE id = %s"
+    )
+    query(client, sql, datetime.now(UTC) if acknowledged else None, task_id)
+    for change in ("input = '{}'::jsonb", "input = NULL, result = '1'::jsonb", "input = NULL, sensitive = false"):
+        with pytest.raises(REFUSED, match="does not change"):
+            query(client, f"UPDATE tasks SET {change} WHERE id = %s", task_id)
+    query(client, "UPDATE tasks SET input = NULL WHERE id = %s", task_id)
+    assert row_of(client, task_id)["input"] is None
 
 
 @pytest.mark.parametrize("table", ["checkpoints", "calls", "events"])

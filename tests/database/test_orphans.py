@@ -11,7 +11,9 @@ from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, heartbe
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.ring import ring
 from agent_tasks.transitions.rows import Row
-from tests.database import all_of, claimed, commit, fall_due, query, row_of, submitted
+from beat.sweeps import orphans
+from tests.database import adopt, all_of, claimed, commit, fall_due, query, row_of, submitted
+from tests.database.families import run_child, spawn, types_of
 
 
 def given_up(client: AgentTasks, gap_seconds: float = 90.0) -> list[Row]:
@@ -143,6 +145,59 @@ def test_what_a_sensitive_agent_recorded_is_purged_and_cannot_be_resumed(watched
     assert (len(kept["checkpoints"]), len(kept["calls"])) == (1, 1)
     with pytest.raises(InvalidState, match="purged"):
         watched.get(task_id).resume()
+
+
+def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, dict[str, UUID]]:
+    """A task that lost its workers while its children of an earlier FanOut were in all states."""
+    root = claimed(client, submitted(client, ttl=100))
+    names = ("done", "begun", "new", "undoes")
+    ids = dict(zip(names, spawn(client, root, len(names)), strict=True))
+    ids["below"] = adopt(client, ids["begun"], submitted(client))
+    query(client, "UPDATE tasks SET sensitive = %s", sensitive)
+    query(client, 'UPDATE tasks SET input = \'{"value": "secret"}\'::jsonb')
+    for name in ("done", "begun", "below"):
+        after_a_step(client, ids[name])
+    client.get(ids["begun"]).signal("approval", "secret")
+    taken = claimed(client, ids["undoes"])
+    with client.database.connection() as connection:
+        commit(connection, taken, "echo", '{"value": "secret"}', undoable=True)
+    run_child(client, ids["done"])
+    sql = """
+        UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = now(), pending_since = now() - interval '1 h'
+        WHERE id = %s
+    """
+    query(client, sql, root.id)
+    return root.id, ids
+
+
+def recorded(client: AgentTasks, task_id: UUID) -> str:
+    signals = query(client, "SELECT payload FROM signals WHERE task_id = %s", task_id)
+    return repr([all_of(client, task_id), signals])
+
+
+def test_what_is_below_a_sensitive_orphan_ends_with_it_and_is_purged(watched: AgentTasks) -> None:
+    root, ids = family_of_an_orphan(watched, sensitive=True)
+    assert all("'secret'" in recorded(watched, task_id) for task_id in ids.values())
+    assert orphans.run_once(watched) == 1
+    assert [row_of(watched, ids[name])["status"] for name in ids] == [
+        "completed", "cancelled", "cancelled", "pending", "cancelled",
+    ]  # fmt: skip
+    assert [name for name in ids if "'secret'" in recorded(watched, ids[name])] == ["undoes"]
+    error = row_of(watched, ids["begun"])["error"]
+    assert (error["details"], error["suggested_action"], error["checkpoint"]) == ({"purged": True}, "escalate", None)
+    for name in ("begun", "new", "below"):
+        with pytest.raises(InvalidState, match="purged"):
+            watched.get(ids[name]).resume()
+    for task_id in (root, *ids.values()):
+        types_of(watched, task_id)  # without a gap
+
+
+def test_what_is_below_an_orphan_that_is_not_sensitive_keeps_what_it_recorded(watched: AgentTasks) -> None:
+    _, ids = family_of_an_orphan(watched, sensitive=False)
+    assert orphans.run_once(watched) == 1
+    assert all("'secret'" in recorded(watched, task_id) for task_id in ids.values())
+    assert row_of(watched, ids["begun"])["error"]["checkpoint"] == 1
+    assert watched.get(ids["begun"]).resume().stored().step_number == 1
 
 
 def test_what_others_recorded_is_kept(watched: AgentTasks) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, UnknownAgent
+from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, UnknownAgent
 from agent_tasks.schedules import Schedule
 from beat.sweeps.schedules import run_once
 from tests.database import Row, query
@@ -129,6 +129,66 @@ def test_schedules_are_listed_by_name_and_forgotten_once(client: AgentTasks) -> 
     assert client.schedules() == []
     assert len(tasks(client)) == 1
     assert run_once(client) == 0
+
+
+BOB, EVE = Identity(subject="bob", tenant="acme"), Identity(subject="ana", tenant="evil", scopes=("tasks:all",))
+BOSS = Identity(subject="boss", tenant="acme", scopes=("tasks:all",))
+
+
+def test_only_who_may_see_a_schedules_tasks_sees_it(client: AgentTasks) -> None:
+    client.schedule("echo", every=60, name="hers", identity=ANA)
+    client.schedule("echo", every=60, name="his", identity=BOB)
+    client.schedule("echo", every=60, name="nobodys")
+    seen = {
+        identity.subject if identity else None: [schedule.name for schedule in client.schedules(identity=identity)]
+        for identity in (ANA, BOB, BOSS, None)
+    }
+    assert seen == {"ana": ["hers"], "bob": ["his"], "boss": ["hers", "his"], None: ["hers", "his", "nobodys"]}
+    assert client.schedules(identity=EVE) == []
+
+
+@pytest.mark.parametrize("other", [BOB, EVE])
+@pytest.mark.parametrize("owner", [ANA, None])
+def test_a_schedule_of_somebody_else_is_neither_changed_nor_removed(
+    client: AgentTasks, owner: Identity | None, other: Identity
+) -> None:
+    client.schedule("echo", {"value": 1}, every=60, identity=owner)
+    before = row_named(client)
+    with pytest.raises(PermissionDenied, match="belongs to another identity") as caught:
+        client.schedule("echo", {"value": 2}, every=60, identity=other)
+    assert caught.value.details == {"schedule": "echo"}
+    with pytest.raises(PermissionDenied):
+        client.unschedule("echo", identity=other)
+    assert row_named(client) == before
+    assert not client.unschedule("nothing", identity=other)
+
+
+@pytest.mark.parametrize("who", [ANA, BOSS, None])
+def test_its_owner_and_who_may_see_all_and_a_trusted_program_change_and_remove_a_schedule(
+    client: AgentTasks, who: Identity | None
+) -> None:
+    client.schedule("echo", {"value": 1}, every=60, identity=ANA)
+    client.schedule("echo", {"value": 2}, every=60, identity=who)
+    assert row_named(client)["input"] == {"value": 2}
+    assert client.unschedule("echo", identity=who)
+
+
+def test_of_two_who_take_a_name_at_once_one_has_it(client: AgentTasks) -> None:
+    for _ in range(5):
+        barrier = threading.Barrier(2)
+
+        def take(who: Identity, barrier: threading.Barrier = barrier) -> str | None:
+            barrier.wait(10)
+            try:
+                client.schedule("echo", every=60, identity=who)
+            except PermissionDenied:
+                return None
+            return who.subject
+
+        with ThreadPoolExecutor(2) as threads:
+            winners = [winner for winner in threads.map(take, (ANA, BOB)) if winner]
+        assert winners == [row_named(client)["options"]["identity"]["subject"]]
+        client.unschedule("echo")
 
 
 def test_one_that_cannot_fire_any_more_does_not_stop_the_others(client: AgentTasks) -> None:

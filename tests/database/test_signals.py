@@ -249,6 +249,40 @@ def test_a_signal_that_the_agent_never_waits_for_is_refused_whoever_has_its_code
     assert task.signal("approval", 5).delivered
 
 
+def test_a_signal_that_no_wait_in_the_agents_code_names_is_refused_with_those_that_are_named(
+    client: AgentTasks,
+) -> None:
+    task = client.submit("approval")
+    before = all_of(client, task.id)
+    with pytest.raises(InvalidInput, match=r"never waits for a signal 'aproval'; it waits for approval\.") as caught:
+        task.signal("aproval", 1)
+    assert caught.value.details["field"] == "name"
+    assert all_of(client, task.id) == before
+    assert query(client, "SELECT FROM signals") == []
+    assert task.signal("approval", {"ok": True}).kept
+
+
+def test_an_agent_that_waits_for_nothing_takes_no_signal(client: AgentTasks) -> None:
+    with pytest.raises(InvalidInput, match="it waits for none"):
+        client.submit("count", {"to": 1}).signal("approval", 1)
+
+
+def test_a_name_that_the_task_waits_for_now_is_taken_whatever_the_code_says(client: AgentTasks) -> None:
+    task = client.submit("count", {"to": 1})  # begun by code that is not here any more
+    waits(client, "approval", task_id=task.id)
+    with pytest.raises(InvalidInput):
+        task.signal("payment", 1)
+    assert task.signal("approval", 1, signal_id="one").delivered
+    assert not task.signal("approval", 1, signal_id="one").kept
+
+
+def test_a_task_that_has_ended_says_so_before_it_speaks_of_names(client: AgentTasks) -> None:
+    task = client.submit("count", {"to": 1})
+    task.cancel()
+    with pytest.raises(InvalidState):
+        task.signal("approval", 1)
+
+
 def test_a_signal_in_the_inbox_that_its_step_refuses_is_taken_out_and_told_of(client: AgentTasks) -> None:
     task_id = submitted(client)
     with client.database.transaction() as connection:

@@ -32,6 +32,28 @@ def test_children_are_joined_in_order_with_the_identity_extended(fleet: Fleet) -
     assert types[-1] == "finished"
 
 
+def test_children_of_children_are_in_the_trace_of_the_root(fleet: Fleet) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    task = fleet.client.submit("traced", {"depth": 2}, traceparent=traceparent)
+    assert task.result(timeout=20) == [traceparent] * 7
+    other = fleet.client.submit("traced", {"depth": 1})
+    assert other.result(timeout=20) == [other.stored().traceparent] * 3
+    assert other.stored().traceparent != traceparent
+
+
+def test_children_of_children_are_for_whom_the_root_is_and_have_no_more_time_than_their_parents(fleet: Fleet) -> None:
+    ana = Identity(subject="ana", tenant="acme", scopes=("write",))
+    task = fleet.client.submit("traced", {"depth": 2}, identity=ana, session_id="s", budget=Budget(seconds=60))
+    task.result(timeout=20)
+    tree = task.tree()
+    (child, _), (grandchild, _) = tree.children, tree.children[0].children
+    for node, actors in ((tree, ()), (child, ("traced",)), (grandchild, ("traced", "traced"))):
+        assert node.snapshot.identity == ana.model_copy(update={"actors": actors})
+        assert (node.snapshot.session_id, node.snapshot.root_id) == ("s", task.id)
+    limits = [node.snapshot.budget.limit.seconds or 0 for node in (tree, child, grandchild)]
+    assert 60 == limits[0] > limits[1] > limits[2] > 50
+
+
 def test_no_children_is_no_wait(fleet: Fleet) -> None:
     assert fleet.client.submit("planner", {"family": []}).result(timeout=10) == []
 

@@ -262,6 +262,16 @@ def test_a_schedule_is_made_listed_and_forgotten(fleet: Fleet) -> None:
     assert (gone.exit_code, gone.stderr.count("\n")) == (4, 1)
 
 
+def test_a_schedule_is_shown_to_and_forgotten_for_its_owner_only(fleet: Fleet) -> None:
+    output("schedule", "echo", "--every", 3600, "--subject", "ana", "--tenant", "acme")
+    assert told("schedules", "--as", "bob", "--tenant", "acme") == []
+    assert [each["name"] for each in told("schedules", *WHO)] == ["echo"]
+    for command in (["schedule", "echo", "--every", "60", "--subject", "bob"], ["unschedule", "echo", "--as", "bob"]):
+        refused = run(*command, "--tenant", "acme")
+        assert (refused.exit_code, refused.stderr.count("\n")) == (4, 1)
+    assert told("unschedule", "echo", *WHO) == {"name": "echo", "removed": True}
+
+
 def test_what_a_schedule_submits_has_its_options(fleet: Fleet) -> None:
     options = ["--subject", "ana", "--tenant", "timely", "--budget-tokens", "5", "--metadata", '{"a": 1}']
     output("schedule", "echo", '{"value": 3}', "--every", 1, *options)

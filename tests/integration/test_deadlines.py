@@ -27,6 +27,20 @@ def test_a_running_step_hears_of_its_cancellation_within_a_second(fleet: Fleet, 
     assert rows.checkpoints(fleet.client, task.id) == []
 
 
+def test_a_plain_step_that_does_not_look_returns_after_the_cancel_and_cannot_commit(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    task = fleet.client.submit("inattentive", {"folder": str(tmp_path)})
+    eventually(lambda: notes(tmp_path))
+    cancelled = task.cancel()
+    (tmp_path / "go").touch()
+    eventually(lambda: "returns" in notes(tmp_path))
+    assert fleet.client.submit("echo", {"value": 1}).result(timeout=10) == 1
+    assert task.stored() == cancelled
+    assert rows.checkpoints(fleet.client, task.id) == []
+    assert rows.events(fleet.client, task.id)[-1]["type"] == "finished"
+
+
 def test_a_task_cancelled_before_it_began_never_runs(fleet: Fleet, tmp_path: Path) -> None:
     task = fleet.client.submit("patient", {"folder": str(tmp_path)}, queue="nobody-takes-from-here")
     assert task.cancel().status == "cancelled"
@@ -97,6 +111,39 @@ def test_a_used_up_budget_leaves_what_was_kept(
     snapshot = fleet.client.submit("spender", {**arguments, "keep": True}, budget=budget).wait(timeout=10)
     assert snapshot.status == "partial"
     assert snapshot.result == f"bought {steps - (resource == 'steps')} times"
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "budget", "spent"),
+    [
+        ("tokens", {"tokens": 40}, Budget(tokens=100), 80),
+        ("usd", {"usd": 0.5}, Budget(usd=1.0), 1.0),
+        ("steps", {}, Budget(steps=10), 8),
+        ("calls", {"calls": 3}, Budget(calls=10), 8),
+    ],
+)
+def test_a_budget_that_runs_low_is_told_once_before_it_is_used_up(
+    fleet: Fleet, resource: str, arguments: dict[str, Any], budget: Budget, spent: float
+) -> None:
+    task = fleet.client.submit("spender", arguments, budget=budget)
+    assert task.wait(timeout=10).status == "failed"
+    low = [event["data"] for event in rows.events(fleet.client, task.id, "budget_low")]
+    assert low == [{"resource": resource, "spent": spent, "limit": getattr(budget, resource)}]
+
+
+def test_a_step_that_is_tried_again_does_not_warn_again(fleet: Fleet) -> None:
+    task = fleet.client.submit("flaky_hops", {"to": 9}, budget=Budget(steps=10))
+    assert task.result(timeout=20) == 9
+    assert len(rows.events(fleet.client, task.id, "budget_low")) == 1
+
+
+def test_time_that_runs_low_is_told_while_the_step_runs(fleet: Fleet, tmp_path: Path) -> None:
+    task = fleet.client.submit("patient", {"folder": str(tmp_path)}, budget=Budget(seconds=4))
+    (low,) = eventually(lambda: rows.events(fleet.client, task.id, "budget_low"), 10)
+    assert (low["data"]["resource"], low["data"]["limit"]) == ("seconds", 4)
+    assert 3.2 <= low["data"]["spent"] < 4
+    (tmp_path / "go").touch()
+    assert task.wait(timeout=10).status == "completed"
 
 
 def test_a_budget_used_up_in_a_task_group_is_told_as_such(fleet: Fleet) -> None:

@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from agent_tasks import AgentTasks
+from agent_tasks import AgentTasks, Identity
 from tests.agents import notes
 from tests.conftest import Fleet
 from tests.eventually import eventually
@@ -19,6 +19,41 @@ def test_a_follower_sees_every_event_in_order_while_the_task_runs(fleet: Fleet) 
     assert seen[-1].type == "finished"
     assert list(task.events()) == seen
     assert list(task.events(after=50, follow=True, timeout=5)) == seen[50:]
+
+
+def test_the_histories_tell_all_that_happened_and_by_whom(fleet: Fleet, tmp_path: Path) -> None:
+    """All that an auditor asks for, but for leases that expire: those are with the crashes."""
+    client, ana = fleet.client, Identity(subject="ana", tenant="acme")
+    approved = client.submit("approval", identity=ana)
+    eventually(lambda: approved.stored().status == "waiting")
+    approved.signal("approval", {"ok": True}, signal_id="one", identity=ana)
+    resumed = client.submit("fails")
+    resumed.wait(timeout=10)
+    tasks = [
+        approved,
+        client.submit("planner", {"family": [{"agent": "buyer", "input": {"tokens": 1, "usd": 0.5}}]}),
+        client.submit("retried", {"fail": 1}),
+        client.submit("booking", {"folder": str(tmp_path)}),
+        resumed.resume(),
+    ]
+    for task in tasks:
+        task.wait(timeout=20)
+    tasks += tasks[1].children()
+    told = {event.type: event.data for task in tasks for event in task.events()}
+    for task in tasks:
+        assert [event.seq for event in task.events()] == list(range(1, len(list(task.events())) + 1))
+    assert told.keys() >= {
+        "submitted", "dispatched", "claimed", "committed", "waiting", "signalled", "spawned", "joined", "charged",
+        "retried", "resumed", "undoing", "undone", "finished",
+    }  # fmt: skip
+    assert told["signalled"]["sender"]["subject"] == "ana"
+    assert (told["signalled"]["name"], told["signalled"]["signal_id"]) == ("approval", "one")
+    assert told["spawned"] == {"children": 1, "agents": ["buyer"]}
+    assert told["charged"] == {"tokens": 1, "usd": 0.5}
+    assert (told["retried"]["failures"], told["retried"]["error"]) == (1, "attempt 1")
+    assert told["resumed"]["from"] == str(resumed.id)
+    assert told["undone"]["step"] == "hotel"
+    assert told["claimed"]["worker"]
 
 
 def test_a_follower_sees_events_before_the_task_has_ended(fleet: Fleet, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def wait(kind: str, **values: Any) -> WaitingFor:
 )
 def test_what_is_awaited_is_told_in_words(waiting: WaitingFor, words: str) -> None:
     assert awaited(waiting) == words
+    waiting = waiting.model_copy(update={"since": datetime.now(UTC) - timedelta(minutes=30)})  # however late it runs
     assert waits_for(waiting) == f"for {words} since 30 min"
 
 

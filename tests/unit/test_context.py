@@ -15,7 +15,8 @@ from agent_tasks.context import Intent, Operations, Outcome, StepContext
 
 OPERATIONS = ["call", "charge", "emit", "partial", "progress"]
 ATTRIBUTES = [
-    "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "budget", "deadline", "cancelled",
+    "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
+    "cancelled",
 ]  # fmt: skip
 
 

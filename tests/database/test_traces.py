@@ -1,0 +1,79 @@
+"""Traces: kept with the task, told by its bell, and handed down."""
+
+import json
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+
+from agent_tasks import AgentTasks, InvalidInput
+from agent_tasks.bell import queue_keys
+from agent_tasks.handle import TaskHandle
+from agent_tasks.trace import check_traceparent
+from tests.database import claimed, query
+from tests.database.families import broken, run_child, spawn
+
+GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def trace_id(task: TaskHandle) -> str:
+    traceparent = task.stored().traceparent
+    return check_traceparent(traceparent).split("-")[1]
+
+
+def headers(client: AgentTasks, queue: str = "agents") -> list[dict[str, Any]]:
+    messages = [json.loads(m) for key in queue_keys(queue) for m in client.redis.lrange(key, 0, -1)]  # type: ignore[union-attr]
+    return [message["headers"] for message in messages]
+
+
+def test_the_trace_that_is_given_is_kept_shown_and_told_by_the_bell(client: AgentTasks) -> None:
+    task = client.submit("echo", traceparent=GIVEN)
+    assert (
+        task.snapshot().traceparent == client.get(task.id).snapshot().traceparent == task.stored().traceparent == GIVEN
+    )
+    assert [header["traceparent"] for header in headers(client)] == [GIVEN]
+
+
+def test_the_trace_of_the_callers_span_is_taken_where_none_is_given(client: AgentTasks) -> None:
+    span = trace.NonRecordingSpan(trace.SpanContext(7, 9, is_remote=False, trace_flags=trace.TraceFlags(1)))
+    with trace.use_span(span):
+        assert client.submit("echo").stored().traceparent == f"00-{7:032x}-{9:016x}-01"
+        assert client.submit("echo", traceparent=GIVEN).stored().traceparent == GIVEN
+
+
+def test_without_a_span_each_root_begins_a_trace_of_its_own(client: AgentTasks) -> None:
+    tasks = [client.submit("echo"), client.submit("echo"), *client.submit_many("echo", [{}] * 3)]
+    assert len({trace_id(task) for task in tasks}) == 5
+    many = client.submit_many("echo", [{}] * 3, traceparent=GIVEN)
+    assert {task.stored().traceparent for task in many} == {GIVEN}
+
+
+def test_what_is_no_traceparent_is_refused_before_anything_is_written(client: AgentTasks) -> None:
+    with pytest.raises(InvalidInput, match="W3C"):
+        client.submit("echo", traceparent="00-abc")
+    assert query(client, "SELECT FROM tasks") == []
+
+
+def test_a_resumed_task_and_the_children_that_go_on_with_it_stay_in_the_trace(client: AgentTasks) -> None:
+    task = client.submit("echo", traceparent=GIVEN)
+    children = spawn(client, claimed(client, task.id), 2)
+    query(client, "UPDATE tasks SET traceparent = %s WHERE id = ANY (%s)", GIVEN, children)
+    for child in children:
+        run_child(client, child, broken)
+    client.get(task.id).cancel()
+    again = task.resume()
+    assert {node.snapshot.traceparent for node in again.tree().children} == {again.stored().traceparent} == {GIVEN}
+
+
+def test_a_task_from_before_there_were_traces_is_rung_without_one(client: AgentTasks) -> None:
+    task = client.submit("echo", queue="old")
+    query(client, "UPDATE tasks SET traceparent = NULL WHERE id = %s", task.id)
+    client.redis.delete(*queue_keys("old"))
+    client.publish([client.find_row(task.id)])
+    assert ["traceparent" in header for header in headers(client, "old")] == [False]
+
+
+def test_a_schedule_begins_a_trace_with_each_task(client: AgentTasks) -> None:
+    with pytest.raises(InvalidInput, match="a trace of its own") as caught:
+        client.schedule("echo", every=60, traceparent=GIVEN)
+    assert caught.value.details["field"] == "traceparent"
