@@ -34,6 +34,7 @@ STEPPED: LiteralString = """
 CLAIMED: LiteralString = f"""
     tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.queue, tasks.priority, tasks.parent_id, tasks.root_id,
     tasks.depth, tasks.lineage_id, tasks.resumed_from, tasks.undo_step, tasks.identity, tasks.session_id,
+    tasks.traceparent, tasks.sensitive,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, {STEPPED}
 """
