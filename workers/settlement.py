@@ -13,7 +13,7 @@ from agent_tasks.agents import Step
 from agent_tasks.database import DATABASE_AWAY, Connection
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.errors import AgentTaskError, PartialCompletion
-from agent_tasks.transitions.cancel import lock_parent
+from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import complete
@@ -252,7 +252,7 @@ class Settlement:
             return Settled(self._persistently(transition), name, error)
 
         def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
-            lock_parent(connection, claim.id)
+            lock_above(connection, claim.id)
             row = transition(connection)
             return row, join(connection, [row], ring_seconds=self._settings.ring_seconds)
 

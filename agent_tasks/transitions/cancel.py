@@ -49,18 +49,26 @@ def _cancel(root: LiteralString) -> LiteralString:
     """
 
 
-_LOCK_PARENT = """
-    SELECT FROM tasks WHERE id = (SELECT parent_id FROM tasks WHERE id = %s) FOR NO KEY UPDATE
+# A parent that ends with the first failure of a child tells its own parent in the same commit.
+_LOCK_ABOVE = """
+    WITH RECURSIVE above AS (
+        SELECT parent.id, parent.parent_id, parent.on_child_failure FROM tasks AS parent
+        WHERE parent.id = (SELECT parent_id FROM tasks WHERE id = %s)
+        UNION ALL
+        SELECT tasks.id, tasks.parent_id, tasks.on_child_failure
+        FROM tasks JOIN above ON tasks.id = above.parent_id WHERE above.on_child_failure = 'fail'
+    )
+    SELECT FROM tasks JOIN above USING (id) ORDER BY tasks.depth FOR NO KEY UPDATE OF tasks
 """
 
 
-def lock_parent(connection: Connection, task_id: UUID) -> None:
-    """Lock the parent of a task that is to end, before the task itself.
+def lock_above(connection: Connection, task_id: UUID) -> None:
+    """Lock whom the end of a task may change, its parent and perhaps more, before the task itself.
 
     Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
     for them, and they for the child, until Postgres finds the deadlock, a second later.
     """
-    connection.execute(_LOCK_PARENT, [task_id])
+    connection.execute(_LOCK_ABOVE, [task_id])
 
 
 def lock_tree(connection: Connection, root: LiteralString, ids: Sequence[UUID]) -> None:
@@ -81,7 +89,7 @@ def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]
 
     `was` in a row is the status it had.
     """
-    lock_parent(connection, task_id)
+    lock_above(connection, task_id)
     return _run(connection, ITSELF, [task_id], error)
 
 

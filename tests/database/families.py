@@ -8,7 +8,7 @@ from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType
 from agent_tasks.allotment import Claimant, divide
 from agent_tasks.budgets import Spend, remaining
 from agent_tasks.database import Connection
-from agent_tasks.transitions.cancel import lock_parent
+from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import complete
@@ -64,7 +64,7 @@ def end(client: AgentTasks, taken: Claim, write: Write = done) -> list[Row]:
     """End a task as its worker does, and tell its parent in the same commit; all rows that this changed."""
 
     def end_and_join(connection: Connection) -> list[Row]:
-        lock_parent(connection, taken.id)
+        lock_above(connection, taken.id)
         row = write(connection, taken)
         return [row, *join(connection, [row], ring_seconds=60)]
 
