@@ -8,10 +8,11 @@ from typing import Any
 from celery import Celery, signals
 
 from agent_tasks import envelope, metrics
-from agent_tasks.agents import Step, load_agents, loaded_agents
+from agent_tasks.agents import load_agents, loaded_agents
 from agent_tasks.celery_app import make_app
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
+from agent_tasks.steps import Step
 from workers import drain
 from workers.runtime import Runtime
 from workers.wakeup import wake_when_freed

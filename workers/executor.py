@@ -7,13 +7,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks import metrics
-from agent_tasks.agents import Agent, Step, find_agent
+from agent_tasks.agents import Agent, find_agent
 from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
 from agent_tasks.database import DATABASE_AWAY
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
 from agent_tasks.outcomes import child_outcome
+from agent_tasks.steps import Step
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, claim

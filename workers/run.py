@@ -8,8 +8,9 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from agent_tasks.agents import Agent, Step
+from agent_tasks.agents import Agent
 from agent_tasks.context import Context, SyncContext
+from agent_tasks.steps import Step
 from agent_tasks.transitions.claim import Claim
 from workers.operations import StepOperations
 

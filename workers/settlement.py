@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from agent_tasks import payloads
-from agent_tasks.agents import Step
 from agent_tasks.database import DATABASE_AWAY, Connection
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.errors import AgentTaskError, PartialCompletion
+from agent_tasks.steps import Step
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim

@@ -3,8 +3,9 @@
 import json
 
 from agent_tasks.database import Connection
-from agent_tasks.errors import ErrorInfo, ErrorType, LeaseLost
+from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import (
     COUNTED_ENDING,
     ENDING_EVENT,
@@ -53,5 +54,5 @@ def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: s
         },
     ).fetchone()
     if row is None:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+        raise lost(claim)
     return row

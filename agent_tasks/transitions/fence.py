@@ -1,6 +1,7 @@
 """Why a fenced write changed nothing."""
 
-from typing import NoReturn
+from typing import NoReturn, Protocol
+from uuid import UUID
 
 from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
@@ -14,11 +15,27 @@ IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECO
 _HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent FROM tasks WHERE {HELD}"
 
 
+class Held(Protocol):
+    """What a run holds: a step of a task."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def step_number(self) -> int: ...
+
+
+def lost(held: Held) -> LeaseLost:
+    """The error of a fenced write that changed nothing."""
+    return LeaseLost(f"run {held.run} of task {held.id} does not own step {held.step_number} any more")
+
+
 def refuse(connection: Connection, claim: Claim) -> NoReturn:
     """Raise LeaseLost, or BudgetExhausted where the run still owns the step: then its seconds were over."""
     row = connection.execute(_HELD, claim.fence).fetchone()
     if row is None:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own step {claim.step_number} any more")
+        raise lost(claim)
     spent = Spend(seconds=float(row["spent"])).seconds
     raise BudgetExhausted.of("seconds", claim.budget.seconds, spent)
 
@@ -26,4 +43,4 @@ def refuse(connection: Connection, claim: Claim) -> NoReturn:
 def lock_held(connection: Connection, claim: Claim) -> None:
     """Keep the row as it is until the end of this transaction. Raises LeaseLost."""
     if connection.execute(f"SELECT FROM tasks WHERE {HELD} FOR NO KEY UPDATE", claim.fence).fetchone() is None:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+        raise lost(claim)

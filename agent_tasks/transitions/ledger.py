@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_tasks.database import Connection
-from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import HELD
 
 
@@ -74,7 +74,7 @@ def begin_call(
         return row["spent_calls"]
     if connection.execute(_HELD, values).fetchone():
         return None
-    raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+    raise lost(claim)
 
 
 def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str, outcome: str | None) -> None:
@@ -90,4 +90,4 @@ def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str,
         },
     ).rowcount
     if not changed:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+        raise lost(claim)

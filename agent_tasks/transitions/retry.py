@@ -3,8 +3,9 @@
 import json
 
 from agent_tasks.database import Connection
-from agent_tasks.errors import ErrorInfo, LeaseLost
+from agent_tasks.errors import ErrorInfo
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
 
 _RETRY = f"""
@@ -41,5 +42,5 @@ def retry(connection: Connection, claim: Claim, error: ErrorInfo, delay: float, 
         },
     ).fetchone()
     if row is None:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+        raise lost(claim)
     return row

@@ -5,9 +5,9 @@ from typing import Any, LiteralString
 
 from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
-from agent_tasks.errors import LeaseLost
 from agent_tasks.snapshots import spend_of
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
 
 
@@ -31,7 +31,7 @@ def _run(
 ) -> Row:
     row = connection.execute(sql, {**claim.fence, **values, **event_list(events)}).fetchone()
     if row is None:
-        raise LeaseLost(f"run {claim.run} of task {claim.id} does not own its step any more")
+        raise lost(claim)
     return row
 
 

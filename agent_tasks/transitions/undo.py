@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agent_tasks.database import Connection
-from agent_tasks.errors import ErrorInfo, LeaseLost
+from agent_tasks.errors import ErrorInfo
+from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import HELD, SNAPSHOT, Row
 
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
@@ -85,5 +86,5 @@ def undone(connection: Connection, undoing: Undoing, *, failure: ErrorInfo | Non
         },
     ).fetchone()
     if row is None:
-        raise LeaseLost(f"run {undoing.run} of task {undoing.id} does not own its step any more")
+        raise lost(undoing)
     return row
