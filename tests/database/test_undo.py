@@ -269,3 +269,19 @@ def test_a_resumed_task_does_again_what_was_undone_with_new_keys_and_without_its
     assert row["undoable"] == 0
     assert all_of(client, again.id)["calls"] == []
     assert claimed(client, again.id).state == {"guest": "ana"}
+
+
+def test_what_is_spent_below_a_parent_that_has_ended_is_spent_all_the_same(client: AgentTasks) -> None:
+    top = claimed(client, submitted(client, budget=Budget(tokens=100, steps=100)))
+    (middle,) = spawn(client, top, 1)
+    (low,) = spawn(client, claimed(client, middle), 1, asks=[Budget(tokens=60)])
+    taken = claimed(client, low)
+    with client.database.connection() as connection:
+        spend.charge(connection, taken, tokens=20, usd=0.0)
+        commit(connection, taken, undoable=True)
+    client.get(middle).cancel("gone")
+    assert (row_of(client, middle)["status"], row_of(client, low)["status"]) == ("cancelled", "pending")
+    assert held_of(client, top.id)["tokens"] == 60  # the undo may spend it
+    undo(client, low)
+    assert row_of(client, top.id)["spent_tokens"] == 20
+    assert held_of(client, top.id) == NOTHING_HELD
