@@ -72,4 +72,4 @@ def test_after_any_moves_tasks_stand_where_the_model_says(calm: AgentTasks) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_after_very_many_moves_tasks_stand_where_the_model_says(calm: AgentTasks) -> None:
-    run(calm, max_examples=400, stateful_step_count=80)
+    run(calm, max_examples=150, stateful_step_count=80)
