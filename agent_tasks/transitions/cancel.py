@@ -49,14 +49,16 @@ def _cancel(root: LiteralString) -> LiteralString:
     """
 
 
-# A parent that ends with the first failure of a child tells its own parent in the same commit.
+# A parent that ends with the first failure of a child tells its own parent in the same commit, and below one that has
+# ended it is the next above that is told.
 _LOCK_ABOVE = """
     WITH RECURSIVE above AS (
-        SELECT parent.id, parent.parent_id, parent.on_child_failure FROM tasks AS parent
+        SELECT parent.id, parent.parent_id, parent.on_child_failure = 'fail' OR parent.finished_at IS NOT NULL AS tells
+        FROM tasks AS parent
         WHERE parent.id = (SELECT parent_id FROM tasks WHERE id = %s)
         UNION ALL
-        SELECT tasks.id, tasks.parent_id, tasks.on_child_failure
-        FROM tasks JOIN above ON tasks.id = above.parent_id WHERE above.on_child_failure = 'fail'
+        SELECT tasks.id, tasks.parent_id, tasks.on_child_failure = 'fail' OR tasks.finished_at IS NOT NULL
+        FROM tasks JOIN above ON tasks.id = above.parent_id WHERE above.tells
     )
     SELECT FROM tasks JOIN above USING (id) ORDER BY tasks.depth FOR NO KEY UPDATE OF tasks
 """

@@ -84,16 +84,31 @@ _FAIL_PARENT = f"""
 """
 
 
+# A task may end before all below it have: they undo what they did. What they spend then is for who is left above.
+_HEIRS = """
+    WITH RECURSIVE above AS (
+        SELECT id AS ended, id, parent_id, finished_at FROM tasks WHERE id = ANY (%s)
+        UNION ALL
+        SELECT above.ended, tasks.id, tasks.parent_id, tasks.finished_at
+        FROM above JOIN tasks ON tasks.id = above.parent_id WHERE above.finished_at IS NOT NULL
+    )
+    SELECT ended, id FROM above WHERE finished_at IS NULL
+"""
+
+
 def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float) -> list[Row]:
     """Tell the parents of the tasks in `changed` that have ended; returns the rows that this changes in turn.
 
-    In the transaction that ended them. A failed child of a parent that asked for it ends the parent, too.
+    In the transaction that ended them. A failed child of a parent that asked for it ends the parent, too. Of a
+    parent that has ended itself, the next above it that lives takes over the spend, and what was held.
     """
     result: list[Row] = []
     frontier = [row for row in changed if row["finished_at"] is not None]
     while groups := _by_parent(frontier):
         frontier = []
-        for parent in _join(connection, groups, ring_seconds):
+        parents = _join(connection, groups, ring_seconds)
+        result += _pass_on(connection, {key: groups[key] for key in groups.keys() - {p["id"] for p in parents}})
+        for parent in parents:
             failed = next((row for row in groups[parent["id"]].ended if _failed(row, parent)), None)
             if failed is None or parent["on_child_failure"] != "fail":
                 result.append(parent)
@@ -124,8 +139,8 @@ class _Group:
 
     @property
     def parent_step(self) -> int:
-        """The newest FanOut that any of them is of."""
-        return max(row["parent_step"] for row in self.ended)
+        """The newest FanOut that any of them is of; no step's number where they are nobody's children here."""
+        return max((row["parent_step"] for row in self.ended), default=-2)
 
     @property
     def current_children(self) -> int:
@@ -133,7 +148,10 @@ class _Group:
 
 
 def _by_parent(ended: Sequence[Row]) -> dict[UUID, _Group]:
-    """By parent: its own children among `ended`, and what they and all that ended below them have spent."""
+    """By parent: its own children among `ended`, and what they and all that ended below them have spent.
+
+    What they held for others, who live on, does not come back yet.
+    """
     by_id = {row["id"]: row for row in ended}
     groups: dict[UUID, _Group] = defaultdict(_Group)
     for row in ended:
@@ -145,11 +163,24 @@ def _by_parent(ended: Sequence[Row]) -> dict[UUID, _Group]:
         group = groups[top["parent_id"]]
         for name in DIVIDED:
             group.amounts[f"spent_{name}"] += row[f"spent_{name}"]
+            group.amounts[f"back_{name}"] += (row[f"budget_{name}"] or 0) - row[f"reserved_{name}"]
         if top is row:
             group.ended.append(row)
-            for name in DIVIDED:
-                group.amounts[f"back_{name}"] += row[f"budget_{name}"] or 0
     return groups
+
+
+def _pass_on(connection: Connection, groups: dict[UUID, _Group]) -> list[Row]:
+    """Give the amounts of parents that have ended to who lives above them; what lived a moment ago may not now."""
+    rows: list[Row] = []
+    while groups:
+        heirs: dict[UUID, _Group] = defaultdict(_Group)
+        for found in connection.execute(_HEIRS, [list(groups)]).fetchall():
+            for name, amount in groups[found["ended"]].amounts.items():
+                heirs[found["id"]].amounts[name] += amount
+        joined = _join(connection, heirs, ring_seconds=0) if heirs else []
+        rows += joined
+        groups = {key: heirs[key] for key in heirs.keys() - {row["id"] for row in joined}}
+    return rows
 
 
 def _join(connection: Connection, groups: dict[UUID, _Group], ring_seconds: float) -> list[Row]:

@@ -14,6 +14,7 @@ from agent_tasks.snapshots import budget_of, spend_of
 from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.fan_out import patience
 from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.transitions.signal import deliver
 from agent_tasks.transitions.submit import Kin
 
 # A task that a step of its own ended as partial goes on with that step. Where the old task was left waiting and
@@ -75,6 +76,7 @@ _RESUME = f"""
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step
         FROM signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
+        ORDER BY s.seq
     ), events_added AS (
         INSERT INTO events (task_id, seq, type, data)
         SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
@@ -145,7 +147,8 @@ def resume(
         )
     if row["status"] == "waiting" and row["waiting_for"]["kind"] == "children":
         return _with_children(connection, row, ring_seconds=ring_seconds)
-    return [row]
+    # a signal that the old task got after its wait had run out is what this one waits for
+    return [deliver(connection, new, ring_seconds=ring_seconds) or row]
 
 
 def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> list[Row]:

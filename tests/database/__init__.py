@@ -5,11 +5,12 @@ from uuid import UUID
 
 from agent_tasks import AgentTasks
 from agent_tasks.database import Connection
+from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim, claim
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
-from agent_tasks.transitions.wait import wait
+from agent_tasks.transitions.wait import sleep, wait
 from workers.operations import StepOperations
 
 Row = dict[str, Any]
@@ -47,9 +48,14 @@ def operations_of(client: AgentTasks, taken: Claim) -> StepOperations:
 
 def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: Any) -> Claim | None:
     row = row_of(client, task_id)
-    values = {"worker": worker, "lease_seconds": 60, "poison_crashes": 3, **options}
+    return answer(client, task_id, row["step"], row["step_number"], worker=worker, **options)
+
+
+def answer(client: AgentTasks, task_id: UUID, step: str, step_number: int, **options: Any) -> Claim | None:
+    """Claim what a message names, which may have been late."""
+    values = {"worker": "w", "lease_seconds": 60, "poison_crashes": 3, **options}
     with client.database.connection() as connection:
-        return claim(connection, task_id, row["step"], row["step_number"], **values)
+        return claim(connection, task_id, step, step_number, **values)
 
 
 def claimed(client: AgentTasks, task_id: UUID | None = None, **options: Any) -> Claim:
@@ -91,6 +97,35 @@ def park(
         )  # fmt: skip
 
 
+def parked(connection: Connection, taken: Claim, seconds: float = 600, *, undoable: bool = False) -> Row:
+    """The step is committed, and the task waits for a timer."""
+    return sleep(connection, taken, Committed("echo", "{}", 0, undoable=undoable), seconds=seconds, until=None)
+
+
+def charge(connection: Connection, taken: Claim, *, tokens: int = 3, usd: float = 0.25) -> Row:
+    return spend.charge(connection, taken, tokens=tokens, usd=usd)[0]
+
+
+def keep_partial(connection: Connection, taken: Claim) -> Row:
+    return spend.keep_partial(connection, taken, '"half"')
+
+
+def show_progress(connection: Connection, taken: Claim) -> Row:
+    return spend.show_progress(connection, taken, '{"done": 1}')
+
+
+def emit(connection: Connection, taken: Claim) -> Row:
+    return spend.emit(connection, taken, "found", "1")
+
+
+def begin_call(connection: Connection, taken: Claim, ordinal: int = 0) -> int | None:
+    return ledger.begin_call(connection, taken, ordinal, "pay", key="k", at_most_once=False)
+
+
+def end_call(connection: Connection, taken: Claim, ordinal: int = 0) -> None:
+    ledger.end_call(connection, taken, ordinal, status="completed", outcome='"paid"')
+
+
 def swept(client: AgentTasks, limit: int = 100) -> list[Row]:
     """What the sweep of expired leases changed, parents that it joined included."""
     with client.database.transaction() as connection:
@@ -113,7 +148,7 @@ def lapse(client: AgentTasks, task_id: UUID) -> None:
     """The lease was taken ten seconds ago, and is over."""
     query(
         client,
-        "UPDATE tasks SET claimed_at = clock_timestamp() - interval '10 s', "
+        "UPDATE tasks SET claimed_at = least(claimed_at, clock_timestamp() - interval '10 s'), "
         "due_at = clock_timestamp() - interval '1 ms' WHERE id = %s",
         task_id,
     )

@@ -1,13 +1,16 @@
 """Parents and children on a real Postgres: spawned, ended and joined as a worker would."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
-from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType
+from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType, FanOut
+from agent_tasks.agents import find_agent
 from agent_tasks.allotment import Claimant, divide
 from agent_tasks.budgets import Spend, remaining
 from agent_tasks.database import Connection
+from agent_tasks.snapshots import spend_of
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
@@ -15,7 +18,11 @@ from agent_tasks.transitions.complete import complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.join import join
+from agent_tasks.transitions.submit import NewTask
+from agent_tasks.transitions.undo import Undoing, undone
 from tests.database import Row, claimed, query, row_of
+from workers.family import Family, Spawned
+from workers.run import StepRun
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="broke")
 DIVIDED = ("tokens", "usd", "steps", "calls")
@@ -39,7 +46,32 @@ def spawn(
     shares = divide(left, Budget(seconds=reserve or None), wants)
     children = [client.new_task(target, {"value": n}, share.budget) for n, share in enumerate(shares)]
     with client.database.transaction() as connection:
-        _, rows = fan_out(
+        _, rows = fan(
+            connection, taken, children, reserve=reserve, on_child_failure=on_child_failure, undoable=undoable
+        )
+    return [row["id"] for row in sorted(rows, key=lambda row: row["child_index"])]
+
+
+def family_of(client: AgentTasks, taken: Claim, directive: FanOut) -> Spawned:
+    """The children that a worker makes of a FanOut. Raises BudgetExhausted."""
+    run = SimpleNamespace(
+        claim=taken, agent=find_agent("echo"), context=SimpleNamespace(spent=spend_of(client.find_row(taken.id)))
+    )
+    return Family(client).spawn(cast(StepRun, run), directive)
+
+
+def fan(
+    connection: Connection,
+    taken: Claim,
+    children: Sequence[NewTask],
+    *,
+    reserve: float = 0.0,
+    on_child_failure: str = "collect",
+    undoable: bool = False,
+) -> tuple[Row, list[Row]]:
+    """The step commits a FanOut of these children."""
+    with connection.transaction():
+        return fan_out(
             connection,
             taken,
             Committed("echo", "{}", 0, undoable=undoable),
@@ -49,11 +81,25 @@ def spawn(
             clamped={},
             ring_seconds=60,
         )
-    return [row["id"] for row in sorted(rows, key=lambda row: row["child_index"])]
 
 
 def done(connection: Connection, taken: Claim) -> Row:
     return complete(connection, taken, '"done"', seconds=0, progress=None)
+
+
+def shortened(connection: Connection, taken: Claim) -> Row:
+    """The step chose to end as partial."""
+    shortfall = ErrorInfo(type=ErrorType.PARTIAL_COMPLETION, message="enough")
+    return complete(connection, taken, '"some"', seconds=0, progress=None, shortfall=shortfall)
+
+
+def out_of_time(connection: Connection, taken: Claim) -> Row:
+    return fail(connection, taken, BudgetExhausted.of("seconds", 5, 6).info)
+
+
+def undo(connection: Connection, taken: Claim, failure: ErrorInfo | None = None) -> Row:
+    """The undo function that the worker holds has run, or was given up."""
+    return undone(connection, Undoing.from_row(taken.row), failure=failure, ring_seconds=60)
 
 
 def broken(connection: Connection, taken: Claim) -> Row:

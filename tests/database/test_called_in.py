@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget
+from agent_tasks import AgentTasks, Budget, BudgetExhausted, Child, FanOut
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.call_in import call_in
@@ -20,6 +20,7 @@ from tests.database.families import (
     broken,
     done,
     end,
+    family_of,
     held_of,
     run_child,
     spawn,
@@ -188,3 +189,17 @@ def test_a_late_child_of_an_earlier_fan_out_is_counted_for_nothing_but_its_money
     assert row_of(client, parent)["status"] == "pending"
     assert held_of(client, parent) == NOTHING_HELD
     assert row_of(client, parent)["spent_tokens"] == 30
+
+
+def test_a_parent_shares_out_only_what_its_earlier_children_do_not_hold(
+    client: AgentTasks, undoing: tuple[UUID, UUID]
+) -> None:
+    parent, late = undoing
+    taken = claimed(client, parent)
+    with pytest.raises(BudgetExhausted):  # the late child may still spend all of it
+        family_of(client, taken, FanOut([Child("echo")], then="echo"))
+    undo(client, late)
+    with client.database.connection() as connection:
+        commit(connection, taken)
+    spawned = family_of(client, claimed(client, parent), FanOut([Child("echo")], then="echo"))
+    assert spawned.children[0].budget.tokens == 1000 - 30

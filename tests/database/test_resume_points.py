@@ -305,3 +305,18 @@ def test_a_budget_that_is_not_enough_for_the_children_resumes_nothing(client: Ag
     assert len(query(client, "SELECT FROM tasks")) == 4
     assert set(statuses(client, [taken.id])) == {"cancelled"}
     assert try_claim(client, taken.id) is None
+
+
+def test_a_resumed_wait_gets_the_signal_that_came_after_the_old_one_ran_out(client: AgentTasks) -> None:
+    taken = claimed(client)
+    with client.database.connection() as connection:
+        park(connection, taken, "approval", timeout=60.0)
+        fall_due(client, taken.id)
+        wake(connection, limit=9, ring_seconds=60)
+    old = client.get(taken.id)
+    old.signal("approval", {"ok": True})
+    old.cancel()
+    new = old.resume()
+    assert new.stored().status == "pending"
+    with client.database.connection() as connection:
+        assert [found["name"] for found in consumed(connection, new.id, 1)] == ["approval"]

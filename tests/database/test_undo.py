@@ -297,3 +297,19 @@ def test_a_cancel_that_waits_for_the_commit_of_a_step_undoes_that_step(client: A
     assert cancelling.result(10).status == "pending"
     row = row_of(client, taken.id)
     assert (row["step"], row["undo_step"], row["ending"]["status"]) == ("undo:echo", 0, "cancelled")
+
+
+def test_what_is_spent_below_a_parent_that_has_ended_is_spent_all_the_same(client: AgentTasks) -> None:
+    top = claimed(client, submitted(client, budget=Budget(tokens=100, steps=100)))
+    (middle,) = spawn(client, top, 1)
+    (low,) = spawn(client, claimed(client, middle), 1, asks=[Budget(tokens=60)])
+    taken = claimed(client, low)
+    with client.database.connection() as connection:
+        spend.charge(connection, taken, tokens=20, usd=0.0)
+        commit(connection, taken, undoable=True)
+    client.get(middle).cancel("gone")
+    assert (row_of(client, middle)["status"], row_of(client, low)["status"]) == ("cancelled", "pending")
+    assert held_of(client, top.id)["tokens"] == 60  # the undo may spend it
+    undo(client, low)
+    assert row_of(client, top.id)["spent_tokens"] == 20
+    assert held_of(client, top.id) == NOTHING_HELD

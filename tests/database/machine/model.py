@@ -1,0 +1,251 @@
+"""The model: where each task must stand after each move, said in Python and without the SQL that moves it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from agent_tasks import Budget, Identity
+
+DIVIDED = ("tokens", "usd", "steps", "calls")
+POISON_CRASHES = 3
+LIVING = ("pending", "running", "waiting")
+ENDS = ("completed", "failed", "cancelled", "timeout", "partial")
+DIAGRAM: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    "claim": (("pending", "running"), ("running",)),
+    "go on": (("running",), ("running",)),
+    "hand over": (("running",), ("pending",)),
+    "park": (("running",), ("waiting",)),
+    "retry": (("running",), ("waiting",)),
+    "release": (("running",), ("pending",)),
+    "expire": (("running",), ("pending",)),
+    "wake": (("waiting",), ("pending",)),
+    "signal": (("waiting",), ("pending",)),
+    "join": (("waiting",), ("pending",)),
+    "call in": (("waiting",), ("pending",)),
+    "complete": (("running",), ("completed", "partial")),
+    "end": (LIVING, ("failed", "cancelled", "timeout", "partial")),
+    "undo first": (LIVING, ("pending",)),
+    "undone": (("running",), ("pending", "failed", "cancelled", "timeout", "partial")),
+    "abandon": (("pending",), ("failed", "cancelled", "timeout", "partial")),
+}
+"""Each move: from which states it is possible, and into which it leads. None leads out of an end."""
+
+
+@dataclass(frozen=True)
+class Waits:
+    kind: str
+    names: tuple[str, ...] = ()
+    every: bool = False
+    on_timeout: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    step: str
+    next_step: str | None
+    undo: bool = False
+    awaits: Waits | None = None
+    copied: bool = False
+    """From the task that this one was resumed from."""
+
+
+def nothing() -> dict[str, float]:
+    return dict.fromkeys(DIVIDED, 0)
+
+
+@dataclass(eq=False)
+class Task:
+    id: UUID
+    budget: Budget
+    identity: Identity | None = None
+    parent: "Task | None" = None
+    parent_step: int | None = None
+    index: int | None = None
+    resumed_from: "Task | None" = None
+    status: str = "pending"
+    step: str = "echo"
+    number: int = 0
+    run: int = 0
+    attempt: int = 0
+    failures: int = 0
+    crashes: int = 0
+    due: bool = False
+    """Its lease is over, or what it waits for by the clock has come."""
+    over_time: bool = False
+    """It has used up its seconds."""
+    partial: bool = False
+    waits: Waits | None = None
+    policy: str | None = None
+    ending: str | None = None
+    undo_step: int | None = None
+    spent: dict[str, float] = field(default_factory=nothing)
+    beyond: dict[str, float] = field(default_factory=nothing)
+    """What it and its ended children have spent above their limits: the money is gone."""
+    inbox: list[tuple[str, str | None]] = field(default_factory=list)
+    consumed: dict[int, list[tuple[str, str | None]]] = field(default_factory=dict)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    calls: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    """By ledger step and ordinal: the status, and the run that began it."""
+    children: list["Task"] = field(default_factory=list)
+
+    @property
+    def living(self) -> bool:
+        return self.status in LIVING
+
+    @property
+    def undecided(self) -> bool:
+        return self.living and self.ending is None
+
+    @property
+    def awaited(self) -> list["Task"]:
+        """The children of the current FanOut that have not ended."""
+        return [child for child in self.children if child.living and child.parent_step == self.number - 1]
+
+    @property
+    def heir(self) -> "Task | None":
+        """Whose spend this task's is, once it has ended."""
+        above = self.parent
+        while above is not None and not above.living:
+            above = above.parent
+        return above
+
+    def below(self) -> Iterator["Task"]:
+        for child in self.children:
+            yield child
+            yield from child.below()
+
+    def held(self, name: str) -> float:
+        """What is set aside for those below it that live; an ended child passes on what its own still hold."""
+        return sum((child.limit(name) or 0) if child.living else child.held(name) for child in self.children)
+
+    def limit(self, name: str) -> float | None:
+        return getattr(self.budget, name)
+
+    def spend(self, name: str, amount: float) -> None:
+        self.spent[name] += amount
+        self._note_beyond(name)
+
+    def _note_beyond(self, name: str) -> None:
+        limit = self.limit(name)
+        if limit is not None:
+            self.beyond[name] = max(self.beyond[name], self.spent[name] + self.held(name) - limit)
+
+    # --- moves --------------------------------------------------------------------------------------------
+
+    def go(self, move: str, status: str, waits: Waits | None = None) -> None:
+        sources, targets = DIAGRAM[move]
+        assert self.status in sources, f"{move} is no move of a task that is {self.status}"
+        assert status in targets, f"{move} does not lead to {status}"
+        self.status, self.waits, self.due = status, waits, False
+
+    def claimable(self, step: str, number: int) -> bool:
+        lapsed = self.status == "running" and self.due and self.crashes + 1 < POISON_CRASHES
+        return (step, number) == (self.step, self.number) and (self.status == "pending" or lapsed)
+
+    def claim(self) -> None:
+        self.crashes += self.status == "running"
+        self.go("claim", "running")
+        self.run += 1
+        self.attempt += 1
+
+    def _commit(self, next_step: str | None, undo: bool = False, awaits: Waits | None = None) -> None:
+        self.checkpoints.append(Checkpoint(self.step, next_step, undo, awaits))
+        self.spend("steps", 1)
+        self.number += 1
+        if next_step is not None:
+            self.step, self.attempt, self.failures, self.crashes = next_step, 0, 0, 0
+
+    def go_on(self, next_step: str, *, undo: bool) -> None:
+        lapsed = self.due  # who overslept its lease and goes on has not renewed it
+        self._commit(next_step, undo)
+        self.go("go on", "running")
+        self.attempt, self.due = 1, lapsed
+
+    def hand_over(self, next_step: str, *, undo: bool) -> None:
+        self._commit(next_step, undo)
+        self.go("hand over", "pending")
+
+    def park(self, waits: Waits, *, undo: bool) -> None:
+        self._commit("echo", undo, waits)
+        self.go("park", "waiting", waits)
+        self.deliver()
+
+    def spawn(self, children: Sequence["Task"], policy: str, *, undo: bool) -> None:
+        for child in children:
+            child.parent, child.parent_step = self, self.number
+        self.policy = policy
+        self.park(Waits("children"), undo=undo)
+        self.children += children
+
+    def complete(self, status: str) -> None:
+        self._commit(None)
+        self.go("complete", status)
+
+    def retry(self) -> None:
+        self.failures += 1
+        self.go("retry", "waiting", Waits("retry"))
+
+    def expire(self) -> None:
+        """Its worker has died."""
+        if self.crashes + 1 < POISON_CRASHES:
+            self.crashes += 1
+            self.go("expire", "pending")
+        elif self.ending is None:
+            self.end("failed")
+        else:
+            self.undone()
+
+    def wake(self) -> None:
+        assert self.waits is not None
+        self.step = self.waits.on_timeout or self.step
+        self.go("wake", "pending")
+
+    def receive(self, name: str, signal_id: str | None) -> bool:
+        """Whether the signal is new."""
+        known = [*self.inbox, *(signal for signals in self.consumed.values() for signal in signals)]
+        if signal_id is not None and signal_id in [known_id for _, known_id in known]:
+            return False
+        self.inbox.append((name, signal_id))
+        self.deliver()
+        return True
+
+    def deliver(self) -> None:
+        if self.waits is None or self.waits.kind != "signal":
+            return
+        firsts = [next((s for s in self.inbox if s[0] == name), None) for name in self.waits.names]
+        there = [signal for signal in self.inbox if signal in firsts]
+        if not there or (self.waits.every and None in firsts):
+            return
+        taken = there if self.waits.every else there[:1]
+        for signal in taken:
+            self.inbox.remove(signal)
+        self.consumed[self.number] = taken
+        self.go("signal", "pending")
+
+    def end(self, status: str) -> None:
+        """Its end is decided; what was committed with an undo is undone first."""
+        if self._undo_from(self.number):
+            self.ending = status
+            self.go("undo first", "pending")
+        else:
+            self.go("end", status)
+
+    def undone(self) -> None:
+        """The undo function that was due has run, or was given up."""
+        assert self.undo_step is not None
+        assert self.ending is not None
+        self.go("undone", "pending" if self._undo_from(self.undo_step) else self.ending)
+
+    def _undo_from(self, number: int) -> bool:
+        """Whether a step before `number` is to be undone; the last one is next."""
+        self_before = [n for n, c in enumerate(self.checkpoints[:number]) if c.undo]
+        if self_before or self.undo_step is not None:
+            self.attempt = 0
+        self.failures = self.crashes = 0
+        if self_before:
+            self.undo_step = self_before[-1]
+            self.step = f"undo:{self.checkpoints[self.undo_step].step}"
+        return bool(self_before)
+
+    def abandon(self) -> None:
+        self.go("abandon", self.ending or ("partial" if self.partial else "failed"))

@@ -1,0 +1,94 @@
+"""The model of resume: where a new task goes on, and which children go on under it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from agent_tasks import Budget
+from tests.database.machine.model import Task, Waits
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a resumed task goes on."""
+
+    number: int
+    step: str
+    awaits: Waits | None
+
+
+def point(old: Task, from_step: int | None) -> Point | None:
+    """None where there is no such checkpoint."""
+    number = old.undo_step if from_step is None else from_step
+    if number is None:
+        by_choice = old.checkpoints and old.checkpoints[-1].next_step is None
+        number = old.number - 1 if by_choice else old.number
+    if number > len(old.checkpoints):
+        return None
+    before = old.checkpoints[number - 1] if number else None
+    if before is not None and before.next_step is None:
+        return None
+    at_end = number == old.number and old.undo_step is None
+    begun_with = before.next_step if before is not None else "echo"
+    step = old.step if at_end else begun_with
+    assert step is not None
+    awaits = before.awaits if before is not None else None
+    still_waits = at_end and old.attempt == 0 and before is not None and step == before.next_step
+    if awaits is not None and awaits.kind != "children" and (not still_waits or old.consumed.get(number)):
+        awaits = None
+    return Point(number, step, awaits)
+
+
+def unfinished(task: Task, number: int) -> list[Task]:
+    """The children that the step `number` waits for, of the task or its forerunners, and that had not completed."""
+    found: dict[int | None, Task] = {}
+    while True:
+        own = {child.index: child for child in task.children if child.parent_step == number - 1}
+        found = {**own, **found}
+        if task.resumed_from is None or not task.checkpoints[number - 1].copied:
+            return [child for _, child in sorted(found.items()) if child.status != "completed"]
+        task = task.resumed_from
+
+
+def resumable(old: Task, from_step: int | None = None) -> bool:
+    there = point(old, from_step)
+    if old.living or there is None:
+        return False
+    if there.awaits != Waits("children"):
+        return True
+    return all(resumable(child) for child in unfinished(old, there.number))
+
+
+Accepted = Callable[[Task, Task | None], tuple[UUID, Budget]]
+"""The id and the budget of the new task that resumes an old one, under a parent."""
+
+
+def resume(old: Task, from_step: int | None, accepted: Accepted, parent: Task | None = None) -> list[Task]:
+    """The new task, then those that go on under it."""
+    there = point(old, from_step)
+    assert there is not None
+    new_id, budget = accepted(old, parent)
+    consumed = {there.number: old.consumed[there.number]} if there.number in old.consumed else {}
+    new = Task(
+        new_id, budget, old.identity, parent,
+        index=old.index,
+        resumed_from=old, step=there.step, number=there.number, partial=old.partial,
+        policy=old.policy, inbox=list(old.inbox), consumed=consumed,
+        checkpoints=[replace(checkpoint, copied=True) for checkpoint in old.checkpoints[: there.number]],
+    )  # fmt: skip
+    if old.undo_step is None:
+        new.calls = {key: (status, 0) for key, (status, _) in old.calls.items() if key[0] >= there.number}
+    if parent is not None:
+        new.parent_step = parent.number - 1
+        parent.children.append(new)
+    if there.awaits is None:
+        return [new]
+    new.status, new.waits = "waiting", there.awaits
+    new.deliver()
+    family = [new]
+    if there.awaits == Waits("children"):
+        for child in unfinished(new, there.number):
+            family += resume(child, None, accepted, new)
+        if not new.awaited:
+            new.status, new.waits = "pending", None
+    return family

@@ -1,0 +1,75 @@
+"""The state machine: whatever is done to tasks in whatever order, they stand where the model says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from agent_tasks import AgentTasks
+from tests.database.machine.clock import Clock
+from tests.database.machine.doorbell import Doorbell
+from tests.database.machine.moment import set_clock_ahead
+from tests.database.machine.outside import Outside
+from tests.database.machine.reporting import Reporting
+from tests.database.machine.working import Working
+
+
+class Tasks(Working, Reporting, Clock, Outside, Doorbell):
+    """All moves."""
+
+
+FAN_OUT = ("fan_out", {"which": 0, "asks": [None], "undoable": False, "policy": "collect"})
+UNDOABLE = ("checkpoint", {"which": 0, "undoable": True, "in_place": False})
+CHARGE = ("charge", {"which": 0, "tokens": 30, "usd": 0.5})
+WAIT = ("wait", {"which": 0, "names": ("a",), "every": False, "undoable": False, "timeout": 600.0, "on_timeout": None})
+TIME_COMES = ("what_it_waits_for_by_the_clock_comes", {"which": 0, "reserve": True, "noticed": True})
+FOUND: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a child that undoes what it did outlives its parent, and its spend is not lost": [
+        FAN_OUT, FAN_OUT, ("claim", {"which": 0}), CHARGE, UNDOABLE, ("cancel", {"which": 1}),
+        ("undo", {"which": 0, "fails": False}),
+    ],
+    "a parent that was called in does not share out what its children still hold": [
+        FAN_OUT, ("claim", {"which": 0}), CHARGE, UNDOABLE, TIME_COMES, FAN_OUT,
+    ],
+    "a resumed wait takes the signal that came after the old one ran out": [
+        WAIT, TIME_COMES, ("signal", {"which": 0, "awaited": False, "name": "a", "signal_id": None}),
+        ("cancel", {"which": 0}), ("resume", {"which": 0, "from_step": None}),
+    ],
+}  # fmt: skip
+"""Moves that led to an error once."""
+
+
+@pytest.fixture
+def calm(client: AgentTasks) -> Iterator[AgentTasks]:
+    """Nothing falls due by itself while the moves are made, and the database's clock is ahead of ours."""
+    set_clock_ahead(client)
+    calm = AgentTasks(client.settings.model_copy(update={"ring_seconds": 600.0, "lease_seconds": 60.0}))
+    yield calm
+    calm.close()
+
+
+def run(client: AgentTasks, **size: Any) -> None:
+    """Fails with the moves that led there, fewest first."""
+    always_the_same = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), **size)
+    run_state_machine_as_test(lambda: Tasks(client), settings=always_the_same)
+
+
+@pytest.mark.parametrize("moves", FOUND.values(), ids=FOUND)
+def test_what_moves_once_broke_is_whole(calm: AgentTasks, moves: list[tuple[str, dict[str, Any]]]) -> None:
+    tasks = Tasks(calm)
+    for name, arguments in moves:
+        getattr(tasks, name)(**arguments)
+        tasks.all_is_as_it_must_be()
+
+
+@pytest.mark.timeout(600)  # where it fails, it looks for the fewest moves that do
+def test_after_any_moves_tasks_stand_where_the_model_says(calm: AgentTasks) -> None:
+    run(calm, max_examples=50, stateful_step_count=50)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_after_very_many_moves_tasks_stand_where_the_model_says(calm: AgentTasks) -> None:
+    run(calm, max_examples=150, stateful_step_count=80)
