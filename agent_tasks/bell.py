@@ -29,6 +29,11 @@ def queue_keys(queue: str) -> list[str]:
     return [f"{queue}{_SEPARATOR}{level}" if level else queue for level in PRIORITY_STEPS]
 
 
+def message_id(row: Row) -> str:
+    """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
+    return f"{row['id']}:{row['step_number']}:{row['version']}"
+
+
 def message(row: Row, key: bytes) -> tuple[str, str]:
     """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
     level = broker_priority(row["priority"])
@@ -37,8 +42,7 @@ def message(row: Row, key: bytes) -> tuple[str, str]:
 
 
 def _message(row: Row, level: int, key: bytes) -> Row:
-    # another Celery id for each bell, so that revoking one does not silence those after it
-    identifier = f"{row['id']}:{row['step_number']}:{row['version']}"
+    identifier = message_id(row)
     family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
     return {
         "body": _BODY,

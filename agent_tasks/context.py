@@ -18,6 +18,7 @@ from agent_tasks.identity import Identity
 
 P = ParamSpec("P")
 T = TypeVar("T")
+NOTHING = Spend()
 _idempotency_key: ContextVar[str | None] = ContextVar("agent_tasks_idempotency_key", default=None)
 
 
@@ -81,6 +82,7 @@ class StepContext:
         limit: Budget,
         spent: Spend,
         operations: Operations,
+        reserved: Spend = NOTHING,
         traceparent: str | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class StepContext:
         self.traceparent = traceparent
         self._limit = limit
         self._spent = spent
+        self._reserved = reserved
         self._started = monotonic()
         self._operations = operations
         self._loop = loop
@@ -103,8 +106,8 @@ class StepContext:
 
     @property
     def budget(self) -> Remaining:
-        """What is left now; None where there is no limit."""
-        return remaining(self._limit, self.spent)
+        """What is left now, without what living children hold; None where there is no limit."""
+        return remaining(self._limit, self.spent + self._reserved)
 
     @property
     def spent(self) -> Spend:
@@ -145,8 +148,9 @@ class StepContext:
         """Tell the step that it should end; called by the worker."""
         self._cancelled = True
 
-    def note_spent(self, spent: Spend) -> None:
-        """Take over what Postgres says is spent, but for seconds, whose clock runs here."""
+    def note_spent(self, spent: Spend, reserved: Spend | None = None) -> None:
+        """Take over what Postgres says is spent and held, but for seconds, whose clock runs here."""
+        self._reserved = self._reserved if reserved is None else reserved
         mine = self._spent  # answers of gathered charges may come in any order: what is spent only grows
         self._spent = Spend(
             mine.seconds,

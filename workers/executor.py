@@ -102,7 +102,8 @@ class Executor:
         """The run of a claimed step; None where it may not begin, and the task has ended."""
         try:
             agent, step = _code_of(taken)
-            if taken.undo_step is None and (error := exhausted_for_step(taken.budget, taken.spent)):
+            used = taken.spent + taken.reserved
+            if taken.undo_step is None and (error := exhausted_for_step(taken.budget, used)):
                 raise error
             if taken.state is None:
                 raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
@@ -214,6 +215,7 @@ class Executor:
             traceparent=taken.row["traceparent"],
             limit=taken.budget,
             spent=taken.spent,
+            reserved=taken.reserved,
             operations=operations,
             loop=self._runtime.loop.loop,
         )

@@ -7,7 +7,6 @@ from agent_tasks.budgets import Budget, Spend, remaining
 from agent_tasks.client import AgentTasks
 from agent_tasks.directives import FanOut
 from agent_tasks.errors import BudgetExhausted
-from agent_tasks.snapshots import reserved_of
 from agent_tasks.trace import new_traceparent
 from agent_tasks.transitions.children import usage
 from agent_tasks.transitions.submit import NewTask
@@ -40,7 +39,7 @@ class Family:
             with self._client.database.connection() as connection:
                 seen = usage(connection, list(targets))
         # children of an earlier FanOut may live on, undoing what they did: what they hold is not there
-        used = run.context.spent + reserved_of(run.claim.row) + Spend(steps=1)
+        used = run.context.spent + run.claim.reserved + Spend(steps=1)
         left = remaining(run.claim.budget, used)
         reserve = directive.reserve
         if reserve.seconds is None and left.seconds:

@@ -87,10 +87,11 @@ class StepOperations(Operations):
 
     def charge(self, tokens: int, usd: float) -> None:
         Spend(tokens=tokens, usd=usd)  # refuses what is no amount
-        spent = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
+        spent, reserved = self._do(spend.charge, tokens=int(tokens), usd=float(usd))
         self._changed(self._claim.id)
-        self._note(spent)
-        error = overdrawn(self._claim.budget, Spend(tokens=spent.tokens, usd=spent.usd))
+        self._note(spent, reserved)
+        used = spent + reserved
+        error = overdrawn(self._claim.budget, Spend(tokens=used.tokens, usd=used.usd))
         if error is not None and self._claim.undo_step is None:  # what was done is undone whatever it costs
             raise error
 
@@ -158,10 +159,10 @@ class StepOperations(Operations):
     def _spent(self) -> Spend:
         return self.context.spent if self.context is not None else self._claim.spent
 
-    def _note(self, spent: Spend) -> None:
+    def _note(self, spent: Spend, reserved: Spend | None = None) -> None:
         before = self._spent()
         if self.context is not None:
-            self.context.note_spent(spent)
+            self.context.note_spent(spent, reserved)
         after = self._spent()
         self.warn(replace(before, seconds=0.0), replace(after, seconds=0.0))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.budgets import Budget, Spend
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
-from agent_tasks.snapshots import budget_of, spend_of
+from agent_tasks.snapshots import budget_of, reserved_of, spend_of
 from agent_tasks.transitions.rows import CLAIMED, Row
 
 
@@ -27,6 +27,8 @@ class Claim:
     identity: Identity | None
     budget: Budget
     spent: Spend
+    reserved: Spend
+    """Held by children that live on although the task does not wait for them any more."""
     state: dict[str, Any] | None
     awaits: dict[str, Any] | None
     """What the step waited for before it came to run."""
@@ -61,6 +63,7 @@ class Claim:
             identity=Identity.model_validate(row["identity"]) if row["identity"] else None,
             budget=budget_of(row),
             spent=spend_of(row),
+            reserved=reserved_of(row),
             state=row["state"],
             awaits=row["awaits"],
             undo_step=row["undo_step"],
@@ -83,6 +86,7 @@ class Claim:
             identity=self.identity,
             budget=self.budget,
             spent=spend_of(row),
+            reserved=reserved_of(row),
             state=state,
             awaits=None,
             undo_step=None,

@@ -30,7 +30,7 @@ _RECORDED = """
 _BEGIN = f"""
     WITH changed AS (
         UPDATE tasks SET spent_calls = spent_calls + 1, version = version + 1
-        WHERE {HELD} AND (budget_calls IS NULL OR spent_calls < budget_calls OR ending IS NOT NULL)
+        WHERE {HELD} AND (budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)
         RETURNING id, spent_calls
     ), added AS (
         INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run)

@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 
 from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
-from agent_tasks.snapshots import spend_of
+from agent_tasks.snapshots import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
@@ -35,11 +35,14 @@ def _run(
     return row
 
 
-def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> Spend:
-    """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost."""
+def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> tuple[Spend, Spend]:
+    """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost.
+
+    Returns what is spent, and what living children hold.
+    """
     data = json.dumps({"tokens": tokens, "usd": usd})
     row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=usd)
-    return spend_of(row)
+    return spend_of(row), reserved_of(row)
 
 
 def keep_partial(connection: Connection, claim: Claim, value: str) -> Row:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks
+from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
@@ -102,7 +103,7 @@ def parked(connection: Connection, taken: Claim, seconds: float = 600, *, undoab
     return sleep(connection, taken, Committed("echo", "{}", 0, undoable=undoable), seconds=seconds, until=None)
 
 
-def charge(connection: Connection, taken: Claim, *, tokens: int = 3, usd: float = 0.25) -> Row:
+def charge(connection: Connection, taken: Claim, *, tokens: int = 3, usd: float = 0.25) -> Spend:
     return spend.charge(connection, taken, tokens=tokens, usd=usd)[0]
 
 
