@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import adaptive_split, throughput
+from benchmarks import adaptive_split, family, latency, state_size, throughput, watching
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
 from benchmarks.tables import Table
@@ -14,6 +14,10 @@ from benchmarks.tables import Table
 FOLDER = Path(__file__).parent
 BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
     "throughput": throughput.run,
+    "latency": latency.run,
+    "watching": watching.run,
+    "family": family.run,
+    "state_size": state_size.run,
     "adaptive_split": adaptive_split.run,
 }
 

@@ -10,7 +10,7 @@ from benchmarks.plots import bars
 from benchmarks.rivals import celery_chain, dbos_chain, procrastinate_chain, raw_psycopg
 from benchmarks.tables import Table, at_least, spread
 
-TASKS, STEPS, ROUNDS = 300, 10, 5
+TASKS, STEPS, ROUNDS = 300, 10, 3
 OURS = "agent-tasks"
 DEFAULT, BROKER = f"{OURS}, prefork 2", f"{OURS}, prefork 2, each step through the broker"
 CELERY, DBOS_QUEUE = "Celery chain, prefork 2 (not durable)", "DBOS workflows through a queue"

@@ -17,7 +17,7 @@ class Gate:
     """Used by both sides: the benchmark opens it, the processes pass it and say when they are done."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = redis.Redis.from_url(url)
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=None)  # else 5 s, and a wait may be longer
 
     @classmethod
     def of_process(cls) -> "Gate":
