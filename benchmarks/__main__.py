@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import adaptive_split, family, growth, latency, parked, state_size, throughput, watching
+from benchmarks import adaptive_split, family, growth, held, latency, parked, state_size, throughput, watching
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
 from benchmarks.tables import Table
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
     "watching": watching.run,
     "family": family.run,
     "state_size": state_size.run,
+    "held": held.run,
     "growth": growth.run,
     "parked": parked.run,
     "adaptive_split": adaptive_split.run,
