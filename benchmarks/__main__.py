@@ -6,7 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import adaptive_split, family, growth, held, latency, parked, state_size, throughput, watching
+from benchmarks import (
+    adaptive_split,
+    family,
+    growth,
+    held,
+    latency,
+    parked,
+    scale,
+    state_size,
+    throughput,
+    watching,
+)
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
 from benchmarks.tables import Table
@@ -22,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
     "growth": growth.run,
     "parked": parked.run,
     "adaptive_split": adaptive_split.run,
+    "scale": scale.run,
 }
 
 

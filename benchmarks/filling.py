@@ -2,8 +2,8 @@
 
 from benchmarks.deployment import Deployment
 
-CHECKPOINTS, EVENTS = 3, 9
-"""Of each task: a chain of three steps."""
+CHECKPOINTS, EVENTS = 2, 7
+"""Of each finished task: a chain of two steps."""
 _CHUNK = 250_000
 
 # Ids are UUIDv7 of the time of their task, so that the indexes are as they would have grown. Ended within the last
@@ -14,8 +14,8 @@ _FINISHED = """
          spent_seconds, spent_steps, run, attempt, version, event_seq, created_at, started_at, claimed_at, finished_at)
     SELECT id, 'loop', 'completed', 'spin', 2, 'agents', id, id, 900, tenant,
         jsonb_build_object('subject', 'ana', 'tenant', tenant, 'scopes', '[]'::jsonb),
-        jsonb_build_object('steps', 3, 'topic', md5(id::text)), to_jsonb(repeat(md5(id::text), 8)),
-        0.03, 3, 1, 1, 7, 9, at, at, at, at
+        jsonb_build_object('steps', 2, 'topic', md5(id::text)), to_jsonb(repeat(md5(id::text), 4)),
+        0.02, 2, 1, 1, 5, 7, at, at, at, at
     FROM (SELECT uuidv7(-age) AS id, now() - age AS at, 'tenant-' || n %% 100 AS tenant
           FROM (SELECT n, interval '6 days' * (1 - n::float8 / %(count)s) AS age
                 FROM generate_series(1, %(count)s) AS n) AS ages) AS ended
@@ -32,7 +32,7 @@ _PARKED = """
 _CHECKPOINTS = """
     INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at)
     SELECT id, number, 'spin', CASE WHEN number < spent_steps - 1 THEN 'spin' END,
-        jsonb_build_object('steps', 3 - number, 'draft', repeat(md5(id::text), 4)), 1, 0.01, created_at
+        jsonb_build_object('steps', 2 - number, 'draft', repeat(md5(id::text), 4)), 1, 0.01, created_at
     FROM tasks, generate_series(0, spent_steps - 1) AS number WHERE NOT EXISTS (
         SELECT FROM checkpoints WHERE task_id = tasks.id)
 """
@@ -51,7 +51,7 @@ def park(made: Deployment, count: int) -> None:
 
 
 def finish(made: Deployment, count: int) -> None:
-    """Tasks of three steps that have completed."""
+    """Tasks of two steps that have completed."""
     _fill(made, _FINISHED, count)
 
 

@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-import psutil
-
 from benchmarks import filling
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most
+from benchmarks.usage import cpu_seconds
 
 PARKED, ALARMS, IDLE_SECONDS = 100_000, 200, 30.0
 _FIRED = "SELECT count(*) FROM tasks WHERE agent = 'alarm' AND status = 'completed'"
@@ -42,10 +41,10 @@ def _idle(made: Deployment, ours: dict[str, int], seconds: float) -> Table:
         "that the embedded start uses has no pg_stat_statements.",
     )
     servers = {"Postgres": made.servers.postgres.pid, "Valkey": made.servers.valkey.pid}
-    watched = {name: psutil.Process(pid) for name, pid in {**ours, **servers}.items() if pid is not None}
-    before = {name: _cpu_seconds(process) for name, process in watched.items()}
+    watched = {**ours, **servers}
+    before = {name: cpu_seconds(pid) for name, pid in watched.items()}
     time.sleep(seconds)
-    used = {name: (_cpu_seconds(process) - before[name]) / seconds * 100 for name, process in watched.items()}
+    used = {name: (cpu_seconds(pid) - before[name]) / seconds * 100 for name, pid in watched.items()}
     total = sum(used[name] for name in ours)
     parts = ", ".join(f"{name} {used[name]:.1f}" for name in ours)
     table.check("its processes, of one core", at_most(2, "%"), total, f"{total:.1f} % ({parts})")
@@ -55,12 +54,6 @@ def _idle(made: Deployment, ours: dict[str, int], seconds: float) -> Table:
     rate = _statements(made, seconds) / seconds
     table.check("statements", at_most(20, "/s"), rate, f"{rate:.1f} /s")
     return table
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    """Of the process, of all that live below it, and of those that have lived there."""
-    times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
-    return sum(time.user + time.system + time.children_user + time.children_system for time in times)
 
 
 def _statements(made: Deployment, seconds: float) -> int:

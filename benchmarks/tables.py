@@ -54,8 +54,8 @@ class Table:
             value = percentile(seconds, part) * 1000
             self.check(f"{what}, p{part * 100:.0f}", target, value, f"{value:.2f} ms")
 
-    def markdown(self) -> str:
-        lines = [f"## {self.title}", "", self._line(self.columns), self._line(["---"] * len(self.columns))]
+    def markdown(self, heading: str = "##") -> str:
+        lines = [f"{heading} {self.title}", "", self._line(self.columns), self._line(["---"] * len(self.columns))]
         lines += [self._line(row) for row in self.rows]
         lines += ["", self.note] if self.note else []
         lines += ["", f"![{self.plot.title}]({self.plot.file})"] if self.plot else []
