@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, BAR, LABELS, MARGIN = 760, 26, 330, 40
+WIDTH, BAR, LABELS, MARGIN = 780, 26, 345, 40
 COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from benchmarks.deployment import Deployment, deployment
+from benchmarks.deployment import WARM_UP, Deployment, deployment
 from benchmarks.plots import bars
 from benchmarks.rivals import celery_chain, dbos_chain, procrastinate_chain, raw_psycopg
 from benchmarks.tables import Table, at_least, spread
@@ -60,7 +60,7 @@ def _table(rates: dict[str, list[float]], rounds: int) -> Table:
     table = Table(
         f"Chained steps per second ({TASKS} tasks of {STEPS} steps that do nothing)",
         ["system", "steps/s: median (least to most)", "ratio to bare Celery, by round"],
-        note=f"Rounds: {rounds}, interleaved, each in fresh processes that had run {STEPS * 10} steps or so before. "
+        note=f"Rounds: {rounds}, interleaved, each in fresh processes that had run {WARM_UP * 3} steps or more. "
         f"{OURS}: the settings' defaults; tasks by one submit_many; beat and sweeper are not needed and do not run. "
         + ". ".join(notes)
         + ". All on the same Postgres (a database each, fsync on) and Valkey.",
