@@ -5,6 +5,7 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+MEASURING := .venv/.measuring
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -56,12 +57,22 @@ test-slow: $(INSTALLED) ## run the tests that take long
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)
 
-bench: $(INSTALLED) ## measure
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(MEASURING) ## measure, and write benchmarks/results.md (ARGS="--quick throughput": one of them, and nothing)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (ARGS=--upgrade: with newer versions)
-	$(BIN)/uv pip compile --system-certs pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
-	  --no-header --quiet --output-file requirements.lock $(ARGS)
+# What the benchmarks compare with is in no other target's way: it is added to .venv when they are first run.
+$(MEASURING): $(INSTALLED) benchmarks/requirements.txt
+	@echo "Installing benchmarks/requirements.txt into .venv"
+	@$(BIN)/uv pip install --quiet --system-certs --no-build --require-hashes --python $(BIN)/python \
+	  -r benchmarks/requirements.txt 2>/dev/null || $(BIN)/pip install --quiet --only-binary :all: --require-hashes \
+	  -r benchmarks/requirements.txt
+	@touch $@
+
+COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url --no-header --quiet
+
+lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer versions)
+	$(COMPILE) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
+	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache celerybeat-schedule*

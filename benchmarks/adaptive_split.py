@@ -17,7 +17,7 @@ MEDIANS = (200, 600, 1_500, 4_000, 9_000)
 SIGMA = 0.6
 
 
-def run() -> list[Table]:
+def run(quick: bool) -> list[Table]:
     draw = random.Random(SEED)
     seen = {m: quantiles([_use(draw, m) for _ in range(PAST)], n=20)[-1] for m in MEDIANS}
     table = Table(

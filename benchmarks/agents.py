@@ -1,8 +1,9 @@
 """Agents whose steps do nothing, so that what is measured is the system."""
 
+import asyncio
 import time
 
-from agent_tasks import Agent, Context, Done, Next, Signal, Sleep, SyncContext, Wait
+from agent_tasks import Agent, Child, Context, Done, FanOut, Next, Signal, Sleep, SyncContext, Wait
 
 loop = Agent("loop")
 
@@ -12,20 +13,46 @@ def spin(ctx: SyncContext, steps: int):
     return Done(steps) if steps <= 1 else Next(spin, steps=steps - 1)
 
 
-loop_async = Agent("loop_async")
-
-
-@loop_async.step
-async def spin_async(ctx: Context, steps: int):
-    return Done(steps) if steps <= 1 else Next(spin_async, steps=steps - 1)
-
-
 clock = Agent("clock")
 
 
 @clock.step
 async def tell(ctx: Context):
     return time.time()
+
+
+relay = Agent("relay")
+
+
+@relay.step
+def hand(ctx: SyncContext):
+    return Next(take, ended=time.time())
+
+
+@relay.step
+def take(ctx: SyncContext, ended: float):
+    return time.time() - ended
+
+
+relay_async = Agent("relay_async")
+
+
+@relay_async.step
+async def hand_async(ctx: Context):
+    return Next(take_async, ended=time.time())
+
+
+@relay_async.step
+async def take_async(ctx: Context, ended: float):
+    return time.time() - ended
+
+
+carry = Agent("carry")
+
+
+@carry.step
+def lift(ctx: SyncContext, steps: int, load: str):
+    return Done(steps) if steps <= 1 else Next(lift, steps=steps - 1, load=load)
 
 
 gate = Agent("gate")
@@ -52,3 +79,47 @@ async def set_alarm(ctx: Context, seconds: float):
 @alarm.step
 async def ring(ctx: Context):
     return time.time()
+
+
+hold = Agent("hold")
+
+
+@hold.step
+async def ask(ctx: Context, port: int):
+    """Waits for the answer of a server, as for a model's."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"{ctx.task_id}\n".encode())
+        return (await reader.readline()).decode().strip()
+    finally:
+        writer.close()
+
+
+pause = Agent("pause")
+
+
+@pause.step
+async def call_once(ctx: Context, seconds: float):
+    await ctx.call(asyncio.sleep, seconds)
+    return seconds
+
+
+leaf = Agent("leaf", queue="leaves")
+
+
+@leaf.step
+async def grow(ctx: Context):
+    return None
+
+
+branch = Agent("branch")
+
+
+@branch.step
+async def sprout(ctx: Context, count: int):
+    return FanOut([Child("leaf", {})] * count, then=gather, spawned=time.time())
+
+
+@branch.step
+async def gather(ctx: Context, spawned: float):
+    return spawned

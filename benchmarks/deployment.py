@@ -11,24 +11,47 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
+from agent_tasks.embedded.roster import Roster, end_group
 from agent_tasks.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
+WARM_UP = 30
+"""Tasks that run before anything is measured, so that all slots are warm."""
+
+_BUSY = "SELECT EXISTS (SELECT FROM tasks WHERE status IN ('pending', 'running') AND due_at > '-infinity')"
 
 
 class Deployment:
-    """Servers, a client, and processes that are ended with it."""
+    """Servers, a client, and processes that are ended with it, also where the benchmark itself is killed."""
 
-    def __init__(self, servers: EmbeddedServers, log: Path) -> None:
-        self.log = log
+    def __init__(self, servers: EmbeddedServers, roster: Roster, database: str = "postgres") -> None:
+        self.servers = servers
+        self.roster = roster
         self.settings = Settings(
-            database_url=servers.database_url, redis_url=servers.redis_url, agents=("benchmarks.agents",)
+            database_url=self.database_url(database), redis_url=servers.redis_url, agents=("benchmarks.agents",)
         )
-        upgrade(servers.database_url)
+        upgrade(self.settings.database_url)
         self.client = AgentTasks(self.settings)
-        self.running: list[subprocess.Popen[bytes]] = []
+
+    def database_url(self, name: str) -> str:
+        """A database of its own on the same server, so that nobody measures in another one's tables."""
+        with psycopg.connect(self.servers.database_url, autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        return self.servers.database_url.replace("@/postgres?", f"@/{name}?")
+
+    @contextmanager
+    def beside(self, database: str) -> Generator["Deployment"]:
+        """Another deployment on the same servers. It shares Redis: no two may have workers at once."""
+        made = Deployment(self.servers, self.roster, database)
+        try:
+            yield made
+        finally:
+            made.client.close()
 
     @contextmanager
     def process(self, *argv: str, **settings: Any) -> Generator["subprocess.Popen[bytes]"]:
@@ -41,36 +64,55 @@ class Deployment:
         }
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         environment.update({f"AGENT_TASKS_{name}": value for name, value in values.items()})
-        with self.log.open("ab") as log:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", *argv], env=environment, stdout=log, stderr=log, start_new_session=True, cwd=ROOT
+        with (self.servers.data_dir / "processes.log").open("ab") as log:
+            popen = self.roster.spawn(
+                argv[0],
+                [sys.executable, "-m", *argv],
+                stdout=log.fileno(),
+                env=environment,
+                cwd=ROOT,
+                death_signal=signal.SIGKILL,
             )
         try:
             yield popen
         finally:
-            os.killpg(popen.pid, signal.SIGKILL)
+            end_group(popen)
             popen.wait()
+            self.roster.forget(popen)
 
     @contextmanager
-    def worker(self, pool: str = "threads", concurrency: int = 8, **settings: Any) -> Generator[Any]:
-        arguments = ["celery", "-A", "workers", "worker", "-P", pool, "-c", str(concurrency), "--loglevel", "WARNING"]
-        with self.process(*arguments, **settings) as popen:
-            self.client.submit("loop", {"steps": 1}).wait(timeout=60)
+    def worker(
+        self, pool: str = "threads", concurrency: int = 8, queue: str = "agents", **settings: Any
+    ) -> Generator["subprocess.Popen[bytes]"]:
+        """A worker process of this queue that has run steps already."""
+        arguments = ["celery", "-A", "workers", "worker", "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency)]
+        with self.process(*arguments, "-Q", queue, "--loglevel", "WARNING", **settings) as popen:
+            for task in self.client.submit_many("loop", [{"steps": 3}] * WARM_UP, queue=queue):
+                task.wait(timeout=60)
             yield popen
 
     @contextmanager
-    def sweeping(self) -> Generator[None]:
+    def sweeping(self) -> Generator["tuple[subprocess.Popen[bytes], ...]"]:
+        """Beat and the sweeper."""
         with (
-            self.process("celery", "-A", "beat", "beat", "--loglevel", "WARNING"),
-            self.process("celery", "-A", "beat", "worker", "-n", "sweeper@%h", "--loglevel", "WARNING"),
+            self.process("celery", "-A", "beat", "beat", "--loglevel", "WARNING") as beat,
+            self.process("celery", "-A", "beat", "worker", "-n", "sweeper@%h", "--loglevel", "WARNING") as sweeper,
         ):
-            yield
+            yield beat, sweeper
 
-    def count(self, where: str) -> int:
+    def value(self, query: str, parameters: Any = None) -> Any:
+        """The one value that a query returns."""
         with self.client.database.connection() as connection:
-            row = connection.execute(f"SELECT count(*) AS n FROM tasks WHERE {where}").fetchone()  # type: ignore[arg-type]
+            row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type]
         assert row is not None
-        return row["n"]
+        return next(iter(row.values()))
+
+    def busy(self) -> bool:
+        """Whether any task is pending or running: a look into an index, so that asking costs next to nothing."""
+        return self.value(_BUSY)
+
+    def until_idle(self, seconds: float = 120.0) -> None:
+        until(lambda: not self.busy(), "no task is pending or running", seconds)
 
 
 @contextmanager
@@ -79,18 +121,21 @@ def deployment() -> Generator[Deployment]:
         tempfile.TemporaryDirectory(prefix="at-") as folder,
         EmbeddedServers(Path(folder) / "data") as servers,
     ):
-        made = Deployment(servers, Path(folder) / "log")
+        roster = Roster(Path(folder) / "benchmark.json")
+        roster.open()
+        made = Deployment(servers, roster)
         try:
             yield made
         finally:
             made.client.close()
+            roster.close()
 
 
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> float:
-    """Seconds until the condition held. Raises TimeoutError."""
+def until(condition: Callable[[], bool], what: str, seconds: float = 120.0, every: float = 0.01) -> float:
+    """Seconds until the condition held. Raises TimeoutError, which says `what` was waited for."""
     start = time.perf_counter()
     while not condition():
         if time.perf_counter() - start > seconds:
-            raise TimeoutError(f"the condition did not hold within {seconds:g} s")
-        time.sleep(0.01)
+            raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(every)
     return time.perf_counter() - start

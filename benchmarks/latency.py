@@ -1,25 +1,93 @@
-"""How long a caller waits: submit, submit to first step, signal to step, and a status read."""
+"""How long a caller waits for submit() and for the first step, and a task between two of its steps."""
 
+import threading
 import time
 from collections.abc import Callable
 
+from agent_tasks.bell import queue_keys
 from benchmarks.deployment import Deployment, deployment, until
-from benchmarks.tables import Table, percentile
+from benchmarks.rivals import dbos_chain
+from benchmarks.tables import Table, at_least, at_most, spread
 
-TIMES = 200
+TIMES, BATCH, BATCHES = 300, 5_000, 5
+RIVAL_TIMES, DBOS_DEFAULT_SECONDS = 30, 1.0
+_WRITTEN = "SELECT EXISTS (SELECT FROM tasks WHERE queue = %s)"
 
 
-def run() -> list[Table]:
+def run(quick: bool) -> list[Table]:
+    with deployment() as made:
+        times = TIMES // 10 if quick else TIMES
+        return [
+            _single(made, times),
+            _batches(made, 1 if quick else BATCHES),
+            _rival(made, 5 if quick else RIVAL_TIMES),
+        ]
+
+
+def _single(made: Deployment, times: int) -> Table:
+    table = Table("Latency of one task on an idle worker", note=f"{times} times each, one after the other; threads 8.")
+    with made.worker():
+        table.check_times("submit()", _times(times, lambda: _submit(made)), p50=at_most(3, "ms"))
+        table.check_times(
+            "submit() called to first step running",
+            _times(times, lambda: _first_step(made)),
+            p50=at_most(8, "ms"),
+            p99=at_most(50, "ms"),
+        )
+        for agent in ("relay", "relay_async"):
+            seconds = _times(times, lambda agent=agent: made.client.submit(agent).result(timeout=10))
+            table.check_times(f"end of a step to start of the next, in place ({agent})", seconds, p50=at_most(1, "ms"))
+    with made.worker(quantum_seconds=0):
+        for agent in ("relay", "relay_async"):
+            seconds = _times(times, lambda agent=agent: made.client.submit(agent).result(timeout=10))
+            table.check_times(f"the same through the broker ({agent})", seconds, p50=at_most(8, "ms"))
+    return table
+
+
+def _batches(made: Deployment, rounds: int) -> Table:
+    """No worker takes from the queue of a batch, so that its bells can be counted."""
     table = Table(
-        "Latency in milliseconds on an idle threads worker",
-        ["what", "p50", "p95", "p99"],
-        note=f"{TIMES} times each, one after the other.",
+        f"submit_many of {BATCH:,} tasks",
+        note="Seen from other connections: when the tasks are visible in Postgres, and when the last bell is in Redis.",
     )
-    with deployment() as made, made.worker(), made.sweeping():
-        for name, measure in MEASURES.items():
-            values = [measure(made) * 1000 for _ in range(TIMES)]
-            table.rows.append([name, *(f"{percentile(values, part):.2f}" for part in (0.5, 0.95, 0.99))])
-    return [table]
+    rates, rung, returned = [], [], []
+    for number in range(rounds):
+        queue = f"batch-{number}"
+        seen: dict[str, float] = {}
+        watcher = threading.Thread(target=_watch, args=(made, queue, seen))
+        watcher.start()
+        start = time.perf_counter()
+        made.client.submit_many("loop", [{"steps": 1}] * BATCH, queue=queue)
+        returned.append(time.perf_counter() - start)
+        watcher.join()
+        rates.append(BATCH / (seen["committed"] - start))
+        rung.append(seen["rung"] - start)
+    table.check("committed", at_least(5_000, "tasks/s"), min(rates), f"{spread(rates)} tasks/s")
+    table.check("all rung after", at_most(2, "s"), max(rung), f"{spread(rung, '{:.2f}')} s")
+    table.check("submit_many() returns after", None, max(returned), f"{spread(returned, '{:.2f}')} s")
+    return table
+
+
+def _watch(made: Deployment, queue: str, seen: dict[str, float]) -> None:
+    until(lambda: made.value(_WRITTEN, [queue]), f"the batch of {queue} is committed", every=0.004)
+    seen["committed"] = time.perf_counter()
+    keys = queue_keys(queue)
+    until(lambda: sum(made.client.redis.llen(key) for key in keys) >= BATCH, f"{queue} has all bells", every=0.004)
+    seen["rung"] = time.perf_counter()
+
+
+def _rival(made: Deployment, times: int) -> Table:
+    table = Table(
+        "For comparison: DBOS, enqueued to first step running", note=f"{times} times each, at varied moments."
+    )
+    for seconds in (DBOS_DEFAULT_SECONDS, dbos_chain.POLLING_SECONDS):
+        found = dbos_chain.first_step_seconds(made, times, seconds)
+        table.check_times(f"its queue, polled every {seconds:g} s", found)
+    return table
+
+
+def _times(times: int, measure: Callable[[], float]) -> list[float]:
+    return [measure() for _ in range(times)]
 
 
 def _submit(made: Deployment) -> float:
@@ -33,33 +101,3 @@ def _submit(made: Deployment) -> float:
 def _first_step(made: Deployment) -> float:
     start = time.time()
     return made.client.submit("clock").result(timeout=10) - start
-
-
-def _signal(made: Deployment) -> float:
-    task = made.client.submit("gate")
-    until(lambda: task.stored().status == "waiting")
-    start = time.time()
-    task.signal("open")
-    return task.result(timeout=10) - start
-
-
-def _wait(made: Deployment) -> float:
-    """From the step that ends the task to wait() returning."""
-    return time.time() - made.client.submit("clock").result(timeout=10)
-
-
-def _snapshot(made: Deployment) -> float:
-    task = made.client.submit("clock")
-    task.wait(timeout=10)
-    start = time.perf_counter()
-    task.snapshot()
-    return time.perf_counter() - start
-
-
-MEASURES: dict[str, Callable[[Deployment], float]] = {
-    "submit()": _submit,
-    "submit to first step running": _first_step,
-    "signal to step running": _signal,
-    "last step to wait() returning": _wait,
-    "snapshot() from the mirror": _snapshot,
-}

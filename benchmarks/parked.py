@@ -1,61 +1,31 @@
-"""100,000 parked tasks: what they cost a worker and the sweep, and how late a timer fires among them."""
+"""100,000 parked tasks: how late a timer fires among them, and what the system uses while nothing happens."""
 
 import time
+from pathlib import Path
 
-import psutil
+from benchmarks import filling
+from benchmarks.deployment import Deployment, deployment, until
+from benchmarks.tables import Table, at_most
+from benchmarks.usage import cpu_seconds
 
-from beat.sweeper import Sweeper
-from benchmarks.deployment import deployment, until
-from benchmarks.tables import Table, percentile, spread
-
-PARKED, ALARMS = 100_000, 50
-
-_PARK = """
-    INSERT INTO tasks
-        (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, waiting_for, due_at)
-    SELECT id, 'alarm', 'waiting', 'ring', 1, 'agents', id, id, 900,
-        jsonb_build_object('kind', 'timer', 'since', now(), 'until', due), due
-    FROM (SELECT gen_random_uuid() AS id, now() + interval '1 day' * (1 + random() * 60) AS due
-          FROM generate_series(1, %s)) AS parked
-"""
+PARKED, ALARMS, IDLE_SECONDS = 100_000, 200, 30.0
+_FIRED = "SELECT count(*) FROM tasks WHERE agent = 'alarm' AND status = 'completed'"
 
 
-def run() -> list[Table]:
-    table = Table(
-        f"{PARKED:,} tasks parked on timers",
-        ["what", "none parked", f"{PARKED:,} parked"],
-        note="Medians and extremes.",
-    )
-    with deployment() as made, made.worker() as worker:
-        sweeper = Sweeper(made.client)
-        before = _tick(sweeper), psutil.Process(worker.pid).memory_info().rss
-        with made.client.database.connection() as connection:
-            connection.execute(_PARK, [PARKED])
-            connection.execute("ANALYZE tasks")
-        after = _tick(sweeper), psutil.Process(worker.pid).memory_info().rss
-        table.rows.append(["a sweep's tick with nothing due, ms", *(spread(x[0], "{:.1f}") for x in (before, after))])
-        table.rows.append(["memory of the worker, MB", *(f"{x[1] / 1e6:.0f}" for x in (before, after))])
-        with made.sweeping():
-            late = _lateness(made)
-        table.rows.append(["a timer fires late by, s (p50, p99)", "", _pair(late)])
-    return [table]
+def run(quick: bool) -> list[Table]:
+    seconds, alarms = (10.0, ALARMS // 4) if quick else (IDLE_SECONDS, ALARMS)
+    with deployment() as made, made.worker() as worker, made.sweeping() as (beat, sweeper):
+        filling.park(made, PARKED)
+        timers = Table(f"Timers among {PARKED:,} parked tasks", note=f"{alarms} timers, due within 5 s.")
+        late = _lateness(made, alarms)
+        timers.check_times("fired late by", late, p50=at_most(1000, "ms"), p99=at_most(1000, "ms"))
+        processes = {"worker": worker.pid, "beat": beat.pid, "sweeper": sweeper.pid}
+        return [timers, _idle(made, processes, seconds)]
 
 
-def _tick(sweeper: Sweeper) -> list[float]:
-    times = []
-    for _ in range(30):
-        start = time.perf_counter()
-        sweeper.run_due()
-        times.append((time.perf_counter() - start) * 1000)
-    return times
-
-
-def _lateness(made: object) -> list[float]:
-    from benchmarks.deployment import Deployment
-
-    assert isinstance(made, Deployment)
-    tasks = made.client.submit_many("alarm", [{"seconds": 2 + n / 10} for n in range(ALARMS)])
-    until(lambda: all(task.snapshot().status == "completed" for task in tasks))
+def _lateness(made: Deployment, alarms: int) -> list[float]:
+    tasks = made.client.submit_many("alarm", [{"seconds": 2 + 3 * n / alarms} for n in range(alarms)])
+    until(lambda: made.value(_FIRED) == alarms, "all timers have fired", every=0.2)
     late = []
     for task in tasks:
         parked = next(event for event in task.events() if event.type == "waiting")
@@ -63,5 +33,42 @@ def _lateness(made: object) -> list[float]:
     return late
 
 
-def _pair(values: list[float]) -> str:
-    return f"{percentile(values, 0.5):.2f}, {percentile(values, 0.99):.2f}"
+def _idle(made: Deployment, ours: dict[str, int], seconds: float) -> Table:
+    table = Table(
+        f"An idle system: worker, beat and sweeper, {PARKED:,} waiting tasks",
+        note=f"CPU time over {seconds:g} s, of each process and all below it. Statements are counted in the log of "
+        "Postgres over as long again, with log_statement = 'all': BEGIN and COMMIT count, and the wheel of Postgres "
+        "that the embedded start uses has no pg_stat_statements.",
+    )
+    servers = {"Postgres": made.servers.postgres.pid, "Valkey": made.servers.valkey.pid}
+    watched = {**ours, **servers}
+    before = {name: cpu_seconds(pid) for name, pid in watched.items()}
+    time.sleep(seconds)
+    used = {name: (cpu_seconds(pid) - before[name]) / seconds * 100 for name, pid in watched.items()}
+    total = sum(used[name] for name in ours)
+    parts = ", ".join(f"{name} {used[name]:.1f}" for name in ours)
+    table.check("its processes, of one core", at_most(2, "%"), total, f"{total:.1f} % ({parts})")
+    served = sum(used[name] for name in servers)
+    parts = ", ".join(f"{name} {used[name]:.1f}" for name in servers)
+    table.check("its servers, of one core", None, served, f"{served:.1f} % ({parts})")
+    rate = _statements(made, seconds) / seconds
+    table.check("statements", at_most(20, "/s"), rate, f"{rate:.1f} /s")
+    return table
+
+
+def _statements(made: Deployment, seconds: float) -> int:
+    """How many statements all clients send in so long a time."""
+    log = Path(made.servers.data_dir) / "postgres.log"
+    _set_log(made, "'all'")
+    start = log.stat().st_size
+    time.sleep(seconds)
+    written = log.read_bytes()[start:].decode()
+    _set_log(made, "'none'")
+    return sum(" LOG:  statement: " in line or " LOG:  execute " in line for line in written.splitlines())
+
+
+def _set_log(made: Deployment, value: str) -> None:
+    with made.client.database.connection() as connection:
+        connection.execute(f"ALTER SYSTEM SET log_statement = {value}")  # type: ignore[arg-type]
+        connection.execute("SELECT pg_reload_conf()")
+    until(lambda: made.value("SHOW log_statement") == value.strip("'"), "the setting of the log is in force")

@@ -1,63 +1,88 @@
-"""Chained steps per second: this system against a bare Celery chain, interleaved, on the same servers."""
+"""Chained durable steps per second: this system and others, interleaved, on the same servers."""
 
-import os
 import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
 
-import redis
-
-from benchmarks.deployment import Deployment, deployment, until
-from benchmarks.tables import Table, spread
+from benchmarks.deployment import WARM_UP, Deployment, deployment
+from benchmarks.plots import bars
+from benchmarks.rivals import celery_chain, dbos_chain, procrastinate_chain, raw_psycopg
+from benchmarks.tables import Table, at_least, spread
 
 TASKS, STEPS, ROUNDS = 300, 10, 3
+OURS = "agent-tasks"
+DEFAULT, BROKER = f"{OURS}, prefork 2", f"{OURS}, prefork 2, each step through the broker"
+CELERY, DBOS_QUEUE = "Celery chain, prefork 2 (not durable)", "DBOS workflows through a queue"
 
-SYSTEMS = {
-    "agent-tasks, prefork 2": ("prefork", 2, 0.1),
-    "agent-tasks, threads 8": ("threads", 8, 0.1),
-    "agent-tasks, prefork 2, each step through the broker": ("prefork", 2, 0.0),
+
+def _ours(pool: str, concurrency: int, **settings: Any) -> Callable[[Deployment, int, int], float]:
+    def measure(made: Deployment, tasks: int, steps: int) -> float:
+        with made.worker(pool, concurrency, **settings):
+            start = time.perf_counter()
+            made.client.submit_many("loop", [{"steps": steps}] * tasks)
+            made.until_idle()
+            return tasks * steps / (time.perf_counter() - start)
+
+    return measure
+
+
+SYSTEMS: dict[str, Callable[[Deployment, int, int], float]] = {
+    DEFAULT: _ours("prefork", 2),
+    f"{OURS}, threads 8 in one process": _ours("threads", 8),
+    BROKER: _ours("prefork", 2, quantum_seconds=0),
+    CELERY: celery_chain.undurable,
+    "Celery chain with a commit per step": celery_chain.committing,
+    "procrastinate, each job defers the next": procrastinate_chain.measure,
+    "DBOS workflows": dbos_chain.workflows,
+    DBOS_QUEUE: dbos_chain.queued,
+    "psycopg alone, a statement per step": raw_psycopg.measure,
 }
-PLAIN = "bare Celery chain, prefork 2 (not durable)"
+TARGETS = (
+    (DEFAULT, CELERY, at_least(2.5, "×")),
+    (DEFAULT, DBOS_QUEUE, at_least(8, "×")),
+    (BROKER, CELERY, at_least(0.75, "×")),
+)
 
 
-def run() -> list[Table]:
-    rates: dict[str, list[float]] = {name: [] for name in [*SYSTEMS, PLAIN]}
+def run(quick: bool) -> list[Table]:
+    rounds = 1 if quick else ROUNDS
+    rates: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     with deployment() as made:
-        for _ in range(ROUNDS):
-            for name, (pool, concurrency, quantum) in SYSTEMS.items():
-                with made.worker(pool, concurrency, quantum_seconds=quantum):
-                    rates[name].append(_ours(made))
-            rates[PLAIN].append(_plain(made))
-    base = sorted(rates[PLAIN])[ROUNDS // 2]
+        for _ in range(rounds):
+            for name, measure in SYSTEMS.items():
+                rates[name].append(measure(made, TASKS, STEPS))
+    return [_table(rates, rounds), _ratios(rates)]
+
+
+def _table(rates: dict[str, list[float]], rounds: int) -> Table:
+    notes = [module.NOTE for module in (celery_chain, procrastinate_chain, dbos_chain, raw_psycopg)]
     table = Table(
         f"Chained steps per second ({TASKS} tasks of {STEPS} steps that do nothing)",
-        ["system", "steps/s: median (least to most)", "ratio to bare Celery"],
-        note=f"{ROUNDS} rounds, interleaved; two prefork processes or eight threads; fsync on.",
+        ["system", "steps/s: median (least to most)", "ratio to bare Celery, by round"],
+        note=f"Rounds: {rounds}, interleaved, each in fresh processes that had run {WARM_UP * 3} steps or more. "
+        f"{OURS}: the settings' defaults; tasks by one submit_many; beat and sweeper are not needed and do not run. "
+        + ". ".join(notes)
+        + ". All on the same Postgres (a database each, fsync on) and Valkey.",
+        plot=bars(
+            "throughput.svg",
+            "Chained steps per second",
+            {name: (min(values), median(values), max(values)) for name, values in rates.items()},
+            OURS,
+        ),
     )
     for name, values in rates.items():
-        table.rows.append([name, spread(values), f"{sorted(values)[ROUNDS // 2] / base:.2f}"])
-    return [table]
+        table.rows.append([name, spread(values), spread(_by_round(values, rates[CELERY]), "{:.2f}")])
+    return table
 
 
-def _ours(made: Deployment) -> float:
-    start = time.perf_counter()
-    made.client.submit_many("loop", [{"steps": STEPS}] * TASKS)
-    until(lambda: made.count("finished_at IS NULL") == 0)
-    return TASKS * STEPS / (time.perf_counter() - start)
+def _ratios(rates: dict[str, list[float]]) -> Table:
+    table = Table("What chained steps are to be", note="Medians of the ratios of each round, least to most.")
+    for ours, theirs, target in TARGETS:
+        ratios = _by_round(rates[ours], rates[theirs])
+        table.check(f"{ours}, against {theirs}", target, median(ratios), f"{spread(ratios, '{:.2f}')} ×")
+    return table
 
 
-def _plain(made: Deployment) -> float:
-    os.environ["AGENT_TASKS_REDIS_URL"] = made.settings.redis_url
-    from benchmarks.plain_celery import app, spin
-
-    app.conf.broker_url = made.settings.redis_url
-    client = redis.Redis.from_url(made.settings.redis_url)
-    arguments = ["celery", "-A", "benchmarks.plain_celery:app", "worker", "-P", "prefork", "-c", "2"]
-    with made.process(*arguments, "--loglevel", "WARNING", "-Q", "plain"):
-        client.delete("plain:done")
-        spin.delay(1)
-        until(lambda: int(client.get("plain:done") or 0) == 1)
-        client.delete("plain:done")
-        start = time.perf_counter()
-        for _ in range(TASKS):
-            spin.delay(STEPS)
-        until(lambda: int(client.get("plain:done") or 0) == TASKS)
-        return TASKS * STEPS / (time.perf_counter() - start)
+def _by_round(values: list[float], others: list[float]) -> list[float]:
+    return [value / other for value, other in zip(values, others, strict=True)]
