@@ -57,6 +57,7 @@ class Database:
                         max_size=self._size,
                         timeout=10.0,
                         open=True,
+                        configure=_configure,
                         check=_check_if_idle,
                         name="agent-tasks",
                     )
@@ -87,6 +88,12 @@ class Database:
         if self._pool is not None and self._pid == os.getpid():
             self._pool.close(timeout=2.0)
         self._pool = None
+
+
+def _configure(connection: "psycopg.Connection[Any]") -> None:
+    """Every statement here finds rows by an index. A plan that was made, and kept, while the tables were small or
+    their statistics old would read them whole."""
+    connection.execute("SET enable_seqscan = off")
 
 
 def _check_if_idle(connection: "psycopg.Connection[Any]") -> None:

@@ -47,46 +47,46 @@ class Publisher:
     def key(self) -> bytes:
         return self._key
 
-    def publish(self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = ()) -> bool:
-        """True when Redis took it all. False costs nothing but time: the sweep rings what stays pending."""
-        rows = list(rows)
-        return self._all_sent(rows, lambda batch, pipeline: self._publish(batch, stop, pipeline))
-
-    def ring(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """The bells alone, of rows that need hold no more than `transitions.rows.CLAIMED`; otherwise as `publish`."""
-        return self._all_sent(rows, self._ring)
-
-    def show(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """The mirror alone; otherwise as `publish`."""
-        return self._all_sent(rows, self._show)
-
-    def _all_sent(
-        self, rows: Sequence[dict[str, Any]], send: Callable[[Sequence[dict[str, Any]], Pipeline], None]
+    def publish(
+        self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = (), *, bells: Sequence[dict[str, Any]] = ()
     ) -> bool:
-        if not rows or time.monotonic() < self._away_until:
-            return not rows
+        """True when Redis took it all. False costs nothing but time: the sweep rings what stays pending.
+
+        `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
+        """
+        told = [(self._tell, row) for row in rows] + [(self._ring, row) for row in bells]
+        return self._all_sent(told + [(self._stop, task_id) for task_id in stop])
+
+    def show(self, rows: Iterable[dict[str, Any]]) -> bool:
+        """The mirror alone; otherwise as `publish`."""
+        return self._all_sent([(self._show, row) for row in rows])
+
+    def _all_sent(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
+        if not told or time.monotonic() < self._away_until:
+            return not told
         try:
-            for start in range(0, len(rows), _BATCH):
+            for start in range(0, len(told), _BATCH):
                 with self._client.pipeline(transaction=False) as pipeline:
-                    send(rows[start : start + _BATCH], pipeline)
+                    for tell, what in told[start : start + _BATCH]:
+                        tell(what, pipeline)
                     pipeline.execute()
         except redis.RedisError as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             metrics.PUBLISH_FAILURES.inc()
-            log.warning("publish failed, the sweep will repair it: tasks=%d error=%s", len(rows), error)
+            log.warning("publish failed, the sweep will repair it: tasks=%d error=%s", len(told), error)
             return False
         return True
 
-    def _publish(self, rows: Sequence[dict[str, Any]], stop: Sequence[UUID], pipeline: Pipeline) -> None:
-        self._show(rows, pipeline)
-        self._ring([row for row in rows if row["status"] == "pending"], pipeline)
-        for task_id in stop:
-            pipeline.publish(STOP_CHANNEL, str(task_id))
+    def _tell(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        self._show(row, pipeline)
+        if row["status"] == "pending":
+            self._ring(row, pipeline)
 
-    def _show(self, rows: Sequence[dict[str, Any]], pipeline: Pipeline) -> None:
-        for row in rows:
-            self.mirror.put(TaskSnapshot.from_row(row), pipeline, hidden=row["sensitive"])
+    def _show(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        self.mirror.put(TaskSnapshot.from_row(row), pipeline, hidden=row["sensitive"])
 
-    def _ring(self, rows: Sequence[dict[str, Any]], pipeline: Pipeline) -> None:
-        for row in rows:
-            pipeline.lpush(*bell.message(row, self._key))
+    def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        pipeline.lpush(*bell.message(row, self._key))
+
+    def _stop(self, task_id: UUID, pipeline: Pipeline) -> None:
+        pipeline.publish(STOP_CHANNEL, str(task_id))

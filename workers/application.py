@@ -18,7 +18,7 @@ from workers.runtime import Runtime
 from workers.wakeup import wake_when_freed
 from workers.watchdog import Watchdog
 
-_CONCURRENCY = 8
+_CONCURRENCY = 16
 
 
 def make_worker_app() -> Celery:

@@ -17,14 +17,14 @@ from agent_tasks.outcomes import child_outcome
 from agent_tasks.steps import Step
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
-from agent_tasks.transitions.claim import Claim, claim
+from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
 from workers.invocation import invoke_async, invoke_plain
 from workers.operations import DatabaseAway, StepOperations
 from workers.policy import find_cause
 from workers.run import Raised, StepOutcome, StepRun, Stopped
-from workers.settlement import Settlement
+from workers.settlement import Settled, Settlement
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
@@ -79,18 +79,8 @@ class Executor:
         return envelope
 
     def _claim(self, envelope: Envelope) -> Claim | None:
-        settings = self._runtime.settings
         try:
-            with self._runtime.client.database.connection() as connection:
-                taken = claim(
-                    connection,
-                    envelope.task_id,
-                    envelope.step,
-                    envelope.step_number,
-                    worker=self._runtime.worker_id,
-                    lease_seconds=settings.lease_seconds,
-                    poison_crashes=settings.poison_crashes,
-                )
+            taken = self._runtime.groups.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
         except DATABASE_AWAY as error:
             log.warning("not claimed, postgres is away; the sweep rings again: %s", error)
             return None
@@ -114,7 +104,7 @@ class Executor:
         except DATABASE_AWAY as error:
             log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
             return None
-        operations = StepOperations(self._runtime.client, taken, self._runtime.mirroring.note)
+        operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
         context = self._context(taken, step, operations)
         operations.context = context
         operations.warn_of_steps()
@@ -140,18 +130,25 @@ class Executor:
                 _log_end(settled.row)
             if settled.next_claim is not None:
                 next_run = self._admit(settled.next_claim, run.quantum_ends)
-            elif settled.is_bell:
-                self._runtime.client.publisher.ring([settled.row])
-                self._runtime.mirroring.note(run.claim.id)
             else:
-                self._runtime.mirroring.forget(run.claim.id)
-                self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
+                self._publish(settled)
         except (LeaseLost, DatabaseAway) as reason:
             self._drop(run, reason)
         finally:
             self._runtime.held.remove(run)
             self._runtime.telemetry.ended(run, name, error)
         return next_run
+
+    def _publish(self, settled: Settled) -> None:
+        if settled.is_bell:
+            self._runtime.groups.ring(settled.row)
+            self._runtime.mirroring.note(settled.row["id"])
+            return
+        self._runtime.mirroring.forget(settled.row["id"])
+        if settled.others or settled.stop:
+            self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
+        else:
+            self._runtime.groups.publish(settled.row)
 
     def _handed(self, taken: Claim, step: Step) -> dict[str, Any]:
         """What the step waited for: the outcomes of children, the signals it was sent."""
@@ -188,7 +185,7 @@ class Executor:
             "task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], error
         )
         metrics.STEPS.labels(taken.agent, taken.step, "refused").inc()
-        self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
+        self._publish(settled)
 
     def _ring_again(self, envelope: Envelope) -> None:
         """This worker is going: another one is to hear the bell, and not this one at once again."""

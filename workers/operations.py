@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,8 +26,10 @@ from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, Lease
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.claim import Claim
+from workers.groups import Groups
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 SHOW_SECONDS = 0.25
 """Progress is written at most this often; the latest is never lost."""
 
@@ -39,10 +41,11 @@ class DatabaseAway(Exception):
 class StepOperations(Operations):
     """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
 
-    def __init__(self, client: AgentTasks, claim: Claim, changed: Callable[[UUID], None]) -> None:
+    def __init__(self, client: AgentTasks, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
         """`changed` is told of each write that an observer can see."""
         self._client = client
         self._claim = claim
+        self._groups = groups
         self._changed = changed
         self._limit = client.settings.payload_limit
         self._lock = threading.Lock()
@@ -68,7 +71,9 @@ class StepOperations(Operations):
             if old.status == "completed":
                 return Outcome(_restore(function, old.outcome))
         key = self._key(ordinal)
-        begun = self._do(ledger.begin_call, ordinal, name, key=key, at_most_once=at_most_once)
+        begun = _reaching(
+            lambda: self._groups.begin_call(ledger.CallBegin(self._claim, ordinal, name, key, at_most_once))
+        )
         if begun is None:
             limit = self._claim.budget.calls or 0
             raise BudgetExhausted.of("calls", limit, limit)
@@ -77,13 +82,16 @@ class StepOperations(Operations):
 
     def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
         text = payloads.encode_outcome(value, f"outcome of call {_name(function)}", limit=self._limit)
-        self._do(ledger.end_call, intent.ordinal, status="completed", outcome=text)
+        self._end(intent, "completed", text)
         return _restore(function, json.loads(text))
 
     def fail_call(self, intent: Intent, error: Exception) -> None:
         said = {"type": type(error).__name__, "message": str(error).replace("\x00", "")[:2000]}
         text = payloads.encode({k: v.encode("utf-8", "replace").decode() for k, v in said.items()}, "error")
-        self._do(ledger.end_call, intent.ordinal, status="failed", outcome=text)
+        self._end(intent, "failed", text)
+
+    def _end(self, intent: Intent, status: str, outcome: str) -> None:
+        _reaching(lambda: self._groups.end_call(ledger.CallEnd(self._claim, intent.ordinal, status, outcome)))
 
     def charge(self, tokens: int, usd: float) -> None:
         Spend(tokens=tokens, usd=usd)  # refuses what is no amount
@@ -167,11 +175,11 @@ class StepOperations(Operations):
         self.warn(replace(before, seconds=0.0), replace(after, seconds=0.0))
 
     def _do(self, transition: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
+        def run() -> Any:
             with self._client.database.connection() as connection:
                 return transition(connection, self._claim, *args, **kwargs)
-        except DATABASE_AWAY as error:
-            raise DatabaseAway(str(error)) from error
+
+        return _reaching(run)
 
     def _report(self, transition: Callable[..., Any], *args: Any) -> None:
         self._do(transition, *args)
@@ -208,6 +216,13 @@ class StepOperations(Operations):
                 ordinal=ordinal,
                 call=name,
             )
+
+
+def _reaching(run: Callable[[], T]) -> T:
+    try:
+        return run()
+    except DATABASE_AWAY as error:
+        raise DatabaseAway(str(error)) from error
 
 
 def _check_progress(done: Any, total: Any, message: Any) -> None:

@@ -15,6 +15,7 @@ from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
 from agent_tasks.transitions.release import release
 from workers.executor import Executor
+from workers.groups import Groups
 from workers.leases import Leases
 from workers.loop import StepLoop
 from workers.mirroring import Mirroring
@@ -42,6 +43,7 @@ class Runtime:
         self.telemetry = Telemetry(app, node)
         self.loop = StepLoop(settings.async_steps, database_threads=max(2, settings.pool_size // 2))
         self.mirroring = Mirroring(self.client)
+        self.groups = Groups(self.client, self.worker_id)
         self.executor = Executor(self)
         steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.runnable.values())
         queues = tuple(app.amqp.queues.consume_from)

@@ -14,9 +14,9 @@ from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, 
 from agent_tasks.errors import AgentTaskError, PartialCompletion
 from agent_tasks.steps import Step
 from agent_tasks.transitions.cancel import lock_above
-from agent_tasks.transitions.checkpoint import Committed, checkpoint
+from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.fence import lock_held
@@ -109,7 +109,7 @@ class Settlement:
                 return self._wait(run, value)
             case Sleep():
                 committed, _ = self._committed(run, value.then, value.state)
-                row = self._persistently(
+                row = self._alone(
                     lambda c: sleep_until(c, run.claim, committed, seconds=value.seconds, until=value.until)
                 )
                 return Settled(row, "succeeded")
@@ -128,21 +128,22 @@ class Settlement:
         info = None
         if shortfall is not None:
             info = shortfall.info.model_copy(update={"checkpoint": run.claim.step_number or None})
-        return self._end(
-            run.claim,
-            lambda c: complete(c, run.claim, text, seconds=run.seconds, progress=progress, shortfall=info),
-            "succeeded",
-        )
+        finish = Finish(run.claim, text, run.seconds, progress, info)
+        if run.claim.row["parent_id"] is None:
+            return Settled(self._persistently(lambda: self._runtime.groups.complete(finish)), "succeeded")
+        return self._end(run.claim, lambda c: complete(c, finish), "succeeded")
 
     def _next(self, run: StepRun, directive: Next) -> Settled:
         committed, step = self._committed(run, directive.then, directive.state)
         in_place = self._goes_on(run, step)
-        row = self._persistently(
-            lambda c: checkpoint(c, run.claim, committed, in_place=in_place, ring_seconds=self._settings.ring_seconds)
-        )
+        row = self._checkpoint(run, committed, in_place=in_place)
         if in_place:
             return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, json.loads(committed.state)))
         return Settled(row, "succeeded", is_bell=True)
+
+    def _checkpoint(self, run: StepRun, committed: Committed, *, in_place: bool) -> Row:
+        step = StepCommit(run.claim, committed, in_place)
+        return self._persistently(lambda: self._runtime.groups.checkpoint(step))
 
     def _wait(self, run: StepRun, directive: Wait) -> Settled:
         committed, step = self._committed(run, directive.then, directive.state)
@@ -173,9 +174,7 @@ class Settlement:
     def _fan_out(self, run: StepRun, directive: FanOut) -> Settled:
         if not directive.children:
             committed, _ = self._committed(run, directive.then, directive.state)
-            row = self._persistently(
-                lambda c: checkpoint(c, run.claim, committed, in_place=False, ring_seconds=self._settings.ring_seconds)
-            )
+            row = self._checkpoint(run, committed, in_place=False)
             return Settled(row, "succeeded", is_bell=True)
         committed, _ = self._committed(run, directive.then, directive.state)
         spawned = self._family.spawn(run, directive)
@@ -218,7 +217,7 @@ class Settlement:
         decision = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()
-            row = self._persistently(lambda c: retry(c, claim, again.error, again.seconds, progress=progress))
+            row = self._alone(lambda c: retry(c, claim, again.error, again.seconds, progress=progress))
             return Settled(row, "retried", error)
         if claim.undo_step is not None:
             return self._undone(run, error)
@@ -249,7 +248,7 @@ class Settlement:
     ) -> Settled:
         """A transition that may end the task; its parent learns of it in the same commit."""
         if claim.row["parent_id"] is None:
-            return Settled(self._persistently(transition), name, error)
+            return Settled(self._alone(transition), name, error)
 
         def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
             lock_above(connection, claim.id)
@@ -265,17 +264,25 @@ class Settlement:
             with connection.transaction():
                 return transition(connection)
 
+        return self._alone(run)
+
+    def _alone(self, transition: Callable[[Connection], T]) -> T:
+        """Run a fenced transition that goes in no group."""
+
+        def run() -> T:
+            with self._runtime.client.database.connection() as connection:
+                return transition(connection)
+
         return self._persistently(run)
 
-    def _persistently(self, transition: Callable[[Connection], T]) -> T:
-        """Run a fenced transition. A COMMIT whose reply was lost may have happened: the fence makes it safe to
+    def _persistently(self, commit: Callable[[], T]) -> T:
+        """Commit by a fenced transition. A COMMIT whose reply was lost may have happened: the fence makes it safe to
         repeat, and then it raises LeaseLost. A deadlock that Postgres resolved is repeated, too."""
         until = monotonic() + self._settings.lease_seconds
         wait = 0.05
         while True:
             try:
-                with self._runtime.client.database.connection() as connection:
-                    return transition(connection)
+                return commit()
             except DATABASE_AWAY as error:
                 if monotonic() > until:
                     raise DatabaseAway(str(error)) from error

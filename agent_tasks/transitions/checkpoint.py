@@ -1,23 +1,26 @@
 """running → pending, or on with the next step in place: a step is committed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from agent_tasks.database import Connection
+from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import IN_TIME, refuse
+from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, given, refusal
 from agent_tasks.transitions.rows import (
     COUNTED,
     EVENTS,
     HELD,
-    IDLE,
     RUNNING_SECONDS,
     SNAPSHOT,
     STEPPED,
     EventEntry,
     Row,
+    appended,
     event_list,
+    event_text,
 )
 
 
@@ -35,10 +38,97 @@ class Committed:
     undoable: bool = False
 
 
-def committing(
-    then: LiteralString, awaits: LiteralString = "NULL", returning: LiteralString = SNAPSHOT
-) -> LiteralString:
-    """The statement that commits a step; `then` sets where the task stands after it."""
+@dataclass(frozen=True, slots=True)
+class StepCommit:
+    """A step to be committed; `in_place`: its worker goes on with the next one under the same run and lease."""
+
+    claim: Claim
+    committed: Committed
+    in_place: bool
+
+
+_CHECKPOINT = f"""
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
+            id uuid, run integer, step_number integer, in_place boolean, done text, next_step text, state jsonb,
+            seconds real, progress jsonb, undo boolean, told jsonb)
+    ), held AS (
+        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), changed AS (
+        UPDATE tasks SET
+            step = given.next_step, step_number = tasks.step_number + 1, failures = 0, crashes = 0, rings = 0,
+            spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
+            progress = coalesce(given.progress, tasks.progress), undoable = undoable + given.undo::int,
+            version = version + 1, event_seq = event_seq + jsonb_array_length(given.told),
+            attempt = given.in_place::int,
+            status = CASE WHEN given.in_place THEN 'running' ELSE 'pending' END,
+            worker = CASE WHEN given.in_place THEN worker END,
+            claimed_at = CASE WHEN given.in_place THEN clock_timestamp() ELSE claimed_at END,
+            pending_since = CASE WHEN given.in_place THEN pending_since ELSE clock_timestamp() END,
+            due_at = CASE WHEN given.in_place THEN due_at
+                ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END
+        FROM held JOIN given USING (id) WHERE tasks.id = held.id
+        RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.told
+    ), checkpoint_added AS (
+        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
+        SELECT id, step_number - 1, done, step, state, run, seconds, undo FROM changed
+    ), {appended("changed.told")}
+    SELECT tasks.id, {STEPPED} FROM changed AS tasks
+"""
+
+
+def checkpoint_all(
+    connection: Connection, steps: Sequence[StepCommit], *, ring_seconds: float
+) -> list[Row | LeaseLost | BudgetExhausted]:
+    """Commit these steps, each of another task, and each as if alone.
+
+    Returns the claim's row as it is now of each, or LeaseLost, or BudgetExhausted where it overran its seconds.
+    """
+    told = connection.execute(
+        _CHECKPOINT, {"given": f"[{', '.join(map(_given, steps))}]", "ring_seconds": ring_seconds}
+    ).fetchall()
+    rows = {row["id"]: row for row in told}
+    return [
+        step.claim.row | rows[step.claim.id] if step.claim.id in rows else refusal(connection, step.claim)
+        for step in steps
+    ]
+
+
+def checkpoint(
+    connection: Connection, claim: Claim, committed: Committed, *, in_place: bool, ring_seconds: float
+) -> Row:
+    """`checkpoint_all` for one step. Raises LeaseLost, BudgetExhausted."""
+    (row,) = checkpoint_all(connection, [StepCommit(claim, committed, in_place)], ring_seconds=ring_seconds)
+    if isinstance(row, Exception):
+        raise row
+    return row
+
+
+def _given(step: StepCommit) -> str:
+    claim, committed = step.claim, step.committed
+    following: Row = {"step": committed.next_step, "step_number": claim.step_number + 1}
+    if step.in_place:
+        following |= {"attempt": 1, "run": claim.run}
+    told = [_committed_event(claim, committed), ("claimed" if step.in_place else "dispatched", json.dumps(following))]
+    return given(
+        claim,
+        raw={"state": committed.state, "progress": committed.progress, "told": event_text(told)},
+        in_place=step.in_place,
+        done=claim.step,
+        next_step=committed.next_step,
+        seconds=committed.seconds,
+        undo=committed.undoable,
+    )
+
+
+def _committed_event(claim: Claim, committed: Committed) -> EventEntry:
+    data = {"step": claim.step, "step_number": claim.step_number, "next": committed.next_step}
+    return "committed", json.dumps(data)
+
+
+def committing(then: LiteralString, awaits: LiteralString) -> LiteralString:
+    """The statement that commits a step after which the task waits; `then` sets for what."""
     return f"""
     WITH changed AS (
         UPDATE tasks SET
@@ -53,31 +143,8 @@ def committing(
         SELECT id, step_number - 1, %(step)s, step, %(state)s::jsonb, run, %(seconds)s, %(undoable)s, {awaits}
         FROM changed
     ), {EVENTS}
-    SELECT {returning} FROM changed AS tasks
+    SELECT {SNAPSHOT} FROM changed AS tasks
     """
-
-
-_HAND_OVER = committing(f"attempt = 0, {IDLE}", returning=STEPPED)
-_GO_ON = committing("attempt = 1, claimed_at = clock_timestamp()", returning=STEPPED)
-
-
-def checkpoint(
-    connection: Connection, claim: Claim, committed: Committed, *, in_place: bool, ring_seconds: float
-) -> Row:
-    """Commit the step; `in_place`: this worker goes on with the next step under the same run and lease.
-
-    Returns the claim's row as it is now. Raises LeaseLost, or BudgetExhausted when the step overran its seconds.
-    """
-    next_step, number = committed.next_step, claim.step_number + 1
-    follows = (
-        ("claimed", f'{{"step": "{next_step}", "step_number": {number}, "attempt": 1, "run": {claim.run}}}')
-        if in_place
-        else ("dispatched", f'{{"step": "{next_step}", "step_number": {number}}}')
-    )
-    row = run_commit(
-        connection, _GO_ON if in_place else _HAND_OVER, claim, committed, follows, ring_seconds=ring_seconds
-    )
-    return claim.row | row
 
 
 def run_commit(
@@ -89,7 +156,6 @@ def run_commit(
     **values: Any,
 ) -> Row:
     """Execute a statement made by `committing`. Raises LeaseLost, BudgetExhausted."""
-    data = {"step": claim.step, "step_number": claim.step_number, "next": committed.next_step}
     row = connection.execute(
         statement,
         {
@@ -101,7 +167,9 @@ def run_commit(
             "progress": committed.progress,
             "undoable": committed.undoable,
             **values,
-            **event_list([("committed", json.dumps(data)), *follows]),
+            **event_list([_committed_event(claim, committed), *follows]),
         },
     ).fetchone()
-    return row or refuse(connection, claim)
+    if row is None:
+        raise refusal(connection, claim)
+    return row

@@ -1,5 +1,7 @@
 """pending → running: a worker takes a step, with a new run number and a lease."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -95,10 +97,26 @@ class Claim:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A step that a message names, as it was when the message was sent."""
+
+    task_id: UUID
+    step: str
+    step_number: int
+
+
 # A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
 # the same, and ends the step as poison where it has crashed too often.
 _CLAIM = f"""
-    WITH changed AS (
+    WITH wanted AS (
+        SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (id uuid, step text, step_number integer)
+    ), free AS (
+        SELECT tasks.id FROM wanted JOIN tasks USING (id, step, step_number)
+        WHERE tasks.status = 'pending' OR (tasks.status = 'running' AND tasks.due_at < clock_timestamp()
+            AND tasks.crashes + 1 < %(poison_crashes)s)
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), changed AS (
         UPDATE tasks SET
             crashes = crashes + (status = 'running')::int,
             spent_seconds = spent_seconds + CASE WHEN status = 'running'
@@ -107,10 +125,8 @@ _CLAIM = f"""
             started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
             due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
             version = version + 1, event_seq = event_seq + 1
-        WHERE id = %(id)s AND step_number = %(step_number)s AND step = %(step)s
-            AND (status = 'pending'
-                 OR (status = 'running' AND due_at < clock_timestamp() AND crashes + 1 < %(poison_crashes)s))
-        RETURNING *
+        FROM free WHERE tasks.id = free.id
+        RETURNING tasks.*
     ), events_added AS (
         INSERT INTO events (task_id, seq, type, data)
         SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
@@ -129,26 +145,25 @@ _CLAIM = f"""
 """
 
 
-def claim(
-    connection: Connection,
-    task_id: UUID,
-    step: str,
-    step_number: int,
-    *,
-    worker: str,
-    lease_seconds: float,
-    poison_crashes: int,
-) -> Claim | None:
-    """Take the step; None where it is not current any more, or another worker's lease is alive."""
-    row = connection.execute(
+def claim_all(
+    connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float, poison_crashes: int
+) -> list[Claim | None]:
+    """Take these steps, each of another task; None for one not current any more, or that a living lease holds."""
+    rows = connection.execute(
         _CLAIM,
         {
-            "id": task_id,
-            "step": step,
-            "step_number": step_number,
+            "wanted": json.dumps(
+                [{"id": str(w.task_id), "step": w.step, "step_number": w.step_number} for w in wanted]
+            ),
             "worker": worker,
             "lease_seconds": lease_seconds,
             "poison_crashes": poison_crashes,
         },
-    ).fetchone()
-    return Claim.from_row(row) if row else None
+    ).fetchall()
+    taken = {row["id"]: row for row in rows}
+    return [Claim.from_row(taken[one.task_id]) if one.task_id in taken else None for one in wanted]
+
+
+def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **terms: Any) -> Claim | None:
+    """`claim_all` for one step."""
+    return claim_all(connection, [Wanted(task_id, step, step_number)], **terms)[0]

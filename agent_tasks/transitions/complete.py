@@ -1,64 +1,85 @@
 """running → completed, or partial by the agent's own choice: the result is there."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from agent_tasks.database import Connection
-from agent_tasks.errors import ErrorInfo
+from agent_tasks.errors import BudgetExhausted, ErrorInfo, LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import IN_TIME, refuse
-from agent_tasks.transitions.rows import (
-    COUNTED,
-    ENDED,
-    EVENTS,
-    HELD,
-    RUNNING_SECONDS,
-    SNAPSHOT,
-    Row,
-    event_list,
-)
+from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, given, refusal
+from agent_tasks.transitions.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text
 
 _COMPLETE = f"""
-    WITH changed AS (
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
+            id uuid, run integer, step_number integer, status text, error jsonb, result jsonb, seconds real,
+            progress jsonb, told jsonb)
+    ), held AS (
+        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), changed AS (
         UPDATE tasks SET
-            status = %(status)s, error = %(error)s::jsonb, result = %(result)s::jsonb, step_number = step_number + 1,
-            spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
-            progress = coalesce(%(progress)s::jsonb, progress), {COUNTED}, {ENDED}
-        WHERE {HELD} AND {IN_TIME}
-        RETURNING *
+            status = given.status, error = given.error, result = coalesce(given.result, 'null'::jsonb),
+            step_number = tasks.step_number + 1, spent_seconds = spent_seconds + {RUNNING_SECONDS},
+            spent_steps = spent_steps + 1, progress = coalesce(given.progress, tasks.progress),
+            version = version + 1, event_seq = event_seq + jsonb_array_length(given.told), {ENDED}
+        FROM held JOIN given USING (id) WHERE tasks.id = held.id
+        RETURNING tasks.*, given.seconds, given.told
     ), checkpoint_added AS (
         INSERT INTO checkpoints (task_id, step_number, step, run, seconds)
-        SELECT id, step_number - 1, step, run, %(seconds)s FROM changed
-    ), {EVENTS}
+        SELECT id, step_number - 1, step, run, seconds FROM changed
+    ), {appended("changed.told")}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 
-def complete(
-    connection: Connection,
-    claim: Claim,
-    result: str,
-    *,
-    seconds: float,
-    progress: str | None,
-    shortfall: ErrorInfo | None = None,
-) -> Row:
-    """Commit the last step and end the task with `result` (JSON text): completed, or with `shortfall` partial.
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A last step to be committed: the task ends with `result` (JSON text) as completed, with `shortfall` as partial.
 
-    Raises LeaseLost, or BudgetExhausted when the step overran its seconds.
+    `seconds` is what the step took by the worker's clock, for the history only.
     """
-    status = "completed" if shortfall is None else "partial"
-    events = [
+
+    claim: Claim
+    result: str
+    seconds: float
+    progress: str | None = None
+    shortfall: ErrorInfo | None = None
+
+
+def complete_all(connection: Connection, finishes: Sequence[Finish]) -> list[Row | LeaseLost | BudgetExhausted]:
+    """End these tasks, each as if alone.
+
+    Returns the row of each, or LeaseLost, or BudgetExhausted where its step overran its seconds.
+    """
+    told = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
+    rows = {row["id"]: row for row in told}
+    return [rows.get(finish.claim.id) or refusal(connection, finish.claim) for finish in finishes]
+
+
+def complete(connection: Connection, finish: Finish) -> Row:
+    """`complete_all` for one task. Raises LeaseLost, BudgetExhausted."""
+    (row,) = complete_all(connection, [finish])
+    if isinstance(row, Exception):
+        raise row
+    return row
+
+
+def _given(finish: Finish) -> str:
+    claim = finish.claim
+    status = "completed" if finish.shortfall is None else "partial"
+    told = [
         ("committed", f'{{"step": "{claim.step}", "step_number": {claim.step_number}}}'),
         ("finished", f'{{"status": "{status}"}}'),
     ]
-    row = connection.execute(
-        _COMPLETE,
-        {
-            **claim.fence,
-            "result": result,
-            "status": status,
-            "error": shortfall.model_dump_json() if shortfall else None,
-            "seconds": seconds,
-            "progress": progress,
-            **event_list(events),
+    return given(
+        claim,
+        raw={
+            "error": finish.shortfall.model_dump_json() if finish.shortfall else None,
+            "result": finish.result,
+            "progress": finish.progress,
+            "told": event_text(told),
         },
-    ).fetchone()
-    return row or refuse(connection, claim)
+        status=status,
+        seconds=finish.seconds,
+    )

@@ -1,6 +1,7 @@
-"""Why a fenced write changed nothing."""
+"""The fence of writes by a run, and why one changed nothing."""
 
-from typing import NoReturn, Protocol
+import json
+from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
 from agent_tasks.budgets import Spend
@@ -11,6 +12,12 @@ from agent_tasks.transitions.rows import HELD, RUNNING_SECONDS
 
 IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECONDS} <= tasks.budget_seconds)"
 """A step that overran its budget of seconds cannot commit."""
+
+GIVEN_HELD: LiteralString = """
+    tasks.id = given.id AND tasks.run = given.run AND tasks.step_number = given.step_number
+        AND tasks.status = 'running'
+"""
+"""`rows.HELD` for each of the rows `given`."""
 
 _HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent FROM tasks WHERE {HELD}"
 
@@ -31,13 +38,22 @@ def lost(held: Held) -> LeaseLost:
     return LeaseLost(f"run {held.run} of task {held.id} does not own step {held.step_number} any more")
 
 
-def refuse(connection: Connection, claim: Claim) -> NoReturn:
-    """Raise LeaseLost, or BudgetExhausted where the run still owns the step: then its seconds were over."""
+def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted:
+    """Why a commit changed nothing: the lease is lost, or where the run still owns the step, its seconds were over."""
     row = connection.execute(_HELD, claim.fence).fetchone()
     if row is None:
-        raise lost(claim)
+        return lost(claim)
     spent = Spend(seconds=float(row["spent"])).seconds
-    raise BudgetExhausted.of("seconds", claim.budget.seconds, spent)
+    return BudgetExhausted.of("seconds", claim.budget.seconds, spent)
+
+
+def given(claim: Claim, *, raw: dict[str, str | None], **fields: Any) -> str:
+    """A step that a run holds, as an element of a JSON array of them; `raw` are fields that are JSON text already."""
+    plain = json.dumps({"id": str(claim.id), "run": claim.run, "step_number": claim.step_number, **fields})
+    return f"{plain[:-1]}{''.join(f', {json.dumps(name)}: {text or _NULL}' for name, text in raw.items())}}}"
+
+
+_NULL = "null"
 
 
 def lock_held(connection: Connection, claim: Claim) -> None:

@@ -1,11 +1,13 @@
 """running → running: a call's intent is written before it is made, its outcome after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent_tasks.database import Connection
+from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import lost
+from agent_tasks.transitions.fence import GIVEN_HELD, given, lost
 from agent_tasks.transitions.rows import HELD
 
 
@@ -27,26 +29,63 @@ _RECORDED = """
     WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 
+
+@dataclass(frozen=True, slots=True)
+class CallBegin:
+    """A call that is to be made."""
+
+    claim: Claim
+    ordinal: int
+    name: str
+    key: str
+    at_most_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """A call that was made; `status` is completed or failed, `outcome` JSON text."""
+
+    claim: Claim
+    ordinal: int
+    status: str
+    outcome: str | None
+
+
 _BEGIN = f"""
-    WITH changed AS (
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
+            id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, name text, key text,
+            at_most_once boolean)
+    ), held AS (
+        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD}
+        WHERE budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    ), changed AS (
         UPDATE tasks SET spent_calls = spent_calls + 1, version = version + 1
-        WHERE {HELD} AND (budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)
-        RETURNING id, spent_calls
+        FROM held WHERE tasks.id = held.id
+        RETURNING tasks.id, tasks.spent_calls
     ), added AS (
         INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run)
-        SELECT id, %(ledger_step)s, %(ordinal)s, %(name)s, 'started', %(at_most_once)s, %(key)s, %(run)s FROM changed
+        SELECT id, ledger_step, ordinal, name, 'started', at_most_once, key, run FROM given JOIN changed USING (id)
         ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
             status = 'started', run = excluded.run, attempts = old.attempts + 1, outcome = NULL,
             started_at = clock_timestamp(), finished_at = NULL
     )
-    SELECT spent_calls FROM changed
+    SELECT id, spent_calls FROM changed
 """
 
 _END = f"""
-    UPDATE calls SET status = %(status)s, outcome = %(outcome)s::jsonb, finished_at = clock_timestamp()
-    FROM tasks
-    WHERE {HELD} AND calls.task_id = tasks.id AND calls.step_number = %(ledger_step)s
-        AND calls.ordinal = %(ordinal)s AND calls.run = %(run)s
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
+            id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, status text,
+            outcome jsonb)
+    )
+    UPDATE calls SET status = given.status, outcome = coalesce(given.outcome, 'null'::jsonb),
+        finished_at = clock_timestamp()
+    FROM given JOIN tasks ON {GIVEN_HELD}
+    WHERE calls.task_id = given.id AND calls.step_number = given.ledger_step AND calls.ordinal = given.ordinal
+        AND calls.run = given.run
+    RETURNING calls.task_id, calls.ordinal
 """
 
 _HELD = f"SELECT spent_calls FROM tasks WHERE {HELD}"
@@ -58,36 +97,61 @@ def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCa
     return {row["ordinal"]: RecordedCall(**row) for row in rows}
 
 
+def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int | LeaseLost | None]:
+    """Record the intent of these calls, each of another task, and count them.
+
+    Returns the calls spent of each, None where none were left, or LeaseLost.
+    """
+    told = connection.execute(_BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}).fetchall()
+    spent = {row["id"]: row["spent_calls"] for row in told}
+    return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c.claim) for c in calls]
+
+
+def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | None:
+    return None if connection.execute(_HELD, claim.fence).fetchone() else lost(claim)
+
+
+def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLost | None]:
+    """Record the outcomes of these calls; returns LeaseLost for those whose run owns the step no more."""
+    told = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
+    ended = {(row["task_id"], row["ordinal"]) for row in told}
+    return [None if (call.claim.id, call.ordinal) in ended else lost(call.claim) for call in calls]
+
+
 def begin_call(
     connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
 ) -> int | None:
-    """Record the intent and count the call: the calls spent, or None where none were left. Raises LeaseLost."""
-    values = {
-        **claim.fence,
-        "ledger_step": claim.ledger_step,
-        "ordinal": ordinal,
-        "name": name,
-        "key": key,
-        "at_most_once": at_most_once,
-    }
-    if row := connection.execute(_BEGIN, values).fetchone():
-        return row["spent_calls"]
-    if connection.execute(_HELD, values).fetchone():
-        return None
-    raise lost(claim)
+    """`begin_calls` for one. Raises LeaseLost."""
+    (spent,) = begin_calls(connection, [CallBegin(claim, ordinal, name, key, at_most_once)])
+    if isinstance(spent, Exception):
+        raise spent
+    return spent
 
 
 def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str, outcome: str | None) -> None:
-    """Record the outcome (JSON text) of a call: `status` is completed or failed. Raises LeaseLost."""
-    changed = connection.execute(
-        _END,
-        {
-            **claim.fence,
-            "ledger_step": claim.ledger_step,
-            "ordinal": ordinal,
-            "status": status,
-            "outcome": outcome,
-        },
-    ).rowcount
-    if not changed:
-        raise lost(claim)
+    """`end_calls` for one. Raises LeaseLost."""
+    (error,) = end_calls(connection, [CallEnd(claim, ordinal, status, outcome)])
+    if error is not None:
+        raise error
+
+
+def _given_begin(call: CallBegin) -> str:
+    return given(
+        call.claim,
+        raw={},
+        ledger_step=call.claim.ledger_step,
+        ordinal=call.ordinal,
+        name=call.name,
+        key=call.key,
+        at_most_once=call.at_most_once,
+    )
+
+
+def _given_end(call: CallEnd) -> str:
+    return given(
+        call.claim,
+        raw={"outcome": call.outcome},
+        ledger_step=call.claim.ledger_step,
+        ordinal=call.ordinal,
+        status=call.status,
+    )

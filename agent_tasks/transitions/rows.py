@@ -67,22 +67,33 @@ HELD: LiteralString = """
 """The fence: this run still owns the step. (The number, because a commit whose reply was lost may be repeated.)"""
 
 
+def event_text(events: Sequence[EventEntry]) -> str:
+    """Events as JSON text: an array would cost psycopg as much as the rest of a statement."""
+    return f"[{', '.join(f'[{json.dumps(type_)}, {data or _NO_DATA}]' for type_, data in events)}]"
+
+
 def event_list(events: Sequence[EventEntry]) -> dict[str, str]:
-    """The parameter of `EVENTS`: JSON text, since an array costs psycopg as much as the rest of a statement."""
-    return {"events": f"[{', '.join(f'[{json.dumps(type_)}, {data or _NO_DATA}]' for type_, data in events)}]"}
+    """The parameter of `EVENTS` and `COUNTED`."""
+    return {"events": event_text(events)}
 
 
 _NO_DATA = "null"
 
-EVENTS: LiteralString = """
+
+def appended(events: LiteralString) -> LiteralString:
+    """Appends `events`, JSON as of `event_text`, to the histories of the rows in `changed`, which have counted them."""
+    return f"""
     events_added AS (
         INSERT INTO events (task_id, seq, type, data)
-        SELECT changed.id, changed.event_seq - jsonb_array_length(%(events)s::jsonb) + e.ordinal, e.event ->> 0,
+        SELECT changed.id, changed.event_seq - jsonb_array_length({events}) + e.ordinal, e.event ->> 0,
             nullif(e.event -> 1, 'null'::jsonb)
-        FROM changed, jsonb_array_elements(%(events)s::jsonb) WITH ORDINALITY AS e (event, ordinal)
+        FROM changed, jsonb_array_elements({events}) WITH ORDINALITY AS e (event, ordinal)
     )
-"""
-"""Appends to the histories of the rows in `changed`, whose event_seq has grown by the number of events."""
+    """
+
+
+EVENTS: LiteralString = appended("%(events)s::jsonb")
+"""The same events for each of the rows."""
 
 COUNTED: LiteralString = """
     version = version + 1, event_seq = event_seq + jsonb_array_length(%(events)s::jsonb)

@@ -12,6 +12,7 @@ from agent_tasks.transitions.claim import Claim, claim
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.wait import sleep, wait
+from workers.groups import Groups
 from workers.operations import StepOperations
 
 Row = dict[str, Any]
@@ -44,7 +45,7 @@ def all_of(client: AgentTasks, task_id: UUID) -> dict[str, list[Row]]:
 
 
 def operations_of(client: AgentTasks, taken: Claim) -> StepOperations:
-    return StepOperations(client, taken, lambda _: None)
+    return StepOperations(client, taken, Groups(client, "w"), lambda _: None)
 
 
 def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: Any) -> Claim | None:

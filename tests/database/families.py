@@ -14,7 +14,7 @@ from agent_tasks.snapshots import spend_of
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.join import join
@@ -84,13 +84,13 @@ def fan(
 
 
 def done(connection: Connection, taken: Claim) -> Row:
-    return complete(connection, taken, '"done"', seconds=0, progress=None)
+    return complete(connection, Finish(taken, '"done"', 0))
 
 
 def shortened(connection: Connection, taken: Claim) -> Row:
     """The step chose to end as partial."""
     shortfall = ErrorInfo(type=ErrorType.PARTIAL_COMPLETION, message="enough")
-    return complete(connection, taken, '"some"', seconds=0, progress=None, shortfall=shortfall)
+    return complete(connection, Finish(taken, '"some"', 0, shortfall=shortfall))
 
 
 def out_of_time(connection: Connection, taken: Claim) -> Row:

@@ -14,7 +14,7 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.children import outcomes, usage
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from tests.database import Row, all_of, claimed, lapse, query, row_of, submitted, swept, try_claim
 from tests.database.families import (
     DIVIDED,
@@ -39,7 +39,7 @@ def spender(tokens: int, usd: float, calls: int = 0):  # type: ignore[no-untyped
         for ordinal in range(calls):
             ledger.begin_call(connection, taken, ordinal, "pay", key=str(ordinal), at_most_once=False)
         spend.charge(connection, taken, tokens=tokens, usd=usd)
-        return complete(connection, taken, '"done"', seconds=0, progress=None)
+        return complete(connection, Finish(taken, '"done"', 0))
 
     return write
 

@@ -15,7 +15,7 @@ from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.cancel import cancel
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
@@ -37,7 +37,7 @@ COMMITS: dict[str, Write] = {
     "wait": lambda c, t: park(c, t, "approval"),
     "sleep": lambda c, t: sleep(c, t, Committed("echo", "{}", 0), seconds=5, until=None),
     "fan out": lambda c, t: spread(c, t),
-    "complete": lambda c, t: complete(c, t, "1", seconds=0, progress=None),
+    "complete": lambda c, t: complete(c, Finish(t, "1", 0)),
     "fail": lambda c, t: fail(c, t, BROKEN, traceback="t"),
     "fail out of budget": lambda c, t: fail(c, t, OVER),
     "retry": lambda c, t: retry(c, t, BROKEN, 5.0, progress=None),

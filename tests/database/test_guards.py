@@ -10,7 +10,7 @@ import pytest
 
 from agent_tasks import AgentTasks
 from agent_tasks.states import TERMINAL
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from tests.database import all_of, claimed, commit, query, row_of, submitted
 
 REFUSED = (psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
@@ -146,7 +146,7 @@ def test_a_checkpoint_is_not_rewritten(client: AgentTasks, change: str) -> None:
 def test_the_checkpoint_of_the_last_step_is_not_rewritten(client: AgentTasks, change: str) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        complete(connection, taken, "1", seconds=1, progress=None)
+        complete(connection, Finish(taken, "1", 1))
     with pytest.raises(REFUSED, match="append-only"):
         query(client, f"UPDATE checkpoints SET {change} WHERE task_id = %s", taken.id)
 

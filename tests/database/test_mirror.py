@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent_tasks import AgentTasks, TaskSnapshot
 from agent_tasks.mirror import LARGEST, PREFIX, Mirror, key
 from agent_tasks.transitions import spend
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.rows import Row
 from tests.database import claimed, query, row_of
 
@@ -79,9 +79,7 @@ def test_a_mirrored_snapshot_is_the_stored_one(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         spend.charge(connection, taken, tokens=3, usd=0.1)
         client.publish([client.find_row(task.id)])
-        client.publish(
-            [complete(connection, taken, '{"big": 123456789012345678901234, "é": "😀"}', seconds=0, progress=None)]
-        )
+        client.publish([complete(connection, Finish(taken, '{"big": 123456789012345678901234, "é": "😀"}', 0))])
     assert client.publisher.mirror.get(task.id) == task.stored()
 
 
@@ -91,7 +89,7 @@ def test_a_sensitive_task_is_mirrored_as_a_version_only(client: AgentTasks) -> N
     assert raw(client, task.id)[b"snapshot"] == b""
     taken = claimed(client, task.id)
     with client.database.connection() as connection:
-        client.publish([complete(connection, taken, '"shibboleth"', seconds=0, progress=None)])
+        client.publish([complete(connection, Finish(taken, '"shibboleth"', 0))])
     assert task.wait(timeout=5).result == "shibboleth"
     for name in client.redis.keys("*"):  # type: ignore[union-attr]
         dump = client.redis.dump(name)
@@ -102,7 +100,7 @@ def test_a_large_snapshot_is_read_from_postgres(client: AgentTasks) -> None:
     task = client.submit("echo")
     taken = claimed(client, task.id)
     with client.database.connection() as connection:
-        row: Row = complete(connection, taken, '"' + "x" * LARGEST + '"', seconds=0, progress=None)
+        row: Row = complete(connection, Finish(taken, '"' + "x" * LARGEST + '"', 0))
     client.publish([row])
     assert client.publisher.mirror.get(task.id) is None
     assert len(task.wait(timeout=5).result) == LARGEST

@@ -5,7 +5,7 @@ import pytest
 from agent_tasks import AgentTasks, Budget, Identity, InvalidState, PermissionDenied, StepFailed
 from agent_tasks.handle import TaskHandle
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from tests.database import all_of, claimed, commit, query, row_of
 
@@ -104,7 +104,7 @@ def test_what_has_not_ended_or_has_completed_is_not_resumed(client: AgentTasks) 
     with pytest.raises(InvalidState, match="running"):
         pending.resume()
     with client.database.connection() as connection:
-        complete(connection, taken, "1", seconds=0, progress=None)
+        complete(connection, Finish(taken, "1", 0))
     with pytest.raises(InvalidState, match="completed"):
         pending.resume()
     assert len(query(client, "SELECT FROM tasks")) == 1

@@ -12,7 +12,7 @@ from agent_tasks.handle import TaskHandle
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.children import outcomes
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.signal import consumed
 from agent_tasks.transitions.wait import sleep
@@ -100,7 +100,7 @@ def test_a_task_that_its_own_step_ended_as_partial_goes_on_with_that_step(client
     taken = claimed(client, task_id)
     short = ErrorInfo(type=ErrorType.PARTIAL_COMPLETION, message="half")
     with client.database.connection() as connection:
-        complete(connection, taken, '"half"', seconds=0, progress=None, shortfall=short)
+        complete(connection, Finish(taken, '"half"', 0, shortfall=short))
     again = client.get(task_id).resume()
     taken = claimed(client, again.id)
     assert (taken.step_number, taken.state) == (2, {"value": 1})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
 from agent_tasks.payloads import encode, storable
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.retry import retry
 from tests.database import claimed, commit, query, row_of
@@ -49,7 +49,7 @@ def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(clien
         commit(connection, taken, "echo", encoded)
         taken = claimed(client, taken.id)
         assert same(taken.state, value)
-        client.publish([complete(connection, taken, encoded, seconds=0, progress=None)])
+        client.publish([complete(connection, Finish(taken, encoded, 0))])
     task = client.get(taken.id)
     mirrored = client.publisher.mirror.get(task.id)
     assert mirrored is not None
@@ -79,7 +79,7 @@ def test_deep_values_can_be_read_by_every_observer(client: AgentTasks, levels: i
         value = [value]
     taken = claimed(client)
     with client.database.connection() as connection:
-        client.publish([complete(connection, taken, encode(value, "result"), seconds=0, progress=None)])
+        client.publish([complete(connection, Finish(taken, encode(value, "result"), 0))])
     assert client.get(taken.id).result(5) == value
     client.redis.flushall()
     assert client.get(taken.id).result(5) == value
@@ -98,7 +98,7 @@ def test_charges_of_small_amounts_add_up_exactly(client: AgentTasks) -> None:
 def test_times_of_the_record_are_the_databases_and_in_order(client: AgentTasks) -> None:
     taken = claimed(client)
     with client.database.connection() as connection:
-        complete(connection, taken, "1", seconds=0, progress=None)
+        complete(connection, Finish(taken, "1", 0))
     row = row_of(client, taken.id)
     assert row["created_at"] <= row["started_at"] == row["claimed_at"] <= row["finished_at"]
     sql = "SELECT count(*) AS n FROM events WHERE task_id = %s AND at > clock_timestamp()"

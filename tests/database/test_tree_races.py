@@ -14,7 +14,7 @@ from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.cancel import cancel, cancel_below
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.join import join
 from tests.database import BLOCKED, claimed, fall_due, query, row_of, submitted, try_claim
 from tests.database.families import broken, done, end, spawn, types_of
@@ -159,7 +159,7 @@ def test_a_deadlock_is_resolved_and_run_again_and_never_seen(client: AgentTasks)
             return  # the second time each is alone
 
     def from_below(connection: Any) -> Any:
-        row = complete(connection, held, "1", seconds=0, progress=None)
+        row = complete(connection, Finish(held, "1", 0))
         meet()
         return join(connection, [row], ring_seconds=60)
 

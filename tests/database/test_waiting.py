@@ -12,7 +12,7 @@ from agent_tasks.aio import AsyncTaskHandle
 from agent_tasks.mirror import key
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import complete
+from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from tests.database import claimed
 from tests.eventually import eventually
@@ -24,7 +24,7 @@ def subscribers(client: AgentTasks, task_id: object) -> int:
 
 def end(client: AgentTasks, taken: Claim, *, publish: bool = True) -> None:
     with client.database.connection() as connection:
-        row = complete(connection, taken, '"done"', seconds=0, progress=None)
+        row = complete(connection, Finish(taken, '"done"', 0))
     if publish:
         client.publish([row])
 

@@ -78,15 +78,15 @@ class Machine(RuleBasedStateMachine):
         assert (taken is not None) == task.claimable(step, number)
         if taken is not None:
             task.claim()
-            self.client.publish([taken.row])
+            self.client.publish([self.client.find_row(taken.id)])
             self.hold(task, taken)
 
     def write(self, task: Task, write: Callable[[Connection, Claim], Any]) -> Any:
-        """A write of the worker that holds the step; the row that it returns, or rows, are published."""
+        """A write of the worker that holds the step; the task as it is then, and others that it changed, are published."""
         with self.client.database.connection() as connection:
             written = write(connection, self.claims[task.id])
-        if isinstance(written, dict | list):
-            self.client.publish([written] if isinstance(written, dict) else written)
+        others = [row for row in written if row["id"] != task.id] if isinstance(written, list) else []
+        self.client.publish([self.client.find_row(task.id), *others])
         return written
 
     def commit(self, task: Task, write: Callable[[Connection, Claim], Any]) -> Any:

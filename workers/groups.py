@@ -1,0 +1,70 @@
+"""What the threads of a worker do together: claims, commits, calls, and word to Redis."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+from agent_tasks.client import AgentTasks
+from agent_tasks.database import Connection
+from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.transitions.checkpoint import StepCommit, checkpoint_all
+from agent_tasks.transitions.claim import Claim, Wanted, claim_all
+from agent_tasks.transitions.complete import Finish, complete_all
+from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
+from agent_tasks.transitions.rows import Row
+from workers.grouping import Group
+
+A = TypeVar("A")
+
+
+class Groups:
+    """One group a transition. Each method raises what the transition raises for its request, and DATABASE_AWAY.
+
+    A group holds a row once, since a statement changes each row once.
+    """
+
+    def __init__(self, client: AgentTasks, worker_id: str) -> None:
+        self._client = client
+        self._worker_id = worker_id
+        self.claim: Callable[[Wanted], Claim | None] = self._group(self._claim_all, lambda asked: asked.task_id)
+        self.checkpoint: Callable[[StepCommit], Row] = self._group(self._checkpoint_all, lambda asked: asked.claim.id)
+        self.complete: Callable[[Finish], Row] = self._group(complete_all, lambda asked: asked.claim.id)
+        self.begin_call: Callable[[CallBegin], int | None] = self._group(begin_calls, lambda asked: asked.claim.id)
+        self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
+        self._redis = Group[tuple[Row, bool], bool](self._publish)
+
+    def ring(self, row: Row) -> None:
+        """The bell of a step that was handed over; `row` need hold no more than `transitions.rows.CLAIMED`."""
+        self._redis.ask((row, True))
+
+    def publish(self, row: Row) -> None:
+        """Mirror and, where it is pending, bell."""
+        self._redis.ask((row, False))
+
+    def _group(
+        self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
+    ) -> Callable[[A], Any]:
+        def run(requests: Sequence[A]) -> Sequence[Any]:
+            with self._client.database.connection() as connection:
+                return transition(connection, requests)
+
+        return Group[A, Any](run, row).ask
+
+    def _claim_all(self, connection: Connection, wanted: Sequence[Wanted]) -> list[Claim | None]:
+        settings = self._client.settings
+        return claim_all(
+            connection,
+            wanted,
+            worker=self._worker_id,
+            lease_seconds=settings.lease_seconds,
+            poison_crashes=settings.poison_crashes,
+        )
+
+    def _checkpoint_all(
+        self, connection: Connection, steps: Sequence[StepCommit]
+    ) -> list[Row | LeaseLost | BudgetExhausted]:
+        return checkpoint_all(connection, steps, ring_seconds=self._client.settings.ring_seconds)
+
+    def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[bool]:
+        bells = [row for row, is_bell in rows if is_bell]
+        told = [row for row, is_bell in rows if not is_bell]
+        return [self._client.publisher.publish(told, bells=bells)] * len(rows)
