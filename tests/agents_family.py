@@ -4,10 +4,9 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Next, Sleep, SyncContext, Wait, agent
 from tests.agents import note
@@ -183,6 +182,7 @@ def _arm(point: str) -> None:
     from agent_tasks.publisher import Publisher
     from agent_tasks.transitions import fan_out
     from workers import settlement
+    from workers.executor import Executor
     from workers.settlement import Settlement
 
     number = signal.Signals[os.environ.get("AGENT_TASKS_KILL_WITH", "SIGKILL")]
@@ -198,12 +198,18 @@ def _arm(point: str) -> None:
 
         return wrapped
 
-    settle, transaction, publish, send = (
+    admit, settle, transaction, publish, tell = (
+        Executor._admit,
         Settlement.settle,
         Settlement._transaction,
-        Publisher.publish,
-        Publisher._send,
+        Executor._publish,
+        Publisher._tell,
     )
+
+    def admit_watched(self: Any, taken: Any, quantum_ends: float) -> Any:
+        _here.step = taken.step
+        reached("claimed")
+        return admit(self, taken, quantum_ends)
 
     def settle_watched(self: Any, run: Any, outcome: Any) -> Any:
         _here.step, _here.sent = run.claim.step, 0
@@ -220,29 +226,24 @@ def _arm(point: str) -> None:
 
         return transaction(self, watched)
 
-    def publish_watched(self: Any, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = ()) -> bool:
-        rows = list(rows)
-        claimed = len(rows) == 1 and rows[0]["status"] == "running"
-        if claimed:
-            _here.step = rows[0]["step"]
-        reached("claimed" if claimed else "committed")
-        done = publish(self, rows, stop)
-        if not claimed:
-            reached("published")
+    def publish_watched(self: Any, settled: Any) -> None:
+        reached("committed")
+        publish(self, settled)
+        reached("published")
         _here.step = ""
-        return done
 
-    def send_watched(self: Any, rows: list[dict[str, Any]], stop: Sequence[UUID]) -> None:
+    def tell_watched(self: Any, row: dict[str, Any], pipeline: Any) -> None:
         if getattr(_here, "sent", 0):
             reached("half-published")
         _here.sent = getattr(_here, "sent", 0) + 1
-        send(self, rows, stop)
+        tell(self, row, pipeline)
 
     publisher._BATCH = 1
     Settlement.settle = settle_watched  # type: ignore[method-assign]
     Settlement._transaction = transaction_watched  # type: ignore[method-assign]
-    Publisher.publish = publish_watched  # type: ignore[method-assign]
-    Publisher._send = send_watched  # type: ignore[method-assign]
+    Executor._admit = admit_watched  # type: ignore[method-assign]
+    Executor._publish = publish_watched  # type: ignore[method-assign]
+    Publisher._tell = tell_watched  # type: ignore[method-assign]
     fan_out.submit = dies_before(fan_out.submit)  # type: ignore[attr-defined]
     settlement.join = dies_before(settlement.join)  # type: ignore[attr-defined]
 

@@ -2,20 +2,17 @@
 
 import os
 import signal
-from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
-from agent_tasks.publisher import Publisher
+from workers.executor import Executor
 
-publish = Publisher.publish
+publish = Executor._publish
 
 
-def kill_after_first_commit(self: Publisher, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = ()) -> bool:
-    rows = list(rows)
-    if any(row["status"] == "pending" and row["step_number"] == 1 for row in rows):
+def kill_after_first_commit(self: Executor, settled: Any) -> None:
+    if settled.row["status"] == "pending" and settled.row["step_number"] == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return publish(self, rows, stop)
+    publish(self, settled)
 
 
-Publisher.publish = kill_after_first_commit  # type: ignore[method-assign]
+Executor._publish = kill_after_first_commit  # type: ignore[method-assign]

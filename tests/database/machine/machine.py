@@ -82,7 +82,7 @@ class Machine(RuleBasedStateMachine):
             self.hold(task, taken)
 
     def write(self, task: Task, write: Callable[[Connection, Claim], Any]) -> Any:
-        """A write of the worker that holds the step; the task as it is then, and others that it changed, are published."""
+        """A write of the worker that holds the step; the task and others that it changed are published as they are."""
         with self.client.database.connection() as connection:
             written = write(connection, self.claims[task.id])
         others = [row for row in written if row["id"] != task.id] if isinstance(written, list) else []

@@ -1,0 +1,115 @@
+"""Grouping: requests of the same moment are answered together, each as if alone."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.eventually import eventually
+from workers.grouping import MOST, Group
+
+Run = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+class Held:
+    """A `run` whose first call waits until it is let go, while others queue."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.groups: list[list[Any]] = []
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, requests: Sequence[Any]) -> Sequence[Any]:
+        self.groups.append(list(requests))
+        self.begun.set()
+        assert self.let_go.wait(10)
+        return self.run(requests)
+
+
+def ask_while_one_runs(requests: Sequence[Any], run: Run, **options: Any) -> tuple[Held, list["Future[Any]"]]:
+    """The first request runs; all others come meanwhile, in their order."""
+    held = Held(run)
+    group = Group[Any, Any](held, **options)
+    threads = ThreadPoolExecutor(len(requests))
+    futures = [threads.submit(group.ask, requests[0])]
+    assert held.begun.wait(10)
+    for number, request in enumerate(requests[1:], 1):
+        futures.append(threads.submit(group.ask, request))
+        eventually(lambda number=number: len(group._waiting) == number)
+    held.let_go.set()
+    threads.shutdown()
+    return held, futures
+
+
+def doubled(requests: Sequence[int]) -> list[int]:
+    return [2 * request for request in requests]
+
+
+def test_a_request_alone_runs_at_once() -> None:
+    assert Group[int, int](doubled).ask(4) == 8
+
+
+def test_those_that_come_while_one_runs_are_run_together_and_each_has_its_own_answer() -> None:
+    held, futures = ask_while_one_runs([1, 2, 3, 4], doubled)
+    assert held.groups == [[1], [2, 3, 4]]
+    assert [future.result() for future in futures] == [2, 4, 6, 8]
+
+
+def test_no_two_of_a_key_are_in_one_group_and_none_is_forgotten() -> None:
+    held, futures = ask_while_one_runs([1, 12, 22, 3, 32], doubled, key=lambda request: request % 10)
+    assert held.groups == [[1], [12, 3], [22], [32]]
+    assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
+
+
+def test_a_group_is_bounded() -> None:
+    held, futures = ask_while_one_runs(range(MOST + 3), doubled)
+    assert [len(group) for group in held.groups] == [1, MOST, 2]
+    assert [future.result() for future in futures] == doubled(range(MOST + 3))
+
+
+def test_an_answer_may_be_an_error() -> None:
+    _, futures = ask_while_one_runs([1, 2, 3], lambda rs: [KeyError(r) if r == 2 else r for r in rs])
+    assert futures[0].result() == 1
+    with pytest.raises(KeyError):
+        futures[1].result()
+    assert futures[2].result() == 3
+
+
+def test_a_request_that_breaks_its_group_harms_no_other() -> None:
+    def divided(requests: Sequence[int]) -> list[int]:
+        return [12 // request for request in requests]
+
+    held, futures = ask_while_one_runs([1, 2, 0, 3], divided)
+    assert held.groups == [[1], [2, 0, 3], [2], [0], [3]]
+    assert [futures[position].result() for position in (0, 1, 3)] == [12, 6, 4]
+    with pytest.raises(ZeroDivisionError):
+        futures[2].result()
+
+
+def test_when_postgres_is_away_all_are_told_and_none_is_run_again() -> None:
+    def away(requests: Sequence[int]) -> list[int]:
+        raise psycopg.OperationalError("away")
+
+    held, futures = ask_while_one_runs([1, 2, 3], away)
+    assert held.groups == [[1], [2, 3]]
+    assert all(isinstance(future.exception(), psycopg.OperationalError) for future in futures)
+
+
+def test_a_group_goes_on_after_its_thread_was_ended() -> None:
+    def ended(requests: Sequence[int]) -> list[int]:
+        if requests[0] == 1:
+            raise SystemExit
+        return doubled(requests)
+
+    _, futures = ask_while_one_runs([1, 2], ended)
+    assert isinstance(futures[0].exception(), SystemExit)
+    assert futures[1].result() == 4
+
+
+def test_many_threads_at_once_each_get_what_they_asked_for() -> None:
+    group = Group[int, int](doubled, key=lambda request: request % 7)
+    with ThreadPoolExecutor(32) as threads:
+        assert list(threads.map(group.ask, range(5_000))) == doubled(range(5_000))
