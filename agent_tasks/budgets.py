@@ -12,7 +12,7 @@ WARNING_PART = 0.8
 _LARGEST = {"tokens": 2**63 - 1, "steps": 2**31 - 1, "calls": 2**31 - 1}
 """Whole numbers, and what their columns hold at most."""
 _USUAL = tuple((name, int if name in _LARGEST else float, _LARGEST.get(name, 1e300)) for name in RESOURCES)
-"""What most amounts are: of this type, and not above this. They are made many times a step."""
+"""What most limits are: of this type, and not above this. They are made many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,18 @@ class Spend:
     calls: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind, largest in _USUAL:
-            value = getattr(self, name)
-            if not (type(value) is kind and 0 <= value <= largest):
-                object.__setattr__(self, name, _checked(f"charge({name}=)", name, value))
+        if (
+            type(self.seconds) is type(self.usd) is float
+            and type(self.tokens) is type(self.steps) is type(self.calls) is int
+            and 0 <= self.seconds < math.inf
+            and 0 <= self.usd < math.inf
+            and 0 <= self.tokens <= _LARGEST["tokens"]
+            and 0 <= self.steps <= _LARGEST["steps"]
+            and 0 <= self.calls <= _LARGEST["calls"]
+        ):
+            return  # as it nearly always is, many times a step
+        for name in RESOURCES:
+            object.__setattr__(self, name, _checked(f"charge({name}=)", name, getattr(self, name)))
 
     def __add__(self, other: "Spend") -> "Spend":
         return Spend(

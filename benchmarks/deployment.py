@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 
@@ -19,9 +20,10 @@ from agent_tasks.embedded.roster import Roster, end_group
 from agent_tasks.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
-WARM_UP = 30
+WARM_UP = 200
 """Tasks that run before anything is measured, so that all slots are warm."""
 
+_STARTED = "SELECT count(*) FROM workers WHERE id LIKE %s"
 _BUSY = "SELECT EXISTS (SELECT FROM tasks WHERE status IN ('pending', 'running') AND due_at > '-infinity')"
 
 
@@ -82,11 +84,14 @@ class Deployment:
 
     @contextmanager
     def worker(
-        self, pool: str = "threads", concurrency: int = 8, queue: str = "agents", **settings: Any
+        self, pool: str = "threads", concurrency: int = 16, queue: str = "agents", name: str = "", **settings: Any
     ) -> Generator["subprocess.Popen[bytes]"]:
-        """A worker process of this queue that has run steps already."""
-        arguments = ["celery", "-A", "workers", "worker", "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency)]
-        with self.process(*arguments, "-Q", queue, "--loglevel", "WARNING", **settings) as popen:
+        """A worker of this queue that takes steps, and after which some have run."""
+        node = f"{name or queue}@{uuid4().hex[:8]}"
+        arguments = ["celery", "-A", "workers", "worker", "-n", node, "-P", pool, "-c", str(concurrency), "-Q", queue]
+        with self.process(*arguments, "--loglevel", "WARNING", **settings) as popen:
+            processes = concurrency if pool == "prefork" else 1
+            until(lambda: self.value(_STARTED, [f"{node}/%"]) == processes, f"{node} takes steps")
             for task in self.client.submit_many("loop", [{"steps": 3}] * WARM_UP, queue=queue):
                 task.wait(timeout=60)
             yield popen

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -12,13 +13,17 @@ from benchmarks.tables import Table, at_least, spread
 
 TASKS, STEPS, ROUNDS = 300, 10, 3
 OURS = "agent-tasks"
-DEFAULT, BROKER = f"{OURS}, prefork 2", f"{OURS}, prefork 2, each step through the broker"
+THREADS = ("threads", 16)
+"""What a worker has where nothing else is said."""
+DEFAULT, BROKER = f"{OURS}, 2 workers", f"{OURS}, 2 workers, each step through the broker"
 CELERY, DBOS_QUEUE = "Celery chain, prefork 2 (not durable)", "DBOS workflows through a queue"
 
 
-def _ours(pool: str, concurrency: int, **settings: Any) -> Callable[[Deployment, int, int], float]:
+def _ours(*pools: tuple[str, int], **settings: Any) -> Callable[[Deployment, int, int], float]:
     def measure(made: Deployment, tasks: int, steps: int) -> float:
-        with made.worker(pool, concurrency, **settings):
+        with ExitStack() as workers:
+            for number, (pool, concurrency) in enumerate(pools):
+                workers.enter_context(made.worker(pool, concurrency, name=f"worker{number}", **settings))
             start = time.perf_counter()
             made.client.submit_many("loop", [{"steps": steps}] * tasks)
             made.until_idle()
@@ -28,9 +33,10 @@ def _ours(pool: str, concurrency: int, **settings: Any) -> Callable[[Deployment,
 
 
 SYSTEMS: dict[str, Callable[[Deployment, int, int], float]] = {
-    DEFAULT: _ours("prefork", 2),
-    f"{OURS}, threads 8 in one process": _ours("threads", 8),
-    BROKER: _ours("prefork", 2, quantum_seconds=0),
+    DEFAULT: _ours(THREADS, THREADS),
+    f"{OURS}, 1 worker": _ours(THREADS),
+    f"{OURS}, prefork 4": _ours(("prefork", 4)),
+    BROKER: _ours(THREADS, THREADS, quantum_seconds=0),
     CELERY: celery_chain.undurable,
     "Celery chain with a commit per step": celery_chain.committing,
     "procrastinate, each job defers the next": procrastinate_chain.measure,
@@ -61,7 +67,8 @@ def _table(rates: dict[str, list[float]], rounds: int) -> Table:
         f"Chained steps per second ({TASKS} tasks of {STEPS} steps that do nothing)",
         ["system", "steps/s: median (least to most)", "ratio to bare Celery, by round"],
         note=f"Rounds: {rounds}, interleaved, each in fresh processes that had run {WARM_UP * 3} steps or more. "
-        f"{OURS}: the settings' defaults; tasks by one submit_many; beat and sweeper are not needed and do not run. "
+        f"{OURS}: the settings' defaults, which are 16 threads in a worker's process; prefork where it says so; tasks "
+        "by one submit_many; beat and sweeper are not needed and do not run. "
         + ". ".join(notes)
         + ". All on the same Postgres (a database each, fsync on) and Valkey.",
         plot=bars(

@@ -109,8 +109,8 @@ class Executor:
         operations.context = context
         operations.warn_of_steps()
         run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends)
-        left = context.budget.seconds if taken.undo_step is None else None
-        run.deadline = None if left is None else run.started + left
+        if taken.budget.seconds is not None and taken.undo_step is None:
+            run.deadline = run.started + (context.budget.seconds or 0.0)
         self._runtime.held.add(run)
         self._runtime.telemetry.started(run)
         self._runtime.mirroring.note(taken.id)
@@ -235,6 +235,6 @@ def _code_of(taken: Claim) -> tuple[Agent, Step]:
     """Raises ContextLost where the code of the step is gone."""
     try:
         agent = find_agent(taken.agent)
-        return agent, agent.runnable.get(taken.step) or agent.find_step(taken.step)
+        return agent, agent.steps.get(taken.step) or agent.runnable.get(taken.step) or agent.find_step(taken.step)
     except InvalidInput as error:
         raise ContextLost(f"The code of {taken.agent}.{taken.step} is gone: {error}", step=taken.step) from None

@@ -150,8 +150,10 @@ class StepOperations(Operations):
 
         A FanOut tells of itself, and its children of theirs. A step that is tried again has told before.
         """
-        spent = self._claim.spent
-        if spent.steps and self._claim.attempt == 1 and (self._claim.awaits or {}).get("kind") != "children":
+        claim, spent = self._claim, self._claim.spent
+        if claim.budget.steps is None or not spent.steps:
+            return
+        if claim.attempt == 1 and (claim.awaits or {}).get("kind") != "children":
             before = replace(spent, steps=spent.steps - 1)
             try:
                 self.warn(before, spent)
