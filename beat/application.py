@@ -22,7 +22,7 @@ def make_beat_app() -> Celery:
     app: Any = make_app("beat", settings, [SWEEP_QUEUE])
     slow_seconds = min(SLOW_SECONDS, settings.ttl_seconds / 4)
     app.conf.update(
-        beat_scheduler="celery.beat:Scheduler",  # PersistentScheduler keeps a file that two clocks fight for
+        beat_scheduler="beat.clock:Clock",  # Celery's default keeps a file that two clocks fight for
         beat_max_loop_interval=settings.sweep_seconds,
         beat_schedule={
             FAST: _every(FAST, settings.sweep_seconds),

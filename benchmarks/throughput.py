@@ -42,6 +42,7 @@ SYSTEMS: dict[str, Callable[[Deployment, int, int], float]] = {
     "procrastinate, each job defers the next": procrastinate_chain.measure,
     "DBOS workflows": dbos_chain.workflows,
     DBOS_QUEUE: dbos_chain.queued,
+    f"{DBOS_QUEUE}, polled often": dbos_chain.queued_polling_often,
     "psycopg alone, a statement per step": raw_psycopg.measure,
 }
 TARGETS = (

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,7 @@ def _arm(point: str) -> None:
     from agent_tasks import publisher
     from agent_tasks.publisher import Publisher
     from agent_tasks.transitions import fan_out
-    from workers import settlement
+    from workers import groups, settlement
     from workers.executor import Executor
     from workers.settlement import Settlement
 
@@ -226,6 +226,16 @@ def _arm(point: str) -> None:
 
         return transaction(self, watched)
 
+    join = groups.join
+
+    def join_watched(connection: Any, changed: Sequence[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
+        reached("halfway")
+        joined = join(connection, changed, **options)
+        if any(row["status"] == "pending" for row in joined):
+            _here.step = "last"
+        reached("written")
+        return joined
+
     def publish_watched(self: Any, settled: Any) -> None:
         reached("committed")
         publish(self, settled)
@@ -245,6 +255,7 @@ def _arm(point: str) -> None:
     Executor._publish = publish_watched  # type: ignore[method-assign]
     Publisher._tell = tell_watched  # type: ignore[method-assign]
     fan_out.submit = dies_before(fan_out.submit)  # type: ignore[attr-defined]
+    groups.join = join_watched  # type: ignore[attr-defined]
     settlement.join = dies_before(settlement.join)  # type: ignore[attr-defined]
 
 

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 from agent_tasks.client import AgentTasks
 from agent_tasks.database import Connection
 from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import StepCommit, checkpoint_all
 from agent_tasks.transitions.claim import Claim, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
+from agent_tasks.transitions.join import join
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
 from agent_tasks.transitions.rows import Row
 from workers.grouping import Group
@@ -28,6 +30,10 @@ class Groups:
         self.claim: Callable[[Wanted], Claim | None] = self._group(self._claim_all, lambda asked: asked.task_id)
         self.checkpoint: Callable[[StepCommit], Row] = self._group(self._checkpoint_all, lambda asked: asked.claim.id)
         self.complete: Callable[[Finish], Row] = self._group(complete_all, lambda asked: asked.claim.id)
+        self.complete_child: Callable[[Finish], tuple[Row, list[Row]]] = Group[Finish, tuple[Row, list[Row]]](
+            self._complete_children, lambda asked: asked.claim.id
+        ).ask
+        """Also returns the parents that were joined, and what that changed in turn."""
         self.begin_call: Callable[[CallBegin], int | None] = self._group(begin_calls, lambda asked: asked.claim.id)
         self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
         self._redis = Group[tuple[Row, bool], bool](self._publish)
@@ -63,6 +69,15 @@ class Groups:
         self, connection: Connection, steps: Sequence[StepCommit]
     ) -> list[Row | LeaseLost | BudgetExhausted]:
         return checkpoint_all(connection, steps, ring_seconds=self._client.settings.ring_seconds)
+
+    def _complete_children(self, finishes: Sequence[Finish]) -> list[tuple[Row, list[Row]] | Exception]:
+        """Their parents learn of it in the same commit; those whom that changed are told of with the first child."""
+        with self._client.database.transaction() as connection:
+            lock_above(connection, [finish.claim.id for finish in finishes])
+            rows = complete_all(connection, finishes)
+            ended = [row for row in rows if not isinstance(row, Exception)]
+            others = join(connection, ended, ring_seconds=self._client.settings.ring_seconds)
+        return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
 
     def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[bool]:
         bells = [row for row, is_bell in rows if is_bell]

@@ -24,6 +24,8 @@ from workers.run import HeldRuns
 from workers.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+_DATABASE_THREADS = 16
+"""For the commits and calls of async steps: more than there are connections, since those that wait go together."""
 
 
 class Runtime:
@@ -41,7 +43,7 @@ class Runtime:
         self.slots = 1
         self.worker_id = worker_id(node, os.getpid())
         self.telemetry = Telemetry(app, node)
-        self.loop = StepLoop(settings.async_steps, database_threads=max(2, settings.pool_size // 2))
+        self.loop = StepLoop(settings.async_steps, _DATABASE_THREADS)
         self.mirroring = Mirroring(self.client)
         self.groups = Groups(self.client, self.worker_id)
         self.executor = Executor(self)

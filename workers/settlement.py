@@ -16,7 +16,7 @@ from agent_tasks.steps import Step
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.fence import lock_held
@@ -131,7 +131,8 @@ class Settlement:
         finish = Finish(run.claim, text, run.seconds, progress, info)
         if run.claim.row["parent_id"] is None:
             return Settled(self._persistently(lambda: self._runtime.groups.complete(finish)), "succeeded")
-        return self._end(run.claim, lambda c: complete(c, finish), "succeeded")
+        row, others = self._persistently(lambda: self._runtime.groups.complete_child(finish))
+        return _with_family(row, others, "succeeded")
 
     def _next(self, run: StepRun, directive: Next) -> Settled:
         committed, step = self._committed(run, directive.then, directive.state)
@@ -251,13 +252,12 @@ class Settlement:
             return Settled(self._alone(transition), name, error)
 
         def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
-            lock_above(connection, claim.id)
+            lock_above(connection, [claim.id])
             row = transition(connection)
             return row, join(connection, [row], ring_seconds=self._settings.ring_seconds)
 
         row, others = self._transaction(end_and_join)
-        stop = [other["id"] for other in others if other.get("was") == "running"]
-        return Settled(row, name, error, others=others, stop=stop)
+        return _with_family(row, others, name, error)
 
     def _transaction(self, transition: Callable[[Connection], T]) -> T:
         def run(connection: Connection) -> T:
@@ -288,3 +288,9 @@ class Settlement:
                     raise DatabaseAway(str(error)) from error
                 sleep(wait)
                 wait = min(wait * 2, _SLOWEST_SECONDS)
+
+
+def _with_family(row: Row, others: Sequence[Row], name: str, error: BaseException | None = None) -> Settled:
+    """A task that has ended, and those whom that changed."""
+    stop = [other["id"] for other in others if other.get("was") == "running"]
+    return Settled(row, name, error, others=others, stop=stop)

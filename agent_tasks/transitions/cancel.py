@@ -55,22 +55,22 @@ _LOCK_ABOVE = """
     WITH RECURSIVE above AS (
         SELECT parent.id, parent.parent_id, parent.on_child_failure = 'fail' OR parent.finished_at IS NOT NULL AS tells
         FROM tasks AS parent
-        WHERE parent.id = (SELECT parent_id FROM tasks WHERE id = %s)
-        UNION ALL
+        WHERE parent.id IN (SELECT parent_id FROM tasks WHERE id = ANY (%s))
+        UNION
         SELECT tasks.id, tasks.parent_id, tasks.on_child_failure = 'fail' OR tasks.finished_at IS NOT NULL
         FROM tasks JOIN above ON tasks.id = above.parent_id WHERE above.tells
     )
-    SELECT FROM tasks JOIN above USING (id) ORDER BY tasks.depth FOR NO KEY UPDATE OF tasks
+    SELECT FROM tasks JOIN above USING (id) ORDER BY tasks.depth, tasks.id FOR NO KEY UPDATE OF tasks
 """
 
 
-def lock_above(connection: Connection, task_id: UUID) -> None:
-    """Lock whom the end of a task may change, its parent and perhaps more, before the task itself.
+def lock_above(connection: Connection, task_ids: Sequence[UUID]) -> None:
+    """Lock whom the end of these tasks may change, their parents and perhaps more, before the tasks themselves.
 
     Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
     for them, and they for the child, until Postgres finds the deadlock, a second later.
     """
-    connection.execute(_LOCK_ABOVE, [task_id])
+    connection.execute(_LOCK_ABOVE, [list(task_ids)])
 
 
 def lock_tree(connection: Connection, root: LiteralString, ids: Sequence[UUID]) -> None:
@@ -91,7 +91,7 @@ def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]
 
     `was` in a row is the status it had.
     """
-    lock_above(connection, task_id)
+    lock_above(connection, [task_id])
     return _run(connection, ITSELF, [task_id], error)
 
 

@@ -18,7 +18,7 @@ APPLICATION, VERSION = "bench", "1"
 PROCESSES, SUBMITTERS, POLLING_SECONDS = 2, 8, 0.1
 NOTE = (
     f"DBOS: {PROCESSES} processes with its default thread pool and connections; the queue without limits of "
-    f"concurrency, polled every {POLLING_SECONDS} s (its default is 1 s), enqueued by {SUBMITTERS} threads"
+    f"concurrency, polled each second, its default, or every {POLLING_SECONDS} s, enqueued by {SUBMITTERS} threads"
 )
 
 _LIVING = "SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))"
@@ -55,12 +55,12 @@ def workflows(made: Deployment, tasks: int, steps: int) -> float:
         return tasks * steps / (time.perf_counter() - start)
 
 
-def queued(made: Deployment, tasks: int, steps: int) -> float:
+def queued(made: Deployment, tasks: int, steps: int, polling_seconds: float = 1.0) -> float:
     """Steps per second where workflows are enqueued from outside, polling included."""
-    gate, queue = Gate.of_benchmark(made), _queue(POLLING_SECONDS)
+    gate, queue = Gate.of_benchmark(made), _queue(polling_seconds)
     with ExitStack() as stack:
         for number in range(PROCESSES):
-            stack.enter_context(_process(made, number, "serve", str(POLLING_SECONDS)))
+            stack.enter_context(_process(made, number, "serve", str(polling_seconds)))
         gate.until_arrived(PROCESSES)
         client = stack.enter_context(_client(made))
         threads = stack.enter_context(ThreadPoolExecutor(SUBMITTERS))
@@ -69,6 +69,10 @@ def queued(made: Deployment, tasks: int, steps: int) -> float:
             list(threads.map(lambda _, length=length: _enqueue(client, queue, "chain", length), range(count)))
             _until_ended(made)
         return tasks * steps / (time.perf_counter() - start)
+
+
+def queued_polling_often(made: Deployment, tasks: int, steps: int) -> float:
+    return queued(made, tasks, steps, POLLING_SECONDS)
 
 
 def first_step_seconds(made: Deployment, times: int, polling_seconds: float) -> list[float]:

@@ -110,7 +110,7 @@ def end(client: AgentTasks, taken: Claim, write: Write = done) -> list[Row]:
     """End a task as its worker does, and tell its parent in the same commit; all rows that this changed."""
 
     def end_and_join(connection: Connection) -> list[Row]:
-        lock_above(connection, taken.id)
+        lock_above(connection, [taken.id])
         row = write(connection, taken)
         return [row, *join(connection, [row], ring_seconds=60)]
 
