@@ -13,7 +13,7 @@ Name = Annotated[str, typer.Option("--name", "-n", help="Of the Celery node; %h 
 def worker(
     context: typer.Context,
     pool: Annotated[str, typer.Option("--pool", "-P", help="threads or prefork.")] = "threads",
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Steps at once.")] = 8,
+    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Steps at once.")] = 16,
     queues: Annotated[str | None, typer.Option("--queues", "-Q", help="Only these, with commas.")] = None,
     name: Name = "worker@%h",
     loglevel: Loglevel = "INFO",
