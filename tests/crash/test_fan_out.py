@@ -38,6 +38,8 @@ POINTS = [
     ("gather:committed", "completed", 5),  # the parent has ended, nobody is told
     ("gather:published", "completed", 5),
 ]
+RUNG = ("last:half-published", "last:published")
+"""The parent's bell has rung: another slot of the doomed worker may have answered it, and even have begun `then`."""
 MEMBERS = 5
 
 
@@ -95,12 +97,14 @@ def test_a_tree_completes_although_its_worker_was_killed_there(
     doomed = sweeping.processes.worker(kill_at=point, quantum_seconds=0, ready=False)
     task = submit(sweeping, tmp_path)
     assert doomed.wait_for_exit(40) == -signal.SIGKILL, doomed.story
-    assert rows.task(sweeping.client, task.id)["status"] in (parent, "pending" if parent == "running" else parent)
+    also = "running" if point in RUNG else "pending" if parent == "running" else parent
+    assert rows.task(sweeping.client, task.id)["status"] in (parent, also)
     assert len(task.children()) == children
     survivor = sweeping.processes.worker(ready=False)
     try:
         assert task.wait(timeout=30).result == list(range(MEMBERS))
         assert_tree_ran_once(sweeping.client, task.id)
-        assert len(runs_on(tmp_path, "gather")) == (2 if point == "gather:returned" else 1)
+        begun = len(runs_on(tmp_path, "gather"))
+        assert begun in (1, 2) if point in RUNG else begun == (2 if point == "gather:returned" else 1)
     finally:
         survivor.kill()
