@@ -31,7 +31,7 @@ class DoorbellQoS(virtual.QoS):
         self._flush()
         try:
             with self.channel.conn_or_acquire() as client, client.pipeline() as pipeline:
-                for message in self._delivered.values():
+                for message in reversed(self._delivered.values()):  # the oldest last: it is to be taken first again
                     self._put_back(message, pipeline)
                 pipeline.execute()
         except Exception as error:
@@ -42,12 +42,12 @@ class DoorbellQoS(virtual.QoS):
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if requeue:
             with self.channel.conn_or_acquire() as client:
-                self._put_back(self.get(delivery_tag), client)
+                self._put_back(self.get(delivery_tag), client, last=True)
         self.ack(delivery_tag)
 
-    def _put_back(self, message: Any, client: Any) -> None:
+    def _put_back(self, message: Any, client: Any, *, last: bool = False) -> None:
         where = message.delivery_info
-        self.channel._do_restore_message(message._raw, where["exchange"], where["routing_key"], client, True)
+        self.channel._do_restore_message(message._raw, where["exchange"], where["routing_key"], client, last)
 
 
 def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:

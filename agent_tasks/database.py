@@ -17,7 +17,16 @@ Connection = psycopg.Connection[DictRow]
 """What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
 
 DATABASE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""What is raised while Postgres does not answer."""
+"""What is raised while Postgres does not answer, and by psycopg for some statements that it ended."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether Postgres did not answer, or said that it is going: no word on the statement itself.
+
+    Classes 08 and 57P of PostgreSQL, "Error Codes": connection exception, operator intervention.
+    """
+    return isinstance(error, DATABASE_AWAY) and str(getattr(error, "sqlstate", None) or "08").startswith(("08", "57P"))
+
 
 _CONNECT = {
     "autocommit": True,
@@ -92,8 +101,9 @@ class Database:
 
 def _configure(connection: "psycopg.Connection[Any]") -> None:
     """Every statement here finds rows by an index. A plan that was made, and kept, while the tables were small or
-    their statistics old would read them whole."""
+    their statistics old would read them whole. (Up to PostgreSQL 17 the price put on that would switch on the JIT.)"""
     connection.execute("SET enable_seqscan = off")
+    connection.execute("SET jit = off")
 
 
 def _check_if_idle(connection: "psycopg.Connection[Any]") -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from agent_tasks.client import AgentTasks
 from agent_tasks.database import Connection
 from agent_tasks.errors import BudgetExhausted, LeaseLost
@@ -31,12 +33,13 @@ class Groups:
         self.checkpoint: Callable[[StepCommit], Row] = self._group(self._checkpoint_all, lambda asked: asked.claim.id)
         self.complete: Callable[[Finish], Row] = self._group(complete_all, lambda asked: asked.claim.id)
         self.complete_child: Callable[[Finish], tuple[Row, list[Row]]] = Group[Finish, tuple[Row, list[Row]]](
-            self._complete_children, lambda asked: asked.claim.id
+            self._complete_children, lambda asked: asked.claim.id, lambda asked: asked.claim.row["root_id"]
         ).ask
-        """Also returns the parents that were joined, and what that changed in turn."""
+        """Also returns the parents that were joined, and what that changed in turn. A group is of one tree: rows of
+        several could not be locked in the order in which others lock them."""
         self.begin_call: Callable[[CallBegin], int | None] = self._group(begin_calls, lambda asked: asked.claim.id)
         self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
-        self._redis = Group[tuple[Row, bool], bool](self._publish)
+        self._redis = Group[tuple[Row, bool], None](self._publish)
 
     def ring(self, row: Row) -> None:
         """The bell of a step that was handed over; `row` need hold no more than `transitions.rows.CLAIMED`."""
@@ -55,7 +58,7 @@ class Groups:
 
         return Group[A, Any](run, row).ask
 
-    def _claim_all(self, connection: Connection, wanted: Sequence[Wanted]) -> list[Claim | None]:
+    def _claim_all(self, connection: Connection, wanted: Sequence[Wanted]) -> list[Claim | ValidationError | None]:
         settings = self._client.settings
         return claim_all(
             connection,
@@ -79,7 +82,8 @@ class Groups:
             others = join(connection, ended, ring_seconds=self._client.settings.ring_seconds)
         return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
 
-    def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[bool]:
+    def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:
         bells = [row for row, is_bell in rows if is_bell]
         told = [row for row, is_bell in rows if not is_bell]
-        return [self._client.publisher.publish(told, bells=bells)] * len(rows)
+        self._client.publisher.publish(told, bells=bells)
+        return [None] * len(rows)

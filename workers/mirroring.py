@@ -22,9 +22,10 @@ class Mirroring:
         self._changed: set[UUID] = set()
         self._noted = threading.Event()
         self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="agent-tasks-mirroring", daemon=True)
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="agent-tasks-mirroring", daemon=True).start()
+        self._thread.start()
 
     def note(self, task_id: UUID) -> None:
         """The task has changed. From any thread."""
@@ -40,6 +41,8 @@ class Mirroring:
     def close(self) -> None:
         self._closed.set()
         self._noted.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
         while not self._closed.is_set():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from agent_tasks.budgets import Budget, Spend
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
@@ -147,8 +149,11 @@ _CLAIM = f"""
 
 def claim_all(
     connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float, poison_crashes: int
-) -> list[Claim | None]:
-    """Take these steps, each of another task; None for one not current any more, or that a living lease holds."""
+) -> list[Claim | ValidationError | None]:
+    """Take these steps, each of another task; None for one not current any more, or that a living lease holds.
+
+    A row that this release cannot read is its own error: the claims of the others are committed.
+    """
     rows = connection.execute(
         _CLAIM,
         {
@@ -161,9 +166,19 @@ def claim_all(
         },
     ).fetchall()
     taken = {row["id"]: row for row in rows}
-    return [Claim.from_row(taken[one.task_id]) if one.task_id in taken else None for one in wanted]
+    return [_readable(taken[one.task_id]) if one.task_id in taken else None for one in wanted]
+
+
+def _readable(row: Row) -> Claim | ValidationError:
+    try:
+        return Claim.from_row(row)
+    except ValidationError as error:
+        return error
 
 
 def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **terms: Any) -> Claim | None:
     """`claim_all` for one step."""
-    return claim_all(connection, [Wanted(task_id, step, step_number)], **terms)[0]
+    (taken,) = claim_all(connection, [Wanted(task_id, step, step_number)], **terms)
+    if isinstance(taken, ValidationError):
+        raise taken
+    return taken

@@ -48,7 +48,7 @@ class CallEnd:
     claim: Claim
     ordinal: int
     status: str
-    outcome: str | None
+    outcome: str
 
 
 _BEGIN = f"""
@@ -128,7 +128,7 @@ def begin_call(
     return spent
 
 
-def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str, outcome: str | None) -> None:
+def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str, outcome: str) -> None:
     """`end_calls` for one. Raises LeaseLost."""
     (error,) = end_calls(connection, [CallEnd(claim, ordinal, status, outcome)])
     if error is not None:

@@ -64,6 +64,12 @@ def test_no_two_of_a_key_are_in_one_group_and_none_is_forgotten() -> None:
     assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
 
 
+def test_a_group_is_of_one_kind_where_that_is_asked_for() -> None:
+    held, futures = ask_while_one_runs([1, 12, 23, 32, 13], doubled, together=lambda request: request % 10)
+    assert held.groups == [[1], [12, 32], [23, 13]]
+    assert [future.result() for future in futures] == [2, 24, 46, 64, 26]
+
+
 def test_a_group_is_bounded() -> None:
     held, futures = ask_while_one_runs(range(MOST + 3), doubled)
     assert [len(group) for group in held.groups] == [1, MOST, 2]
@@ -91,11 +97,53 @@ def test_a_request_that_breaks_its_group_harms_no_other() -> None:
 
 def test_when_postgres_is_away_all_are_told_and_none_is_run_again() -> None:
     def away(requests: Sequence[int]) -> list[int]:
-        raise psycopg.OperationalError("away")
+        raise psycopg.errors.AdminShutdown("away")
 
     held, futures = ask_while_one_runs([1, 2, 3], away)
     assert held.groups == [[1], [2, 3]]
     assert all(isinstance(future.exception(), psycopg.OperationalError) for future in futures)
+
+
+def test_an_error_of_one_statement_is_not_taken_for_a_postgres_that_is_away() -> None:
+    def cancelled(requests: Sequence[int]) -> list[int]:
+        if 0 in requests:
+            raise psycopg.errors.QueryCanceled("statement timeout")
+        return doubled(requests)
+
+    held, futures = ask_while_one_runs([1, 2, 0], cancelled)
+    assert held.groups == [[1], [2, 0], [2], [0]]
+    assert futures[1].result() == 4
+    assert isinstance(futures[2].exception(), psycopg.errors.QueryCanceled)
+
+
+def test_those_whose_leader_was_ended_are_told_that_nobody_answered() -> None:
+    def ended(requests: Sequence[int]) -> list[int]:
+        if len(requests) > 1:
+            raise SystemExit
+        return doubled(requests)
+
+    _, futures = ask_while_one_runs([1, 2, 3], ended)
+    assert isinstance(futures[1].exception(), SystemExit)
+    assert isinstance(futures[2].exception(), psycopg.OperationalError)
+
+
+class Interrupted(BaseException):
+    """What a signal's handler raises, in a process whose steps run in its main thread."""
+
+
+def test_one_that_is_interrupted_before_it_leads_passes_that_on() -> None:
+    group = Group[int, int](doubled)
+    lead = group._lead
+
+    def interrupted() -> None:
+        group._lead = lead  # type: ignore[method-assign]
+        raise Interrupted
+
+    group._lead = interrupted  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        group.ask(1)
+    assert (group._waiting, group._led) == ([], False)
+    assert group.ask(2) == 4
 
 
 def test_a_group_goes_on_after_its_thread_was_ended() -> None:
