@@ -4,7 +4,6 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
@@ -16,7 +15,6 @@ from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
 from agent_tasks.retries import Retry
 from agent_tasks.steps import NAME, Step, unusable
-from agent_tasks.wait_names import wait_names
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,8 +28,8 @@ class Agent:
 
     `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
-    (seconds) are defaults for submit. `signals` names all that its steps ever wait for: others are then refused.
-    Needed only where their code does not show it.
+    (seconds) are defaults for submit. `signals` names every signal that its steps wait for, so that a misspelt one
+    is refused; without it a signal of any name is kept for the task.
 
     Raises InvalidInput for a name that is not usable, or that another module has taken.
     """
@@ -95,7 +93,6 @@ class Agent:
             if step.name in self.steps:
                 raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
             self.steps[step.name] = step
-            self.__dict__.pop("waits_for", None)
             return function
 
         return declare if function is None else declare(function)
@@ -105,13 +102,6 @@ class Agent:
         if not self.steps:
             raise InvalidInput(f"Agent {self.name!r} has no steps: decorate a function with @{self.name}.step")
         return next(iter(self.steps.values()))
-
-    @cached_property
-    def waits_for(self) -> frozenset[str] | None:
-        """The names of all signals that its steps ever wait for; None where neither it nor its code says so."""
-        if self.signals is not None:
-            return self.signals
-        return wait_names(step.function for step in self.steps.values())
 
     @property
     def runnable(self) -> dict[str, Step]:

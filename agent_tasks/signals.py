@@ -85,15 +85,15 @@ class _Definition:
         if self._code is None:
             with client.database.connection() as connection:
                 self._registered = catalog.registered_agent(connection, agent) or {}
-        self._names = self._code.waits_for if self._code else self._registered.get("signals")
+        self._names = self._code.signals if self._code else self._registered.get("signals")
 
     def check_name(self, name: str) -> None:
-        """Raises InvalidInput where no step ever waits for a signal of this name."""
+        """Raises InvalidInput where the agent declares its signals, and this name is none of them."""
         if self._names is not None and name not in self._names:
             known = ", ".join(sorted(self._names)) or "none"
             raise InvalidInput(
-                f"Agent {self._agent!r} never waits for a signal {name!r}; it waits for {known}. Where a name is "
-                "computed and its steps do not show it, declare all of them: Agent(signals=[...]).",
+                f"Agent {self._agent!r} takes no signal {name!r}; it declares {known}. Send one of those, or add the "
+                f"name to Agent({self._agent!r}, signals=[...]).",
                 field="name",
             )
 

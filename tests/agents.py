@@ -133,7 +133,7 @@ async def attempt(ctx: Context, fail: int):
 
 @agent("echo")
 async def echo(ctx: Context, value: Any = None, waits_for: list[str] | None = None):
-    """Its code does not show for which signals it waits, so that any may be sent to it."""
+    """It declares no signals, so that any may be sent to it."""
     return Wait(waits_for, then="echo", value=value) if waits_for else value
 
 
@@ -149,7 +149,7 @@ class Approval(BaseModel):
     ok: bool
 
 
-approval = Agent("approval")
+approval = Agent("approval", signals=["approval"])
 """ask → decide, with an approval in between."""
 
 

@@ -16,7 +16,7 @@ def definition(agent: Agent) -> dict[str, Any]:
         "queue": agent.queue,
         "ttl": agent.ttl,
         "input_schema": _schema(agent.first_step.arguments),
-        "signals": sorted(agent.waits_for) if agent.waits_for is not None else None,
+        "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: _schema(step.payload_type) for step in agent.steps.values() if step.payload_type is not None
         },

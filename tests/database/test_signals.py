@@ -1,4 +1,4 @@
-"""Signals: kept until they are waited for, consumed once, and refused where nobody will ever wait."""
+"""Signals: kept until they are waited for, consumed once, and refused where the agent does not declare them."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,7 @@ import pytest
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, TaskNotFound
 from agent_tasks.handle import TaskHandle
+from agent_tasks.signals import Receipt
 from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.signal import consumed, deliver, inbox, keep, lock, refuse
@@ -240,7 +241,7 @@ def test_a_signal_that_the_agent_never_waits_for_is_refused_whoever_has_its_code
     with client.database.connection() as connection:
         register_agents(connection, {"elsewhere": definition})
     task = client.submit("elsewhere")
-    with pytest.raises(InvalidInput, match="waits for approval"):
+    with pytest.raises(InvalidInput, match="declares approval"):
         task.signal("payment", 1)
     waits(client, "approval", task_id=task.id)
     with pytest.raises(InvalidInput, match="keeps waiting"):
@@ -249,12 +250,10 @@ def test_a_signal_that_the_agent_never_waits_for_is_refused_whoever_has_its_code
     assert task.signal("approval", 5).delivered
 
 
-def test_a_signal_that_no_wait_in_the_agents_code_names_is_refused_with_those_that_are_named(
-    client: AgentTasks,
-) -> None:
+def test_a_signal_that_the_agent_does_not_declare_is_refused_with_those_that_it_declares(client: AgentTasks) -> None:
     task = client.submit("approval")
     before = all_of(client, task.id)
-    with pytest.raises(InvalidInput, match=r"never waits for a signal 'aproval'; it waits for approval\.") as caught:
+    with pytest.raises(InvalidInput, match=r"no signal 'aproval'; it declares approval\.") as caught:
         task.signal("aproval", 1)
     assert caught.value.details["field"] == "name"
     assert all_of(client, task.id) == before
@@ -262,25 +261,30 @@ def test_a_signal_that_no_wait_in_the_agents_code_names_is_refused_with_those_th
     assert task.signal("approval", {"ok": True}).kept
 
 
-def test_an_agent_that_waits_for_nothing_takes_no_signal(client: AgentTasks) -> None:
-    with pytest.raises(InvalidInput, match="it waits for none"):
-        client.submit("count", {"to": 1}).signal("approval", 1)
+def test_an_agent_that_declares_no_signals_keeps_any_and_the_receipt_says_what_its_task_waits_for(
+    client: AgentTasks,
+) -> None:
+    task = client.submit("several", {"every": True})
+    assert task.signal("first", 1) == Receipt(kept=True, delivered=False)
+    waits(client, "first", "second", task_id=task.id, every=True)
+    assert task.signal("third", 3).waiting_for == ["first", "second"]
+    assert [row["name"] for row in query(client, "SELECT name FROM signals ORDER BY seq")] == ["first", "third"]
 
 
-def test_a_name_that_the_task_waits_for_now_is_taken_whatever_the_code_says(client: AgentTasks) -> None:
-    task = client.submit("count", {"to": 1})  # begun by code that is not here any more
-    waits(client, "approval", task_id=task.id)
+def test_a_name_that_the_task_waits_for_now_is_taken_whatever_the_agent_declares(client: AgentTasks) -> None:
+    task = client.submit("approval")
+    waits(client, "consent", task_id=task.id)  # as code of another release has it
     with pytest.raises(InvalidInput):
         task.signal("payment", 1)
-    assert task.signal("approval", 1, signal_id="one").delivered
-    assert not task.signal("approval", 1, signal_id="one").kept
+    assert task.signal("consent", 1, signal_id="one").delivered
+    assert not task.signal("consent", 1, signal_id="one").kept
 
 
 def test_a_task_that_has_ended_says_so_before_it_speaks_of_names(client: AgentTasks) -> None:
-    task = client.submit("count", {"to": 1})
+    task = client.submit("approval")
     task.cancel()
     with pytest.raises(InvalidState):
-        task.signal("approval", 1)
+        task.signal("payment", 1)
 
 
 def test_a_signal_in_the_inbox_that_its_step_refuses_is_taken_out_and_told_of(client: AgentTasks) -> None:
