@@ -11,8 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from agent_tasks.budgets import Budget
+from agent_tasks.declaration import Declaration
 from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
+from agent_tasks.functions import is_same, name_of
 from agent_tasks.retries import Retry
 from agent_tasks.steps import NAME, Step, unusable
 
@@ -31,7 +33,7 @@ class Agent:
     (seconds) are defaults for submit. `signals` names every signal that its steps wait for, so that a misspelt one
     is refused; without it a signal of any name is kept for the task.
 
-    Raises InvalidInput for a name that is not usable, or that another module has taken.
+    Raises InvalidInput for a name that is not usable, or that another agent has taken.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Agent:
         queue: str | None = None,
         ttl: float | None = None,
         signals: Sequence[str] | None = None,
-        _module: str | None = None,
+        _declared: "Declaration | None" = None,
     ) -> None:
         if not NAME.match(name):
             raise InvalidInput(
@@ -60,13 +62,9 @@ class Agent:
             raise InvalidInput("Agent(signals=) takes names of 1 to 128 characters", field="signals")
         self.signals = None if names is None else frozenset(names)
         self.steps: dict[str, Step] = {}
-        self.module = _module or sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore
-        taken = _registry.get(name)
-        if taken is not None and taken.module != self.module:
-            raise InvalidInput(
-                f"Two agents are named {name!r}: in {taken.module} and in {self.module}. Rename one.",
-                field="name",
-            )
+        self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
+            raise InvalidInput(f"Two agents are named {name!r}: {where}. Rename one.", field="name")
         given: Any = ttl
         if given is not None and not (type(given) in (int, float) and 0 < given <= LONGEST_TTL):
             raise InvalidInput(f"Agent(ttl=) is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
@@ -83,11 +81,16 @@ class Agent:
         """Declare a step; the function itself is returned, so that it can be called in a unit test."""
 
         def declare(function: F) -> F:
-            step = Step(self.name, name or function.__name__, function, retry or Retry(), undo)
-            if not NAME.match(step.name):
-                raise InvalidInput(f"{step.name!r} is no name for a step", field="name")
+            called = name or name_of(function)
+            if not NAME.match(called):
+                raise InvalidInput(
+                    f"{called!r} is no name for a step: use 1 to 64 letters, digits, '_' and '-', a letter first, "
+                    "as in step(name='begin')",
+                    field="name",
+                )
             if problem := unusable(function):
-                raise InvalidInput(f"{step.task_name} cannot be a step: {problem}", field=step.name)
+                raise InvalidInput(f"{self.name}.{called} cannot be a step: {problem}", field=called)
+            step = Step(self.name, called, function, retry or Retry(), undo)
             if undo is not None and (problem := unusable(undo)):
                 raise InvalidInput(f"The undo of {step.task_name} cannot be one: {problem}", field="undo")
             if step.name in self.steps:
@@ -96,6 +99,11 @@ class Agent:
             return function
 
         return declare if function is None else declare(function)
+
+    @property
+    def module(self) -> str:
+        """The name of the module that declares it."""
+        return self.declared.module
 
     @property
     def first_step(self) -> Step:
@@ -116,17 +124,24 @@ class Agent:
     def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
         """The step that `reference` names. Raises `error` that lists the steps there are."""
         if isinstance(reference, str):
-            found = self.steps.get(reference)
+            found = [step] if (step := self.steps.get(reference)) else []
         else:
-            found = next((s for s in self.steps.values() if s.function is reference), None)
-        if found is None:
-            name = reference if isinstance(reference, str) else getattr(reference, "__name__", repr(reference))
-            raise error(
-                f"Agent {self.name!r} has no step {name!r}; it has {', '.join(self.steps) or 'none'}.",
-                step=name,
-                steps=list(self.steps),
+            found = [step for step in self.steps.values() if step.function == reference]
+            found = found or [step for step in self.steps.values() if is_same(step.function, reference)]
+        if len(found) == 1:
+            return found[0]
+        name = reference if isinstance(reference, str) else name_of(reference)
+        known = ", ".join(self.steps) or "none"
+        if found:
+            said = f"Agent {self.name!r} has several steps of the function {name!r}: name the one you mean, of {known}."
+        elif name in self.steps:
+            said = (
+                f"Agent {self.name!r} has a step {name!r}, but of another function. Name the step as text, or decorate "
+                "it with functools.wraps."
             )
-        return found
+        else:
+            said = f"Agent {self.name!r} has no step {name!r}; it has {known}."
+        raise error(said, step=name, steps=list(self.steps))
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r}, steps={list(self.steps)})"
@@ -142,10 +157,10 @@ def agent(
     retry: Retry | None = None,
 ) -> Callable[[F], F]:
     """A one-function agent: `@agent("name")` over `async def f(ctx, ...)`."""
-    module = sys._getframe(1).f_globals.get("__name__", "?")  # pyright: ignore[reportPrivateUsage]
+    declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:
-        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl, _module=module)
+        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl, _declared=declared)
         return made.step(function, retry=retry)
 
     return declare

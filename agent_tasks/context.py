@@ -14,6 +14,7 @@ from uuid import UUID
 
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
 from agent_tasks.errors import TaskCancelled
+from agent_tasks.functions import is_async
 from agent_tasks.identity import Identity
 
 P = ParamSpec("P")
@@ -184,7 +185,7 @@ class Context(StepContext):
             return begun.value
         try:
             with _calling(begun.key):
-                if inspect.iscoroutinefunction(function):
+                if is_async(function):
                     value = await cast(Awaitable[T], function(*args, **kwargs))
                 else:
                     value = await asyncio.to_thread(cast(Callable[..., T], function), *args, **kwargs)
@@ -233,7 +234,7 @@ class SyncContext(StepContext):
         if isinstance(begun, Outcome):
             return begun.value
         try:
-            if inspect.iscoroutinefunction(function):
+            if is_async(function):
                 value = self._on_loop(function, begun.key, args, kwargs)
             else:
                 with _calling(begun.key):

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from agent_tasks.budgets import Budget
 from agent_tasks.errors import InvalidInput
+from agent_tasks.functions import name_of
 
 LONGEST_WAIT = 100 * 365 * 86_400.0
 _LATEST_YEAR = 9000  # in every time zone a date that all can read
@@ -144,13 +145,14 @@ class Child:
 class FanOut(_Then):
     """Spawn children in this step's commit, and run `then` when all of them have ended.
 
-    `reserve` is what the parent keeps for itself: seconds, or a Budget. When only that is left of its time,
-    children still running are told to stop. `on_child_failure`: "collect" hands all outcomes to `then`, "fail"
-    ends this task with the first failure and cancels the rest. `split`: "equal" by weight, or "adaptive":
-    by weight and what each agent was seen to use. Raises InvalidInput for what means nothing.
+    `reserve` is what the parent keeps for itself: seconds (0: nothing; default: a twentieth of its time), or a
+    Budget. When only that is left of its time, children still running are told to stop. `on_child_failure`: "collect"
+    hands all outcomes to `then`, "fail" ends this task with the first failure and cancels the rest. `split`: "equal"
+    by weight, or "adaptive": by weight and what each agent was seen to use. Raises InvalidInput for what means
+    nothing.
     """
 
-    __slots__ = ("children", "on_child_failure", "reserve", "split")
+    __slots__ = ("children", "keeps_nothing", "on_child_failure", "reserve", "split")
 
     def __init__(
         self,
@@ -168,7 +170,10 @@ class FanOut(_Then):
         self.children: list[Child] = list(given) if isinstance(given, Iterable) else [given]
         if isinstance(given, Child) or not all(isinstance(child, Child) for child in cast(list[Any], self.children)):
             raise InvalidInput("FanOut takes a list of Child(agent, input)", field="children")
-        self.reserve = reserve if isinstance(reserve, Budget) else Budget(seconds=reserve)
+        self.keeps_nothing = type(reserve) in (int, float) and reserve == 0
+        self.reserve = (
+            reserve if isinstance(reserve, Budget) else Budget(seconds=None if self.keeps_nothing else reserve)
+        )
         if on_child_failure not in ("collect", "fail"):
             raise InvalidInput("on_child_failure must be 'collect' or 'fail'", field="on_child_failure")
         if split not in ("equal", "adaptive"):
@@ -193,7 +198,7 @@ class Partial:
 
 
 def step_name(step: StepRef) -> str:
-    return step if isinstance(step, str) else step.__name__
+    return step if isinstance(step, str) else name_of(step)
 
 
 def all_names(names: Sequence[Any]) -> bool:

@@ -18,11 +18,19 @@ AgentTaskError
 LeaseLost                     not for users: the worker drops its outcome
 """
 
+import logging
 import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
+
+log = logging.getLogger(__name__)
+RetryAfter = float | timedelta | datetime | str
+"""How long to wait: seconds, a duration, a time, or the text of a Retry-After header (seconds or an HTTP date)."""
 
 
 class ErrorType(StrEnum):
@@ -66,15 +74,18 @@ class ErrorInfo(BaseModel):
 
 
 class AgentTaskError(Exception):
-    """The root of the typed errors; `info` is its machine-readable form."""
+    """The root of the typed errors; `info` is its machine-readable form.
+
+    `retry_after` is seconds, a timedelta, an aware datetime, or what a Retry-After header says.
+    """
 
     type: ClassVar[ErrorType] = ErrorType.STEP_FAILED
     retryable: ClassVar[bool] = False
     suggested_action: ClassVar[SuggestedAction] = SuggestedAction.NONE
 
-    def __init__(self, message: object, *, retry_after: float | None = None, **details: Any) -> None:
+    def __init__(self, message: object, *, retry_after: RetryAfter | None = None, **details: Any) -> None:
         super().__init__(message)
-        self.message = str(message)
+        self.message = text_of(message)
         self.retry_after = _seconds(retry_after)
         self.details = details
         self._recorded: ErrorInfo | None = None
@@ -227,10 +238,53 @@ def from_info(info: ErrorInfo) -> AgentTaskError:
     return _CLASSES[info.type].recorded(info)
 
 
-def _seconds(value: Any) -> float | None:
-    """`value` as a time to wait; None for what is none, such as a header that could not be read."""
+def text_of(message: object) -> str:
+    """`message` as text, also where its own `__str__` fails."""
     try:
-        seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
+        return str(message)
+    except Exception as broken:
+        return f"(its message cannot be shown: {type(broken).__name__})"
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The exceptions in a group, and in groups within it; of any other exception itself."""
+    return list(_leaves(error))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    members: tuple[BaseException, ...] = error.exceptions
+    for member in members:
+        yield from _leaves(member)
+
+
+def _seconds(value: Any) -> float | None:
+    """`value` as seconds to wait; None, with a warning, for what is no such thing."""
+    if value is None:
         return None
-    return seconds if 0 <= seconds < math.inf else None
+    try:
+        seconds = _as_seconds(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if 0 <= seconds < math.inf:
+        return seconds
+    log.warning(
+        "retry_after ignored: %s is not seconds, a timedelta, a time or an HTTP date that lies ahead",
+        text_of(value)[:100],
+    )
+    return None
+
+
+def _as_seconds(value: Any) -> float:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            value = parsedate_to_datetime(value)
+    if isinstance(value, datetime):
+        value = max(timedelta(0), value - datetime.now(UTC))  # a naive one raises TypeError
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agent_tasks.errors import AgentTaskError, InvalidInput
+from agent_tasks.errors import AgentTaskError, InvalidInput, leaves
 
 LONGEST_SECONDS = 366 * 86_400.0
 """No wait is longer, whatever an upstream asks for."""
@@ -19,7 +19,7 @@ class Retry:
     `attempts` counts the first try; `base` and `cap` are seconds. Before try n+1 the wait is drawn evenly
     from 0 to min(cap, base * 2**(n-1)) (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
     2015). An error's own `retry_after` is a lower bound on it. `on` limits which exceptions are retried;
-    typed errors that say they are not retryable never are.
+    typed errors that say they are not retryable never are. An exception group is retried where all in it are.
 
     Raises InvalidInput for values that mean nothing.
     """
@@ -50,13 +50,14 @@ class Retry:
         self, error: BaseException, failures: int, draw: Callable[[float, float], float] = random.uniform
     ) -> float | None:
         """Seconds to wait after the `failures`-th failure of a step, or None where it is final."""
-        if failures >= self.attempts or not isinstance(error, self.on):
+        if failures >= self.attempts:
             return None
-        if isinstance(error, AgentTaskError):
-            if not error.retryable:
-                return None
-            floor = error.retry_after or 0.0
-        else:
-            floor = 0.0
+        raised = leaves(error)
+        if not isinstance(error, self.on) and not all(isinstance(each, self.on) for each in raised):
+            return None
+        typed = [each for each in raised if isinstance(each, AgentTaskError)]
+        if not all(each.retryable for each in typed):
+            return None
+        floor = max((each.retry_after or 0.0 for each in typed), default=0.0)
         ceiling = float(min(self.cap, self.base * 2.0 ** min(failures - 1, 60)))
         return min(max(floor, draw(0.0, ceiling)), LONGEST_SECONDS)

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from agent_tasks import payloads
 from agent_tasks.errors import InvalidInput
+from agent_tasks.functions import is_async, is_generator
 from agent_tasks.outcomes import Signal
 from agent_tasks.retries import Retry
 
@@ -38,7 +39,7 @@ class Step:
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+        object.__setattr__(self, "is_async", is_async(self.function))
 
     @property
     def task_name(self) -> str:
@@ -150,8 +151,12 @@ def _parts(hint: Any) -> list[Any]:
 def unusable(function: Callable[..., Any]) -> str | None:
     """Why a function cannot be called as a step: the context comes first, everything else by name."""
     if not callable(function):
-        return "it is no function"
+        return "it is not a function"
+    if is_generator(function):
+        return "it is a generator: a step returns what happens next, it does not yield"
     parameters = list(inspect.signature(function).parameters.values())
+    if parameters and parameters[0].name == "self":
+        return "it is a method without its object: declare it with the object, as in `agent.step(self.begin)`"
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,

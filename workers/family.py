@@ -42,7 +42,7 @@ class Family:
         used = run.context.spent + run.claim.reserved + Spend(steps=1)
         left = remaining(run.claim.budget, used)
         reserve = directive.reserve
-        if reserve.seconds is None and left.seconds:
+        if reserve.seconds is None and left.seconds and not directive.keeps_nothing:
             reserve = Budget(seconds=left.seconds * _RESERVED_PART).over(reserve)
         asks = [(child.budget or Budget()).over(targets[child.agent_name].budget) for child in directive.children]
         allotments = divide(

@@ -1,11 +1,12 @@
 """Running the function of a step: on the event loop or in the slot, with its deadline and its cancellation."""
 
 import asyncio
+import inspect
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
 from agent_tasks.context import Context
-from agent_tasks.errors import BudgetExhausted, StepFailed
+from agent_tasks.errors import BudgetExhausted, InvalidInput, StepFailed
 from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped
 
 
@@ -15,6 +16,10 @@ def invoke_plain(run: StepRun) -> StepOutcome:
         value = run.step.function(run.context, **run.arguments)
     except BaseException as error:
         return _checked(run, Raised(error))
+    if inspect.iscoroutine(value):
+        value.close()
+        problem = f"Step {run.claim.step} is a plain function and returned a coroutine: declare it as `async def`"
+        return _checked(run, Raised(InvalidInput(problem)))
     return _checked(run, Returned(value))
 
 
@@ -41,15 +46,16 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
     left_behind.cancel()
     if not step.done() or step.cancelled():
         return _checked(run, Raised(StepFailed(f"Step {run.claim.step} cancelled itself")))
-    error = step.exception()
-    return _checked(run, Returned(step.result()) if error is None else Raised(error))
+    return _checked(run, step.result())
 
 
-async def _call(run: StepRun) -> Any:
+async def _call(run: StepRun) -> StepOutcome:
     try:
-        return await run.step.function(cast(Context, run.context), **run.arguments)
-    except (SystemExit, KeyboardInterrupt) as error:  # asyncio would end the whole loop
-        raise StepFailed(f"Step {run.claim.step} raised {type(error).__name__}") from error
+        return Returned(await run.step.function(cast(Context, run.context), **run.arguments))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # SystemExit, too: asyncio would end the whole loop
+        return Raised(error)
 
 
 def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:

@@ -22,7 +22,7 @@ from agent_tasks.budgets import Spend, crossed, overdrawn
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Intent, Operations, Outcome, StepContext
 from agent_tasks.database import DATABASE_AWAY
-from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, LeaseLost, StepFailed
+from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, LeaseLost, StepFailed, text_of
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.claim import Claim
@@ -86,7 +86,7 @@ class StepOperations(Operations):
         return _restore(function, json.loads(text))
 
     def fail_call(self, intent: Intent, error: Exception) -> None:
-        said = {"type": type(error).__name__, "message": str(error).replace("\x00", "")[:2000]}
+        said = {"type": type(error).__name__, "message": text_of(error).replace("\x00", "")[:2000]}
         text = payloads.encode({k: v.encode("utf-8", "replace").decode() for k, v in said.items()}, "error")
         self._end(intent, "failed", text)
 

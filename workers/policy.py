@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed
+from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed, text_of
 from agent_tasks.payloads import storable
 from agent_tasks.retries import Retry
 
@@ -29,7 +29,7 @@ class EndWith:
 
 def decide(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
     """`failures` counts this one."""
-    info = describe(error, step, step_number)
+    info = describe(told_by(error), step, step_number)
     delay = retry.delay(error, failures)
     if delay is not None:
         return RetryAfter(delay, info)
@@ -50,11 +50,7 @@ def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
 
 
 def _said(error: BaseException) -> str:
-    kind = type(error).__name__
-    try:
-        text = str(error)
-    except Exception as broken:  # an exception of the user's own may not even be able to say what it is
-        text = f"(its message cannot be shown: {type(broken).__name__})"
+    kind, text = type(error).__name__, text_of(error)
     return f"{kind}: {text}" if text else kind
 
 

@@ -30,7 +30,7 @@ from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
 from workers.family import Family
 from workers.operations import DatabaseAway
-from workers.policy import RetryAfter, decide, told_by
+from workers.policy import RetryAfter, decide
 from workers.run import Raised, Returned, StepRun
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Settlement:
     # --- what a step raised ---------------------------------------------------------------------------------
 
     def _raised(self, run: StepRun, error: BaseException) -> Settled:
-        claim, error = run.claim, told_by(error)
+        claim = run.claim
         decision = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()

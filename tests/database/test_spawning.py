@@ -45,6 +45,18 @@ def test_children_of_a_sensitive_task_are_sensitive_whatever_its_agent_is(client
     assert [child.sensitive for child in found.children] == [True]
 
 
+@pytest.mark.parametrize(("reserve", "kept"), [(None, 5.0), (0, 0.0), (20, 20.0)])
+def test_a_parent_keeps_the_time_that_it_reserves_a_twentieth_by_default_and_none_with_zero(
+    client: AgentTasks, reserve: float | None, kept: float
+) -> None:
+    claim = claimed(client, submitted(client, budget=Budget(seconds=100)))
+    run = SimpleNamespace(claim=claim, agent=find_agent("echo"), context=SimpleNamespace(spent=Spend()))
+    made = FanOut([Child("buyer")], then="echo", reserve=reserve)
+    found = Family(client).spawn(cast(StepRun, run), made)
+    assert found.reserve_seconds == pytest.approx(kept)
+    assert [child.budget.seconds for child in found.children] == [pytest.approx(100 - kept)]
+
+
 def test_without_a_past_adaptive_shares_are_equal(client: AgentTasks) -> None:
     children = [Child("echo"), Child("buyer")]
     shares = [child.budget.tokens for child in spawned(client, children, "adaptive", budget=Budget(tokens=1000))]

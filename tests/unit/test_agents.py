@@ -1,5 +1,6 @@
 """Agents: declared in modules, with steps whose arguments are validated by name."""
 
+import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ def _no_agents_left_behind() -> Iterator[None]:
     before = loaded_agents()
     yield
     for name, left in loaded_agents().items():
-        if name not in before and left.module in (__name__, "elsewhere"):  # what a module declares it declares once
+        if name not in before and left.module == __name__:  # what a module declares it declares once
             del agents._registry[name]
 
 
@@ -58,27 +59,6 @@ def test_any_other_name_is_refused(name: str) -> None:
         Agent(name)
     with pytest.raises(InvalidInput, match="is no name"):
         Agent("mine").step(lambda ctx: None, name=name or "<lambda>")
-
-
-def test_a_name_that_another_module_took_is_refused() -> None:
-    Agent("mine").module = "elsewhere"
-    agents._registry["mine"].module = "elsewhere"
-    with pytest.raises(InvalidInput, match=r"elsewhere and in tests\.unit\.test_agents"):
-        Agent("mine")
-    with pytest.raises(InvalidInput, match=r"elsewhere and in tests\.unit\.test_agents"):
-
-        @agent("mine")
-        async def one(ctx: Context) -> None: ...
-
-
-def test_a_module_may_declare_its_agents_again_as_a_reload_does() -> None:
-    for _ in range(2):
-        Agent("mine")
-
-        @agent("one_function")
-        async def one(ctx: Context) -> None: ...
-
-    assert find_agent("one_function").first_step.name == "one"
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), True, "9"])
@@ -144,12 +124,35 @@ def no_context() -> None: ...
 def by_position(ctx: SyncContext, topic: str, /) -> None: ...
 def any_number(ctx: SyncContext, *topics: str) -> None: ...
 def only_named(*, ctx: SyncContext) -> None: ...
+def method(self: Any, ctx: SyncContext) -> None: ...
 
 
-@pytest.mark.parametrize("function", [no_context, by_position, any_number, only_named])
-def test_a_function_that_cannot_be_called_as_a_step_is_refused_where_it_is_declared(function: Any) -> None:
-    with pytest.raises(InvalidInput, match="cannot be a step"):
+def yields(ctx: SyncContext) -> Iterator[Next]:
+    yield Next("end")
+
+
+async def yields_later(ctx: Context) -> Any:
+    yield Next("end")
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (no_context, "first parameter must be the context"),
+        (by_position, "given by name"),
+        (any_number, "given by name"),
+        (only_named, "first parameter must be the context"),
+        (method, r"agent\.step\(self"),
+        (yields, "generator"),
+        (yields_later, "generator"),
+        (functools.partial(yields_later), "generator"),
+    ],
+)
+def test_a_function_that_cannot_be_called_as_a_step_is_refused_where_it_is_declared(function: Any, why: str) -> None:
+    with pytest.raises(InvalidInput, match=f"cannot be a step: .*{why}"):
         made(function)
+    with pytest.raises(InvalidInput, match="cannot be one"):
+        Agent("mine").step(lambda ctx: None, name="begin", undo=function)
 
 
 def full(

@@ -171,7 +171,7 @@ def test_a_child_that_could_not_be_spawned_is_refused_where_it_is_made(options: 
 
 
 def test_a_child_names_its_agent_by_the_agent_or_by_its_name() -> None:
-    assert Child("echo").agent_name == Child(Agent("echo_child", _module=__name__)).agent_name[:4] == "echo"
+    assert Child("echo").agent_name == Child(Agent("echo_child")).agent_name[:4] == "echo"
     assert Child("echo").input == {}
 
 
@@ -185,6 +185,7 @@ def test_a_child_names_its_agent_by_the_agent_or_by_its_name() -> None:
         ({"reserve": math.nan}, "seconds"),
         ({"reserve": "60"}, "seconds"),
         ({"reserve": True}, "seconds"),
+        ({"reserve": False}, "seconds"),
     ],
 )
 def test_a_fan_out_refuses_what_means_nothing(options: dict[str, Any], field: str) -> None:
@@ -206,6 +207,13 @@ def test_the_reserve_of_a_fan_out_is_seconds_or_a_budget() -> None:
     assert FanOut([], then=combine, reserve=60).reserve == Budget(seconds=60)
     assert FanOut([], then=combine, reserve=Budget(tokens=5)).reserve == Budget(tokens=5)
     assert FanOut([], then=combine).reserve == Budget()
+
+
+@pytest.mark.parametrize("nothing", [0, 0.0])
+def test_a_reserve_of_zero_keeps_nothing_which_is_not_the_default(nothing: float) -> None:
+    assert FanOut([], then=combine, reserve=nothing).keeps_nothing
+    assert not FanOut([], then=combine).keeps_nothing
+    assert FanOut([], then=combine, reserve=nothing) != FanOut([], then=combine)
 
 
 def test_the_children_of_a_fan_out_are_those_of_the_moment_it_was_made() -> None:

@@ -3,6 +3,8 @@
 import inspect
 import json
 import math
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -110,6 +112,39 @@ def test_any_error_can_be_stored(message: str, retry_after: Any, detail: str) ->
     info = UpstreamUnavailable(message, retry_after=retry_after, detail=detail).info
     stored = json.loads(encode(info.model_dump(mode="json"), "error"))
     assert ErrorInfo.model_validate(stored) == info
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (7, 7.0),
+        ("7.5", 7.5),
+        (b"7", 7.0),
+        (timedelta(minutes=2), 120.0),
+        (datetime.now(UTC) + timedelta(hours=1), 3600.0),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600.0),
+        (datetime.now(UTC) - timedelta(hours=1), 0.0),
+    ],
+)
+def test_what_an_upstream_asks_for_is_seconds_a_duration_a_time_or_its_header(given: Any, seconds: float) -> None:
+    assert UpstreamUnavailable("busy", retry_after=given).info.retry_after == pytest.approx(seconds, abs=60)
+
+
+@pytest.mark.parametrize("given", ["soon", -1, math.nan, datetime(2026, 1, 2), object()])
+def test_a_retry_after_that_means_nothing_is_left_out_with_a_warning(
+    given: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert UpstreamUnavailable("busy", retry_after=given).info.retry_after is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+class Broken(Exception):
+    def __str__(self) -> str:
+        raise TypeError("no text")
+
+
+def test_an_error_that_cannot_say_what_it_is_can_be_the_message() -> None:
+    assert "TypeError" in UpstreamUnavailable(Broken()).info.message
 
 
 def test_only_an_upstream_that_did_not_answer_is_worth_another_try() -> None:

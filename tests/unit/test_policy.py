@@ -93,6 +93,15 @@ def test_messages_and_tracebacks_are_kept_to_a_bounded_size(size: int) -> None:
     assert len(end.traceback) < 100_000
 
 
+def test_a_typed_error_in_a_group_says_why_the_step_failed_and_the_whole_group_whether_it_is_tried_again() -> None:
+    error = raised(ExceptionGroup("several", [ConnectionError("a"), UpstreamUnavailable("busy", retry_after=3)]))
+    end = decide(error, Retry(), 1, "step", 0)
+    assert (end.error.type, end.error.message) == (ErrorType.UPSTREAM_UNAVAILABLE, "busy")
+    again = decide(error, Retry(attempts=2, base=0, on=(ConnectionError, UpstreamUnavailable)), 1, "step", 0)
+    assert isinstance(again, RetryAfter)
+    assert again.seconds == 3
+
+
 def test_a_group_of_exceptions_is_one_failed_step_with_all_in_its_traceback() -> None:
     end = decide(raised(ExceptionGroup("several", [ValueError("a"), StepFailed("b")])), Retry(), 1, "step", 0)
     assert isinstance(end, EndWith)

@@ -124,3 +124,30 @@ def test_a_policy_that_means_nothing_is_refused_where_it_is_declared(field: str,
     with pytest.raises(InvalidInput) as caught:
         Retry(**{field: value})
     assert caught.value.details["field"] == field
+
+
+def group(*errors: Exception) -> ExceptionGroup[Exception]:
+    return ExceptionGroup("several", list(errors))
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (group(ConnectionError()), True),
+        (group(ConnectionError(), group(TimeoutError())), True),
+        (group(ConnectionError(), ValueError()), False),
+        (group(ConnectionError(), StepFailed("x")), False),
+    ],
+)
+def test_a_group_is_retried_where_all_that_is_in_it_would_be(error: BaseException, again: bool) -> None:
+    assert (Retry(attempts=5, on=(OSError,)).delay(error, 1) is not None) is again
+
+
+def test_a_group_in_which_a_typed_error_is_final_is_final_even_where_any_exception_is_retried() -> None:
+    assert Retry(attempts=5).delay(group(OSError(), StepFailed("x")), 1) is None
+    assert Retry(attempts=5, on=(ExceptionGroup,)).delay(group(OSError()), 1) is not None
+
+
+def test_a_group_waits_as_long_as_the_one_that_asks_for_most() -> None:
+    busy = [UpstreamUnavailable("busy", retry_after=seconds) for seconds in (3, 50, 7)]
+    assert Retry(attempts=5, base=0).delay(group(*busy), 1) == 50
