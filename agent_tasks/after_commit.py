@@ -9,7 +9,8 @@ from uuid import UUID
 
 import psycopg
 
-from agent_tasks.database import DATABASE_AWAY, Connection, Database
+from agent_tasks.database import Connection, Database
+from agent_tasks.database_errors import Transient
 from agent_tasks.errors import InvalidInput
 from agent_tasks.publisher import Publisher
 from agent_tasks.transitions import read
@@ -87,7 +88,7 @@ class AfterCommit:
         while (due := self._next()) is not None:
             try:
                 ended = self._publish_if_committed(due)
-            except DATABASE_AWAY as error:
+            except Transient as error:
                 log.warning("postgres is away, will look again: %s", error)
                 ended = False
             except Exception:  # one transaction must not end this thread: the sweep rings for its tasks

@@ -102,8 +102,8 @@ class AgentTasks:
         Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
         Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
 
-        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; psycopg.OperationalError when
-        Postgres is away. When Redis is away the task is accepted, and runs when it is back.
+        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; a psycopg.OperationalError
+        (ServerAway) when Postgres is away. When Redis is away the task is accepted, and runs when it is back.
         """
         task = self.new_task(
             self.find_target(agent),

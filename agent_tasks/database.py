@@ -4,29 +4,18 @@ import os
 import select
 import threading
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-import psycopg.errors
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
+
+from agent_tasks.database_errors import Contention, ServerAway, classified
 
 T = TypeVar("T")
 Connection = psycopg.Connection[DictRow]
 """What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
-
-DATABASE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""What is raised while Postgres does not answer, and by psycopg for some statements that it ended."""
-
-
-def is_away(error: Exception) -> bool:
-    """Whether Postgres did not answer, or said that it is going: no word on the statement itself.
-
-    Classes 08 and 57P of PostgreSQL, "Error Codes": connection exception, operator intervention.
-    """
-    return isinstance(error, DATABASE_AWAY) and str(getattr(error, "sqlstate", None) or "08").startswith(("08", "57P"))
-
 
 _CONNECT = {
     "autocommit": True,
@@ -73,22 +62,38 @@ class Database:
                     self._pid = os.getpid()
         return self._pool
 
-    def connection(self) -> AbstractContextManager[Connection]:
-        """An autocommitting connection from the pool. Raises psycopg.OperationalError when Postgres is away."""
-        return self.pool.connection()
+    @contextmanager
+    def connection(self) -> Generator[Connection]:
+        """An autocommitting connection from the pool.
+
+        Raises ServerAway, Contention, or what Postgres says of a statement; `classified` tells them apart.
+        """
+        try:
+            with self.pool.connection() as connection:
+                try:
+                    yield connection
+                except psycopg.Error as error:
+                    if isinstance(classified(error), ServerAway):
+                        connection.close()  # it may be a standby's, which would say the same each time
+                    raise
+        except psycopg.Error as error:
+            found = classified(error)
+            if found is error:
+                raise
+            raise found from error
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
-        with self.pool.connection() as connection, connection.transaction():
+        with self.connection() as connection, connection.transaction():
             yield connection
 
     def run(self, transition: Callable[[Connection], T]) -> T:
-        """The transition in a transaction; one that Postgres ended to resolve a deadlock is run again, twice."""
+        """The transition in a transaction; one that met rivals (a deadlock, say) is run again, twice."""
         for _ in range(2):
             try:
                 with self.transaction() as connection:
                     return transition(connection)
-            except psycopg.errors.DeadlockDetected:
+            except Contention:
                 continue
         with self.transaction() as connection:
             return transition(connection)

@@ -4,11 +4,11 @@ import logging
 import threading
 from collections.abc import Callable
 
-import psycopg.errors
+import psycopg
 
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Contention, ServerAway
 from agent_tasks.transitions import read
 from beat.sweeps import bells, keys, leases, orphans, retention, schedules, timers, workers
 
@@ -58,27 +58,37 @@ class Sweeper:
             return {}
         moved: dict[str, int] = {}
         try:
-            due = find_due()
+            due = self._find(find_due, sweeps)
             for name in sweeps:
                 if name in due:
                     moved[name] = self._until_done(name, sweeps[name])
-        except DATABASE_AWAY as error:
+        except ServerAway as error:
             log.warning("sweep: postgres is away, the next tick tries again: %s", error)
         finally:
             lock.release()
         return moved
 
+    def _find(self, find_due: Callable[[], set[str]], sweeps: dict[str, Sweep]) -> set[str]:
+        """The sweeps that are due; all of them where that cannot be found out."""
+        try:
+            return find_due()
+        except ServerAway:
+            raise
+        except psycopg.Error as error:
+            log.warning("sweep: what is due was not found, all sweeps run: %s", error)
+            return set(sweeps)
+
     def _until_done(self, name: str, sweep: Sweep) -> int:
-        """Raises DATABASE_AWAY; whatever else goes wrong in one sweep must not keep the others from running."""
+        """Raises ServerAway; whatever else goes wrong in one sweep must not keep the others from running."""
         total = 0
         try:
             while moved := sweep(self.client):
                 total += moved
                 metrics.SWEPT.labels(name).inc(moved)
-        except psycopg.errors.DeadlockDetected as error:
-            log.warning("sweep: deadlock, the next tick tries again: sweep=%s %s", name, error)
-        except DATABASE_AWAY:
+        except ServerAway:
             raise
+        except Contention as error:
+            log.warning("sweep: rivals were in the way, the next tick tries again: sweep=%s %s", name, error)
         except Exception:
             metrics.SWEEPS_FAILED.labels(name).inc()
             log.exception("sweep failed: sweep=%s", name)

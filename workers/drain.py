@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from billiard.process import active_children
 
 from agent_tasks.client import AgentTasks
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.transitions.release import held_by, release
 from workers.runtime import Runtime, worker_id
 
@@ -71,7 +71,7 @@ def end_children(settings: "Settings", node: str) -> None:
             held = held_by(connection, [worker_id(node, pid) for pid in pids])
             rows = release(connection, held, ring_seconds=settings.ring_seconds)
         client.publish(rows)
-    except DATABASE_AWAY as error:
+    except Transient as error:
         log.warning("leases not released, they expire: %s", error)
 
 

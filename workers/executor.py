@@ -10,7 +10,7 @@ from agent_tasks import metrics
 from agent_tasks.agents import Agent, find_agent
 from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
 from agent_tasks.outcomes import child_outcome
@@ -81,7 +81,7 @@ class Executor:
     def _claim(self, envelope: Envelope) -> Claim | None:
         try:
             taken = self._runtime.groups.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("not claimed, postgres is away; the sweep rings again: %s", error)
             return None
         if taken is None:
@@ -101,7 +101,7 @@ class Executor:
         except AgentTaskError as error:
             self._end_unstarted(taken, error)
             return None
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
             return None
         operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
@@ -172,7 +172,7 @@ class Executor:
             log.warning("outcome dropped: task=%s step=%s reason=%s", run.claim.id, run.claim.step, reason)
         try:
             self._settlement.give_back(run)
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("not given back, the lease expires: task=%s %s", run.claim.id, error)
 
     def _end_unstarted(self, taken: Claim, error: AgentTaskError) -> None:
@@ -193,7 +193,7 @@ class Executor:
         try:
             with self._runtime.client.database.connection() as connection:
                 row = read.find(connection, envelope.task_id)
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("bell not passed on, the sweep rings again: %s", error)
             return
         if row is not None and row["step_number"] == envelope.step_number:

@@ -4,9 +4,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar, cast
 
-import psycopg
-
-from agent_tasks.database import is_away
+from agent_tasks.database_errors import Contention, ServerAway
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -111,12 +109,12 @@ class Group(Generic[A, T]):
 
     def _answer(self, group: list[_Asked[A, T]]) -> None:
         for asked in group:
-            asked.error = psycopg.OperationalError("the thread that led this group was ended")
+            asked.error = Contention("the thread that led this group was ended")
             asked.is_answered = True
         try:
             answers = self._run([asked.what for asked in group])
         except Exception as error:
-            if len(group) > 1 and not is_away(error):
+            if len(group) > 1 and not isinstance(error, ServerAway):
                 for asked in group:
                     self._answer([asked])
                 return

@@ -21,7 +21,7 @@ A = TypeVar("A")
 
 
 class Groups:
-    """One group a transition. Each method raises what the transition raises for its request, and DATABASE_AWAY.
+    """One group a transition. Each method raises what the transition raises for its request, and Transient.
 
     A group holds a row once, since a statement changes each row once.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from agent_tasks import metrics
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.errors import LeaseLost
 from agent_tasks.publisher import STOP_CHANNEL
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
@@ -75,7 +75,7 @@ class Leases:
         try:
             with self._runtime.client.database.connection() as connection:
                 kept = heartbeat(connection, self._worker, held, lease_seconds=self._runtime.settings.lease_seconds)
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("heartbeat: postgres is away, leases may be lost: %s", error)
             return
         self._next_beat = monotonic() + self._runtime.settings.lease_seconds / 3

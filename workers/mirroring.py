@@ -5,7 +5,7 @@ import threading
 from uuid import UUID
 
 from agent_tasks.client import AgentTasks
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.transitions import read
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Mirroring:
         try:
             with self._client.database.connection() as connection:
                 rows = read.find_many(connection, list(changed))
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("not mirrored, postgres is away: %s", error)
             return
         self._client.publisher.show(rows)

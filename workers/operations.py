@@ -21,7 +21,7 @@ from agent_tasks import payloads
 from agent_tasks.budgets import Spend, crossed, overdrawn
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import Intent, Operations, Outcome, StepContext
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.errors import BudgetExhausted, ContextLost, InvalidInput, LeaseLost, StepFailed, text_of
 from agent_tasks.events import EventType
 from agent_tasks.transitions import ledger, spend
@@ -223,7 +223,7 @@ class StepOperations(Operations):
 def _reaching(run: Callable[[], T]) -> T:
     try:
         return run()
-    except DATABASE_AWAY as error:
+    except Transient as error:
         raise DatabaseAway(str(error)) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_tasks.agents import loaded_agents
 from agent_tasks.client import AgentTasks
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.settings import Settings
 from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
@@ -87,7 +87,7 @@ class Runtime:
                     [(r.claim.id, r.claim.run) for r in runs],
                     ring_seconds=self.settings.ring_seconds,
                 )
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("leases not released, they expire: %s", error)
             return
         self.client.publish(rows)
@@ -106,7 +106,7 @@ class Runtime:
         try:
             with self.client.database.connection() as connection:
                 sign_off(connection, self.worker_id)
-        except DATABASE_AWAY as error:
+        except Transient as error:
             log.warning("could not sign off: %s", error)
         self.telemetry.close()
         self.client.close()

@@ -8,8 +8,11 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
+import psycopg
+
 from agent_tasks import payloads
-from agent_tasks.database import DATABASE_AWAY, Connection
+from agent_tasks.database import Connection
+from agent_tasks.database_errors import Transient
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.errors import AgentTaskError, PartialCompletion
 from agent_tasks.steps import Step
@@ -75,7 +78,7 @@ class Settlement:
             return self._undone(run, None)
         try:
             return self._returned(run, outcome.value)
-        except AgentTaskError as error:  # what it returned cannot be committed
+        except (AgentTaskError, psycopg.Error) as error:  # what it returned cannot be committed
             return self._raised(run, error)
 
     def end_unstarted(self, claim: Claim, error: AgentTaskError) -> Settled:
@@ -283,7 +286,7 @@ class Settlement:
         while True:
             try:
                 return commit()
-            except DATABASE_AWAY as error:
+            except Transient as error:
                 if monotonic() > until:
                     raise DatabaseAway(str(error)) from error
                 sleep(wait)

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 import redis
-from psycopg_pool import PoolTimeout
 
+from agent_tasks.database_errors import Transient, classified
 from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, SuggestedAction, TaskNotFound
 
 
@@ -64,7 +64,7 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(ExitCode.TIMEOUT, "timeout", _one_line(error))
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
             return _away("The database is not migrated", "Run `agent-tasks migrate`.")
-        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
+        case psycopg.Error() if isinstance(classified(error), Transient):
             return _away(
                 f"Postgres cannot be reached: {_one_line(error)}",
                 "Start it, or set AGENT_TASKS_DATABASE_URL; `agent-tasks doctor` shows which settings are in force.",

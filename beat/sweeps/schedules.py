@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 from agent_tasks.client import AgentTasks
-from agent_tasks.database import DATABASE_AWAY
+from agent_tasks.database_errors import Transient
 from agent_tasks.schedules import next_time, options_of
 from agent_tasks.transitions import schedule
 from agent_tasks.transitions.rows import Row
@@ -40,7 +40,7 @@ def _request(client: AgentTasks, row: Row) -> NewTask | None:
         next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
         options = options_of(row)
         return client.new_task(client.find_target(row["agent"]), row["input"], options.pop("budget"), **options)
-    except DATABASE_AWAY:
+    except Transient:
         raise
     except Exception:
         log.exception("schedule could not fire: schedule=%s agent=%s", row["name"], row["agent"])

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from agent_tasks.database_errors import Contention, ServerAway
 from tests.eventually import eventually
 from workers.grouping import MOST, Group
 
@@ -97,11 +98,11 @@ def test_a_request_that_breaks_its_group_harms_no_other() -> None:
 
 def test_when_postgres_is_away_all_are_told_and_none_is_run_again() -> None:
     def away(requests: Sequence[int]) -> list[int]:
-        raise psycopg.errors.AdminShutdown("away")
+        raise ServerAway("away")
 
     held, futures = ask_while_one_runs([1, 2, 3], away)
     assert held.groups == [[1], [2, 3]]
-    assert all(isinstance(future.exception(), psycopg.OperationalError) for future in futures)
+    assert all(isinstance(future.exception(), ServerAway) for future in futures)
 
 
 def test_an_error_of_one_statement_is_not_taken_for_a_postgres_that_is_away() -> None:
@@ -124,7 +125,7 @@ def test_those_whose_leader_was_ended_are_told_that_nobody_answered() -> None:
 
     _, futures = ask_while_one_runs([1, 2, 3], ended)
     assert isinstance(futures[1].exception(), SystemExit)
-    assert isinstance(futures[2].exception(), psycopg.OperationalError)
+    assert isinstance(futures[2].exception(), Contention)
 
 
 class Interrupted(BaseException):

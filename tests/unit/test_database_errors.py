@@ -1,0 +1,75 @@
+"""What errors of Postgres are taken for: its absence, rivals, or the statement's own."""
+
+import psycopg
+import pytest
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from agent_tasks.database_errors import Contention, ServerAway, Transient, classified
+
+
+def of_state(state: str) -> psycopg.Error:
+    """An error as psycopg raises it for this code."""
+    return psycopg.errors.lookup(state)("said so")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "08000",
+        "08003",
+        "08006",
+        "08P01",
+        "57P01",
+        "57P02",
+        "57P03",
+        "57P04",
+        "57P05",
+        "25006",
+        "25P03",
+        "53100",
+        "53300",
+    ],
+)
+def test_a_server_that_is_going_starting_or_no_primary_is_away(state: str) -> None:
+    assert type(classified(of_state(state))) is ServerAway
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("connection refused"),
+        psycopg.InterfaceError("the connection is closed"),
+        psycopg.errors.ConnectionTimeout("connection timeout expired"),
+        PoolTimeout("no connection in time"),
+        PoolClosed("closed"),
+    ],
+)
+def test_no_answer_at_all_is_a_server_that_is_away(error: psycopg.Error) -> None:
+    assert type(classified(error)) is ServerAway
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
+def test_rivals_are_contention(state: str) -> None:
+    assert type(classified(of_state(state))) is Contention
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["57014", "25P04", "54000", "54001", "53200", "53400", "22P02", "22P05", "23505", "42P01", "42501", "XX000"],
+)
+def test_all_else_is_of_the_statement_and_stays_what_it_is(state: str) -> None:
+    error = of_state(state)
+    assert classified(error) is error
+
+
+def test_what_cannot_be_sent_is_of_the_statement() -> None:
+    error = psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    assert classified(error) is error
+
+
+def test_the_code_is_kept_and_what_is_classified_stays_so() -> None:
+    found = classified(of_state("40P01"))
+    assert found.sqlstate == "40P01"
+    assert classified(found) is found
+    assert isinstance(found, Transient)
+    assert isinstance(found, psycopg.OperationalError)
