@@ -67,7 +67,7 @@ class AsyncTaskHandle(_Asynchronous):
         polling = await _in_thread(lambda: iter(handle.polling(timeout)))
         with _Changes(handle) as changes:
             while (seconds := await _in_thread(next, polling)) is not None:
-                await _in_thread(handle.snapshot if await changes.within(seconds) else handle.stored)
+                await _in_thread(handle.look if await changes.within(seconds) else handle.read)
         return handle.ended()
 
     async def result(self, timeout: float | None = None) -> Any:
@@ -86,7 +86,7 @@ class AsyncTaskHandle(_Asynchronous):
                     after = event.seq
                 if seconds is None or not follow:
                     return
-                await _in_thread(handle.snapshot if await changes.within(seconds) else handle.stored)
+                await _in_thread(handle.look if await changes.within(seconds) else handle.read)
 
 
 class _Changes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 from uuid import UUID
 
 import psycopg
@@ -31,9 +31,12 @@ from agent_tasks.transitions import catalog, idempotency, read
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.submit import NewTask, submit
+from agent_tasks.unserved import Unserved
 
 log = logging.getLogger(__name__)
 
+S = TypeVar("S", bound=TaskSnapshot)
+_NEEDS_A_WORKER = (TaskStatus.PENDING, TaskStatus.WAITING)
 Kind = Literal["signal", "timer", "children", "retry"]
 """What a task can wait for."""
 
@@ -147,7 +150,7 @@ class AgentTasks:
         Raises TaskNotFound, PermissionDenied.
         """
         handle = TaskHandle(self, _as_uuid(task_id), identity)
-        handle.snapshot()
+        handle.look()
         return handle
 
     def living(
@@ -181,7 +184,8 @@ class AgentTasks:
                 identity=identity,
                 limit=limit,
             )
-        return [cast(LivingTask, LivingTask.from_row(row)) for row in rows]
+            tasks = [cast(LivingTask, LivingTask.from_row(row)) for row in rows]
+            return self.with_unserved(connection, tasks)
 
     def schedule(
         self,
@@ -296,6 +300,20 @@ class AgentTasks:
     def new_task(self, target: Target, value: Any, budget: Budget, **options: Any) -> NewTask:
         """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
+
+    def with_unserved(self, connection: Connection, tasks: Sequence[S]) -> list[S]:
+        """The snapshots, each with why no living worker would run its step, where none would."""
+        wanted = {(task.agent, task.step, task.queue) for task in tasks if task.status in _NEEDS_A_WORKER}
+        if not wanted:
+            return list(tasks)
+        rows = read.serving(connection, wanted, lease_seconds=self.settings.lease_seconds)
+        reasons = {(row["agent"], row["step"], row["queue"]): Unserved.of(row) for row in rows}
+        return [
+            task.model_copy(update={"unserved": reasons[task.agent, task.step, task.queue]})
+            if task.status in _NEEDS_A_WORKER
+            else task
+            for task in tasks
+        ]
 
     def find_row(self, task_id: UUID) -> Row:
         """Raises TaskNotFound."""

@@ -199,10 +199,10 @@ class Poison(AgentTaskError):
 
 
 class StepFailed(AgentTaskError):
-    """A step raised; the traceback stays in the database (`tasks.traceback`)."""
+    """A step raised what is no typed error: its code is to be looked at, by `TaskHandle.traceback`."""
 
     type = ErrorType.STEP_FAILED
-    suggested_action = SuggestedAction.RESUME
+    suggested_action = SuggestedAction.ESCALATE
 
 
 class TaskCancelled(AgentTaskError):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks import mirror
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Transient
 from agent_tasks.errors import (
     AgentTaskError,
     ErrorInfo,
@@ -38,6 +40,7 @@ from agent_tasks.transitions.rows import Row
 if TYPE_CHECKING:
     from agent_tasks.client import AgentTasks
 
+_PATIENCE = timedelta(seconds=2)
 FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
 
 
@@ -73,8 +76,25 @@ class TaskHandle:
     def snapshot(self) -> TaskSnapshot:
         """The task as it stands: from the mirror, or from Postgres where that has none or is behind.
 
+        Of a task that nobody has taken for two seconds it says why, where no worker would: `unserved`.
         Raises TaskNotFound, PermissionDenied.
         """
+        seen = self.look()
+        if seen.status is not TaskStatus.PENDING or (datetime.now(UTC) - seen.created_at) < _PATIENCE:
+            return seen
+        try:
+            return self.stored()
+        except Transient:  # Postgres is away: the mirror has answered
+            return seen
+
+    def stored(self) -> TaskSnapshot:
+        """The task as Postgres has it; refills the mirror. Raises TaskNotFound, PermissionDenied."""
+        seen = self.read()
+        with self.client.database.connection() as connection:
+            return self.client.with_unserved(connection, [seen])[0]
+
+    def look(self) -> TaskSnapshot:
+        """`snapshot`, without a look at the workers."""
         if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
             return self._seen
         try:
@@ -82,11 +102,11 @@ class TaskHandle:
         except redis.RedisError:
             mirrored = None
         if mirrored is None or (self._seen is not None and mirrored.version < self._seen.version):
-            return self.stored()
+            return self.read()
         return self._see(mirrored)
 
-    def stored(self) -> TaskSnapshot:
-        """The task as Postgres has it; refills the mirror. Raises TaskNotFound, PermissionDenied."""
+    def read(self) -> TaskSnapshot:
+        """`stored`, without a look at the workers."""
         row = self.client.find_row(self.id)
         snapshot = self._see(TaskSnapshot.from_row(row))
         try:
@@ -114,9 +134,9 @@ class TaskHandle:
                     break
                 if changed.wait(seconds):
                     changed.clear()
-                    self.snapshot()
+                    self.look()
                 else:
-                    self.stored()
+                    self.read()
         return self.ended()
 
     def polling(self, timeout: float | None) -> Iterator[float | None]:
@@ -126,7 +146,7 @@ class TaskHandle:
         """
         end = None if timeout is None else time.monotonic() + timeout
         wait = FIRST_POLL_SECONDS
-        snapshot = self.snapshot()
+        snapshot = self.look()
         version = snapshot.version
         while not snapshot.status.is_terminal:
             left = SLOWEST_POLL_SECONDS if end is None else end - time.monotonic()
@@ -162,7 +182,7 @@ class TaskHandle:
         or a name that the agent does not declare, InvalidState where the task has ended.
         """
         return send_signal(
-            self.client, self.stored(), name, payload, signal_id=signal_id, sender=identity or self.identity
+            self.client, self.read(), name, payload, signal_id=signal_id, sender=identity or self.identity
         )
 
     def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
@@ -213,7 +233,7 @@ class TaskHandle:
                     after, wait = found[-1].seq, FIRST_POLL_SECONDS
                     if found[-1].type == "finished":
                         return
-                elif self.stored().status.is_terminal:
+                elif self.read().status.is_terminal:
                     yield from self.more_events(after)
                     return
                 left = SLOWEST_POLL_SECONDS if end is None else end - time.monotonic()
@@ -247,9 +267,10 @@ class TaskHandle:
         """
         with self.client.database.connection() as connection:
             rows = read.tree(connection, self.id, root=root)
+            tasks = self.client.with_unserved(connection, [TaskSnapshot.from_row(row) for row in rows])
         if not rows:
             self.client.find_row(self.id)  # raises: it says that there is no such task
-        nodes = {row["id"]: TreeNode(snapshot=TaskSnapshot.from_row(row)) for row in rows}
+        nodes: dict[UUID | None, TreeNode] = {task.id: TreeNode(snapshot=task) for task in tasks}
         top, *others = nodes.values()
         for node in nodes.values():
             if self.identity is not None:
@@ -267,7 +288,7 @@ class TaskHandle:
         """
         if from_step is not None and type(from_step) is not int:
             raise InvalidInput(f"from_step is the number of a step, not {from_step!r}", field="from_step")
-        old = self.stored()
+        old = self.read()
         if not old.status.is_terminal:
             raise InvalidState(
                 f"Task {self.id} cannot be resumed: it is {old.status}, not ended.", status=str(old.status)
@@ -286,16 +307,22 @@ class TaskHandle:
 
         Once is enough; again changes nothing. Raises InvalidState where the task has not ended.
         """
-        snapshot = self.stored()
+        snapshot = self.read()
         if not snapshot.status.is_terminal:
             raise InvalidState(f"Task {self.id} is {snapshot.status}: there is no result to acknowledge yet.")
         with self.client.database.connection() as connection:
             acknowledge(connection, self.id)
-        return self.stored()
+        return self.read()
+
+    def traceback(self) -> str | None:
+        """Where its step raised what ended the task, as Python prints it; None where no step raised anything."""
+        self._check()
+        with self.client.database.connection() as connection:
+            return read.traceback(connection, self.id)
 
     def _check(self) -> None:
         if self.identity is not None or self._seen is None:
-            self.snapshot()
+            self.look()
 
 
 def result_of(snapshot: TaskSnapshot) -> Any:

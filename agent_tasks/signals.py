@@ -6,11 +6,13 @@ from pydantic import BaseModel
 
 from agent_tasks import payloads
 from agent_tasks.agents import checked_against, loaded_agents
+from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.transitions import catalog, signal
 from agent_tasks.transitions.rows import Row
+from agent_tasks.unserved import Unserved
 
 if TYPE_CHECKING:
     from agent_tasks.client import AgentTasks
@@ -25,6 +27,8 @@ class Receipt(BaseModel):
     """True: the task waited for it and goes on. False: it is in the inbox until the task waits for it."""
     waiting_for: list[str] = []
     """The names the task waits for, where they are others or more are needed."""
+    unserved: Unserved | None = None
+    """Why no living worker would run the task's step; None where one would."""
 
 
 def send_signal(
@@ -53,12 +57,18 @@ def send_signal(
             definition.check_payload(row["step"], payload)
         kept = signal.keep(connection, task.id, name, text, signal_id=signal_id, sender=said_by)
         if kept is None:
-            return Receipt(kept=False, delivered=False)
+            return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
         if name not in _names(row):
             definition.check_name(name)
         delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds)
+        unserved = _unserved(client, connection, delivered or kept)
     client.publish([delivered or kept])
-    return Receipt(kept=True, delivered=delivered is not None, waiting_for=[] if delivered else _names(kept))
+    waiting_for = [] if delivered else _names(kept)
+    return Receipt(kept=True, delivered=delivered is not None, waiting_for=waiting_for, unserved=unserved)
+
+
+def _unserved(client: "AgentTasks", connection: Connection, row: Row) -> Unserved | None:
+    return client.with_unserved(connection, [TaskSnapshot.from_row(row)])[0].unserved
 
 
 def _check_open(row: Row | None, task: TaskSnapshot) -> None:

@@ -10,6 +10,10 @@ from agent_tasks.budgets import Budget, Remaining, Spend, remaining
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
+from agent_tasks.unserved import Unserved
+
+_DERIVED = ("budget", "unserved")
+"""What of a snapshot is no column."""
 
 
 class Progress(BaseModel):
@@ -70,12 +74,14 @@ class TaskSnapshot(BaseModel):
     claimed_at: datetime | None = None
     finished_at: datetime | None = None
     acknowledged_at: datetime | None = None
+    unserved: Unserved | None = None
+    """Of a pending or waiting task: why no living worker would run its step; None where one would."""
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TaskSnapshot":
         """From the columns that `transitions.rows.SNAPSHOT` names."""
         limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row)
-        fields = {name: row[name] for name in cls.model_fields if name != "budget"}
+        fields = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
         return cls(
             **fields,
             budget=BudgetState(

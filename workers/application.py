@@ -15,6 +15,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.steps import Step
 from workers import drain
 from workers.runtime import Runtime
+from workers.telemetry import show_running
 from workers.wakeup import wake_when_freed
 from workers.watchdog import Watchdog
 
@@ -97,6 +98,7 @@ class WorkerProcess:
             (signals.celeryd_init, self._learn_node),
             (signals.worker_ready, self._begin),
             (signals.worker_process_init, self._begin_child),
+            (signals.heartbeat_sent, self._show_running),
             (signals.worker_shutting_down, self._stop_taking_work),
             (signals.worker_shutdown, self._end),
             (signals.worker_process_shutdown, self._end_child),
@@ -125,6 +127,11 @@ class WorkerProcess:
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)
+
+    def _show_running(self, sender: Any = None, **_: Any) -> None:
+        """With prefork the steps run in children, each in its message."""
+        if self._runtime is not None and not self.is_prefork_parent:
+            show_running(sender, self._runtime.held.__len__)
 
     def _stop_taking_work(self, **_: Any) -> None:
         self._leaving = True

@@ -4,11 +4,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent_tasks.errors import AgentTaskError, ErrorInfo, ErrorType, StepFailed, text_of
+from agent_tasks.errors import AgentTaskError, ErrorInfo, StepFailed, SuggestedAction, text_of
 from agent_tasks.payloads import storable
 from agent_tasks.retries import Retry
 
 _LONGEST_TRACEBACK = 20_000
+_PASSING = (ConnectionError, TimeoutError)
+"""What may be over when the task is resumed; of anything else the same code would raise it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class EndWith:
     """The task ends with this error; the traceback stays in the database."""
 
     error: ErrorInfo
-    traceback: str | None
+    traceback: str
 
 
 def decide(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
@@ -33,10 +35,7 @@ def decide(error: BaseException, retry: Retry, failures: int, step: str, step_nu
     delay = retry.delay(error, failures)
     if delay is not None:
         return RetryAfter(delay, info)
-    trace = None
-    if info.type is ErrorType.STEP_FAILED:
-        trace = storable("".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:])
-    return EndWith(info, trace)
+    return EndWith(info, storable("".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]))
 
 
 def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
@@ -44,12 +43,15 @@ def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
     if isinstance(error, AgentTaskError):
         info = error.info
     else:
-        said = _said(error)
-        info = StepFailed(f"Step {step} failed: {said}", exception=type(error).__qualname__, step=step).info
+        failed = StepFailed(f"Step {step} failed: {said(error)}", exception=type(error).__qualname__, step=step)
+        info = failed.info
+        if isinstance(error, _PASSING):
+            info = info.model_copy(update={"suggested_action": SuggestedAction.RESUME})
     return info.model_copy(update={"message": storable(info.message[:4000]), "checkpoint": step_number or None})
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """Its type and message, in one line or more."""
     kind, text = type(error).__name__, text_of(error)
     return f"{kind}: {text}" if text else kind
 

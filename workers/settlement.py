@@ -226,16 +226,13 @@ class Settlement:
         if claim.undo_step is not None:
             return self._undone(run, error)
         end = decision
-        settled = self._end(claim, lambda c: fail(c, claim, end.error, traceback=end.traceback), "failed", error)
-        log.warning("task ends: task=%s step=%s status=%s error=%s", claim.id, claim.step, settled.row["status"], error)
-        return settled
+        return self._end(claim, lambda c: fail(c, claim, end.error, traceback=end.traceback), "failed", error)
 
     def _undone(self, run: StepRun, error: BaseException | None) -> Settled:
         claim = run.claim
         failure = None
         if error is not None:
             failure = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number).error
-            log.error("not undone: task=%s step=%s error=%s", claim.id, claim.step, error)
         undoing = Undoing.from_row(claim.row)
         name = "succeeded" if error is None else "failed"
         return self._end(

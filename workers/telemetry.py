@@ -3,11 +3,13 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kombu.exceptions import OperationalError
 
 from agent_tasks import metrics
+from workers import failures
 from workers.run import StepRun
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class Telemetry:
         self._begun: dict[StepRun, float] = {}
         self._told: set[StepRun] = set()
         self._ended: list[tuple[str, dict[str, Any]]] = []
+        self._app = app
         self._connection = app.connection_for_write()
         self._dispatcher = app.events.Dispatcher(
             self._connection, hostname=node, buffer_group=frozenset({"task"}), buffer_limit=_LIMIT
@@ -46,9 +49,13 @@ class Telemetry:
         if outcome == "succeeded":
             event["result"] = "(***)"
         elif error is not None:
-            event.update(exception=type(error).__name__, traceback="")
+            event.update(failures.for_flower(run, error))
         elif outcome == "dropped":
             event.update(terminated=False, signum=None, expired=False)
+        if error is not None and outcome == "retried":
+            failures.report_retry(run, error)
+        elif error is not None:
+            failures.report_failure(self._app, run, error)
         with self._lock:
             event["received"] = event["started"] = self._begun.pop(run, event["timestamp"] - seconds)
             self._told.discard(run)
@@ -74,15 +81,26 @@ class Telemetry:
         self._connection.close()
 
 
+def show_running(heart: Any, running: Callable[[], int]) -> None:
+    """Follow a heartbeat of Celery's, which counts messages, by one that counts the steps that run."""
+    beat = {"freq": heart.interval, "retry": False}
+    heart.timer.call_after(0, lambda: heart.eventer.send("worker-heartbeat", active=running(), **beat))
+
+
 def _uuid(run: StepRun) -> str:
-    return f"{run.claim.id}:{run.claim.step_number}"
+    """The task's id for its first step, `id:step_number` for the others: so the ids of root and parent are shown, too,
+    and link to what began them."""
+    claim = run.claim
+    if claim.undo_step is not None:
+        return f"{claim.id}:undo:{claim.undo_step}"
+    return f"{claim.id}:{claim.step_number}" if claim.spent.steps else str(claim.id)
 
 
 def _description(run: StepRun) -> dict[str, Any]:
-    claim = run.claim
-    parent = claim.row["parent_id"]
+    claim, uuid = run.claim, _uuid(run)
+    parent = claim.row["parent_id"] if uuid == str(claim.id) else claim.id
     return {
-        "uuid": _uuid(run),
+        "uuid": uuid,
         "name": run.step.task_name,
         "args": "(***)",
         "kwargs": f"{{'task': '{claim.id}', 'step_number': {claim.step_number}}}",

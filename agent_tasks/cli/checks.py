@@ -16,6 +16,7 @@ from agent_tasks.publisher import connect
 from agent_tasks.settings import Settings
 from agent_tasks.transitions import read
 from agent_tasks.transitions.abandon import WATCH
+from agent_tasks.unserved import Unserved
 
 SWEEP_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
@@ -45,7 +46,7 @@ def all_checks() -> list[Finding]:
         with _connected(settings) as connection:
             findings[1:1] = [_postgres(connection), _migrated(settings)]
             if findings[2].ok:
-                findings += [*_workers(connection, settings), _sweeps(connection)]
+                findings += [*_workers(connection, settings), *_unserved(connection, settings), _sweeps(connection)]
     except psycopg.OperationalError as error:
         findings.insert(1, _postgres_away(error))
     return findings
@@ -150,6 +151,17 @@ def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
         agents = sorted({step.partition(".")[0] for step in row["steps"]})
         steps = f"{len(row['steps'])} steps of {', '.join(agents)}" if agents else "no steps"
         yield Finding("worker", True, f"{row['id']}, queues {','.join(row['queues'])}, {steps}")
+
+
+def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Pending tasks that no living worker takes."""
+    pending = {(row["agent"], row["step"], row["queue"]): row["tasks"] for row in read.pending_steps(connection)}
+    for row in read.serving(connection, pending.keys(), lease_seconds=settings.lease_seconds):
+        found = Unserved.of(row)
+        if found is not None:
+            number = pending[row["agent"], row["step"], row["queue"]]
+            tasks = f"{number:,} pending task{'' if number == 1 else 's'} of {row['agent']}.{row['step']}"
+            yield Finding("tasks", False, f"{tasks} on queue {row['queue']}: {found.message}", found.action)
 
 
 def _sweeps(connection: Connection) -> Finding:

@@ -5,12 +5,14 @@ import sys
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import redis
 
+from agent_tasks.cli.advice import advice
 from agent_tasks.database_errors import Transient, classified
-from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, SuggestedAction, TaskNotFound
+from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, TaskNotFound
 
 
 class ExitCode(IntEnum):
@@ -78,20 +80,13 @@ def problem_of(error: BaseException) -> Problem | None:
             return None
 
 
-def ended_badly(task_id: object, status: str, error: ErrorInfo | None) -> Problem:
+def ended_badly(task_id: UUID, status: str, error: ErrorInfo | None) -> Problem:
     """For a task that ended, and not as completed."""
     if error is None:
         return Problem(ExitCode.ENDED_BADLY, status, f"Task {task_id} ended as {status}.")
-    action = {
-        SuggestedAction.RETRY: "Submit it again later.",
-        SuggestedAction.RESUME: f"Go on from its checkpoint: agent-tasks resume {task_id}",
-        SuggestedAction.RAISE_BUDGET: f"Give it more: agent-tasks resume {task_id} --budget-{_resource(error)} N",
-        SuggestedAction.FIX_INPUT: "Correct the input and submit it again.",
-        SuggestedAction.ESCALATE: f"See agent-tasks events {task_id} and the workers' logs.",
-        SuggestedAction.NONE: "",
-    }[error.suggested_action]
     message = f"Task {task_id} ended as {status}: {error.message}"
-    return Problem(ExitCode.ENDED_BADLY, str(error.type), message, action, error.model_dump(mode="json"))
+    fields = error.model_dump(mode="json")
+    return Problem(ExitCode.ENDED_BADLY, str(error.type), message, advice(task_id, error), fields)
 
 
 def _typed(error: AgentTaskError, code: ExitCode) -> Problem:
@@ -102,10 +97,6 @@ def _typed(error: AgentTaskError, code: ExitCode) -> Problem:
 def _away(message: str, action: str) -> Problem:
     fields = {"retryable": True, "retry_after": None, "details": {}, "checkpoint": None, "suggested_action": "retry"}
     return Problem(ExitCode.UNREACHABLE, "upstream_unavailable", f"{message.rstrip('.')}.", action, fields)
-
-
-def _resource(error: ErrorInfo) -> str:
-    return str(error.details.get("resource", "seconds"))
 
 
 def _one_line(error: BaseException) -> str:

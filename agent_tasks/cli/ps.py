@@ -65,7 +65,8 @@ def _details(task: LivingTask) -> list[str]:
     waiting, reserved = task.waiting_for, budget_reserved(task.budget, ", ")
     return [
         *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
-        f"tree …{str(task.root_id)[-8:]}" if task.parent_id else "",
+        task.unserved.message if waiting and task.unserved else "",
+        f"in the tree of {task.root_id}" if task.parent_id else "",
         f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",
         f"reserved {reserved}" if reserved else "",
     ]

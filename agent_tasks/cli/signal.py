@@ -31,7 +31,12 @@ def signal(
     with deployment() as client:
         task = client.get(id, identity=identity)
         receipt = task.signal(name, given, signal_id=signal_id)
-    typer.echo(receipt.model_dump_json(indent=2) if as_json else f"{task.id} {_told(receipt)}")
+    if as_json:
+        typer.echo(receipt.model_dump_json(indent=2))
+        return
+    typer.echo(f"{task.id} {_told(receipt)}")
+    if receipt.unserved is not None:
+        typer.echo(f"But nobody will run it: {receipt.unserved.message} {receipt.unserved.action}")
 
 
 def _told(receipt: "Receipt") -> str:

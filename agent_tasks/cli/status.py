@@ -1,9 +1,14 @@
 """`agent-tasks status`: a task as it stands."""
 
+import json
+from typing import Annotated
+
 import typer
 
+from agent_tasks.cli.advice import advice
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
+from agent_tasks.handle import TaskHandle
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 from agent_tasks.transitions import read
@@ -11,6 +16,9 @@ from agent_tasks.transitions import read
 
 def status(
     id: TaskId,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Print where its step failed, and nothing else.")
+    ] = False,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
@@ -19,10 +27,24 @@ def status(
     """Show a task: its status, progress, budget, and result or error."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = client.get(id, identity=identity).stored()
+        handle = client.get(id, identity=identity)
+        if traceback:
+            _print_traceback(handle, as_json=as_json)
+            return
+        task = handle.stored()
         with client.database.connection() as connection:
             children = read.children_by_status(connection, task.id)
     typer.echo(task.model_dump_json(indent=2) if as_json else describe(task, children))
+
+
+def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
+    found = task.traceback()
+    if as_json:
+        typer.echo(json.dumps({"id": str(task.id), "traceback": found}))
+    elif found is not None:
+        typer.echo(found.rstrip())
+    else:
+        typer.echo(f"No step of task {task.id} has raised an error that ended it.")
 
 
 def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
@@ -37,6 +59,7 @@ def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
         printable,
         progress_text,
         since,
+        unserved,
         waits_for,
     )
 
@@ -48,6 +71,7 @@ def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
         "status": f"{task.status}{place}{attempt}",
         "step": f"{task.step}, {task.step_number} committed before it" if not task.status.is_terminal else task.step,
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",
+        "unserved": unserved(task),
         "children": _counted(children),
         "progress": progress_text(task.progress) if task.progress else "",
         "spent": budget_spent(task.budget),
@@ -64,7 +88,7 @@ def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
         "error": f"{task.error.type}: {printable(task.error.message)}" if task.error else "",
         "undone": _undone(task, "undone"),
         "not undone": _undone(task, "not_undone"),
-        "to do": str(task.error.suggested_action).replace("_", " ") if task.error else "",
+        "to do": advice(task.id, task.error),
         "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
     }
     width = max(map(len, lines))

@@ -46,8 +46,15 @@ def amount(resource: str, value: float) -> str:
     if resource == "seconds":
         return duration(value)
     if resource == "usd":
-        return f"{value:,.2f} usd"
+        return f"{dollars(value)} usd"
     return f"{value:,} {resource.removesuffix('s') if value == 1 else resource}"
+
+
+def dollars(value: float) -> str:
+    """With cents, and with as many digits more as it has: a call of a model costs less than a cent."""
+    digits = 6 if value == 0 or abs(value) >= 1e-6 else 12
+    whole, _, part = f"{value:,.{digits}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 def budget_left(budget: BudgetState, between: str = " · ") -> str:
@@ -125,7 +132,14 @@ def where(task: TaskSnapshot) -> str:
         return f"on {task.worker}" + (f", attempt {task.attempt}" if task.attempt > 1 else "")
     if task.error is not None:
         return f"{task.error.type}: {printable(task.error.message)}"
+    if task.unserved is not None:
+        return f"on queue {task.queue}: {task.unserved.message}"
     return f"on queue {task.queue}" if not task.status.is_terminal else ""
+
+
+def unserved(task: TaskSnapshot) -> str:
+    """Why nobody runs its step, and what to do; empty where somebody does."""
+    return f"{task.unserved.message} {task.unserved.action}" if task.unserved else ""
 
 
 def printable(text: str) -> str:
@@ -145,4 +159,4 @@ def pretty(value: Any) -> str:
 
 
 def _number(resource: str, value: float) -> str:
-    return f"{value:,.2f}" if resource == "usd" else f"{value:,.1f}" if resource == "seconds" else f"{value:,}"
+    return dollars(value) if resource == "usd" else f"{value:,.1f}" if resource == "seconds" else f"{value:,}"

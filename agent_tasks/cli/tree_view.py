@@ -71,6 +71,7 @@ class _Branch:
         return [
             str(task.id),
             f"submitted {clock(task.created_at)}",
+            task.unserved.message if task.unserved else "",
             progress_text(task.progress) if task.progress else "",
             f"spent {first}",
             *others,

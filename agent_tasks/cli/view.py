@@ -5,7 +5,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent_tasks.cli.text import COLOURS, amount, budget_spent, duration, since, where
+from agent_tasks.cli.text import COLOURS, amount, budget_spent, duration, since, unserved, where
 from agent_tasks.snapshots import TaskSnapshot
 
 _INDENT, _BAR = "  ", 40
@@ -21,6 +21,8 @@ class TaskView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         message = self.task.progress.message if self.task.progress else None
         parts = [self._headline(), self._progress()]
+        if self.task.unserved is not None:
+            parts.append(Text(_INDENT + unserved(self.task), style="yellow"))
         if message:
             parts.append(Text(_INDENT + _shortened(message, options.max_width - 4), style="dim"))
         if not self._brief:

@@ -15,6 +15,7 @@ from agent_tasks.cli.view import TaskView
 from agent_tasks.handle import TaskHandle
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
+from agent_tasks.unserved import Unserved
 
 
 def follow(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
@@ -71,16 +72,16 @@ def _in_lines(task: TaskHandle, timeout: float | None, out: TextIO | None) -> Ta
             line += f"  {progress_text(snapshot.progress)}"
         elif where(snapshot):
             line += f"  {where(snapshot)}"
-        if line != shown and snapshot.version > version and out is not None:
+        if line != shown and snapshot.version >= version and out is not None:
             print(line, file=out, flush=True)
         shown, version = line, snapshot.version
     return task.snapshot()
 
 
 def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:
-    version = 0
+    told: tuple[int, Unserved | None] | None = None
     for snapshot in follow(task, timeout):
-        if snapshot.version > version:
+        if told != (snapshot.version, snapshot.unserved):
             print(snapshot.model_dump_json(), flush=True)
-        version = snapshot.version
+        told = snapshot.version, snapshot.unserved
     return task.snapshot()

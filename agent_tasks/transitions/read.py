@@ -1,5 +1,6 @@
 """No arrow: reading tasks, their history and their workers."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from agent_tasks.database import Connection
@@ -49,6 +50,11 @@ def children(connection: Connection, task_id: UUID) -> list[Row]:
     return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
 
 
+def traceback(connection: Connection, task_id: UUID) -> str | None:
+    row = connection.execute("SELECT traceback FROM tasks WHERE id = %s", [task_id]).fetchone()
+    return row["traceback"] if row else None
+
+
 def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
     """How many of the task's children are in which state."""
     rows = connection.execute(
@@ -92,6 +98,42 @@ def workers(connection: Connection, *, seconds: float) -> list[Row]:
         """,
         [seconds],
     ).fetchall()
+
+
+_SERVING = """
+    SELECT wanted.agent, wanted.step, wanted.queue, count(workers.id) AS living,
+        count(*) FILTER (WHERE served.agent) AS with_agent, count(*) FILTER (WHERE served.step) AS with_step,
+        coalesce(bool_or(served.step AND served.queue), false) AS served
+    FROM unnest(%(agents)s::text[], %(steps)s::text[], %(queues)s::text[]) AS wanted (agent, step, queue)
+    LEFT JOIN workers ON stopped_at IS NULL
+        AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
+    LEFT JOIN LATERAL (SELECT
+        wanted.agent || '.' || wanted.step = ANY (workers.steps) AS step, wanted.queue = ANY (workers.queues) AS queue,
+        EXISTS (SELECT FROM unnest(workers.steps) AS s WHERE starts_with(s, wanted.agent || '.')) AS agent
+    ) AS served ON true
+    GROUP BY wanted.agent, wanted.step, wanted.queue
+"""
+
+
+def serving(connection: Connection, wanted: Collection[tuple[str, str, str]], *, lease_seconds: float) -> list[Row]:
+    """For each (agent, step, queue): how many workers live, have the agent, the step, and whether one takes it."""
+    agents, steps, queues = zip(*wanted, strict=True) if wanted else ((), (), ())
+    values = {"agents": list(agents), "steps": list(steps), "queues": list(queues), "lease_seconds": lease_seconds}
+    return connection.execute(_SERVING, values).fetchall()
+
+
+# Those that were rung in vain most often are due last: where a backlog is longer than the limit, they are in it.
+_PENDING = """
+    SELECT agent, step, queue, count(*) AS tasks FROM (
+        SELECT agent, step, queue FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL
+        ORDER BY due_at DESC LIMIT %s
+    ) AS pending GROUP BY agent, step, queue
+"""
+
+
+def pending_steps(connection: Connection, limit: int = 10_000) -> list[Row]:
+    """Which steps pending tasks are at, on which queues, and how many of the `limit` looked at."""
+    return connection.execute(_PENDING, [limit]).fetchall()
 
 
 def living_tasks(

@@ -64,6 +64,7 @@ def test_submit_passes_every_option_on(fleet: Fleet) -> None:
     assert (task.session_id, task.queue, task.metadata) == ("s1", "nowhere", {"a": 1})
     assert task.identity == Identity(subject="ana", tenant="acme", scopes=("read", "write"))
     assert task.budget.limit.as_dict() == {"seconds": 5, "tokens": 6, "usd": 0.5, "steps": 7, "calls": 8}
+    fleet.client.get(task.id).cancel()
 
 
 def test_the_same_idempotency_key_prints_the_same_id() -> None:
@@ -192,6 +193,30 @@ def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet
     assert result.exit_code == 0
     assert {"postgres", "migrations", "redis", "agent", "worker", "sweeps", "secret"} == {c["name"] for c in checks}
     assert run("doctor", "--sweeps").exit_code == 0
+
+
+def test_a_task_that_no_worker_takes_is_shown_as_such_by_every_command(fleet: Fleet) -> None:
+    id = submit("echo", "--queue", "nowhere", "--tenant", "unserved")
+    said = "No worker that has echo.echo takes from the queue nowhere"
+    assert said in run("status", id).stdout
+    assert said in " ".join(run("ps", "--tenant", "unserved").stdout.split())
+    assert said[:40] in run("tree", id).stdout
+    assert said in run("watch", id, "--timeout", "3").stdout
+    assert f"{said}. Start one that does: agent-tasks worker --queues nowhere" in run("signal", id, "any").stdout
+    (wrong,) = [line for line in run("doctor").stdout.splitlines() if line.startswith("wrong")]
+    assert "1 pending task of echo.echo" in wrong
+    assert said in wrong
+    fleet.client.get(id).cancel()
+
+
+def test_the_traceback_of_a_failed_step_is_shown_and_that_of_none_is_said_to_be_none(fleet: Fleet) -> None:
+    failed, well = submit("fails"), submit("echo")
+    for id in (failed, well):
+        fleet.client.get(id).wait(timeout=20)
+    assert "RuntimeError: it fails" in run("status", failed, "--traceback").stdout
+    assert json.loads(run("status", "--traceback", "--json", failed).stdout)["traceback"].startswith("Traceback")
+    assert "No step" in run("status", well, "--traceback").stdout
+    assert run("status", failed, "--traceback", "--as", "eve").exit_code == 4
 
 
 def test_doctor_says_in_one_line_each_what_is_wrong(monkeypatch: pytest.MonkeyPatch, fleet: Fleet) -> None:

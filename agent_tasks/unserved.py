@@ -1,0 +1,57 @@
+"""A task whose next step no living worker takes: why, and what to do."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class UnservedReason(StrEnum):
+    """Why nobody takes a task's step, the first of these that is so."""
+
+    NO_WORKER = "no_worker"
+    NO_AGENT = "no_agent"
+    NO_STEP = "no_step"
+    NO_QUEUE = "no_queue"
+
+
+class Unserved(BaseModel):
+    """Why no living worker takes the task's step. It waits for one, and is given up when its TTL is over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: UnservedReason
+    message: str
+    """What is so, in one sentence."""
+    action: str
+    """What to do about it."""
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "Unserved | None":
+        """Of what `transitions.read.serving` counted for a step; None where a worker takes it."""
+        agent, step, queue = row["agent"], row["step"], row["queue"]
+        if row["served"]:
+            return None
+        if not row["living"]:
+            return cls(
+                reason=UnservedReason.NO_WORKER,
+                message="No worker is alive.",
+                action="Start one: agent-tasks worker",
+            )
+        if not row["with_agent"]:
+            return cls(
+                reason=UnservedReason.NO_AGENT,
+                message=f"No worker has loaded the agent {agent}.",
+                action="Name its module in the workers' AGENT_TASKS_AGENTS, and restart them.",
+            )
+        if not row["with_step"]:
+            return cls(
+                reason=UnservedReason.NO_STEP,
+                message=f"The workers' code of {agent} has no step {step}.",
+                action="Deploy code that has it. A renamed step keeps its old name until no task is at it.",
+            )
+        return cls(
+            reason=UnservedReason.NO_QUEUE,
+            message=f"No worker that has {agent}.{step} takes from the queue {queue}.",
+            action=f"Start one that does: agent-tasks worker --queues {queue}",
+        )

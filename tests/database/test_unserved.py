@@ -1,0 +1,94 @@
+"""A task that no living worker takes says so wherever it is shown, with the reason, and stops saying so."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import AgentTasks, TaskHandle
+from agent_tasks.database import Connection
+from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_off
+from tests.database import claimed, park, query
+
+REASONS = [
+    ([], "no_worker", "agent-tasks worker"),
+    ([("agents", ["count.up"])], "no_agent", "AGENT_TASKS_AGENTS"),
+    ([("agents", ["approval.other"])], "no_step", "old name"),
+    ([("gpu", ["approval.ask"])], "no_queue", "--queues agents"),
+    ([("gpu", ["approval.ask"]), ("agents", ["count.up"])], "no_queue", "--queues agents"),
+    ([("agents", ["approval.ask"]), ("gpu", [])], None, ""),
+]
+
+
+def alive(client: AgentTasks, name: str, queue: str, steps: list[str]) -> None:
+    def beat(connection: Connection) -> None:
+        heartbeat(connection, WorkerRecord(name, "host", 1, (queue,), tuple(steps)), [], lease_seconds=60)
+
+    with client.database.connection() as connection:
+        beat(connection)
+
+
+def reason(found: Any) -> str | None:
+    return None if found.unserved is None else str(found.unserved.reason)
+
+
+def waited_long(client: AgentTasks, task_id: UUID) -> TaskHandle:
+    """Submitted a minute ago: by now somebody should have taken it."""
+    query(client, "UPDATE tasks SET created_at = created_at - interval '1 minute' WHERE id = %s", task_id)
+    client.redis.flushall()
+    return client.get(task_id)
+
+
+@pytest.mark.parametrize(("workers", "why", "to_do"), REASONS)
+def test_it_says_why_and_what_to_do_wherever_it_is_shown(
+    client: AgentTasks, workers: list[tuple[str, list[str]]], why: str | None, to_do: str
+) -> None:
+    for number, (queue, steps) in enumerate(workers):
+        alive(client, f"w{number}", queue, steps)
+    task = client.submit("approval")
+    assert reason(task.stored()) == why
+    assert reason(waited_long(client, task.id).snapshot()) == why
+    assert [reason(found) for found in client.living()] == [why]
+    assert reason(task.tree().snapshot) == why
+    receipt = task.signal("approval", {"ok": True})
+    assert reason(receipt) == why
+    if receipt.unserved is not None:
+        assert to_do in receipt.unserved.action
+
+
+def test_a_worker_that_stopped_or_fell_silent_serves_nothing(client: AgentTasks) -> None:
+    task = client.submit("approval")
+    alive(client, "w", "agents", ["approval.ask"])
+    assert task.stored().unserved is None
+    query(client, "UPDATE workers SET seen_at = seen_at - interval '1 hour'")
+    assert reason(task.stored()) == "no_worker"
+    alive(client, "w", "agents", ["approval.ask"])
+    with client.database.connection() as connection:
+        sign_off(connection, "w")
+    assert reason(task.stored()) == "no_worker"
+
+
+def test_a_waiting_task_speaks_of_the_step_that_comes_next(client: AgentTasks) -> None:
+    task = client.submit("approval")
+    alive(client, "w", "agents", ["approval.ask"])
+    taken = claimed(client, task.id)
+    with client.database.connection() as connection:
+        park(connection, taken, "approval")
+    assert reason(task.stored()) == "no_step"
+    assert reason(task.signal("approval", {"ok": True})) == "no_step"
+
+
+def test_what_has_just_been_submitted_is_given_time_and_what_ended_needs_no_worker(client: AgentTasks) -> None:
+    task = client.submit("approval")
+    assert task.snapshot().unserved is None
+    task.cancel()
+    assert waited_long(client, client.submit("approval").id).snapshot().unserved is not None
+    assert task.stored().unserved is None
+
+
+def test_the_mirror_does_not_keep_what_was_true_of_the_workers(client: AgentTasks) -> None:
+    task = client.submit("approval")
+    assert reason(task.stored()) == "no_worker"
+    mirrored = client.publisher.mirror.get(task.id)
+    assert mirrored is not None
+    assert mirrored.unserved is None

@@ -1,0 +1,67 @@
+"""Telling of a step that raised: the log, Celery's failure signal, and what Flower shows."""
+
+import logging
+from traceback import format_exception
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery import signals
+
+from agent_tasks.errors import AgentTaskError, StepFailed, leaves
+from workers.policy import said
+from workers.run import StepRun
+
+log = logging.getLogger(__name__)
+
+
+def told_of(run: StepRun, error: BaseException) -> BaseException:
+    """What of the error may leave the database: of a sensitive agent its type and where it was raised."""
+    if not run.claim.row["sensitive"]:
+        return error
+    kind = type(error).__qualname__
+    return StepFailed(f"{kind} (not shown: the agent is sensitive)").with_traceback(error.__traceback__)
+
+
+def report_retry(run: StepRun, error: BaseException) -> None:
+    log.warning(
+        "step will be tried again: task=%s step=%s attempt=%d error=%s",
+        run.claim.id,
+        run.step.task_name,
+        run.claim.attempt,
+        said(told_of(run, error)),
+        exc_info=_traceback(told_of(run, error)),
+    )
+
+
+def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
+    """Log it, at ERROR unless it is a typed error, and send `task_failure` to those who listen to Celery."""
+    shown = told_of(run, error)
+    expected = all(isinstance(each, AgentTaskError) and not isinstance(each, StepFailed) for each in leaves(error))
+    log.log(
+        logging.WARNING if expected else logging.ERROR,
+        "step failed: task=%s step=%s attempt=%d error=%s",
+        run.claim.id,
+        run.step.task_name,
+        run.claim.attempt,
+        said(shown),
+        exc_info=_traceback(shown),
+    )
+    signals.task_failure.send(
+        sender=app.tasks.get(run.step.task_name),
+        task_id=str(run.claim.id),
+        exception=shown,
+        args=(),
+        kwargs={},
+        traceback=shown.__traceback__,
+        einfo=ExceptionInfo(_traceback(shown)) if shown.__traceback__ else None,
+    )
+
+
+def for_flower(run: StepRun, error: BaseException) -> dict[str, str]:
+    """The fields of Celery's events on failed and retried tasks."""
+    shown = told_of(run, error)
+    return {"exception": said(shown)[:1000], "traceback": "".join(format_exception(shown))[-10_000:]}
+
+
+def _traceback(error: BaseException) -> Any:
+    return type(error), error, error.__traceback__
