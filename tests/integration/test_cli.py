@@ -196,7 +196,7 @@ def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet
 
 
 def test_a_task_that_no_worker_takes_is_shown_as_such_by_every_command(fleet: Fleet) -> None:
-    id = submit("echo", "--queue", "nowhere", "--tenant", "unserved")
+    id = submit("echo", "--queue", "nowhere", "--tenant", "unserved", "--subject", "ana")
     said = "No worker that has echo.echo takes from the queue nowhere"
     assert said in run("status", id).stdout
     assert said in " ".join(run("ps", "--tenant", "unserved").stdout.split())
