@@ -40,10 +40,11 @@ demo: $(INSTALLED) ## answer a question from documents, killing a worker on the 
 dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper, beat, Flower
 	@$(BIN)/agent-tasks dev $(ARGS)
 
-lint: $(INSTALLED) ## ruff, pyright and import-linter
+lint: $(INSTALLED) ## ruff, pyright, import-linter, and type checks of the examples
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	$(BIN)/python -m tests.typed
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
@@ -75,5 +76,5 @@ lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer ver
 	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache celerybeat-schedule*
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache celerybeat-schedule*
 	find agent_tasks beat workers tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,7 +1,9 @@
 """Durable tasks for AI agents on Celery, Redis and Postgres."""
 
-from typing import Any
-from uuid import UUID
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from agent_tasks.agents import Agent, agent
 from agent_tasks.budgets import Budget
@@ -38,6 +40,8 @@ from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _default: AgentTasks | None = None
 
 
@@ -49,25 +53,22 @@ def default() -> AgentTasks:
     return _default
 
 
-def submit(agent: "str | Agent", input: Any = None, **options: Any) -> TaskHandle:
-    """`AgentTasks.submit` on the default deployment."""
-    return default().submit(agent, input, **options)
+def _on_default(method: "Callable[Concatenate[AgentTasks, P], R]") -> Callable[P, R]:
+    """A function of the module that does the same on the default deployment."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return getattr(default(), method.__name__)(*args, **kwargs)
+
+    own = inspect.signature(method)
+    call.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
+    return call
 
 
-def submit_many(agent: "str | Agent", inputs: Any, **options: Any) -> list[TaskHandle]:
-    """`AgentTasks.submit_many` on the default deployment."""
-    return default().submit_many(agent, inputs, **options)
-
-
-def schedule(agent: "str | Agent", input: Any = None, **options: Any) -> Schedule:
-    """`AgentTasks.schedule` on the default deployment."""
-    return default().schedule(agent, input, **options)
-
-
-def get(task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
-    """`AgentTasks.get` on the default deployment."""
-    return default().get(task_id, identity=identity)
-
+submit = _on_default(AgentTasks.submit)
+submit_many = _on_default(AgentTasks.submit_many)
+schedule = _on_default(AgentTasks.schedule)
+get = _on_default(AgentTasks.get)
 
 __all__ = [
     "Agent",

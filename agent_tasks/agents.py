@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -70,9 +70,26 @@ class Agent:
             raise InvalidInput(f"Agent(ttl=) is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
         _registry[name] = self
 
+    @overload
+    def step(
+        self,
+        function: F,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        undo: Callable[..., Any] | None = None,
+    ) -> F: ...
+
+    @overload
+    def step(
+        self, /, *, name: str | None = None, retry: Retry | None = None, undo: Callable[..., Any] | None = None
+    ) -> Callable[[F], F]: ...
+
     def step(
         self,
         function: Callable[..., Any] | None = None,
+        /,
         *,
         name: str | None = None,
         retry: Retry | None = None,

@@ -4,9 +4,10 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import agent_tasks
@@ -16,57 +17,107 @@ from agent_tasks.events import Event
 from agent_tasks.handle import TaskHandle, result_of
 from agent_tasks.snapshots import TaskSnapshot
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _threads = ThreadPoolExecutor(16, thread_name_prefix="agent-tasks-aio")
 """For calls that take milliseconds; nothing waits for a task in here."""
 
 
-async def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    result = await asyncio.get_running_loop().run_in_executor(_threads, lambda: function(*args, **kwargs))
-    if isinstance(result, TaskHandle):
-        return AsyncTaskHandle(result)
-    if isinstance(result, list) and result and isinstance(result[0], TaskHandle):
-        return [AsyncTaskHandle(handle) for handle in result]  # pyright: ignore[reportUnknownVariableType]
-    return result  # pyright: ignore[reportUnknownVariableType]
+async def _in_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: function(*args, **kwargs))
 
 
-class _Asynchronous:
-    """Offers each method of the blocking object as a coroutine method of the same name and arguments."""
+def _awaited(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+    """The coroutine method that does what `method` does of the blocking object."""
 
-    def __init__(self, blocking: Any) -> None:
-        self.blocking = blocking
+    @functools.wraps(method)
+    async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await _in_thread(getattr(self.blocking, method.__name__), *args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self.blocking, name)
-        if name.startswith("_") or not callable(attribute):
-            return attribute
-
-        def call(*args: Any, **kwargs: Any) -> Awaitable[Any]:
-            return _in_thread(attribute, *args, **kwargs)
-
-        return call
+    return call
 
 
-class AsyncAgentTasks(_Asynchronous):
+def _handle(
+    method: Callable[Concatenate[Any, P], TaskHandle],
+) -> "Callable[Concatenate[Any, P], Coroutine[Any, Any, AsyncTaskHandle]]":
+    """`_awaited`, of a method that returns a handle."""
+    awaited = _awaited(method)
+
+    @functools.wraps(method)
+    async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> "AsyncTaskHandle":
+        return AsyncTaskHandle(await awaited(self, *args, **kwargs))
+
+    return call
+
+
+def _handles(
+    method: Callable[Concatenate[Any, P], list[TaskHandle]],
+) -> "Callable[Concatenate[Any, P], Coroutine[Any, Any, list[AsyncTaskHandle]]]":
+    """`_awaited`, of a method that returns handles."""
+    awaited = _awaited(method)
+
+    @functools.wraps(method)
+    async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> "list[AsyncTaskHandle]":
+        return [AsyncTaskHandle(handle) for handle in await awaited(self, *args, **kwargs)]
+
+    return call
+
+
+class AsyncAgentTasks:
     """`AgentTasks` for async callers: `await tasks.submit(...)`, `await tasks.get(id)`, ..."""
 
     def __init__(self, client: AgentTasks | None = None) -> None:
-        super().__init__(client or AgentTasks())
+        self.blocking = client or AgentTasks()
+
+    submit = _handle(AgentTasks.submit)
+    submit_many = _handles(AgentTasks.submit_many)
+    get = _handle(AgentTasks.get)
+    living = _awaited(AgentTasks.living)
+    schedule = _awaited(AgentTasks.schedule)
+    schedules = _awaited(AgentTasks.schedules)
+    unschedule = _awaited(AgentTasks.unschedule)
+    close = _awaited(AgentTasks.close)
 
 
-class AsyncTaskHandle(_Asynchronous):
+class AsyncTaskHandle:
     """`TaskHandle` for async callers: every method awaited, `events` with `async for`.
 
     Only what lasts is written anew: waiting holds no thread.
     """
 
-    blocking: TaskHandle
+    def __init__(self, blocking: TaskHandle) -> None:
+        self.blocking = blocking
+
+    @property
+    def id(self) -> UUID:
+        """The task's id, a UUIDv7."""
+        return self.blocking.id
+
+    def __repr__(self) -> str:
+        return f"AsyncTaskHandle({str(self.id)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncTaskHandle) and other.blocking == self.blocking
+
+    def __hash__(self) -> int:
+        return hash(self.blocking)
+
+    snapshot = _awaited(TaskHandle.snapshot)
+    stored = _awaited(TaskHandle.stored)
+    signal = _awaited(TaskHandle.signal)
+    cancel = _awaited(TaskHandle.cancel)
+    children = _handles(TaskHandle.children)
+    tree = _awaited(TaskHandle.tree)
+    resume = _handle(TaskHandle.resume)
+    acknowledge = _awaited(TaskHandle.acknowledge)
+    traceback = _awaited(TaskHandle.traceback)
 
     async def wait(self, timeout: float | None = None) -> TaskSnapshot:
         """As `TaskHandle.wait`."""
         handle = self.blocking
         polling = await _in_thread(lambda: iter(handle.polling(timeout)))
         with _Changes(handle) as changes:
-            while (seconds := await _in_thread(next, polling)) is not None:
+            while (seconds := await _in_thread(lambda: next(polling))) is not None:
                 await _in_thread(handle.look if await changes.within(seconds) else handle.read)
         return handle.ended()
 
@@ -80,7 +131,7 @@ class AsyncTaskHandle(_Asynchronous):
         polling = await _in_thread(lambda: iter(handle.polling(timeout)))
         with _Changes(handle) as changes:
             while True:
-                seconds = await _in_thread(next, polling)
+                seconds = await _in_thread(lambda: next(polling))
                 for event in await _in_thread(lambda after=after: list(handle.more_events(after))):
                     yield event
                     after = event.seq
@@ -116,16 +167,16 @@ class _Changes:
         return True
 
 
-async def submit(agent: Any, input: Any = None, **options: Any) -> AsyncTaskHandle:
-    """As `agent_tasks.submit`."""
-    return await _in_thread(agent_tasks.submit, agent, input, **options)
+def _on_default(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """A function of the module that does the same on the default deployment."""
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await getattr(AsyncAgentTasks(agent_tasks.default()), method.__name__)(*args, **kwargs)
+
+    return call
 
 
-async def submit_many(agent: Any, inputs: Any, **options: Any) -> list[AsyncTaskHandle]:
-    """As `agent_tasks.submit_many`."""
-    return await _in_thread(agent_tasks.submit_many, agent, inputs, **options)
-
-
-async def get(task_id: UUID | str, **options: Any) -> AsyncTaskHandle:
-    """As `agent_tasks.get`."""
-    return await _in_thread(agent_tasks.get, task_id, **options)
+submit = _on_default(AsyncAgentTasks.submit)
+submit_many = _on_default(AsyncAgentTasks.submit_many)
+get = _on_default(AsyncAgentTasks.get)

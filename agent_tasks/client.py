@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, Unpack, cast, get_args
 from uuid import UUID
 
 import psycopg
@@ -26,7 +26,7 @@ from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
-from agent_tasks.submission import Submission, Target, digest
+from agent_tasks.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digest
 from agent_tasks.transitions import catalog, idempotency, read
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
@@ -83,7 +83,7 @@ class AgentTasks:
     def submit(
         self,
         agent: str | Agent,
-        input: Any = None,
+        input: TaskInput = None,
         *,
         budget: Budget | None = None,
         identity: Identity | None = None,
@@ -129,11 +129,11 @@ class AgentTasks:
     def submit_many(
         self,
         agent: str | Agent,
-        inputs: Iterable[Any],
+        inputs: Iterable[TaskInput],
         *,
         budget: Budget | None = None,
         connection: Any = None,
-        **options: Any,
+        **options: Unpack[SubmitOptions],
     ) -> list[TaskHandle]:
         """Accept a task for each input, all or none, in one statement; otherwise as `submit`, without keys."""
         target = self.find_target(agent)
@@ -190,14 +190,14 @@ class AgentTasks:
     def schedule(
         self,
         agent: str | Agent,
-        input: Any = None,
+        input: TaskInput = None,
         *,
         name: str | None = None,
         cron: str | None = None,
         every: float | timedelta | None = None,
         timezone: str = "UTC",
         budget: Budget | None = None,
-        **options: Any,
+        **options: Unpack[ScheduleOptions],
     ) -> Schedule:
         """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
 
@@ -206,7 +206,7 @@ class AgentTasks:
         belongs. Raises InvalidInput, UnknownAgent, and PermissionDenied where the name is another identity's.
         """
         return put_schedule(
-            self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options=options
+            self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options={**options}
         )
 
     def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
@@ -165,13 +165,21 @@ class StepContext:
 class Context(StepContext):
     """The context of an `async def` step."""
 
+    @overload
+    async def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
     async def call(
-        self,
-        function: Callable[..., Awaitable[T] | T],
-        *args: Any,
-        at_most_once: bool = False,
-        **kwargs: Any,
-    ) -> T:
+        self, function: Callable[..., Awaitable[T]], /, *args: Any, at_most_once: bool, **kwargs: Any
+    ) -> T: ...
+
+    @overload
+    async def call(self, function: Callable[..., T], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    async def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
 
         The outcome is what its JSON form validates to by the function's return annotation. A call whose worker
@@ -186,9 +194,9 @@ class Context(StepContext):
         try:
             with _calling(begun.key):
                 if is_async(function):
-                    value = await cast(Awaitable[T], function(*args, **kwargs))
+                    value = await function(*args, **kwargs)
                 else:
-                    value = await asyncio.to_thread(cast(Callable[..., T], function), *args, **kwargs)
+                    value = await asyncio.to_thread(function, *args, **kwargs)
                     if inspect.isawaitable(value):
                         value = await value
         except Exception as error:
@@ -222,13 +230,19 @@ class Context(StepContext):
 class SyncContext(StepContext):
     """The context of a plain `def` step: the same operations, called plainly."""
 
-    def call(
-        self,
-        function: Callable[..., Awaitable[T] | T],
-        *args: Any,
-        at_most_once: bool = False,
-        **kwargs: Any,
-    ) -> T:
+    @overload
+    def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., Awaitable[T]], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., T], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """As `Context.call`; an `async def` function runs on the worker's event loop."""
         begun = self._operations.begin_call(self._operations.next_ordinal(), function, at_most_once)
         if isinstance(begun, Outcome):
@@ -238,7 +252,7 @@ class SyncContext(StepContext):
                 value = self._on_loop(function, begun.key, args, kwargs)
             else:
                 with _calling(begun.key):
-                    value = cast(T, function(*args, **kwargs))
+                    value = function(*args, **kwargs)
         except Exception as error:
             self._operations.fail_call(begun, error)
             raise

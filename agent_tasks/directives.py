@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Concatenate, Literal, ParamSpec, cast, overload
 
 from agent_tasks.budgets import Budget
 from agent_tasks.errors import InvalidInput
 from agent_tasks.functions import name_of
 
+P = ParamSpec("P")
 LONGEST_WAIT = 100 * 365 * 86_400.0
 _LATEST_YEAR = 9000  # in every time zone a date that all can read
 StepRef = str | Callable[..., Any]
@@ -46,7 +47,17 @@ class Next(_Then):
 
     __slots__ = ()
 
-    def __init__(self, step: StepRef, /, **state: Any) -> None:
+    @overload
+    def __init__(self, step: str, /, **state: Any) -> None: ...
+
+    @overload
+    def __init__(
+        self, step: Callable[Concatenate[Any, P], Any], /, *positional: P.args, **state: P.kwargs
+    ) -> None: ...  # what a type checker knows of the step, it knows of its arguments
+
+    def __init__(self, step: StepRef, /, *positional: Any, **state: Any) -> None:
+        if positional:
+            raise InvalidInput(f"Next({step_name(step)}, ...) takes the step's arguments by name", field="step")
         super().__init__(step, state)
 
     @property

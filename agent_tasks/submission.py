@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import uuid_utils.compat as uuid_utils
+from pydantic import BaseModel
 
 from agent_tasks import agents, payloads
 from agent_tasks.agents import LONGEST_TTL, Agent
@@ -23,6 +24,26 @@ from agent_tasks.transitions.submit import NewTask
 
 log = logging.getLogger(__name__)
 OPTIONS = {"identity", "session_id", "callback_url", "priority", "metadata"}
+TaskInput = Mapping[str, Any] | BaseModel | None
+"""The arguments of an agent's first step, by name."""
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """The options of `submit` that `schedule` takes, too."""
+
+    identity: Identity | None
+    session_id: str | None
+    callback_url: str | None
+    queue: str | None
+    priority: int
+    ttl: float | None
+    metadata: dict[str, Any] | None
+
+
+class SubmitOptions(ScheduleOptions, total=False):
+    """The options of `submit` that `submit_many` takes, too."""
+
+    traceparent: str | None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,30 @@ def test_a_function_of_the_module_is_a_method_of_a_deployment_and_awaited_for_as
     assert inspect.iscoroutinefunction(getattr(aio, name))
 
 
+INTERNAL = {
+    "find_row", "find_target", "new_task", "publish", "with_unserved", "database", "notices", "publisher", "redis",
+    "ended", "look", "more_events", "polling", "read",
+}  # fmt: skip
+"""Of AgentTasks and TaskHandle, for this package's own use."""
+
+
+@pytest.mark.parametrize(
+    ("cls", "awaited"),
+    [(agent_tasks.AgentTasks, aio.AsyncAgentTasks), (agent_tasks.TaskHandle, aio.AsyncTaskHandle)],
+)
+def test_async_callers_have_every_method_with_the_same_arguments(cls: type, awaited: type) -> None:
+    methods = {name for name, found in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")}
+    for name in methods - INTERNAL:
+        theirs = getattr(awaited, name)
+        assert inspect.iscoroutinefunction(theirs) or inspect.isasyncgenfunction(theirs), name
+        assert inspect.signature(theirs).parameters.keys() == inspect.signature(getattr(cls, name)).parameters.keys()
+
+
+def test_a_function_of_the_module_shows_the_arguments_of_the_method() -> None:
+    own = list(inspect.signature(agent_tasks.submit).parameters)
+    assert own == list(inspect.signature(AgentTasks.submit).parameters)[1:]
+
+
 def test_importing_connects_to_nothing_and_needs_no_settings() -> None:
     assert agent_tasks._default is None or isinstance(agent_tasks._default, AgentTasks)
     settings = agent_tasks.Settings(database_url="postgresql://nowhere.invalid/x", redis_url="redis://nowhere.invalid")

@@ -38,7 +38,7 @@ def read(ctx: SyncContext, search: Search, files: list[str]) -> Next | Done:
     finally:  # out of calls or time within a batch: what was read up to here is of use all the same
         search.shrink()
         ctx.partial(search.state())
-    return Done(search.state()) if search.seen == len(files) else Next(read, search=search.state(), files=files)
+    return Done(search.state()) if search.seen == len(files) else Next("read", search=search.state(), files=files)
 
 
 @analyst.step(name="analyse")
