@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from decimal import Decimal
 from typing import Any
 
 from pydantic_core import from_json, to_jsonable_python
@@ -12,19 +14,22 @@ DEFAULT_LIMIT = 1024 * 1024
 _DEEPEST = 150
 _PARSED = 201
 """Levels that pydantic's JSON parser follows."""
+_LARGE_OR_NEGATIVE_ZERO = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+|-0\.0(?![0-9])')
+_NEGATIVE_ZERO = "-1e-324"
 
 
 def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput) -> str:
-    """`value` as JSON text that jsonb accepts.
+    """`value` as JSON text that jsonb accepts, and gives back as `stored` says.
 
     `what` names the payload in errors ("input", "result", ...). Raises PayloadTooLarge above `limit` bytes,
     and `error` for what JSON or jsonb cannot hold: NaN and infinity (RFC 8259, section 6), NUL characters
-    and lone surrogates (PostgreSQL, "JSON Types"), objects with no JSON form, nesting beyond 150 levels.
+    and lone surrogates (PostgreSQL, "JSON Types"), two keys of one name (1 and "1"), objects with no JSON form,
+    nesting beyond 150 levels.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
         size = len(text) if text.isascii() else len(text.encode())
-        flawed = "\\u0000" in text or _is_deep(text)
+        flawed = "\\u0000" in text or _is_deep(text) or _keys_clash(value)
     except (ValueError, TypeError, RecursionError):
         size, flawed, text = 0, True, ""
     if flawed and (flaw := _flaw(value, what)):
@@ -40,7 +45,59 @@ def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[Age
             size=size,
             limit=limit,
         )
-    return text
+    return _exact(text) if "e+" in text or "-0.0" in text else text
+
+
+def stored(text: str) -> Any:
+    """The value of `text`, made by `encode`, as it is read back from jsonb: equal, of the same types, and its keys in
+    jsonb's order (by their length in bytes, then by their bytes).
+
+    Whoever goes on with a value without a look into the database gets it from here, so that a repeat, which does look,
+    sees the same.
+    """
+    return json.loads(text, object_pairs_hook=_in_order)
+
+
+def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > 1:
+        pairs.sort(key=_place)
+    return dict(pairs)
+
+
+def _place(pair: tuple[str, Any]) -> tuple[int, str]:
+    key = pair[0]
+    return len(key) if key.isascii() else len(key.encode()), key  # code points are in the order of their bytes
+
+
+def _exact(text: str) -> str:
+    """`text` with its floats as jsonb keeps them: it knows numbers, and no floats.
+
+    1e+16 would come back as an integer, -0.0 without its sign: the one is written with a fraction, the other as a
+    number too small for a float. Both are read as what they were.
+    """
+    return _LARGE_OR_NEGATIVE_ZERO.sub(_exact_token, text)
+
+
+def _exact_token(found: "re.Match[str]") -> str:
+    token = found[0]
+    if token.startswith('"'):
+        return token
+    return _NEGATIVE_ZERO if token == "-0.0" else f"{Decimal(token):f}.0"
+
+
+def _keys_clash(value: Any) -> bool:
+    """Whether an object in `value` has two keys that are the same text in JSON, of which one would be lost."""
+    if isinstance(value, dict):
+        if not all(type(key) is str for key in value) and _twins(value):  # pyright: ignore[reportUnknownArgumentType]
+            return True
+        value = value.values()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    elif not isinstance(value, list | tuple):
+        return False
+    return any(isinstance(item, dict | list | tuple) and _keys_clash(item) for item in value)  # pyright: ignore
+
+
+def _twins(keyed: "dict[Any, Any]") -> bool:
+    return len(json.loads(json.dumps(dict.fromkeys(keyed)))) < len(keyed)
 
 
 def encode_outcome(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
@@ -92,11 +149,16 @@ def _flaw(value: Any, path: str, depth: int = 1) -> tuple[str, str] | None:
     if depth > _DEEPEST:
         return path[:100], f"is nested more than {_DEEPEST} levels deep, or contains itself"
     if isinstance(value, dict):
+        seen: set[str] = set()
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
             if not isinstance(key, str | int | float | None):
                 return f"{path} key", f"is a {type(key).__name__}, not text"  # pyright: ignore
             if flaw := _flaw(key, f"{path} key") or _flaw(item, f"{path}.{key}", depth + 1):
                 return flaw
+            name = next(iter(json.loads(json.dumps({key: 0}))))
+            if name in seen:
+                return f"{path}.{name}", "is there twice: its keys differ in Python, and are one name in JSON"
+            seen.add(name)
         return None
     if isinstance(value, list | tuple):
         for position, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

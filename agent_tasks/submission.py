@@ -111,8 +111,8 @@ class Submission:
             raise InvalidInput("budget must be a Budget(seconds=..., tokens=..., ...)", field="budget")
         for name in ("identity", "session_id", "callback_url", "metadata"):
             encoded = payloads.encode(options.get(name), name, limit=limit)
-            if name == "metadata":
-                options[name] = json.loads(encoded)  # as it comes back: dates and the like are strings from here on
+            if name == "metadata" and options.get(name) is not None:
+                options[name] = encoded
         return NewTask(
             id=uuid_utils.uuid7(),
             agent=target.name,

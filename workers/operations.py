@@ -83,7 +83,7 @@ class StepOperations(Operations):
     def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
         text = payloads.encode_outcome(value, f"outcome of call {_name(function)}", limit=self._limit)
         self._end(intent, "completed", text)
-        return _restore(function, json.loads(text))
+        return _restore(function, payloads.stored(text))
 
     def fail_call(self, intent: Intent, error: Exception) -> None:
         said = {"type": type(error).__name__, "message": text_of(error).replace("\x00", "")[:2000]}

@@ -1,6 +1,5 @@
 """Settling a run: what a step's outcome means, and the one transition that commits it."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -142,7 +141,7 @@ class Settlement:
         in_place = self._goes_on(run, step)
         row = self._checkpoint(run, committed, in_place=in_place)
         if in_place:
-            return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, json.loads(committed.state)))
+            return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, payloads.stored(committed.state)))
         return Settled(row, "succeeded", is_bell=True)
 
     def _checkpoint(self, run: StepRun, committed: Committed, *, in_place: bool) -> Row:

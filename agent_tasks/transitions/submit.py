@@ -24,7 +24,7 @@ class Kin:
 
 @dataclass(frozen=True)
 class NewTask:
-    """A task to be accepted; `input` is JSON text, times are seconds."""
+    """A task to be accepted; `input` and `metadata` are JSON text, times are seconds."""
 
     id: UUID
     agent: str
@@ -36,7 +36,7 @@ class NewTask:
     identity: Identity | None = None
     priority: int = 5
     session_id: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: str | None = None
     callback_url: str | None = None
     traceparent: str | None = None
     sensitive: bool = False
@@ -69,13 +69,13 @@ _SUBMIT = f"""
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
             callback_url, traceparent, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd,
             budget_steps, budget_calls, parent_id, parent_step, child_index, depth, event_seq, due_at)
-        SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata,
+        SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata::jsonb,
             callback_url, traceparent, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
             budget_steps, budget_calls, parent_id, parent_step, child_index, coalesce(depth, 0), 2,
             clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
-            session_id text, metadata jsonb, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
+            session_id text, metadata text, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
             input text, budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
             depth integer)

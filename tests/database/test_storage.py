@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
-from agent_tasks.payloads import encode, storable
+from agent_tasks.payloads import encode, storable, stored
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
@@ -18,19 +18,14 @@ from tests.database import claimed, commit, query, row_of
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
-documents = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=20)
+keys = text | st.text(st.sampled_from("aé😀"), max_size=3)
+documents = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=20)
 fresh = hypothesis(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def same(stored: Any, given: Any) -> bool:
-    """jsonb keeps numbers as decimals: a large float comes back as the whole number it stands for."""
-    if isinstance(given, float):
-        return float(stored) == given
-    if isinstance(given, list):
-        return len(stored) == len(given) and all(map(same, stored, given))
-    if isinstance(given, dict):
-        return set(stored) == set(given) and all(same(stored[name], given[name]) for name in given)
-    return stored == given
+def same(found: Any, given: Any) -> bool:
+    """Equal, of the same types, and with the keys in the order that `stored` foretells."""
+    return found == given and repr(found) == repr(stored(encode(given, "value")))
 
 
 @fresh
@@ -57,6 +52,17 @@ def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(clien
     assert same(mirrored.result, value)
     assert same(mirrored.partial, value)
     assert same([event.data for event in task.events() if event.type == "found"], [value])
+
+
+@hypothesis(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(documents, st.floats(allow_nan=False, allow_infinity=False))
+@example({"bb": 1, "a": [1e16, 2.0**60, -0.0, 5e-324, 1.7976931348623157e308]}, -0.0)
+@example({"é": 1, "zz": 2, "aaa": 3, "😀": 4, "-0.0": 5, "e+": 'a "quoted" 1e+16'}, 1e22)
+def test_a_value_is_told_as_jsonb_will_give_it_back(client: AgentTasks, value: Any, number: float) -> None:
+    text = encode([value, number], "value")
+    (row,) = query(client, "SELECT %s::jsonb AS found", text)
+    assert row["found"] == [value, number]
+    assert repr(row["found"]) == repr(stored(text))
 
 
 @fresh

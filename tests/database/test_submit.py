@@ -141,6 +141,11 @@ def test_metadata_is_stored_in_its_json_form(client: AgentTasks, metadata: dict[
     assert set(stored) == set(metadata)
 
 
+def test_the_numbers_of_metadata_come_back_as_they_were(client: AgentTasks) -> None:
+    stored = client.submit("echo", metadata={"large": 1e16, "whole": 10**20}).stored().metadata
+    assert repr(stored) == repr({"large": 1e16, "whole": 10**20})
+
+
 @pytest.mark.parametrize("what", ["input", "metadata", "session_id"])
 def test_a_payload_over_the_limit_is_refused(client: AgentTasks, what: str) -> None:
     large = "x" * client.settings.payload_limit
