@@ -24,6 +24,7 @@ from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
 from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.settings import Settings
+from agent_tasks.signing import keys_of
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
 from agent_tasks.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digest
@@ -68,17 +69,17 @@ class AgentTasks:
 
     @cached_property
     def publisher(self) -> Publisher:
-        return Publisher(self.settings, self.redis, self._signing_key())
+        return Publisher(self.settings, self.redis, self._signing_keys())
 
     @cached_property
     def _after_commit(self) -> AfterCommit:
         return AfterCommit(self.database, self.publisher)
 
-    def _signing_key(self) -> bytes:
-        if self.settings.secret_key:
-            return self.settings.secret_key.encode()
+    def _signing_keys(self) -> tuple[bytes, ...]:
+        if keys := keys_of(self.settings.secret_key):
+            return keys
         with self.database.connection() as connection:
-            return catalog.signing_key(connection)
+            return (catalog.signing_key(connection),)
 
     def submit(
         self,

@@ -1,14 +1,13 @@
 """The signed envelope in a message's headers: who asked, what may be spent, whose child, where it resumes."""
 
 import base64
-import hashlib
-import hmac
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_tasks.identity import Identity
+from agent_tasks.signing import is_signed, mac
 
 HEADER = "agent_tasks"
 _VERSION = "v1"
@@ -46,23 +45,22 @@ def sign(envelope: Envelope, key: bytes) -> str:
 
 def sign_text(envelope_json: str, key: bytes) -> str:
     payload = base64.urlsafe_b64encode(envelope_json.encode()).decode()
-    return f"{_VERSION}.{payload}.{_mac(payload, key)}"
+    return f"{_VERSION}.{payload}.{mac(_signed_part(payload), key).decode()}"
 
 
-def verify(signed: Any, key: bytes) -> Envelope:
-    """The envelope. Raises ForgedEnvelope when it was not signed with `key` or was altered since."""
+def verify(signed: Any, *keys: bytes) -> Envelope:
+    """The envelope. Raises ForgedEnvelope when it was signed with none of the keys, or was altered since."""
     try:
-        version, payload, mac = signed.encode("ascii").decode().split(".")
+        version, payload, signature = signed.encode("ascii").decode().split(".")
     except (AttributeError, TypeError, ValueError):
         raise ForgedEnvelope("no envelope of a known form") from None
-    if version != _VERSION or not hmac.compare_digest(mac, _mac(payload, key)):
-        raise ForgedEnvelope("the signature does not match")
+    if version != _VERSION or not is_signed(_signed_part(payload), signature.encode(), keys):
+        raise ForgedEnvelope("the signature is of no key that this process has")
     try:
         return Envelope.model_validate_json(base64.urlsafe_b64decode(payload))
     except (ValueError, ValidationError) as error:
         raise ForgedEnvelope(f"the signed payload is no envelope: {error}") from None
 
 
-def _mac(payload: str, key: bytes) -> str:
-    digest = hmac.digest(key, f"{_VERSION}.{payload}".encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _signed_part(payload: str) -> bytes:
+    return f"{_VERSION}.{payload}".encode()

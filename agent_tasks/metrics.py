@@ -26,8 +26,8 @@ SWEEPS_FAILED = Counter("agent_tasks_sweeps_failed_total", "Sweeps that broke of
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])
 
 
-def serve(port: int) -> None:
-    """Serve this process's metrics on `port`, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; 0: not."""
+def serve(port: int, host: str) -> None:
+    """Serve this process's metrics, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; port 0: not."""
     if not port:
         return
     registry = REGISTRY
@@ -35,6 +35,6 @@ def serve(port: int) -> None:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
     try:
-        start_http_server(port, registry=registry)
+        start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        log.error("metrics are not served: port=%d %s; give each process a port of its own", port, error)
+        log.error("metrics are not served: host=%s port=%d %s; give each process a port of its own", host, port, error)

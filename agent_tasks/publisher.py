@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from redis.retry import Retry
 from agent_tasks import bell, metrics
 from agent_tasks.mirror import Mirror
 from agent_tasks.settings import Settings
+from agent_tasks.signing import fingerprints
 from agent_tasks.snapshots import TaskSnapshot
 
 log = logging.getLogger(__name__)
@@ -37,15 +39,17 @@ def connect(settings: Settings) -> "redis.Redis":
 class Publisher:
     """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
 
-    def __init__(self, settings: Settings, client: "redis.Redis", key: bytes) -> None:
+    def __init__(self, settings: Settings, client: "redis.Redis", keys: Sequence[bytes]) -> None:
+        """`keys`: the first signs, all of them verify."""
         self._client = client
-        self._key = key
+        self.keys = tuple(keys)
         self._away_until = 0.0
-        self.mirror = Mirror(client, living_seconds=settings.lease_seconds)
+        self.mirror = Mirror(client, living_seconds=settings.lease_seconds, keys=self.keys)
 
-    @property
-    def key(self) -> bytes:
-        return self._key
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells the keys apart, in their order."""
+        return tuple(fingerprints(self.keys))
 
     def publish(
         self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = (), *, bells: Sequence[dict[str, Any]] = ()
@@ -86,7 +90,7 @@ class Publisher:
         self.mirror.put(TaskSnapshot.from_row(row), pipeline, hidden=row["sensitive"])
 
     def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
-        pipeline.lpush(*bell.message(row, self._key))
+        pipeline.lpush(*bell.message(row, self.keys[0]))
 
     def _stop(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))

@@ -3,14 +3,17 @@
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, ValidationError
-from pydantic.functional_validators import BeforeValidator
+from pydantic.functional_serializers import PlainSerializer
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_tasks.errors import InvalidInput
+from agent_tasks.secret_text import SecretText, SecretUrl
 
 
 def _names(value: Any) -> Any:
@@ -18,30 +21,41 @@ def _names(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Secret = Annotated[
+    str, AfterValidator(SecretText), PlainSerializer(lambda text: SecretText(text).masked, when_used="json")
+]
+Url = Annotated[str, AfterValidator(SecretUrl), PlainSerializer(lambda url: SecretUrl(url).masked, when_used="json")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
     """Settings of one deployment; each field is read from AGENT_TASKS_<NAME> in capitals.
 
-    Times are in seconds, sizes in bytes.
+    Times are in seconds, sizes in bytes. Secrets and passwords are in the fields, and in no `repr`, JSON or error.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="AGENT_TASKS_", extra="ignore", populate_by_name=True, frozen=True, env_ignore_empty=True
+        env_prefix="AGENT_TASKS_",
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
+        env_ignore_empty=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
-    database_url: str = Field(
+    database_url: Url = Field(
         default="", validation_alias=AliasChoices("AGENT_TASKS_DATABASE_URL", "DATABASE_URL", "database_url")
     )
-    redis_url: str = Field(
+    redis_url: Url = Field(
         default="",
         validation_alias=AliasChoices("AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL", "redis_url"),
     )
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
-    secret_key: str = ""
-    """Signs envelopes. Without it a key is used that the first process made and keeps in Postgres."""
+    secret_key: Secret = ""
+    """Keys with commas, newest first: the first signs, each of them verifies. Without one a key is used that the first
+    process made and keeps in Postgres."""
     queue: str = "agents"
     """The queue of tasks whose submit and agent name none."""
     lease_seconds: Seconds = 15.0
@@ -76,8 +90,15 @@ class Settings(BaseSettings):
     """Postgres connections of one process, at most."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves Prometheus metrics; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    """The address on which they are served: by default to this machine only."""
     model: str = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
+
+    def __repr_args__(self) -> "Iterator[tuple[str | None, Any]]":
+        kinds = {"secret_key": SecretText, "database_url": SecretUrl, "redis_url": SecretUrl}
+        for name, value in super().__repr_args__():
+            yield name, kinds[name](value) if name in kinds else value  # model_copy() takes plain texts, too
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":

@@ -257,6 +257,7 @@ workers = Table(
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("seen_at", _TIME, nullable=False, server_default=_NOW),
     Column("stopped_at", _TIME),
+    Column("keys", ARRAY(Text)),  # fingerprints of the keys it verifies with, the one it signs with first
 )
 
 watches = Table(
@@ -265,6 +266,7 @@ watches = Table(
     Column("name", Text, primary_key=True),
     Column("since", _TIME, nullable=False),  # the sweep has run without a gap from here
     Column("last_at", _TIME, nullable=False),
+    Column("keys", ARRAY(Text)),  # of the sweeper that ran last, as in workers.keys
 )
 
 secrets = Table(

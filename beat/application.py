@@ -32,7 +32,7 @@ def make_beat_app() -> Celery:
         worker_concurrency=2,
         worker_send_task_events=False,
     )
-    signals.worker_ready.connect(lambda **_: metrics.serve(settings.metrics_port), weak=False)
+    signals.worker_ready.connect(lambda **_: metrics.serve(settings.metrics_port, settings.metrics_host), weak=False)
     sweepers: list[Sweeper] = []
 
     def sweeper() -> Sweeper:

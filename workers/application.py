@@ -123,7 +123,7 @@ class WorkerProcess:
         queues = list(self.app.amqp.queues.consume_from)
         self._watchdog = Watchdog(self.settings, queues, slots, self._replace_process)
         self._watchdog.start()
-        metrics.serve(self.settings.metrics_port)
+        metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)

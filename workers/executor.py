@@ -69,7 +69,7 @@ class Executor:
 
     def _verify(self, sealed: Any, task_name: str) -> Envelope | None:
         try:
-            envelope = verify(sealed, self._runtime.client.publisher.key)
+            envelope = verify(sealed, *self._runtime.client.publisher.keys)
             if envelope.task_name != task_name:
                 raise ForgedEnvelope(f"it is for {envelope.task_name}, the message for {task_name}")
         except ForgedEnvelope as error:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -73,8 +74,9 @@ class Leases:
         runs = {run.claim.id: run for run in self._runtime.held.all()}
         held = [(run.claim.id, run.claim.run) for run in runs.values()]
         try:
+            worker = replace(self._worker, keys=self._runtime.client.publisher.fingerprints)
             with self._runtime.client.database.connection() as connection:
-                kept = heartbeat(connection, self._worker, held, lease_seconds=self._runtime.settings.lease_seconds)
+                kept = heartbeat(connection, worker, held, lease_seconds=self._runtime.settings.lease_seconds)
         except Transient as error:
             log.warning("heartbeat: postgres is away, leases may be lost: %s", error)
             return

@@ -14,12 +14,14 @@ from agent_tasks.database import Connection, libpq_url
 from agent_tasks.errors import InvalidInput
 from agent_tasks.publisher import connect
 from agent_tasks.settings import Settings
-from agent_tasks.transitions import read
+from agent_tasks.signing import fingerprints, keys_of
+from agent_tasks.transitions import catalog, read
 from agent_tasks.transitions.abandon import WATCH
 from agent_tasks.unserved import Unserved
 
 SWEEP_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
+_SAME_KEYS = "give all of them the same AGENT_TASKS_SECRET_KEY, or in a rotation each other's keys, too"
 _START_SWEEPS = "start `agent-tasks sweeper` and `agent-tasks beat`; the first sweep comes within 30 s"
 
 
@@ -46,7 +48,12 @@ def all_checks() -> list[Finding]:
         with _connected(settings) as connection:
             findings[1:1] = [_postgres(connection), _migrated(settings)]
             if findings[2].ok:
-                findings += [*_workers(connection, settings), *_unserved(connection, settings), _sweeps(connection)]
+                findings += [
+                    *_workers(connection, settings),
+                    *_unserved(connection, settings),
+                    *_keys(connection, settings),
+                    _sweeps(connection),
+                ]
     except psycopg.OperationalError as error:
         findings.insert(1, _postgres_away(error))
     return findings
@@ -83,8 +90,9 @@ def _connected(settings: Settings) -> "psycopg.Connection[Any]":
 
 
 def _secret(settings: Settings) -> Finding:
-    if settings.secret_key:
-        return Finding("secret", True, "AGENT_TASKS_SECRET_KEY signs the envelopes")
+    if keys := keys_of(settings.secret_key):
+        more = f", {len(keys) - 1} more verify them" if len(keys) > 1 else ""
+        return Finding("secret", True, f"AGENT_TASKS_SECRET_KEY signs the envelopes{more}")
     return Finding("secret", True, "default: the deployment's own key, kept in Postgres, signs the envelopes")
 
 
@@ -162,6 +170,27 @@ def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:
             number = pending[row["agent"], row["step"], row["queue"]]
             tasks = f"{number:,} pending task{'' if number == 1 else 's'} of {row['agent']}.{row['step']}"
             yield Finding("tasks", False, f"{tasks} on queue {row['queue']}: {found.message}", found.action)
+
+
+def _keys(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Whether the workers verify what this program, each of them and the sweeper sign."""
+    kept = catalog.kept_key(connection)
+    own = keys_of(settings.secret_key) or ((kept,) if kept else ())
+    workers = {row["id"]: row["keys"] for row in read.workers(connection, seconds=settings.lease_seconds)}
+    workers = {name: keys for name, keys in workers.items() if keys}  # one of 0.1.0 tells none
+    signers = {"this program": fingerprints(own), **workers, "the sweeper": catalog.watch_keys(connection, WATCH)}
+    strange = [
+        (signer, worker)
+        for signer, keys in signers.items()
+        for worker, known in workers.items()
+        if keys and keys[0] not in known
+    ]
+    for signer, worker in strange[:5]:
+        yield Finding("keys", False, f"{worker} refuses what {signer} signs", _SAME_KEYS)
+    if workers and not strange:
+        signing = {keys[0] for keys in signers.values() if keys}
+        how = "all sign with one key" if len(signing) == 1 else f"{len(signing)} keys sign, and every worker has them"
+        yield Finding("keys", True, how)
 
 
 def _sweeps(connection: Connection) -> Finding:

@@ -1,7 +1,6 @@
 """Each setting as it is in force, and where it comes from; secrets are masked."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import wrap
@@ -10,11 +9,9 @@ from typing import Any
 from pydantic import AliasChoices
 
 from agent_tasks.errors import InvalidInput
+from agent_tasks.secret_text import SecretText, SecretUrl
 from agent_tasks.settings import Settings, dev_environment
 
-_SECRETS = ("secret_key",)
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@/]*@")
-_QUERY_PASSWORD = re.compile(r"(?<=password=)[^&]*", re.IGNORECASE)
 DEFAULT = "default"
 _WIDTH = 79
 
@@ -51,9 +48,7 @@ def masked(name: str, value: Any) -> str:
     if isinstance(value, tuple | list):
         return ",".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    if name in _SECRETS:
-        return "***" if text else ""
-    return _QUERY_PASSWORD.sub("***", _URL_PASSWORD.sub(r"\1:***@", text))
+    return (SecretText(text) if name == "secret_key" else SecretUrl(text)).masked
 
 
 def _setting(name: str, values: dict[str, Any], dev: dict[str, str]) -> SettingInForce:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from agent_tasks.database import Connection
@@ -33,6 +34,23 @@ def signing_key(connection: Connection) -> bytes:
     """The deployment's own key; the first process that asks makes it."""
     made = secrets.token_bytes(32)
     connection.execute("INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made])
+    key = kept_key(connection)
+    assert key is not None
+    return key
+
+
+def kept_key(connection: Connection) -> bytes | None:
+    """The deployment's own key, where a process has made one."""
     row: Row | None = connection.execute("SELECT value FROM secrets WHERE name = 'signing'").fetchone()
-    assert row is not None
-    return bytes(row["value"])
+    return bytes(row["value"]) if row else None
+
+
+def note_keys(connection: Connection, watch: str, fingerprints: Sequence[str]) -> None:
+    """Note the keys of the sweeper that keeps a watch."""
+    connection.execute("UPDATE watches SET keys = %s WHERE name = %s", [list(fingerprints), watch])
+
+
+def watch_keys(connection: Connection, watch: str) -> list[str]:
+    """Fingerprints of the keys of the sweeper that kept a watch last; none where it told none."""
+    row: Row | None = connection.execute("SELECT keys FROM watches WHERE name = %s", [watch]).fetchone()
+    return (row["keys"] if row else None) or []

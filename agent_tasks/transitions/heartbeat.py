@@ -19,11 +19,12 @@ _HEARTBEAT = """
         UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
         FROM kept WHERE tasks.id = kept.id
     ), worker AS (
-        INSERT INTO workers (id, hostname, pid, queues, steps)
-        VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s)
+        INSERT INTO workers (id, hostname, pid, queues, steps, keys)
+        VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s)
         ON CONFLICT (id) DO UPDATE SET
             started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
-            seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps
+            seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps,
+            keys = excluded.keys
     )
     SELECT held.id FROM held JOIN tasks USING (id) WHERE tasks.run = held.run AND tasks.status = 'running'
 """
@@ -38,6 +39,8 @@ class WorkerRecord:
     pid: int
     queues: tuple[str, ...]
     steps: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    """Fingerprints of the keys it verifies with; the one it signs with first."""
 
 
 def heartbeat(
@@ -56,6 +59,7 @@ def heartbeat(
         "pid": worker.pid,
         "queues": list(worker.queues),
         "steps": list(worker.steps),
+        "keys": list(worker.keys),
     }
     with connection.transaction():
         connection.execute(_LOCK_TIMEOUT)

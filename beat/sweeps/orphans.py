@@ -5,8 +5,9 @@ import logging
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.abandon import abandon, purge_below
+from agent_tasks.transitions.abandon import WATCH, abandon, purge_below
 from agent_tasks.transitions.cancel import cancel_below
+from agent_tasks.transitions.catalog import note_keys
 from agent_tasks.transitions.join import join
 from beat.sweeps import BATCH
 
@@ -20,6 +21,7 @@ _PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_actio
 def run_once(client: AgentTasks) -> int:
     with client.database.transaction() as connection:
         rows = abandon(connection, limit=BATCH, lease_seconds=client.settings.lease_seconds, gap_seconds=GAP_SECONDS)
+        note_keys(connection, WATCH, client.publisher.fingerprints)
         secret = [row["id"] for row in rows if row["sensitive"]]
         below = cancel_below(connection, secret, _PURGED)
         below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)

@@ -164,7 +164,7 @@ def test_one_observer_never_sees_an_older_version_than_before(client: AgentTasks
 
 
 def test_a_purged_tasks_mirror_is_no_task(client: AgentTasks) -> None:
-    mirror = Mirror(client.redis, living_seconds=60)
+    mirror = Mirror(client.redis, living_seconds=60, keys=[b"key"])
     task = client.submit("echo")
     mirror.put(task.stored())
     query(client, "DELETE FROM tasks WHERE id = %s", task.id)

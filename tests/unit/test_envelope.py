@@ -51,6 +51,15 @@ def test_every_other_length_is_refused(position: int, how: str) -> None:
             verify(altered, KEY)
 
 
+def test_any_of_several_keys_verifies() -> None:
+    assert verify(SIGNED, b"newer", KEY) == FULL
+    assert verify(sign(FULL, b"newer"), b"newer", KEY) == FULL
+    with pytest.raises(ForgedEnvelope, match="signature"):
+        verify(SIGNED, b"newer", b"newest")
+    with pytest.raises(ForgedEnvelope, match="signature"):
+        verify(SIGNED)
+
+
 @pytest.mark.parametrize("key", [b"", b"a ke", b"a key ", b"A key"])
 def test_another_key_is_refused(key: bytes) -> None:
     with pytest.raises(ForgedEnvelope, match="signature"):

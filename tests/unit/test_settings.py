@@ -109,6 +109,44 @@ def test_a_broken_record_of_embedded_servers_is_as_good_as_none(tmp_path: Path, 
         Settings.load()
 
 
+SECRETS = {
+    "database_url": "postgresql://u:hunter2@h/d?sslpassword=hunter2",
+    "redis_url": "redis://:hun/ter2@h",
+    "secret_key": "sesame,hunter2",
+}
+
+
+@pytest.mark.parametrize("given", [Settings(**SECRETS), Settings().model_copy(update=SECRETS)])
+def test_settings_show_no_secret(given: Settings) -> None:
+    kept = Settings(**given.model_dump()).model_dump()
+    for shown in (
+        repr(given),
+        str(given),
+        f"{[given]}",
+        given.model_dump_json(),
+        str(given.model_dump(mode="json")),
+        str(kept),
+    ):
+        assert not any(word in shown for word in ("hunter2", "ter2", "sesame"))
+        assert "postgresql://u:***@h/d" in shown
+
+
+def test_settings_hold_what_they_do_not_show() -> None:
+    settings = Settings(**SECRETS)
+    assert {name: getattr(settings, name) for name in SECRETS} == SECRETS
+    assert Settings(**settings.model_dump()) == settings
+    assert f"{settings.secret_key}" == "sesame,hunter2"
+
+
+def test_an_error_in_settings_shows_no_secret() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(secret_key=["hunter2"], pool_size="hunter2")  # type: ignore[arg-type]
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(InvalidInput) as refused:
+        Settings.load(**SECRETS, pool_size="hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
 def test_settings_do_not_change() -> None:
     settings = Settings(database_url=DATABASE, redis_url=REDIS)
     with pytest.raises(ValidationError):

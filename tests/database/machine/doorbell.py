@@ -29,7 +29,7 @@ class Doorbell(Machine):
         self.wire.fate = "sent"
         query(self.client, "UPDATE tasks SET due_at = clock_timestamp() WHERE status = 'pending'")
         bells.run_once(self.client)
-        rung = [verify(message["headers"][HEADER], self.wire.key) for message in read_bells(self.client)]
+        rung = [verify(message["headers"][HEADER], *self.wire.keys) for message in read_bells(self.client)]
         pending = {(task.id, task.step, task.number) for task in self.some("pending")}
         assert {(bell.task_id, bell.step, bell.step_number) for bell in rung} == pending
         for task in self.tasks.values():

@@ -17,7 +17,7 @@ class Wire(Publisher):
     """What becomes of the next batches: sent, lost or late."""
 
     def __init__(self, client: AgentTasks) -> None:
-        super().__init__(client.settings, client.redis, client.publisher.key)
+        super().__init__(client.settings, client.redis, client.publisher.keys)
         self.late: list[list[Row]] = []
         self.sent: list[Row] = []
 

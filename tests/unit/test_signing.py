@@ -1,0 +1,36 @@
+"""Keys: the newest signs, all verify, and fingerprints give none of them away."""
+
+import pytest
+
+from agent_tasks.signing import fingerprints, is_signed, keys_of, mac
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", ()),
+        (" , ,", ()),
+        ("one", (b"one",)),
+        ("new,old", (b"new", b"old")),
+        (" new , old ,", (b"new", b"old")),
+        ("schlüssel", ("schlüssel".encode(),)),
+    ],
+)
+def test_keys_are_given_with_commas_the_newest_first(text: str, keys: tuple[bytes, ...]) -> None:
+    assert keys_of(text) == keys
+
+
+def test_each_key_verifies_what_it_signed_and_nothing_else() -> None:
+    signed = mac(b"data", b"old")
+    assert is_signed(b"data", signed, [b"new", b"old"])
+    assert not is_signed(b"date", signed, [b"new", b"old"])
+    assert not is_signed(b"data", signed, [b"new"])
+    assert not is_signed(b"data", b"", [b"new"])
+    assert not is_signed(b"data", signed, [])
+
+
+def test_fingerprints_tell_keys_apart_and_give_none_away() -> None:
+    found = fingerprints([b"sesame", b"other"])
+    assert found == [*fingerprints([b"sesame"]), *fingerprints([b"other"])]
+    assert len(set(found)) == 2
+    assert not any("sesame" in print_ or b"sesame".hex() in print_ for print_ in found)
