@@ -20,7 +20,9 @@ TERMINAL_SECONDS = 3600
 _COMPARE_AND_SET = """
 local current = redis.call('HGET', KEYS[1], 'version')
 if current and tonumber(current) > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2], 'signature', ARGV[4])
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2])
+if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'signature')
+else redis.call('HSET', KEYS[1], 'signature', ARGV[4]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if current and tonumber(current) == tonumber(ARGV[1]) then return 0 end
 redis.call('PUBLISH', KEYS[1], ARGV[1])
@@ -49,7 +51,7 @@ class Mirror:
         body = "" if hidden else snapshot.model_dump_json()
         if len(body) > LARGEST:
             body = ""
-        signature = mac(_signed_part(body.encode()), self._keys[0])
+        signature = mac(_signed_part(body.encode()), self._keys[0]) if body else ""
         milliseconds = TERMINAL_SECONDS * 1000 if snapshot.status.is_terminal else self._living_ms
         # EVAL and not EVALSHA: one round trip, and right after a SCRIPT FLUSH or a restart
         target: Any = self._client if pipeline is None else pipeline

@@ -186,11 +186,11 @@ def _keys(connection: Connection, settings: Settings) -> Iterator[Finding]:
         if keys and keys[0] not in known
     ]
     for signer, worker in strange[:5]:
-        yield Finding("keys", False, f"{worker} refuses what {signer} signs", _SAME_KEYS)
+        yield Finding("secret", False, f"{worker} refuses what {signer} signs", _SAME_KEYS)
     if workers and not strange:
         signing = {keys[0] for keys in signers.values() if keys}
         how = "all sign with one key" if len(signing) == 1 else f"{len(signing)} keys sign, and every worker has them"
-        yield Finding("keys", True, how)
+        yield Finding("secret", True, how)
 
 
 def _sweeps(connection: Connection) -> Finding:
