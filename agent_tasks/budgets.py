@@ -1,7 +1,10 @@
 """What a task may spend: pure arithmetic on five resources."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from decimal import Context, Decimal
+from functools import reduce
 from typing import Any, Self
 
 from agent_tasks.errors import BudgetExhausted, InvalidInput
@@ -88,7 +91,7 @@ class Spend:
         return Spend(
             self.seconds + other.seconds,
             self.tokens + other.tokens,
-            self.usd + other.usd,
+            float(exact_sum((self.usd, other.usd))) if self.usd and other.usd else self.usd + other.usd,
             self.steps + other.steps,
             self.calls + other.calls,
         )
@@ -109,7 +112,11 @@ def remaining(budget: Budget, spent: Spend) -> Remaining:
     left: dict[str, Any] = {}
     for name in RESOURCES:
         limit = getattr(budget, name)
-        left[name] = None if limit is None else max(limit - getattr(spent, name), 0)
+        used = getattr(spent, name)
+        if limit is not None and used and name == "usd":
+            left[name] = max(float(exact_sum((limit, -used))), 0)
+        else:
+            left[name] = None if limit is None else max(limit - used, 0)
     return Remaining(**left)
 
 
@@ -142,6 +149,20 @@ def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
         if limit is not None and used >= limit:
             return BudgetExhausted.of(name, limit, used)
     return None
+
+
+_EXACT = Context(prec=1000)
+"""More digits than the sum of any floats has."""
+
+
+def exact(usd: float | None) -> Decimal | None:
+    """The decimal number that is written for a float: what Postgres is given, and adds up without rounding."""
+    return None if usd is None else Decimal(str(usd))
+
+
+def exact_sum(amounts: Iterable[float]) -> Decimal:
+    """The sum of the decimal numbers that are written for these."""
+    return reduce(_EXACT.add, (Decimal(str(amount)) for amount in amounts), Decimal(0))
 
 
 def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from agent_tasks.budgets import RESOURCES
@@ -51,9 +52,8 @@ def amount(resource: str, value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """With cents, and with as many digits more as it has: a call of a model costs less than a cent."""
-    digits = 6 if value == 0 or abs(value) >= 1e-6 else 12
-    whole, _, part = f"{value:,.{digits}f}".partition(".")
+    """Every digit, and two after the point at least: many calls of models cost less than a cent."""
+    whole, _, part = f"{Decimal(str(value)):,f}".partition(".")
     return f"{whole}.{part.rstrip('0'):0<2}"
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.cancel import tree_ids
+from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, GIVEN_IDS, SNAPSHOT, Row, event_list
 
 WATCH = "orphans"
 
@@ -58,32 +59,30 @@ _ABANDON = f"""
         FROM orphans WHERE tasks.id = orphans.id
         RETURNING tasks.*
     ), purged_states AS (
-        UPDATE checkpoints SET state = NULL FROM changed
-        WHERE changed.sensitive AND checkpoints.task_id = changed.id AND checkpoints.state IS NOT NULL
+        UPDATE checkpoints SET state = NULL
+        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive)) AND state IS NOT NULL
     ), purged_calls AS (
-        UPDATE calls SET outcome = NULL FROM changed WHERE changed.sensitive AND calls.task_id = changed.id
+        UPDATE calls SET outcome = NULL
+        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive))
     ), purged_signals AS (
-        UPDATE signals SET payload = NULL FROM changed WHERE changed.sensitive AND signals.task_id = changed.id
+        UPDATE signals SET payload = NULL
+        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive))
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 # What still undoes its steps needs their state, and keeps it.
-_PURGE_BELOW = """
-    WITH RECURSIVE tree AS (
-        SELECT id, sensitive, finished_at FROM tasks WHERE parent_id = ANY (%(ids)s)
-        UNION ALL
-        SELECT tasks.id, tasks.sensitive, tasks.finished_at FROM tasks JOIN tree ON tasks.parent_id = tree.id
-    ), ended AS (
-        SELECT id FROM tree WHERE sensitive AND finished_at IS NOT NULL
+_PURGE_ENDED = f"""
+    WITH ended AS (
+        SELECT id FROM tasks WHERE {GIVEN_IDS} AND sensitive AND finished_at IS NOT NULL
     ), purged_states AS (
-        UPDATE checkpoints SET state = NULL FROM ended WHERE checkpoints.task_id = ended.id AND state IS NOT NULL
+        UPDATE checkpoints SET state = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND state IS NOT NULL
     ), purged_calls AS (
-        UPDATE calls SET outcome = NULL FROM ended WHERE calls.task_id = ended.id
+        UPDATE calls SET outcome = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     ), purged_signals AS (
-        UPDATE signals SET payload = NULL FROM ended WHERE signals.task_id = ended.id
+        UPDATE signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     )
-    UPDATE tasks SET input = NULL FROM ended WHERE tasks.id = ended.id AND input IS NOT NULL
+    UPDATE tasks SET input = NULL WHERE id = ANY (ARRAY(SELECT id FROM ended)) AND input IS NOT NULL
 """
 
 
@@ -109,4 +108,5 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
 
 def purge_below(connection: Connection, task_ids: Sequence[UUID]) -> None:
     """Purge what the sensitive tasks below these have recorded, as far as they have ended."""
-    connection.execute(_PURGE_BELOW, {"ids": list(task_ids)})
+    if below := set(tree_ids(connection, task_ids)) - set(task_ids):
+        connection.execute(_PURGE_ENDED, {"ids": list(below)}, prepare=False)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.cancel import BELOW, lock_tree, tree_of
+from agent_tasks.transitions.cancel import end_tree
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.rows import (
     CLOCKED_SECONDS,
@@ -13,8 +13,10 @@ from agent_tasks.transitions.rows import (
     COUNTED_ENDING,
     ENDING_EVENT,
     EVENTS,
+    GIVEN_IDS,
     IDLE,
     SNAPSHOT,
+    WILL_END,
     Row,
     ending,
     event_list,
@@ -27,7 +29,7 @@ _DUE = """
 """
 
 _END_BELOW = f"""
-    {tree_of(BELOW)}, changed AS (
+    WITH changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING},
             {
     ending(
@@ -36,16 +38,16 @@ _END_BELOW = f"""
         "partial",
     )
 }
-        FROM living WHERE tasks.id = living.id
-        RETURNING tasks.*, living.was
+        WHERE {GIVEN_IDS} AND {WILL_END}
+        RETURNING *
     ), {ENDING_EVENT}
-    SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
+    SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 _GO_ON = f"""
     WITH changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
-        WHERE id = ANY (%(ids)s) AND status = 'waiting'
+        WHERE {GIVEN_IDS} AND status = 'waiting'
         RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
@@ -67,15 +69,14 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple
     ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
         return [], []
-    lock_tree(connection, BELOW, ids)
-    below = connection.execute(
+    below = end_tree(
+        connection,
+        ids,
         _END_BELOW,
-        {
-            "ids": ids,
-            "error": json.dumps(_ERROR.model_dump(mode="json")),
-            "told": '{"error": "budget_exhausted", "resource": "seconds"}',
-        },
-    ).fetchall()
+        itself=False,
+        error=json.dumps(_ERROR.model_dump(mode="json")),
+        told='{"error": "budget_exhausted", "resource": "seconds"}',
+    )
     parents = join(connection, below, ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
     rest = connection.execute(

@@ -7,7 +7,16 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
-from agent_tasks.transitions.rows import CLOCKED_SECONDS, COUNTED_ENDING, ENDING_EVENT, SNAPSHOT, WILL_END, Row, ending
+from agent_tasks.transitions.rows import (
+    CLOCKED_SECONDS,
+    COUNTED_ENDING,
+    ENDING_EVENT,
+    GIVEN_IDS,
+    SNAPSHOT,
+    WILL_END,
+    Row,
+    ending,
+)
 
 # A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
 
@@ -18,49 +27,46 @@ _ENDING = ending(
         CASE WHEN %(error)s::jsonb #> '{details,purged}' IS NULL THEN nullif(step_number, 0) END)""",
 )
 
-
-def tree_of(root: LiteralString) -> LiteralString:
-    """Of the trees whose roots are where `root` says: `tree`, all tasks, and `living`, those not ended, locked."""
-    return f"""
+_WALK = """
     WITH RECURSIVE tree AS (
-        SELECT id FROM tasks WHERE {root}
+        SELECT unnest(%(ids)s::uuid[]) AS id
         UNION ALL
-        SELECT tasks.id FROM tasks JOIN tree ON tasks.parent_id = tree.id
-    ), living AS (
-        SELECT tasks.id, tasks.status AS was FROM tasks JOIN tree USING (id)
-        WHERE {WILL_END} ORDER BY tasks.id FOR UPDATE OF tasks
+        SELECT child.id FROM tree, LATERAL (SELECT id FROM tasks WHERE parent_id = tree.id OFFSET 0) AS child
     )
-    """
+    SELECT id FROM tree
+"""
 
+_LOCK = f"""
+    SELECT id, status FROM tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
+"""
 
-ITSELF: LiteralString = "id = ANY (%(ids)s)"
-BELOW: LiteralString = "parent_id = ANY (%(ids)s)"
-
-
-def _cancel(root: LiteralString) -> LiteralString:
-    return f"""
-    {tree_of(root)}, changed AS (
+_CANCEL = f"""
+    WITH changed AS (
         UPDATE tasks SET
             spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING}, {_ENDING}
-        FROM living WHERE tasks.id = living.id
-        RETURNING tasks.*, living.was
+        WHERE {GIVEN_IDS} AND {WILL_END}
+        RETURNING *
     ), {ENDING_EVENT}
-    SELECT {SNAPSHOT}, tasks.was FROM changed AS tasks
-    """
-
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
 
 # A parent that ends with the first failure of a child tells its own parent in the same commit, and below one that has
 # ended it is the next above that is told.
 _LOCK_ABOVE = """
     WITH RECURSIVE above AS (
-        SELECT parent.id, parent.parent_id, parent.on_child_failure = 'fail' OR parent.finished_at IS NOT NULL AS tells
-        FROM tasks AS parent
-        WHERE parent.id IN (SELECT parent_id FROM tasks WHERE id = ANY (%s))
+        SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
+            SELECT parent_id FROM tasks WHERE tasks.id = given.id OFFSET 0
+        ) AS child, LATERAL (
+            SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL AS tells
+            FROM tasks WHERE tasks.id = child.parent_id OFFSET 0
+        ) AS parent
         UNION
-        SELECT tasks.id, tasks.parent_id, tasks.on_child_failure = 'fail' OR tasks.finished_at IS NOT NULL
-        FROM tasks JOIN above ON tasks.id = above.parent_id WHERE above.tells
+        SELECT next.* FROM above, LATERAL (
+            SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL
+            FROM tasks WHERE tasks.id = above.parent_id OFFSET 0
+        ) AS next WHERE above.tells
     )
-    SELECT FROM tasks JOIN above USING (id) ORDER BY tasks.depth, tasks.id FOR NO KEY UPDATE OF tasks
+    SELECT FROM tasks WHERE id = ANY (ARRAY(SELECT id FROM above)) ORDER BY depth, id FOR NO KEY UPDATE
 """
 
 
@@ -70,20 +76,28 @@ def lock_above(connection: Connection, task_ids: Sequence[UUID]) -> None:
     Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
     for them, and they for the child, until Postgres finds the deadlock, a second later.
     """
-    connection.execute(_LOCK_ABOVE, [list(task_ids)])
+    connection.execute(_LOCK_ABOVE, {"ids": list(task_ids)})
 
 
-def lock_tree(connection: Connection, root: LiteralString, ids: Sequence[UUID]) -> None:
-    """Lock all living tasks of these trees, before the statement that ends them.
+def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
+    """These tasks and all below them."""
+    return [row["id"] for row in connection.execute(_WALK, {"ids": list(task_ids)}, prepare=False)]
 
-    A statement that waits for a lock does not see what else the commit wrote for which it waited: the children
-    that were spawned, the checkpoint that is to be undone. The next one does; when it finds no more tasks to
-    lock, no more can come.
+
+def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool) -> dict[UUID, str]:
+    """Lock all below these tasks whose end is not decided, and with `itself` them, too; returns their status.
+
+    Before the statement that ends them. One that waits for a lock does not see what else the commit wrote for
+    which it waited: the children that were spawned, the checkpoint that is to be undone. The next one does; when
+    there are no more tasks to lock, no more can come.
     """
-    statement = f"{tree_of(root)} SELECT count(*) AS living FROM living"
-    locked = 0
-    while (row := connection.execute(statement, {"ids": list(ids)}).fetchone()) and row["living"] > locked:
-        locked = row["living"]
+    known: set[UUID] = set() if itself else set(task_ids)
+    living: dict[UUID, str] = {}
+    while more := set(tree_ids(connection, task_ids)) - known:
+        known |= more
+        rows = connection.execute(_LOCK, {"ids": list(more)}, prepare=False).fetchall()
+        living |= {row["id"]: row["status"] for row in rows}
+    return living
 
 
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
@@ -92,19 +106,31 @@ def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]
     `was` in a row is the status it had.
     """
     lock_above(connection, [task_id])
-    return _run(connection, ITSELF, [task_id], error)
+    return _run(connection, [task_id], error, itself=True)
 
 
 def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
     """Cancel what is below these tasks, and not them; otherwise as `cancel`."""
-    return _run(connection, BELOW, task_ids, error) if task_ids else []
+    return _run(connection, task_ids, error, itself=False)
 
 
-def _run(connection: Connection, root: LiteralString, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
-    lock_tree(connection, root, task_ids)
-    values = {
-        "ids": list(task_ids),
-        "error": json.dumps(error.model_dump(mode="json")),
-        "told": json.dumps({"reason": error.message}),
-    }
-    return connection.execute(_cancel(root), values).fetchall()
+def _run(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo, *, itself: bool) -> list[Row]:
+    return end_tree(
+        connection,
+        task_ids,
+        _CANCEL,
+        itself=itself,
+        error=json.dumps(error.model_dump(mode="json")),
+        told=json.dumps({"reason": error.message}),
+    )
+
+
+def end_tree(
+    connection: Connection, task_ids: Sequence[UUID], statement: LiteralString, *, itself: bool, **values: str
+) -> list[Row]:
+    """Lock these trees and execute the `statement` that ends the tasks `ids`; its rows, with `was`."""
+    living = lock_tree(connection, task_ids, itself=itself)
+    if not living:
+        return []
+    rows = connection.execute(statement, {"ids": list(living), **values}, prepare=False).fetchall()
+    return [{**row, "was": living[row["id"]]} for row in rows]

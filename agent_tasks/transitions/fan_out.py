@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent_tasks.allotment import DIVIDED
-from agent_tasks.budgets import Spend, crossed
+from agent_tasks.budgets import Budget, Spend, crossed, exact_sum
 from agent_tasks.database import Connection
 from agent_tasks.directives import LONGEST_WAIT
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
@@ -18,7 +18,7 @@ _FAN_OUT = committing(
     """
     status = 'waiting', worker = NULL, attempt = 0, rings = 0, children_left = %(children)s,
     on_child_failure = %(on_child_failure)s,
-    reserved_tokens = reserved_tokens + %(tokens)s, reserved_usd = reserved_usd + %(usd)s::float8::numeric,
+    reserved_tokens = reserved_tokens + %(tokens)s, reserved_usd = reserved_usd + %(usd)s,
     reserved_steps = reserved_steps + %(steps)s, reserved_calls = reserved_calls + %(calls)s,
     due_at = clock_timestamp() + make_interval(secs => %(patience)s),
     waiting_for = %(awaits)s::jsonb || jsonb_build_object('since', clock_timestamp(),
@@ -66,7 +66,7 @@ def fan_out(
         children=len(children),
         on_child_failure=on_child_failure,
         patience=patience(left, reserve_seconds),
-        **reserved(children),
+        **reserved([child.budget for child in children]),
     )
     kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
     family = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
@@ -79,6 +79,7 @@ def patience(left: float | None, reserve_seconds: float) -> float | None:
     return None if seconds is None or seconds > LONGEST_WAIT else seconds
 
 
-def reserved(children: Sequence[NewTask]) -> dict[str, Any]:
-    """What the children's budgets add up to, by resource."""
-    return {name: sum(getattr(child.budget, name) or 0 for child in children) for name in DIVIDED}
+def reserved(budgets: Sequence[Budget]) -> dict[str, Any]:
+    """What the children's budgets add up to, by resource; exactly what returns as they end."""
+    amounts = {name: [getattr(budget, name) or 0 for budget in budgets] for name in DIVIDED}
+    return {name: exact_sum(each) if name == "usd" else sum(each) for name, each in amounts.items()}

@@ -1,18 +1,16 @@
 """terminal → a new task: it goes on from a checkpoint of the old one, with the calls recorded since."""
 
-from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 
-from agent_tasks.allotment import DIVIDED, Claimant, divide
-from agent_tasks.budgets import RESOURCES, Budget, remaining
+from agent_tasks.allotment import Claimant, divide
+from agent_tasks.budgets import RESOURCES, Budget, exact, remaining
 from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidState
 from agent_tasks.snapshots import budget_of, spend_of
 from agent_tasks.transitions.children import outcomes
-from agent_tasks.transitions.fan_out import patience
+from agent_tasks.transitions.fan_out import patience, reserved
 from agent_tasks.transitions.rows import SNAPSHOT, Row
 from agent_tasks.transitions.signal import deliver
 from agent_tasks.transitions.submit import Kin
@@ -49,7 +47,7 @@ _RESUME = f"""
             point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
             %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, traceparent,
-            sensitive, ttl_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s::float8::numeric,
+            sensitive, ttl_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             (SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number),
             point.awaits || jsonb_build_object('since', clock_timestamp(), 'until', coalesce(point.awaits -> 'until',
@@ -91,7 +89,7 @@ _RESUME = f"""
 _AWAIT_CHILDREN = f"""
     WITH changed AS (
         UPDATE tasks SET children_left = %(children)s,
-            reserved_tokens = %(tokens)s, reserved_usd = %(usd)s::float8::numeric, reserved_steps = %(steps)s,
+            reserved_tokens = %(tokens)s, reserved_usd = %(usd)s, reserved_steps = %(steps)s,
             reserved_calls = %(calls)s, status = CASE WHEN %(children)s = 0 THEN 'pending' ELSE 'waiting' END,
             waiting_for = CASE WHEN %(children)s = 0 THEN NULL
                 ELSE waiting_for || jsonb_build_object('until', clock_timestamp() + make_interval(secs => %(patience)s))
@@ -132,6 +130,7 @@ def resume(
             "parent_step": kin.parent_step if kin else None,
             "depth": kin.depth if kin else 0,
             **{name: getattr(budget, name) for name in RESOURCES},
+            "usd": exact(budget.usd),
         },
     ).fetchone()
     if row is None:
@@ -167,12 +166,8 @@ def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> 
             "children": len(unfinished),
             "patience": patience(left.seconds, reserve),
             "ring_seconds": ring_seconds,
-            **_sums([share.budget for share in shares]),
+            **reserved([share.budget for share in shares]),
         },
     ).fetchone()
     assert parent is not None
     return [parent, *children]
-
-
-def _sums(budgets: Sequence[Budget]) -> dict[str, Any]:
-    return {name: sum(getattr(budget, name) or 0 for budget in budgets) for name in DIVIDED}

@@ -46,8 +46,22 @@ IDLE: LiteralString = """
 """
 """What becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
 
-ENDED: LiteralString = """
-    worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp()
+GIVEN_IDS: LiteralString = "tasks.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+"""Found by the index however many there are: in a list that it can look into the planner would count them, and read
+the whole table for many."""
+
+NOTHING_RESERVED: LiteralString = "reserved_tokens + reserved_usd + reserved_steps + reserved_calls = 0"
+LET_GO: LiteralString = """
+    reserved_tokens = CASE WHEN {ends} THEN 0 ELSE reserved_tokens END,
+    reserved_usd = CASE WHEN {ends} THEN 0 ELSE reserved_usd END,
+    reserved_steps = CASE WHEN {ends} THEN 0 ELSE reserved_steps END,
+    reserved_calls = CASE WHEN {ends} THEN 0 ELSE reserved_calls END
+"""
+"""Nobody above a root takes over what it has reserved for those below that live on. Of others `join` does."""
+
+ENDED: LiteralString = f"""
+    worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp(),
+    {LET_GO.format(ends="parent_id IS NULL")}
 """
 """What has ended: it belongs to nobody, and nothing is due."""
 
@@ -119,7 +133,8 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
         attempt = CASE WHEN undoable > 0 THEN 0 ELSE attempt END, failures = 0, crashes = 0, rings = 0,
         worker = NULL, waiting_for = NULL, pending_since = clock_timestamp(),
         due_at = CASE WHEN undoable > 0 THEN clock_timestamp() + make_interval(secs => {RING_FALLBACK}) END,
-        finished_at = CASE WHEN undoable > 0 THEN NULL ELSE clock_timestamp() END
+        finished_at = CASE WHEN undoable > 0 THEN NULL ELSE clock_timestamp() END,
+        {LET_GO.format(ends="undoable = 0 AND parent_id IS NULL")}
     """
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, LiteralString
 
-from agent_tasks.budgets import Spend
+from agent_tasks.budgets import Spend, exact
 from agent_tasks.database import Connection
 from agent_tasks.snapshots import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim
@@ -20,7 +20,7 @@ def _report(changes: LiteralString) -> LiteralString:
     """
 
 
-_CHARGE = _report("spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s::numeric,")
+_CHARGE = _report("spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s,")
 _KEEP_PARTIAL = _report("partial = %(partial)s::jsonb,")
 _SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
 _EMIT = _report("")
@@ -41,7 +41,7 @@ def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> 
     Returns what is spent, and what living children hold.
     """
     data = json.dumps({"tokens": tokens, "usd": usd})
-    row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=usd)
+    row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=exact(usd))
     return spend_of(row), reserved_of(row)
 
 

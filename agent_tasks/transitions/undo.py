@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.transitions.fence import lost
-from agent_tasks.transitions.rows import HELD, SNAPSHOT, Row
+from agent_tasks.transitions.rows import HELD, LET_GO, SNAPSHOT, Row
 
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
 _UNDONE = f"""
@@ -35,6 +35,7 @@ _UNDONE = f"""
             due_at = CASE WHEN following IS NULL THEN NULL
                 ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END,
             finished_at = CASE WHEN following IS NULL THEN clock_timestamp() END,
+            {LET_GO.format(ends="following IS NULL AND tasks.parent_id IS NULL")},
             version = version + 1, event_seq = event_seq + 2
         FROM progressed LEFT JOIN following ON true
         WHERE tasks.id = progressed.id AND {HELD}

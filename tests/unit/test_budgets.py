@@ -1,6 +1,7 @@
 """Budgets: limits, what is spent, and what is left."""
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from agent_tasks.budgets import (
     Budget,
     Spend,
     crossed,
+    exact,
+    exact_sum,
     exhausted_for_step,
     overdrawn,
     remaining,
@@ -173,3 +176,10 @@ def test_the_message_of_an_exhausted_budget_says_what_to_do() -> None:
     assert "100" in error.message
     assert "Resume" in error.message
     assert error.info.suggested_action == "raise_budget"
+
+
+def test_dollars_are_reckoned_as_they_are_written() -> None:
+    assert Spend(usd=0.1) + Spend(usd=0.2) == Spend(usd=0.3)
+    assert remaining(Budget(usd=0.3), Spend(usd=0.1)).usd == 0.2
+    assert exact(1e-7) == Decimal("0.0000001")
+    assert exact_sum([1e300, 1e-300, -1e300]) == Decimal("1e-300")

@@ -77,6 +77,8 @@ SAID: list[tuple[str, Any, str]] = [
     ("claimed", {"step": "combine", "step_number": 1, "attempt": 1, "run": 1}, "combine (1) by the same worker"),
     ("committed", {"step": "outline", "step_number": 0, "next": "combine"}, "outline (0), next combine"),
     ("charged", {"tokens": 1200, "usd": 0.1}, "1,200 tokens · 0.10 usd"),
+    ("charged", {"tokens": 0, "usd": 1.2e-06}, "0.0000012 usd"),
+    ("charged", {"tokens": 0, "usd": 1234.5678}, "1,234.5678 usd"),
     ("budget_low", {"resource": "tokens", "spent": 800, "limit": 1000}, "800 tokens of 1,000 tokens spent"),
     ("partial", None, "what there is, if it ends early"),
     ("waiting", {"kind": "signal", "names": ["approval"], "timeout": 172800}, "for signal approval, 2 d at most"),

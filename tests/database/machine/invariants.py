@@ -24,7 +24,8 @@ from tests.database.machine.writes import WRITES
 
 TAMPERED = timedelta(days=3)
 """How far back tests set a time at most."""
-OF_AN_END = ("acknowledged_at", "version", "xmin")
+BOOKS = [f"{kind}_{name}" for kind in ("spent", "reserved") for name in DIVIDED]
+OF_AN_END = ("acknowledged_at", "version", "xmin", *BOOKS)
 """What of an ended task may still change."""
 STRANGERS = (Identity(subject="bo", tenant="acme"), Identity(subject="ana", tenant="other", scopes=("tasks:all",)))
 WORKER = WorkerRecord("w", "h", 1, (), ())
@@ -200,6 +201,7 @@ def invariant_9_budgets_only_shrink_downwards(move: Move) -> None:
             assert (None if limit is None else float(limit)) == task.limit(name), "a limit is never changed"
             assert float(spent) == pytest.approx(task.spent[name]), f"spent {name}"
             if not task.living:
+                assert held == 0, f"{name} reserved after the end"
                 continue
             assert float(held) == pytest.approx(task.held(name)), f"{name} held for those who live"
             if limit is not None:

@@ -102,12 +102,12 @@ class Task:
         return [child for child in self.children if child.living and child.parent_step == self.number - 1]
 
     @property
-    def heir(self) -> "Task | None":
-        """Whose spend this task's is, once it has ended."""
+    def heirs(self) -> "Iterator[Task]":
+        """In whose books this task's spend is once it has ended: up to the first that lives, or the root."""
         above = self.parent
-        while above is not None and not above.living:
-            above = above.parent
-        return above
+        while above is not None:
+            yield above
+            above = None if above.living else above.parent
 
     def below(self) -> Iterator["Task"]:
         for child in self.children:

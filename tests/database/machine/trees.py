@@ -41,11 +41,12 @@ def join(changed: Sequence[Task]) -> None:
     """What the end of tasks means for those above them."""
     ended = [task for task in changed if not task.living]
     while ended:
-        for task in ended:
-            if task.heir is not None:
+        books = [(task, dict(task.spent), dict(task.beyond)) for task in ended]
+        for task, spent, beyond in books:
+            for heir in task.heirs:
                 for name in DIVIDED:
-                    task.heir.spent[name] += task.spent[name]
-                    task.heir.beyond[name] += task.beyond[name]
+                    heir.spent[name] += spent[name]
+                    heir.beyond[name] += beyond[name]
         following: list[Task] = []
         for parent in {id(task.parent): task.parent for task in ended if task.parent and task.parent.living}.values():
             current = [t for t in ended if t.parent is parent and t.parent_step == parent.number - 1]
