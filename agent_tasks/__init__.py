@@ -39,6 +39,7 @@ from agent_tasks.schedules import Schedule
 from agent_tasks.settings import Settings
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
+from agent_tasks.surroundings import surround, surround_async
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -117,4 +118,6 @@ __all__ = [
     "schedule",
     "submit",
     "submit_many",
+    "surround",
+    "surround_async",
 ]

@@ -12,14 +12,18 @@ from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
+from agent_tasks.blocking import STEP_LOOP, refuse_to_block
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
-from agent_tasks.errors import TaskCancelled
+from agent_tasks.errors import LeaseLost, TaskCancelled
 from agent_tasks.functions import is_async
 from agent_tasks.identity import Identity
+from agent_tasks.surroundings import async_surroundings, plain_surroundings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING = Spend()
+_LOOK_SECONDS = 1.0
+"""How often a plain step that waits for its async call looks whether the loop is still there."""
 _idempotency_key: ContextVar[str | None] = ContextVar("agent_tasks_idempotency_key", default=None)
 
 
@@ -85,7 +89,7 @@ class StepContext:
         operations: Operations,
         reserved: Spend = NOTHING,
         traceparent: str | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
+        loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         self.task_id = task_id
         self.agent = agent
@@ -194,7 +198,8 @@ class Context(StepContext):
         try:
             with _calling(begun.key):
                 if is_async(function):
-                    value = await function(*args, **kwargs)
+                    async with async_surroundings():
+                        value = await function(*args, **kwargs)
                 else:
                     value = await asyncio.to_thread(function, *args, **kwargs)
                     if inspect.isawaitable(value):
@@ -244,6 +249,7 @@ class SyncContext(StepContext):
 
     def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """As `Context.call`; an `async def` function runs on the worker's event loop."""
+        self._refuse_on_loop("ctx.call")
         begun = self._operations.begin_call(self._operations.next_ordinal(), function, at_most_once)
         if isinstance(begun, Outcome):
             return begun.value
@@ -251,36 +257,58 @@ class SyncContext(StepContext):
             if is_async(function):
                 value = self._on_loop(function, begun.key, args, kwargs)
             else:
-                with _calling(begun.key):
+                with _calling(begun.key), plain_surroundings():
                     value = function(*args, **kwargs)
+        except LeaseLost:
+            raise
         except Exception as error:
             self._operations.fail_call(begun, error)
             raise
         return self._operations.end_call(begun, function, value)
 
+    def _refuse_on_loop(self, what: str) -> None:
+        refuse_to_block(
+            f"{what} of the plain step {self.step}",
+            "call it in the step itself, or in its plain calls, and hand its async calls what they need.",
+        )
+
     def _on_loop(self, function: Callable[..., Any], key: str, args: Any, kwargs: Any) -> Any:
         async def run() -> Any:
             with _calling(key):
-                return await function(*args, **kwargs)
+                async with async_surroundings():
+                    return await function(*args, **kwargs)
 
         if self._loop is None:
             return asyncio.run(run())
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        loop = self._loop()
+        future = asyncio.run_coroutine_threadsafe(run(), loop)
+        while True:
+            try:
+                return future.result(timeout=_LOOK_SECONDS)
+            except TimeoutError:  # the function's own, or nothing has come yet
+                if future.done():
+                    return future.result()
+                if hasattr(loop, "agent_tasks_abandoned"):
+                    raise LeaseLost("a step blocked the event loop, which was replaced") from None
 
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent. Raises BudgetExhausted when that passes the task's limit."""
+        self._refuse_on_loop("ctx.charge")
         self._operations.charge(tokens, usd)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
+        self._refuse_on_loop("ctx.progress")
         self._operations.progress(done, total, message)
 
     def emit(self, name: str, data: Any = None) -> None:
         """Append an event of your own to the task's history."""
+        self._refuse_on_loop("ctx.emit")
         self._operations.emit(name, data)
 
     def partial(self, value: Any) -> None:
         """Keep `value` as the result if this task ends early; replaces what was kept before."""
+        self._refuse_on_loop("ctx.partial")
         self._operations.partial(value)
 
 
@@ -295,4 +323,4 @@ def _calling(key: str) -> Generator[None]:
 
 def _executor_of(loop: asyncio.AbstractEventLoop) -> Any:
     """The worker's few database threads; the loop's default executor elsewhere."""
-    return getattr(loop, "agent_tasks_database_threads", None)
+    return getattr(loop, STEP_LOOP, None)

@@ -11,6 +11,7 @@ import redis
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import mirror
+from agent_tasks.blocking import refuse_to_block
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Transient
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from agent_tasks.client import AgentTasks
 
 _PATIENCE = timedelta(seconds=2)
+_INSTEAD = (
+    "await the same of agent_tasks.aio; better, spawn the task by FanOut([Child(...)]), or return Wait(...) for a "
+    "signal that it sends, and hold no worker meanwhile."
+)
 FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
 
 
@@ -125,8 +130,10 @@ class TaskHandle:
     def wait(self, timeout: float | None = None) -> TaskSnapshot:
         """The terminal snapshot. `timeout` is seconds; raises TimeoutError after it.
 
-        Listens for word on Redis; polls Postgres at 1 s, doubling to 30 s, for when word is lost.
+        Listens for word on Redis; polls Postgres at 1 s, doubling to 30 s, for when word is lost. Raises RuntimeError
+        in an async step, whose event loop it would block.
         """
+        refuse_to_block("TaskHandle.wait() and result()", _INSTEAD)
         changed = threading.Event()
         with self.client.notices.listening(mirror.key(self.id), lambda _: changed.set()):
             for seconds in self.polling(timeout):
@@ -223,6 +230,7 @@ class TaskHandle:
         if not follow:
             yield from self.more_events(after)
             return
+        refuse_to_block("TaskHandle.events(follow=True)", _INSTEAD)
         with self.client.notices.listening(mirror.key(self.id), lambda _: changed.set()):
             end = None if timeout is None else time.monotonic() + timeout
             wait = FIRST_POLL_SECONDS

@@ -21,6 +21,7 @@ ENVELOPES_REFUSED = Counter("agent_tasks_envelopes_refused_total", "Messages wit
 BELLS_DROPPED = Counter("agent_tasks_bells_dropped_total", "Messages for steps that were not to be claimed any more")
 PUBLISH_FAILURES = Counter("agent_tasks_publish_failures_total", "Publishes to Redis that failed after a commit")
 SLOTS_LOST = Counter("agent_tasks_slots_lost_total", "Slots given up to plain steps that did not stop")
+LOOPS_REPLACED = Counter("agent_tasks_loops_replaced_total", "Event loops replaced because a step blocked them")
 SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"])
 SWEEPS_FAILED = Counter("agent_tasks_sweeps_failed_total", "Sweeps that broke off with an error", ["sweep"])
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])

@@ -70,8 +70,13 @@ class Settings(BaseSettings):
     """How long SIGTERM lets running steps finish before their leases are released."""
     async_steps: int = Field(default=1000, ge=1)
     """How many async steps one worker process holds at once."""
+    call_threads: int = Field(default=500, ge=1)
+    """How many plain calls of async steps one worker process makes at once, each in a thread."""
     overrun_seconds: Seconds = 10.0
-    """How long past its deadline a plain step may go on before its slot is given up for lost."""
+    """How long past its deadline a plain step may go on before its slot is given up for lost, and how long an async
+    step may block the event loop before it is failed and the loop replaced."""
+    undo_seconds: Seconds = 300.0
+    """How long one undo function may take; one that takes longer is given up as not undone."""
     max_children: int = Field(default=10_000, ge=1)
     """How many children one FanOut may spawn."""
     max_depth: int = Field(default=16, ge=1)

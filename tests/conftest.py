@@ -148,7 +148,13 @@ def fresh_deployment(urls: tuple[str, str], template: str) -> Iterator[Settings]
     yield Settings(
         database_url=database_named(url, name),
         redis_url=broker,
-        agents=("tests.agents", "tests.agents_family", "tests.agents_ledger", "tests.agents_limits"),
+        agents=(
+            "tests.agents",
+            "tests.agents_family",
+            "tests.agents_ledger",
+            "tests.agents_limits",
+            "tests.agents_neighbours",
+        ),
         lease_seconds=2.0,
         ring_seconds=1.0,
         sweep_seconds=0.2,

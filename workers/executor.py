@@ -1,8 +1,10 @@
 """The executor: verify, claim, admit, invoke, settle, publish."""
 
 import asyncio
+import dataclasses
 import logging
 import threading
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
 from agent_tasks.database_errors import Transient
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
-from agent_tasks.errors import AgentTaskError, ContextLost, InvalidInput, LeaseLost
+from agent_tasks.errors import ContextLost, InvalidInput, LeaseLost, StepFailed
 from agent_tasks.outcomes import child_outcome
 from agent_tasks.steps import Step
 from agent_tasks.transitions import read
@@ -21,6 +23,7 @@ from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
 from workers.invocation import invoke_async, invoke_plain
+from workers.loop import StepLoop
 from workers.operations import DatabaseAway, StepOperations
 from workers.policy import find_cause
 from workers.run import Raised, StepOutcome, StepRun, Stopped
@@ -45,25 +48,39 @@ class Executor:
         envelope = self._verify(sealed, task_name)
         if envelope is None:
             return
-        with self._runtime.held.arriving():
-            if self._runtime.draining:
-                self._ring_again(envelope)
-                return
-            taken = self._claim(envelope)
-            run = self._admit(taken, monotonic() + self._runtime.settings.quantum_seconds) if taken else None
-        if run is not None and run.step.is_async:
-            admitted = run
-            self._runtime.loop.start(lambda: self._run_async(admitted))
+        loop = self._runtime.loop if _is_async(envelope) else None
+        if loop is not None and not loop.reserve(_PASS_ON_SECONDS):
+            self._ring_again(envelope)
             return
-        while run is not None:
-            run = self._settle(run, invoke_plain(run))
+        run = None
+        try:
+            with self._runtime.held.arriving():
+                if self._runtime.draining:
+                    threading.Event().wait(_PASS_ON_SECONDS)
+                    self._ring_again(envelope)
+                elif taken := self._claim(envelope):
+                    run = self._admit(taken, monotonic() + self._runtime.settings.quantum_seconds, loop)
+        finally:
+            if loop is not None and run is None:
+                loop.free()
+        if run is not None:
+            self._run(run)
+
+    def _run(self, run: StepRun) -> None:
+        if run.loop is not None:
+            run.loop.start(lambda: self._run_async(run))
+            return
+        following: StepRun | None = run
+        while following is not None:
+            following = self._settle(following, invoke_plain(following))
 
     async def _run_async(self, first: StepRun) -> None:
         loop = asyncio.get_running_loop()
         run: StepRun | None = first
         while run is not None:
+            assert run.loop is not None
             outcome = await invoke_async(run, self._runtime.settings.overrun_seconds)
-            run = await loop.run_in_executor(self._runtime.loop.database_threads, self._settle, run, outcome)
+            run = await loop.run_in_executor(run.loop.database_threads, self._settle, run, outcome)
 
     # --- the phases, in order -------------------------------------------------------------------------------
 
@@ -88,8 +105,8 @@ class Executor:
             metrics.BELLS_DROPPED.inc()
         return taken
 
-    def _admit(self, taken: Claim, quantum_ends: float) -> StepRun | None:
-        """The run of a claimed step; None where it may not begin, and the task has ended."""
+    def _admit(self, taken: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun | None:
+        """The run of a claimed step; None where it may not begin, and the task has ended or was given back."""
         try:
             agent, step = _code_of(taken)
             used = taken.spent + taken.reserved
@@ -98,22 +115,25 @@ class Executor:
             if taken.state is None:
                 raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
             arguments = step.validate(taken.state) | self._handed(taken, step)
-        except AgentTaskError as error:
-            self._end_unstarted(taken, error)
-            return None
         except Transient as error:
             log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
+            return None
+        except BaseException as error:  # a validator of the user's may raise anything
+            self._end_unstarted(taken, error)
             return None
         operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
         context = self._context(taken, step, operations)
         operations.context = context
         operations.warn_of_steps()
-        run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends)
-        if taken.budget.seconds is not None and taken.undo_step is None:
-            run.deadline = run.started + (context.budget.seconds or 0.0)
+        run = StepRun(taken, agent, step, arguments, context, operations, quantum_ends, loop if step.is_async else None)
+        if (seconds := context.budget.seconds) is not None:
+            run.deadline = run.started + seconds
         self._runtime.held.add(run)
         self._runtime.telemetry.started(run)
         self._runtime.mirroring.note(taken.id)
+        if run.loop is not None and run.loop.is_abandoned:  # just now: who abandoned it may not have seen this run
+            self.give_up([run])
+            return None
         return run
 
     def _settle(self, run: StepRun, outcome: StepOutcome) -> StepRun | None:
@@ -129,7 +149,7 @@ class Executor:
             if settled.row["finished_at"] is not None:
                 _log_end(settled.row)
             if settled.next_claim is not None:
-                next_run = self._admit(settled.next_claim, run.quantum_ends)
+                next_run = self._admit(settled.next_claim, run.quantum_ends, run.loop)
             else:
                 self._publish(settled)
         except (LeaseLost, DatabaseAway) as reason:
@@ -171,13 +191,13 @@ class Executor:
             metrics.LEASES_LOST.inc()
             log.warning("outcome dropped: task=%s step=%s reason=%s", run.claim.id, run.claim.step, reason)
         try:
-            self._settlement.give_back(run)
+            self._settlement.give_back([run])
         except Transient as error:
             log.warning("not given back, the lease expires: task=%s %s", run.claim.id, error)
 
-    def _end_unstarted(self, taken: Claim, error: AgentTaskError) -> None:
+    def _end_unstarted(self, taken: Claim, error: BaseException, traceback: str | None = None) -> None:
         try:
-            settled = self._settlement.end_unstarted(taken, error)
+            settled = self._settlement.end_unstarted(taken, error, traceback)
         except (LeaseLost, DatabaseAway) as reason:
             log.warning("not ended, the sweep takes it: task=%s reason=%s", taken.id, reason)
             return
@@ -188,8 +208,7 @@ class Executor:
         self._publish(settled)
 
     def _ring_again(self, envelope: Envelope) -> None:
-        """This worker is going: another one is to hear the bell, and not this one at once again."""
-        threading.Event().wait(_PASS_ON_SECONDS)
+        """This worker is going, or full: another one is to hear the bell."""
         try:
             with self._runtime.client.database.connection() as connection:
                 row = read.find(connection, envelope.task_id)
@@ -201,6 +220,10 @@ class Executor:
 
     def _context(self, taken: Claim, step: Step, operations: StepOperations) -> Context | SyncContext:
         kind = Context if step.is_async else SyncContext
+        limit = taken.budget
+        if taken.undo_step is not None:  # whatever is left of the task's: it is the time of its own that counts
+            seconds = taken.spent.seconds + self._runtime.settings.undo_seconds
+            limit = dataclasses.replace(limit, seconds=seconds)
         return kind(
             task_id=taken.id,
             agent=taken.agent,
@@ -210,25 +233,60 @@ class Executor:
             identity=taken.identity,
             session_id=taken.session_id,
             traceparent=taken.row["traceparent"],
-            limit=taken.budget,
+            limit=limit,
             spent=taken.spent,
             reserved=taken.reserved,
             operations=operations,
-            loop=self._runtime.loop.loop,
+            loop=lambda: self._runtime.loop.loop,
         )
 
     def fail_overdue(self, run: StepRun) -> None:
         """End the task of a plain step that goes on past its time; called when its slot is given up."""
         run.given_up = True
         self._runtime.held.remove(run)
-        error = exhausted_for_step(run.claim.budget, run.context.spent)
-        if error is not None:
-            self._end_unstarted(run.claim, error)
+        if run.deadline is not None and monotonic() > run.deadline:
+            self._end_unstarted(run.claim, run.out_of_time())
+
+    def fail_blocking(self, run: StepRun, seconds: float, stack: str) -> None:
+        """End the task of a step that blocks the event loop."""
+        step = run.claim.step
+        error = StepFailed(
+            f"Step {step} blocked the event loop for {seconds:.0f} s, which other steps need. Make blocking calls by "
+            "ctx.call(a plain function) or asyncio.to_thread, or make it a plain `def` step.",
+            step=step,
+            blocked_seconds=round(seconds, 1),
+        )
+        run.given_up = True
+        self._runtime.held.remove(run)
+        overdue = run.deadline is not None and monotonic() > run.deadline
+        self._end_unstarted(run.claim, run.out_of_time() if overdue else error, stack)
+        self._runtime.telemetry.ended(run, "failed", error)
+
+    def give_up(self, runs: Sequence[StepRun]) -> None:
+        """Give back the steps of a loop that is no more: they run again elsewhere, or here on the next one."""
+        for run in runs:
+            run.given_up = True
+            self._runtime.held.remove(run)
+            self._runtime.telemetry.ended(run, "dropped")
+        try:
+            self._settlement.give_back(runs)
+        except Transient as error:
+            log.warning("not given back, their leases expire: tasks=%d %s", len(runs), error)
 
 
 def _log_end(row: Row) -> None:
     what = (row["id"], row["agent"], row["status"], row["step_number"])
     log.info("finished: task=%s agent=%s status=%s steps=%d", *what)
+
+
+def _is_async(envelope: Envelope) -> bool:
+    """Whether the step runs on the loop; False where this worker has no code for it."""
+    try:
+        agent = find_agent(envelope.agent)
+        step = agent.steps.get(envelope.step) or agent.runnable.get(envelope.step)
+    except InvalidInput:
+        return False
+    return step is not None and step.is_async
 
 
 def _code_of(taken: Claim) -> tuple[Agent, Step]:

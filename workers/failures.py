@@ -1,14 +1,13 @@
 """Telling of a step that raised: the log, Celery's failure signal, and what Flower shows."""
 
 import logging
-from traceback import format_exception
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery import signals
 
 from agent_tasks.errors import AgentTaskError, StepFailed, leaves
-from workers.policy import said
+from workers.policy import formatted, said
 from workers.run import StepRun
 
 log = logging.getLogger(__name__)
@@ -53,14 +52,21 @@ def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
         args=(),
         kwargs={},
         traceback=shown.__traceback__,
-        einfo=ExceptionInfo(_traceback(shown)) if shown.__traceback__ else None,
+        einfo=_einfo(shown),
     )
 
 
 def for_flower(run: StepRun, error: BaseException) -> dict[str, str]:
     """The fields of Celery's events on failed and retried tasks."""
     shown = told_of(run, error)
-    return {"exception": said(shown)[:1000], "traceback": "".join(format_exception(shown))[-10_000:]}
+    return {"exception": said(shown)[:1000], "traceback": formatted(shown)[-10_000:]}
+
+
+def _einfo(error: BaseException) -> ExceptionInfo | None:
+    try:
+        return ExceptionInfo(_traceback(error)) if error.__traceback__ else None
+    except Exception:  # it breaks what formats it
+        return None
 
 
 def _traceback(error: BaseException) -> Any:

@@ -1,19 +1,25 @@
 """Running the function of a step: on the event loop or in the slot, with its deadline and its cancellation."""
 
 import asyncio
+import contextvars
+import decimal
 import inspect
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 from agent_tasks.context import Context
-from agent_tasks.errors import BudgetExhausted, InvalidInput, StepFailed
-from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped
+from agent_tasks.errors import InvalidInput, StepFailed
+from agent_tasks.surroundings import async_surroundings, plain_surroundings
+from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped, running
 
 
 def invoke_plain(run: StepRun) -> StepOutcome:
-    """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit."""
+    """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit.
+
+    Each in a context of its own: what it sets in context variables is gone with it.
+    """
     try:
-        value = run.step.function(run.context, **run.arguments)
+        value = contextvars.copy_context().run(_call_plain, run)
     except BaseException as error:
         return _checked(run, Raised(error))
     if inspect.iscoroutine(value):
@@ -49,13 +55,27 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
     return _checked(run, step.result())
 
 
+def _call_plain(run: StepRun) -> Any:
+    _set_out(run)
+    with plain_surroundings():
+        return run.step.function(run.context, **run.arguments)
+
+
 async def _call(run: StepRun) -> StepOutcome:
+    _set_out(run)
     try:
-        return Returned(await run.step.function(cast(Context, run.context), **run.arguments))
+        async with async_surroundings():
+            return Returned(await run.step.function(cast(Context, run.context), **run.arguments))
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # SystemExit, too: asyncio would end the whole loop
         return Raised(error)
+
+
+def _set_out(run: StepRun) -> None:
+    """Begin in a context that no other step has changed. (What a context variable holds, a copy of it shares.)"""
+    running.set(run)
+    decimal.setcontext(decimal.Context())
 
 
 def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
@@ -64,6 +84,5 @@ def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
     if run.stopped_at is not None:
         return Stopped()
     if run.deadline is not None and monotonic() > run.deadline:
-        limit = run.claim.budget.seconds or 0.0
-        return Raised(BudgetExhausted.of("seconds", limit, run.claim.spent.seconds + run.seconds))
+        return Raised(run.out_of_time())
     return outcome

@@ -35,7 +35,15 @@ def decide(error: BaseException, retry: Retry, failures: int, step: str, step_nu
     delay = retry.delay(error, failures)
     if delay is not None:
         return RetryAfter(delay, info)
-    return EndWith(info, storable("".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]))
+    return EndWith(info, storable(formatted(error)[-_LONGEST_TRACEBACK:]))
+
+
+def formatted(error: BaseException) -> str:
+    """Its traceback as Python prints it; of an exception that breaks that, where it was raised and its type."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:
+        return "".join([*traceback.format_tb(error.__traceback__), type(error).__qualname__])
 
 
 def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:

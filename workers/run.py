@@ -3,16 +3,21 @@
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from agent_tasks.agents import Agent
 from agent_tasks.context import Context, SyncContext
+from agent_tasks.errors import AgentTaskError, BudgetExhausted, StepFailed
 from agent_tasks.steps import Step
 from agent_tasks.transitions.claim import Claim
 from workers.operations import StepOperations
+
+if TYPE_CHECKING:
+    from workers.loop import StepLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,11 @@ class StepRun:
     operations: StepOperations
     quantum_ends: float
     """Monotonic time until which the worker goes on with next steps in place."""
+    loop: "StepLoop | None" = None
+    """On which an async step runs."""
     started: float = field(default_factory=monotonic)
     deadline: float | None = None
-    """Monotonic time at which the budget of seconds is over."""
+    """Monotonic time at which the budget of seconds is over, or the time that an undo function has."""
     stopped_at: float | None = None
     given_up: bool = False
     """The slot was counted as lost: whatever still comes back is dropped."""
@@ -75,6 +82,19 @@ class StepRun:
         """Seconds since the step should have ended; 0 where it need not yet."""
         ends = [t for t in (self.deadline, self.stopped_at) if t is not None]
         return max(0.0, now - min(ends)) if ends else 0.0
+
+    def out_of_time(self) -> AgentTaskError:
+        """The error of a step that goes on past its deadline."""
+        claim = self.claim
+        if claim.undo_step is None:
+            return BudgetExhausted.of("seconds", claim.budget.seconds or 0.0, claim.spent.seconds + self.seconds)
+        seconds = (self.deadline or self.started) - self.started
+        said = f"{claim.step} did not end within {seconds:g} s (AGENT_TASKS_UNDO_SECONDS)"
+        return StepFailed(said, step=claim.step, seconds=seconds)
+
+
+running: ContextVar[StepRun | None] = ContextVar("agent_tasks_running", default=None)
+"""Whose code it is that runs: set in the step, and so in all that it starts."""
 
 
 class HeldRuns:

@@ -22,6 +22,7 @@ from workers.mirroring import Mirroring
 from workers.registration import definition
 from workers.run import HeldRuns
 from workers.telemetry import Telemetry
+from workers.threads import CallThreads, database_threads
 
 log = logging.getLogger(__name__)
 _DATABASE_THREADS = 16
@@ -43,7 +44,9 @@ class Runtime:
         self.slots = 1
         self.worker_id = worker_id(node, os.getpid())
         self.telemetry = Telemetry(app, node)
-        self.loop = StepLoop(settings.async_steps, _DATABASE_THREADS)
+        self._database_threads = database_threads(_DATABASE_THREADS)
+        self.call_threads = CallThreads(settings.call_threads)
+        self.loop = self.new_loop()
         self.mirroring = Mirroring(self.client)
         self.groups = Groups(self.client, self.worker_id)
         self.executor = Executor(self)
@@ -61,6 +64,9 @@ class Runtime:
         self._leases.start()
         self.mirroring.start()
         log.info("takes steps: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+
+    def new_loop(self) -> StepLoop:
+        return StepLoop(self.settings.async_steps, self._database_threads, self.call_threads)
 
     def drain(self) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.
@@ -103,6 +109,7 @@ class Runtime:
         self._leases.stop()
         self.mirroring.close()
         self.loop.stop()
+        self._database_threads.shutdown(wait=False, cancel_futures=True)
         try:
             with self.client.database.connection() as connection:
                 sign_off(connection, self.worker_id)

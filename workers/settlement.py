@@ -4,16 +4,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
+from traceback import format_tb
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
-
-import psycopg
 
 from agent_tasks import payloads
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Transient
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
-from agent_tasks.errors import AgentTaskError, PartialCompletion
+from agent_tasks.errors import LeaseLost, PartialCompletion, StepFailed
+from agent_tasks.retries import Retry
 from agent_tasks.steps import Step
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
@@ -32,7 +32,7 @@ from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
 from workers.family import Family
 from workers.operations import DatabaseAway
-from workers.policy import RetryAfter, decide
+from workers.policy import EndWith, RetryAfter, decide
 from workers.run import Raised, Returned, StepRun
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _SLOWEST_SECONDS = 1.0
+_ONCE = Retry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,15 @@ class Settlement:
             return self._undone(run, None)
         try:
             return self._returned(run, outcome.value)
-        except (AgentTaskError, psycopg.Error) as error:  # what it returned cannot be committed
+        except (LeaseLost, DatabaseAway):
+            raise
+        except BaseException as error:  # what it returned cannot be committed, or a validator of the user's failed
             return self._raised(run, error)
 
-    def end_unstarted(self, claim: Claim, error: AgentTaskError) -> Settled:
-        """End a task whose step may not begin. Raises LeaseLost, DatabaseAway."""
-        info = error.info.model_copy(update={"checkpoint": claim.step_number or None})
+    def end_unstarted(self, claim: Claim, error: BaseException, traceback: str | None = None) -> Settled:
+        """End a task whose step may not begin, or not go on. Raises LeaseLost, DatabaseAway."""
+        end = _end_with(error, claim)
+        info = end.error
         if claim.undo_step is not None:
             return self._end(
                 claim,
@@ -92,12 +96,13 @@ class Settlement:
                 "failed",
                 error,
             )
-        return self._end(claim, lambda connection: fail(connection, claim, info), "failed", error)
+        trace = traceback or end.traceback
+        return self._end(claim, lambda connection: fail(connection, claim, info, traceback=trace), "failed", error)
 
-    def give_back(self, run: StepRun) -> None:
-        """Release what may still be ours after an outcome was dropped, so that nobody waits for the lease."""
+    def give_back(self, runs: Sequence[StepRun]) -> None:
+        """Release what may still be ours after outcomes were dropped, so that nobody waits for the lease."""
         with self._runtime.client.database.connection() as connection:
-            held = [(run.claim.id, run.claim.run)]
+            held = [(run.claim.id, run.claim.run) for run in runs]
             rows = release(connection, held, ring_seconds=self._settings.ring_seconds)
         self._runtime.client.publish(rows)
 
@@ -211,13 +216,14 @@ class Settlement:
             and monotonic() < run.quantum_ends
             and not self._runtime.draining
             and run.stopped_at is None
+            and not (run.loop is not None and run.loop.is_abandoned)
         )
 
     # --- what a step raised ---------------------------------------------------------------------------------
 
     def _raised(self, run: StepRun, error: BaseException) -> Settled:
         claim = run.claim
-        decision = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number)
+        decision = _decide(error, run.step.retry, claim)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()
             row = self._alone(lambda c: retry(c, claim, again.error, again.seconds, progress=progress))
@@ -231,7 +237,7 @@ class Settlement:
         claim = run.claim
         failure = None
         if error is not None:
-            failure = decide(error, run.step.retry, claim.failures + 1, claim.step, claim.step_number).error
+            failure = _decide(error, run.step.retry, claim).error
         undoing = Undoing.from_row(claim.row)
         name = "succeeded" if error is None else "failed"
         return self._end(
@@ -287,6 +293,24 @@ class Settlement:
                     raise DatabaseAway(str(error)) from error
                 sleep(wait)
                 wait = min(wait * 2, _SLOWEST_SECONDS)
+
+
+def _decide(error: BaseException, retry: Retry, claim: Claim) -> RetryAfter | EndWith:
+    """What becomes of a step that raised, also where its exception is too broken to be looked at."""
+    try:
+        return decide(error, retry, claim.failures + 1, claim.step, claim.step_number)
+    except Exception as broken:
+        kind = type(error).__qualname__
+        said = f"Step {claim.step} failed: {kind}, which cannot be shown: {type(broken).__name__}"
+        info = StepFailed(said, exception=kind, step=claim.step).info
+        trace = payloads.storable("".join(format_tb(error.__traceback__)))
+        return EndWith(info.model_copy(update={"checkpoint": claim.step_number or None}), trace)
+
+
+def _end_with(error: BaseException, claim: Claim) -> EndWith:
+    decision = _decide(error, _ONCE, claim)
+    assert isinstance(decision, EndWith)
+    return decision
 
 
 def _with_family(row: Row, others: Sequence[Row], name: str, error: BaseException | None = None) -> Settled:

@@ -1,24 +1,33 @@
-"""Slots lost to plain steps that do not stop: each is reported, and too many are cured by a new process."""
+"""Slots and loops lost to steps that do not stop: each is reported, and too many are cured by a new process."""
 
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent_tasks import metrics
+from workers.loop import Blocked, StepLoop
 from workers.run import StepRun
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
+_MOST_LOOPS = 3
+"""So many loops that are still blocked make the process replace itself."""
 
 
 class LostSlots:
-    """A thread cannot be killed: the task is ended, the slot counted as lost until the step comes back."""
+    """A thread cannot be killed: the task is ended, the slot counted as lost until the step comes back.
+
+    An event loop that a step blocks is replaced, and its thread left behind; so is the process, where that happens
+    again and again.
+    """
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._lost: list[StepRun] = []
+        self._left_behind: list[StepLoop] = []
+        self._calls_left = 0
         self._replacing = False
 
     def look(self) -> None:
@@ -27,17 +36,45 @@ class LostSlots:
         for run in self._runtime.held.all():
             if not run.step.is_async and run.overdue(now) > self._runtime.settings.overrun_seconds:
                 self._give_up(run)
-            elif self._blocks_the_loop(run, now):
-                self._runtime.executor.fail_overdue(run)
-                self._replace("the event loop is blocked by an async step; no async step here goes on")
         self._lost = [run for run in self._lost if not run.returned]
         if self._lost and len(self._lost) * 2 >= self._runtime.slots:
             self._replace(f"too many slots are lost: lost={len(self._lost)}")
+        self._look_at_calls()
+        blocked = self._runtime.loop.look()
+        if blocked is not None and blocked.seconds > self._runtime.settings.overrun_seconds:
+            self._replace_loop(blocked)
 
-    def _blocks_the_loop(self, run: StepRun, now: float) -> bool:
-        """Whether an async step was not even left behind: the loop had no turn since it should have been."""
-        late = 2 * self._runtime.settings.overrun_seconds
-        return run.cancel_async is not None and not run.returned and run.overdue(now) > late
+    def _look_at_calls(self) -> None:
+        left = self._runtime.call_threads.left_behind()
+        if len(left) > self._calls_left:
+            log.warning(
+                "plain calls go on although their steps have ended: calls=%d step=%s", len(left), _step(left[-1])
+            )
+        self._calls_left = len(left)
+        if len(left) * 2 >= self._runtime.call_threads.most:
+            self._replace(f"too many threads are lost to plain calls that do not end: lost={len(left)}")
+
+    def _replace_loop(self, blocked: Blocked) -> None:
+        """The step that blocks the loop fails; those that wait on it are given back."""
+        metrics.LOOPS_REPLACED.inc()
+        step = _step(blocked.run) if blocked.run else "unknown"
+        log.error(
+            "the event loop is replaced, a step has blocked it for %.0f s: step=%s task=%s\n%s",
+            blocked.seconds,
+            step,
+            blocked.run.claim.id if blocked.run else "unknown",
+            blocked.stack,
+        )
+        old = self._runtime.loop
+        self._runtime.loop = self._runtime.new_loop()
+        old.abandon()
+        if blocked.run is not None and self._runtime.held.find(blocked.run.claim.id) is blocked.run:
+            self._runtime.executor.fail_blocking(blocked.run, blocked.seconds, blocked.stack)
+        left = [run for run in self._runtime.held.all() if run.loop is old and not run.returned]
+        self._runtime.executor.give_up(left)
+        self._left_behind = [loop for loop in self._left_behind if loop.is_alive] + [old]
+        if len(self._left_behind) >= _MOST_LOOPS:
+            self._replace(f"too many event loops are blocked: blocked={len(self._left_behind)}")
 
     def _replace(self, reason: str) -> None:
         if not self._replacing:
@@ -55,3 +92,7 @@ class LostSlots:
         )
         self._runtime.executor.fail_overdue(run)
         self._lost.append(run)
+
+
+def _step(run: StepRun) -> str:
+    return run.step.task_name

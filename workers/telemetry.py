@@ -40,8 +40,13 @@ class Telemetry:
             self._begun[run] = time.time()
 
     def ended(self, run: StepRun, outcome: str, error: BaseException | None = None) -> None:
-        """`outcome`: succeeded, retried, failed, or dropped where another run owns the step."""
+        """`outcome`: succeeded, retried, failed, or dropped where another run owns the step. Only the first counts."""
         claim, seconds = run.claim, run.seconds
+        with self._lock:
+            began = self._begun.pop(run, None)
+            self._told.discard(run)
+        if began is None:
+            return
         metrics.STEPS_RUNNING.dec()
         metrics.STEPS.labels(claim.agent, claim.step, outcome).inc()
         metrics.STEP_SECONDS.labels(claim.agent, claim.step).observe(seconds)
@@ -52,13 +57,12 @@ class Telemetry:
             event.update(failures.for_flower(run, error))
         elif outcome == "dropped":
             event.update(terminated=False, signum=None, expired=False)
+        event["received"] = event["started"] = began
         if error is not None and outcome == "retried":
             failures.report_retry(run, error)
         elif error is not None:
             failures.report_failure(self._app, run, error)
         with self._lock:
-            event["received"] = event["started"] = self._begun.pop(run, event["timestamp"] - seconds)
-            self._told.discard(run)
             self._ended.append((_EVENT[outcome], event))
 
     def flush(self) -> None:

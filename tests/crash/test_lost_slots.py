@@ -4,7 +4,6 @@ import signal
 from pathlib import Path
 
 import psutil
-import pytest
 
 from agent_tasks import AgentTasks, Budget
 from tests.agents import notes
@@ -71,20 +70,3 @@ def test_an_async_step_that_swallows_its_cancellation_cannot_commit_and_holds_no
     assert client.submit("echo", {"value": 1}).result(timeout=10) == 1
     worker.send(signal.SIGTERM)
     assert worker.wait_for_exit(15) == 0
-
-
-@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.slow)])
-def test_a_worker_whose_event_loop_is_blocked_begins_again_and_the_other_steps_go_on(
-    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
-) -> None:
-    processes.fleet(pool=pool, concurrency=1, drain_seconds=1)
-    held = tmp_path / "held"
-    held.mkdir()
-    beside = client.submit("patient", {"folder": str(held)})
-    eventually(lambda: runs_on(held, "waits"))
-    blocker = client.submit("blocks_the_loop", {"folder": str(tmp_path)}, budget=Budget(seconds=0.5))
-    eventually(lambda: runs_on(tmp_path, "blocks"))
-    assert blocker.wait(timeout=15).status == "timeout"
-    eventually(lambda: len(runs_on(held, "waits")) == 2, 15)
-    (held / "go").touch()
-    assert beside.result(timeout=10) == "done"

@@ -15,7 +15,8 @@ PUBLIC = {
     "InvalidInput", "InvalidState", "Next", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied",
     "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext",
     "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
-    "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many",
+    "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many", "surround",
+    "surround_async",
 }  # fmt: skip
 
 
