@@ -195,7 +195,8 @@ class TaskHandle:
     def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
         """End the task and all below it as cancelled; without effect where its end is decided.
 
-        A task with steps to undo ends when they are undone.
+        A task with steps to undo ends when they are undone. Where one is being undone by now, its undo function has
+        AGENT_TASKS_OVERRUN_SECONDS more before it is given up as not undone.
         """
         self._check()
         reason = storable(str(reason))[:4000]
@@ -210,7 +211,10 @@ class TaskHandle:
             rows = cancel(connection, self.id, error)
             return rows + join(connection, rows, ring_seconds=self.client.settings.ring_seconds)
 
-        self._change(cancel_and_join)
+        if not self._change(cancel_and_join):
+            row = self.client.find_row(self.id)
+            if row["status"] == "running" and row["ending"] is not None:
+                self.client.publish([], stop=[self.id])
         return self.stored()
 
     def _change(self, transition: Callable[[Connection], list[Row]]) -> list[Row]:

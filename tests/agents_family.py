@@ -206,10 +206,10 @@ def _arm(point: str) -> None:
         Publisher._tell,
     )
 
-    def admit_watched(self: Any, taken: Any, quantum_ends: float) -> Any:
+    def admit_watched(self: Any, taken: Any, *rest: Any) -> Any:
         _here.step = taken.step
         reached("claimed")
-        return admit(self, taken, quantum_ends)
+        return admit(self, taken, *rest)
 
     def settle_watched(self: Any, run: Any, outcome: Any) -> Any:
         _here.step, _here.sent = run.claim.step, 0

@@ -318,3 +318,37 @@ async def surrounded(ctx: Context):
 
 async def _tenant() -> str:
     return tenant.get()
+
+
+undone_slowly = Agent("undone_slowly")
+"""Two steps whose undo functions hang until `go` is there, and a third that fails, or takes too long."""
+
+
+async def hang(ctx: Context, folder: str):
+    note(folder, f"undoes, cancelled={ctx.cancelled}")
+    while not (Path(folder) / "go").exists():
+        await asyncio.sleep(0.02)
+
+
+def hang_plainly(ctx: SyncContext, folder: str):
+    note(folder, f"undoes plainly, cancelled={ctx.cancelled}")
+    while not (Path(folder) / "go").exists():
+        ctx.check_cancelled()
+        time.sleep(0.02)
+
+
+@undone_slowly.step(undo=hang)
+async def done_first(ctx: Context, folder: str, fail: bool = True):
+    return Next(done_plainly, folder=folder, fail=fail)
+
+
+@undone_slowly.step(undo=hang_plainly)
+def done_plainly(ctx: SyncContext, folder: str, fail: bool):
+    return Next(fail_or_wait, folder=folder, fail=fail)
+
+
+@undone_slowly.step
+async def fail_or_wait(ctx: Context, folder: str, fail: bool):
+    if fail:
+        raise RuntimeError("it fails")
+    await asyncio.sleep(60)

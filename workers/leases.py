@@ -50,7 +50,10 @@ class Leases:
         if text is None:
             self._next_beat = 0.0
         elif run := self._runtime.held.find(UUID(text)):
-            run.stop()
+            if run.claim.undo_step is None:
+                run.stop()
+            else:  # its end is decided: it is only to come soon
+                run.hurry(self._runtime.settings.overrun_seconds)
 
     def _run(self, duty: Callable[[], None]) -> None:
         tick = min(TICK_SECONDS, self._runtime.settings.lease_seconds / 6)

@@ -60,6 +60,8 @@ class StepRun:
     deadline: float | None = None
     """Monotonic time at which the budget of seconds is over, or the time that an undo function has."""
     stopped_at: float | None = None
+    hurried: bool = False
+    """The task was cancelled while this undo function ran: it has less time from then on."""
     given_up: bool = False
     """The slot was counted as lost: whatever still comes back is dropped."""
     returned: bool = False
@@ -78,6 +80,12 @@ class StepRun:
             if self.cancel_async is not None:
                 self.cancel_async()
 
+    def hurry(self, seconds: float) -> None:
+        """Give an undo function so many more seconds, at most."""
+        ends = monotonic() + seconds
+        self.hurried = True
+        self.deadline = ends if self.deadline is None else min(self.deadline, ends)
+
     def overdue(self, now: float) -> float:
         """Seconds since the step should have ended; 0 where it need not yet."""
         ends = [t for t in (self.deadline, self.stopped_at) if t is not None]
@@ -89,8 +97,8 @@ class StepRun:
         if claim.undo_step is None:
             return BudgetExhausted.of("seconds", claim.budget.seconds or 0.0, claim.spent.seconds + self.seconds)
         seconds = (self.deadline or self.started) - self.started
-        said = f"{claim.step} did not end within {seconds:g} s (AGENT_TASKS_UNDO_SECONDS)"
-        return StepFailed(said, step=claim.step, seconds=seconds)
+        why = "the task was cancelled again" if self.hurried else "AGENT_TASKS_UNDO_SECONDS"
+        return StepFailed(f"{claim.step} did not end within {seconds:.3g} s ({why})", step=claim.step)
 
 
 running: ContextVar[StepRun | None] = ContextVar("agent_tasks_running", default=None)

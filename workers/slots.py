@@ -36,6 +36,9 @@ class LostSlots:
         for run in self._runtime.held.all():
             if not run.step.is_async and run.overdue(now) > self._runtime.settings.overrun_seconds:
                 self._give_up(run)
+            elif run.hurried and run.overdue(now) and run.cancel_async is not None:
+                cancel, run.cancel_async = run.cancel_async, None  # once: it may take a moment to clean up
+                cancel()
         self._lost = [run for run in self._lost if not run.returned]
         if self._lost and len(self._lost) * 2 >= self._runtime.slots:
             self._replace(f"too many slots are lost: lost={len(self._lost)}")

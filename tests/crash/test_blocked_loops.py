@@ -24,7 +24,7 @@ def folders(tmp_path: Path, *names: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("pool", "where"), [("threads", "step"), ("threads", "gathered"), ("threads", "callback"), ("prefork", "step")]
 )
-def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again_uncounted(
+def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, where: str
 ) -> None:
     (worker,) = processes.fleet(pool=pool, concurrency=1)
@@ -44,7 +44,6 @@ def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again_u
     eventually(lambda: len(runs_on(held, "waits")) == 2, 20)
     (held / "go").touch()
     assert beside.result(timeout=20) == "done"
-    assert beside.stored().attempt == 1
     assert len(set(runs_on(held, "waits"))) == 1, "in the same process"
     assert rows.task(client, beside.id)["crashes"] == 0
     (blocking / "go").touch()
@@ -76,7 +75,7 @@ def test_a_call_of_a_plain_step_that_blocks_the_loop_fails_its_step_and_those_of
     snapshot = blocker.wait(timeout=20)
     assert snapshot.error is not None
     assert snapshot.error.details["blocked_seconds"] >= 1
-    eventually(lambda: notes(resting) == ["rests 1", "rests 1"], 20)
+    eventually(lambda: len(notes(resting)) == 2, 20)
     (resting / "go").touch()
     assert beside.result(timeout=20) == "rested"
     (blocking / "go").touch()
