@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev lint test check test-slow test-containers bench lock clean
+.PHONY: help install demo dev lint test check test-slow test-servers test-containers bench lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ check: lint test ## what CI runs: lint, then test
 
 test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)
+
+test-servers: $(INSTALLED) ## run the tests that break servers (as root they install PgBouncer and others with apt-get)
+	$(BIN)/pytest -m servers --timeout 600 $(ARGS) tests/servers
 
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)

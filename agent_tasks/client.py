@@ -11,12 +11,14 @@ from uuid import UUID
 import psycopg
 import redis
 from psycopg.rows import dict_row
+from psycopg_pool import PoolTimeout
 
 from agent_tasks import payloads
 from agent_tasks.after_commit import AfterCommit, driver_connection
 from agent_tasks.agents import Agent
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection, Database
+from agent_tasks.database_errors import ServerAway
 from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound
 from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
@@ -57,7 +59,7 @@ class AgentTasks:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.load()
-        self.database = Database(self.settings.database_url, self.settings.pool_size)
+        self.database = Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -123,7 +125,7 @@ class AgentTasks:
             traceparent=traceparent,
         )
         if idempotency_key is None:
-            rows = self._write(connection, lambda c: submit(c, [task], ring_seconds=self.settings.ring_seconds))
+            rows = self._write(connection, [task], self._insert)
             return self._handle(task.id, rows[0])
         return self._submit_once(task, idempotency_key, connection)
 
@@ -141,7 +143,7 @@ class AgentTasks:
         tasks = [self.new_task(target, value, budget or Budget(), **options) for value in inputs]
         if not tasks:
             return []
-        rows = self._write(connection, lambda c: submit(c, tasks, ring_seconds=self.settings.ring_seconds))
+        rows = self._write(connection, tasks, self._insert)
         by_id = {row["id"]: row for row in rows}
         return [self._handle(task.id, by_id[task.id]) for task in tasks]
 
@@ -244,7 +246,7 @@ class AgentTasks:
         identity = task.identity
         held: list[tuple[UUID, bool]] = []
 
-        def reserve_and_submit(c: Connection) -> list[Row]:
+        def reserve_and_submit(c: Connection, tasks: Sequence[NewTask]) -> list[Row]:
             held[:] = [
                 idempotency.reserve(
                     c,
@@ -256,14 +258,12 @@ class AgentTasks:
                     seconds=self.settings.idempotency_seconds,
                 )
             ]
-            if held[0][0] == task.id:
-                return submit(c, [task], ring_seconds=self.settings.ring_seconds)
-            return []
+            return self._insert(c, tasks) if held[0][0] == task.id else []
 
-        rows = self._write(connection, reserve_and_submit, transaction=True)
-        (owner, same) = held[0]
+        rows = self._write(connection, [task], reserve_and_submit, transaction=True)
         if rows:
             return self._handle(task.id, rows[0])
+        (owner, same) = held[0]
         if not same:
             raise IdempotencyConflict(
                 f"The idempotency key {key!r} was used for another request, task {owner}. Use a new key for a new "
@@ -273,18 +273,36 @@ class AgentTasks:
             )
         return TaskHandle(self, owner, None)
 
-    def _write(self, given: Any, write: Callable[[Connection], list[Row]], *, transaction: bool = False) -> list[Row]:
+    def _insert(self, connection: Connection, tasks: Sequence[NewTask]) -> list[Row]:
+        return submit(connection, tasks, ring_seconds=self.settings.ring_seconds)
+
+    def _write(
+        self,
+        given: Any,
+        tasks: Sequence[NewTask],
+        write: Callable[[Connection, Sequence[NewTask]], list[Row]],
+        *,
+        transaction: bool = False,
+    ) -> list[Row]:
         """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
+        publisher = self.publisher  # first: what it needs may be missing, and then nothing is to be accepted
         if given is not None:
             connection = driver_connection(given)
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
             with _DictRows(connection), whole:
-                rows = write(connection)
+                rows = write(connection, tasks)
                 self._after_commit.watch(read.transaction_id(connection), rows)
             return rows
-        with self.database.transaction() if transaction else self.database.connection() as connection:
-            rows = write(connection)
-        self.publisher.publish(rows)
+        begin = self.database.transaction if transaction else self.database.connection
+        try:
+            with begin() as connection:
+                rows = write(connection, tasks)
+        except ServerAway as error:
+            if isinstance(error.__cause__, PoolTimeout):
+                raise
+            with begin() as connection:  # the answer was lost, perhaps after the commit
+                rows = read.find_many(connection, [task.id for task in tasks]) or write(connection, tasks)
+        publisher.publish(rows)
         return rows
 
     def _handle(self, task_id: UUID, row: Row) -> TaskHandle:

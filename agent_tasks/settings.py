@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic.functional_serializers import PlainSerializer
@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """The interval of the fast sweeps (leases, bells, timers)."""
     pool_size: int = Field(default=8, ge=2)
     """Postgres connections of one process, at most."""
+    prepared_statements: Literal["auto", "on", "off"] = "auto"
+    """Whether Postgres keeps statements prepared. auto: unless a pooler stands between, which may not know of them."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves Prometheus metrics; 0: nowhere."""
     metrics_host: str = "127.0.0.1"

@@ -9,10 +9,11 @@ import psycopg
 import redis
 import typer
 
+from agent_tasks import publisher
 from agent_tasks.agents import load_agents, loaded_agents
-from agent_tasks.database import Connection, libpq_url
+from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidInput
-from agent_tasks.publisher import connect
+from agent_tasks.route import connect
 from agent_tasks.settings import Settings
 from agent_tasks.signing import fingerprints, keys_of
 from agent_tasks.transitions import catalog, read
@@ -81,12 +82,7 @@ def _settings() -> Settings | Finding:
 
 
 def _connected(settings: Settings) -> "psycopg.Connection[Any]":
-    return psycopg.connect(
-        libpq_url(settings.database_url),
-        autocommit=True,
-        connect_timeout=5,
-        row_factory=psycopg.rows.dict_row,  # type: ignore[arg-type]
-    )
+    return connect(settings.database_url)
 
 
 def _secret(settings: Settings) -> Finding:
@@ -119,7 +115,7 @@ def _migrated(settings: Settings) -> Finding:
 
 
 def _redis(settings: Settings) -> Finding:
-    client = connect(settings)
+    client = publisher.connect(settings)
     try:
         about: Any = client.info()
     except redis.RedisError as error:

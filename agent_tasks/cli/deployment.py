@@ -4,13 +4,10 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import psycopg
-
 from agent_tasks.cli.own_packages import load_own_packages
 from agent_tasks.client import AgentTasks
+from agent_tasks.route import connect
 from agent_tasks.settings import Settings
-
-_CONNECT_SECONDS = 5
 
 
 @contextmanager
@@ -29,9 +26,7 @@ def deployment() -> Generator[AgentTasks]:
 
 def reach_postgres(url: str) -> None:
     """The pool would try again for 10 seconds, and then not say why."""
-    from agent_tasks.database import libpq_url
-
-    psycopg.connect(libpq_url(url), connect_timeout=_CONNECT_SECONDS).close()
+    connect(url).close()
 
 
 def show_warnings_in_one_line() -> None:

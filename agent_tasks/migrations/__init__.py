@@ -1,14 +1,16 @@
 """The schema's history; `upgrade` brings a database to its head."""
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.rows import tuple_row
 from sqlalchemy import Engine, create_engine, text
 
-from agent_tasks.database import libpq_url
+from agent_tasks.route import connect
 
 VERSION_TABLE = "agent_tasks_version"
 _LOCK = 7_203_418_864
@@ -48,5 +50,8 @@ def _config() -> Config:
 
 
 def _engine(database_url: str) -> Engine:
-    url = libpq_url(database_url).replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(url)
+    """SQLAlchemy's form of a URL knows neither several hosts nor all parameters, so it is handed connections."""
+    own: dict[str, Any] = {"autocommit": False, "row_factory": tuple_row, "prepare_threshold": None}
+    return create_engine(
+        "postgresql+psycopg://", creator=lambda: connect(database_url, **own), isolation_level="READ COMMITTED"
+    )

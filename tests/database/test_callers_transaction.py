@@ -27,7 +27,7 @@ def _psycopg(client: AgentTasks) -> Iterator[Any]:
 
 @contextmanager
 def _sqlalchemy(client: AgentTasks) -> Iterator[Any]:
-    engine = create_engine(client.database.url.replace("postgresql://", "postgresql+psycopg://", 1))
+    engine = create_engine(client.settings.database_url.replace("postgresql://", "postgresql+psycopg://", 1))
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -35,7 +35,7 @@ def _sqlalchemy(client: AgentTasks) -> Iterator[Any]:
 
 @contextmanager
 def _session(client: AgentTasks) -> Iterator[Any]:
-    engine = create_engine(client.database.url.replace("postgresql://", "postgresql+psycopg://", 1))
+    engine = create_engine(client.settings.database_url.replace("postgresql://", "postgresql+psycopg://", 1))
     with Session(engine) as session:
         yield session
     engine.dispose()

@@ -23,7 +23,7 @@ DOCUMENTS = documents()
 NAMES = sorted(DOCUMENTS)
 OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR"}
 """Read from the environment, and not settings of a deployment."""
-WITHOUT_ARROW = {"__init__", "catalog", "children", "fence", "idempotency", "read", "rows", "schedule"}
+WITHOUT_ARROW = {"__init__", "catalog", "children", "fence", "idempotency", "read", "rows", "schedule", "session"}
 
 
 def rows(name: str, heading: str) -> Iterator[list[str]]:
