@@ -20,7 +20,7 @@ from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection, Database
 from agent_tasks.database_errors import ServerAway
 from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound
-from agent_tasks.handle import TaskHandle
+from agent_tasks.handle import TaskHandle, may_see, not_found
 from agent_tasks.identity import Identity
 from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
@@ -150,7 +150,7 @@ class AgentTasks:
     def get(self, task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
         """The handle of a task. `identity`: whom to check every access against; None: a trusted program.
 
-        Raises TaskNotFound, PermissionDenied.
+        Raises TaskNotFound, also for a task that `identity` may not see.
         """
         handle = TaskHandle(self, _as_uuid(task_id), identity)
         handle.look()
@@ -206,7 +206,8 @@ class AgentTasks:
 
         Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
         missed collapse into one. `options` are those of `submit`; one of them is `identity`, to which the schedule
-        belongs. Raises InvalidInput, UnknownAgent, and PermissionDenied where the name is another identity's.
+        belongs; names are told apart by its tenant. Raises InvalidInput, UnknownAgent, and PermissionDenied where
+        somebody else of the tenant has the name.
         """
         return put_schedule(
             self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options={**options}
@@ -220,7 +221,8 @@ class AgentTasks:
     def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
         """Forget a schedule; False where there is none of this name. Tasks it submitted go on.
 
-        `identity`: who asks; None: a trusted program. Raises PermissionDenied.
+        `identity`: who asks, for whom another's schedule does not exist. None: a trusted program, which means that of
+        no tenant, or else the only one of the name. Raises InvalidInput where several tenants have one.
         """
         return remove_schedule(self, name, identity)
 
@@ -334,12 +336,12 @@ class AgentTasks:
             for task in tasks
         ]
 
-    def find_row(self, task_id: UUID) -> Row:
-        """Raises TaskNotFound."""
+    def find_row(self, task_id: UUID, identity: Identity | None = None) -> Row:
+        """Raises TaskNotFound, and says no more where the task is there and `identity` may not see it."""
         with self.database.connection() as connection:
             row = read.find(connection, task_id)
-        if row is None:
-            raise TaskNotFound(f"No task {task_id}: it never existed, or was purged after its retention.")
+        if row is None or not may_see(identity, row):
+            raise not_found(task_id, identity)
         return row
 
 

@@ -22,7 +22,9 @@ from agent_tasks.errors import (
     InvalidInput,
     InvalidState,
     PartialCompletion,
+    PermissionDenied,
     SuggestedAction,
+    TaskNotFound,
     from_info,
 )
 from agent_tasks.events import Event
@@ -58,8 +60,29 @@ class TreeNode(BaseModel):
     children: list["TreeNode"] = []
 
 
+def may_see(identity: Identity | None, row: Row) -> bool:
+    """Whether a task's row, as Postgres has it, is for `identity`; None is a trusted program."""
+    return identity is None or identity.may_access(
+        Identity.model_validate(row["identity"]) if row["identity"] else None
+    )
+
+
+def not_found(task_id: UUID, identity: Identity | None) -> TaskNotFound:
+    """The same for a task that is not there and for one that `identity` may not see."""
+    if identity is None:
+        return TaskNotFound(f"No task {task_id}: it never existed, or was purged after its retention.")
+    return TaskNotFound(
+        f"No task {task_id} that {identity.subject!r} may see: it never existed, was purged after its retention, or "
+        "belongs to another. Ask as its owner, or with the scope 'tasks:all' in its tenant."
+    )
+
+
 class TaskHandle:
-    """A task of a deployment; `id` is a UUIDv7. Every access is checked against `identity`, if one is given."""
+    """A task of a deployment; `id` is a UUIDv7. Every access is checked against `identity`, if one is given.
+
+    What decides is the task's row in Postgres, whose owner never changes: it is looked at before anything is shown,
+    and before each write.
+    """
 
     def __init__(
         self, client: "AgentTasks", task_id: UUID, identity: Identity | None, seen: TaskSnapshot | None = None
@@ -68,6 +91,7 @@ class TaskHandle:
         self.id = task_id
         self.identity = identity
         self._seen = seen
+        """The newest snapshot seen; the first one of all is Postgres's where there is an identity."""
 
     def __repr__(self) -> str:
         return f"TaskHandle({str(self.id)!r})"
@@ -82,7 +106,7 @@ class TaskHandle:
         """The task as it stands: from the mirror, or from Postgres where that has none or is behind.
 
         Of a task that nobody has taken for two seconds it says why, where no worker would: `unserved`.
-        Raises TaskNotFound, PermissionDenied.
+        Raises TaskNotFound.
         """
         seen = self.look()
         if seen.status is not TaskStatus.PENDING or (datetime.now(UTC) - seen.created_at) < _PATIENCE:
@@ -93,13 +117,15 @@ class TaskHandle:
             return seen
 
     def stored(self) -> TaskSnapshot:
-        """The task as Postgres has it; refills the mirror. Raises TaskNotFound, PermissionDenied."""
+        """The task as Postgres has it; refills the mirror. Raises TaskNotFound."""
         seen = self.read()
         with self.client.database.connection() as connection:
             return self.client.with_unserved(connection, [seen])[0]
 
     def look(self) -> TaskSnapshot:
         """`snapshot`, without a look at the workers."""
+        if self.identity is not None and self._seen is None:
+            return self.read()
         if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
             return self._seen
         try:
@@ -112,7 +138,7 @@ class TaskHandle:
 
     def read(self) -> TaskSnapshot:
         """`stored`, without a look at the workers."""
-        row = self.client.find_row(self.id)
+        row = self.client.find_row(self.id, self.identity)
         snapshot = self._see(TaskSnapshot.from_row(row))
         try:
             self.client.publisher.mirror.put(snapshot, hidden=row["sensitive"])
@@ -121,8 +147,6 @@ class TaskHandle:
         return snapshot
 
     def _see(self, snapshot: TaskSnapshot) -> TaskSnapshot:
-        if self.identity is not None:
-            self.identity.check_access(snapshot.identity, self.id)
         if self._seen is None or snapshot.version >= self._seen.version:
             self._seen = snapshot
         return self._seen
@@ -180,17 +204,30 @@ class TaskHandle:
         return result_of(self.wait(timeout))
 
     def signal(
-        self, name: str, payload: Any = None, *, signal_id: str | None = None, identity: Identity | None = None
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        signal_id: str | None = None,
+        wait_id: str | None = None,
+        identity: Identity | None = None,
     ) -> Receipt:
         """Send the task a signal; one that comes before its wait is kept for it.
 
-        `signal_id`: sending it again has no second effect. `identity`: who sends it (default: the handle's), as
-        the step and the history are told. Raises InvalidInput for a payload that the step's annotation refuses
-        or a name that the agent does not declare, InvalidState where the task has ended.
+        `signal_id`: sending it again has no second effect, and after the task's end gets the first receipt. `wait_id`
+        (of `snapshot.waiting_for`): the wait that it answers, and no other. `identity`: who sends it (default: the
+        handle's), as the step and the history are told; a handle with an identity signs as nobody else.
+
+        Raises InvalidInput for a payload that the step's annotation refuses or a name that the agent does not declare,
+        InvalidState where the task has ended or that wait is over, PermissionDenied for another's identity.
         """
-        return send_signal(
-            self.client, self.read(), name, payload, signal_id=signal_id, sender=identity or self.identity
-        )
+        if self.identity is not None and identity is not None and not self.identity.may_sign_as(identity):
+            raise PermissionDenied(
+                f"{self.identity.subject!r} cannot sign as {identity.subject!r}, nor with scopes of which it has none.",
+                subject=identity.subject,
+            )
+        sender = identity or self.identity
+        return send_signal(self.client, self.read(), name, payload, signal_id=signal_id, wait_id=wait_id, sender=sender)
 
     def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
         """End the task and all below it as cancelled; without effect where its end is decided.
@@ -269,24 +306,22 @@ class TaskHandle:
         """The tasks that this one has spawned, in the order of their FanOuts."""
         self._check()
         with self.client.database.connection() as connection:
-            rows = read.children(connection, self.id)
+            rows = [row for row in read.children(connection, self.id) if may_see(self.identity, row)]
         return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row)) for row in rows]
 
     def tree(self, *, root: bool = False) -> TreeNode:
         """This task and all below it at one moment; with `root` the whole tree to which it belongs.
 
-        Raises TaskNotFound, PermissionDenied.
+        Raises TaskNotFound.
         """
+        self._check()
         with self.client.database.connection() as connection:
             rows = read.tree(connection, self.id, root=root)
             tasks = self.client.with_unserved(connection, [TaskSnapshot.from_row(row) for row in rows])
-        if not rows:
-            self.client.find_row(self.id)  # raises: it says that there is no such task
+        if not rows or not all(may_see(self.identity, row) for row in rows):
+            raise not_found(self.id, self.identity)
         nodes: dict[UUID | None, TreeNode] = {task.id: TreeNode(snapshot=task) for task in tasks}
         top, *others = nodes.values()
-        for node in nodes.values():
-            if self.identity is not None:
-                self.identity.check_access(node.snapshot.identity, node.snapshot.id)
         for node in others:
             nodes[node.snapshot.parent_id].children.append(node)
         return top
@@ -333,8 +368,9 @@ class TaskHandle:
             return read.traceback(connection, self.id)
 
     def _check(self) -> None:
+        """Raise TaskNotFound where there is no such task for the handle's identity."""
         if self.identity is not None or self._seen is None:
-            self.look()
+            self.client.find_row(self.id, self.identity)
 
 
 def result_of(snapshot: TaskSnapshot) -> Any:

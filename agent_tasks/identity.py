@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.errors import PermissionDenied
-
 
 class Identity(BaseModel):
     """The person or service a task acts for.
@@ -28,11 +26,10 @@ class Identity(BaseModel):
             return False
         return self.tenant == owner.tenant and (self.subject == owner.subject or "tasks:all" in self.scopes)
 
-    def check_access(self, owner: "Identity | None", task_id: object) -> None:
-        """Raise PermissionDenied where this identity may not touch a task of `owner`."""
-        if not self.may_access(owner):
-            raise PermissionDenied(
-                f"{self.subject!r} may not access task {task_id}: it belongs to another identity. "
-                "Ask as its owner, or with the scope 'tasks:all' in its tenant.",
-                task_id=str(task_id),
-            )
+    def may_sign_as(self, other: "Identity") -> bool:
+        """Whether `other` is the same subject with no more rights, here or further down the chain of agents."""
+        return (
+            (self.tenant, self.subject) == (other.tenant, other.subject)
+            and set(other.scopes) <= set(self.scopes)
+            and other.actors[: len(self.actors)] == self.actors
+        )

@@ -26,6 +26,8 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
+    tenant: str = ""
+    """Of its identity; names are told apart by it."""
     agent: str
     cron: str | None = None
     every_seconds: float | None = None
@@ -80,25 +82,27 @@ def put_schedule(
             identity=identity,
         )
     if row is None:
-        raise _not_yours(name or task.agent, identity)
+        raise _taken(name or task.agent, identity)
     return Schedule.from_row(row)
 
 
 def remove_schedule(client: "AgentTasks", name: str, identity: Identity | None) -> bool:
-    """False where there is none of this name. Raises PermissionDenied."""
+    """False where there is none of this name that `identity` may see."""
     with client.database.connection() as connection:
-        if schedule_rows.remove(connection, name, identity):
-            return True
-        if identity is not None and schedule_rows.exists(connection, name):
-            raise _not_yours(name, identity)
-    return False
+        tenants = schedule_rows.tenants_with(connection, name, identity)
+        if len(tenants) > 1 and "" not in tenants:
+            raise InvalidInput(
+                f"Several tenants have a schedule named {name!r}: {', '.join(tenants)}. Give the identity of one.",
+                field="identity",
+            )
+        return bool(tenants) and schedule_rows.remove(connection, tenants[0], name, identity)
 
 
-def _not_yours(name: str, identity: Identity | None) -> PermissionDenied:
+def _taken(name: str, identity: Identity | None) -> PermissionDenied:
     who = identity.subject if identity else None
     return PermissionDenied(
-        f"{who!r} may not change the schedule {name!r}: it belongs to another "
-        "identity. Use another name, or ask as its owner, or with the scope 'tasks:all' in its tenant.",
+        f"{who!r} may not change the schedule {name!r}: somebody else of the tenant has that name. Use another one, or "
+        "ask as its owner, or with the scope 'tasks:all' in the tenant.",
         schedule=name,
     )
 

@@ -22,7 +22,8 @@ class Receipt(BaseModel):
     """What became of a signal."""
 
     kept: bool
-    """False: this `signal_id` had been sent before, nothing has changed."""
+    """False: this `signal_id` had been sent before, nothing has changed. (After the task's end the first receipt is
+    given again.)"""
     delivered: bool
     """True: the task waited for it and goes on. False: it is in the inbox until the task waits for it."""
     waiting_for: list[str] = []
@@ -38,6 +39,7 @@ def send_signal(
     payload: Any,
     *,
     signal_id: str | None,
+    wait_id: str | None,
     sender: Identity | None,
 ) -> Receipt:
     """Raises InvalidInput, PayloadTooLarge, InvalidState."""
@@ -45,22 +47,42 @@ def send_signal(
         raise InvalidInput("A signal's name has 1 to 128 characters", field="name")
     if signal_id is not None and (type(signal_id) is not str or not 0 < len(signal_id) <= 255):
         raise InvalidInput("signal_id has 1 to 255 characters", field="signal_id")
-    payloads.encode([name, signal_id], "signal")
+    if wait_id is not None and (type(wait_id) is not str or not 0 < len(wait_id) <= 255):
+        raise InvalidInput("wait_id is that of snapshot.waiting_for", field="wait_id")
+    payloads.encode([name, signal_id, wait_id], "signal")
     definition = _Definition(client, task.agent)
     text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
     said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
     with client.database.transaction() as connection:
         row = signal.lock(connection, task.id)
-        _check_open(row, task)
-        assert row is not None
+        if row is None:
+            raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
+        if _is_over(row) and signal_id and (told := signal.receipt(connection, task.id, signal_id)):
+            return Receipt(kept=True, **told)
+        _check_open(row)
+        if wait_id is not None and wait_id != _wait_id(row):
+            if signal_id and signal.receipt(connection, task.id, signal_id):
+                return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
+            raise _wait_is_over(row, wait_id)
+        if wait_id is not None and name not in _names(row):
+            raise InvalidInput(f"That wait is for {', '.join(_names(row))}, not {name!r}", field="name")
         if name in _names(row):
             definition.check_payload(row["step"], payload)
-        kept = signal.keep(connection, task.id, name, text, signal_id=signal_id, sender=said_by)
+        kept = signal.keep(
+            connection,
+            task.id,
+            name,
+            text,
+            signal_id=signal_id,
+            sender=said_by,
+            wait_id=wait_id,
+            waiting_for=_names(row),
+        )
         if kept is None:
             return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
         if name not in _names(row):
             definition.check_name(name)
-        delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds)
+        delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds, signal_id=signal_id)
         unserved = _unserved(client, connection, delivered or kept)
     client.publish([delivered or kept])
     waiting_for = [] if delivered else _names(kept)
@@ -71,13 +93,29 @@ def _unserved(client: "AgentTasks", connection: Connection, row: Row) -> Unserve
     return client.with_unserved(connection, [TaskSnapshot.from_row(row)])[0].unserved
 
 
-def _check_open(row: Row | None, task: TaskSnapshot) -> None:
-    if row is None:
-        raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
-    if row["finished_at"] is not None or row["ending"] is not None:
+def _is_over(row: Row) -> bool:
+    return row["finished_at"] is not None or row["ending"] is not None
+
+
+def _check_open(row: Row) -> None:
+    if _is_over(row):
         raise InvalidState(
-            f"Task {task.id} has ended as {row['status']}: it takes no signals any more.", status=row["status"]
+            f"Task {row['id']} has ended as {row['status']}: it takes no signals any more.", status=row["status"]
         )
+
+
+def _wait_is_over(row: Row, wait_id: str) -> InvalidState:
+    names = ", ".join(_names(row))
+    now = f"It waits for {names} now: look at it before you answer." if names else "It waits for no signal now."
+    return InvalidState(
+        f"The wait {wait_id} of task {row['id']} is over, so nothing was sent. {now}",
+        wait_id=wait_id,
+        waiting_for=_names(row),
+    )
+
+
+def _wait_id(row: Row) -> str | None:
+    return (row["waiting_for"] or {}).get("wait_id")
 
 
 def _names(row: Row) -> list[str]:

@@ -30,6 +30,8 @@ class WaitingFor(BaseModel):
     names: list[str] | None = None
     """Of signals: which; `mode` says whether any or all of them."""
     mode: str | None = None
+    wait_id: str | None = None
+    """Of signals: this wait and no other, for `signal(..., wait_id=)`."""
     since: datetime
     until: datetime | None = None
 

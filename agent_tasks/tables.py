@@ -207,6 +207,8 @@ signals = Table(
     Column("sender", JSONB),
     Column("sent_at", _TIME, nullable=False, server_default=_NOW),
     Column("consumed_step", Integer),  # the step number that was handed the signal; null: in the inbox
+    Column("wait_id", Text),  # the one wait that it answers; null: any of its name
+    Column("receipt", JSONB),  # what its sender was told
     Index("signals_inbox", "task_id", "name"),
     Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
 )
@@ -214,6 +216,7 @@ signals = Table(
 schedules = Table(
     "schedules",
     metadata,
+    Column("tenant", Text, primary_key=True, server_default=text("''")),
     Column("name", Text, primary_key=True),
     Column("agent", Text, nullable=False),
     Column("input", JSONB, nullable=False),

@@ -20,6 +20,9 @@ def signal(
     signal_id: Annotated[
         str | None, typer.Option("--signal-id", metavar="ID", help="Sent again under it, it has no second effect.")
     ] = None,
+    wait_id: Annotated[
+        str | None, typer.Option("--wait-id", metavar="ID", help="Only for this wait, as `status --json` shows it.")
+    ] = None,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
@@ -30,7 +33,7 @@ def signal(
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         task = client.get(id, identity=identity)
-        receipt = task.signal(name, given, signal_id=signal_id)
+        receipt = task.signal(name, given, signal_id=signal_id, wait_id=wait_id)
     if as_json:
         typer.echo(receipt.model_dump_json(indent=2))
         return

@@ -70,8 +70,8 @@ _RESUME = f"""
         FROM calls AS c JOIN copied ON c.task_id = %(old)s AND c.step_number >= copied.step_number
             JOIN old ON old.undo_step IS NULL  -- what was undone is done again
     ), signals_copied AS (
-        INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step)
-        SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step
+        INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step, wait_id, receipt)
+        SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.wait_id, s.receipt
         FROM signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
         ORDER BY s.seq

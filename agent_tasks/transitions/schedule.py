@@ -10,15 +10,15 @@ from agent_tasks.transitions.rows import Row
 
 # `Identity.may_access`: whose tasks the schedule submits, it belongs to. Nobody asks for a trusted program.
 _MAY_ACCESS: LiteralString = """
-    (%(viewer)s::text IS NULL OR schedules.options -> 'identity' ->> 'tenant' = %(viewer_tenant)s
+    (%(viewer)s::text IS NULL OR schedules.tenant = %(viewer_tenant)s AND schedules.options ->> 'identity' IS NOT NULL
         AND (%(sees_all)s OR schedules.options -> 'identity' ->> 'subject' = %(viewer)s))
 """
 
 _PUT = f"""
-    INSERT INTO schedules (name, agent, input, options, cron, every_seconds, timezone, next_at)
-    VALUES (%(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s, %(every_seconds)s, %(timezone)s,
-            %(next_at)s)
-    ON CONFLICT (name) DO UPDATE SET
+    INSERT INTO schedules (tenant, name, agent, input, options, cron, every_seconds, timezone, next_at)
+    VALUES (coalesce(%(viewer_tenant)s, ''), %(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s,
+            %(every_seconds)s, %(timezone)s, %(next_at)s)
+    ON CONFLICT (tenant, name) DO UPDATE SET
         agent = excluded.agent, input = excluded.input, options = excluded.options, timezone = excluded.timezone,
         next_at = CASE WHEN (schedules.cron, schedules.every_seconds, schedules.timezone)
                 IS NOT DISTINCT FROM (excluded.cron, excluded.every_seconds, excluded.timezone)
@@ -30,26 +30,28 @@ _PUT = f"""
 
 
 def put(connection: Connection, *, identity: Identity | None, **values: Any) -> Row | None:
-    """Make or change the schedule of a name; an unchanged rhythm keeps its next time.
+    """Make or change the schedule of a name in the tenant of `identity`; an unchanged rhythm keeps its next time.
 
     None where there is one that `identity` may not change.
     """
     return connection.execute(_PUT, {**values, **_viewer(identity)}).fetchone()
 
 
-def remove(connection: Connection, name: str, identity: Identity | None) -> bool:
-    """False where there is none of this name, or one that `identity` may not remove."""
-    sql = f"DELETE FROM schedules WHERE name = %(name)s AND {_MAY_ACCESS}"
-    return connection.execute(sql, {"name": name, **_viewer(identity)}).rowcount > 0
+def tenants_with(connection: Connection, name: str, identity: Identity | None) -> list[str]:
+    """The tenants in which `identity` may see a schedule of this name."""
+    sql = f"SELECT tenant FROM schedules WHERE name = %(name)s AND {_MAY_ACCESS} ORDER BY tenant"
+    return [row["tenant"] for row in connection.execute(sql, {"name": name, **_viewer(identity)})]
 
 
-def exists(connection: Connection, name: str) -> bool:
-    return connection.execute("SELECT FROM schedules WHERE name = %s", [name]).fetchone() is not None
+def remove(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
+    """False where there is none of this name in the tenant, or one that `identity` may not see."""
+    sql = f"DELETE FROM schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}"
+    return connection.execute(sql, {"tenant": tenant, "name": name, **_viewer(identity)}).rowcount > 0
 
 
 def all_schedules(connection: Connection, identity: Identity | None) -> list[Row]:
     """Those that `identity` may see, by name."""
-    sql = f"SELECT * FROM schedules WHERE {_MAY_ACCESS} ORDER BY name"
+    sql = f"SELECT * FROM schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
     return connection.execute(sql, _viewer(identity)).fetchall()
 
 
@@ -72,11 +74,11 @@ def due(connection: Connection, *, limit: int) -> list[Row]:
     ).fetchall()
 
 
-def fired(connection: Connection, name: str, *, at: datetime, next_at: datetime, task_id: UUID | None) -> None:
-    """Note a firing, in the transaction that submitted its task."""
+def fired(connection: Connection, row: Row, *, next_at: datetime, task_id: UUID | None) -> None:
+    """Note a firing of a schedule that is `due`, in the transaction that submitted its task."""
     connection.execute(
-        "UPDATE schedules SET last_at = %s, next_at = %s, last_task_id = %s WHERE name = %s",
-        [at, next_at, task_id, name],
+        "UPDATE schedules SET last_at = %s, next_at = %s, last_task_id = %s WHERE tenant = %s AND name = %s",
+        [row["now"], next_at, task_id, row["tenant"], row["name"]],
     )
 
 

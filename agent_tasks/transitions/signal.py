@@ -11,8 +11,8 @@ _LOCK = f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s FOR NO KEY UPDATE"
 
 _KEEP = f"""
     WITH kept AS (
-        INSERT INTO signals (task_id, name, payload, signal_id, sender)
-        VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb)
+        INSERT INTO signals (task_id, name, payload, signal_id, sender, wait_id, receipt)
+        VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb, %(wait_id)s, %(receipt)s::jsonb)
         ON CONFLICT (task_id, signal_id) WHERE signal_id IS NOT NULL DO NOTHING
         RETURNING task_id
     ), changed AS (
@@ -22,7 +22,8 @@ _KEEP = f"""
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
-# Any of several: the one that came first. All of several: the first of each, when none is missing.
+# Any of several: the one that came first. All of several: the first of each, when none is missing. One that names the
+# wait it answers is for no other.
 _DELIVER = f"""
     WITH waiting AS (
         SELECT id, step_number, waiting_for FROM tasks
@@ -31,9 +32,12 @@ _DELIVER = f"""
         SELECT DISTINCT ON (signals.name) signals.seq FROM signals JOIN waiting ON signals.task_id = waiting.id
         WHERE signals.consumed_step IS NULL
             AND signals.name IN (SELECT jsonb_array_elements_text(waiting.waiting_for -> 'names'))
+            AND (signals.wait_id IS NULL OR signals.wait_id = waiting.waiting_for ->> 'wait_id')
         ORDER BY signals.name, signals.seq
     ), consumed AS (
-        UPDATE signals SET consumed_step = waiting.step_number FROM waiting
+        UPDATE signals SET consumed_step = waiting.step_number,
+            receipt = CASE WHEN signals.signal_id = %(signal_id)s THEN %(receipt)s::jsonb ELSE signals.receipt END
+        FROM waiting
         WHERE signals.seq IN (SELECT seq FROM firsts)
             AND CASE waiting.waiting_for ->> 'mode'
                 WHEN 'all' THEN (SELECT count(*) FROM firsts) = jsonb_array_length(waiting.waiting_for -> 'names')
@@ -47,7 +51,13 @@ _DELIVER = f"""
 """
 
 _INBOX = """
-    SELECT seq, name, payload FROM signals WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL ORDER BY seq
+    SELECT seq, name, payload FROM signals
+    WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL AND wait_id IS NULL ORDER BY seq
+"""
+
+_RECEIPT = """
+    SELECT coalesce(receipt, jsonb_build_object('delivered', coalesce(consumed_step >= 0, false))) AS receipt
+    FROM signals WHERE task_id = %s AND signal_id = %s
 """
 
 _REFUSE = f"""
@@ -71,20 +81,51 @@ def lock(connection: Connection, task_id: UUID) -> Row | None:
 
 
 def keep(
-    connection: Connection, task_id: UUID, name: str, payload: str, *, signal_id: str | None, sender: str | None
+    connection: Connection,
+    task_id: UUID,
+    name: str,
+    payload: str,
+    *,
+    signal_id: str | None,
+    sender: str | None,
+    wait_id: str | None = None,
+    waiting_for: Sequence[str] = (),
 ) -> Row | None:
     """Put a signal into the inbox of a task that was locked; None where this `signal_id` was there before.
 
-    `payload` and `sender` are JSON text.
+    `payload` and `sender` are JSON text. `wait_id`: it answers this wait and no other. `waiting_for`: what its sender
+    is told that the task waits for, should it not be delivered.
     """
     told = json.dumps({"name": name, "signal_id": signal_id, "sender": json.loads(sender) if sender else None})
-    values = {"id": task_id, "name": name, "payload": payload, "signal_id": signal_id, "sender": sender}
+    values = {
+        "id": task_id,
+        "name": name,
+        "payload": payload,
+        "signal_id": signal_id,
+        "sender": sender,
+        "wait_id": wait_id,
+        "receipt": json.dumps({"delivered": False, "waiting_for": list(waiting_for)}),
+    }
     return connection.execute(_KEEP, {**values, **event_list([("signalled", told)])}).fetchone()
 
 
-def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float) -> Row | None:
-    """Hand the task the signals it waits for; None where it waits for none of those that are there."""
-    values = {"id": task_id, "ring_seconds": ring_seconds}
+def receipt(connection: Connection, task_id: UUID, signal_id: str) -> Row | None:
+    """What the sender of this signal was told: `delivered`, and what the task waited for. None where none was sent."""
+    row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
+    return row["receipt"] if row else None
+
+
+def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signal_id: str | None = None) -> Row | None:
+    """Hand the task the signals it waits for; None where it waits for none of those that are there.
+
+    `signal_id`: of the signal that has just come, whose sender will be told that it was delivered.
+    """
+    values = {
+        "id": task_id,
+        "ring_seconds": ring_seconds,
+        "signal_id": signal_id,
+        "receipt": '{"delivered": true}',
+    }
     return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
 
 

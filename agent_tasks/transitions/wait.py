@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+import uuid_utils.compat as uuid_utils
+
 from agent_tasks.database import Connection
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
@@ -52,6 +54,7 @@ def wait(
         "name": ", ".join(names),
         "names": list(names),
         "mode": "all" if all_of_them else "any",
+        "wait_id": str(uuid_utils.uuid7()),
         "timeout": timeout,
         "on_timeout": on_timeout,
     }

@@ -18,20 +18,24 @@ _AGAIN = timedelta(seconds=60)
 
 def run_once(client: AgentTasks) -> int:
     with client.database.connection() as connection:
-        requests = {row["name"]: _request(client, row) for row in schedule.due(connection, limit=BATCH)}
+        requests = {_key(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
     rows: list[Row] = []
     with client.database.transaction() as connection:
-        due = [row for row in schedule.due(connection, limit=BATCH) if row["name"] in requests]
+        due = [row for row in schedule.due(connection, limit=BATCH) if _key(row) in requests]
         for row in due:
-            task = requests[row["name"]]
+            task = requests[_key(row)]
             following = row["now"] + _AGAIN
             if task is not None:
                 following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
                 rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
             task_id = task.id if task else None
-            schedule.fired(connection, row["name"], at=row["now"], next_at=following, task_id=task_id)
+            schedule.fired(connection, row, next_at=following, task_id=task_id)
     client.publish(rows)
     return len(due)
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["tenant"], row["name"]
 
 
 def _request(client: AgentTasks, row: Row) -> NewTask | None:

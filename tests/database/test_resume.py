@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget, Identity, InvalidState, PermissionDenied, StepFailed
+from agent_tasks import AgentTasks, Budget, Identity, InvalidState, StepFailed, TaskNotFound
 from agent_tasks.handle import TaskHandle
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.complete import Finish, complete
@@ -117,7 +117,7 @@ def test_only_who_may_see_a_task_may_resume_or_steer_it(client: AgentTasks, fail
         handle.resume, handle.cancel, handle.acknowledge, handle.snapshot, handle.stored, handle.children,
         handle.wait, handle.result, lambda: list(handle.events()), lambda: list(handle.events(follow=True)),
     ):  # fmt: skip
-        with pytest.raises(PermissionDenied):
+        with pytest.raises(TaskNotFound):
             act()
     assert all_of(client, failed.id) == before
     assert len(query(client, "SELECT FROM tasks")) == 1

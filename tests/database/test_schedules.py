@@ -149,24 +149,52 @@ def test_only_who_may_see_a_schedules_tasks_sees_it(client: AgentTasks) -> None:
 
 @pytest.mark.parametrize("other", [BOB, EVE])
 @pytest.mark.parametrize("owner", [ANA, None])
-def test_a_schedule_of_somebody_else_is_neither_changed_nor_removed(
+def test_a_schedule_of_somebody_else_is_neither_changed_nor_removed_and_does_not_exist_for_others(
     client: AgentTasks, owner: Identity | None, other: Identity
 ) -> None:
     client.schedule("echo", {"value": 1}, every=60, identity=owner)
     before = row_named(client)
-    with pytest.raises(PermissionDenied, match="belongs to another identity") as caught:
-        client.schedule("echo", {"value": 2}, every=60, identity=other)
-    assert caught.value.details == {"schedule": "echo"}
-    with pytest.raises(PermissionDenied):
-        client.unschedule("echo", identity=other)
+    assert client.unschedule("echo", identity=other) is client.unschedule("nothing", identity=other) is False
+    assert client.schedules(identity=other) == []
     assert row_named(client) == before
-    assert not client.unschedule("nothing", identity=other)
 
 
-@pytest.mark.parametrize("who", [ANA, BOSS, None])
-def test_its_owner_and_who_may_see_all_and_a_trusted_program_change_and_remove_a_schedule(
-    client: AgentTasks, who: Identity | None
-) -> None:
+def test_of_one_tenant_a_name_is_one_persons(client: AgentTasks) -> None:
+    client.schedule("echo", {"value": 1}, every=60, identity=ANA)
+    before = row_named(client)
+    with pytest.raises(PermissionDenied, match="somebody else of the tenant") as caught:
+        client.schedule("echo", {"value": 2}, every=60, identity=BOB)
+    assert caught.value.details == {"schedule": "echo"}
+    assert "ana" not in caught.value.message
+    assert row_named(client) == before
+
+
+def test_names_are_told_apart_by_tenant_and_each_fires_for_its_own(client: AgentTasks) -> None:
+    owners = (None, ANA, EVE)
+    for number, owner in enumerate(owners):
+        made = client.schedule("echo", {"value": number}, every=60, name="payroll", identity=owner)
+        assert (made.name, made.tenant) == ("payroll", owner.tenant if owner else "")
+    query(client, "UPDATE schedules SET next_at = clock_timestamp() - interval '1 s' WHERE tenant <> 'acme'")
+    assert run_once(client) == 2
+    assert [(task["input"], task["tenant"]) for task in tasks(client)] == [({"value": 0}, ""), ({"value": 2}, "evil")]
+    fired = query(client, "SELECT tenant FROM schedules WHERE last_task_id IS NOT NULL ORDER BY 1")
+    assert [row["tenant"] for row in fired] == ["", "evil"]
+    assert client.unschedule("payroll", identity=ANA)
+    assert client.unschedule("payroll")  # that of no tenant
+    assert client.unschedule("payroll")  # the only one left
+    assert client.schedules() == []
+
+
+def test_a_trusted_program_says_which_tenants_schedule_it_means_where_there_are_several(client: AgentTasks) -> None:
+    for owner in (ANA, EVE):
+        client.schedule("echo", every=60, name="payroll", identity=owner)
+    with pytest.raises(InvalidInput, match="acme, evil"):
+        client.unschedule("payroll")
+    assert len(client.schedules()) == 2
+
+
+@pytest.mark.parametrize("who", [ANA, BOSS])
+def test_its_owner_and_who_may_see_all_change_and_remove_a_schedule(client: AgentTasks, who: Identity) -> None:
     client.schedule("echo", {"value": 1}, every=60, identity=ANA)
     client.schedule("echo", {"value": 2}, every=60, identity=who)
     assert row_named(client)["input"] == {"value": 2}

@@ -12,6 +12,7 @@ from agent_tasks.handle import TaskHandle
 from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.signal import consumed, deliver, inbox, keep, lock, refuse
+from agent_tasks.transitions.wake import wake
 from tests.database import Row, all_of, claimed, park, query, row_of, submitted, try_claim
 from tests.database.families import types_of
 
@@ -312,7 +313,7 @@ def test_a_delivery_without_a_wait_or_without_a_signal_changes_nothing(client: A
 
 def test_only_who_may_see_a_task_may_signal_it(client: AgentTasks) -> None:
     task = client.submit("echo", identity=Identity(subject="ana", tenant="acme"))
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(TaskNotFound):
         TaskHandle(client, task.id, Identity(subject="eve", tenant="acme")).signal("approval", 1)
     assert query(client, "SELECT FROM signals") == []
 
@@ -322,3 +323,133 @@ def test_a_task_that_was_purged_is_not_found(client: AgentTasks) -> None:
     query(client, "DELETE FROM tasks WHERE id = %s", task.id)
     with pytest.raises(TaskNotFound):
         task.signal("approval", 1)
+
+
+ANA = Identity(subject="ana", tenant="acme", scopes=("write",))
+
+
+@pytest.mark.parametrize("other", [Identity(subject="bob", tenant="acme"), Identity(subject="ana", tenant="evil"),
+                                   ANA.model_copy(update={"scopes": ("write", "tasks:all")})])  # fmt: skip
+def test_a_handle_with_an_identity_signs_as_nobody_else(client: AgentTasks, other: Identity) -> None:
+    task = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
+    with pytest.raises(PermissionDenied, match="'ana' cannot sign as"):
+        task.signal("approval", 1, identity=other)
+    assert query(client, "SELECT FROM signals") == []
+
+
+@pytest.mark.parametrize("named", [None, ANA, ANA.extended("mailer")])
+def test_a_handle_with_an_identity_signs_as_it_and_further_down_its_chain(
+    client: AgentTasks, named: Identity | None
+) -> None:
+    task = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
+    assert task.signal("approval", 1, identity=named).kept
+    (sent,) = query(client, "SELECT sender FROM signals")
+    assert Identity.model_validate(sent["sender"]) == (named or ANA)
+
+
+def test_a_trusted_program_names_whom_it_likes(client: AgentTasks) -> None:
+    task = client.submit("echo", identity=ANA)
+    assert task.signal("approval", 1, identity=Identity(subject="bob", tenant="elsewhere")).kept
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_the_same_signal_id_after_the_end_gets_the_first_receipt(client: AgentTasks, delivered: bool) -> None:
+    task = client.get(waits(client, "approval" if delivered else "payment")["id"])
+    first = task.signal("approval", 1, signal_id="one")
+    assert first.delivered is delivered
+    task.cancel()
+    before = all_of(client, task.id)
+    again = [task.signal("approval", 1, signal_id="one"), task.signal("approval", 2, signal_id="one")]
+    assert [receipt.model_copy(update={"unserved": first.unserved}) for receipt in again] == [first, first]
+    assert all_of(client, task.id) == before
+    with pytest.raises(InvalidState):
+        task.signal("approval", 1, signal_id="another")
+
+
+def test_the_first_receipt_is_given_while_what_was_done_is_undone_too(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval", undoable=True)["id"])
+    assert task.signal("approval", 1, signal_id="one").delivered
+    task.cancel()
+    assert task.stored().status == "pending"
+    assert task.signal("approval", 1, signal_id="one").delivered
+
+
+@pytest.mark.parametrize(("consumed_step", "delivered"), [(1, True), (-1, False), (None, False)])
+def test_a_signal_of_0_1_0_has_a_receipt_too(client: AgentTasks, consumed_step: int | None, delivered: bool) -> None:
+    task = client.submit("echo")
+    task.signal("approval", 1, signal_id="one")
+    query(client, "UPDATE signals SET receipt = NULL, consumed_step = %s", consumed_step)
+    task.cancel()
+    receipt = task.signal("approval", 1, signal_id="one")
+    assert (receipt.kept, receipt.delivered) == (True, delivered)
+
+
+def wait_of(task: TaskHandle) -> str:
+    waiting = task.stored().waiting_for
+    assert waiting is not None
+    assert waiting.wait_id is not None
+    return waiting.wait_id
+
+
+def test_a_signal_that_names_its_wait_answers_it(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    assert task.signal("approval", 1, wait_id=wait_of(task)).delivered
+    assert taken_with(client, task.id)[1] == [1]
+
+
+def test_a_signal_that_comes_after_its_wait_has_run_out_does_not_answer_the_next_one(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval", timeout=0)["id"])
+    first = wait_of(task)
+    with client.database.connection() as connection:
+        assert wake(connection, limit=10, ring_seconds=60)
+    with pytest.raises(InvalidState, match="waits for no signal now") as caught:
+        task.signal("approval", 1, wait_id=first)
+    waits(client, "approval", task_id=task.id)
+    assert wait_of(task) != first
+    before = all_of(client, task.id)
+    with pytest.raises(InvalidState, match=r"is over.*It waits for approval now") as caught:
+        task.signal("approval", 1, wait_id=first, signal_id="one")
+    assert caught.value.details == {"wait_id": first, "waiting_for": ["approval"]}
+    assert all_of(client, task.id) == before
+    assert query(client, "SELECT FROM signals") == []
+    assert task.signal("approval", 2, wait_id=wait_of(task)).delivered
+
+
+def test_a_signal_that_was_kept_for_one_wait_is_not_taken_by_the_next(client: AgentTasks) -> None:
+    task = client.get(waits(client, "a", "b", every=True, timeout=0)["id"])
+    first = wait_of(task)
+    assert not task.signal("a", "for the first", wait_id=first, signal_id="one").delivered
+    with client.database.connection() as connection:
+        assert wake(connection, limit=10, ring_seconds=60)
+    assert waits(client, "a", task_id=task.id)["status"] == "waiting"
+    again = task.signal("a", "for the first", wait_id=first, signal_id="one")
+    assert (again.kept, again.delivered) == (False, False)
+    assert task.signal("a", "for any").delivered
+    assert taken_with(client, task.id)[1] == ["for any"]
+
+
+def test_a_signal_names_a_wait_of_its_own_name(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    with pytest.raises(InvalidInput, match="is for approval, not 'payment'"):
+        task.signal("payment", 1, wait_id=wait_of(task))
+    with pytest.raises(InvalidInput) as caught:
+        task.signal("approval", 1, wait_id=7)  # type: ignore[arg-type]
+    assert caught.value.details["field"] == "wait_id"
+    assert query(client, "SELECT FROM signals") == []
+
+
+def test_a_resumed_wait_is_the_same_wait(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    named = wait_of(task)
+    task.cancel()
+    resumed = task.resume()
+    assert wait_of(resumed) == named
+    assert resumed.signal("approval", 1, wait_id=named).delivered
+
+
+def test_a_wait_of_0_1_0_is_answered_without_its_id(client: AgentTasks) -> None:
+    task = client.get(waits(client, "approval")["id"])
+    query(client, "UPDATE tasks SET waiting_for = waiting_for - 'wait_id'")
+    with pytest.raises(InvalidState, match="is over"):
+        task.signal("approval", 1, wait_id="any")
+    assert task.signal("approval", 1).delivered

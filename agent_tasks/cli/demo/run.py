@@ -169,7 +169,8 @@ class Demo:
             answer = Answer(ok=True)
             story.line("Approved by the demo itself.")
         payload = {"ok": answer.ok, "note": answer.note}
-        task.signal("approval", payload, signal_id=f"demo-{task.id}", identity=self._person)
+        answered = waiting.waiting_for.wait_id
+        task.signal("approval", payload, signal_id=f"demo-{task.id}", wait_id=answered, identity=self._person)
         return answer
 
     def _tell_end(self, ready: Stage, task: TaskHandle, kill: Kill | None, answer: Answer | None) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from agent_tasks import AgentTasks, Identity, PermissionDenied, TaskSnapshot
+from agent_tasks import AgentTasks, Identity, TaskNotFound, TaskSnapshot
 from agent_tasks.bell import message_id
 from agent_tasks.errors import LeaseLost
 from agent_tasks.states import TERMINAL
@@ -221,5 +221,5 @@ def invariant_10_identity_is_extended_and_checked(move: Move) -> None:
             }
     for row in list(move.now.tasks.values())[-1:]:
         for stranger in STRANGERS:
-            with pytest.raises(PermissionDenied):
+            with pytest.raises(TaskNotFound):
                 move.client.get(row["id"], identity=stranger)
