@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -13,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from agent_tasks.budgets import Budget
 from agent_tasks.declaration import Declaration
 from agent_tasks.directives import StepRef, all_names
-from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
+from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent, text_of
 from agent_tasks.functions import is_same, name_of
 from agent_tasks.retries import Retry
 from agent_tasks.steps import NAME, Step, unusable
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_TTL = 10 * 365 * 86_400.0
 _UNDO_RETRY = Retry(attempts=5)
+_NOT_THEIRS = ("<frozen importlib", str(Path(__file__).parent))
 _registry: dict[str, "Agent"] = {}
 
 
@@ -207,14 +210,25 @@ def load_agents(modules: tuple[str, ...]) -> dict[str, Exception]:
             importlib.import_module(module)
         except Exception as error:
             failed[module] = error
-            log.exception("agents could not be loaded: module=%s", module)
+            log.debug("agents could not be loaded: module=%s", module, exc_info=True)
     for entry in entry_points(group="agent_tasks.agents"):
         try:
             entry.load()
         except Exception as error:
             failed[entry.value] = error
-            log.exception("agents could not be loaded: entry_point=%s value=%s", entry.name, entry.value)
+            log.debug("agents could not be loaded: entry_point=%s value=%s", entry.name, entry.value, exc_info=True)
     return failed
+
+
+def why_not_loaded(module: str, error: Exception) -> str:
+    """The error, and the line of the user's code that it comes from."""
+    said = f"{type(error).__name__}: {text_of(error)}"
+    if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+        return f"{said}. Start in the folder that has it, or set PYTHONPATH"
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(_NOT_THEIRS)]
+    if isinstance(error, SyntaxError) or not frames:  # syntax errors say where they are
+        return said
+    return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def input_mapping(value: Any) -> Mapping[str, Any]:

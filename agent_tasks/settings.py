@@ -2,8 +2,10 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_tasks.errors import InvalidInput
 from agent_tasks.secret_text import SecretText, SecretUrl
+
+log = logging.getLogger(__name__)
 
 
 def _names(value: Any) -> Any:
@@ -113,6 +117,7 @@ class Settings(BaseSettings):
 
         Raises InvalidInput that names the wrong setting, or says that no servers are set.
         """
+        warn_of_misspelt()
         try:
             settings = cls(**values)
         except ValidationError as error:
@@ -136,6 +141,29 @@ def data_dir() -> Path:
     if named := os.environ.get("AGENT_TASKS_DATA_DIR"):
         return Path(named)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agent-tasks"
+
+
+_EVERYWHERE = ("AGENT_TASKS_DATA_DIR",)
+"""Read from the environment, and no setting of a deployment."""
+_TESTS = "AGENT_TASKS_TEST_"
+_warned: set[str] = set()
+
+
+def misspelt() -> list[tuple[str, str]]:
+    """The variables of the environment that look like settings and are none, each with the nearest name there is."""
+    known = [*(_variable((name,)) for name in Settings.model_fields), *_EVERYWHERE]
+    given = [name for name in os.environ if name.upper().startswith("AGENT_TASKS_") and not name.startswith(_TESTS)]
+    given = [name for name in given if os.environ[name]]
+    unknown = [name for name in given if name.upper() not in known]
+    return [(name, next(iter(get_close_matches(name.upper(), known, 1, 0.8)), "")) for name in sorted(unknown)]
+
+
+def warn_of_misspelt() -> None:
+    """Once for each in this process."""
+    for name, nearest in misspelt():
+        if name not in _warned:
+            _warned.add(name)
+            log.warning("%s is not a setting and is ignored%s", name, f"; did you mean {nearest}?" if nearest else "")
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -67,6 +67,7 @@ class Submission:
         self._database = database
         self._lock = threading.Lock()
         self._loaded = False
+        self._failed: dict[str, Exception] = {}
 
     def find_target(self, agent: str | Agent) -> Target:
         """Raises UnknownAgent where neither this process nor any worker knows the agent."""
@@ -134,9 +135,13 @@ class Submission:
             known = [] if definition else catalog.registered_names(connection)
         if definition is None:
             names = sorted({*agents.loaded_agents(), *known})
+            broken = [module for module in self._settings.agents if module in self._failed]
+            why = "".join(
+                f" {module} does not load: {agents.why_not_loaded(module, self._failed[module])}." for module in broken
+            )
             raise UnknownAgent(
-                f"No agent named {name!r}: no module loaded here declares it, and no worker has registered it. Known: "
-                f"{', '.join(names) or 'none'}. Name its module in AGENT_TASKS_AGENTS, here or for the workers.",
+                f"No agent is named {name!r}, here or at the workers. Known: {', '.join(names) or 'none'}.{why} Name "
+                "the agent's module in AGENT_TASKS_AGENTS and restart the workers.",
                 agent=name,
                 known=names,
             )
@@ -156,7 +161,7 @@ class Submission:
         with self._lock:
             if not self._loaded:
                 self._loaded = True
-                agents.load_agents(self._settings.agents)
+                self._failed = agents.load_agents(self._settings.agents)
 
 
 def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:

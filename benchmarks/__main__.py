@@ -1,8 +1,7 @@
 """Runs the benchmarks, prints their tables, and writes them to benchmarks/results.md."""
 
 import argparse
-import time
-from collections.abc import Callable
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from benchmarks import (
 )
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
+from benchmarks.running import Benchmark, run_each
 from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
-BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
+BENCHMARKS: dict[str, Benchmark] = {
     "throughput": throughput.run,
     "latency": latency.run,
     "watching": watching.run,
@@ -37,22 +37,20 @@ BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
 }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)} (default: all, and write them)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; nothing is written")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}")
-    tables: list[Table] = []
-    for name in arguments.names or BENCHMARKS:
-        start = time.perf_counter()
-        for table in BENCHMARKS[name](arguments.quick):
-            print(f"\n{table.text()}", flush=True)
-            tables.append(table)
-        print(f"  ({name}: {time.perf_counter() - start:.0f} s)", flush=True)
+    tables, gave_up = run_each({name: BENCHMARKS[name] for name in arguments.names or BENCHMARKS}, arguments.quick)
+    if gave_up:
+        print(f"\nGave up: {', '.join(gave_up)}; nothing is written.", flush=True)
+        return 1
     if not arguments.names and not arguments.quick:
         _write(tables)
+    return 0
 
 
 def _write(tables: list[Table]) -> None:
@@ -66,4 +64,4 @@ def _write(tables: list[Table]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

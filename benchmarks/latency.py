@@ -1,8 +1,8 @@
 """How long a caller waits for submit() and for the first step, and a task between two of its steps."""
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from agent_tasks.bell import queue_keys
 from benchmarks.deployment import Deployment, deployment, until
@@ -53,27 +53,27 @@ def _batches(made: Deployment, rounds: int) -> Table:
     rates, rung, returned = [], [], []
     for number in range(rounds):
         queue = f"batch-{number}"
-        seen: dict[str, float] = {}
-        watcher = threading.Thread(target=_watch, args=(made, queue, seen))
-        watcher.start()
-        start = time.perf_counter()
-        made.client.submit_many("loop", [{"steps": 1}] * BATCH, queue=queue)
-        returned.append(time.perf_counter() - start)
-        watcher.join()
-        rates.append(BATCH / (seen["committed"] - start))
-        rung.append(seen["rung"] - start)
+        with ThreadPoolExecutor(1) as thread:
+            watcher = thread.submit(_watch, made, queue)
+            start = time.perf_counter()
+            made.client.submit_many("loop", [{"steps": 1}] * BATCH, queue=queue)
+            returned.append(time.perf_counter() - start)
+            committed_at, rung_at = watcher.result()
+        rates.append(BATCH / (committed_at - start))
+        rung.append(rung_at - start)
     table.check("committed", at_least(5_000, "tasks/s"), min(rates), f"{spread(rates)} tasks/s")
     table.check("all rung after", at_most(2, "s"), max(rung), f"{spread(rung, '{:.2f}')} s")
     table.check("submit_many() returns after", None, max(returned), f"{spread(returned, '{:.2f}')} s")
     return table
 
 
-def _watch(made: Deployment, queue: str, seen: dict[str, float]) -> None:
+def _watch(made: Deployment, queue: str) -> tuple[float, float]:
+    """When the batch was committed, and when all its bells were rung."""
     until(lambda: made.value(_WRITTEN, [queue]), f"the batch of {queue} is committed", every=0.004)
-    seen["committed"] = time.perf_counter()
+    committed = time.perf_counter()
     keys = queue_keys(queue)
     until(lambda: sum(made.client.redis.llen(key) for key in keys) >= BATCH, f"{queue} has all bells", every=0.004)
-    seen["rung"] = time.perf_counter()
+    return committed, time.perf_counter()
 
 
 def _rival(made: Deployment, times: int) -> Table:

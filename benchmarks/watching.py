@@ -39,12 +39,17 @@ def _waits(made: Deployment, waiters: int) -> list[float]:
     parked = "SELECT count(*) FROM tasks WHERE status = 'waiting'"
     until(lambda: made.value(parked) == waiters, "all tasks wait for their signal")
     returned: list[tuple[float, TaskSnapshot]] = []
+    failed: list[Exception] = []
 
     def wait(index: int) -> None:
-        snapshot = tasks[index].wait(timeout=60)
-        returned.append((time.time(), snapshot))
+        try:
+            snapshot = tasks[index].wait()
+        except Exception as error:
+            failed.append(error)
+        else:
+            returned.append((time.time(), snapshot))
 
-    threads = [threading.Thread(target=wait, args=(index,)) for index in range(waiters)]
+    threads = [threading.Thread(target=wait, args=(index,), daemon=True) for index in range(waiters)]
     for thread in threads:
         thread.start()
     channels = made.client.redis
@@ -52,6 +57,5 @@ def _waits(made: Deployment, waiters: int) -> list[float]:
     for index in range(waiters):
         made.client.get(tasks[index].id).signal("open")
         until(lambda index=index: len(returned) > index, "the waiter of a task that ended has returned", every=0.002)
-    for thread in threads:
-        thread.join()
+    assert not failed, failed[0]
     return [at - snapshot.finished_at.timestamp() for at, snapshot in returned if snapshot.finished_at]

@@ -1,5 +1,6 @@
 """The worker's Celery app: a task for each step under its own name, and when a process begins and ends."""
 
+import logging
 import os
 import sys
 from itertools import pairwise
@@ -8,7 +9,7 @@ from typing import Any
 from celery import Celery, signals
 
 from agent_tasks import envelope, metrics
-from agent_tasks.agents import load_agents, loaded_agents
+from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
 from agent_tasks.celery_app import make_app
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
@@ -19,6 +20,7 @@ from workers.telemetry import show_running
 from workers.wakeup import wake_when_freed
 from workers.watchdog import Watchdog
 
+log = logging.getLogger(__name__)
 _CONCURRENCY = 16
 
 
@@ -29,7 +31,10 @@ def make_worker_app() -> Celery:
         sys.path.append(os.getcwd())
     failed = load_agents(settings.agents)
     if broken := [name for name in settings.agents if name in failed]:
-        raise InvalidInput(f"AGENT_TASKS_AGENTS names {broken[0]}, which does not load: {failed[broken[0]]!r}")
+        why = why_not_loaded(broken[0], failed[broken[0]])
+        raise InvalidInput(f"AGENT_TASKS_AGENTS names {broken[0]}, which does not load: {why}", field="agents")
+    for name, error in failed.items():
+        log.warning("agents left out: %s does not load: %s", name, why_not_loaded(name, error))
     queues = [
         settings.queue,
         *sorted({a.queue for a in loaded_agents().values() if a.queue} - {settings.queue}),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
 
 
@@ -19,7 +19,7 @@ def cancel(
     """Cancel a task and all below it; one that has ended stays as it is."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = client.get(id, identity=identity)
+        task = find_task(client, id, identity)
         had_ended = task.stored().status.is_terminal
         ended = task.cancel(reason)
     if as_json:

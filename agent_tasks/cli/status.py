@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agent_tasks.cli.advice import advice
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
 from agent_tasks.handle import TaskHandle
 from agent_tasks.snapshots import TaskSnapshot
@@ -27,7 +27,7 @@ def status(
     """Show a task: its status, progress, budget, and result or error."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        handle = client.get(id, identity=identity)
+        handle = find_task(client, id, identity)
         if traceback:
             _print_traceback(handle, as_json=as_json)
             return

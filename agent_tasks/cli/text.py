@@ -132,8 +132,6 @@ def where(task: TaskSnapshot) -> str:
         return f"on {task.worker}" + (f", attempt {task.attempt}" if task.attempt > 1 else "")
     if task.error is not None:
         return f"{task.error.type}: {printable(task.error.message)}"
-    if task.unserved is not None:
-        return f"on queue {task.queue}: {task.unserved.message}"
     return f"on queue {task.queue}" if not task.status.is_terminal else ""
 
 

@@ -4,8 +4,12 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
+from agent_tasks.transitions import read
+
+_INPUT = 120
+"""Characters of a task's input: enough to tell it from its siblings."""
 
 
 def tree(
@@ -20,12 +24,14 @@ def tree(
     """Draw a task and all below it: status, step, what it waits for, progress, budget spent, times."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        top = client.get(id, identity=identity).tree(root=root)
-    if as_json:
-        typer.echo(top.model_dump_json(indent=2))
-        return
-    from rich.console import Console
+        top = find_task(client, id, identity).tree(root=root)
+        if as_json:
+            typer.echo(top.model_dump_json(indent=2))
+            return
+        from rich.console import Console
 
-    from agent_tasks.cli.tree_view import tree_view
+        from agent_tasks.cli.tree_view import drawn, tree_view
 
-    Console(highlight=False).print(tree_view(top, limit))
+        with client.database.connection() as connection:
+            inputs = read.input_hints(connection, drawn(top, limit), _INPUT)
+    Console(highlight=False).print(tree_view(top, limit, inputs))

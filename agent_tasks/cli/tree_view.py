@@ -1,7 +1,9 @@
 """The picture of a task's tree."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from uuid import UUID
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -26,34 +28,51 @@ from agent_tasks.states import TaskStatus
 _DRAWN = ("tokens", "usd", "seconds")
 
 
-def tree_view(top: TreeNode, limit: int) -> Tree:
+def drawn(top: TreeNode, limit: int) -> list[UUID]:
+    """The tasks that `tree_view` draws."""
+    below = [drawn(child, limit) for _, child in _nearest(top.children, limit)]
+    return [top.snapshot.id, *chain.from_iterable(below)]
+
+
+def tree_view(top: TreeNode, limit: int, inputs: Mapping[UUID, str]) -> Tree:
     """At most `limit` children of each task are drawn: those that have not completed before those that have."""
-    drawn = Tree(_Branch(top.snapshot), guide_style="dim", highlight=False)
-    _grow(drawn, top.children, limit)
-    return drawn
+    root = Tree(_Branch(top.snapshot, inputs.get(top.snapshot.id)), guide_style="dim", highlight=False)
+    _grow(root, top.children, limit, inputs)
+    return root
 
 
-def _grow(parent: Tree, children: Sequence[TreeNode], limit: int) -> None:
-    nearest = sorted(children, key=lambda child: child.snapshot.status is TaskStatus.COMPLETED)[:limit]
-    chosen = {child.snapshot.id for child in nearest}
-    for child in children:
-        if child.snapshot.id in chosen:
-            _grow(parent.add(_Branch(child.snapshot)), child.children, limit)
+def _grow(parent: Tree, children: Sequence[TreeNode], limit: int, inputs: Mapping[UUID, str]) -> None:
+    chosen = _nearest(children, limit)
+    for index, child in chosen:
+        number = index if len(children) > 1 else None
+        branch = _Branch(child.snapshot, inputs.get(child.snapshot.id), number)
+        _grow(parent.add(branch), child.children, limit, inputs)
     if len(chosen) < len(children):
-        rest = Counter(str(child.snapshot.status) for child in children if child.snapshot.id not in chosen)
+        taken = {index for index, _ in chosen}
+        rest = Counter(str(child.snapshot.status) for index, child in enumerate(children) if index not in taken)
         counted = ", ".join(f"{number} {status}" for status, number in rest.items())
         parent.add(Text(f"and {sum(rest.values())} more: {counted} (--limit draws more)", style="dim"))
 
 
-class _Branch:
-    """One task: a line of what it does, then its id, its progress, what it has spent and its times."""
+def _nearest(children: Sequence[TreeNode], limit: int) -> list[tuple[int, TreeNode]]:
+    """Those to draw, with their places among all."""
+    ordered = sorted(enumerate(children), key=lambda found: found[1].snapshot.status is TaskStatus.COMPLETED)
+    return sorted(ordered[:limit], key=lambda found: found[0])
 
-    def __init__(self, task: TaskSnapshot) -> None:
+
+class _Branch:
+    """One task: a line of what it does, then which it is, its id, its progress, what it has spent and its times."""
+
+    def __init__(self, task: TaskSnapshot, input: str | None, number: int | None = None) -> None:
         self._task = task
+        self._input = input
+        self._number = number
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         yield self._headline(width)
+        if told := self._which():
+            yield Text("  " + fitted(told, width - 2), style="dim", no_wrap=True)
         for line in packed(self._details(), width):
             yield Text(line, style="dim", no_wrap=True)
 
@@ -64,6 +83,11 @@ class _Branch:
         line.append(f"  {task.status}", style=COLOURS[task.status])
         line.append(fitted(_doing(task), max(1, width - line.cell_len)))
         return line
+
+    def _which(self) -> str:
+        """What tells it from its siblings."""
+        number = "" if self._number is None else f"#{self._number} "
+        return number + (self._input or "")
 
     def _details(self) -> list[str]:
         task, reserved = self._task, budget_reserved(self._task.budget, ", ")

@@ -3,14 +3,16 @@
 import sys
 import threading
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 
 from agent_tasks import mirror
+from agent_tasks.cli.lines import fitted, terminal_width
 from agent_tasks.cli.problems import ExitCode, Failed, Problem, ended_badly
-from agent_tasks.cli.text import progress_text, where
+from agent_tasks.cli.text import progress_text, unserved, where
 from agent_tasks.cli.view import TaskView
 from agent_tasks.handle import TaskHandle
 from agent_tasks.snapshots import TaskSnapshot
@@ -65,17 +67,19 @@ def _live(task: TaskHandle, timeout: float | None, console: Console) -> TaskSnap
 
 
 def _in_lines(task: TaskHandle, timeout: float | None, out: TextIO | None) -> TaskSnapshot:
-    shown, version = "", 0
+    shown: list[str] = []
+    version, width = 0, terminal_width()
     for snapshot in follow(task, timeout):
-        line = f"{snapshot.status:<9}  {snapshot.agent}.{snapshot.step}"
-        if snapshot.progress is not None and snapshot.waiting_for is None:
-            line += f"  {progress_text(snapshot.progress)}"
-        elif where(snapshot):
-            line += f"  {where(snapshot)}"
-        if line != shown and snapshot.version >= version and out is not None:
-            print(line, file=out, flush=True)
-        shown, version = line, snapshot.version
+        lines = [fitted(_line(snapshot), width), *wrap(unserved(snapshot), width)]
+        if lines != shown and snapshot.version >= version and out is not None:
+            print("\n".join(lines), file=out, flush=True)
+        shown, version = lines, snapshot.version
     return task.snapshot()
+
+
+def _line(task: TaskSnapshot) -> str:
+    now = progress_text(task.progress) if task.progress is not None and task.waiting_for is None else where(task)
+    return f"{task.status:<9}  {task.agent}.{task.step}  {now}".rstrip()
 
 
 def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:

@@ -46,6 +46,34 @@ def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
     return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = ANY (%s)", [task_ids]).fetchall()
 
 
+_WITH_PREFIX = """
+    SELECT id FROM tasks WHERE id BETWEEN %(low)s AND %(high)s
+        AND (%(viewer)s::text IS NULL OR identity IS NOT NULL AND tenant = %(viewer_tenant)s
+             AND (%(sees_all)s OR identity ->> 'subject' = %(viewer)s))
+    ORDER BY id LIMIT %(limit)s
+"""
+
+
+def with_prefix(connection: Connection, digits: str, identity: Identity | None, limit: int) -> list[UUID]:
+    """The ids that begin with these hexadecimal digits, of tasks that `identity` may see."""
+    values = {
+        "low": UUID(digits.ljust(32, "0")),
+        "high": UUID(digits.ljust(32, "f")),
+        "viewer": identity.subject if identity else None,
+        "viewer_tenant": identity.tenant if identity else None,
+        "sees_all": identity is not None and "tasks:all" in identity.scopes,
+        "limit": limit,
+    }
+    return [row["id"] for row in connection.execute(_WITH_PREFIX, values)]
+
+
+def input_hints(connection: Connection, task_ids: list[UUID], characters: int) -> dict[UUID, str]:
+    """How the inputs of these tasks begin, as JSON; without those of sensitive agents."""
+    query = "SELECT id, left(input::text, %s) AS hint FROM tasks WHERE id = ANY (%s) AND NOT sensitive"
+    rows = connection.execute(f"{query} AND input IS NOT NULL", [characters, task_ids])
+    return {row["id"]: row["hint"] for row in rows}
+
+
 def children(connection: Connection, task_id: UUID) -> list[Row]:
     return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
 

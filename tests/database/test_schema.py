@@ -9,8 +9,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
 
-from agent_tasks import AgentTasks, Settings, TaskStatus
+from agent_tasks import AgentTasks, InvalidState, Settings, TaskStatus
+from agent_tasks.cli.application import app
 from agent_tasks.migrations import VERSION_TABLE, current, head, upgrade
 from agent_tasks.tables import metadata
 from tests.conftest import database_named
@@ -83,3 +85,16 @@ def test_an_upgrade_is_done_once_however_many_ask_for_it(server_urls: tuple[str,
             assert upgrade(url) == current(url) == head()
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_database_that_a_newer_release_migrated_is_told_as_such(
+    settings: Settings, client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(client, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(InvalidState, match=r"revision 9999.*Install that release"):
+        upgrade(settings.database_url)
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", settings.redis_url)
+    told = CliRunner().invoke(app, ["migrate"])
+    assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+    assert "Install that release" in CliRunner().invoke(app, ["doctor"]).stdout

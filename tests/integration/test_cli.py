@@ -119,9 +119,30 @@ def test_watch_prints_a_line_for_each_change_to_the_end(fleet: Fleet, tmp_path: 
     (tmp_path / "go").touch()
     result = run("watch", id, "--timeout", "20")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1].split() == ["completed", "relay.last"]
+    *_, last, value = result.stdout.splitlines()
+    assert (last.split(), value) == (["completed", "relay.last"], "done")
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
     versions = [json.loads(line)["version"] for line in run("watch", id, "--json").stdout.splitlines()]
     assert versions == sorted(set(versions))
+
+
+def test_the_beginning_of_an_id_is_enough_where_no_other_begins_so(fleet: Fleet) -> None:
+    task = fleet.client.submit("echo", identity=Identity(subject="prefixed"))
+    short = f"{str(task.id)[:23]}…"
+    for command in ("status", "watch", "events", "tree"):
+        assert run(command, short).exit_code == 0
+    assert run("signal", short, "any").exit_code == 2  # it has ended
+    assert run("resume", short, "--from-step", "0", "--as", "prefixed").exit_code == 0
+    assert run("status", short, "--as", "eve").exit_code == 4
+    assert run("status", "ffffffff").exit_code == 4
+    assert run("status", str(task.id)[:4]).exit_code == 4  # so little says nothing
+
+
+def test_an_ambiguous_beginning_is_told_with_the_ids_that_begin_so(fleet: Fleet) -> None:
+    tasks = fleet.client.submit_many("echo", [None, None])
+    said = run("cancel", str(tasks[0].id)[:8])
+    assert said.exit_code == 2
+    assert "Several tasks" in said.stderr
 
 
 def test_events_prints_the_history_in_order(fleet: Fleet, tmp_path: Path) -> None:
@@ -201,7 +222,7 @@ def test_a_task_that_no_worker_takes_is_shown_as_such_by_every_command(fleet: Fl
     assert said in run("status", id).stdout
     assert said in " ".join(run("ps", "--tenant", "unserved").stdout.split())
     assert said[:40] in run("tree", id).stdout
-    assert said in run("watch", id, "--timeout", "3").stdout
+    assert said in " ".join(run("watch", id, "--timeout", "3").stdout.split())
     assert f"{said}. Start one that does: agent-tasks worker --queues nowhere" in run("signal", id, "any").stdout
     (wrong,) = [line for line in run("doctor").stdout.splitlines() if line.startswith("wrong")]
     assert "1 pending task of echo.echo" in wrong

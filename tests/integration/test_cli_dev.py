@@ -38,7 +38,7 @@ class Dev:
                 stderr=log,
                 start_new_session=True,
             )
-        eventually(lambda: f"worker@{socket.gethostname()} ready" in self.output, 45)
+        eventually(lambda: "\nReady." in self.output, 45)
 
     @property
     def output(self) -> str:
@@ -80,6 +80,8 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
     try:
         assert (folder / "dev.json").stat().st_mode & 0o777 == 0o600
         assert json.loads((folder / "dev.json").read_text())["pid"] == dev.popen.pid
+        assert "agent-tasks submit theirs --wait" in dev.output
+        assert "worker@" in agent_tasks(folder, "doctor").stdout  # ready is who has registered
         submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
         assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
         eventually(lambda: is_up(port), 20)
@@ -115,3 +117,30 @@ def is_up(port: int) -> bool:
             return answer.status == 200
     except OSError:
         return False
+
+
+BROKEN = [
+    ("import nowhere_at_all\n", "ModuleNotFoundError: No module named 'nowhere_at_all' (", "line 1)"),
+    ("from agent_tasks import Agent\nAgent('a b')\n", "InvalidInput: 'a b' is no name", "line 2)"),
+    ("def broken(:\n", "SyntaxError", "broken_agents.py, line 1)"),
+]
+
+
+@pytest.mark.parametrize(("code", "why", "where"), BROKEN)
+def test_a_module_that_does_not_load_is_told_once_in_one_line_and_nothing_is_left_running(
+    folder: Path, code: str, why: str, where: str
+) -> None:
+    (folder / "broken_agents.py").write_text(code)
+    ended = agent_tasks(folder, "dev", "--agents", "broken_agents")
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error")]
+    assert "broken_agents does not load" in line
+    assert why in line
+    assert where in line
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not (folder / "dev.json").exists()
+
+
+def test_a_module_that_is_not_there_is_told_where_to_look_for_it(folder: Path) -> None:
+    ended = agent_tasks(folder, "dev", "--agents", "not_there")
+    assert "PYTHONPATH" in ended.stderr

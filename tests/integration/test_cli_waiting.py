@@ -128,6 +128,7 @@ def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(family: T
     assert "for 3 children, at most" in lines[0]
     heads = [line for line in lines if line.lstrip("│ ").startswith(("├", "└"))]
     assert "echo.echo  completed" in heads[0]
+    assert '#0 {"value": 1}' in drawn
     assert "for signal approval" in heads[1]
     assert "for 1 child" in heads[2]
     assert "for a timer, due in 17 min" in heads[3]

@@ -14,6 +14,7 @@ from agent_tasks.cli.history import told
 from agent_tasks.cli.lines import fitted, packed
 from agent_tasks.cli.status import describe
 from agent_tasks.cli.text import awaited, clock, printable, time_left, waits_for
+from agent_tasks.cli.tree_view import drawn as drawn_ids
 from agent_tasks.cli.tree_view import tree_view
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.events import Event, EventType
@@ -202,7 +203,7 @@ def deep(levels: int) -> TreeNode:
 def test_a_deep_tree_of_long_names_is_drawn_in_80_columns() -> None:
     console = Console(width=80, highlight=False)
     with console.capture() as capture:
-        console.print(tree_view(deep(8), 20))
+        console.print(tree_view(deep(8), 20, {}))
     lines = capture.get().splitlines()
     assert all(cell_len(line) <= 80 for line in lines)
     assert "\x1b[31m" not in capture.get()
@@ -214,7 +215,10 @@ def test_of_many_children_the_living_are_drawn_and_the_rest_counted() -> None:
     top = TreeNode(snapshot=snapshot(0), children=[*completed, TreeNode(snapshot=snapshot(99))])
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(tree_view(top, 2))
+        console.print(tree_view(top, 2, {UUID(int=99): '{"question": "tides"}', UUID(int=1): "{" + "x" * 200 + "}"}))
     drawn = capture.get()
+    assert drawn_ids(top, 2) == [UUID(int=0), UUID(int=1), UUID(int=99)]
+    assert '#39 {"question": "tides"}' in drawn
+    assert all(cell_len(line) <= 80 for line in drawn.splitlines())
     assert str(UUID(int=99)) in drawn
     assert "and 38 more: 38 completed" in drawn

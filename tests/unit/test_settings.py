@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import agent_tasks.settings as settings_module
 from agent_tasks import InvalidInput, Settings
 
 DATABASE, REDIS = "postgresql://here/db", "redis://here:6379/0"
@@ -152,3 +153,33 @@ def test_settings_do_not_change() -> None:
     settings = Settings(database_url=DATABASE, redis_url=REDIS)
     with pytest.raises(ValidationError):
         settings.queue = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("AGENT_TASKS_LEASE_SECOND", "AGENT_TASKS_LEASE_SECONDS"),
+        ("AGENT_TASKS_DATABSE_URL", "AGENT_TASKS_DATABASE_URL"),
+        ("AGENT_TASKS_SOMETHING_ELSE", ""),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_of_once_with_the_nearest_that_is_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, nearest: str
+) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", "postgresql://h/db")
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", "redis://h/0")
+    monkeypatch.setenv(name, "7")
+    settings_module._warned.discard(name)
+    for _ in range(2):
+        Settings.load()
+    (told,) = [record.getMessage() for record in caplog.records if name in record.getMessage()]
+    assert (f"did you mean {nearest}?" in told) == bool(nearest)
+
+
+def test_what_is_no_setting_of_a_deployment_and_what_tests_read_is_not_misspelt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AGENT_TASKS_DATA_DIR", "AGENT_TASKS_TEST_REDIS_URL", "agent_tasks_queue"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("AGENT_TASKS_EMPTY", "")
+    assert settings_module.misspelt() == []

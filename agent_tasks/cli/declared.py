@@ -1,0 +1,44 @@
+"""The agents that AGENT_TASKS_AGENTS names, found in a process of its own: `dev` itself imports nobody's code.
+
+Prints JSON: `agents`, each with its name, its module and an input to try it with; `failed`, why a module that is named
+does not load; `left_out`, the same of installed packages.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from agent_tasks.agents import Agent, load_agents, loaded_agents, why_not_loaded
+from agent_tasks.errors import AgentTaskError
+
+_VALUES = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None}
+
+
+def main() -> None:
+    modules = tuple(filter(None, (name.strip() for name in os.environ.get("AGENT_TASKS_AGENTS", "").split(","))))
+    sys.path.append(os.getcwd())
+    failed = load_agents(modules)
+    found = [{"name": a.name, "module": a.module, "input": example(a)} for a in loaded_agents().values() if a.steps]
+    reasons = {name: why_not_loaded(name, error) for name, error in failed.items()}
+    named = {name: reasons.pop(name) for name in modules if name in reasons}
+    print(json.dumps({"agents": found, "failed": named, "left_out": reasons}))
+
+
+def example(agent: Agent) -> dict[str, Any] | None:
+    """What the first step must be given; None where that cannot be told."""
+    try:
+        schema = agent.first_step.arguments.json_schema()
+    except (AgentTaskError, ValueError, TypeError):
+        return None
+    return {name: _value(schema["properties"].get(name, {})) for name in schema.get("required", [])}
+
+
+def _value(schema: dict[str, Any]) -> Any:
+    if "default" in schema or "enum" in schema:
+        return schema.get("default", schema.get("enum", [None])[0])
+    return _VALUES.get(schema.get("type", ""), "…")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Whether the workers that were started take steps: told by Postgres, and not by what they print."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from agent_tasks.database import Database
+from agent_tasks.settings import Settings
+from agent_tasks.transitions import read
+
+_LOOK_SECONDS = 0.2
+
+
+class Readiness:
+    """In a thread of its own, calls `then` once as soon as `workers` of them are alive that were not before."""
+
+    def __init__(self, settings: dict[str, Any], workers: int, then: Callable[[], None]) -> None:
+        self._settings = Settings(**settings)
+        self._database = Database(self._settings.database_url, pool_size=2)
+        self._workers = workers
+        self._then = then
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="agent-tasks-readiness", daemon=True)
+
+    def __enter__(self) -> None:
+        self._before = self._started()
+        self._thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._thread.join()
+        self._database.close()
+
+    def _look(self) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            try:
+                started = self._started() - self._before
+            except psycopg.OperationalError:  # the servers are going: nothing will be ready any more
+                continue
+            if len(started) >= self._workers:
+                self._then()
+                return
+
+    def _started(self) -> set[tuple[str, object]]:
+        with self._database.connection() as connection:
+            rows = read.workers(connection, seconds=self._settings.lease_seconds)
+        return {(row["id"], row["started_at"]) for row in rows}
