@@ -12,6 +12,7 @@ from agent_tasks.context import Context, SyncContext
 from agent_tasks.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
 from agent_tasks.errors import (
     AgentTaskError,
+    AmbiguousCall,
     BudgetExhausted,
     ContextLost,
     ErrorInfo,
@@ -75,6 +76,7 @@ __all__ = [
     "Agent",
     "AgentTaskError",
     "AgentTasks",
+    "AmbiguousCall",
     "Budget",
     "BudgetExhausted",
     "Child",

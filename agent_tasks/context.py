@@ -1,74 +1,25 @@
 """What a step is given: who asks, what is left, and the operations that are durable."""
 
 import asyncio
-import inspect
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
-from agent_tasks.blocking import STEP_LOOP, refuse_to_block
+from agent_tasks.blocking import refuse_to_block
+from agent_tasks.branches import call_around
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
-from agent_tasks.errors import LeaseLost, TaskCancelled
-from agent_tasks.functions import is_async
+from agent_tasks.call_identity import CallIdentity, digest_of
+from agent_tasks.calling import ONCE, PLAIN, Calls, SyncCalls, durably
+from agent_tasks.errors import TaskCancelled
 from agent_tasks.identity import Identity
-from agent_tasks.surroundings import async_surroundings, plain_surroundings
+from agent_tasks.operations import CallOptions, Operations
+from agent_tasks.retries import Retry
 
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING = Spend()
-_LOOK_SECONDS = 1.0
-"""How often a plain step that waits for its async call looks whether the loop is still there."""
-_idempotency_key: ContextVar[str | None] = ContextVar("agent_tasks_idempotency_key", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A call that is to be made now, under its place in the ledger."""
-
-    ordinal: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A call that was made before, with what it returned."""
-
-    value: Any
-
-
-class Operations(ABC):
-    """The durable side of a context; a worker's run implements it, blocking, on Postgres."""
-
-    @abstractmethod
-    def next_ordinal(self) -> int:
-        """The place of the next call in this step; taken when `call` is called, so that gathered calls keep theirs."""
-
-    @abstractmethod
-    def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome: ...
-
-    @abstractmethod
-    def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any: ...
-
-    @abstractmethod
-    def fail_call(self, intent: Intent, error: Exception) -> None: ...
-
-    @abstractmethod
-    def charge(self, tokens: int, usd: float) -> None: ...
-
-    @abstractmethod
-    def progress(self, done: float, total: float | None, message: str | None) -> None: ...
-
-    @abstractmethod
-    def emit(self, name: str, data: Any) -> None: ...
-
-    @abstractmethod
-    def partial(self, value: Any) -> None: ...
 
 
 class StepContext:
@@ -144,10 +95,13 @@ class StepContext:
 
         Raises RuntimeError outside of `ctx.call`.
         """
-        key = _idempotency_key.get()
-        if key is None:
+        making = call_around()
+        if making is None:
             raise RuntimeError("ctx.idempotency_key exists only inside a function that ctx.call runs")
-        return key
+        return making.key
+
+    def _identify_charge(self, tokens: int, usd: float) -> CallIdentity:
+        return self._operations.branches.identify_charge(digest_of((tokens, usd), {}))
 
     def stop(self) -> None:
         """Tell the step that it should end; called by the worker."""
@@ -186,50 +140,50 @@ class Context(StepContext):
     async def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
 
-        The outcome is what its JSON form validates to by the function's return annotation. A call whose worker
-        died before the outcome was written is made again, unless `at_most_once`. Raises what the function
-        raises; ContextLost for an at-most-once call of unknown outcome or a step that calls in another order
-        than before; BudgetExhausted when no calls are left; PayloadTooLarge.
+        The outcome is what its JSON form validates to by the function's return annotation. A failure that the step
+        went on from is part of the record; the call whose failure ended a try is made again when the step is. So is
+        a call whose worker died before the outcome was written, unless `at_most_once`. Raises what the function
+        raises; AmbiguousCall where a repeat could not tell the call from another one; ContextLost for an
+        at-most-once call of unknown outcome or a step that goes another way than before; BudgetExhausted when no
+        calls are left; PayloadTooLarge.
         """
-        ordinal = self._operations.next_ordinal()
-        begun = await self._durably(self._operations.begin_call, ordinal, function, at_most_once)
-        if isinstance(begun, Outcome):
-            return begun.value
-        try:
-            with _calling(begun.key):
-                if is_async(function):
-                    async with async_surroundings():
-                        value = await function(*args, **kwargs)
-                else:
-                    value = await asyncio.to_thread(function, *args, **kwargs)
-                    if inspect.isawaitable(value):
-                        value = await value
-        except Exception as error:
-            await self._durably(self._operations.fail_call, begun, error)
-            raise
-        return await self._durably(self._operations.end_call, begun, function, value)
+        return await Calls(self, self._operations, _once(at_most_once)).make(function, args, kwargs)
+
+    def using(
+        self,
+        *,
+        key: str | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        check: Callable[[Any], object] | None = None,
+        at_most_once: bool = False,
+    ) -> Calls:
+        """`ctx.using(…).call(fn, …)`: a call with options that are not the function's own.
+
+        `key`: what the call is known by, wherever it is made; each key once a step. `name`: recorded instead of the
+        function's. `retry`: a failed call is tried again within the step. `check`: is given the outcome, and makes
+        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as of `call`.
+        """
+        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once))
 
     async def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
-        """Count what was spent. Raises BudgetExhausted when that passes the task's limit."""
-        await self._durably(self._operations.charge, tokens, usd)
+        """Count what was spent, once however often the step is repeated.
+
+        Raises BudgetExhausted when that passes the task's limit.
+        """
+        await durably(self._operations.charge, self._identify_charge(tokens, usd), tokens, usd)
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
-        await self._durably(self._operations.progress, done, total, message)
+        await durably(self._operations.progress, done, total, message)
 
     async def emit(self, name: str, data: Any = None) -> None:
         """Append an event of your own to the task's history."""
-        await self._durably(self._operations.emit, name, data)
+        await durably(self._operations.emit, name, data)
 
     async def partial(self, value: Any) -> None:
         """Keep `value` as the result if this task ends early; replaces what was kept before."""
-        await self._durably(self._operations.partial, value)
-
-    async def _durably(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A write that has begun is waited for even when the step is cancelled: its result must be known."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(_executor_of(loop), lambda: operation(*args, **kwargs))
-        return await asyncio.shield(future)
+        await durably(self._operations.partial, value)
 
 
 class SyncContext(StepContext):
@@ -250,51 +204,24 @@ class SyncContext(StepContext):
     def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """As `Context.call`; an `async def` function runs on the worker's event loop."""
         self._refuse_on_loop("ctx.call")
-        begun = self._operations.begin_call(self._operations.next_ordinal(), function, at_most_once)
-        if isinstance(begun, Outcome):
-            return begun.value
-        try:
-            if is_async(function):
-                value = self._on_loop(function, begun.key, args, kwargs)
-            else:
-                with _calling(begun.key), plain_surroundings():
-                    value = function(*args, **kwargs)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            self._operations.fail_call(begun, error)
-            raise
-        return self._operations.end_call(begun, function, value)
+        return SyncCalls(self, self._operations, _once(at_most_once), self._loop).make(function, args, kwargs)
 
-    def _refuse_on_loop(self, what: str) -> None:
-        refuse_to_block(
-            f"{what} of the plain step {self.step}",
-            "call it in the step itself, or in its plain calls, and hand its async calls what they need.",
-        )
-
-    def _on_loop(self, function: Callable[..., Any], key: str, args: Any, kwargs: Any) -> Any:
-        async def run() -> Any:
-            with _calling(key):
-                async with async_surroundings():
-                    return await function(*args, **kwargs)
-
-        if self._loop is None:
-            return asyncio.run(run())
-        loop = self._loop()
-        future = asyncio.run_coroutine_threadsafe(run(), loop)
-        while True:
-            try:
-                return future.result(timeout=_LOOK_SECONDS)
-            except TimeoutError:  # the function's own, or nothing has come yet
-                if future.done():
-                    return future.result()
-                if hasattr(loop, "agent_tasks_abandoned"):
-                    raise LeaseLost("a step blocked the event loop, which was replaced") from None
+    def using(
+        self,
+        *,
+        key: str | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        check: Callable[[Any], object] | None = None,
+        at_most_once: bool = False,
+    ) -> SyncCalls:
+        """As `Context.using`."""
+        return SyncCalls(self, self._operations, CallOptions(key, name, retry, check, at_most_once), self._loop)
 
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
-        """Count what was spent. Raises BudgetExhausted when that passes the task's limit."""
+        """As `Context.charge`."""
         self._refuse_on_loop("ctx.charge")
-        self._operations.charge(tokens, usd)
+        self._operations.charge(self._identify_charge(tokens, usd), tokens, usd)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
@@ -311,16 +238,14 @@ class SyncContext(StepContext):
         self._refuse_on_loop("ctx.partial")
         self._operations.partial(value)
 
-
-@contextmanager
-def _calling(key: str) -> Generator[None]:
-    token = _idempotency_key.set(key)
-    try:
-        yield
-    finally:
-        _idempotency_key.reset(token)
+    def _refuse_on_loop(self, what: str) -> None:
+        refuse_to_block(
+            f"{what} of the plain step {self.step}",
+            "call it in the step itself, or in its plain calls, and hand its async calls what they need.",
+        )
 
 
-def _executor_of(loop: asyncio.AbstractEventLoop) -> Any:
-    """The worker's few database threads; the loop's default executor elsewhere."""
-    return getattr(loop, STEP_LOOP, None)
+def _once(at_most_once: bool) -> CallOptions:
+    if at_most_once is False:
+        return PLAIN
+    return ONCE if at_most_once is True else CallOptions(at_most_once=at_most_once)

@@ -5,6 +5,7 @@ AgentTaskError
 │   ├── UnknownAgent          invalid_input
 │   ├── IdempotencyConflict   invalid_input
 │   ├── TaskNotFound          invalid_input
+│   ├── AmbiguousCall         invalid_input: a call that a repeat could not tell from another one
 │   └── InvalidState          invalid_input: the task is not in a state that allows this
 ├── PayloadTooLarge           payload_too_large
 ├── BudgetExhausted           budget_exhausted
@@ -132,6 +133,10 @@ class IdempotencyConflict(InvalidInput):
 
 class TaskNotFound(InvalidInput, LookupError):
     """No such task, or none that this identity may see."""
+
+
+class AmbiguousCall(InvalidInput):
+    """A call that a repeated step could not tell from another one: give it a key."""
 
 
 class InvalidState(InvalidInput):

@@ -172,18 +172,45 @@ calls = Table(
     metadata,
     _task_id(),
     Column("step_number", Integer, primary_key=True),
-    Column("ordinal", Integer, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),  # in the order in which the step's calls were begun
+    # what the call is known by; null in records of 0.1.0, which are known by ordinal and name
+    Column("branch", Text),  # the path of the code that made it: of a task, a thread, a call around it
     Column("name", Text, nullable=False),
+    Column("digest", Text),  # of the arguments
+    Column("place", Integer),  # among equals of its branch
+    Column("key", Text),  # the author's own
     Column("status", Text, nullable=False),
     Column("at_most_once", Boolean, nullable=False),
     Column("idempotency_key", Text, nullable=False),
     Column("outcome", JSONB),
     Column("run", Integer, nullable=False),
     _required("attempts", Integer, "1"),
+    # by the step's own clock, which counts: when it was begun, and each branch of its path; when the step was given
+    # what came of it
+    Column("begun", Integer),
+    Column("births", ARRAY(Integer)),
+    Column("ended", Integer),
+    Column("replay", Text),  # what a repeat does with it; null: it gives it back
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("finished_at", _TIME),
-    CheckConstraint("status IN ('started', 'completed', 'failed')", name="status"),
+    CheckConstraint("status IN ('started', 'completed', 'failed', 'cancelled')", name="status"),
+    CheckConstraint("replay IN ('again', 'optional', 'tried')", name="replay"),
     CheckConstraint("(status = 'started') = (finished_at IS NULL)", name="finished"),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # of what the charge is known by, as a call
+    Column("tokens", BigInteger, nullable=False),
+    Column("usd", Numeric, nullable=False),
+    # of the task, with what its children held, when the step was told
+    Column("spent_tokens", BigInteger, nullable=False),
+    Column("spent_usd", Numeric, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("charged_at", _TIME, nullable=False, server_default=_NOW),
 )
 
 events = Table(

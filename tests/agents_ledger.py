@@ -40,10 +40,9 @@ async def two(folder: str) -> str:
     return "two"
 
 
-@agent("reordered", retry=Retry(attempts=2, base=0))
-async def reordered(ctx: Context, folder: str):
-    for function in (one, two) if ctx.attempt == 1 else (two, one):
-        await ctx.call(function, folder)
+@agent("rerouted", retry=Retry(attempts=2, base=0))
+async def rerouted(ctx: Context, folder: str):
+    await ctx.call(one if ctx.attempt == 1 else two, folder)
     raise UpstreamUnavailable("again")
 
 

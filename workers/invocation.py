@@ -4,13 +4,17 @@ import asyncio
 import contextvars
 import decimal
 import inspect
+import threading
 from time import monotonic
 from typing import Any, cast
 
+from agent_tasks.calling import durably
 from agent_tasks.context import Context
 from agent_tasks.errors import InvalidInput, StepFailed
 from agent_tasks.surroundings import async_surroundings, plain_surroundings
 from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped, running
+
+_GLANCE_SECONDS = 0.05
 
 
 def invoke_plain(run: StepRun) -> StepOutcome:
@@ -18,15 +22,29 @@ def invoke_plain(run: StepRun) -> StepOutcome:
 
     Each in a context of its own: what it sets in context variables is gone with it.
     """
+    outcome = contextvars.copy_context().run(_call_plain, run)
+    idle = threading.Event()
+    if not run.operations.branches.close(idle.set):  # calls of its own threads go on
+        while not idle.wait(_GLANCE_SECONDS) and not run.given_up and not run.overdue(monotonic()):
+            pass
+    return _checked(run, outcome)
+
+
+def _call_plain(run: StepRun) -> StepOutcome:
+    _set_out(run)
     try:
-        value = contextvars.copy_context().run(_call_plain, run)
+        if run.claim.repeated:
+            run.operations.load()
+        with plain_surroundings():
+            value = run.step.function(run.context, **run.arguments)
     except BaseException as error:
-        return _checked(run, Raised(error))
+        return Raised(error)
     if inspect.iscoroutine(value):
         value.close()
         problem = f"Step {run.claim.step} is a plain function and returned a coroutine: declare it as `async def`"
-        return _checked(run, Raised(InvalidInput(problem)))
-    return _checked(run, Returned(value))
+        return Raised(InvalidInput(problem))
+    run.operations.branches.root.returned = True
+    return Returned(value)
 
 
 async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
@@ -35,10 +53,11 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
     One that does not end within `overrun_seconds` of that is left behind: its outcome would be refused.
     """
     loop = asyncio.get_running_loop()
-    step = loop.create_task(_call(run))
+    step = loop.create_task(_step(run, overrun_seconds))
     left_behind: asyncio.Future[None] = loop.create_future()
 
     def end() -> None:
+        run.context.stop()  # what is cancelled from now on is not cancelled by the step itself
         step.cancel()
         loop.call_later(overrun_seconds, lambda: left_behind.done() or left_behind.set_result(None))
 
@@ -50,32 +69,53 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
     if timer is not None:
         timer.cancel()
     left_behind.cancel()
-    if not step.done() or step.cancelled():
-        return _checked(run, Raised(StepFailed(f"Step {run.claim.step} cancelled itself")))
-    return _checked(run, step.result())
+    return _checked(run, step.result() if step.done() and not step.cancelled() else _cancelled_itself(run))
 
 
-def _call_plain(run: StepRun) -> Any:
-    _set_out(run)
-    with plain_surroundings():
-        return run.step.function(run.context, **run.arguments)
+async def _step(run: StepRun, overrun_seconds: float) -> StepOutcome:
+    """Call the step, and let what it has begun end: its calls by themselves, since they may be paid for already."""
+    outcome = await _call(run)
+    loop, idle = asyncio.get_running_loop(), asyncio.Event()
+    branches, others = run.operations.branches, list[asyncio.Task[Any]]()
+    try:
+        if not branches.close(lambda: cast(None, loop.call_soon_threadsafe(idle.set))):
+            await idle.wait()
+    finally:
+        if len(branches.tasks) > 1:
+            others = [task for task in branches.tasks if not task.done() and task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=overrun_seconds)
+    return outcome
 
 
 async def _call(run: StepRun) -> StepOutcome:
     _set_out(run)
     try:
+        if run.claim.repeated:
+            await durably(run.operations.load)
         async with async_surroundings():
-            return Returned(await run.step.function(cast(Context, run.context), **run.arguments))
+            returned = await run.step.function(cast(Context, run.context), **run.arguments)
     except asyncio.CancelledError:
-        raise
+        if run.context.cancelled:
+            raise
+        return _cancelled_itself(run)
     except BaseException as error:  # SystemExit, too: asyncio would end the whole loop
         return Raised(error)
+    run.operations.branches.root.returned = True
+    return Returned(returned)
 
 
 def _set_out(run: StepRun) -> None:
     """Begin in a context that no other step has changed. (What a context variable holds, a copy of it shares.)"""
     running.set(run)
     decimal.setcontext(decimal.Context())
+    run.operations.branches.enter()
+
+
+def _cancelled_itself(run: StepRun) -> StepOutcome:
+    return Raised(StepFailed(f"Step {run.claim.step} cancelled itself"))
 
 
 def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
@@ -85,4 +125,9 @@ def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
         return Stopped()
     if run.deadline is not None and monotonic() > run.deadline:
         return Raised(run.out_of_time())
+    if isinstance(outcome, Returned):
+        try:
+            run.operations.check_end()
+        except Exception as error:
+            return Raised(error)
     return outcome

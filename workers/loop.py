@@ -13,6 +13,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, cast
 
+from agent_tasks import branches
 from agent_tasks.blocking import STEP_LOOP
 from workers.run import StepRun, running
 
@@ -45,6 +46,7 @@ class StepLoop:
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(call_threads)  # type: ignore[arg-type]
         setattr(self.loop, STEP_LOOP, database_threads)
+        branches.follow(self.loop)
         self.is_abandoned = False
         self._stopped = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -222,16 +222,16 @@ class Settlement:
     # --- what a step raised ---------------------------------------------------------------------------------
 
     def _raised(self, run: StepRun, error: BaseException) -> Settled:
-        claim = run.claim
+        claim, calls = run.claim, run.operations.judge(error)
         decision = _decide(error, run.step.retry, claim)
         if isinstance(decision, RetryAfter):
             again, progress = decision, run.operations.take_progress()
-            row = self._alone(lambda c: retry(c, claim, again.error, again.seconds, progress=progress))
+            row = self._alone(lambda c: retry(c, claim, again.error, again.seconds, progress=progress, calls=calls))
             return Settled(row, "retried", error)
         if claim.undo_step is not None:
             return self._undone(run, error)
-        end = decision
-        return self._end(claim, lambda c: fail(c, claim, end.error, traceback=end.traceback), "failed", error)
+        info, traceback = decision.error, decision.traceback
+        return self._end(claim, lambda c: fail(c, claim, info, traceback=traceback, calls=calls), "failed", error)
 
     def _undone(self, run: StepRun, error: BaseException | None) -> Settled:
         claim = run.claim

@@ -1,11 +1,13 @@
 """running → failed, timeout or partial, or first to pending for its undo: the task ends with a typed error."""
 
 import json
+from collections.abc import Iterable
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
+from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
 from agent_tasks.transitions.rows import (
     COUNTED_ENDING,
     ENDING_EVENT,
@@ -29,15 +31,22 @@ _FAIL = f"""
             {COUNTED_ENDING}, {_ENDING}
         WHERE {HELD}
         RETURNING *
-    ), {ENDING_EVENT}
+    ), {JUDGED}, {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 
-def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: str | None = None) -> Row:
+def fail(
+    connection: Connection,
+    claim: Claim,
+    error: ErrorInfo,
+    *,
+    traceback: str | None = None,
+    calls: Iterable[RecordedCall] = (),
+) -> Row:
     """End the task with `error`; one that ran out of budget ends as partial where it recorded something.
 
-    Raises LeaseLost.
+    `calls` are those that a resumed task makes again. Raises LeaseLost.
     """
     early = error.type is ErrorType.BUDGET_EXHAUSTED
     out_of_time = early and error.details.get("resource") == "seconds"
@@ -50,6 +59,7 @@ def fail(connection: Connection, claim: Claim, error: ErrorInfo, *, traceback: s
             "status": "timeout" if out_of_time else "failed",
             "error": json.dumps(error.model_dump(mode="json")),
             "traceback": traceback,
+            **judged(claim, calls),
             "told": json.dumps({"error": error.type, **resource}),
         },
     ).fetchone()

@@ -1,9 +1,11 @@
 """running → running: a call's intent is written before it is made, its outcome after."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
+from agent_tasks.call_identity import CallIdentity
 from agent_tasks.database import Connection
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.claim import Claim
@@ -11,23 +13,58 @@ from agent_tasks.transitions.fence import GIVEN_HELD, given, lost
 from agent_tasks.transitions.rows import HELD
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RecordedCall:
-    """A call of this step from an earlier run: completed with an outcome, failed, or started and unknown."""
+    """A call of this step, from an earlier run or from this one."""
 
     ordinal: int
+    """Its place in the order in which calls were begun."""
+    branch: str | None
+    """None in records of 0.1.0, which knows a call by its ordinal and its name."""
     name: str
-    status: str
+    digest: str
+    place: int
+    key: str | None
+    idempotency_key: str
     at_most_once: bool
-    outcome: Any
-    inherited: bool
+    begun: int = 0
+    """By the clock of the step, as `births` and `ended`."""
+    births: Sequence[int] = ()
+    """When the branches of its path were born."""
+    status: str = "started"
+    outcome: Any = None
+    """What it returned, or how it failed."""
+    is_late: bool = False
+    """An outcome came after the step had cancelled it."""
+    ended: int | None = None
+    """When the step was given what came of it; None in records of 0.1.0."""
+    seconds: float = 0.0
+    replay: str | None = None
+    """again: it ended a try that is tried again, and is made again. optional: it followed such a call, and need not
+    come again. tried: the call itself is tried again, and the step does not see this failure."""
+    inherited: bool = False
     """Recorded by the task that this one was resumed from."""
+    error: BaseException | None = None
+    """What it raised in this run."""
+
+    @property
+    def identity(self) -> CallIdentity:
+        return CallIdentity(self.branch or "", self.name, self.digest, self.place, self.key)
+
+    @property
+    def path(self) -> str:
+        """Of the code that made it."""
+        return self.branch or ""
 
 
-_RECORDED = """
-    SELECT ordinal, name, status, at_most_once, outcome, run = 0 AS inherited FROM calls
-    WHERE task_id = %(id)s AND step_number = %(ledger_step)s
-"""
+@dataclass(frozen=True, slots=True)
+class RecordedCharge:
+    """A charge of this step from an earlier run."""
+
+    tokens: int
+    """Spent and held by the task, as the step was told then; `usd` likewise."""
+    usd: float
+    inherited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +76,44 @@ class CallBegin:
     name: str
     key: str
     at_most_once: bool
+    identity: CallIdentity | None = None
+    """None: a record of 0.1.0."""
+    begun: int = 0
+    births: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """A call that was made; `status` is completed or failed, `outcome` JSON text."""
+    """A call that was made; `status` is completed, failed or cancelled, `outcome` JSON text."""
 
     claim: Claim
     ordinal: int
     status: str
-    outcome: str
+    outcome: str | None = None
+    ended: int = 0
+    replay: str | None = None
 
+
+_RECORDED = """
+    SELECT ordinal, branch, name, coalesce(digest, '') AS digest, coalesce(place, 0) AS place, key, idempotency_key,
+        at_most_once, coalesce(begun, 0) AS begun, coalesce(births, '{}') AS births, status, outcome,
+        status = 'cancelled' AND outcome IS NOT NULL AS is_late, ended,
+        coalesce(extract(epoch FROM finished_at - started_at)::float8, 0) AS seconds, replay, run = 0 AS inherited
+    FROM calls WHERE task_id = %(id)s AND step_number = %(ledger_step)s
+    ORDER BY ordinal
+"""
+
+_CHARGED = """
+    SELECT fingerprint, spent_tokens AS tokens, spent_usd::float8 AS usd, run = 0 AS inherited
+    FROM charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
+"""
 
 _BEGIN = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, name text, key text,
-            at_most_once boolean)
+            at_most_once boolean, branch text, digest text, place integer, own_key text, begun integer,
+            births integer[])
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD}
         WHERE budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL
@@ -65,22 +123,29 @@ _BEGIN = f"""
         FROM held WHERE tasks.id = held.id
         RETURNING tasks.id, tasks.spent_calls
     ), added AS (
-        INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run)
-        SELECT id, ledger_step, ordinal, name, 'started', at_most_once, key, run FROM given JOIN changed USING (id)
+        INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run,
+            branch, digest, place, key, begun, births)
+        SELECT id, ledger_step, ordinal, name, 'started', at_most_once, given.key, run, branch, digest, place, own_key,
+            begun, births
+        FROM given JOIN changed USING (id)
         ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
-            status = 'started', run = excluded.run, attempts = old.attempts + 1, outcome = NULL,
+            status = 'started', run = excluded.run, attempts = old.attempts + 1, outcome = NULL, replay = NULL,
+            begun = excluded.begun, births = excluded.births, ended = NULL,
             started_at = clock_timestamp(), finished_at = NULL
     )
     SELECT id, spent_calls FROM changed
 """
 
+# What came of a call stays when the step has cancelled it meanwhile: it is given back where that is tried again.
 _END = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, status text,
-            outcome jsonb)
+            outcome jsonb, ended integer, replay text)
     )
-    UPDATE calls SET status = given.status, outcome = coalesce(given.outcome, 'null'::jsonb),
+    UPDATE calls SET status = given.status, ended = given.ended, replay = given.replay,
+        outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)
+            WHEN calls.status = 'completed' THEN calls.outcome END,
         finished_at = clock_timestamp()
     FROM given JOIN tasks ON {GIVEN_HELD}
     WHERE calls.task_id = given.id AND calls.step_number = given.ledger_step AND calls.ordinal = given.ordinal
@@ -90,11 +155,28 @@ _END = f"""
 
 _HELD = f"SELECT spent_calls FROM tasks WHERE {HELD}"
 
+JUDGED: LiteralString = """
+    calls_judged AS (
+        UPDATE calls SET status = judged.status, replay = judged.replay
+        FROM changed, jsonb_to_recordset(%(judged)s::jsonb) AS judged (ordinal integer, status text, replay text)
+        WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.ordinal = judged.ordinal
+    )
+"""
+"""Says of the calls of a try that raised which are to be made again; `judged` gives its parameters."""
+
+_JUDGE = f"WITH changed AS (SELECT id FROM tasks WHERE {HELD}), {JUDGED} SELECT FROM changed"
+
 
 def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCall]:
     """What earlier runs of this step have recorded, by ordinal."""
     rows = connection.execute(_RECORDED, {"id": claim.id, "ledger_step": claim.ledger_step}).fetchall()
     return {row["ordinal"]: RecordedCall(**row) for row in rows}
+
+
+def recorded_charges(connection: Connection, claim: Claim) -> dict[str, RecordedCharge]:
+    """What earlier runs of this step have charged, by the fingerprint of the charge."""
+    rows = connection.execute(_CHARGED, {"id": claim.id, "ledger_step": claim.ledger_step}).fetchall()
+    return {row.pop("fingerprint"): RecordedCharge(**row) for row in rows}
 
 
 def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int | LeaseLost | None]:
@@ -118,6 +200,18 @@ def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLos
     return [None if (call.claim.id, call.ordinal) in ended else lost(call.claim) for call in calls]
 
 
+def judge(connection: Connection, claim: Claim, calls: Iterable[RecordedCall]) -> None:
+    """Write which calls are to be made again, without the end of a try. Raises LeaseLost."""
+    if connection.execute(_JUDGE, {**claim.fence, **judged(claim, calls)}).fetchone() is None:
+        raise lost(claim)
+
+
+def judged(claim: Claim, calls: Iterable[RecordedCall]) -> dict[str, Any]:
+    """The parameters of `JUDGED`."""
+    marks = [{"ordinal": call.ordinal, "status": call.status, "replay": call.replay} for call in calls]
+    return {"judged": json.dumps(marks), "ledger_step": claim.ledger_step}
+
+
 def begin_call(
     connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
 ) -> int | None:
@@ -136,6 +230,16 @@ def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str,
 
 
 def _given_begin(call: CallBegin) -> str:
+    known: dict[str, Any] = {}
+    if (identity := call.identity) is not None:
+        known = {
+            "branch": identity.branch,
+            "digest": identity.digest,
+            "place": identity.place,
+            "own_key": identity.key,
+            "begun": call.begun,
+            "births": call.births,
+        }
     return given(
         call.claim,
         raw={},
@@ -144,6 +248,7 @@ def _given_begin(call: CallBegin) -> str:
         name=call.name,
         key=call.key,
         at_most_once=call.at_most_once,
+        **known,
     )
 
 
@@ -154,4 +259,6 @@ def _given_end(call: CallEnd) -> str:
         ledger_step=call.claim.ledger_step,
         ordinal=call.ordinal,
         status=call.status,
+        ended=call.ended,
+        replay=call.replay,
     )

@@ -1,11 +1,13 @@
 """running → waiting: a failed step waits for its next try, as a row."""
 
 import json
+from collections.abc import Iterable
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
+from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
 from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
 
 _RETRY = f"""
@@ -19,13 +21,21 @@ _RETRY = f"""
             progress = coalesce(%(progress)s::jsonb, progress), {COUNTED}
         WHERE {HELD}
         RETURNING *
-    ), {EVENTS}
+    ), {JUDGED}, {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 
-def retry(connection: Connection, claim: Claim, error: ErrorInfo, delay: float, *, progress: str | None) -> Row:
-    """Park the step for `delay` seconds. Raises LeaseLost."""
+def retry(
+    connection: Connection,
+    claim: Claim,
+    error: ErrorInfo,
+    delay: float,
+    *,
+    progress: str | None,
+    calls: Iterable[RecordedCall] = (),
+) -> Row:
+    """Park the step for `delay` seconds; `calls` are those that the next try makes again. Raises LeaseLost."""
     data = {
         "step": claim.step,
         "failures": claim.failures + 1,
@@ -38,6 +48,7 @@ def retry(connection: Connection, claim: Claim, error: ErrorInfo, delay: float, 
             **claim.fence,
             "delay": delay,
             "progress": progress,
+            **judged(claim, calls),
             **event_list([("retried", json.dumps(data))]),
         },
     ).fetchone()

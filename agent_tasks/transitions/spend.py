@@ -20,7 +20,19 @@ def _report(changes: LiteralString) -> LiteralString:
     """
 
 
-_CHARGE = _report("spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s,")
+_CHARGE = f"""
+    WITH changed AS (
+        UPDATE tasks SET
+            spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s, {COUNTED}
+        WHERE {HELD} RETURNING *
+    ), charge_added AS (
+        INSERT INTO charges (task_id, step_number, fingerprint, tokens, usd, spent_tokens, spent_usd, run)
+        SELECT id, %(ledger_step)s, %(fingerprint)s, %(tokens)s, %(usd)s, spent_tokens + reserved_tokens,
+            spent_usd + reserved_usd, run
+        FROM changed WHERE %(fingerprint)s::text IS NOT NULL
+    ), {EVENTS}
+    SELECT {STEPPED} FROM changed AS tasks
+"""
 _KEEP_PARTIAL = _report("partial = %(partial)s::jsonb,")
 _SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
 _EMIT = _report("")
@@ -35,13 +47,17 @@ def _run(
     return row
 
 
-def charge(connection: Connection, claim: Claim, *, tokens: int, usd: float) -> tuple[Spend, Spend]:
+def charge(
+    connection: Connection, claim: Claim, *, fingerprint: str | None = None, tokens: int, usd: float
+) -> tuple[Spend, Spend]:
     """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost.
 
-    Returns what is spent, and what living children hold.
+    Returns what is spent, and what living children hold. `fingerprint`: what a repeat of the step knows the charge by,
+    if there can be one.
     """
     data = json.dumps({"tokens": tokens, "usd": usd})
-    row = _run(connection, _CHARGE, claim, [("charged", data)], tokens=tokens, usd=exact(usd))
+    values = {"fingerprint": fingerprint, "ledger_step": claim.ledger_step, "tokens": tokens, "usd": exact(usd)}
+    row = _run(connection, _CHARGE, claim, [("charged", data)], **values)
     return spend_of(row), reserved_of(row)
 
 

@@ -5,19 +5,27 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTaskError, AgentTasks, Budget, BudgetExhausted, ContextLost, InvalidInput, PayloadTooLarge
-from agent_tasks.context import Intent, Outcome
+from agent_tasks import (
+    AgentTaskError,
+    AgentTasks,
+    Budget,
+    BudgetExhausted,
+    ContextLost,
+    InvalidInput,
+    PayloadTooLarge,
+    StepFailed,
+)
+from agent_tasks.call_identity import digest_of
 from agent_tasks.errors import LeaseLost
 from agent_tasks.events import EventType
-from tests.database import all_of, claimed, lapse, operations_of, submitted
+from agent_tasks.operations import Call, CallOptions, Given, Intent
+from agent_tasks.transitions.retry import retry
+from tests.database import all_of, claimed, lapse, operations_of, query, submitted
+from workers.operations import StepOperations
 
 
 def pay(amount: int) -> str:
     return f"paid {amount}"
-
-
-def other(amount: int) -> str:
-    return f"other {amount}"
 
 
 @pytest.mark.parametrize(
@@ -66,67 +74,104 @@ def test_a_charge_that_is_no_amount_is_refused(client: AgentTasks, tokens: Any, 
     taken = claimed(client)
     before = all_of(client, taken.id)
     with pytest.raises(InvalidInput):
-        operations_of(client, taken).charge(tokens, usd)
+        charge(operations_of(client, taken), tokens, usd)
     assert all_of(client, taken.id) == before
 
 
 def test_a_charge_beyond_the_limit_is_counted_and_stops_the_step(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, budget=Budget(tokens=10)))
     operations = operations_of(client, taken)
-    operations.charge(10, 0.0)
+    charge(operations, 10, 0.0)
     with pytest.raises(BudgetExhausted) as caught:
-        operations.charge(5, 0.0)
+        charge(operations, 5, 0.0)
     assert caught.value.details == {"resource": "tokens", "limit": 10, "spent": 15}
     assert client.get(taken.id).stored().budget.remaining.tokens == 0
 
 
-@pytest.mark.parametrize("report", ["emit", "partial", "end_call"])
+@pytest.mark.parametrize("report", ["emit", "partial"])
 def test_a_report_over_the_limit_is_refused(client: AgentTasks, report: str) -> None:
     operations = operations_of(client, claimed(client))
     large = "x" * client.settings.payload_limit
-    write = {
-        "emit": lambda: operations.emit("found", large),
-        "partial": lambda: operations.partial(large),
-        "end_call": lambda: operations.end_call(Intent(0, "k"), pay, large),
-    }[report]
+    write = {"emit": lambda: operations.emit("found", large), "partial": lambda: operations.partial(large)}[report]
     with pytest.raises(PayloadTooLarge):
         write()
 
 
+def test_an_outcome_over_the_limit_is_a_failed_call(client: AgentTasks) -> None:
+    operations = operations_of(client, taken := claimed(client))
+    begun = begin(operations)
+    assert isinstance(begun, Intent)
+    with pytest.raises(PayloadTooLarge):
+        operations.end_call(begun, operations.answer(begun.call, "x" * client.settings.payload_limit), 1)
+    assert all_of(client, taken.id)["calls"][0]["status"] == "failed"
+
+
 def test_a_repeated_step_gets_the_recorded_outcome_and_makes_only_what_is_missing(client: AgentTasks) -> None:
     first = operations_of(client, taken := claimed(client))
-    made = first.begin_call(first.next_ordinal(), pay, False)
+    made = begin(first)
     assert isinstance(made, Intent)
-    first.end_call(made, pay, "receipt")
-    begun = first.begin_call(first.next_ordinal(), pay, False)
+    first.end_call(made, first.answer(made.call, "receipt"), 1)
+    begun = begin(first)
+    assert isinstance(begun, Intent)
     lapse(client, taken.id)
     second = operations_of(client, claimed(client, taken.id))
-    assert second.begin_call(second.next_ordinal(), pay, False) == Outcome("receipt")
-    assert second.begin_call(second.next_ordinal(), pay, False) == begun  # the same key for the outside world
+    given = begin(second)
+    assert isinstance(given, Given)
+    assert given.outcome() == "receipt"
+    again = begin(second)
+    assert isinstance(again, Intent)
+    assert (again.ordinal, again.key) == (begun.ordinal, begun.key)  # the same key for the outside world
     with pytest.raises(LeaseLost):
-        first.begin_call(first.next_ordinal(), pay, False)
-
-
-def test_a_step_that_repeats_in_another_order_cannot_be_trusted(client: AgentTasks) -> None:
-    first = operations_of(client, taken := claimed(client))
-    first.begin_call(0, pay, False)
-    lapse(client, taken.id)
-    with pytest.raises(ContextLost, match="another order"):
-        operations_of(client, claimed(client, taken.id)).begin_call(0, other, False)
+        begin(first)
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize("known", ["unknown", "failed"])
-def test_a_call_to_be_made_at_most_once_is_not_made_again(
-    client: AgentTasks, flags: tuple[bool, bool], known: str
+def test_a_call_to_be_made_at_most_once_whose_outcome_is_unknown_is_not_made_again(
+    client: AgentTasks, flags: tuple[bool, bool]
 ) -> None:
     first = operations_of(client, taken := claimed(client))
-    intent = first.begin_call(0, pay, flags[0])
-    assert isinstance(intent, Intent)
-    if known == "failed":
-        first.fail_call(intent, OSError("no answer \x00 \ud800"))
+    begin(first, at_most_once=flags[0])
     lapse(client, taken.id)
     second = operations_of(client, claimed(client, taken.id))
     with pytest.raises(ContextLost, match="at most once"):
-        second.begin_call(0, pay, flags[1])
+        begin(second, at_most_once=flags[1])
     assert all_of(client, taken.id)["calls"][0]["attempts"] == 1
+
+
+@pytest.mark.parametrize("ended_a_try", [True, False])
+def test_a_call_to_be_made_at_most_once_that_failed_is_not_made_again(client: AgentTasks, ended_a_try: bool) -> None:
+    first = operations_of(client, taken := claimed(client))
+    begun = begin(first, at_most_once=True)
+    assert isinstance(begun, Intent)
+    error = OSError("no answer \x00 \ud800")
+    first.fail_call(begun, error, 1, tried=False)
+    if ended_a_try:
+        with client.database.connection() as connection:
+            retry(connection, taken, StepFailed("no answer").info, 0, progress=None, calls=first.judge(error))
+        query(client, "UPDATE tasks SET status = 'pending', waiting_for = NULL WHERE id = %s", taken.id)
+    lapse(client, taken.id)
+    second = operations_of(client, claimed(client, taken.id))
+    if ended_a_try:
+        with pytest.raises(ContextLost, match="at most once"):
+            begin(second, at_most_once=True)
+    else:
+        given = begin(second, at_most_once=True)
+        assert isinstance(given, Given)
+        with pytest.raises(OSError, match="no answer"):
+            given.outcome()
+    assert all_of(client, taken.id)["calls"][0]["attempts"] == 1
+
+
+def begin(operations: StepOperations, *, at_most_once: bool = False) -> Intent | Given:
+    """As a context begins the call `pay(1)`."""
+    token = operations.branches.enter()
+    try:
+        branch, identity = operations.branches.identify("pay", digest_of((1,), {}), None)
+    finally:
+        operations.branches.leave(token)
+    call = Call(pay, identity, branch, CallOptions(at_most_once=at_most_once))
+    return operations.find(call) or operations.begin_call(call)
+
+
+def charge(operations: StepOperations, tokens: Any, usd: Any) -> None:
+    operations.charge(operations.branches.identify_charge(digest_of((tokens, usd), {})), tokens, usd)

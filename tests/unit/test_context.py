@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,40 +11,76 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
+from agent_tasks.branches import Branches
 from agent_tasks.budgets import Spend
-from agent_tasks.context import Intent, Operations, Outcome, StepContext
+from agent_tasks.call_identity import CallIdentity, digest_of
+from agent_tasks.context import StepContext
+from agent_tasks.operations import Answer, Call, Given, Intent, Operations
+from agent_tasks.turns import Turns
 
-OPERATIONS = ["call", "charge", "emit", "partial", "progress"]
+OPERATIONS = ["call", "charge", "emit", "partial", "progress", "using"]
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
     "cancelled",
 ]  # fmt: skip
 
 
-class Recorded(Operations):
-    """Operations that keep what they were told; `outcomes` are of an earlier run, by ordinal."""
+class Before(Given):
+    """A call of an earlier run."""
 
-    def __init__(self, outcomes: dict[int, Any] | None = None) -> None:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    async def turn(self) -> None:
+        await asyncio.sleep(0)
+
+    def outcome(self) -> Any:
+        return self.value
+
+
+class Returned(Answer):
+    def __init__(self, value: Any) -> None:
+        self.given = value
+
+    @property
+    def value(self) -> Any:
+        return self.given
+
+
+class Recorded(Operations):
+    """Operations that keep what they were told; `outcomes` are of an earlier run, by the first argument's digest."""
+
+    def __init__(self, outcomes: dict[str, Any] | None = None) -> None:
         self.outcomes = outcomes or {}
         self.told: list[Any] = []
-        self._ordinal = -1
+        self.branches = Branches()
+        self.turns = Turns(self.branches.tasks)
+        self._ordinals = itertools.count()
 
-    def next_ordinal(self) -> int:
-        self._ordinal += 1
-        return self._ordinal
+    def find(self, call: Call) -> Before | None:
+        digest = call.identity.digest
+        return Before(self.outcomes[digest]) if digest in self.outcomes else None
 
-    def begin_call(self, ordinal: int, function: Callable[..., Any], at_most_once: bool) -> Intent | Outcome:
-        self.told.append(("begin", ordinal, at_most_once))
-        return Outcome(self.outcomes[ordinal]) if ordinal in self.outcomes else Intent(ordinal, f"key{ordinal}")
+    def begin_call(self, call: Call) -> Intent:
+        ordinal = next(self._ordinals)
+        call.tries += 1
+        self.told.append(("begin", ordinal, call.options.at_most_once))
+        return Intent(call, ordinal, f"key{ordinal}")
 
-    def end_call(self, intent: Intent, function: Callable[..., Any], value: Any) -> Any:
-        self.told.append(("end", intent.ordinal, value))
-        return value
+    def answer(self, call: Call, value: Any) -> Returned:
+        return Returned(value)
 
-    def fail_call(self, intent: Intent, error: Exception) -> None:
-        self.told.append(("failed", intent.ordinal, str(error)))
+    def end_call(self, intent: Intent, answer: Answer, order: int) -> Any:
+        self.told.append(("end", intent.ordinal, answer.value))
+        return answer.value
 
-    def charge(self, tokens: int, usd: float) -> None:
+    def fail_call(self, intent: Intent, error: BaseException, order: int, *, tried: bool) -> None:
+        self.told.append(("tried" if tried else "failed", intent.ordinal, str(error)))
+
+    def cancel_call(self, intent: Intent) -> None:
+        self.told.append(("cancelled", intent.ordinal))
+
+    def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None:
         self.told.append(("charge", tokens, usd))
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
@@ -72,9 +109,14 @@ def operate(kind: type[StepContext], operations: Operations, step: Callable[[Any
     """Run the operations that `step` yields, on either kind of context; returns what they gave."""
     given = context(kind, operations)
     if kind is SyncContext:
-        return step(given)
+        token = operations.branches.enter()
+        try:
+            return step(given)
+        finally:
+            operations.branches.leave(token)
 
     async def run() -> list[Any]:
+        operations.branches.enter()
         return [await value for value in step(given)]
 
     return asyncio.run(run())
@@ -91,8 +133,8 @@ def test_both_contexts_have_the_same_operations_with_the_same_arguments() -> Non
     assert found[Context] == found[SyncContext] == set(OPERATIONS)
     for name in OPERATIONS:
         here, there = getattr(Context, name), getattr(SyncContext, name)
-        assert inspect.signature(here) == inspect.signature(there)
-        assert inspect.iscoroutinefunction(here)
+        assert inspect.signature(here).parameters == inspect.signature(there).parameters
+        assert inspect.iscoroutinefunction(here) == (name != "using")
         assert not inspect.iscoroutinefunction(there)
 
 
@@ -143,7 +185,7 @@ def test_a_call_is_recorded_before_and_after_it_is_made(kind: type[StepContext],
 @both
 def test_a_recorded_call_is_not_made_again(kind: type[StepContext]) -> None:
     made: list[int] = []
-    operations = Recorded({0: "recorded"})
+    operations = Recorded({digest_of((0,), {}): "recorded"})
     assert operate(kind, operations, lambda ctx: [ctx.call(made.append, 0), ctx.call(made.append, 1)]) == [
         "recorded",
         None,
@@ -236,7 +278,7 @@ def test_a_step_that_is_stopped_or_out_of_time_is_cancelled(kind: type[StepConte
 @both
 def test_an_exhausted_budget_stops_the_step_where_it_charges(kind: type[StepContext]) -> None:
     class Poor(Recorded):
-        def charge(self, tokens: int, usd: float) -> None:
+        def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None:
             raise BudgetExhausted.of("tokens", 1, tokens)
 
     with pytest.raises(BudgetExhausted):

@@ -10,8 +10,8 @@ import agent_tasks
 from agent_tasks import AgentTasks, aio
 
 PUBLIC = {
-    "Agent", "AgentTaskError", "AgentTasks", "Budget", "BudgetExhausted", "Child", "ChildOutcome", "Context",
-    "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut", "IdempotencyConflict", "Identity",
+    "Agent", "AgentTaskError", "AgentTasks", "AmbiguousCall", "Budget", "BudgetExhausted", "Child", "ChildOutcome",
+    "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut", "IdempotencyConflict", "Identity",
     "InvalidInput", "InvalidState", "Next", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied",
     "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext",
     "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",

@@ -1,0 +1,103 @@
+"""The order in which a step is given outcomes: one at a time, and on a repeat as it was at first."""
+
+import asyncio
+import heapq
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from weakref import WeakSet
+
+_PASSES = 4
+"""Of the event loop, until what an outcome has set going has come to its next wait."""
+_GLANCE_SECONDS = 0.001
+_GRACE_SECONDS = 0.05
+"""An outcome waits so long for an older one that nobody has asked for yet."""
+
+
+class Earlier(Protocol):
+    """What a repeated step has not been given back yet."""
+
+    def has_before(self, order: int) -> bool:
+        """Whether an outcome that the step first saw before this one is still to be asked for."""
+        ...
+
+
+class Turns:
+    """Gives outcomes to the tasks of one step, on their loop.
+
+    Code that follows the order of time (races, `as_completed`, queues) goes the same way again when outcomes come back
+    in their order, each when no task of the step can go on without one. That helps such code; what a call is known by
+    does not rest on it.
+    """
+
+    def __init__(self, tasks: "WeakSet[asyncio.Task[Any]]", earlier: Earlier | None = None) -> None:
+        self._tasks = tasks
+        self._earlier = earlier
+        self._waiting: list[tuple[int, asyncio.Future[None], bool]] = []
+        self._written: dict[int, None] = {}
+        self._is_giving = False
+        self._passes = 0
+        self._doubt_since: float | None = None
+
+    @contextmanager
+    def writing(self, order: int) -> Generator[None]:
+        """While an outcome is written for the first time: those after it are given after it."""
+        self._written[order] = None
+        try:
+            yield
+        finally:
+            del self._written[order]
+
+    async def first(self, order: int) -> None:
+        """Return when the step may be given an outcome that was just written."""
+        if self._is_giving or next(iter(self._written)) != order:
+            await self._turn(order, is_repeated=False)
+        elif len(self._tasks) > 1:
+            self._begin()  # what comes next waits until this one has been taken in
+
+    async def again(self, order: int) -> None:
+        """Return when a repeated step may be given back an outcome."""
+        if len(self._tasks) > 1:
+            await self._turn(order, is_repeated=True)
+
+    async def _turn(self, order: int, *, is_repeated: bool) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (order, turn, is_repeated))
+        if not self._is_giving:
+            self._begin()
+        await turn
+
+    def _begin(self) -> None:
+        self._is_giving, self._passes, self._doubt_since = True, 0, None
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._give, loop)
+
+    def _give(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting and self._waiting[0][1].done():  # it was cancelled while it waited
+            heapq.heappop(self._waiting)
+        is_repeated = bool(self._waiting) and self._waiting[0][2]
+        self._passes = self._passes + 1 if not is_repeated or all(map(_is_blocked, tuple(self._tasks))) else 0
+        if self._passes < _PASSES:
+            loop.call_soon(self._give, loop)
+        elif not self._waiting:
+            self._is_giving = False
+        elif self._must_wait(loop.time()):
+            loop.call_later(_GLANCE_SECONDS, self._give, loop)
+        else:
+            self._passes, self._doubt_since = 0, None
+            heapq.heappop(self._waiting)[1].set_result(None)
+            loop.call_soon(self._give, loop)
+
+    def _must_wait(self, now: float) -> bool:
+        order, _, is_repeated = self._waiting[0]
+        if next(iter(self._written), order) < order:
+            return True
+        if not is_repeated or self._earlier is None or not self._earlier.has_before(order):
+            return False
+        self._doubt_since = now if self._doubt_since is None else self._doubt_since
+        return now - self._doubt_since < _GRACE_SECONDS
+
+
+def _is_blocked(task: "asyncio.Task[Any]") -> bool:
+    waiter = getattr(task, "_fut_waiter", None)
+    return task.done() or (waiter is not None and not waiter.done())

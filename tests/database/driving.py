@@ -1,0 +1,126 @@
+"""Steps that are run here as a worker's executor runs them, on a real Postgres: claimed, invoked and settled."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from agent_tasks import Agent, AgentTasks, Context, Retry, SyncContext
+from agent_tasks.steps import Step
+from agent_tasks.transitions.claim import Claim
+from tests.database import Row, claimed, lapse, query
+from workers.groups import Groups
+from workers.invocation import invoke_async, invoke_plain
+from workers.loop import StepLoop
+from workers.operations import StepOperations
+from workers.run import Raised, StepOutcome, StepRun
+from workers.settlement import Settlement
+
+T = TypeVar("T")
+AGAIN = Retry(attempts=20, base=0)
+
+
+class Driver:
+    """A worker process without Celery: one loop, its groups, and what settles a step."""
+
+    def __init__(self, client: AgentTasks, loop: StepLoop) -> None:
+        self.client = client
+        self.loop = loop
+        self.groups = Groups(client, "w")
+        runtime = SimpleNamespace(client=client, settings=client.settings, groups=self.groups, draining=False)
+        self.settlement = Settlement(cast(Any, runtime))
+
+    def run(
+        self,
+        task_id: UUID,
+        function: Callable[..., Any],
+        operations: type[StepOperations] = StepOperations,
+        **options: Any,
+    ) -> StepRun:
+        """One try of `function` as the task's current step, up to what came of it in `outcome`; nothing is settled."""
+        claim = claimed(self.client, task_id, poison_crashes=1000)
+        mine = operations(self.client, claim, self.groups, lambda _: None, **options)
+        step = Step("echo", "echo", function, AGAIN)
+        run = StepRun(claim, cast(Agent, None), step, {}, self._context(step, claim, mine), mine, quantum_ends=0)
+        mine.context = run.context
+        run.outcome = self.on_loop(invoke_async(run, 1.0)) if step.is_async else invoke_plain(run)  # type: ignore[attr-defined]
+        return run
+
+    def settle(self, run: StepRun) -> Row:
+        """The task's row, once what came of the try is committed. A retry is due at once."""
+        row = self.settlement.settle(run, outcome_of(run)).row
+        if row["status"] == "waiting":
+            sql = "UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp() WHERE id = %s"
+            query(self.client, sql, run.claim.id)
+        return row
+
+    def crash(self, run: StepRun) -> None:
+        """The worker is lost before anything is settled."""
+        lapse(self.client, run.claim.id)
+
+    def on_loop(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop.loop).result(60)
+
+    def _context(self, step: Step, claim: Claim, operations: StepOperations) -> Context | SyncContext:
+        kind = Context if step.is_async else SyncContext
+        return kind(
+            task_id=claim.id,
+            agent=claim.agent,
+            step=claim.step,
+            step_number=claim.step_number,
+            attempt=claim.attempt,
+            identity=None,
+            session_id=None,
+            limit=claim.budget,
+            spent=claim.spent,
+            reserved=claim.reserved,
+            operations=operations,
+            loop=lambda: self.loop.loop,
+        )
+
+
+def outcome_of(run: StepRun) -> StepOutcome:
+    return run.outcome  # type: ignore[attr-defined]
+
+
+def value_of(run: StepRun) -> Any:
+    """What the step returned. Raises what it raised."""
+    outcome = outcome_of(run)
+    if isinstance(outcome, Raised):
+        raise outcome.error
+    return outcome.value  # type: ignore[union-attr]
+
+
+@contextmanager
+def driving(client: AgentTasks) -> Iterator[Driver]:
+    with ThreadPoolExecutor(4) as database_threads, ThreadPoolExecutor(8) as call_threads:
+        loop = StepLoop(100, database_threads, call_threads)
+        try:
+            yield Driver(client, loop)
+        finally:
+            loop.stop()
+
+
+def in_threads(*functions: Callable[[], T]) -> list[T]:
+    """What these return, each in a plain thread of its own, which knows of no context."""
+    values: dict[int, T] = {}
+    errors: list[BaseException] = []
+
+    def run(number: int, function: Callable[[], T]) -> None:
+        try:
+            values[number] = function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(functions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [values[number] for number in sorted(values)]
