@@ -24,9 +24,9 @@ from agent_tasks.cli.unschedule import unschedule
 from agent_tasks.cli.watch import watch
 
 EPILOG = (
-    "Exit codes: 0 success · 1 the task ended as failed, timeout, cancelled or partial, or doctor found something "
-    "wrong · 2 wrong usage or invalid input · 3 a server is unreachable · 4 no such task or schedule, or not yours · "
-    "124 the time given to wait is over."
+    "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or doctor found a "
+    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task or schedule · 124 "
+    "--timeout is over."
 )
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SEE = "Exit codes: see agent-tasks --help."
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
@@ -47,7 +48,7 @@ for panel, commands in {
     "A deployment": (migrate, doctor),
 }.items():
     for function in commands:
-        app.command(cls=Command, rich_help_panel=panel, epilog=EPILOG)(function)
+        app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)
 
@@ -63,7 +64,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Durable agent tasks on Celery and Postgres."""

@@ -22,7 +22,7 @@ from agent_tasks.unserved import Unserved
 SWEEP_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
 _SAME_KEYS = "give all of them the same AGENT_TASKS_SECRET_KEY, or in a rotation each other's keys, too"
-_START_SWEEPS = "start `agent-tasks sweeper` and `agent-tasks beat`; the first sweep comes within 30 s"
+_START_SWEEPS = "start agent-tasks sweeper and agent-tasks beat; the first sweep comes within 30 s"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def sweeps_check() -> Finding:
         with _connected(settings) as connection:
             return _sweeps(connection)
     except psycopg.errors.UndefinedTable:
-        return Finding("sweeps", False, "the database has no tables", "run `agent-tasks migrate`")
+        return Finding("sweeps", False, "the database has no tables", "run agent-tasks migrate")
     except psycopg.OperationalError as error:
         return _postgres_away(error)
 
@@ -113,8 +113,8 @@ def _migrated(settings: Settings) -> Finding:
     except InvalidState as error:
         return Finding("migrations", False, error.message)
     if revision == newest:
-        return Finding("migrations", True, f"at {revision}, the newest")
-    return Finding("migrations", False, f"at {revision or 'none'}, the newest is {newest}", "run `agent-tasks migrate`")
+        return Finding("migrations", True, f"up to date, at {revision}")
+    return Finding("migrations", False, f"at {revision or 'none'}, not {newest}", "run agent-tasks migrate")
 
 
 def _redis(settings: Settings) -> Finding:
@@ -142,13 +142,15 @@ def _agents(settings: Settings) -> Iterator[Finding]:
         yield Finding("agent", True, f"{name} ({agent.module}, {steps} step{'' if steps == 1 else 's'})")
     for module, error in failed.items():
         reason = " ".join(why_not_loaded(module, error).split())
-        yield Finding("agent", False, f"{module} does not load: {reason}", "fix it, or do not name it")
+        yield Finding(
+            "agent", False, f"{module} does not load: {reason}", "fix it, or remove it from AGENT_TASKS_AGENTS"
+        )
 
 
 def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
     rows = read.workers(connection, seconds=settings.lease_seconds)
     if not rows:
-        yield Finding("workers", False, "none is alive, nothing runs", "start `agent-tasks worker`")
+        yield Finding("workers", False, "none is alive", "start one: agent-tasks worker")
     for row in rows:
         agents = sorted({step.partition(".")[0] for step in row["steps"]})
         steps = f"{len(row['steps'])} steps of {', '.join(agents)}" if agents else "no steps"
@@ -190,7 +192,7 @@ def _keys(connection: Connection, settings: Settings) -> Iterator[Finding]:
 def _sweeps(connection: Connection) -> Finding:
     seconds = read.seconds_since_sweep(connection, WATCH)
     if seconds is None:
-        return Finding("sweeps", False, "have never ticked", _START_SWEEPS)
+        return Finding("sweeps", False, "have never run", _START_SWEEPS)
     if seconds > SWEEP_SECONDS:
-        return Finding("sweeps", False, f"last ticked {seconds:.0f} s ago", _START_SWEEPS)
-    return Finding("sweeps", True, f"last ticked {seconds:.0f} s ago")
+        return Finding("sweeps", False, f"last ran {seconds:.0f} s ago", _START_SWEEPS)
+    return Finding("sweeps", True, f"last ran {seconds:.0f} s ago")

@@ -2,9 +2,11 @@
 
 import logging
 import re
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from agent_tasks.cli.lines import broken_for
 from agent_tasks.cli.own_packages import load_own_packages
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import InvalidInput, TaskNotFound
@@ -63,4 +65,5 @@ def show_warnings_in_one_line() -> None:
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         reason = record.exc_info[1] if record.exc_info else None
-        return f"{record.levelname.lower()}: {record.getMessage()}" + (f": {reason}" if reason else "")
+        said = f"{record.levelname.lower()}: {record.getMessage()}" + (f": {reason}" if reason else "")
+        return broken_for(sys.stderr, said)

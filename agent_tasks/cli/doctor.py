@@ -1,6 +1,7 @@
 """`agent-tasks doctor`: what is in force, what is reachable, and what is wrong."""
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -11,13 +12,14 @@ from agent_tasks.cli.problems import ExitCode
 
 def doctor(
     sweeps: Annotated[
-        bool, typer.Option("--sweeps", help="Only: have the sweeps ticked within the last 60 seconds?")
+        bool, typer.Option("--sweeps", help="Check only that the sweeps have run within the last 60 seconds.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which settings are in force, what is reachable, which agents load, and what is wrong."""
+    """Show the settings in force, and check servers, agents, workers and sweeps."""
     from agent_tasks.cli.checks import all_checks, sweeps_check
     from agent_tasks.cli.deployment import show_warnings_in_one_line
+    from agent_tasks.cli.lines import broken_for
     from agent_tasks.cli.own_packages import load_own_packages
     from agent_tasks.cli.settings_in_force import lines, settings_in_force
 
@@ -37,5 +39,5 @@ def doctor(
         if shown:
             typer.echo("\n".join([*lines(shown), ""]))
         for finding in findings:
-            typer.echo(finding.line)
+            typer.echo(broken_for(sys.stdout, finding.line))
     raise typer.Exit(ExitCode.ENDED_BADLY if wrong else ExitCode.OK)

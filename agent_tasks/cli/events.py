@@ -15,15 +15,15 @@ _MARGIN = 32
 
 def events(
     id: TaskId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the task has ended.")] = False,
-    after: Annotated[int, typer.Option(min=0, metavar="N", help="Only events numbered above N.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the task ends.")] = False,
+    after: Annotated[int, typer.Option(min=0, metavar="N", help="Only events after number N.")] = 0,
     timeout: Timeout = None,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what happened to a task, in order; --json prints one object a line, with all its data."""
+    """Print a task's history. --json prints one object a line, with all its data."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         for event in find_task(client, id, identity).events(after=after, follow=follow, timeout=timeout):

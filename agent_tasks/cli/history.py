@@ -26,7 +26,7 @@ def _as_json(data: Any) -> str:
 
 
 def _submitted(data: Data) -> str:
-    return f"to {data['agent']}, which begins at {data['step']}"
+    return f"to {data['agent']}, starting at {data['step']}"
 
 
 def _resumed(data: Data) -> str:
@@ -35,11 +35,11 @@ def _resumed(data: Data) -> str:
 
 def _dispatched(data: Data) -> str:
     if data.get("again"):
-        return "again: nobody had answered"
+        return "again: no worker had taken it"
     if data.get("due"):
-        return "what it waited for by the clock is due"
+        return "its time has come"
     if data.get("called_in"):
-        return "without the children that have not ended: its reserve of time is reached"
+        return "without the children still running: only its reserve of time is left"
     queue = f" on queue {data['queue']}" if data.get("queue") else ""
     return f"{data['step']}{queue}" if "step" in data else ""
 
@@ -75,7 +75,7 @@ def _waiting(data: Data) -> str:
     if names is None:
         return f"for a {kind}"
     many = WaitingFor.model_construct(kind=kind, names=names, mode=data.get("mode"))
-    most = f", {duration(data['timeout'])} at most" if data.get("timeout") is not None else ""
+    most = f", for {duration(data['timeout'])} at most" if data.get("timeout") is not None else ""
     if len(names) > 1 and data.get("mode") is None:
         return f"for the signals {', '.join(names)}{most}"
     return f"for {awaited(many)}{most}"
@@ -95,12 +95,12 @@ def _signalled(data: Data) -> str:
 def _spawned(data: Data) -> str:
     number = data["children"]
     clamped = data.get("clamped")
-    less = f"; {len(clamped)} with less budget than they asked for" if clamped else ""
+    less = f"; {len(clamped)} with less budget than asked for" if clamped else ""
     return f"{number} {'child' if number == 1 else 'children'}: {', '.join(data['agents'])}{less}"
 
 
 def _undoing(data: Data) -> str:
-    return f"what was done, before it ends as {_end(data)}"
+    return f"committed steps, before it ends as {_end(data)}"
 
 
 def _not_undone(data: Data) -> str:
@@ -112,7 +112,7 @@ def _retried(data: Data) -> str:
 
 
 def _expired(data: Data) -> str:
-    return "no live worker serves it" if data.get("orphan") else "its worker's lease is over"
+    return "no living worker runs this step" if data.get("orphan") else "its worker fell silent"
 
 
 def _end(data: Data) -> str:
@@ -135,14 +135,14 @@ _PHRASES: dict[str, Callable[[Data], str]] = {
     EventType.COMMITTED: _committed,
     EventType.CHARGED: _charged,
     EventType.BUDGET_LOW: _budget_low,
-    EventType.PARTIAL: lambda _: "what there is, if it ends early",
+    EventType.PARTIAL: lambda _: "result so far kept, in case it ends early",
     EventType.WAITING: _waiting,
     EventType.SIGNALLED: _signalled,
-    EventType.SIGNAL_REFUSED: lambda data: f"by the step that waits for it: {data['why']}",
+    EventType.SIGNAL_REFUSED: lambda data: f"the waiting step does not accept it: {data['why']}",
     EventType.SPAWNED: _spawned,
-    EventType.JOINED: lambda _: "its children have ended",
+    EventType.JOINED: lambda _: "all children have ended",
     EventType.RETRIED: _retried,
-    EventType.RELEASED: lambda _: "its worker stops",
+    EventType.RELEASED: lambda _: "its worker is stopping",
     EventType.EXPIRED: _expired,
     EventType.UNDOING: _undoing,
     EventType.UNDONE: _step,

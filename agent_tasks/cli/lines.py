@@ -2,6 +2,9 @@
 
 import shutil
 from collections.abc import Iterable
+from itertools import chain
+from textwrap import wrap
+from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
@@ -13,6 +16,15 @@ _BETWEEN = " · "
 def terminal_width() -> int:
     """In columns; 80 where there is no terminal."""
     return shutil.get_terminal_size((80, 24)).columns
+
+
+def broken_for(out: TextIO, text: str) -> str:
+    """On a terminal `text` in lines that fit it, broken between words; elsewhere as it is."""
+    if not out.isatty():
+        return text
+    width = terminal_width()
+    broken = (wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""] for line in text.split("\n"))
+    return "\n".join(chain.from_iterable(broken))
 
 
 def fitted(text: str, width: int) -> str:

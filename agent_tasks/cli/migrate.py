@@ -10,7 +10,7 @@ from agent_tasks.settings import Settings
 
 
 def migrate(as_json: AsJson = False) -> None:
-    """Apply the migrations that the database lacks; safe to run many times, and many at once."""
+    """Bring the database's tables up to date. Safe to repeat, and to run many times at once."""
     from agent_tasks.migrations import current, upgrade
 
     show_warnings_in_one_line()
@@ -21,6 +21,6 @@ def migrate(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"before": before, "after": after}))
     elif before == after:
-        typer.echo(f"The database is at revision {after}; nothing to do.")
+        typer.echo(f"The database is up to date, at revision {after}.")
     else:
-        typer.echo(f"The database was at revision {before or 'none'}, and is now at {after}.")
+        typer.echo(f"The database is now at revision {after} (before: {before or 'none'}).")

@@ -12,44 +12,49 @@ from agent_tasks.budgets import Budget
 from agent_tasks.errors import InvalidInput
 from agent_tasks.identity import Identity
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and errors as JSON on stderr.")]
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="The id that submit printed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; errors are JSON on stderr.")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, or the beginning of it.")]
 
-_AS = "Ask as"
+_AS = "Act as"
 AsSubject = Annotated[
     str | None,
-    typer.Option("--as", metavar="SUBJECT", rich_help_panel=_AS, help="Only what this person or service may see."),
+    typer.Option("--as", metavar="SUBJECT", rich_help_panel=_AS, help="Act with the rights of this person or service."),
 ]
-AsTenant = Annotated[str, typer.Option("--tenant", metavar="NAME", rich_help_panel=_AS, help="Its tenant.")]
+AsTenant = Annotated[str, typer.Option("--tenant", metavar="NAME", rich_help_panel=_AS, help="Their tenant.")]
 AsScopes = Annotated[
-    list[str] | None, typer.Option("--scope", metavar="NAME", rich_help_panel=_AS, help="A scope it has; repeatable.")
+    list[str] | None,
+    typer.Option("--scope", metavar="NAME", rich_help_panel=_AS, help="A scope of theirs; repeatable."),
 ]
 
-_WHO = "Identity"
-Subject = Annotated[str | None, typer.Option("--subject", rich_help_panel=_WHO, help="Who asks.")]
+_WHO = "On whose behalf"
+Subject = Annotated[str | None, typer.Option("--subject", rich_help_panel=_WHO, help="Whom the task runs for.")]
 SubjectTenant = Annotated[str, typer.Option("--tenant", rich_help_panel=_WHO, help="Their tenant.")]
-SubjectScopes = Annotated[list[str] | None, typer.Option("--scope", rich_help_panel=_WHO, help="A scope; repeatable.")]
-SessionId = Annotated[str | None, typer.Option("--session-id", help="The conversation it belongs to.")]
-CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="Where to report its end.")]
-Queue = Annotated[str | None, typer.Option("--queue", help="Instead of the agent's own.")]
-Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="9 is the most urgent.")]
-Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds until it is an orphan if nobody serves it.")]
-Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")]
-Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
+SubjectScopes = Annotated[
+    list[str] | None, typer.Option("--scope", rich_help_panel=_WHO, help="A scope of theirs; repeatable.")
+]
+SessionId = Annotated[str | None, typer.Option("--session-id", help="The conversation the task belongs to.")]
+CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="A URL, kept with the task.")]
+Queue = Annotated[str | None, typer.Option("--queue", help="The queue to use instead of the agent's.")]
+Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="0 to 9; 9 is the most urgent.")]
+Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds to wait for a worker before giving it up.")]
+Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with the task.")]
+Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The name of the agent.")]
 Input = Annotated[
-    str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="The first step's arguments; - reads stdin.")
+    str | None,
+    typer.Argument(metavar="[JSON|@FILE|-]", help="The arguments of the first step. - reads stdin."),
 ]
 
-_BUDGET = "Budget (what is left out: the agent's own)"
+_BUDGET = "Budget (default: the agent's)"
 Seconds = Annotated[float | None, typer.Option("--budget-seconds", rich_help_panel=_BUDGET, help="Running time.")]
-Tokens = Annotated[int | None, typer.Option("--budget-tokens", rich_help_panel=_BUDGET, help="Tokens of models.")]
+Tokens = Annotated[int | None, typer.Option("--budget-tokens", rich_help_panel=_BUDGET, help="Tokens used by models.")]
 Usd = Annotated[float | None, typer.Option("--budget-usd", rich_help_panel=_BUDGET, help="Cost in US dollars.")]
 Steps = Annotated[int | None, typer.Option("--budget-steps", rich_help_panel=_BUDGET, help="Committed steps.")]
 Calls = Annotated[int | None, typer.Option("--budget-calls", rich_help_panel=_BUDGET, help="Recorded calls.")]
 
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the task ends, then print its result.")]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer; the task goes on.")
+    float | None,
+    typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting then. The task goes on."),
 ]
 
 
@@ -68,9 +73,9 @@ def identity_of(subject: str | None, tenant: str, scopes: list[str] | None, opti
             return Identity(subject=subject, tenant=tenant, scopes=tuple(scopes or ()))
         except ValidationError as error:
             first = error.errors()[0]
-            raise InvalidInput(f"The {first['loc'][0]} cannot be used: {first['msg']}", field="identity") from None
+            raise InvalidInput(f"Invalid {first['loc'][0]}: {first['msg']}", field="identity") from None
     if subject is not None or tenant or scopes:
-        raise InvalidInput(f"Say whose tenant and scopes these are, with {option} SUBJECT.", field="subject")
+        raise InvalidInput(f"--tenant and --scope need {option} SUBJECT: say whose they are.", field="subject")
     return None
 
 
@@ -85,7 +90,7 @@ def read_json(source: str | None, what: str) -> Any:
     try:
         text = Path(source[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The {what} cannot be read: {error}", field=what) from None
+        raise InvalidInput(f"Cannot read the {what}: {error}", field=what) from None
     return parse_json(text, what)
 
 
@@ -102,4 +107,4 @@ def parse_json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InvalidInput(f"The {what} is no JSON: {error}.", field=what) from None
+        raise InvalidInput(f"The {what} is not valid JSON: {error}.", field=what) from None

@@ -11,6 +11,7 @@ import psycopg
 import redis
 
 from agent_tasks.cli.advice import advice
+from agent_tasks.cli.lines import broken_for
 from agent_tasks.database_errors import Transient, classified
 from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, TaskNotFound
 
@@ -42,7 +43,8 @@ class Problem:
             print(json.dumps({**self.fields, "type": self.type, "message": self.message}), file=sys.stderr)
         else:
             end = "" if self.message.endswith((".", "!", "?")) else "."
-            print(f"error: {self.message}" + (f"{end} {self.action}" if self.action else ""), file=sys.stderr)
+            said = f"error: {self.message}" + (f"{end} {self.action}" if self.action else "")
+            print(broken_for(sys.stderr, said), file=sys.stderr)
 
 
 class Failed(Exception):
@@ -65,16 +67,16 @@ def problem_of(error: BaseException) -> Problem | None:
         case TimeoutError() if not error.errno:  # ours, not the system's
             return Problem(ExitCode.TIMEOUT, "timeout", _one_line(error))
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return _away("The database is not migrated", "Run `agent-tasks migrate`.")
+            return _away("The database has no tables, or old ones", "Run agent-tasks migrate.")
         case psycopg.Error() if isinstance(classified(error), Transient):
             return _away(
-                f"Postgres cannot be reached: {_one_line(error)}",
-                "Start it, or set AGENT_TASKS_DATABASE_URL; `agent-tasks doctor` shows which settings are in force.",
+                f"Cannot reach Postgres: {_one_line(error)}",
+                "Start it, or set AGENT_TASKS_DATABASE_URL. agent-tasks doctor shows the settings in force.",
             )
         case redis.RedisError():
             return _away(
-                f"Redis cannot be reached: {_one_line(error)}",
-                "Start it, or set AGENT_TASKS_REDIS_URL; `agent-tasks doctor` shows which settings are in force.",
+                f"Cannot reach Redis: {_one_line(error)}",
+                "Start it, or set AGENT_TASKS_REDIS_URL. agent-tasks doctor shows the settings in force.",
             )
         case _:
             return None

@@ -6,19 +6,19 @@ import typer
 
 from agent_tasks.cli.own_packages import load_own_packages
 
-Loglevel = Annotated[str, typer.Option("--loglevel", "-l", help="Of the process's log.")]
-Name = Annotated[str, typer.Option("--name", "-n", help="Of the Celery node; %h is the host's name.")]
+Loglevel = Annotated[str, typer.Option("--loglevel", "-l", help="The level of the log.")]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the Celery node; %h stands for the host.")]
 
 
 def worker(
     context: typer.Context,
-    pool: Annotated[str, typer.Option("--pool", "-P", help="threads or prefork.")] = "threads",
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Steps at once.")] = 16,
-    queues: Annotated[str | None, typer.Option("--queues", "-Q", help="Only these, with commas.")] = None,
+    pool: Annotated[str, typer.Option("--pool", "-P", help="threads, or prefork.")] = "threads",
+    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Plain steps at once.")] = 16,
+    queues: Annotated[str | None, typer.Option("--queues", "-Q", help="Only these queues, with commas.")] = None,
     name: Name = "worker@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
-    """Run steps, as `celery -A workers worker` does. Further options are passed on to Celery."""
+    """Run steps. Other options go to Celery, as with `celery -A workers worker`."""
     argv = ["worker", "-n", name, "--pool", pool, "--concurrency", str(concurrency), "--loglevel", loglevel]
     _run("workers", [*argv, *(["--queues", queues] if queues else []), *context.args])
 
@@ -29,18 +29,18 @@ def sweeper(
     name: Name = "sweeper@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
-    """Run the sweeps, as `celery -A beat worker` does. Further options are passed on to Celery."""
+    """Run the sweeps. Other options go to Celery, as with `celery -A beat worker`."""
     argv = ["worker", "-n", name, "--pool", "threads", "--concurrency", str(concurrency), "--loglevel", loglevel]
     _run("beat", [*argv, *context.args])
 
 
 def beat(context: typer.Context, loglevel: Loglevel = "INFO") -> None:
-    """Tick the clock, as `celery -A beat beat` does. Further options are passed on to Celery."""
+    """Run the clock that starts the sweeps. Other options go to Celery, as with `celery -A beat beat`."""
     _run("beat", ["beat", "--loglevel", loglevel, *context.args])
 
 
 def flower(context: typer.Context) -> None:
-    """Show the workers and steps in a browser, as `celery -A workers flower` does."""
+    """Show workers and steps in a browser. Other options go to Flower."""
     _run("workers", ["flower", *context.args])
 
 

@@ -1,4 +1,4 @@
-"""`agent-tasks ps`: who waits for what."""
+"""`agent-tasks ps`: tasks that have not ended, and what each waits for."""
 
 import json
 import sys
@@ -16,19 +16,19 @@ _ID, _STEP, _STATUS, _SINCE = 36, 22, 9, 7
 
 
 def ps(
-    agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
-    status: Annotated[TaskStatus | None, typer.Option(help="Only in this state, ended ones too.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only tasks of this agent.")] = None,
+    status: Annotated[TaskStatus | None, typer.Option(help="Only tasks in this state.")] = None,
     kind: Annotated[
-        Literal["signal", "timer", "children", "retry"] | None, typer.Option(help="Only what waits for such a thing.")
+        Literal["signal", "timer", "children", "retry"] | None, typer.Option(help="Only tasks that wait for this.")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant; with --as: its tenant.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only of this person or service.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    tenant: Annotated[str | None, typer.Option(help="Only tasks of this tenant; with --as, their tenant.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only tasks of this person or service.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most to list.")] = 100,
     as_subject: AsSubject = None,
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the tasks that have not ended, and what each waits for; whoever waits longest comes first."""
+    """List the tasks that have not ended, and what each waits for. The longest wait comes first."""
     identity = identity_of(as_subject, tenant or "" if as_subject else "", scope)
     with deployment() as client:
         tasks = client.living(
@@ -38,13 +38,17 @@ def ps(
         typer.echo(json.dumps([task.model_dump(mode="json") for task in tasks], ensure_ascii=False, indent=2))
         return
     if not tasks:
-        typer.echo("No tasks." if any((agent, status, kind, tenant, subject, identity)) else "No living tasks.")
+        typer.echo(
+            "No such tasks."
+            if any((agent, status, kind, tenant, subject, identity))
+            else "No tasks are running or waiting."
+        )
         return
     typer.echo(f"{'TASK':<{_ID}}  {'STEP':<{_STEP}}  {'STATUS':<{_STATUS}} {'SINCE':>{_SINCE}}")
     for task in tasks:
         _print(task)
     if len(tasks) == limit:
-        print(f"The first {limit}; --limit shows more.", file=sys.stderr)
+        print(f"These are the first {limit}. --limit shows more.", file=sys.stderr)
 
 
 def _print(task: LivingTask) -> None:
@@ -67,6 +71,6 @@ def _details(task: LivingTask) -> list[str]:
         *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
         task.unserved.message if task.unserved else "",
         f"in the tree of {task.root_id}" if task.parent_id else "",
-        f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",
+        f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget",
         f"reserved {reserved}" if reserved else "",
     ]

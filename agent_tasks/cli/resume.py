@@ -1,4 +1,4 @@
-"""`agent-tasks resume`: go on from a checkpoint of an ended task."""
+"""`agent-tasks resume`: continue an ended task from a checkpoint."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ def resume(
     id: TaskId,
     from_step: Annotated[
         int | None,
-        typer.Option("--from-step", min=0, metavar="N", help="From this step number; of a completed task, too."),
+        typer.Option("--from-step", min=0, metavar="N", help="Continue from this step, also of a completed task."),
     ] = None,
     budget_seconds: Seconds = None,
     budget_tokens: Tokens = None,
@@ -41,7 +41,7 @@ def resume(
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on from the last checkpoint of a task that ended early, as a new task, and print its id."""
+    """Continue a task that ended early from its last checkpoint, as a new task, and print its id."""
     from agent_tasks.cli.submit import report_submitted
 
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)

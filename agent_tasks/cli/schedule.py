@@ -30,7 +30,7 @@ from agent_tasks.cli.options import (
 )
 from agent_tasks.errors import InvalidInput
 
-_WHEN = "When (one of --cron and --every)"
+_WHEN = "When (either --cron or --every)"
 
 
 def schedule(
@@ -41,13 +41,13 @@ def schedule(
         typer.Option(rich_help_panel=_WHEN, metavar="FIELDS", help="Minute, hour, day, month, weekday: '0 3 * * *'."),
     ] = None,
     every: Annotated[
-        float | None, typer.Option(rich_help_panel=_WHEN, metavar="SECONDS", help="At this interval.")
+        float | None, typer.Option(rich_help_panel=_WHEN, metavar="SECONDS", help="Every so many seconds.")
     ] = None,
     timezone: Annotated[
-        str, typer.Option(rich_help_panel=_WHEN, metavar="NAME", help="In which --cron counts: Europe/Berlin.")
+        str, typer.Option(rich_help_panel=_WHEN, metavar="NAME", help="The time zone of --cron, as in Europe/Berlin.")
     ] = "UTC",
     name: Annotated[
-        str | None, typer.Option(help="Of the schedule, which it replaces if there is one; default: the agent's.")
+        str | None, typer.Option(help="The schedule's name; one of that name is replaced. Default: the agent's.")
     ] = None,
     subject: Subject = None,
     tenant: SubjectTenant = "",
@@ -65,9 +65,9 @@ def schedule(
     metadata: Metadata = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a task to AGENT again and again; what is missed while nothing runs is made up for once."""
+    """Submit a task to AGENT regularly. Times missed while nothing runs are made up for once."""
     if (cron is None) == (every is None):
-        raise InvalidInput("Say when, with one of --cron 'FIELDS' and --every SECONDS.", field="cron")
+        raise InvalidInput("Say when: give either --cron 'FIELDS' or --every SECONDS.", field="cron")
     given = read_json(input, "input")
     kept = parse_metadata(metadata)
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)

@@ -15,7 +15,7 @@ _NAME, _AGENT = 30, 24
 def schedules(
     as_subject: AsSubject = None, tenant: AsTenant = "", scope: AsScopes = None, as_json: AsJson = False
 ) -> None:
-    """List the schedules by name: how often, when next, and which task was the last."""
+    """List the schedules: how often, when next, and the last task."""
     from agent_tasks.cli.lines import padded
 
     identity = identity_of(as_subject, tenant, scope)

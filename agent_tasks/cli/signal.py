@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 
 def signal(
     id: TaskId,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that the task waits for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
     payload: Annotated[
-        str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="What it is handed; - reads stdin.")
+        str | None, typer.Argument(metavar="[JSON|@FILE|-]", help="What the step receives. - reads stdin.")
     ] = None,
     signal_id: Annotated[
-        str | None, typer.Option("--signal-id", metavar="ID", help="Sent again under it, it has no second effect.")
+        str | None,
+        typer.Option("--signal-id", metavar="ID", help="Sent again with the same id it has no effect."),
     ] = None,
     wait_id: Annotated[
-        str | None, typer.Option("--wait-id", metavar="ID", help="Only for this wait, as `status --json` shows it.")
+        str | None, typer.Option("--wait-id", metavar="ID", help="Only for this wait; `status --json` shows its id.")
     ] = None,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a signal to a task; one that comes before its wait is kept for it. The task is told who sent it."""
+    """Send a signal to a task, which learns who sent it. A signal that comes early is kept."""
     given = read_json(payload, "payload")
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
@@ -39,16 +40,16 @@ def signal(
         return
     typer.echo(f"{task.id} {_told(receipt)}")
     if receipt.unserved is not None:
-        typer.echo(f"But nobody will run it: {receipt.unserved.message} {receipt.unserved.action}")
+        typer.echo(f"Nobody will run its next step: {receipt.unserved.message} {receipt.unserved.action}")
 
 
 def _told(receipt: "Receipt") -> str:
     from agent_tasks.cli.text import printable
 
     if not receipt.kept:
-        return "was sent this signal id before: nothing has changed"
+        return "was sent this signal id before. Nothing has changed."
     if receipt.delivered:
-        return "was handed the signal and goes on"
+        return "got the signal."
     if receipt.waiting_for:
-        return f"keeps the signal: it waits for {printable(', '.join(receipt.waiting_for))}"
-    return "keeps the signal: it waits for none now"
+        return f"keeps the signal. It is waiting for {printable(', '.join(receipt.waiting_for))}."
+    return "keeps the signal. It is not waiting for one now."

@@ -16,15 +16,13 @@ from agent_tasks.transitions import read
 
 def status(
     id: TaskId,
-    traceback: Annotated[
-        bool, typer.Option("--traceback", help="Print where its step failed, and nothing else.")
-    ] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Only the traceback of the step that failed.")] = False,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: its status, progress, budget, and result or error."""
+    """Show a task: its status, progress, budget, and its result or error."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         handle = find_task(client, id, identity)
@@ -44,7 +42,7 @@ def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
     elif found is not None:
         typer.echo(found.rstrip())
     else:
-        typer.echo(f"No step of task {task.id} has raised an error that ended it.")
+        typer.echo(f"Task {task.id} has no traceback: no step of it raised an error that ended it.")
 
 
 def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
@@ -69,9 +67,9 @@ def describe(task: TaskSnapshot, children: dict[str, int]) -> str:
         "task": str(task.id),
         "agent": task.agent,
         "status": f"{task.status}{place}{attempt}",
-        "step": f"{task.step}, {task.step_number} committed before it" if not task.status.is_terminal else task.step,
+        "step": f"{task.step}, after {task.step_number} committed" if not task.status.is_terminal else task.step,
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",
-        "unserved": unserved(task),
+        "problem": unserved(task),
         "children": _counted(children),
         "progress": progress_text(task.progress) if task.progress else "",
         "spent": budget_spent(task.budget),

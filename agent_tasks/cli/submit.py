@@ -44,7 +44,7 @@ def submit(
     budget_usd: Usd = None,
     budget_steps: Steps = None,
     budget_calls: Calls = None,
-    idempotency_key: Annotated[str | None, typer.Option(help="Same key and input within 24 h: same task.")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Same key and input within 24 h: the same task.")] = None,
     session_id: SessionId = None,
     callback_url: CallbackUrl = None,
     queue: Queue = None,

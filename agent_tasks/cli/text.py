@@ -94,7 +94,7 @@ def progress_text(progress: Progress) -> str:
 
 def waits_for(waiting: WaitingFor) -> str:
     """For what, since when, until when."""
-    phrase = f"for {awaited(waiting)} since {duration(since(waiting.since))}"
+    phrase = f"for {awaited(waiting)}, {duration(since(waiting.since))} so far"
     return ", ".join(filter(None, [phrase, time_left(waiting)]))
 
 
@@ -109,7 +109,7 @@ def awaited(waiting: WaitingFor) -> str:
         case "children":
             return "1 child" if waiting.name == "1 children" else waiting.name or "children"
         case "retry":
-            return f"another try of {names[0]}"
+            return f"the next attempt of {names[0]}"
         case _:
             return f"a {waiting.kind}"
 

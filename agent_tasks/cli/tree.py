@@ -14,14 +14,14 @@ _INPUT = 120
 
 def tree(
     id: TaskId,
-    root: Annotated[bool, typer.Option("--root", help="The whole tree that the task belongs to.")] = False,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Draw at most so many children of a task.")] = 20,
+    root: Annotated[bool, typer.Option("--root", help="The whole tree the task belongs to.")] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Draw at most N children of each task.")] = 20,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a task and all below it: status, step, what it waits for, progress, budget spent, times."""
+    """Draw a task and everything it has spawned, with status, waits, progress and spending."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         top = find_task(client, id, identity).tree(root=root)

@@ -11,16 +11,16 @@ from agent_tasks.cli.problems import ExitCode, Failed, Problem
 
 
 def unschedule(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `agent-tasks schedules` lists it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `agent-tasks schedules` lists it.")],
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a schedule; the tasks that it submitted go on."""
+    """Remove a schedule. Tasks it has submitted go on."""
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         if not client.unschedule(name, identity=identity):
-            message = f"No schedule is named {name!r}."
-            raise Failed(Problem(ExitCode.NOT_FOUND, "invalid_input", message, "See agent-tasks schedules."))
-    typer.echo(json.dumps({"name": name, "removed": True}) if as_json else f"{name} is not submitted any more")
+            message = f"There is no schedule named {name!r}."
+            raise Failed(Problem(ExitCode.NOT_FOUND, "invalid_input", message, "List them: agent-tasks schedules"))
+    typer.echo(json.dumps({"name": name, "removed": True}) if as_json else f"{name} is removed")

@@ -48,7 +48,7 @@ def watch_until_end(
         return _in_lines(task, timeout, out if lines else None)
     except KeyboardInterrupt:
         raise Failed(
-            Problem(ExitCode.INTERRUPTED, "interrupted", f"Not watching any more. Task {task.id} goes on.")
+            Problem(ExitCode.INTERRUPTED, "interrupted", f"Stopped watching. Task {task.id} goes on.")
         ) from None
 
 

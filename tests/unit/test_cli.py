@@ -76,7 +76,8 @@ def test_an_unreachable_postgres_is_told_in_one_line_and_exit_code_3(command: li
     result = run(*command)
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: Postgres cannot be reached")
+    assert line.startswith("error: ")
+    assert "AGENT_TASKS_DATABASE_URL" in line
     assert "agent-tasks doctor" in line
     assert "geheim" not in line
 
@@ -101,21 +102,21 @@ def test_with_json_a_wrong_usage_is_json_on_stderr_too(arguments: list[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["submit", "echo", "{nope"], "The input is no JSON"),
-        (["submit", "echo", "@/no/such/file"], "The input cannot be read"),
-        (["submit", "echo", "--metadata", "[1]"], "The metadata must be a JSON object"),
-        (["submit", "echo", "--budget-seconds", "0"], "Budget(seconds=) must be above zero"),
-        (["submit", "echo", "--budget-usd", "nan"], "Budget(usd=) must be a finite number"),
+        (["submit", "echo", "{nope"], "input"),
+        (["submit", "echo", "@/no/such/file"], "input"),
+        (["submit", "echo", "--metadata", "[1]"], "metadata"),
+        (["submit", "echo", "--budget-seconds", "0"], "Budget(seconds=)"),
+        (["submit", "echo", "--budget-usd", "nan"], "Budget(usd=)"),
         (["submit", "echo", "--tenant", "acme"], "--subject SUBJECT"),
         (["status", TASK, "--scope", "read"], "--as SUBJECT"),
         (["ps", "--scope", "read"], "--as SUBJECT"),
-        (["signal", TASK, "approval", "{nope"], "The payload is no JSON"),
-        (["signal", TASK, "approval", "@/no/such/file"], "The payload cannot be read"),
-        (["schedule", "echo"], "--cron 'FIELDS' and --every SECONDS"),
-        (["schedule", "echo", "--every", "5", "--cron", "* * * * *"], "--cron 'FIELDS' and --every SECONDS"),
-        (["schedule", "echo", "{nope", "--every", "5"], "The input is no JSON"),
+        (["signal", TASK, "approval", "{nope"], "payload"),
+        (["signal", TASK, "approval", "@/no/such/file"], "payload"),
+        (["schedule", "echo"], "--every"),
+        (["schedule", "echo", "--every", "5", "--cron", "* * * * *"], "--every"),
+        (["schedule", "echo", "{nope", "--every", "5"], "input"),
         (["demo", "/", "--output", "report.md"], "--question"),
-        (["demo", "--output", "/no/such/folder/report.md"], "cannot be written"),
+        (["demo", "--output", "/no/such/folder/report.md"], "--output"),
     ],
 )
 def test_invalid_input_is_refused_before_anything_is_reached(arguments: list[str], said: str) -> None:
@@ -126,7 +127,7 @@ def test_invalid_input_is_refused_before_anything_is_reached(arguments: list[str
 
 
 def test_input_is_read_from_stdin() -> None:
-    assert "The input is no JSON" in run("submit", "echo", "-", input="{nope").stderr
+    assert "input" in run("submit", "echo", "-", input="{nope").stderr
 
 
 @pytest.mark.parametrize(

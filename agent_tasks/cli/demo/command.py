@@ -7,24 +7,24 @@ import typer
 
 from agent_tasks.errors import InvalidInput
 
-_EXTRAS = "The demo needs the research agents' libraries: pip install 'agent-tasks[dev]'."
+_EXTRAS = "The demo needs more libraries: pip install 'agent-tasks[dev]'."
 
 
 def demo(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(exists=True, help="Documents or folders: text, Markdown, HTML, PDF. Default: samples."),
+        typer.Argument(exists=True, help="Documents or folders (text, Markdown, HTML, PDF). Default: samples."),
     ] = None,
-    question: Annotated[str | None, typer.Option(help="What to answer from them.")] = None,
+    question: Annotated[str | None, typer.Option(help="The question to answer from them.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the report without asking.")] = False,
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="The report's file. Default: report.md, or a free name.")
+        Path | None, typer.Option(dir_okay=False, help="Where to write the report. Default: report.md.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep data and logs here. Default: nothing is kept.")
+        Path | None, typer.Option(file_okay=False, help="Keep data and logs in this folder. Default: nothing is kept.")
     ] = None,
 ) -> None:
-    """Answer a question from documents, kill a worker on the way, and publish once you approve."""
+    """See it work: answer a question from documents, survive a killed worker, publish when you approve."""
     from importlib import import_module
     from importlib.util import find_spec
 
