@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -17,6 +17,7 @@ from agent_tasks.declaration import Declaration
 from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent, text_of
 from agent_tasks.functions import is_same, name_of
+from agent_tasks.permissions import ANY, Declared, Tool, Tools
 from agent_tasks.retries import Retry
 from agent_tasks.steps import NAME, Step, unusable
 
@@ -34,7 +35,9 @@ class Agent:
     `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
     (seconds) are defaults for submit. `signals` names every signal that its steps wait for, so that a misspelt one
-    is refused; without it a signal of any name is kept for the task.
+    is refused; without it a signal of any name is kept for the task. `goal` says what it is for. `tools` are the
+    functions that `ctx.call` may be given, or their names; any, where it says none. `scopes` are what an identity needs
+    to run it, at submit and whenever a step begins; a program without an identity is trusted.
 
     Raises InvalidInput for a name that is not usable, or that another agent has taken.
     """
@@ -48,6 +51,9 @@ class Agent:
         queue: str | None = None,
         ttl: float | None = None,
         signals: Sequence[str] | None = None,
+        goal: str | None = None,
+        tools: "Sequence[Tool] | Literal['*']" = ANY,
+        scopes: Sequence[str] = (),
         _declared: "Declaration | None" = None,
     ) -> None:
         if not NAME.match(name):
@@ -64,6 +70,9 @@ class Agent:
         if names is not None and not all_names(names):
             raise InvalidInput("Agent(signals=) takes names of 1 to 128 characters", field="signals")
         self.signals = None if names is None else frozenset(names)
+        self.goal = _checked_goal(goal)
+        self.tools = Tools(tools)
+        self.scopes = _checked_scopes(scopes)
         self.steps: dict[str, Step] = {}
         self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
@@ -121,6 +130,11 @@ class Agent:
         return declare if function is None else declare(function)
 
     @property
+    def says(self) -> Declared:
+        """Its goal, tools and scopes, to show."""
+        return Declared(self.goal, self.tools.names, self.scopes)
+
+    @property
     def module(self) -> str:
         """The name of the module that declares it."""
         return self.declared.module
@@ -175,15 +189,41 @@ def agent(
     queue: str | None = None,
     ttl: float | None = None,
     retry: Retry | None = None,
+    goal: str | None = None,
+    tools: "Sequence[Tool] | Literal['*']" = ANY,
+    scopes: Sequence[str] = (),
 ) -> Callable[[F], F]:
     """A one-function agent: `@agent("name")` over `async def f(ctx, ...)`."""
     declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:
-        made = Agent(name, budget=budget, sensitive=sensitive, queue=queue, ttl=ttl, _declared=declared)
+        made = Agent(
+            name,
+            budget=budget,
+            sensitive=sensitive,
+            queue=queue,
+            ttl=ttl,
+            goal=goal,
+            tools=tools,
+            scopes=scopes,
+            _declared=declared,
+        )
         return made.step(function, retry=retry)
 
     return declare
+
+
+def _checked_goal(goal: Any) -> str | None:
+    if goal is not None and (not isinstance(goal, str) or not 0 < len(goal) <= 2000):
+        raise InvalidInput("Agent(goal=) is a text of 1 to 2,000 characters", field="goal")
+    return goal
+
+
+def _checked_scopes(scopes: Any) -> tuple[str, ...]:
+    names: tuple[Any, ...] = (scopes,) if isinstance(scopes, str) else tuple(scopes)
+    if not all(isinstance(name, str) and name for name in names):
+        raise InvalidInput("Agent(scopes=) takes names of scopes", field="scopes")
+    return names
 
 
 def find_agent(name: str) -> Agent:
@@ -196,6 +236,12 @@ def find_agent(name: str) -> Agent:
             "module, or name the module in AGENT_TASKS_AGENTS.",
             agent=name,
         ) from None
+
+
+def check_tool(agent: str, function: Callable[..., Any]) -> None:
+    """Raise PermissionDenied where `function` is none of the tools that the agent declares."""
+    if (found := _registry.get(agent)) is not None:
+        found.tools.check(agent, function)
 
 
 def loaded_agents() -> dict[str, Agent]:

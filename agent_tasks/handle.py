@@ -30,6 +30,7 @@ from agent_tasks.errors import (
 from agent_tasks.events import Event
 from agent_tasks.identity import Identity
 from agent_tasks.payloads import storable
+from agent_tasks.permissions import check_scopes
 from agent_tasks.signals import Receipt, send_signal
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
@@ -331,7 +332,8 @@ class TaskHandle:
 
         `from_step`: from an earlier step number instead, also of a completed task: a fork. `budget` overrides
         this task's own limits, field by field. Children that had completed are not run again. Raises InvalidInput,
-        InvalidState where this task has not ended, has completed and no step is named, or was purged.
+        InvalidState where this task has not ended, has completed and no step is named, or was purged, PermissionDenied
+        where the handle's identity lacks a scope that the agent needs.
         """
         if from_step is not None and type(from_step) is not int:
             raise InvalidInput(f"from_step is the number of a step, not {from_step!r}", field="from_step")
@@ -344,6 +346,7 @@ class TaskHandle:
             raise InvalidState(f"Task {self.id} cannot be resumed: it has completed. Name a step number to go on from.")
         if old.error is not None and old.error.details.get("purged"):
             raise InvalidState(f"Task {self.id} cannot be resumed: its state was purged. Submit it again.")
+        check_scopes(old.agent, self.client.declared(old.agent).scopes, self.identity)
         limit = (budget or Budget()).over(old.budget.limit)
         ring_seconds = self.client.settings.ring_seconds
         rows = self._change(lambda c: resume(c, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds))

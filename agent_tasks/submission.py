@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from agent_tasks.budgets import Budget
 from agent_tasks.database import Database
 from agent_tasks.errors import InvalidInput, UnknownAgent
 from agent_tasks.identity import Identity
+from agent_tasks.permissions import Declared, check_scopes
 from agent_tasks.settings import Settings
 from agent_tasks.trace import check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions import catalog
@@ -57,6 +58,7 @@ class Target:
     queue: str | None
     ttl: float | None
     canonical: Callable[[Any], dict[str, Any]]
+    scopes: Sequence[str] = ()
 
 
 class Submission:
@@ -87,7 +89,15 @@ class Submission:
             found.queue,
             found.ttl,
             lambda value: first.canonical(agents.input_mapping(value)),
+            found.scopes,
         )
+
+    def declared(self, agent: str) -> Declared:
+        """What an agent says of itself; nothing where neither this process nor any worker knows it."""
+        if (found := agents.loaded_agents().get(agent)) is not None:
+            return found.says
+        with self._database.connection() as connection:
+            return Declared.registered(catalog.registered_agent(connection, agent) or {})
 
     def new_task(
         self,
@@ -101,13 +111,14 @@ class Submission:
         traceparent: str | None = None,
         **options: Any,
     ) -> NewTask:
-        """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge."""
+        """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge, PermissionDenied."""
         limit = self._settings.payload_limit
         if unknown := sorted(set(options) - OPTIONS):
             raise InvalidInput(
                 f"{unknown[0]}= is no option here; there are {', '.join(sorted(OPTIONS))}", field=unknown[0]
             )
         _check_options(queue=queue, ttl=ttl, **options)
+        check_scopes(target.name, target.scopes, options.get("identity"))
         if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput("budget must be a Budget(seconds=..., tokens=..., ...)", field="budget")
         for name in ("identity", "session_id", "callback_url", "metadata"):
@@ -155,6 +166,7 @@ class Submission:
             lambda value: agents.checked_against(
                 definition.get("input_schema"), dict(agents.input_mapping(value)), name
             ),
+            definition.get("scopes") or (),
         )
 
     def _load_agents_once(self) -> None:

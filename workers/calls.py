@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from agent_tasks import payloads, recorded_errors
+from agent_tasks.agents import check_tool
 from agent_tasks.branches import Branches
 from agent_tasks.budgets import Spend, overdrawn
 from agent_tasks.call_identity import CallIdentity
@@ -80,6 +81,7 @@ class StepCalls(Operations):
         return None
 
     def begin_call(self, call: Call) -> Intent:
+        check_tool(self._claim.agent, call.function)
         record: RecordedCall = call.record
         record.begun, record.births = next(self.branches.clock), call.branch.births
         begin = CallBegin(

@@ -16,6 +16,7 @@ from agent_tasks.database_errors import Transient
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import ContextLost, InvalidInput, LeaseLost, StepFailed
 from agent_tasks.outcomes import child_outcome
+from agent_tasks.permissions import check_scopes
 from agent_tasks.steps import Step
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
@@ -110,8 +111,10 @@ class Executor:
         try:
             agent, step = _code_of(taken)
             used = taken.spent + taken.reserved
-            if taken.undo_step is None and (error := exhausted_for_step(taken.budget, used)):
-                raise error
+            if taken.undo_step is None:  # what was allowed is taken back, whatever is allowed now
+                check_scopes(taken.agent, agent.scopes, taken.identity)
+                if error := exhausted_for_step(taken.budget, used):
+                    raise error
             if taken.state is None:
                 raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
             arguments = step.validate(taken.state) | self._handed(taken, step)

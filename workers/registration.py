@@ -16,6 +16,9 @@ def definition(agent: Agent) -> dict[str, Any]:
         "queue": agent.queue,
         "ttl": agent.ttl,
         "input_schema": _schema(agent.first_step.arguments),
+        "goal": agent.goal,
+        "tools": agent.tools.names,
+        "scopes": list(agent.scopes),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: _schema(step.payload_type) for step in agent.steps.values() if step.payload_type is not None

@@ -12,6 +12,7 @@ from agent_tasks import publisher
 from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
 from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidInput, InvalidState
+from agent_tasks.permissions import Declared
 from agent_tasks.route import connect
 from agent_tasks.settings import Settings
 from agent_tasks.signing import fingerprints, keys_of
@@ -139,7 +140,7 @@ def _agents(settings: Settings) -> Iterator[Finding]:
     failed = load_agents(settings.agents)
     for name, agent in sorted(loaded_agents().items()):
         steps = len(agent.steps)
-        yield Finding("agent", True, f"{name} ({agent.module}, {steps} step{'' if steps == 1 else 's'})")
+        yield _agent(name, f"{agent.module}, {steps} step{'' if steps == 1 else 's'}", agent.says)
     for module, error in failed.items():
         reason = " ".join(why_not_loaded(module, error).split())
         yield Finding(
@@ -147,8 +148,18 @@ def _agents(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _agent(name: str, where: str, says: Declared) -> Finding:
+    from agent_tasks.cli.text import declarations
+
+    told = [f"{what} {text}" for what, text in declarations(says).items()]
+    return Finding("agent", True, "; ".join([f"{name} ({where})", *told]))
+
+
 def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
     rows = read.workers(connection, seconds=settings.lease_seconds)
+    agents = {step.partition(".")[0] for row in rows for step in row["steps"]}
+    for name in sorted(agents - loaded_agents().keys()):
+        yield _agent(name, "not loaded here", Declared.registered(catalog.registered_agent(connection, name) or {}))
     if not rows:
         yield Finding("workers", False, "none is alive", "start one: agent-tasks worker")
     for row in rows:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from agent_tasks.budgets import RESOURCES
+from agent_tasks.permissions import ANY, Declared
 from agent_tasks.snapshots import BudgetState, Progress, TaskSnapshot, WaitingFor
 
 COLOURS = {
@@ -158,3 +159,13 @@ def pretty(value: Any) -> str:
 
 def _number(resource: str, value: float) -> str:
     return dollars(value) if resource == "usd" else f"{value:,.1f}" if resource == "seconds" else f"{value:,}"
+
+
+def declarations(declared: Declared) -> dict[str, str]:
+    """The goal, tools and scopes of an agent, as far as it says any."""
+    found = {
+        "goal": declared.goal or "",
+        "tools": "" if ANY in declared.tools else ", ".join(declared.tools) or "none",
+        "scopes": ", ".join(declared.scopes),
+    }
+    return {name: printable(text) for name, text in found.items() if text}

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 import uuid_utils.compat as uuid_utils
 
-from agent_tasks import AgentTasks, Identity, InvalidState, TaskCancelled, TaskHandle, TaskNotFound
+import tests.agents_allowed  # noqa: F401
+from agent_tasks import AgentTasks, Identity, InvalidState, PermissionDenied, TaskCancelled, TaskHandle, TaskNotFound
 from agent_tasks.aio import AsyncAgentTasks
 from agent_tasks.mirror import key
 from tests.database import all_of, claimed, query
@@ -146,6 +147,22 @@ def test_what_one_may_see_is_there(client: AgentTasks, who: str, ended: bool) ->
         for name, operation in operations(ended=ended).items()
     }
     assert found == dict.fromkeys(found, True)
+
+
+def test_a_missing_scope_is_told_of_where_something_would_run_and_nowhere_else(client: AgentTasks) -> None:
+    owner = Identity(subject="ana", tenant="acme", scopes=("words:read",))
+    without = owner.model_copy(update={"scopes": ()})
+    denied: set[str] = set()
+    for ended in (False, True):
+        for name, operation in operations(ended=ended).items():
+            task = client.submit("guarded", {"name": "fetch"}, identity=owner)
+            if ended:
+                task.cancel()
+            try:
+                assert is_there(operation, TaskHandle(client, task.id, without)) is True
+            except PermissionDenied:
+                denied.add(name)
+    assert denied == {"resume", "fork"}
 
 
 def test_a_list_has_what_one_may_see_and_nothing_else(client: AgentTasks) -> None:
