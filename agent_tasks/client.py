@@ -23,7 +23,6 @@ from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound
 from agent_tasks.handle import TaskHandle, may_see, not_found
 from agent_tasks.identity import Identity
 from agent_tasks.notices import Notices
-from agent_tasks.permissions import Declared
 from agent_tasks.publisher import Publisher, connect
 from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.settings import Settings
@@ -318,10 +317,6 @@ class AgentTasks:
     def find_target(self, agent: str | Agent) -> Target:
         """What there is to know of an agent. Raises UnknownAgent."""
         return self._submission.find_target(agent)
-
-    def declared(self, agent: str) -> Declared:
-        """The goal, tools and scopes of an agent, from its code or from what a worker registered."""
-        return self._submission.declared(agent)
 
     def new_task(self, target: Target, value: Any, budget: Budget, **options: Any) -> NewTask:
         """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""

@@ -34,6 +34,7 @@ from agent_tasks.permissions import check_scopes
 from agent_tasks.signals import Receipt, send_signal
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
+from agent_tasks.submission import declared
 from agent_tasks.transitions import read
 from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.cancel import cancel
@@ -346,7 +347,7 @@ class TaskHandle:
             raise InvalidState(f"Task {self.id} cannot be resumed: it has completed. Name a step number to go on from.")
         if old.error is not None and old.error.details.get("purged"):
             raise InvalidState(f"Task {self.id} cannot be resumed: its state was purged. Submit it again.")
-        check_scopes(old.agent, self.client.declared(old.agent).scopes, self.identity)
+        check_scopes(old.agent, declared(self.client.database, old.agent).scopes, self.identity)
         limit = (budget or Budget()).over(old.budget.limit)
         ring_seconds = self.client.settings.ring_seconds
         rows = self._change(lambda c: resume(c, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds))

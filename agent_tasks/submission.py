@@ -92,13 +92,6 @@ class Submission:
             found.scopes,
         )
 
-    def declared(self, agent: str) -> Declared:
-        """What an agent says of itself; nothing where neither this process nor any worker knows it."""
-        if (found := agents.loaded_agents().get(agent)) is not None:
-            return found.says
-        with self._database.connection() as connection:
-            return Declared.registered(catalog.registered_agent(connection, agent) or {})
-
     def new_task(
         self,
         target: Target,
@@ -190,6 +183,14 @@ def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -
         raise InvalidInput("metadata must be a dict", field="metadata")
     if queue is not None and (not isinstance(queue, str) or not queue.isprintable() or not 0 < len(queue) <= 200):
         raise InvalidInput(f"queue must be a name of 1 to 200 printable characters, not {queue!r}", field="queue")
+
+
+def declared(database: Database, agent: str) -> Declared:
+    """The goal, tools and scopes of an agent, from its code or from what a worker registered; else nothing."""
+    if (found := agents.loaded_agents().get(agent)) is not None:
+        return found.says
+    with database.connection() as connection:
+        return Declared.registered(catalog.registered_agent(connection, agent) or {})
 
 
 def digest(task: NewTask) -> bytes:

@@ -12,6 +12,7 @@ from agent_tasks.handle import TaskHandle
 from agent_tasks.permissions import Declared
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
+from agent_tasks.submission import declared
 from agent_tasks.transitions import read
 
 
@@ -33,7 +34,11 @@ def status(
         task = handle.stored()
         with client.database.connection() as connection:
             children = read.children_by_status(connection, task.id)
-        text = task.model_dump_json(indent=2) if as_json else describe(task, children, client.declared(task.agent))
+        text = (
+            task.model_dump_json(indent=2)
+            if as_json
+            else describe(task, children, declared(client.database, task.agent))
+        )
     typer.echo(text)
 
 
@@ -47,7 +52,7 @@ def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
         typer.echo(f"Task {task.id} has no traceback: no step of it raised an error that ended it.")
 
 
-def describe(task: TaskSnapshot, children: dict[str, int], declared: Declared | None = None) -> str:
+def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None = None) -> str:
     """The lines for a person; what the task does not have is left out."""
     from agent_tasks.cli.text import (
         budget_left,
@@ -69,7 +74,7 @@ def describe(task: TaskSnapshot, children: dict[str, int], declared: Declared | 
     lines = {
         "task": str(task.id),
         "agent": task.agent,
-        **(declarations(declared) if declared else {}),
+        **(declarations(says) if says else {}),
         "status": f"{task.status}{place}{attempt}",
         "step": f"{task.step}, after {task.step_number} committed" if not task.status.is_terminal else task.step,
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",

@@ -11,6 +11,7 @@ import tests.agents_allowed  # noqa: F401
 from agent_tasks import AgentTasks, Identity, PermissionDenied, Settings
 from agent_tasks.agents import _registry  # pyright: ignore[reportPrivateUsage]
 from agent_tasks.cli.application import app
+from agent_tasks.submission import declared
 from tests.database import claimed, commit, query
 from tests.eventually import eventually
 from tests.processes import Processes
@@ -110,7 +111,7 @@ def test_without_its_code_an_agents_scopes_are_those_that_its_worker_registered(
     with pytest.raises(PermissionDenied, match="words:read"):
         client.submit("guarded", {"name": "fetch"}, identity=BOB)
     assert client.submit("guarded", {"name": "fetch"}, identity=ANA).result(timeout=20) == "fetched fetched tides"
-    assert client.declared("guarded").scopes == ["words:read"]
+    assert declared(client.database, "guarded").scopes == ["words:read"]
 
 
 @pytest.mark.parametrize("loaded", [True, False])
