@@ -41,34 +41,54 @@ def message(row: Row, key: bytes) -> tuple[str, str]:
     return f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_message(row, level, key))
 
 
+def repeated(request: Any) -> tuple[str, str]:
+    """As `message`, of a message that Celery took: `request` is what its task knows of it."""
+    where = request.delivery_info
+    level, queue = int(where["priority"] or 0), where["routing_key"]
+    family = {"root_id": request.root_id, "parent_id": request.parent_id}
+    headers = _headers(request.task, request.id, family, request.kwargsrepr, request.retries) | request.headers
+    return f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_enclosed(headers, queue, level))
+
+
 def _message(row: Row, level: int, key: bytes) -> Row:
-    identifier = message_id(row)
     family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
+    kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
+    headers = {
+        **_headers(f"{row['agent']}.{row['step']}", message_id(row), family, kwargs, row["attempt"]),
+        envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
+        **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
+    }
+    return _enclosed(headers, row["queue"], level)
+
+
+def _headers(task_name: str, identifier: str, family: Row, kwargs: str, retries: int) -> Row:
+    return {
+        "lang": "py",
+        "task": task_name,
+        "id": identifier,
+        **family,
+        "argsrepr": "(***)",
+        "kwargsrepr": kwargs,
+        "retries": retries,
+        "ignore_result": True,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "timelimit": [None, None],
+    }
+
+
+def _enclosed(headers: Row, queue: str, level: int) -> Row:
     return {
         "body": _BODY,
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {
-            "lang": "py",
-            "task": f"{row['agent']}.{row['step']}",
-            "id": identifier,
-            **family,
-            "argsrepr": "(***)",
-            "kwargsrepr": f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}",
-            "retries": row["attempt"],
-            "ignore_result": True,
-            "eta": None,
-            "expires": None,
-            "group": None,
-            "timelimit": [None, None],
-            envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
-            **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
-        },
+        "headers": headers,
         "properties": {
-            "correlation_id": identifier,
+            "correlation_id": headers["id"],
             "reply_to": "",
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": row["queue"]},
+            "delivery_info": {"exchange": "", "routing_key": queue},
             "priority": level,
             "body_encoding": "base64",
             "delivery_tag": str(uuid4()),

@@ -3,18 +3,21 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 
-from agent_tasks import envelope, metrics
+from agent_tasks import metrics
 from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
 from agent_tasks.celery_app import make_app
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
 from agent_tasks.steps import Step
 from workers import drain
+from workers.gate import Gate, Wire
+from workers.registration import check
 from workers.runtime import Runtime
 from workers.telemetry import show_running
 from workers.wakeup import wake_when_freed
@@ -22,10 +25,12 @@ from workers.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 _CONCURRENCY = 16
+_QUEUES = "_AGENT_TASKS_QUEUES"
+"""What a process that replaces itself takes from."""
 
 
 def make_worker_app() -> Celery:
-    """Load the agents and register their steps. Raises InvalidInput for a module that does not load."""
+    """Load the agents and register their steps. Raises InvalidInput for a module, or a step, that cannot be served."""
     settings = Settings.load()
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -35,12 +40,16 @@ def make_worker_app() -> Celery:
         raise InvalidInput(f"AGENT_TASKS_AGENTS names {broken[0]}, which does not load: {why}", field="agents")
     for name, error in failed.items():
         log.warning("agents left out: %s does not load: %s", name, why_not_loaded(name, error))
+    check(loaded_agents().values())
     queues = [
         settings.queue,
         *sorted({a.queue for a in loaded_agents().values() if a.queue} - {settings.queue}),
     ]
     app: Any = make_app("workers", settings, queues)
-    app.conf.update(worker_concurrency=_CONCURRENCY)
+    app.conf.update(
+        worker_concurrency=_CONCURRENCY,
+        worker_disable_prefetch=True,  # a message that waits in here, behind a long step, is kept from other workers
+    )
     if not _asked_for_prefork(sys.argv):
         app.conf.worker_pool = "threads"
     process = WorkerProcess(app, settings)
@@ -71,6 +80,8 @@ class WorkerProcess:
         self.node = ""
         self._node_pid = 0
         self.is_prefork_parent = False
+        self.gate = Gate()
+        self._wire: Wire | None = None
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
         self._watchdog: Watchdog | None = None
@@ -78,7 +89,7 @@ class WorkerProcess:
 
     def register(self, step: Step) -> None:
         def deliver(task: Any) -> None:
-            self.runtime.executor.deliver((task.request.headers or {}).get(envelope.HEADER), task.name)
+            self.runtime.take(task.request)
 
         # The worker's own events tell when a step starts and ends: an async step outlives its Celery task,
         # and one that continues in place has none.
@@ -89,7 +100,8 @@ class WorkerProcess:
         """The runtime of this process; a forked child makes its own."""
         if self._runtime is None or self._runtime_pid != os.getpid():
             replace = self._replace_process if self.node_is_here else self._leave_child
-            self._runtime = Runtime(self.app, self.settings, self.node, replace)
+            gate = self.gate if self._wire is None else Gate(self._wire.tell)
+            self._runtime = Runtime(self.app, self.settings, self.node, replace, gate)
             self._runtime_pid = os.getpid()
         return self._runtime
 
@@ -99,9 +111,10 @@ class WorkerProcess:
         return self._node_pid == os.getpid()
 
     def connect(self) -> None:
+        self.app.steps["worker"].add(_bootstep("Beginning", "celery.worker.components:Pool", self._begin))
+        self.app.steps["consumer"].add(_bootstep("Gatekeeping", "celery.worker.consumer.tasks:Tasks", self._keep_gate))
         for signal, handler in (
             (signals.celeryd_init, self._learn_node),
-            (signals.worker_ready, self._begin),
             (signals.worker_process_init, self._begin_child),
             (signals.heartbeat_sent, self._show_running),
             (signals.worker_shutting_down, self._stop_taking_work),
@@ -111,24 +124,32 @@ class WorkerProcess:
             signal.connect(handler, weak=False)
 
     def _learn_node(self, sender: str = "", conf: Any = None, options: Any = None, **_: Any) -> None:
-        # Threads take a message only when a slot is free. For prefork Celery's way of that costs a third of its
-        # throughput, so there a few messages wait in the worker; those behind a long step are rung again elsewhere.
-        conf.worker_disable_prefetch = "prefork" not in str(options.get("pool_cls"))
+        pool = options.get("pool") or options.get("pool_cls") or conf.worker_pool
+        self.is_prefork_parent = "prefork" in str(pool)
         self.node = sender
         self._node_pid = os.getpid()
+        if self.is_prefork_parent:
+            self._wire = Wire()
 
-    def _begin(self, sender: Any = None, **_: Any) -> None:
-        if self._watchdog is not None:
-            return
-        self.is_prefork_parent = "prefork" in type(sender.pool).__module__
-        slots: int = sender.pool.limit
-        if not self.is_prefork_parent:
+    def _begin(self, worker: Any) -> None:
+        """Before the first message is taken: what fails here ends the worker, as no handler of a signal would."""
+        if queues := os.environ.pop(_QUEUES, None):
+            self.app.amqp.queues.select(queues.split(","))
+        slots: int = worker.pool.limit
+        if self._wire is not None:
+            self._wire.listen(self.gate)
+        else:
             self.runtime.start(slots)
-            wake_when_freed(sender.pool, sender.hub)
-        queues = list(self.app.amqp.queues.consume_from)
-        self._watchdog = Watchdog(self.settings, queues, slots, self._replace_process)
+            wake_when_freed(worker.pool, worker.hub)
+        self._watchdog = Watchdog(self.app, self.settings, self.gate, slots, self._replace_process)
         self._watchdog.start()
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
+
+    def _keep_gate(self, consumer: Any) -> None:
+        """Take no message from Redis while the gate is closed; for each connection anew."""
+        qos = consumer.task_consumer.channel.qos
+        can_consume = qos.can_consume
+        qos.can_consume = lambda: self.gate.is_open and can_consume()
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)
@@ -157,10 +178,12 @@ class WorkerProcess:
     def _replace_process(self) -> None:
         """Steps finish for a bounded time, their leases are given back, and the same command starts again.
 
-        Not when the process was told to end, before or meanwhile.
+        Not when the process was told to end, before or meanwhile. It takes from the same queues: one that was
+        cancelled by `celery control` stays so.
         """
         if self._leaving:
             return
+        os.environ[_QUEUES] = ",".join(self.app.amqp.queues.consume_from)
         if self.is_prefork_parent:
             drain.end_children(self.settings, self.node)
             drain.begin_again()
@@ -170,3 +193,12 @@ class WorkerProcess:
         """The pool starts another child in its place."""
         self.runtime.release_all()
         os._exit(1)
+
+
+def _bootstep(name: str, after: str, start: Callable[[Any], None]) -> type[bootsteps.StartStopStep]:
+    """A step of Celery's start, after the one that is named. (It swallows what the handlers of its signals raise.)"""
+
+    def run(step: Any, parent: Any) -> None:
+        start(parent)
+
+    return type(name, (bootsteps.StartStopStep,), {"requires": (after,), "start": run})

@@ -7,11 +7,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from billiard.process import active_children
 
 from agent_tasks.client import AgentTasks
-from agent_tasks.database_errors import Transient
 from agent_tasks.transitions.release import held_by, release
+from workers.own_connection import OwnConnection
 from workers.runtime import Runtime, worker_id
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def end_children(settings: "Settings", node: str) -> None:
         os.kill(pid, signal.SIGKILL)
     client = AgentTasks(settings)
     try:
-        with client.database.connection() as connection:
+        with OwnConnection(client.database, _EXIT_SECONDS).use() as connection:
             held = held_by(connection, [worker_id(node, pid) for pid in pids])
             rows = release(connection, held, ring_seconds=settings.ring_seconds)
         client.publish(rows)
-    except Transient as error:
+    except psycopg.Error as error:
         log.warning("leases not released, they expire: %s", error)
 
 

@@ -23,6 +23,7 @@ from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
+from workers.gate import NotTaken
 from workers.invocation import invoke_async, invoke_plain
 from workers.loop import StepLoop
 from workers.operations import DatabaseAway, StepOperations
@@ -45,7 +46,10 @@ class Executor:
         self._settlement = Settlement(runtime)
 
     def deliver(self, sealed: Any, task_name: str) -> None:
-        """A bell rang: run the step it names, and those that follow in place. Called in a pool slot."""
+        """A bell rang: run the step it names, and those that follow in place. Called in a pool slot.
+
+        Raises NotTaken where Postgres could not be asked: another worker may be able to.
+        """
         envelope = self._verify(sealed, task_name)
         if envelope is None:
             return
@@ -100,8 +104,7 @@ class Executor:
         try:
             taken = self._runtime.groups.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
         except Transient as error:
-            log.warning("not claimed, postgres is away; the sweep rings again: %s", error)
-            return None
+            raise NotTaken(str(error)) from error
         if taken is None:
             metrics.BELLS_DROPPED.inc()
         return taken

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker process: one statement for all its leases, and word of what was cancelled."""
+"""The heartbeat of a worker process: it registers, keeps all leases, and tells what was cancelled."""
 
 import logging
 import threading
@@ -8,12 +8,17 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import psycopg
+
 from agent_tasks import metrics
-from agent_tasks.database_errors import Transient
+from agent_tasks.database import Connection
+from agent_tasks.database_errors import ServerAway
 from agent_tasks.errors import LeaseLost
 from agent_tasks.publisher import STOP_CHANNEL
-from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
+from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_on
 from workers.operations import DatabaseAway
+from workers.own_connection import OwnConnection
+from workers.registration import register
 from workers.run import StepRun
 from workers.slots import LostSlots
 
@@ -23,21 +28,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 """How often events are flushed and overdue steps looked at; leases are kept at a third of their time."""
+_PAUSES = (0.01, 0.02, 0.04, 0.08)
+"""Between tries for a row that is locked just then: a commit of its own step takes no longer."""
 
 
 class Leases:
-    """A thread keeps the leases alive and stops the steps whose lease is lost; a second one does what may wait."""
+    """A thread keeps the leases alive and stops the steps whose lease is lost; a second one does what may wait.
+
+    The first one opens the gate when the worker is registered and beats, and closes it while it cannot.
+    """
 
     def __init__(self, runtime: "Runtime", worker: WorkerRecord) -> None:
         self._runtime = runtime
         self._worker = worker
+        self._lease_seconds = runtime.settings.lease_seconds
+        self._bound = self._lease_seconds / 3
+        self._own = OwnConnection(runtime.client.database, self._bound)
         self._closed = threading.Event()
         self._lost_slots = LostSlots(runtime)
+        self._is_registered = False
         self._next_beat = 0.0
+        self._locked: list[StepRun] = []
 
     def start(self) -> None:
         self._runtime.client.notices.listen(STOP_CHANNEL, self._told_to_stop)
-        self._beat()
         for name, duty in (("leases", self._keep), ("upkeep", self._tend)):
             threading.Thread(target=self._run, args=(duty,), name=f"agent-tasks-{name}", daemon=True).start()
 
@@ -56,36 +70,65 @@ class Leases:
                 run.hurry(self._runtime.settings.overrun_seconds)
 
     def _run(self, duty: Callable[[], None]) -> None:
-        tick = min(TICK_SECONDS, self._runtime.settings.lease_seconds / 6)
-        while not self._closed.wait(tick):
+        tick = min(TICK_SECONDS, self._lease_seconds / 6)
+        while True:
             try:
                 duty()
             except Exception:  # every lease of the process hangs on these threads: they must outlive any surprise
                 log.exception("upkeep failed, will try again")
+            if self._closed.wait(tick):
+                return
 
     def _keep(self) -> None:
-        if monotonic() >= self._next_beat:
-            self._beat()
-
-    def _tend(self) -> None:
-        """What may hang with Redis, and so must not hold up the heartbeat."""
-        self._report()
-        self._lost_slots.look()
-        self._runtime.telemetry.flush()
-
-    def _beat(self) -> None:
-        runs = {run.claim.id: run for run in self._runtime.held.all()}
-        held = [(run.claim.id, run.claim.run) for run in runs.values()]
-        try:
-            worker = replace(self._worker, keys=self._runtime.client.publisher.fingerprints)
-            with self._runtime.client.database.connection() as connection:
-                kept = heartbeat(connection, worker, held, lease_seconds=self._runtime.settings.lease_seconds)
-        except Transient as error:
-            log.warning("heartbeat: postgres is away, leases may be lost: %s", error)
+        """Beat when it is time, or when the last beat left something to do."""
+        if monotonic() < self._next_beat and not self._locked and self._runtime.gate.is_open:
             return
-        self._next_beat = monotonic() + self._runtime.settings.lease_seconds / 3
-        for task_id in runs.keys() - kept:
-            self._lost(runs[task_id])
+        try:
+            with self._own.use() as connection:
+                if not self._is_registered and not self._register(connection):
+                    return
+                if monotonic() >= self._next_beat or not self._runtime.gate.is_open:
+                    self._beat(connection)
+                elif self._locked:
+                    self._extend(connection, self._locked)
+        except psycopg.Error as error:
+            why = "postgres is away" if isinstance(error, ServerAway) else "the heartbeat fails"
+            self._runtime.gate.close(f"{why}; leases may be lost", error)
+            return
+        self._runtime.gate.open()
+
+    def _register(self, connection: Connection) -> bool:
+        if not register(connection):
+            self._runtime.gate.close("the database is not migrated; run `agent-tasks migrate`")
+            return False
+        keys = self._runtime.client.publisher.fingerprints  # without the keys no message can be read
+        self._worker = replace(self._worker, keys=keys)
+        self._is_registered = True
+        return True
+
+    def _beat(self, connection: Connection) -> None:
+        self._extend(connection, self._runtime.held.all())
+        try:
+            sign_on(connection, self._worker, seconds=self._bound / 2)
+        except psycopg.errors.QueryCanceled as error:
+            log.warning("the worker could not say that it lives, its row is locked: %s", error)
+        self._next_beat = monotonic() + self._lease_seconds / 3
+
+    def _extend(self, connection: Connection, runs: list[StepRun]) -> None:
+        """Extend the leases; those of rows that stay locked are left for the next tick."""
+        self._locked = []
+        for pause in (*_PAUSES, None):
+            if not runs:
+                return
+            held = [(run.claim.id, run.claim.run) for run in runs]
+            kept = heartbeat(connection, held, lease_seconds=self._lease_seconds, seconds=self._bound)
+            for run in runs:
+                if run.claim.id not in kept:
+                    self._lost(run)
+            runs = [run for run in runs if kept.get(run.claim.id) is False]
+            if pause is not None and runs:
+                self._closed.wait(pause)
+        self._locked = runs
 
     def _lost(self, run: StepRun) -> None:
         still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself,
@@ -93,6 +136,12 @@ class Leases:
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
             run.stop()
+
+    def _tend(self) -> None:
+        """What may hang with Redis, and so must not hold up the heartbeat."""
+        self._report()
+        self._lost_slots.look()
+        self._runtime.telemetry.flush()
 
     def _report(self) -> None:
         for run in self._runtime.held.all():

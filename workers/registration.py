@@ -1,11 +1,47 @@
-"""What a worker tells Postgres of an agent, for submitters that have not loaded its code."""
+"""What a worker tells Postgres of its agents, for submitters that have not loaded their code."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from agent_tasks.agents import Agent
+import agent_tasks
+from agent_tasks.agents import Agent, loaded_agents
+from agent_tasks.database import Connection
+from agent_tasks.errors import InvalidInput
+from agent_tasks.transitions.catalog import is_migrated, register_agents
+
+NEWEST = max(path.stem[:4] for path in (Path(agent_tasks.__file__).parent / "migrations/versions").glob("[0-9]*.py"))
+"""The migration that this release needs. (Alembic would say so, too, but takes long to import.)"""
+
+
+def check(agents: Iterable[Agent]) -> None:
+    """Make all that steps are called and told with. Raises InvalidInput that names the first step that is wrong."""
+    for agent in agents:
+        for step in agent.runnable.values():
+            try:
+                _ = step.arguments, step.signal_type, step.payload_type
+            except Exception as error:  # of many kinds: unknown names, types without a schema, faults of the user's own
+                raise InvalidInput(_wrong(agent, step.task_name, error), field=step.task_name) from error
+        try:
+            definition(agent)
+        except Exception as error:
+            raise InvalidInput(_wrong(agent, f"agent {agent.name}", error), field=agent.name) from error
+
+
+def _wrong(agent: Agent, what: str, error: Exception) -> str:
+    advice = " Import it outside of TYPE_CHECKING." if isinstance(error, NameError) else ""
+    return f"{what} in {agent.module} cannot be served: {type(error).__name__}: {error}.{advice}"
+
+
+def register(connection: Connection) -> bool:
+    """Tell of all agents that are loaded; False where the tables are older than this release."""
+    if not is_migrated(connection, NEWEST):
+        return False
+    register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
+    return True
 
 
 def definition(agent: Agent) -> dict[str, Any]:

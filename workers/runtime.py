@@ -7,19 +7,23 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+import redis
+
+from agent_tasks import bell, envelope
 from agent_tasks.agents import loaded_agents
 from agent_tasks.client import AgentTasks
-from agent_tasks.database_errors import Transient
+from agent_tasks.database_errors import ServerAway
 from agent_tasks.settings import Settings
-from agent_tasks.transitions.catalog import register_agents
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
 from agent_tasks.transitions.release import release
 from workers.executor import Executor
+from workers.gate import Gate, NotTaken
 from workers.groups import Groups
 from workers.leases import Leases
 from workers.loop import StepLoop
 from workers.mirroring import Mirroring
-from workers.registration import definition
+from workers.own_connection import OwnConnection
 from workers.run import HeldRuns
 from workers.telemetry import Telemetry
 from workers.threads import CallThreads, database_threads
@@ -27,13 +31,20 @@ from workers.threads import CallThreads, database_threads
 log = logging.getLogger(__name__)
 _DATABASE_THREADS = 16
 """For the commits and calls of async steps: more than there are connections, since those that wait go together."""
+_END_SECONDS = 2.0
+"""How long Postgres may take to hear that this process ends."""
+_SHUT_SECONDS = 1.0
+"""How long a slot whose message was put back takes no other one, while the gate is closed."""
 
 
 class Runtime:
     """Created once per process, in the children after the fork: nothing in it survives one."""
 
-    def __init__(self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None], gate: Gate
+    ) -> None:
         self.settings = settings
+        self.gate = gate
         self.replace_process = replace_process
         self.client = AgentTasks(settings)
         self.held = HeldRuns()
@@ -58,12 +69,29 @@ class Runtime:
         )
 
     def start(self, slots: int) -> None:
+        """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
         self.slots = slots
-        with self.client.database.connection() as connection:
-            register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
         self._leases.start()
         self.mirroring.start()
-        log.info("takes steps: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+        log.info("started: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+
+    def take(self, request: Any) -> None:
+        """Run the step that a message of Celery names. The message goes back where this worker cannot claim."""
+        if self.gate.is_open:
+            try:
+                self.executor.deliver((request.headers or {}).get(envelope.HEADER), request.task)
+                return
+            except NotTaken as error:
+                if isinstance(error.__cause__, ServerAway):
+                    self.gate.close("postgres is away", error)
+        self._put_back(request)
+        self.gate.wait(_SHUT_SECONDS)
+
+    def _put_back(self, request: Any) -> None:
+        try:
+            self.client.redis.rpush(*bell.repeated(request))
+        except redis.RedisError as error:
+            log.warning("message not put back, the sweep rings again: message=%s %s", request.id, error)
 
     def new_loop(self) -> StepLoop:
         return StepLoop(self.settings.async_steps, self._database_threads, self.call_threads)
@@ -86,14 +114,11 @@ class Runtime:
         runs = self.held.all()
         for run in runs:
             run.stop()
+        held = [(run.claim.id, run.claim.run) for run in runs]
         try:
-            with self.client.database.connection() as connection:
-                rows = release(
-                    connection,
-                    [(r.claim.id, r.claim.run) for r in runs],
-                    ring_seconds=self.settings.ring_seconds,
-                )
-        except Transient as error:
+            with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
+                rows = release(connection, held, ring_seconds=self.settings.ring_seconds)
+        except psycopg.Error as error:
             log.warning("leases not released, they expire: %s", error)
             return
         self.client.publish(rows)
@@ -111,9 +136,9 @@ class Runtime:
         self.loop.stop()
         self._database_threads.shutdown(wait=False, cancel_futures=True)
         try:
-            with self.client.database.connection() as connection:
+            with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
                 sign_off(connection, self.worker_id)
-        except Transient as error:
+        except psycopg.Error as error:
             log.warning("could not sign off: %s", error)
         self.telemetry.close()
         self.client.close()

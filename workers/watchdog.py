@@ -13,6 +13,7 @@ from celery.worker import state
 from agent_tasks.bell import queue_keys
 from agent_tasks.publisher import connect
 from agent_tasks.settings import Settings
+from workers.gate import Gate
 
 log = logging.getLogger(__name__)
 STUCK_SECONDS = 20.0
@@ -22,9 +23,10 @@ _TICK_SECONDS = 2.0
 class Watchdog:
     """Restarts the process when Celery has stopped consuming, as it may after Redis came back (celery#8030)."""
 
-    def __init__(self, settings: Settings, queues: list[str], slots: int, restart: Callable[[], None]) -> None:
+    def __init__(self, app: Any, settings: Settings, gate: Gate, slots: int, restart: Callable[[], None]) -> None:
         self._client = connect(settings)
-        self._keys = [key for queue in queues for key in queue_keys(queue)]
+        self._app = app
+        self._gate = gate
         self._slots = slots
         self._restart = restart
         self._fine_at = monotonic()
@@ -50,11 +52,12 @@ class Watchdog:
                 return
 
     def _is_fine(self) -> bool:
-        if len(state.reserved_requests) >= self._slots:
+        if len(state.reserved_requests) >= self._slots or not self._gate.is_open:
             return True
+        queues = list(self._app.amqp.queues.consume_from)  # without those that `celery control` has cancelled
         try:
             with self._client.pipeline(transaction=False) as pipeline:
-                for key in self._keys:
+                for key in (key for queue in queues for key in queue_keys(queue)):
                     pipeline.llen(key)
                 return not any(pipeline.execute())
         except redis.RedisError:

@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg.errors
+
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import Row
 
@@ -13,6 +15,15 @@ _REGISTER = """
     SELECT name, definition FROM jsonb_to_recordset(%s::jsonb) AS new (name text, definition jsonb)
     ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, seen_at = clock_timestamp()
 """
+
+
+def is_migrated(connection: Connection, revision: str) -> bool:
+    """Whether the tables are those of this migration or of a later one."""
+    try:
+        row = connection.execute("SELECT version_num FROM agent_tasks_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return False
+    return row is not None and row["version_num"] >= revision
 
 
 def register_agents(connection: Connection, definitions: dict[str, dict[str, Any]]) -> None:

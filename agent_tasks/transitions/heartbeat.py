@@ -1,32 +1,37 @@
-"""running → running: one statement keeps all leases of a process, and says that it lives."""
+"""running → running: one statement keeps all leases of a process, another says that it lives."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from agent_tasks.database import Connection
 
-# In the order in which all others lock, and waiting for them: a step that writes all the time keeps its lease, too.
-_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+# A row that somebody else has locked is passed over, so that it costs no lease but its own. What waits for whole tables
+# (a migration) is ended by Postgres after `seconds`.
+_BOUND = "SELECT set_config('statement_timeout', %s, true)"
 
 _HEARTBEAT = """
     WITH held AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
     ), kept AS (
         SELECT tasks.id FROM tasks JOIN held USING (id)
-        WHERE tasks.run = held.run AND tasks.status = 'running' ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+        WHERE tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), extended AS (
         UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
         FROM kept WHERE tasks.id = kept.id
-    ), worker AS (
-        INSERT INTO workers (id, hostname, pid, queues, steps, keys)
-        VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s)
-        ON CONFLICT (id) DO UPDATE SET
-            started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
-            seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps,
-            keys = excluded.keys
     )
-    SELECT held.id FROM held JOIN tasks USING (id) WHERE tasks.run = held.run AND tasks.status = 'running'
+    SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN tasks USING (id) LEFT JOIN kept USING (id)
+    WHERE tasks.run = held.run AND tasks.status = 'running'
+"""
+
+_SIGN_ON = """
+    INSERT INTO workers (id, hostname, pid, queues, steps, keys)
+    VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s)
+    ON CONFLICT (id) DO UPDATE SET
+        started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
+        seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps,
+        keys = excluded.keys
 """
 
 
@@ -44,16 +49,25 @@ class WorkerRecord:
 
 
 def heartbeat(
-    connection: Connection, worker: WorkerRecord, held: Sequence[tuple[UUID, int]], *, lease_seconds: float
-) -> set[UUID]:
-    """Extend the leases of these (task, run); returns those still owned. The others were lost.
+    connection: Connection, held: Sequence[tuple[UUID, int]], *, lease_seconds: float, seconds: float
+) -> dict[UUID, bool]:
+    """Extend the leases of these (task, run); returns those still owned, and whether each was extended.
 
-    Raises psycopg.errors.LockNotAvailable where a row is locked for more than two seconds: try again.
+    Those that are missing were lost; False stands for a row that somebody else has locked: try again soon. Postgres
+    ends the statement after `seconds`.
     """
     values = {
         "ids": [task_id for task_id, _ in held],
         "runs": [run for _, run in held],
         "lease_seconds": lease_seconds,
+    }
+    with _bounded(connection, seconds):
+        return {row["id"]: row["kept"] for row in connection.execute(_HEARTBEAT, values).fetchall()}
+
+
+def sign_on(connection: Connection, worker: WorkerRecord, *, seconds: float) -> None:
+    """Note that a worker lives, and what it serves. Postgres ends the statement after `seconds`."""
+    values = {
         "worker": worker.id,
         "hostname": worker.hostname,
         "pid": worker.pid,
@@ -61,9 +75,15 @@ def heartbeat(
         "steps": list(worker.steps),
         "keys": list(worker.keys),
     }
+    with _bounded(connection, seconds):
+        connection.execute(_SIGN_ON, values)
+
+
+@contextmanager
+def _bounded(connection: Connection, seconds: float) -> Generator[None]:
     with connection.transaction():
-        connection.execute(_LOCK_TIMEOUT)
-        return {row["id"] for row in connection.execute(_HEARTBEAT, values).fetchall()}
+        connection.execute(_BOUND, [str(max(1, round(seconds * 1000)))])
+        yield
 
 
 def sign_off(connection: Connection, worker_id: str) -> None:

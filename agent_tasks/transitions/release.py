@@ -9,7 +9,7 @@ from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, RUNNING_SECONDS,
 _RELEASE = f"""
     WITH held AS (
         SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
-        WHERE tasks.run = h.run AND tasks.status = 'running' ORDER BY tasks.id FOR UPDATE OF tasks
+        WHERE tasks.run = h.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {COUNTED}, {IDLE}
         FROM held WHERE tasks.id = held.id
@@ -20,7 +20,10 @@ _RELEASE = f"""
 
 
 def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_seconds: float) -> list[Row]:
-    """Give back the steps that these (task, run) still own; a release is no crash."""
+    """Give back the steps that these (task, run) still own; a release is no crash.
+
+    A row that is locked just then is left: it is being committed or ended, or its lease expires.
+    """
     return connection.execute(
         _RELEASE,
         {

@@ -1,10 +1,9 @@
 """The fence: a run that lost its step changes nothing, whatever it tries."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import UUID
 
+import psycopg
 import pytest
 import uuid_utils.compat as uuid_utils
 
@@ -18,14 +17,13 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
-from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
+from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_on
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.wait import sleep
-from tests.database import BLOCKED, all_of, claimed, commit, lapse, park, query, row_of, submitted
+from tests.database import all_of, claimed, commit, lapse, park, query, row_of, submitted
 from tests.database import swept as sweep
-from tests.eventually import eventually
 
 Write = Callable[[Connection, Claim], Any]
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
@@ -146,31 +144,33 @@ def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTas
     taken_over(client, lost)
     cancelled(client, ended)
     due = row_of(client, lost.id)["due_at"]
-    worker = WorkerRecord("w", "host", 1, ("agents",), ("echo.echo",))
     with client.database.connection() as connection:
         held = [(taken.id, taken.run) for taken in (kept, lost, ended)]
-        assert heartbeat(connection, worker, held, lease_seconds=500) == {kept.id}
+        assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {kept.id: True}
     assert row_of(client, lost.id)["due_at"] == due
     sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
     assert query(client, sql, kept.id)[0]["kept"]
 
 
-def test_a_heartbeat_waits_for_a_row_that_is_being_written_and_then_keeps_its_lease(client: AgentTasks) -> None:
-    taken = claimed(client)
-    worker = WorkerRecord("w", "host", 1, (), ())
-
-    def beat() -> set[UUID]:
-        with client.database.connection() as connection:
-            return heartbeat(connection, worker, [(taken.id, taken.run)], lease_seconds=500)
-
-    with ThreadPoolExecutor(1) as threads:
-        with client.database.transaction() as writing:
-            writing.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [taken.id])
-            beating = threads.submit(beat)
-            eventually(lambda: query(client, BLOCKED))
-        assert beating.result(10) == {taken.id}
+def test_a_heartbeat_passes_over_a_locked_row_and_keeps_all_others(client: AgentTasks) -> None:
+    locked, free = claimed(client), claimed(client)
+    held = [(taken.id, taken.run) for taken in (locked, free)]
     sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
-    assert query(client, sql, taken.id)[0]["kept"]
+    with client.database.connection() as connection:
+        with client.database.transaction() as rival:
+            rival.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [locked.id])
+            assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {locked.id: False, free.id: True}
+        assert [query(client, sql, taken.id)[0]["kept"] for taken in (locked, free)] == [False, True]
+        assert heartbeat(connection, held[:1], lease_seconds=500, seconds=60) == {locked.id: True}
+
+
+def test_a_heartbeat_does_not_wait_for_tables_that_are_locked(client: AgentTasks) -> None:
+    with client.database.transaction() as rival, client.database.connection() as connection:
+        rival.execute("LOCK TABLE tasks, workers")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            heartbeat(connection, [], lease_seconds=500, seconds=0.1)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            sign_on(connection, WorkerRecord("w", "host", 1, (), ()), seconds=0.1)
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "checkpoint in place", "wait", "sleep", "fan out", "complete"])

@@ -7,7 +7,7 @@ import pytest
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.abandon import abandon
-from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, heartbeat, sign_off
+from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, sign_off, sign_on
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.ring import ring
 from agent_tasks.transitions.rows import Row
@@ -46,7 +46,7 @@ def after_a_step(client: AgentTasks, task_id: UUID, *, partial: str | None = Non
 
 def alive(client: AgentTasks, *, queue: str = "agents", step: str = "echo.echo") -> None:
     with client.database.connection() as connection:
-        heartbeat(connection, WorkerRecord("w@h/1", "h", 1, (queue,), (step,)), [], lease_seconds=60)
+        sign_on(connection, WorkerRecord("w@h/1", "h", 1, (queue,), (step,)), seconds=60)
 
 
 def test_a_task_past_its_ttl_is_given_up_as_context_lost(watched: AgentTasks) -> None:

@@ -104,7 +104,7 @@ def invariant_3_a_run_that_lost_its_step_changes_nothing(move: Move) -> None:
             WRITES[name](connection, claim)
     lost = [(claim.id, claim.run) for _, claim in move.stale if claim.run < move.now.tasks[claim.id]["run"]]
     with move.client.database.connection() as connection:
-        assert heartbeat(connection, WORKER, lost, lease_seconds=600) == set()
+        assert heartbeat(connection, lost, lease_seconds=600, seconds=60) == {}
         assert release(connection, lost, ring_seconds=600) == []
     assert move.now.is_current(move.client), "a stale run has changed something"
 

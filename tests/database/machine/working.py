@@ -15,7 +15,6 @@ from tests import database
 from tests.database import Row
 from tests.database.families import BROKEN, broken, done, end, family_of, fan, out_of_time, shortened, undo
 from tests.database.machine import trees
-from tests.database.machine.invariants import WORKER
 from tests.database.machine.machine import Machine, any_one, pick
 from tests.database.machine.model import Task, Waits
 from tests.database.machine.writes import WRITES
@@ -46,8 +45,8 @@ class Working(Machine):
     def heartbeat(self) -> None:
         held = [(task.id, self.claims[task.id].run) for task in self.some("running")]
         with self.client.database.connection() as connection:
-            kept = heartbeat(connection, WORKER, held, lease_seconds=600)
-        assert kept == {task_id for task_id, _ in held}
+            kept = heartbeat(connection, held, lease_seconds=600, seconds=60)
+        assert kept == {task_id: True for task_id, _ in held}
         for task in self.some("running"):
             task.due = False
 
