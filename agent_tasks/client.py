@@ -1,12 +1,14 @@
 """AgentTasks: submitting to one deployment, and finding its tasks."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, TypeVar, Unpack, cast, get_args
 from uuid import UUID
+from weakref import WeakSet
 
 import psycopg
 import redis
@@ -59,7 +61,11 @@ class AgentTasks:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.load()
-        self.database = Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
+        self.database = self._open_database()
+        _clients.add(self)
+
+    def _open_database(self) -> Database:
+        return Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -232,9 +238,18 @@ class AgentTasks:
             self.notices.close()
         if "_after_commit" in self.__dict__:
             self._after_commit.close()
-        for name in ("notices", "_after_commit", "publisher", "redis"):
-            self.__dict__.pop(name, None)
+        self._forget()
         self.database.close()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: its parent's threads are not here, its connections are not the child's to use or close."""
+        _left_alone.append(dict(self.__dict__))
+        self._forget()
+        self.database = self._open_database()
+
+    def _forget(self) -> None:
+        for name in ("notices", "_after_commit", "publisher", "redis", "_submission"):
+            self.__dict__.pop(name, None)
 
     def publish(self, rows: Sequence[Row], stop: Sequence[UUID] = ()) -> None:
         """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
@@ -343,6 +358,19 @@ class AgentTasks:
         if row is None or not may_see(identity, row):
             raise not_found(task_id, identity)
         return row
+
+
+_clients: "WeakSet[AgentTasks]" = WeakSet()
+_left_alone: list[Any] = []
+"""What forked children have from their parents: to collect it would close it, or wait for a lock that nobody frees."""
+
+
+def _begin_all_anew() -> None:
+    for client in list(_clients):
+        client._begin_anew()  # pyright: ignore[reportPrivateUsage]
+
+
+os.register_at_fork(after_in_child=_begin_all_anew)
 
 
 def _as_uuid(value: UUID | str) -> UUID:

@@ -26,6 +26,7 @@ class Notices:
         self._pubsub: Any = None
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
+        self._is_away = False
 
     @contextmanager
     def listening(self, channel: str, callback: Callable[[str | None], None]) -> Generator[None]:
@@ -72,7 +73,9 @@ class Notices:
             except Exception as error:  # of many kinds where the connection was closed while it was read
                 if self._closed.is_set():
                     return
-                log.warning("redis is away, waiting falls back to polling: %s", error)
+                if not self._is_away:
+                    log.warning("redis is away, waiting falls back to polling: %s", error)
+                self._is_away = True
             with self._lock:
                 if self._pubsub is not None:
                     self._pubsub.close()
@@ -85,6 +88,9 @@ class Notices:
             self._pubsub = pubsub
             channels = list(self._callbacks)
             pubsub.subscribe(*channels, "agent-tasks:keepalive")
+        if self._is_away:
+            log.info("redis is back")
+        self._is_away = False
         self._dispatch(channels, None)
         while not self._closed.is_set():
             message = pubsub.get_message(timeout=5.0)

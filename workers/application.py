@@ -82,6 +82,7 @@ class WorkerProcess:
         self.is_prefork_parent = False
         self.gate = Gate()
         self._wire: Wire | None = None
+        self._takes_sigterm = False
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
         self._watchdog: Watchdog | None = None
@@ -89,6 +90,9 @@ class WorkerProcess:
 
     def register(self, step: Step) -> None:
         def deliver(task: Any) -> None:
+            if self._wire is not None and not self._takes_sigterm:
+                self._takes_sigterm = True  # not before: the pool puts its own handler over that of a child's start
+                drain.drain_on_sigterm(self.runtime)
             self.runtime.take(task.request)
 
         # The worker's own events tell when a step starts and ends: an async step outlives its Celery task,

@@ -40,6 +40,19 @@ def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
     return _background(drain)
 
 
+def drain_on_sigterm(runtime: Runtime) -> None:
+    """Take SIGTERM for a child of a prefork pool, in its main thread: it drains, too, where its whole group is told to
+    end (systemd, honcho, Heroku). The pool's own handler would raise in the midst of a step."""
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+
+    def wait() -> None:
+        told.wait()
+        drain_threads(runtime, then=leave)
+
+    _background(wait)
+
+
 def replace_threads(runtime: Runtime, then: Any) -> threading.Thread:
     """Drain in the background while the leases are kept, then `then`."""
 

@@ -32,7 +32,7 @@ class Gate:
             self._why = None
             self._open.set()
         if changed:
-            log.info("takes messages")
+            log.info("takes steps: pid=%d", os.getpid())
         self._tell(True)
 
     def close(self, why: str, error: object = None) -> None:
@@ -42,7 +42,7 @@ class Gate:
             self._why = why
             self._open.clear()
         if is_new:
-            log.warning("takes no messages: %s%s", why, "" if error is None else f": {' '.join(str(error).split())}")
+            log.warning("takes no steps: %s%s", why, "" if error is None else f": {' '.join(str(error).split())}")
         if was_open:
             self._tell(False)
 

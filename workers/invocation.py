@@ -12,6 +12,7 @@ from agent_tasks.calling import durably
 from agent_tasks.context import Context
 from agent_tasks.errors import InvalidInput, StepFailed
 from agent_tasks.surroundings import async_surroundings, plain_surroundings
+from workers.forks import leave_if_child
 from workers.run import Raised, Returned, StepOutcome, StepRun, Stopped, running
 
 _GLANCE_SECONDS = 0.05
@@ -38,7 +39,9 @@ def _call_plain(run: StepRun) -> StepOutcome:
         with plain_surroundings():
             value = run.step.function(run.context, **run.arguments)
     except BaseException as error:
+        leave_if_child(error)
         return Raised(error)
+    leave_if_child()
     if inspect.iscoroutine(value):
         value.close()
         problem = f"Step {run.claim.step} is a plain function and returned a coroutine: declare it as `async def`"
@@ -102,7 +105,9 @@ async def _call(run: StepRun) -> StepOutcome:
             raise
         return _cancelled_itself(run)
     except BaseException as error:  # SystemExit, too: asyncio would end the whole loop
+        leave_if_child(error)
         return Raised(error)
+    leave_if_child()
     run.operations.branches.root.returned = True
     return Returned(returned)
 

@@ -10,7 +10,7 @@ import psycopg
 
 from agent_tasks.database import Connection, Database
 from agent_tasks.database_errors import ServerAway, classified
-from agent_tasks.route import RoutedConnection
+from agent_tasks.route import Route, RoutedConnection
 from agent_tasks.transitions import session
 
 
@@ -21,6 +21,7 @@ class _Bounded(RoutedConnection):
     """
 
     until = math.inf
+    route: Route
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         return super().wait(self._in_time(gen), *args, **options)
@@ -31,6 +32,7 @@ class _Bounded(RoutedConnection):
             while True:
                 ready = yield wanted  # psycopg wakes it ten times a second
                 if monotonic() > self.until:
+                    self.route.silent(self)
                     self.pgconn.finish()
                     raise ServerAway("Postgres did not answer in time")
                 wanted = gen.send(ready)
@@ -67,7 +69,7 @@ class OwnConnection:
         """It prepares no statement, so that each is planned for the tables as they are."""
         silent = round(self._seconds * 1000)
         made = self._route.connect(_Bounded, connect_timeout=2, tcp_user_timeout=silent, prepare_threshold=None)
-        self._connection = made
+        self._connection, made.route = made, self._route
         made.until = monotonic() + self._seconds
         session.begin(made)
         return made

@@ -17,6 +17,7 @@ from agent_tasks.database_errors import ServerAway
 from agent_tasks.settings import Settings
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
 from agent_tasks.transitions.release import release
+from workers import forks
 from workers.executor import Executor
 from workers.gate import Gate, NotTaken
 from workers.groups import Groups
@@ -71,6 +72,7 @@ class Runtime:
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
         self.slots = slots
+        forks.watch(self)
         self._leases.start()
         self.mirroring.start()
         log.info("started: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)

@@ -10,24 +10,31 @@ from agent_tasks import AgentTasks, Budget
 from tests import rows
 from tests.crash.test_killed_workers import owner, runs_on
 from tests.eventually import eventually
-from tests.processes import Processes
+from tests.processes import Processes, Running
 
 LEASE = 30.0
 """Long: what goes on before its end was given back."""
 
 pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
+whom = pytest.mark.parametrize("whom", ["the worker", "its whole group"])
 usually_threads = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
+def tell(worker: Running, whom: str) -> None:
+    """SIGTERM, as `kill` sends it, or as systemd, honcho and Heroku do."""
+    worker.send(signal.SIGTERM) if whom == "the worker" else worker.send_all(signal.SIGTERM)
+
+
 @usually_threads
+@whom
 @pytest.mark.parametrize("agent", ["brief", "brief_plain"])
 def test_a_running_step_finishes_before_its_worker_ends(
-    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, whom: str, agent: str
 ) -> None:
     worker = processes.worker(pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=10)
     task = client.submit(agent, {"folder": str(tmp_path), "seconds": 1.0})
     eventually(lambda: runs_on(tmp_path, "begins"))
-    worker.send(signal.SIGTERM)
+    tell(worker, whom)
     assert worker.wait_for_exit(15) == 0
     assert task.stored().status == "completed"
     assert len(runs_on(tmp_path, "begins")) == 1
@@ -35,16 +42,17 @@ def test_a_running_step_finishes_before_its_worker_ends(
 
 
 @pools
+@whom
 @pytest.mark.parametrize("agent", ["patient", "attentive", "inattentive"])
 def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
-    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
+    client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, whom: str, agent: str
 ) -> None:
     workers = processes.fleet(workers=2, pool=pool, concurrency=2, lease_seconds=LEASE, drain_seconds=0.5)
     task = client.submit(agent, {"folder": str(tmp_path)})
     (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
     leaving = owner(workers, first)
     began = time.monotonic()
-    leaving.send(signal.SIGTERM)
+    tell(leaving, whom)
     eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 10)
     assert leaving.wait_for_exit(10) == 0
     assert time.monotonic() - began < LEASE / 2
