@@ -30,7 +30,7 @@ class Group(Generic[A, T]):
 
     Who comes first leads: it runs its own request at once, and meanwhile others queue; the first of those leads the
     next group. So nobody waits for company, and a thread alone pays nothing. `key`: no two requests of the same key
-    are in one group. `together`: all of a group have the same. `run` returns the answers in order, errors among them.
+    are in one group. `run` returns the answers in order, errors among them.
     It raises only where it has committed nothing: then each is run alone, so that one request does no harm to others,
     but for Postgres being away, which all are told.
     """
@@ -39,11 +39,9 @@ class Group(Generic[A, T]):
         self,
         run: Callable[[Sequence[A]], Sequence[T | Exception]],
         key: Callable[[A], Hashable] | None = None,
-        together: Callable[[A], Hashable] | None = None,
     ) -> None:
         self._run = run
         self._key = key
-        self._together = together
         self._lock = threading.Lock()
         self._waiting: list[_Asked[A, T]] = []
         self._led = False
@@ -97,10 +95,9 @@ class Group(Generic[A, T]):
         """The first in line, who leads, and all that may go with it."""
         taken: dict[Hashable, _Asked[A, T]] = {}
         left: list[_Asked[A, T]] = []
-        kind = self._together and self._together(self._waiting[0].what)
         for asked in self._waiting:
             key = self._key(asked.what) if self._key else id(asked)
-            if key in taken or len(taken) == MOST or (self._together and self._together(asked.what) != kind):
+            if key in taken or len(taken) == MOST:
                 left.append(asked)
             else:
                 taken[key] = asked

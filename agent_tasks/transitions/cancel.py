@@ -52,7 +52,7 @@ _CANCEL = f"""
 
 # A parent that ends with the first failure of a child tells its own parent in the same commit, and below one that has
 # ended it is the next above that is told.
-_LOCK_ABOVE = """
+_ABOVE: LiteralString = """
     WITH RECURSIVE above AS (
         SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
             SELECT parent_id FROM tasks WHERE tasks.id = given.id OFFSET 0
@@ -66,17 +66,26 @@ _LOCK_ABOVE = """
             FROM tasks WHERE tasks.id = above.parent_id OFFSET 0
         ) AS next WHERE above.tells
     )
-    SELECT FROM tasks WHERE id = ANY (ARRAY(SELECT id FROM above)) ORDER BY depth, id FOR NO KEY UPDATE
+    SELECT FROM tasks WHERE id = ANY (ARRAY(SELECT id FROM above {bounded})) ORDER BY depth, id FOR NO KEY UPDATE
 """
+_LOCK_ABOVE = _ABOVE.format(bounded="")
+_LOCK_ABOVE_SOON = _ABOVE.format(
+    bounded=", (SELECT set_config('lock_timeout', %(milliseconds)s, true)) AS bounded"  # before a row is locked
+)
 
 
-def lock_above(connection: Connection, task_ids: Sequence[UUID]) -> None:
+def lock_above(connection: Connection, task_ids: Sequence[UUID], *, seconds: float | None = None) -> None:
     """Lock whom the end of these tasks may change, their parents and perhaps more, before the tasks themselves.
 
     Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
     for them, and they for the child, until Postgres finds the deadlock, a second later.
+
+    `seconds`: from here on no lock of this transaction is waited for longer. Raises psycopg.errors.LockNotAvailable.
     """
-    connection.execute(_LOCK_ABOVE, {"ids": list(task_ids)})
+    if seconds is None:
+        connection.execute(_LOCK_ABOVE, {"ids": list(task_ids)})
+    else:
+        connection.execute(_LOCK_ABOVE_SOON, {"ids": list(task_ids), "milliseconds": str(round(seconds * 1000))})
 
 
 def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, given, refusal
+from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 from agent_tasks.transitions.rows import (
     COUNTED,
     EVENTS,
@@ -54,7 +55,7 @@ _CHECKPOINT = f"""
             seconds real, progress jsonb, undo boolean, told jsonb)
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
-        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+        {PASSING_LOCKED}
     ), changed AS (
         UPDATE tasks SET
             step = given.next_step, step_number = tasks.step_number + 1, failures = 0, crashes = 0, rings = 0,
@@ -80,10 +81,11 @@ _CHECKPOINT = f"""
 
 def checkpoint_all(
     connection: Connection, steps: Sequence[StepCommit], *, ring_seconds: float
-) -> list[Row | LeaseLost | BudgetExhausted]:
+) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
     """Commit these steps, each of another task, and each as if alone.
 
-    Returns the claim's row as it is now of each, or LeaseLost, or BudgetExhausted where it overran its seconds.
+    Returns the claim's row as it is now of each, or LeaseLost, or BudgetExhausted where it overran its seconds, or
+    Contention where somebody else has locked the row.
     """
     told = connection.execute(
         _CHECKPOINT, {"given": f"[{', '.join(map(_given, steps))}]", "ring_seconds": ring_seconds}
@@ -98,7 +100,7 @@ def checkpoint_all(
 def checkpoint(
     connection: Connection, claim: Claim, committed: Committed, *, in_place: bool, ring_seconds: float
 ) -> Row:
-    """`checkpoint_all` for one step. Raises LeaseLost, BudgetExhausted."""
+    """`checkpoint_all` for one step. Raises LeaseLost, BudgetExhausted, Contention."""
     (row,) = checkpoint_all(connection, [StepCommit(claim, committed, in_place)], ring_seconds=ring_seconds)
     if isinstance(row, Exception):
         raise row

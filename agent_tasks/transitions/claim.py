@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from agent_tasks.budgets import Budget, Spend
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import budget_of, reserved_of, spend_of
 from agent_tasks.transitions.rows import CLAIMED, Row
@@ -110,14 +111,17 @@ class Wanted:
 
 # A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
 # the same, and ends the step as poison where it has crashed too often.
-_CLAIM = f"""
+_FREE: LiteralString = """
     WITH wanted AS (
         SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (id uuid, step text, step_number integer)
     ), free AS (
         SELECT tasks.id FROM wanted JOIN tasks USING (id, step, step_number)
         WHERE tasks.status = 'pending' OR (tasks.status = 'running' AND tasks.due_at < clock_timestamp()
             AND tasks.crashes + 1 < %(poison_crashes)s)
-        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+"""
+
+_CLAIM = f"""{_FREE}
+        FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET
             crashes = crashes + (status = 'running')::int,
@@ -146,27 +150,34 @@ _CLAIM = f"""
             AND passed_on.step_number = tasks.undo_step
 """
 
+_LOCKED = f"{_FREE}) SELECT id FROM free"
+
 
 def claim_all(
     connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float, poison_crashes: int
-) -> list[Claim | ValidationError | None]:
+) -> list[Claim | ValidationError | Contention | None]:
     """Take these steps, each of another task; None for one not current any more, or that a living lease holds.
 
-    A row that this release cannot read is its own error: the claims of the others are committed.
+    A row that this release cannot read is its own error: the claims of the others are committed. Contention stands
+    for one that may be free, and whose row somebody else has locked.
     """
-    rows = connection.execute(
-        _CLAIM,
-        {
-            "wanted": json.dumps(
-                [{"id": str(w.task_id), "step": w.step, "step_number": w.step_number} for w in wanted]
-            ),
-            "worker": worker,
-            "lease_seconds": lease_seconds,
-            "poison_crashes": poison_crashes,
-        },
-    ).fetchall()
-    taken = {row["id"]: row for row in rows}
-    return [_readable(taken[one.task_id]) if one.task_id in taken else None for one in wanted]
+    terms = {"worker": worker, "lease_seconds": lease_seconds, "poison_crashes": poison_crashes}
+    taken = {row["id"]: row for row in connection.execute(_CLAIM, {"wanted": _listed(wanted), **terms}).fetchall()}
+    missed = [one for one in wanted if one.task_id not in taken]
+    locked = {
+        row["id"] for row in (connection.execute(_LOCKED, {"wanted": _listed(missed), **terms}) if missed else ())
+    }
+
+    def answer(task_id: UUID) -> Claim | ValidationError | Contention | None:
+        if task_id in taken:
+            return _readable(taken[task_id])
+        return Contention(f"somebody else has locked the row of task {task_id}") if task_id in locked else None
+
+    return [answer(one.task_id) for one in wanted]
+
+
+def _listed(wanted: Sequence[Wanted]) -> str:
+    return json.dumps([{"id": str(w.task_id), "step": w.step, "step_number": w.step_number} for w in wanted])
 
 
 def _readable(row: Row) -> Claim | ValidationError:
@@ -177,8 +188,8 @@ def _readable(row: Row) -> Claim | ValidationError:
 
 
 def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **terms: Any) -> Claim | None:
-    """`claim_all` for one step."""
+    """`claim_all` for one step. Raises Contention."""
     (taken,) = claim_all(connection, [Wanted(task_id, step, step_number)], **terms)
-    if isinstance(taken, ValidationError):
+    if isinstance(taken, Exception):
         raise taken
     return taken

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, ErrorInfo, LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, given, refusal
+from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 from agent_tasks.transitions.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text
 
 _COMPLETE = f"""
@@ -16,7 +17,7 @@ _COMPLETE = f"""
             progress jsonb, told jsonb)
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
-        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+        {PASSING_LOCKED}
     ), changed AS (
         UPDATE tasks SET
             status = given.status, error = given.error, result = coalesce(given.result, 'null'::jsonb),
@@ -47,10 +48,13 @@ class Finish:
     shortfall: ErrorInfo | None = None
 
 
-def complete_all(connection: Connection, finishes: Sequence[Finish]) -> list[Row | LeaseLost | BudgetExhausted]:
+def complete_all(
+    connection: Connection, finishes: Sequence[Finish]
+) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
     """End these tasks, each as if alone.
 
-    Returns the row of each, or LeaseLost, or BudgetExhausted where its step overran its seconds.
+    Returns the row of each, or LeaseLost, or BudgetExhausted where its step overran its seconds, or Contention where
+    somebody else has locked the row.
     """
     told = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
     rows = {row["id"]: row for row in told}
@@ -58,7 +62,7 @@ def complete_all(connection: Connection, finishes: Sequence[Finish]) -> list[Row
 
 
 def complete(connection: Connection, finish: Finish) -> Row:
-    """`complete_all` for one task. Raises LeaseLost, BudgetExhausted."""
+    """`complete_all` for one task. Raises LeaseLost, BudgetExhausted, Contention."""
     (row,) = complete_all(connection, [finish])
     if isinstance(row, Exception):
         raise row

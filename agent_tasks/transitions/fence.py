@@ -6,6 +6,7 @@ from uuid import UUID
 
 from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.rows import HELD, RUNNING_SECONDS
@@ -19,7 +20,10 @@ GIVEN_HELD: LiteralString = """
 """
 """`rows.HELD` for each of the rows `given`."""
 
-_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent FROM tasks WHERE {HELD}"
+PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
+"""A row that somebody else has locked is passed over, so that the others of its group do not wait for it."""
+
+_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM tasks WHERE {HELD}"
 
 
 class Held(Protocol):
@@ -38,11 +42,19 @@ def lost(held: Held) -> LeaseLost:
     return LeaseLost(f"run {held.run} of task {held.id} does not own step {held.step_number} any more")
 
 
-def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted:
-    """Why a commit changed nothing: the lease is lost, or where the run still owns the step, its seconds were over."""
+def locked(held: Held) -> Contention:
+    """The error of a fenced write that passed over its row."""
+    return Contention(f"somebody else has locked the row of task {held.id}")
+
+
+def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted | Contention:
+    """Why a commit changed nothing: the lease is lost; or the run still owns the step, and its seconds were over, or
+    somebody else had locked the row."""
     row = connection.execute(_HELD, claim.fence).fetchone()
     if row is None:
         return lost(claim)
+    if row["in_time"]:
+        return locked(claim)
     spent = Spend(seconds=float(row["spent"])).seconds
     return BudgetExhausted.of("seconds", claim.budget.seconds, spent)
 

@@ -7,9 +7,10 @@ from typing import Any, LiteralString
 
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, given, lost
+from agent_tasks.transitions.fence import GIVEN_HELD, PASSING_LOCKED, given, locked, lost
 from agent_tasks.transitions.rows import HELD
 
 
@@ -107,6 +108,7 @@ _CHARGED = """
     SELECT fingerprint, spent_tokens AS tokens, spent_usd::float8 AS usd, run = 0 AS inherited
     FROM charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
+_LEFT: LiteralString = "(budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)"
 
 _BEGIN = f"""
     WITH given AS (
@@ -116,8 +118,8 @@ _BEGIN = f"""
             births integer[])
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD}
-        WHERE budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL
-        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+        WHERE {_LEFT}
+        {PASSING_LOCKED}
     ), changed AS (
         UPDATE tasks SET spent_calls = spent_calls + 1, version = version + 1
         FROM held WHERE tasks.id = held.id
@@ -153,7 +155,7 @@ _END = f"""
     RETURNING calls.task_id, calls.ordinal
 """
 
-_HELD = f"SELECT spent_calls FROM tasks WHERE {HELD}"
+_HELD = f"SELECT {_LEFT} AS are_left FROM tasks WHERE {HELD}"
 
 JUDGED: LiteralString = """
     calls_judged AS (
@@ -179,18 +181,22 @@ def recorded_charges(connection: Connection, claim: Claim) -> dict[str, Recorded
     return {row.pop("fingerprint"): RecordedCharge(**row) for row in rows}
 
 
-def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int | LeaseLost | None]:
+def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int | LeaseLost | Contention | None]:
     """Record the intent of these calls, each of another task, and count them.
 
-    Returns the calls spent of each, None where none were left, or LeaseLost.
+    Returns the calls spent of each, None where none were left, or LeaseLost, or Contention where somebody else has
+    locked the row.
     """
     told = connection.execute(_BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}).fetchall()
     spent = {row["id"]: row["spent_calls"] for row in told}
     return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c.claim) for c in calls]
 
 
-def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | None:
-    return None if connection.execute(_HELD, claim.fence).fetchone() else lost(claim)
+def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | Contention | None:
+    row = connection.execute(_HELD, claim.fence).fetchone()
+    if row is None:
+        return lost(claim)
+    return locked(claim) if row["are_left"] else None
 
 
 def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLost | None]:
@@ -215,7 +221,7 @@ def judged(claim: Claim, calls: Iterable[RecordedCall]) -> dict[str, Any]:
 def begin_call(
     connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
 ) -> int | None:
-    """`begin_calls` for one. Raises LeaseLost."""
+    """`begin_calls` for one. Raises LeaseLost, Contention."""
     (spent,) = begin_calls(connection, [CallBegin(claim, ordinal, name, key, at_most_once)])
     if isinstance(spent, Exception):
         raise spent

@@ -6,6 +6,7 @@ from uuid import UUID
 from agent_tasks import AgentTasks
 from agent_tasks.budgets import Spend
 from agent_tasks.database import Connection
+from agent_tasks.database_errors import Contention
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim, claim
@@ -54,10 +55,14 @@ def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: A
 
 
 def answer(client: AgentTasks, task_id: UUID, step: str, step_number: int, **options: Any) -> Claim | None:
-    """Claim what a message names, which may have been late."""
+    """Claim what a message names, which may have been late; again where the row is locked just then."""
     values = {"worker": "w", "lease_seconds": 60, "poison_crashes": 3, **options}
-    with client.database.connection() as connection:
-        return claim(connection, task_id, step, step_number, **values)
+    while True:
+        try:
+            with client.database.connection() as connection:
+                return claim(connection, task_id, step, step_number, **values)
+        except Contention:
+            continue
 
 
 def claimed(client: AgentTasks, task_id: UUID | None = None, **options: Any) -> Claim:

@@ -7,7 +7,7 @@ import pytest
 
 from agent_tasks import AgentTasks, TaskHandle
 from agent_tasks.database import Connection
-from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_off
+from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off, sign_on
 from tests.database import claimed, park, query
 
 REASONS = [
@@ -22,7 +22,7 @@ REASONS = [
 
 def alive(client: AgentTasks, name: str, queue: str, steps: list[str]) -> None:
     def beat(connection: Connection) -> None:
-        heartbeat(connection, WorkerRecord(name, "host", 1, (queue,), tuple(steps)), [], lease_seconds=60)
+        sign_on(connection, WorkerRecord(name, "host", 1, (queue,), tuple(steps)), seconds=60)
 
     with client.database.connection() as connection:
         beat(connection)

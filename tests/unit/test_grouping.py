@@ -65,12 +65,6 @@ def test_no_two_of_a_key_are_in_one_group_and_none_is_forgotten() -> None:
     assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
 
 
-def test_a_group_is_of_one_kind_where_that_is_asked_for() -> None:
-    held, futures = ask_while_one_runs([1, 12, 23, 32, 13], doubled, together=lambda request: request % 10)
-    assert held.groups == [[1], [12, 32], [23, 13]]
-    assert [future.result() for future in futures] == [2, 24, 46, 64, 26]
-
-
 def test_a_group_is_bounded() -> None:
     held, futures = ask_while_one_runs(range(MOST + 3), doubled)
     assert [len(group) for group in held.groups] == [1, MOST, 2]
