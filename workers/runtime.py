@@ -75,7 +75,7 @@ class Runtime:
         forks.watch(self)
         self._leases.start()
         self.mirroring.start()
-        log.info("started: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+        log.info("begins: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
 
     def take(self, request: Any) -> None:
         """Run the step that a message of Celery names. The message goes back where this worker cannot claim."""

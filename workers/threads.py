@@ -7,6 +7,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from agent_tasks.surroundings import plain_surroundings
+from workers.forks import leave_if_child
 from workers.run import StepRun, running
 
 P = ParamSpec("P")
@@ -40,9 +41,15 @@ class CallThreads(ThreadPoolExecutor):
             self._busy[mark] = run
         try:
             with plain_surroundings():
-                return call()
-        except StopIteration as error:  # no future takes it, and who awaits that would wait for ever
-            raise RuntimeError("a plain call raised StopIteration") from error
+                value = call()
+        except BaseException as error:
+            leave_if_child(error)
+            if isinstance(error, StopIteration):  # no future takes it, and who awaits that would wait for ever
+                raise RuntimeError("a plain call raised StopIteration") from error
+            raise
+        else:
+            leave_if_child()
+            return value
         finally:
             with self._lock:
                 del self._busy[mark]
