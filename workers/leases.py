@@ -42,7 +42,7 @@ class Leases:
         self._runtime = runtime
         self._worker = worker
         self._lease_seconds = runtime.settings.lease_seconds
-        self._bound = self._lease_seconds / 3
+        self._bound = self._lease_seconds / 4
         self._own = OwnConnection(runtime.client.database, self._bound)
         self._closed = threading.Event()
         self._lost_slots = LostSlots(runtime)
@@ -84,18 +84,34 @@ class Leases:
         if monotonic() < self._next_beat and not self._locked and self._runtime.gate.is_open:
             return
         try:
-            with self._own.use() as connection:
-                if not self._is_registered and not self._register(connection):
-                    return
-                if monotonic() >= self._next_beat or not self._runtime.gate.is_open:
-                    self._beat(connection)
-                elif self._locked:
-                    self._extend(connection, self._locked)
+            is_well = self._reach()
         except psycopg.Error as error:
             why = "postgres is away" if isinstance(error, ServerAway) else "the heartbeat fails"
             self._runtime.gate.close(f"{why}; leases may be lost", error)
-            return
-        self._runtime.gate.open()
+        else:
+            if is_well:
+                self._runtime.gate.open()
+
+    def _reach(self) -> bool:
+        """Do what there is to do, at once again where the connection was broken and a new one may not be."""
+        was_open = self._own.is_open
+        try:
+            return self._do()
+        except ServerAway:
+            if not was_open:
+                raise
+            return self._do()
+
+    def _do(self) -> bool:
+        """False where the database is not ready for this worker."""
+        with self._own.use() as connection:
+            if not self._is_registered and not self._register(connection):
+                return False
+            if monotonic() >= self._next_beat or not self._runtime.gate.is_open:
+                self._beat(connection)
+            elif self._locked:
+                self._extend(connection, self._locked)
+        return True
 
     def _register(self, connection: Connection) -> bool:
         if not register(connection):

@@ -49,6 +49,10 @@ class OwnConnection:
         self._seconds = seconds
         self._connection: _Bounded | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
     @contextmanager
     def use(self) -> Generator[Connection]:
         """The connection, for so many seconds. Raises ServerAway, or what Postgres says of a statement."""

@@ -1,0 +1,1 @@
+"""Modules of agents that no worker can serve, each for another reason."""
