@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from agent_tasks.budgets import Budget
+from agent_tasks.bundled import bundled_module
 from agent_tasks.declaration import Declaration
 from agent_tasks.directives import StepRef, all_names
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent, text_of
@@ -248,15 +249,18 @@ def loaded_agents() -> dict[str, Agent]:
     return dict(_registry)
 
 
-def load_agents(modules: tuple[str, ...]) -> dict[str, Exception]:
-    """Import `modules` and the entry points of the group `agent_tasks.agents`; returns what failed, by name."""
+def load_agents(modules: Sequence[str], bundled: Sequence[str] = ()) -> dict[str, Exception]:
+    """Import `modules`, these of the bundled agents, and the entry points of the group `agent_tasks.agents`.
+
+    Returns what failed, by name.
+    """
     failed: dict[str, Exception] = {}
-    for module in modules:
+    for name, find in [*((m, str) for m in modules), *((b, bundled_module) for b in bundled)]:
         try:
-            importlib.import_module(module)
+            importlib.import_module(find(name))
         except Exception as error:
-            failed[module] = error
-            log.debug("agents could not be loaded: module=%s", module, exc_info=True)
+            failed[name] = error
+            log.debug("agents could not be loaded: name=%s", name, exc_info=True)
     for entry in entry_points(group="agent_tasks.agents"):
         try:
             entry.load()

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     )
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
+    bundled: Names = ()
+    """The bundled agents that are loaded: `orchestrator`, `research`."""
+    bundled_root: str = ""
+    """The folder below which the bundled agents read and write; several with `:`. Empty: one of their own."""
     secret_key: Secret = ""
     """Keys with commas, newest first: the first signs, each of them verifies. Without one a key is used that the first
     process made and keeps in Postgres."""

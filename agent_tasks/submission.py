@@ -166,7 +166,7 @@ class Submission:
         with self._lock:
             if not self._loaded:
                 self._loaded = True
-                self._failed = agents.load_agents(self._settings.agents)
+                self._failed = agents.load_agents(self._settings.agents, self._settings.bundled)
 
 
 def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:

@@ -34,10 +34,12 @@ def make_worker_app() -> Celery:
     settings = Settings.load()
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    failed = load_agents(settings.agents)
-    if broken := [name for name in settings.agents if name in failed]:
-        why = why_not_loaded(broken[0], failed[broken[0]])
-        raise InvalidInput(f"AGENT_TASKS_AGENTS names {broken[0]}, which does not load: {why}", field="agents")
+    failed = load_agents(settings.agents, settings.bundled)
+    for setting, names in (("agents", settings.agents), ("bundled", settings.bundled)):
+        if broken := [name for name in names if name in failed]:
+            why = why_not_loaded(broken[0], failed[broken[0]])
+            variable = f"AGENT_TASKS_{setting.upper()}"
+            raise InvalidInput(f"{variable} names {broken[0]}, which does not load: {why}", field=setting)
     for name, error in failed.items():
         log.warning("agents left out: %s does not load: %s", name, why_not_loaded(name, error))
     check(loaded_agents().values())

@@ -137,7 +137,7 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _agents(settings: Settings) -> Iterator[Finding]:
-    failed = load_agents(settings.agents)
+    failed = load_agents(settings.agents, settings.bundled)
     for name, agent in sorted(loaded_agents().items()):
         steps = len(agent.steps)
         yield _agent(name, f"{agent.module}, {steps} step{'' if steps == 1 else 's'}", agent.says)

@@ -1,4 +1,4 @@
-"""The agents that AGENT_TASKS_AGENTS names, found in a process of its own: `dev` itself imports nobody's code.
+"""The agents that the settings name, found in a process of its own: `dev` itself imports nobody's code.
 
 Prints JSON: `agents`, each with its name, its module and an input to try it with; `failed`, why a module that is named
 does not load; `left_out`, the same of installed packages.
@@ -10,19 +10,25 @@ import sys
 from typing import Any
 
 from agent_tasks.agents import Agent, load_agents, loaded_agents, why_not_loaded
+from agent_tasks.cli.own_packages import load_own_packages
 from agent_tasks.errors import AgentTaskError
 
 _VALUES = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None}
 
 
 def main() -> None:
-    modules = tuple(filter(None, (name.strip() for name in os.environ.get("AGENT_TASKS_AGENTS", "").split(","))))
+    modules, bundled = _names("AGENT_TASKS_AGENTS"), _names("AGENT_TASKS_BUNDLED")
     sys.path.append(os.getcwd())
-    failed = load_agents(modules)
+    load_own_packages()
+    failed = load_agents(modules, bundled)
     found = [{"name": a.name, "module": a.module, "input": example(a)} for a in loaded_agents().values() if a.steps]
     reasons = {name: why_not_loaded(name, error) for name, error in failed.items()}
-    named = {name: reasons.pop(name) for name in modules if name in reasons}
+    named = {name: reasons.pop(name) for name in (*modules, *bundled) if name in reasons}
     print(json.dumps({"agents": found, "failed": named, "left_out": reasons}))
+
+
+def _names(variable: str) -> list[str]:
+    return [name for part in os.environ.get(variable, "").split(",") if (name := part.strip())]
 
 
 def example(agent: Agent) -> dict[str, Any] | None:

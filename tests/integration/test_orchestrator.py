@@ -1,16 +1,25 @@
 """The orchestrator on real processes: its children, its approval, and a worker killed below it."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, TaskHandle
+from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, Settings, TaskHandle
 from tests.eventually import eventually
 from tests.processes import Processes
 
 QUESTION = "How does the system recover when a worker dies?"
+
+
+@pytest.fixture
+def processes(settings: Settings, tmp_path: Path) -> Iterator[Processes]:
+    """Workers that load the bundled agents, which read and write in the test's folder."""
+    given = settings.model_copy(update={"bundled": ("research", "orchestrator"), "bundled_root": str(tmp_path)})
+    with Processes(given, tmp_path) as processes:
+        yield processes
 
 
 @pytest.fixture
@@ -127,3 +136,19 @@ def test_a_report_is_taken_back_where_its_task_runs_out_before_it_ends(
     assert snapshot.result["report"].startswith("# ")
     assert snapshot.result["path"] is None
     assert not Path(asked["output"]).exists()
+
+
+@pytest.mark.parametrize("field", ["paths", "output"])
+def test_nobody_has_it_read_or_write_elsewhere(
+    client: AgentTasks, running: Processes, asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, field: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "notes.txt"
+    elsewhere.write_text("secret")
+    given = str(elsewhere) if field == "output" else [str(elsewhere)]
+    for agent in ("research", "orchestrator"):
+        with pytest.raises(PermissionDenied, match="is not below"):
+            client.submit(agent, {"paths": asked["paths"], "question": QUESTION, field: given}).result(timeout=20)
+    search = {"question": QUESTION, "root": str(elsewhere.parent), "documents": 1, "max_passages": 12}
+    with pytest.raises(PermissionDenied, match="is not below"):
+        client.submit("research-reader", {"search": search, "files": ["notes.txt"]}).result(timeout=20)
+    assert elsewhere.read_text() == "secret"

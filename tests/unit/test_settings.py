@@ -37,10 +37,10 @@ def test_two_addresses_are_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields)))
 def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = Settings.model_fields[name].default
-    said = {"agents": "a.b, c ,", "prepared_statements": "off"}
+    said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
-    assert found == (("a.b", "c") if name == "agents" else type(default)(value))
+    assert found == (("a.b", "c") if name in ("agents", "bundled") else type(default)(value))
 
 
 @pytest.mark.parametrize("database", ["AGENT_TASKS_DATABASE_URL", "DATABASE_URL"])

@@ -1,5 +1,6 @@
 """What the demo is asked for, checked before anything starts."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,11 +39,13 @@ def demo(
         raise InvalidInput(_EXTRAS, field="paths")
     with target(output) as file, only_for_models():
         load_own_packages()
-        research = import_module("workers.agents.research")
-        documents: list[Path] = paths or research.sample_documents()
-        asked: str = question or research.SAMPLE_QUESTION
+        samples = import_module("workers.agents.research.samples")
+        documents: list[Path] = paths or samples.sample_documents()
+        asked: str = question or samples.SAMPLE_QUESTION
         from agent_tasks.cli.demo.run import Demo
 
         absolute = [path.absolute() for path in documents]
+        if named := next((path for path in (*absolute, file) if os.pathsep in str(path)), None):
+            raise InvalidInput(f"The demo takes no path with {os.pathsep!r} in it: {str(named)!r}", field="paths")
         code = Demo(absolute, asked, file, data_dir, samples=not paths, yes=yes).run()
     raise typer.Exit(code)

@@ -43,6 +43,7 @@ class Demo:
             "approve": True,
         }
         self._data_dir = data_dir
+        self._roots = [*_folders(paths), output]
         self._samples = samples
         self._asks = not yes and can_ask()
         self._yes = yes
@@ -56,7 +57,7 @@ class Demo:
         self._story.title("A task that outlives its worker, and waits for a person without one")
         began = time.monotonic()
         self._story.phase("Start PostgreSQL, Valkey, two workers, a sweeper and beat on this machine")
-        with stage(self._data_dir) as ready:
+        with stage(self._data_dir, self._roots) as ready:
             ready.wait_for_workers()
             self._story.line(f"Ready after {duration(time.monotonic() - began)}", "dim")
             task, kill = self._run_and_kill(ready)
@@ -231,6 +232,16 @@ class _Hunt:
     def is_over(self, seen: Family) -> bool:
         self.kill = try_to_kill(self._task, seen)
         return self.kill is not None or seen.readers_are_over
+
+
+def _folders(documents: list[Path]) -> list[Path]:
+    """The folders that hold the documents, none of which is in another."""
+    folders = sorted({path if path.is_dir() else path.parent for path in documents})
+    kept: list[Path] = []
+    for folder in folders:
+        if not kept or not folder.is_relative_to(kept[-1]):
+            kept.append(folder)
+    return kept
 
 
 def _failed(ready: Stage, ended: TaskSnapshot) -> Failed:

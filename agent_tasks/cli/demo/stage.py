@@ -1,9 +1,10 @@
 """Where the demo plays: servers, two workers, a sweeper and beat, with their logs in files."""
 
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,13 @@ from agent_tasks.transitions import read
 
 LEASE_SECONDS = 3
 WORKERS = ("worker1", "worker2")
-_SETTINGS = {"LEASE_SECONDS": str(LEASE_SECONDS), "RING_SECONDS": "1", "SWEEP_SECONDS": "0.2", "DRAIN_SECONDS": "2"}
+_SETTINGS = {
+    "LEASE_SECONDS": str(LEASE_SECONDS),
+    "RING_SECONDS": "1",
+    "SWEEP_SECONDS": "0.2",
+    "DRAIN_SECONDS": "2",
+    "BUNDLED": "orchestrator",
+}
 _READY_SECONDS = 60.0
 
 
@@ -53,8 +60,11 @@ class Stage:
 
 
 @contextmanager
-def stage(data_dir: Path | None) -> Generator[Stage]:
-    """Everything is stopped at its end, and removed unless it has a `data_dir` to stay in."""
+def stage(data_dir: Path | None, roots: Sequence[Path]) -> Generator[Stage]:
+    """Everything is stopped at its end, and removed unless it has a `data_dir` to stay in.
+
+    The bundled agents may read and write below `roots`.
+    """
     with ExitStack() as stack:
         folder = data_dir.absolute() if data_dir else Path(tempfile.mkdtemp(prefix="agent-tasks-demo-"))
         if data_dir is None:
@@ -64,6 +74,7 @@ def stage(data_dir: Path | None) -> Generator[Stage]:
         environment = {
             **environment_for(servers),
             **{f"AGENT_TASKS_{name}": value for name, value in _SETTINGS.items()},
+            "AGENT_TASKS_BUNDLED_ROOT": os.pathsep.join(map(str, roots)),
         }
         alone = ["--concurrency", "2", "--without-mingle", "--without-gossip"]  # nobody to greet, which takes a second
         workers = [

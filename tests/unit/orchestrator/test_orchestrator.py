@@ -10,7 +10,8 @@ from agent_tasks import Budget, BudgetExhausted, Done, FanOut, InvalidInput, Nex
 from tests.unit.research.contexts import FakeSyncContext, end, outcome_of, through_json
 from tests.unit.research.corpus import write_corpus
 from workers.agents.research import orchestration
-from workers.agents.research.orchestration import READERS, orchestrator, plan, publish, withdraw
+from workers.agents.research.orchestration import READERS, plan, publish, withdraw
+from workers.agents.research.orchestrator import orchestrator
 from workers.agents.research.search import Search
 
 QUESTION = "How does the system recover when a worker dies?"

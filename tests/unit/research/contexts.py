@@ -23,7 +23,7 @@ from agent_tasks import (
     Wait,
 )
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
-from workers.agents.research import research
+from workers.agents.research.agent import research
 
 
 class FakeSyncContext:

@@ -1,10 +1,17 @@
-"""The research agent: a report from documents, by the orchestrator's steps, published without asking anybody."""
+"""The bundled agent `research`: a report from documents, published without asking anybody."""
 
 from agent_tasks import Agent, FanOut, SyncContext
 from workers.agents.research import orchestration
+from workers.agents.research.documents import find_documents
 from workers.agents.research.orchestration import MaxPassages, Paths, Question
+from workers.agents.research.publishing import remove, save
 
-research = Agent("research", budget=orchestration.orchestrator.budget)
+research = Agent(
+    "research",
+    goal="Answers a question from a folder of documents by a report with sources",
+    tools=[find_documents, save, remove],
+    budget=orchestration.BUDGET,
+)
 
 
 @research.step

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from agent_tasks import InvalidInput
 from workers.agents.research.formats import html, markdown, pdf, python, restructured
 from workers.agents.research.formats.blocks import Document, clean
+from workers.agents.research.root import below, is_below, read_bytes
 
 MAX_DOCUMENTS = 1000
 MAX_TEXT_BYTES = 5_000_000
@@ -46,16 +47,16 @@ class Found(TypedDict):
 def find_documents(paths: list[str]) -> Found:
     """Every readable document under `paths`, each once: folders in the order given, files by name.
 
-    Hidden files, binaries, licences, links to folders (so no loops) and what is too large are left out; a
-    Python file is taken only where it is named itself, for its docstrings.
+    Hidden files, binaries, licences, links to folders (so no loops) or out of the root, and what is too large are left
+    out; a Python file is taken only where it is named itself, for its docstrings.
 
-    Raises InvalidInput where a path does not exist or nothing readable is found.
+    Raises InvalidInput where a path does not exist or nothing readable is found, PermissionDenied outside of the root.
     """
     files: list[Path] = []
     skipped: list[Skipped] = []
     seen: set[tuple[int, int]] = set()
     for given in paths:
-        path = Path(os.path.expanduser(given)).absolute()
+        path = below(given, "paths")
         if not os.path.exists(path):
             raise InvalidInput(f"No such file or folder: {given!r}", field="paths", value=clean(given))
         for file in _walk(path, skipped):
@@ -79,9 +80,10 @@ def find_documents(paths: list[str]) -> Found:
 def load(path: Path) -> Document:
     """The document as blocks of prose.
 
-    Raises OSError where it cannot be read and ValueError, saying why, where it makes no sense.
+    Raises OSError where it cannot be read, PermissionDenied outside of the root, and ValueError, saying why, where it
+    makes no sense.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     suffix = path.suffix.lower()
     if suffix == ".pdf":
         return pdf.read(data, path.name)
@@ -122,6 +124,8 @@ def _is_document_name(name: str) -> bool:
 def _reason_to_skip(path: Path, seen: set[tuple[int, int]]) -> str | None:
     try:
         str(path).encode()
+        if not is_below(path):
+            return "a link out of the folder that may be read"
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             return "not a regular file"
@@ -132,8 +136,7 @@ def _reason_to_skip(path: Path, seen: set[tuple[int, int]]) -> str | None:
         limit = MAX_PDF_BYTES if is_pdf else MAX_TEXT_BYTES
         if status.st_size > limit:
             return f"larger than {limit // 1_000_000} MB"
-        with path.open("rb") as file:
-            start = file.read(8192)
+        start = read_bytes(path, most=8192)
     except UnicodeEncodeError:
         return "its name is not valid Unicode"
     except OSError as error:

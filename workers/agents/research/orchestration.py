@@ -1,4 +1,4 @@
-"""The orchestrator: research, analysis and synthesis as children, then an approval where one is asked for.
+"""The steps of a research: readers, an analyst and a writer as children, then an approval where one is asked for.
 
 plan → (readers) → analyse → (analyst) → write → (writer) → review → [approval → decide] → publish → finish
 """
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from agent_tasks import (
-    Agent,
     Budget,
     Child,
     ChildOutcome,
@@ -43,8 +42,7 @@ Question = Annotated[str, Field(min_length=3, max_length=1000)]
 MaxPassages = Annotated[int, Field(ge=1, le=40)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
 
-orchestrator = Agent("orchestrator", budget=Budget(seconds=600, tokens=200_000, usd=2.0), signals=["approval"])
-"""Ends completed where all its children completed, else partial, with a report of what there is."""
+BUDGET = Budget(seconds=600, tokens=200_000, usd=2.0)
 
 
 class Approval(BaseModel):
@@ -54,7 +52,6 @@ class Approval(BaseModel):
     note: Annotated[str, Field(max_length=1000)] | None = None
 
 
-@orchestrator.step
 def plan(
     ctx: SyncContext,
     paths: Paths,
@@ -102,7 +99,6 @@ def plan(
     )
 
 
-@orchestrator.step
 def analyse(
     ctx: SyncContext, search: Search, output: str | None, patience: float | None, children: list[ChildOutcome]
 ) -> FanOut:
@@ -130,7 +126,6 @@ def analyse(
     )
 
 
-@orchestrator.step
 def write(
     ctx: SyncContext,
     search: Search,
@@ -160,7 +155,6 @@ def write(
     )
 
 
-@orchestrator.step
 def review(
     ctx: SyncContext,
     search: Search,
@@ -183,7 +177,6 @@ def review(
     return Next(publish, **report) if patience is None else Wait("approval", then=decide, timeout=patience, **report)
 
 
-@orchestrator.step
 def decide(
     ctx: SyncContext,
     result: dict[str, Any],
@@ -207,14 +200,12 @@ def withdraw(ctx: SyncContext, result: dict[str, Any]) -> None:
         ctx.call(remove, result["path"], result["report"])
 
 
-@orchestrator.step(undo=withdraw)
 def publish(ctx: SyncContext, result: dict[str, Any], missing: str | None, output: str | None) -> Next:
     """Write the report's file, if one was asked for."""
     result["path"] = ctx.call(save, output, result["report"]) if output else None
     return Next(finish, result=result, missing=missing)
 
 
-@orchestrator.step
 def finish(ctx: SyncContext, result: dict[str, Any], missing: str | None) -> Done | Partial:
     """Completed only where all children completed."""
     total = result["stats"]["documents"] + LAST_STEPS

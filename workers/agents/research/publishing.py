@@ -1,31 +1,40 @@
-"""Publishing a report: one file, written in one move, that can be taken back."""
+"""Publishing a report: one file below the root, written in one move, that can be taken back."""
 
 import os
-import tempfile
-from pathlib import Path
+import uuid
 
 from agent_tasks import InvalidInput
 from workers.agents.research.formats.blocks import clean
+from workers.agents.research.root import below, folder_of, read_bytes
 
 
 def writable(output: str) -> str:
-    """`output` as an absolute path. Raises InvalidInput: better before the work than after it."""
-    path = Path(os.path.expanduser(output)).absolute()
+    """`output` as an absolute path. Raises InvalidInput, PermissionDenied: better before the work than after it."""
+    path = below(output, "output")
     blocked = os.path.exists(path.parent) and not os.access(path.parent, os.W_OK)
-    if "\x00" in output or os.path.isdir(path) or blocked:
-        raise InvalidInput(f"No report can be written to {output!r}", field="output", value=clean(output))
+    if os.path.isdir(path) or blocked:
+        raise _unwritable(output)
     return str(path)
 
 
 def save(path: str, report: str) -> str:
-    """Write the report in one move: a reader sees the old file or the new one. Raises InvalidInput."""
-    target = Path(path)
+    """Write the report in one move: a reader sees the old file or the new one.
+
+    Raises InvalidInput, PermissionDenied.
+    """
+    target = below(path, "output")
+    draft = f".{uuid.uuid4().hex}.draft"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:
-            file.write(report)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
+        with folder_of(target, make=True) as folder:
+            made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+            try:
+                with os.fdopen(made, "w", encoding="utf-8") as file:
+                    os.fchmod(file.fileno(), 0o644)
+                    file.write(report)
+                os.replace(draft, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(draft, dir_fd=folder)
+                raise
     except OSError as error:
         raise InvalidInput(f"The report cannot be written: {error}", field="output", value=path) from error
     return path
@@ -33,11 +42,16 @@ def save(path: str, report: str) -> str:
 
 def remove(path: str, report: str) -> bool:
     """Remove the file if it still holds this report; False where somebody has changed or removed it since."""
-    target = Path(path)
+    target = below(path, "output")
     try:
-        if target.read_text(encoding="utf-8") != report:
+        if read_bytes(target, "output").decode() != report:
             return False
+        with folder_of(target) as folder:
+            os.unlink(target.name, dir_fd=folder)
     except (FileNotFoundError, UnicodeDecodeError):
         return False
-    target.unlink(missing_ok=True)
     return True
+
+
+def _unwritable(output: str) -> InvalidInput:
+    return InvalidInput(f"No report can be written to {output!r}", field="output", value=clean(output))

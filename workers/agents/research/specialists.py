@@ -14,13 +14,13 @@ from workers.agents.research.synthesis import Outcome, Synthesis, synthesise
 BATCH = 8
 """Documents read per step: what a crash can cost at most, were they not recorded one by one."""
 
-reader = Agent("research-reader")
+reader = Agent("research-reader", goal="Reads documents for a question", tools=[read_document])
 """Reads its part of the documents, and ends with a Search that holds the best passages of them."""
 
-analyst = Agent("research-analyst")
+analyst = Agent("research-analyst", goal="Says what passages tell together", tools=[])
 """Says what the chosen passages tell together: Findings."""
 
-writer = Agent("research-writer")
+writer = Agent("research-writer", goal="Writes a report of findings", tools=["ask"])
 """Writes the report: `report`, and the `model` that wrote it, if one did."""
 
 
