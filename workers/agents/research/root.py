@@ -9,12 +9,10 @@ from agent_tasks import InvalidInput, PermissionDenied
 from agent_tasks.settings import data_dir
 from workers.agents.research.formats.blocks import clean
 
-_SETTING = "AGENT_TASKS_BUNDLED_ROOT"
-
 
 def roots() -> list[Path]:
     """As AGENT_TASKS_BUNDLED_ROOT names them; else a folder of the agents' own."""
-    named = [part for part in os.environ.get(_SETTING, "").split(os.pathsep) if part.strip()]
+    named = [part for part in os.environ.get("AGENT_TASKS_BUNDLED_ROOT", "").split(os.pathsep) if part.strip()]
     folders = [Path(os.path.expanduser(part)) for part in named] or [data_dir() / "documents"]
     return [Path(os.path.realpath(folder)) for folder in folders]
 
@@ -32,7 +30,7 @@ def below(given: str | Path, field: str) -> Path:
     if _root_of(real, folders) is None:
         raise PermissionDenied(
             f"{clean(str(given))!r} is not below {' or '.join(map(str, folders))}, the only place where the bundled "
-            f"agents read and write. Put it there, or name its folder in {_SETTING}.",
+            f"agents read and write. Put it there, or name its folder in AGENT_TASKS_BUNDLED_ROOT.",
             field=field,
             value=clean(str(given)),
         )
