@@ -77,7 +77,10 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
 
 async def _step(run: StepRun, overrun_seconds: float) -> StepOutcome:
     """Call the step, and let what it has begun end: its calls by themselves, since they may be paid for already."""
-    outcome = await _call(run)
+    try:
+        outcome = await _call(run)
+    except GeneratorExit as error:  # a future's: thrown in here, it closes what is inside of here
+        outcome = Raised(error)
     loop, idle = asyncio.get_running_loop(), asyncio.Event()
     branches, others = run.operations.branches, list[asyncio.Task[Any]]()
     try:
