@@ -3,7 +3,8 @@
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import extract_tb
@@ -295,7 +296,28 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
     )
 
 
-def checked_against(schema: dict[str, Any] | None, value: dict[str, Any], agent: str) -> dict[str, Any]:
+def _problems(error: Any) -> Iterator[tuple[str, str]]:
+    """The fields that an error of jsonschema's is about, and what is wrong with each."""
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {})
+        unknown = [str(name) for name in cast(dict[str, Any], error.instance) if name not in known]
+        yield from ((".".join([*path, name]), _unknown(name, known)) for name in unknown)
+    elif error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        yield from ((".".join([*path, name]), "it is missing") for name in missing)
+    else:
+        yield ".".join(path) or "value", error.message
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    nearest = get_close_matches(name, list(known), 1)
+    return f"there is no such argument{f'; did you mean {nearest[0]}?' if nearest else ''}"
+
+
+def checked_against(
+    schema: dict[str, Any] | None, value: dict[str, Any], agent: str, what: str = "input"
+) -> dict[str, Any]:
     """`value`, where it is valid by the JSON schema that a worker registered; that worker checks it in full.
 
     Raises InvalidInput that names the field.
@@ -303,10 +325,14 @@ def checked_against(schema: dict[str, Any] | None, value: dict[str, Any], agent:
     if schema is None:
         return value
     from jsonschema import Draft202012Validator  # a fifth of a second that few programs need
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import by_relevance
 
-    error = best_match(Draft202012Validator(schema).iter_errors(to_jsonable_python(value)))
-    if error is not None:
-        field = ".".join(map(str, error.absolute_path)) or "input"
-        raise InvalidInput(f"{agent} does not accept its input: {field}: {error.message}", field=field)
+    found = Draft202012Validator(schema).iter_errors(to_jsonable_python(value))
+    errors: list[Any] = sorted(found, key=by_relevance(), reverse=True)
+    errors.sort(key=lambda error: error.validator != "additionalProperties")  # a misspelt name says why one is missing
+    problems = list(dict.fromkeys(problem for error in errors for problem in _problems(error)))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        field, said = problems[0]
+        raise InvalidInput(f"{agent} does not accept this {what}: {field}: {said}{more}", field=field)
     return value

@@ -150,7 +150,7 @@ class _Definition:
         if self._code is None:
             schemas = self._registered.get("payload_schemas") or {}
             try:
-                checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}")
+                checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}", "signal")
             except InvalidInput as error:
                 raise InvalidInput(f"{error.message}. The task keeps waiting.", **error.details) from None
             return

@@ -7,7 +7,7 @@ from billiard.einfo import ExceptionInfo
 from celery import signals
 
 from agent_tasks.errors import AgentTaskError, StepFailed, leaves
-from workers.policy import formatted, said
+from workers.policy import formatted, said, theirs
 from workers.run import StepRun
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
         exception=shown,
         args=(),
         kwargs={},
-        traceback=shown.__traceback__,
+        traceback=theirs(shown),
         einfo=_einfo(shown),
     )
 
@@ -70,4 +70,4 @@ def _einfo(error: BaseException) -> ExceptionInfo | None:
 
 
 def _traceback(error: BaseException) -> Any:
-    return type(error), error, error.__traceback__
+    return type(error), error, theirs(error)

@@ -3,12 +3,15 @@
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 
 from agent_tasks.errors import AgentTaskError, ErrorInfo, StepFailed, SuggestedAction, text_of
 from agent_tasks.payloads import storable
 from agent_tasks.retries import Retry
 
 _LONGEST_TRACEBACK = 20_000
+_OURS = str(Path(__file__).parent)
 _PASSING = (ConnectionError, TimeoutError)
 """What may be over when the task is resumed; of anything else the same code would raise it again."""
 
@@ -41,9 +44,17 @@ def decide(error: BaseException, retry: Retry, failures: int, step: str, step_nu
 def formatted(error: BaseException) -> str:
     """Its traceback as Python prints it; of an exception that breaks that, where it was raised and its type."""
     try:
-        return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_exception(type(error), error, theirs(error)))
     except Exception:
-        return "".join([*traceback.format_tb(error.__traceback__), type(error).__qualname__])
+        return "".join([*traceback.format_tb(theirs(error)), type(error).__qualname__])
+
+
+def theirs(error: BaseException) -> TracebackType | None:
+    """Its traceback from the step's own function on: how the worker called that tells its author nothing."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return trace
 
 
 def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:

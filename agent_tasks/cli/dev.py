@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,8 @@ from agent_tasks.settings import data_dir as default_data_dir
 if TYPE_CHECKING:
     from agent_tasks.embedded import EmbeddedServers, Process
 
+_ALONE = ("--without-mingle", "--without-gossip")
+"""Nobody is there to greet, which takes a second."""
 _BUNDLED = ("workers.agents", "agent_tasks.bundled")
 _HOST, _FLOWER_PORT = "127.0.0.1", 5555
 _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
@@ -105,13 +108,13 @@ def _processes(environment: dict[str, str], workers: int, port: int | None) -> "
 
     names = ["worker"] if workers == 1 else [f"worker{number}" for number in range(1, workers + 1)]
     worker = [
-        process(name, "worker", "--name", f"{name}@%h", "--pool", "threads", "-E", environment=environment)
+        process(name, "worker", "--name", f"{name}@%h", "--pool", "threads", "-E", *_ALONE, environment=environment)
         for name in names
     ]
     # at INFO each of their two ticks a second is told in three lines
     others = [process(name, name, "--loglevel", "WARNING", environment=environment) for name in ("sweeper", "beat")]
     if port is not None:
-        address = ["--address=" + _HOST, f"--port={port}", "--logging=warning"]
+        address = ["--address=" + _HOST, f"--port={port}", "--logging=error"]
         others.append(process("flower", "flower", *address, environment=environment))
     return worker + others
 
@@ -140,7 +143,8 @@ def _greet(servers: "EmbeddedServers", port: int | None, agents: list[dict[str, 
     typer.echo(f"  Valkey    {servers.redis_url}")
     typer.echo(f"  Flower    {flower}")
     typer.echo(f"  data      {servers.data_dir}")
-    typer.echo(f"  agents    {names or 'none: name their modules with --agents'}")
+    named = names or "none: name their modules with --agents"
+    typer.echo(fill(f"  agents    {named}", 80, subsequent_indent=" " * 12, break_on_hyphens=False))
     typer.echo("Starting a worker, the sweeper, beat and Flower. Ctrl-C stops everything.\n")
 
 

@@ -39,5 +39,5 @@ def doctor(
         if shown:
             typer.echo("\n".join([*lines(shown), ""]))
         for finding in findings:
-            typer.echo(broken_for(sys.stdout, finding.line))
+            typer.echo(broken_for(sys.stdout, finding.line, indent=" " * 17))
     raise typer.Exit(ExitCode.ENDED_BADLY if wrong else ExitCode.OK)

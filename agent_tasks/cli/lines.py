@@ -1,9 +1,10 @@
 """Lines that fit a terminal."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from itertools import chain
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -18,13 +19,21 @@ def terminal_width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 
 
-def broken_for(out: TextIO, text: str) -> str:
-    """On a terminal `text` in lines that fit it, broken between words; elsewhere as it is."""
+def broken_for(out: TextIO, text: str, indent: str = "") -> str:
+    """On a terminal `text` in lines that fit it, all but the first indented; elsewhere as it is."""
     if not out.isatty():
         return text
-    width = terminal_width()
-    broken = (wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""] for line in text.split("\n"))
-    return "\n".join(chain.from_iterable(broken))
+    fitting = TextWrapper(terminal_width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(chain.from_iterable(fitting.wrap(line) or [""] for line in text.split("\n")))
+
+
+_COMMAND = re.compile(r" (agent-tasks .+?)(?:\. |$)")
+
+
+def with_commands_apart(text: str) -> list[str]:
+    """The sentences of an advice, and each command in a line of its own, to be copied."""
+    parts = _COMMAND.split(text)
+    return [f"  {part}" if number % 2 else part for number, part in enumerate(parts) if part]
 
 
 def fitted(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from agent_tasks.cli.advice import advice
-from agent_tasks.cli.lines import broken_for
+from agent_tasks.cli.lines import broken_for, with_commands_apart
 from agent_tasks.database_errors import Transient, classified
 from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, TaskNotFound
 
@@ -43,8 +43,12 @@ class Problem:
             print(json.dumps({**self.fields, "type": self.type, "message": self.message}), file=sys.stderr)
         else:
             end = "" if self.message.endswith((".", "!", "?")) else "."
-            said = f"error: {self.message}" + (f"{end} {self.action}" if self.action else "")
-            print(broken_for(sys.stderr, said), file=sys.stderr)
+            if sys.stderr.isatty():
+                print(broken_for(sys.stderr, f"error: {self.message}{end}"), file=sys.stderr)
+                for line in with_commands_apart(self.action):
+                    print(line if line.startswith(" ") else broken_for(sys.stderr, line), file=sys.stderr)
+            else:
+                print(f"error: {self.message}" + (f"{end} {self.action}" if self.action else ""), file=sys.stderr)
 
 
 class Failed(Exception):

@@ -71,6 +71,6 @@ def _details(task: LivingTask) -> list[str]:
         *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
         task.unserved.message if task.unserved else "",
         f"in the tree of {task.root_id}" if task.parent_id else "",
-        f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget",
+        f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",
         f"reserved {reserved}" if reserved else "",
     ]

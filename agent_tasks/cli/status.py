@@ -54,6 +54,7 @@ def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
 
 def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None = None) -> str:
     """The lines for a person; what the task does not have is left out."""
+    from agent_tasks.cli.lines import with_commands_apart
     from agent_tasks.cli.text import (
         budget_left,
         budget_reserved,
@@ -65,7 +66,6 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         printable,
         progress_text,
         since,
-        unserved,
         waits_for,
     )
 
@@ -78,7 +78,7 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         "status": f"{task.status}{place}{attempt}",
         "step": f"{task.step}, after {task.step_number} committed" if not task.status.is_terminal else task.step,
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",
-        "problem": unserved(task),
+        "problem": _problem(task),
         "children": _counted(children),
         "progress": progress_text(task.progress) if task.progress else "",
         "spent": budget_spent(task.budget),
@@ -95,12 +95,21 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         "error": f"{task.error.type}: {printable(task.error.message)}" if task.error else "",
         "undone": _undone(task, "undone"),
         "not undone": _undone(task, "not_undone"),
-        "to do": advice(task.id, task.error),
+        "to do": "\n".join(with_commands_apart(advice(task.id, task.error))),
         "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
     }
     width = max(map(len, lines))
-    text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items() if value)
+    below = "\n" + " " * (width + 2)
+    text = "\n".join(f"{name:<{width}}  {value.replace(chr(10), below)}" for name, value in lines.items() if value)
     return text if task.result is None else f"{text}\nresult\n{pretty(task.result)}"
+
+
+def _problem(task: TaskSnapshot) -> str:
+    """Why nobody runs its step, and what to do, in lines."""
+    from agent_tasks.cli.lines import with_commands_apart
+
+    found = task.unserved
+    return "\n".join([found.message, *with_commands_apart(found.action)]) if found else ""
 
 
 def _undone(task: TaskSnapshot, which: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, UnknownAgent, agents
-from agent_tasks.agents import agent, find_agent, input_mapping, load_agents, loaded_agents
+from agent_tasks.agents import agent, checked_against, find_agent, input_mapping, load_agents, loaded_agents
 
 if TYPE_CHECKING:
     from somewhere_else import OnlyForTypeCheckers  # type: ignore[import-not-found]
@@ -260,6 +260,27 @@ def test_an_input_is_a_mapping_by_name(value: Any) -> None:
 def test_no_input_and_a_model_are_mappings_too() -> None:
     assert input_mapping(None) == {}
     assert input_mapping(Question(text="why")) == {"text": "why", "later": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "said"),
+    [
+        ({"nme": "x"}, "nme", "did you mean name?"),
+        ({}, "name", "missing"),
+        ({"name": 7}, "name", "7"),
+        ({"name": "x", "more": {"at": 1}}, "more.at", "1"),
+    ],
+)
+def test_what_a_registered_schema_refuses_is_told_with_the_field_and_its_nearest_name(
+    value: dict[str, Any], field: str, said: str
+) -> None:
+    more = {"type": "object", "properties": {"at": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "more": more}, "required": ["name"],
+              "additionalProperties": False}  # fmt: skip
+    with pytest.raises(InvalidInput) as caught:
+        checked_against(schema, value, "hello")
+    assert caught.value.details["field"] == field
+    assert said in caught.value.message
 
 
 def test_a_module_that_does_not_load_is_told_with_its_error_and_the_others_load() -> None:
