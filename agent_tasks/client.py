@@ -238,6 +238,8 @@ class AgentTasks:
             self.notices.close()
         if "_after_commit" in self.__dict__:
             self._after_commit.close()
+        if "publisher" in self.__dict__:
+            self.publisher.close()
         self._forget()
         self.database.close()
 

@@ -130,20 +130,24 @@ class TaskHandle:
             return self.read()
         if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
             return self._seen
+        mirror = self.client.publisher.mirror
+        reader = None
         try:
-            mirrored = self.client.publisher.mirror.get(self.id)
+            mirrored = mirror.get(self.id)
+            if mirrored is None:
+                reader = mirror.announce(self.id)
         except redis.RedisError:
             mirrored = None
         if mirrored is None or (self._seen is not None and mirrored.version < self._seen.version):
-            return self.read()
+            return self.read(reader)
         return self._see(mirrored)
 
-    def read(self) -> TaskSnapshot:
-        """`stored`, without a look at the workers."""
+    def read(self, reader: str | None = None) -> TaskSnapshot:
+        """`stored`, without a look at the workers. `reader` was announced to the mirror."""
         row = self.client.find_row(self.id, self.identity)
         snapshot = self._see(TaskSnapshot.from_row(row))
         try:
-            self.client.publisher.mirror.put(snapshot, hidden=row["sensitive"])
+            self.client.publisher.mirror.fill(snapshot, reader, hidden=row["sensitive"])
         except redis.RedisError:
             return snapshot  # Redis is a mirror: without it Postgres answers, as it just did
         return snapshot

@@ -1,7 +1,6 @@
 """What follows a commit: mirror and bell, in one pipelined round trip that is allowed to fail."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -13,26 +12,30 @@ from redis.client import Pipeline
 from redis.retry import Retry
 
 from agent_tasks import bell, metrics
+from agent_tasks.breaker import Breaker
 from agent_tasks.mirror import Mirror
+from agent_tasks.redis_url import RedisUrl
 from agent_tasks.settings import Settings
 from agent_tasks.signing import fingerprints
 from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.unsent import UnsentBells
 
 log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
 """Workers listen here for ids of tasks that ended from outside while a step ran."""
-_AWAY_SECONDS = 1.0
 _BATCH = 500
 
 
 def connect(settings: Settings) -> "redis.Redis":
-    """A client whose every call is bounded: Redis is only the doorbell, nobody may hang on it."""
-    return redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        settings.redis_url,
-        socket_timeout=2.0,
+    """A client whose every call is bounded: Redis is only the doorbell, nobody may hang on it.
+
+    A connection that broke is made again, once; an answer that did not come in time is not asked for again.
+    """
+    return RedisUrl(settings.redis_url).client(
+        socket_timeout=1.5,
         socket_connect_timeout=1.0,
         socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
 
 
@@ -43,8 +46,9 @@ class Publisher:
         """`keys`: the first signs, all of them verify."""
         self._client = client
         self.keys = tuple(keys)
-        self._away_until = 0.0
-        self.mirror = Mirror(client, living_seconds=settings.lease_seconds, keys=self.keys)
+        self._breaker = Breaker()
+        self._unsent = UnsentBells(lambda rows: self._send([(self._ring, row) for row in rows]))
+        self.mirror = Mirror(client, settings.lease_seconds, self.keys, self._breaker)
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
@@ -54,30 +58,36 @@ class Publisher:
     def publish(
         self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = (), *, bells: Sequence[dict[str, Any]] = ()
     ) -> bool:
-        """True when Redis took it all. False costs nothing but time: the sweep rings what stays pending.
+        """True when Redis took it all. False costs nothing but time: the bells are rung when Redis is back, by this
+        process or by the sweep.
 
         `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
         """
+        rows = list(rows)
         told = [(self._tell, row) for row in rows] + [(self._ring, row) for row in bells]
-        return self._all_sent(told + [(self._stop, task_id) for task_id in stop])
+        if self._send(told + [(self._stop, task_id) for task_id in stop]):
+            return True
+        self._unsent.keep([*bells, *(row for row in rows if row["status"] == "pending")])
+        return False
 
     def show(self, rows: Iterable[dict[str, Any]]) -> bool:
         """The mirror alone; otherwise as `publish`."""
-        return self._all_sent([(self._show, row) for row in rows])
+        return self._send([(self._show, row) for row in rows])
 
-    def _all_sent(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
-        if not told or time.monotonic() < self._away_until:
-            return not told
+    def close(self) -> None:
+        """Leave the bells that could not be rung to the sweep."""
+        self._unsent.close()
+
+    def _send(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
         try:
             for start in range(0, len(told), _BATCH):
-                with self._client.pipeline(transaction=False) as pipeline:
+                with self._breaker, self._client.pipeline(transaction=False) as pipeline:
                     for tell, what in told[start : start + _BATCH]:
                         tell(what, pipeline)
                     pipeline.execute()
         except redis.RedisError as error:
-            self._away_until = time.monotonic() + _AWAY_SECONDS
             metrics.PUBLISH_FAILURES.inc()
-            log.warning("publish failed, the sweep will repair it: tasks=%d error=%s", len(told), error)
+            log.debug("publish failed: tasks=%d error=%s", len(told), error)
             return False
         return True
 

@@ -1,0 +1,95 @@
+"""The URL of Redis: which forms there are, and what each is for our own client and for Celery's."""
+
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import redis
+from redis.sentinel import Sentinel
+
+FORMS = (
+    "redis://host:6379/0, rediss:// with TLS, unix:///path/redis.sock?db=0, or "
+    "sentinel://one:26379,two:26379/0?master_name=NAME"
+)
+_TCP = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
+_SOCKET = ("unix", "redis+socket", "valkey+socket")
+_SENTINEL_PORT = 26379
+_SENTINEL_BOUNDS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+
+
+class RedisUrl:
+    """Raises ValueError, saying what is wrong, for what is no URL of a Redis that can serve here."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url.replace(";sentinel://", ","))  # as Celery writes several
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        database = options.get("db") or options.get("virtual_host") or ""
+        self._sentinels: list[tuple[str, int]] = []
+        self._master = options.get("master_name", "")
+        self._is_socket = parts.scheme in _SOCKET
+        if self._is_socket:
+            if not parts.path.strip("/"):
+                raise ValueError(f"it names no path: use {FORMS}")
+        elif parts.scheme in _TCP or parts.scheme == "sentinel":
+            database = database or parts.path.strip("/")
+        else:
+            raise ValueError(f"{parts.scheme or 'this'}:// is no URL of Redis or Valkey: use {FORMS}")
+        if parts.scheme == "sentinel":
+            self._sentinels = list(map(_address, parts.netloc.rpartition("@")[2].split(",")))
+            if not self._master:
+                raise ValueError("?master_name= is missing: the name under which the sentinels know the master")
+        if not (database or "0").isdecimal():
+            raise ValueError(f"its database must be a number, not {database!r}")
+        self._parts, self._number = parts, int(database or 0)
+
+    def client(self, **terms: Any) -> "redis.Redis":
+        """A client; `terms` are arguments of `redis.Redis`."""
+        if not (self._sentinels or self._is_socket):
+            return redis.Redis.from_url(self._tcp, **terms)  # pyright: ignore[reportUnknownMemberType]
+        terms |= {
+            "db": self._number,
+            "username": _decoded(self._parts.username),
+            "password": _decoded(self._parts.password),
+        }
+        if self._is_socket:
+            for name in ("socket_connect_timeout", "socket_keepalive"):
+                terms.pop(name, None)
+            return redis.Redis(unix_socket_path=unquote(self._parts.path), **terms)
+        sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=_SENTINEL_BOUNDS)
+        return sentinel.master_for(self._master, **terms)
+
+    @property
+    def broker(self) -> str:
+        """The URL for Celery."""
+        if not (self._sentinels or self._is_socket):
+            return self._tcp
+        login = self._parts.netloc.rpartition("@")[0]
+        at = f"{login}@" if login else ""
+        if self._is_socket:
+            return f"redis+socket://{at}{self._parts.path}?virtual_host={self._number}"
+        return ";".join(f"sentinel://{at}{host}:{port}/{self._number}" for host, port in self._sentinels)
+
+    @property
+    def transport_options(self) -> dict[str, Any]:
+        return {"master_name": self._master, "sentinel_kwargs": _SENTINEL_BOUNDS} if self._sentinels else {}
+
+    @property
+    def _tcp(self) -> str:
+        """With the database in the path, where both clients look for it."""
+        query = "&".join(part for part in self._parts.query.split("&") if not part.startswith(("db=", "virtual_host=")))
+        return SplitResult(_TCP[self._parts.scheme], self._parts.netloc, f"/{self._number}", query, "").geturl()
+
+
+def is_full(error: Exception) -> bool:
+    """Whether Redis did not write because it has no memory left."""
+    return isinstance(error, redis.ResponseError) and "command not allowed when used memory" in str(error)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":") if ":" in text else (text, "", str(_SENTINEL_PORT))
+    if not host or not port.isdecimal():
+        raise ValueError(f"{text!r} is no address of a sentinel: use host:{_SENTINEL_PORT}")
+    return host, int(port)
+
+
+def _decoded(text: str | None) -> str | None:
+    return None if text is None else unquote(text)
