@@ -31,6 +31,8 @@ class RedisUrl:
                 raise ValueError(f"it names no path: use {FORMS}")
         elif parts.scheme in _TCP or parts.scheme == "sentinel":
             database = database or parts.path.strip("/")
+            if parts.scheme in _TCP and not _has_port(parts):
+                raise ValueError(f"its port must be a number, as in {FORMS}")
         else:
             raise ValueError(f"{parts.scheme or 'this'}:// is no URL of Redis or Valkey: use {FORMS}")
         if parts.scheme == "sentinel":
@@ -38,7 +40,7 @@ class RedisUrl:
             if not self._master:
                 raise ValueError("?master_name= is missing: the name under which the sentinels know the master")
         if not (database or "0").isdecimal():
-            raise ValueError(f"its database must be a number, not {database!r}")
+            raise ValueError(f"its database must be a number, as in {FORMS}; in a password write %2F for a /")
         self._parts, self._number = parts, int(database or 0)
 
     def client(self, **terms: Any) -> "redis.Redis":
@@ -75,8 +77,12 @@ class RedisUrl:
     @property
     def _tcp(self) -> str:
         """With the database in the path, where both clients look for it."""
-        query = "&".join(part for part in self._parts.query.split("&") if not part.startswith(("db=", "virtual_host=")))
-        return SplitResult(_TCP[self._parts.scheme], self._parts.netloc, f"/{self._number}", query, "").geturl()
+        parts = [part for part in self._parts.query.split("&") if not part.startswith(("db=", "virtual_host="))]
+        scheme = _TCP[self._parts.scheme]
+        if scheme == "rediss" and not any(part.startswith("ssl_cert_reqs=") for part in parts):
+            parts.append("ssl_cert_reqs=required")  # without it kombu does not check the certificate
+        query = "&".join(filter(None, parts))
+        return SplitResult(scheme, self._parts.netloc, f"/{self._number}", query, "").geturl()
 
 
 def is_full(error: Exception) -> bool:
@@ -87,8 +93,16 @@ def is_full(error: Exception) -> bool:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":") if ":" in text else (text, "", str(_SENTINEL_PORT))
     if not host or not port.isdecimal():
-        raise ValueError(f"{text!r} is no address of a sentinel: use host:{_SENTINEL_PORT}")
+        raise ValueError(f"it names a sentinel without an address: use {FORMS}")
     return host, int(port)
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether its port is a number, or left out."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _decoded(text: str | None) -> str | None:

@@ -9,12 +9,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psycopg
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic.functional_serializers import PlainSerializer
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent_tasks.errors import InvalidInput
+from agent_tasks.redis_url import RedisUrl
+from agent_tasks.route import Route
 from agent_tasks.secret_text import SecretText, SecretUrl
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,27 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Secret = Annotated[
     str, AfterValidator(SecretText), PlainSerializer(lambda text: SecretText(text).masked, when_used="json")
 ]
-Url = Annotated[str, AfterValidator(SecretUrl), PlainSerializer(lambda url: SecretUrl(url).masked, when_used="json")]
+
+
+def _postgres(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://", "postgresql+")):
+        raise ValueError("it must be the URL of a Postgres: postgresql://user:password@host:5432/database")
+    try:
+        Route(url)
+    except psycopg.Error as error:
+        reason = str(error).partition('"')[0].strip(" :\n")  # what is quoted may be the password
+        raise ValueError(f"it cannot be read: {reason}") from None
+    return url
+
+
+def _redis(url: str) -> str:
+    RedisUrl(url)
+    return url
+
+
+_MASKED = PlainSerializer(lambda url: SecretUrl(url).masked, when_used="json")
+PostgresUrl = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _postgres(url))), _MASKED]
+RedisServer = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _redis(url))), _MASKED]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -48,10 +71,10 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: Url = Field(
+    database_url: PostgresUrl = Field(
         default="", validation_alias=AliasChoices("AGENT_TASKS_DATABASE_URL", "DATABASE_URL", "database_url")
     )
-    redis_url: Url = Field(
+    redis_url: RedisServer = Field(
         default="",
         validation_alias=AliasChoices("AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL", "redis_url"),
     )
@@ -125,7 +148,7 @@ class Settings(BaseSettings):
         try:
             settings = cls(**values)
         except ValidationError as error:
-            wrong = [(_variable(e["loc"]), e["msg"]) for e in error.errors()]
+            wrong = [(_variable(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
             lines = "; ".join(f"{name}: {problem}" for name, problem in wrong)
             raise InvalidInput(f"Wrong settings: {lines}", field=wrong[0][0]) from None
         if settings.database_url and settings.redis_url:
@@ -171,8 +194,11 @@ def warn_of_misspelt() -> None:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    """The environment variable behind a field of Settings."""
+    """The environment variable behind a field of Settings: of several, the one that was read."""
     name = str(location[0])
+    for field in Settings.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices) and name in field.validation_alias.choices:
+            return next((str(n) for n in field.validation_alias.choices if os.environ.get(str(n))), name)
     return name if name.isupper() else f"AGENT_TASKS_{name.upper()}"
 
 

@@ -131,7 +131,7 @@ def assert_same_end(client: AgentTasks, task: TaskHandle, said: TaskSnapshot, se
     (finished,) = rows.events(client, task.id, "finished")
     assert said.status == seen.status == row["status"] == finished["data"]["status"]
     assert said.version == seen.version == row["version"]
-    assert client.publisher.mirror.get(task.id) == task.stored()
+    assert client.get(task.id).look() == task.stored()
     assert (row["result"] is None) == (row["status"] == "cancelled")
     assert finished == rows.events(client, task.id)[-1]
 

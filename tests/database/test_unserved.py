@@ -89,6 +89,7 @@ def test_what_has_just_been_submitted_is_given_time_and_what_ended_needs_no_work
 def test_the_mirror_does_not_keep_what_was_true_of_the_workers(client: AgentTasks) -> None:
     task = client.submit("approval")
     assert reason(task.stored()) == "no_worker"
+    client.get(task.id)
     mirrored = client.publisher.mirror.get(task.id)
     assert mirrored is not None
     assert mirrored.unserved is None

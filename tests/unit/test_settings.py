@@ -38,6 +38,7 @@ def test_two_addresses_are_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -
 def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = Settings.model_fields[name].default
     said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off"}
+    said |= {"database_url": DATABASE, "redis_url": REDIS}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     assert found == (("a.b", "c") if name in ("agents", "bundled") else type(default)(value))
@@ -113,7 +114,7 @@ def test_a_broken_record_of_embedded_servers_is_as_good_as_none(tmp_path: Path, 
 
 SECRETS = {
     "database_url": "postgresql://u:hunter2@h/d?sslpassword=hunter2",
-    "redis_url": "redis://:hun/ter2@h",
+    "redis_url": "redis://:hun%2Fter2@h",
     "secret_key": "sesame,hunter2",
 }
 
