@@ -27,6 +27,15 @@ async def patient(ctx: Context, folder: str):
     return "done"
 
 
+@agent("calls_at_once")
+async def calls_at_once(ctx: Context, folder: str, calls: int):
+    """Waits for `go`, and then makes so many calls at the same moment."""
+    note(folder, f"waits {os.getpid()}")
+    while not gone(folder):
+        await asyncio.sleep(0.02)
+    return sum(await asyncio.gather(*(ctx.call(abs, -1) for _ in range(calls))))
+
+
 @agent("attentive")
 def attentive(ctx: SyncContext, folder: str):
     note(folder, f"waits {os.getpid()}")

@@ -27,7 +27,7 @@ from workers.mirroring import Mirroring
 from workers.own_connection import OwnConnection
 from workers.run import HeldRuns
 from workers.telemetry import Telemetry
-from workers.threads import CallThreads, database_threads
+from workers.threads import CallThreads, DatabaseThreads
 
 log = logging.getLogger(__name__)
 _DATABASE_THREADS = 16
@@ -56,7 +56,7 @@ class Runtime:
         self.slots = 1
         self.worker_id = worker_id(node, os.getpid())
         self.telemetry = Telemetry(app, node)
-        self._database_threads = database_threads(_DATABASE_THREADS)
+        self._database_threads = DatabaseThreads(_DATABASE_THREADS)
         self.call_threads = CallThreads(settings.call_threads)
         self.loop = self.new_loop()
         self.mirroring = Mirroring(self.client)

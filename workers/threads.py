@@ -1,10 +1,12 @@
 """The threads of a worker beside its slots: for Postgres, and for the plain code of async steps."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from agent_tasks.surroundings import plain_surroundings
 from workers.forks import leave_if_child
@@ -55,11 +57,56 @@ class CallThreads(ThreadPoolExecutor):
                 del self._busy[mark]
 
 
-def database_threads(number: int) -> ThreadPoolExecutor:
-    """For the commits and calls of async steps. All are started at once: a step may use up what threads there are."""
-    threads = ThreadPoolExecutor(number, thread_name_prefix="agent-tasks-database")
-    all_there = threading.Barrier(number + 1)
-    for _ in range(number):
-        threads.submit(all_there.wait)
-    all_there.wait()
-    return threads
+class DatabaseThreads(ThreadPoolExecutor):
+    """For the commits and calls of async steps.
+
+    What one step asks for at once has a quarter of them: all of it may wait for a row that somebody else has locked.
+    All are started at once: a step may use up what threads there are.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, thread_name_prefix="agent-tasks-database")
+        self._most = max(1, number // 4)
+        self._lock = threading.Lock()
+        self._lines: dict[StepRun, _Line] = {}
+        all_there = threading.Barrier(number + 1)
+        for _ in range(number):
+            super().submit(all_there.wait)
+        all_there.wait()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        run = running.get()
+        if run is None:
+            return super().submit(fn, *args, **kwargs)
+        future: Future[T] = Future()
+        with self._lock:
+            line = self._lines.setdefault(run, _Line())
+            line.waiting.append((future, partial(fn, *args, **kwargs)))
+            if line.threads == self._most:
+                return future
+            line.threads += 1
+        super().submit(self._serve, run, line)
+        return future
+
+    def _serve(self, run: StepRun, line: "_Line") -> None:
+        while True:
+            with self._lock:
+                if not line.waiting:
+                    line.threads -= 1
+                    if not line.threads:
+                        del self._lines[run]
+                    return
+                future, call = line.waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:
+                    future.set_exception(error)
+
+
+@dataclass
+class _Line:
+    """What a step has asked for and what has not begun, and the threads that see to it."""
+
+    waiting: deque[tuple["Future[Any]", Callable[[], Any]]] = field(default_factory=deque)
+    threads: int = 0

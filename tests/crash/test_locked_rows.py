@@ -33,6 +33,20 @@ def test_its_step_ends_when_it_is_free_and_all_others_go_on_meanwhile(
     assert rows.runs(client, task.id) == [1]
 
 
+def test_what_one_step_asks_for_at_once_leaves_threads_for_others(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    processes.worker(concurrency=4, lease_seconds=30.0)
+    task = client.submit("calls_at_once", {"folder": str(tmp_path), "calls": 60})
+    eventually(lambda: notes(tmp_path))
+    with psycopg.connect(client.settings.database_url) as rival:
+        rival.execute(LOCK, [task.id])
+        (tmp_path / "go").touch()
+        others = client.submit_many("hops", [{"to": 9}] * 20)
+        assert [other.result(timeout=20) for other in others] == [9] * 20
+    assert task.result(timeout=20) == 60
+
+
 @pools
 def test_no_other_lease_is_lost(client: AgentTasks, processes: Processes, tmp_path: Path, pool: str) -> None:
     processes.fleet(pool=pool, concurrency=4)

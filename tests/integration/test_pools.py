@@ -76,7 +76,6 @@ def test_a_step_calls_functions_of_both_kinds_in_its_own_process(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the heartbeat skips a row that is locked just then")
 def test_a_step_that_writes_all_the_time_keeps_its_lease(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:
