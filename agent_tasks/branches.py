@@ -6,7 +6,7 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
 from weakref import WeakSet
@@ -93,6 +93,11 @@ class Branch:
             place = self._equals.get((name, digest), 0)
             self._equals[name, digest] = place + 1
         return place
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the task that runs it was cancelled in the end."""
+        return isinstance(self.owner, asyncio.Task) and self.owner.cancelled()
 
     @property
     def has_returned(self) -> bool:
@@ -235,7 +240,8 @@ def inside(branch: Branch) -> Generator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        with suppress(ValueError):  # a coroutine that was left behind may be closed in another context
+            _current.reset(token)
 
 
 def around(making: Making) -> Iterator[Making]:

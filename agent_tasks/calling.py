@@ -222,6 +222,35 @@ async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: A
     return await await_owned(inner, lambda: value) if inspect.isawaitable(value) else value
 
 
+async def charge(context: "StepContext", operations: Operations, tokens: int, usd: float) -> None:
+    """Count what an async step spent, and tell it in its turn."""
+    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
+    if (given := operations.find_charge(identity)) is not None:
+        await given.turn()
+        given.outcome()
+        return
+    order = next(operations.branches.clock)
+    with operations.turns.writing(order):
+        try:
+            _, cancelled = await _settled(operations.charge, identity, tokens, usd, order)
+            if cancelled is not None:
+                raise cancelled
+            await operations.turns.first(order)
+        except asyncio.CancelledError:
+            if not context.cancelled:
+                await _settled(operations.cancel_charge, identity)
+            raise
+
+
+def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
+    """Count what a plain step spent."""
+    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
+    if (given := operations.find_charge(identity)) is not None:
+        given.outcome()
+    else:
+        operations.charge(identity, tokens, usd, next(operations.branches.clock))
+
+
 async def durably(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """A blocking write, in a thread of the worker's. One that has begun goes on when the step is cancelled."""
     return await asyncio.shield(_in_thread(operation, *args, **kwargs))

@@ -253,9 +253,9 @@ class AgentTasks:
         for name in ("notices", "_after_commit", "publisher", "redis", "_submission"):
             self.__dict__.pop(name, None)
 
-    def publish(self, rows: Sequence[Row], stop: Sequence[UUID] = ()) -> None:
+    def publish(self, rows: Sequence[Row]) -> None:
         """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
-        self.publisher.publish(rows, stop)
+        self.publisher.publish(rows)
 
     def _submit_once(self, task: NewTask, key: str, connection: Any) -> TaskHandle:
         if type(key) is not str or not 0 < len(key) <= 255:

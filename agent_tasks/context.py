@@ -10,8 +10,7 @@ from uuid import UUID
 from agent_tasks.blocking import refuse_to_block
 from agent_tasks.branches import call_around
 from agent_tasks.budgets import Budget, Remaining, Spend, remaining
-from agent_tasks.call_identity import CallIdentity, digest_of
-from agent_tasks.calling import ONCE, PLAIN, Calls, SyncCalls, durably
+from agent_tasks.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
 from agent_tasks.errors import TaskCancelled
 from agent_tasks.identity import Identity
 from agent_tasks.operations import CallOptions, Operations
@@ -100,9 +99,6 @@ class StepContext:
             raise RuntimeError("ctx.idempotency_key exists only inside a function that ctx.call runs")
         return making.key
 
-    def _identify_charge(self, tokens: int, usd: float) -> CallIdentity:
-        return self._operations.branches.identify_charge(digest_of((tokens, usd), {}))
-
     def stop(self) -> None:
         """Tell the step that it should end; called by the worker."""
         self._cancelled = True
@@ -171,7 +167,7 @@ class Context(StepContext):
 
         Raises BudgetExhausted when that passes the task's limit.
         """
-        await durably(self._operations.charge, self._identify_charge(tokens, usd), tokens, usd)
+        await charge(self, self._operations, tokens, usd)
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
@@ -221,7 +217,7 @@ class SyncContext(StepContext):
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """As `Context.charge`."""
         self._refuse_on_loop("ctx.charge")
-        self._operations.charge(self._identify_charge(tokens, usd), tokens, usd)
+        charge_plainly(self._operations, tokens, usd)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""

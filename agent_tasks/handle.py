@@ -257,13 +257,13 @@ class TaskHandle:
         if not self._change(cancel_and_join):
             row = self.client.find_row(self.id)
             if row["status"] == "running" and row["ending"] is not None:
-                self.client.publish([], stop=[self.id])
+                self.client.publisher.hurry(self.id)
         return self.stored()
 
     def _change(self, transition: Callable[[Connection], list[Row]]) -> list[Row]:
         """Run a transition in a transaction and publish what it changed."""
         rows = self.client.database.run(transition)
-        self.client.publish(rows, stop=[row["id"] for row in rows if row.get("was") == "running"])
+        self.client.publish(rows)
         return rows
 
     def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> Iterator[Event]:
@@ -337,8 +337,9 @@ class TaskHandle:
 
         `from_step`: from an earlier step number instead, also of a completed task: a fork. `budget` overrides
         this task's own limits, field by field. Children that had completed are not run again. Raises InvalidInput,
-        InvalidState where this task has not ended, has completed and no step is named, or was purged, PermissionDenied
-        where the handle's identity lacks a scope that the agent needs.
+        InvalidState where this task has not ended or was purged, and, where no step is named, has completed or has
+        steps that could not be undone (`details["not_undone"]`); PermissionDenied where the handle's identity lacks a
+        scope that the agent needs.
         """
         if from_step is not None and type(from_step) is not int:
             raise InvalidInput(f"from_step is the number of a step, not {from_step!r}", field="from_step")

@@ -121,7 +121,15 @@ class Operations(ABC):
         """Record that the step's own code cancelled the call, and saw that, whatever came later."""
 
     @abstractmethod
-    def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None: ...
+    def find_charge(self, identity: CallIdentity) -> Given | None:
+        """What a repeated step is given back for this charge; None where it is to be counted."""
+
+    @abstractmethod
+    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None: ...
+
+    @abstractmethod
+    def cancel_charge(self, identity: CallIdentity) -> None:
+        """Record that the step's own code had cancelled the charge when that was counted."""
 
     @abstractmethod
     def progress(self, done: float, total: float | None, message: str | None) -> None: ...

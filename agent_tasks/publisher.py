@@ -22,7 +22,8 @@ from agent_tasks.unsent import UnsentBells
 
 log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
-"""Workers listen here for ids of tasks that ended from outside while a step ran."""
+"""Workers listen here for the task and run of a step that is to stop, as its task was ended from outside; a task alone
+is one whose undo function is to come to its end."""
 _BATCH = 500
 
 
@@ -55,20 +56,25 @@ class Publisher:
         """What tells the keys apart, in their order."""
         return tuple(fingerprints(self.keys))
 
-    def publish(
-        self, rows: Iterable[dict[str, Any]], stop: Sequence[UUID] = (), *, bells: Sequence[dict[str, Any]] = ()
-    ) -> bool:
+    def publish(self, rows: Iterable[dict[str, Any]], *, bells: Sequence[dict[str, Any]] = ()) -> bool:
         """True when Redis took it all. False costs nothing but time: the bells are rung when Redis is back, by this
         process or by the sweep.
 
-        `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
+        A row that `was` running is of a task that was ended from outside: the run that had it is told to stop, before
+        any bell. `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
         """
         rows = list(rows)
-        told = [(self._tell, row) for row in rows] + [(self._ring, row) for row in bells]
-        if self._send(told + [(self._stop, task_id) for task_id in stop]):
+        told: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
+        told += [(self._stop, row) for row in rows if row.get("was") == "running"]
+        told += [(self._tell, row) for row in rows]
+        if self._send(told + [(self._ring, row) for row in bells]):
             return True
         self._unsent.keep([*bells, *(row for row in rows if row["status"] == "pending")])
         return False
+
+    def hurry(self, task_id: UUID) -> bool:
+        """Tell an undo function that runs for this task to come to its end soon."""
+        return self._send([(self._hurry, task_id)])
 
     def show(self, rows: Iterable[dict[str, Any]]) -> bool:
         """The mirror alone; otherwise as `publish`."""
@@ -102,5 +108,8 @@ class Publisher:
     def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
         pipeline.lpush(*bell.message(row, self.keys[0]))
 
-    def _stop(self, task_id: UUID, pipeline: Pipeline) -> None:
+    def _stop(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        pipeline.publish(STOP_CHANNEL, f"{row['id']} {row['run']}")
+
+    def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))

@@ -204,6 +204,8 @@ charges = Table(
     _task_id(),
     Column("step_number", Integer, primary_key=True),
     Column("fingerprint", Text, primary_key=True),  # of what the charge is known by, as a call
+    Column("branch", Text, nullable=False),
+    Column("ended", Integer),  # when the step was told, by its own clock; null: it had cancelled the charge meanwhile
     Column("tokens", BigInteger, nullable=False),
     Column("usd", Numeric, nullable=False),
     # of the task, with what its children held, when the step was told

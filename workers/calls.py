@@ -29,6 +29,7 @@ from workers.replay import Replay
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0
 """A call that the step cancelled waits twice as long as then, and this, to be cancelled again."""
+_CANCELLED_CHARGE_SECONDS = 1.0
 
 
 class DatabaseAway(Exception):
@@ -61,7 +62,7 @@ class StepCalls(Operations):
             recorded: dict[int, RecordedCall] = {}
             if self._claim.repeated:
                 recorded, self._charges = self._do(ledger.recorded_calls), self._do(ledger.recorded_charges)
-            self._replay = Replay(self._claim, self.branches, recorded.values())
+            self._replay = Replay(self._claim, self.branches, recorded.values(), self._charges.values())
             self.branches.clock = itertools.count(self._replay.latest + 1)
             self.turns = Turns(self.branches.tasks, self._replay)
         return self._replay
@@ -134,7 +135,7 @@ class StepCalls(Operations):
         record: RecordedCall = intent.call.record
         if record.ordinal != intent.ordinal:  # it waits for its next try
             record = intent.call.record = self.load().of(intent.ordinal)
-        record.is_late = record.status == "completed"
+        record.is_late, record.within = record.status == "completed", intent.call.branch
         self._end(intent, "cancelled", None, next(self.branches.clock))
 
     def _new_record(self, call: Call) -> RecordedCall:
@@ -151,27 +152,36 @@ class StepCalls(Operations):
 
     # --- charges --------------------------------------------------------------------------------------------
 
-    def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None:
-        Spend(tokens=tokens, usd=usd)  # refuses what is no amount
+    def find_charge(self, identity: CallIdentity) -> Given | None:
         self.load()
         known = self._charges.get(identity.fingerprint)
         if known is None:
-            used = self._charge(identity.fingerprint, int(tokens), float(usd))
-        elif known.inherited:  # it was told of another budget
-            used = self._spent() + self._claim.reserved
-        else:
-            used = Spend(tokens=known.tokens, usd=known.usd)
+            return None
+        known.is_asked = True
+        return _GivenCharge(self, known)
+
+    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
+        Spend(tokens=tokens, usd=usd)  # refuses what is no amount
+        values = {"identity": identity, "ended": order, "tokens": int(tokens), "usd": float(usd)}
+        spent, reserved = self._durably(lambda: self._do(spend.charge, **values))
+        used = spent + reserved
+        known = RecordedCharge(identity.branch, used.tokens, used.usd, order, inherited=False, is_asked=True)
+        self._charges[identity.fingerprint] = known
+        self._changed(self._claim.id)
+        self._note(spent, reserved)
+        self.check_charge(known)
+
+    def cancel_charge(self, identity: CallIdentity) -> None:
+        if identity.fingerprint in self._charges:
+            self._durably(lambda: self._do(spend.cancel_charge, identity))
+
+    def check_charge(self, known: RecordedCharge) -> None:
+        """Raise BudgetExhausted where a charge has passed the limit."""
+        # what a task before this one was told was of another budget
+        used = self._spent() + self._claim.reserved if known.inherited else Spend(tokens=known.tokens, usd=known.usd)
         error = overdrawn(self._claim.budget, Spend(tokens=used.tokens, usd=used.usd))
         if error is not None and self._claim.undo_step is None:  # what was done is undone whatever it costs
             raise error
-
-    def _charge(self, fingerprint: str, tokens: int, usd: float) -> Spend:
-        spent, reserved = self._durably(lambda: self._do(spend.charge, fingerprint=fingerprint, tokens=tokens, usd=usd))
-        used = spent + reserved
-        self._charges[fingerprint] = RecordedCharge(used.tokens, used.usd, inherited=False)
-        self._changed(self._claim.id)
-        self._note(spent, reserved)
-        return used
 
     # --- the end of a try -----------------------------------------------------------------------------------
 
@@ -268,11 +278,29 @@ class _GivenBack(Given):
             return restore(self._call.function, record.outcome)
         if record.status == "cancelled":
             raise self._is_not_cancelled()
-        record.error = recorded_errors.rebuild(record.outcome)
+        if record.error is None:  # else it was raised in this run, in an earlier try of the call around it
+            record.error = recorded_errors.rebuild(record.outcome)
         raise record.error
 
     def _is_not_cancelled(self) -> ContextLost:
         return self._calls.lose(f"call {self._record.name} was cancelled, and now it is not", self._record)
+
+
+class _GivenCharge(Given):
+    """A charge that was counted before."""
+
+    def __init__(self, calls: StepCalls, known: RecordedCharge) -> None:
+        self._calls = calls
+        self._known = known
+
+    async def turn(self) -> None:
+        if self._known.ended is not None:
+            await self._calls.turns.again(self._known.ended)
+        else:  # the step had cancelled it, and most likely does so again; it is counted either way
+            await asyncio.sleep(_CANCELLED_CHARGE_SECONDS)
+
+    def outcome(self) -> None:
+        self._calls.check_charge(self._known)
 
 
 def _reaching(run: Callable[[], T]) -> T:

@@ -171,8 +171,8 @@ class Executor:
             self._runtime.mirroring.note(settled.row["id"])
             return
         self._runtime.mirroring.forget(settled.row["id"])
-        if settled.others or settled.stop:
-            self._runtime.client.publish([settled.row, *settled.others], stop=settled.stop)
+        if settled.others:
+            self._runtime.client.publish([settled.row, *settled.others])
         else:
             self._runtime.groups.publish(settled.row)
 

@@ -60,13 +60,15 @@ class Leases:
         self._runtime.client.notices.forget(STOP_CHANNEL, self._told_to_stop)
 
     def _told_to_stop(self, text: str | None) -> None:
-        """A task ended from outside. Word may be lost (None): then the next heartbeat finds out."""
+        """A task was ended from outside. Word may be lost (None): then the next heartbeat finds out."""
         if text is None:
             self._next_beat = 0.0
-        elif run := self._runtime.held.find(UUID(text)):
-            if run.claim.undo_step is None:
+            return
+        task_id, _, number = text.partition(" ")
+        for run in self._runtime.held.of(UUID(task_id)):
+            if number and run.claim.run == int(number):
                 run.stop()
-            else:  # its end is decided: it is only to come soon
+            elif not number and run.claim.undo_step is not None:  # its end is decided: it is only to come soon
                 run.hurry(self._runtime.settings.overrun_seconds)
 
     def _run(self, duty: Callable[[], None]) -> None:
@@ -147,7 +149,7 @@ class Leases:
         self._locked = runs
 
     def _lost(self, run: StepRun) -> None:
-        still_held = self._runtime.held.find(run.claim.id) is run  # it may just have ended by itself,
+        still_held = self._runtime.held.has(run)  # it may just have ended by itself,
         if still_held and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)

@@ -1,16 +1,18 @@
 """What a repeated step is given back: its calls of earlier runs, matched by their identity."""
 
 import itertools
+import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from agent_tasks.branches import Branches
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.errors import ContextLost
 from agent_tasks.operations import Call
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.ledger import RecordedCall, RecordedCharge
 
+log = logging.getLogger(__name__)
 _ENDED = ("completed", "failed")
 
 
@@ -21,7 +23,13 @@ class Replay:
     recorded, and before the branch comes to its end: else the step goes another way than before.
     """
 
-    def __init__(self, claim: Claim, branches: Branches, recorded: Iterable[RecordedCall]) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        branches: Branches,
+        recorded: Iterable[RecordedCall] = (),
+        charges: Collection[RecordedCharge] = (),
+    ) -> None:
         self._claim = claim
         self._branches = branches
         self._lock = threading.Lock()
@@ -36,12 +44,13 @@ class Replay:
                 self._of_0_1[record.ordinal] = record
             elif record.replay is None:
                 self._due.setdefault(record.branch, {})[record.ordinal] = record
-        ordered = [r for of_branch in self._due.values() for r in of_branch.values() if r.ended and r.status in _ENDED]
-        self._ordered = sorted(ordered, key=lambda record: record.ended or 0)
+        ordered = [r for of_branch in self._due.values() for r in of_branch.values() if r.status in _ENDED]
+        self._ordered = [item for item in (*ordered, *charges) if item.ended]
+        self._ordered.sort(key=_ended)
         self._begun = itertools.count()
         self._ordinals = itertools.count(max((record.ordinal + 1 for record in self._records), default=0))
         ticks = (tick for record in self._records for tick in (record.begun, record.ended or 0, *record.births))
-        self.latest = max(ticks, default=0)
+        self.latest = max(*ticks, *map(_ended, charges), 0, 0)
         """By the clock of the step."""
 
     def add(self, record: RecordedCall) -> None:
@@ -70,6 +79,9 @@ class Replay:
             tries = self._tries_of_0_1(call, number) or self._tries(call)
             for record in tries:
                 self._asked(record)
+            if not tries and (failure := self._failure_in_its_place(call)) is not None:
+                self._asked(failure)
+                return failure
             if not tries:
                 self._refuse_another_way(call)
                 return None
@@ -117,6 +129,26 @@ class Replay:
     def _asked(self, record: RecordedCall) -> None:
         self._due.get(record.path, {}).pop(record.ordinal, None)
 
+    def _failure_in_its_place(self, call: Call) -> RecordedCall | None:
+        """A failure that the step went on from, next in its branch and of this name, though of other arguments.
+
+        Nothing came of that call which another one could be given by mistake, and what the step did next followed
+        from it: it is seen again, with a warning. An outcome is only ever given to a call of the same arguments.
+        """
+        due = self._due.get(call.branch.path, {})
+        first = due[min(due)] if due and not call.branch.is_loose and call.identity.key is None else None
+        if first is None or first.key is not None or first.inherited or first.name != call.identity.name:
+            return None
+        if first.status not in ("failed", "cancelled") or first.at_most_once or call.options.at_most_once:
+            return None
+        log.warning(
+            "call repeated with other arguments, its recorded failure is given back: task=%s step=%s call=%s",
+            self._claim.id,
+            self._claim.step,
+            first.name,
+        )
+        return first
+
     def _refuse_another_way(self, call: Call) -> None:
         """A fork may go another way, but not around a call that may be made at most once."""
         if call.branch.is_loose:
@@ -131,15 +163,17 @@ class Replay:
 
     def has_before(self, order: int) -> bool:
         """Whether an outcome that the step saw before this one is still to be asked for."""
-        while self._ordered and (self._is_asked(self._ordered[0]) or self._is_within_a_given_one(self._ordered[0])):
+        while self._ordered and self._is_past(self._ordered[0]):
             self._ordered.pop(0)
-        return bool(self._ordered) and (self._ordered[0].ended or 0) < order
+        return bool(self._ordered) and _ended(self._ordered[0]) < order
 
-    def _is_asked(self, record: RecordedCall) -> bool:
-        return record.ordinal not in self._due.get(record.path, {})
-
-    def _is_within_a_given_one(self, record: RecordedCall) -> bool:
-        return any(path in self._given_back for path in _above(record.path))
+    def _is_past(self, item: RecordedCall | RecordedCharge) -> bool:
+        """Whether the step has asked for it, or will not: it is of a call that was given back itself."""
+        if isinstance(item, RecordedCharge):
+            is_asked, path = item.is_asked, item.branch
+        else:
+            is_asked, path = item.ordinal not in self._due.get(item.path, {}), item.path
+        return is_asked or any(above in self._given_back for above in _above(path))
 
     # --- the end of a try -----------------------------------------------------------------------------------
 
@@ -172,7 +206,7 @@ class Replay:
             since = min((r.ended or 0 for r in again if r.status == "failed"), default=None)
             if since is not None:  # what its group cancelled, or failed in turn
                 later = [r for r in ends if r not in again and (r.ended or 0) > since]
-                again |= {r for r in later if r.status == "cancelled" or any(_follows(r, a) for a in again)}
+                again |= {r for r in later if self._was_cancelled_with_it(r) or any(_follows(r, a) for a in again)}
             optional = {
                 r
                 for r in records
@@ -184,6 +218,14 @@ class Replay:
             for record in optional:
                 record.replay = record.replay or "optional"
             return [*again, *optional]
+
+    def _was_cancelled_with_it(self, record: RecordedCall) -> bool:
+        """Whether its branch was cancelled as a whole, not the call by a time-out that the branch went on from."""
+        if record.status != "cancelled":
+            return False
+        if record.within is not None and record.within.is_cancelled:
+            return True
+        return not any(o.path == record.path and _follows(o, record) for o in self._records)
 
     # --- errors ---------------------------------------------------------------------------------------------
 
@@ -218,6 +260,10 @@ class Replay:
 
 def _known_by(identity: CallIdentity) -> object:
     return identity.key if identity.key is not None else identity
+
+
+def _ended(item: RecordedCall | RecordedCharge) -> int:
+    return item.ended or 0
 
 
 def _above(path: str) -> Iterator[str]:

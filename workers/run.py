@@ -110,7 +110,7 @@ class HeldRuns:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._runs: dict[UUID, StepRun] = {}
+        self._runs: dict[tuple[UUID, int], StepRun] = {}
         self._arriving = 0
 
     @contextmanager
@@ -126,17 +126,25 @@ class HeldRuns:
                 self._condition.notify_all()
 
     def add(self, run: StepRun) -> None:
+        """A run begins, or goes on with its next step. An older run of the same task has lost it, and is told."""
         with self._condition:
-            self._runs[run.claim.id] = run
+            self._runs[run.claim.id, run.claim.run] = run
+        for older in self.of(run.claim.id):
+            if older.claim.run < run.claim.run:
+                older.stop()
 
     def remove(self, run: StepRun) -> None:
         with self._condition:
-            if self._runs.get(run.claim.id) is run:
-                del self._runs[run.claim.id]
+            if self.has(run):
+                del self._runs[run.claim.id, run.claim.run]
                 self._condition.notify_all()
 
-    def find(self, task_id: UUID) -> StepRun | None:
-        return self._runs.get(task_id)
+    def has(self, run: StepRun) -> bool:
+        return self._runs.get((run.claim.id, run.claim.run)) is run
+
+    def of(self, task_id: UUID) -> list[StepRun]:
+        """The runs of a task: more than one where an older one has not ended yet."""
+        return [run for run in self.all() if run.claim.id == task_id]
 
     def all(self) -> list[StepRun]:
         with self._condition:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from traceback import format_tb
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
 
 from agent_tasks import payloads
 from agent_tasks.database import Connection
@@ -56,8 +55,6 @@ class Settled:
     """The claim to go on with in place, if any."""
     others: Sequence[Row] = ()
     """Children that were spawned, parents that were joined."""
-    stop: Sequence[UUID] = ()
-    """Tasks whose running step is to be told to stop."""
     is_bell: bool = False
     """The row has no more than a bell tells: the step was handed over."""
 
@@ -139,7 +136,7 @@ class Settlement:
         if run.claim.row["parent_id"] is None:
             return Settled(self._persistently(lambda: self._runtime.groups.complete(finish)), "succeeded")
         row, others = self._persistently(lambda: self._runtime.groups.complete_child(finish))
-        return _with_family(row, others, "succeeded")
+        return Settled(row, "succeeded", others=others)
 
     def _next(self, run: StepRun, directive: Next) -> Settled:
         committed, step = self._committed(run, directive.then, directive.state)
@@ -262,7 +259,7 @@ class Settlement:
             return row, join(connection, [row], ring_seconds=self._settings.ring_seconds)
 
         row, others = self._transaction(end_and_join)
-        return _with_family(row, others, name, error)
+        return Settled(row, name, error, others=others)
 
     def _transaction(self, transition: Callable[[Connection], T]) -> T:
         def run(connection: Connection) -> T:
@@ -311,9 +308,3 @@ def _end_with(error: BaseException, claim: Claim) -> EndWith:
     decision = _decide(error, _ONCE, claim)
     assert isinstance(decision, EndWith)
     return decision
-
-
-def _with_family(row: Row, others: Sequence[Row], name: str, error: BaseException | None = None) -> Settled:
-    """A task that has ended, and those whom that changed."""
-    stop = [other["id"] for other in others if other.get("was") == "running"]
-    return Settled(row, name, error, others=others, stop=stop)

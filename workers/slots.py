@@ -71,7 +71,7 @@ class LostSlots:
         old = self._runtime.loop
         self._runtime.loop = self._runtime.new_loop()
         old.abandon()
-        if blocked.run is not None and self._runtime.held.find(blocked.run.claim.id) is blocked.run:
+        if blocked.run is not None and self._runtime.held.has(blocked.run):
             self._runtime.executor.fail_blocking(blocked.run, blocked.seconds, blocked.stack)
         left = [run for run in self._runtime.held.all() if run.loop is old and not run.returned]
         self._runtime.executor.give_up(left)

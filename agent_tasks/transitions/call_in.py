@@ -1,7 +1,6 @@
 """waiting → pending: a parent's reserve is reached; its children end with what they have, and it goes on."""
 
 import json
-from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
@@ -61,14 +60,14 @@ _ERROR = ErrorInfo(
 )
 
 
-def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple[list[Row], list[UUID]]:
+def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> list[Row]:
     """Call in the children of parents whose reserve is reached; within a transaction.
 
-    Returns all changed rows, and the tasks whose running step is to be told to stop.
+    Returns all changed rows; `was` in those of the children is the status they had.
     """
     ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
-        return [], []
+        return []
     below = end_tree(
         connection,
         ids,
@@ -82,4 +81,4 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> tuple
     rest = connection.execute(
         _GO_ON, {"ids": ids, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"called_in": true}')])}
     ).fetchall()
-    return [*below, *parents, *rest], [row["id"] for row in below if row["was"] == "running"]
+    return [*below, *parents, *rest]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
+from agent_tasks.branches import Branch
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
@@ -47,6 +48,8 @@ class RecordedCall:
     """Recorded by the task that this one was resumed from."""
     error: BaseException | None = None
     """What it raised in this run."""
+    within: Branch | None = None
+    """The code that cancelled it in this run."""
 
     @property
     def identity(self) -> CallIdentity:
@@ -58,14 +61,19 @@ class RecordedCall:
         return self.branch or ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RecordedCharge:
-    """A charge of this step from an earlier run."""
+    """A charge of this step, from an earlier run or from this one."""
 
+    branch: str
     tokens: int
     """Spent and held by the task, as the step was told then; `usd` likewise."""
     usd: float
+    ended: int | None
+    """When the step was told; None where it had cancelled the charge."""
     inherited: bool
+    is_asked: bool = False
+    """This run has come to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ _RECORDED = """
 """
 
 _CHARGED = """
-    SELECT fingerprint, spent_tokens AS tokens, spent_usd::float8 AS usd, run = 0 AS inherited
+    SELECT fingerprint, branch, ended, spent_tokens AS tokens, spent_usd::float8 AS usd, run = 0 AS inherited
     FROM charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 _LEFT: LiteralString = "(budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)"

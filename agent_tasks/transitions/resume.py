@@ -1,5 +1,6 @@
 """terminal → a new task: it goes on from a checkpoint of the old one, with the calls recorded since."""
 
+from typing import LiteralString
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
@@ -15,11 +16,32 @@ from agent_tasks.transitions.rows import SNAPSHOT, Row
 from agent_tasks.transitions.signal import deliver
 from agent_tasks.transitions.submit import Kin
 
+# What a step has called and charged is kept with it, also that of steps before the one that goes on: a later fork may
+# go back to them. Not what was undone: that is done again. (The ledger of an undo has negative numbers.)
+_KEPT: LiteralString = """
+    {0}.step_number >= 0 AND NOT coalesce(old.ending -> 'undone', '[]'::jsonb)
+        @> jsonb_build_array(jsonb_build_object('step_number', {0}.step_number))
+"""
+
+# Until the commit no purge may take what the new task goes on from: the old one, and those before it, whose trees have
+# the children that had completed.
+_LOCK = """
+    WITH RECURSIVE chain AS (
+        SELECT id, resumed_from, root_id FROM tasks WHERE id = %(old)s
+        UNION SELECT tasks.id, tasks.resumed_from, tasks.root_id FROM tasks JOIN chain ON tasks.id = chain.resumed_from
+    )
+    SELECT id, error #> '{details,not_undone}' AS not_undone FROM tasks
+    WHERE id = ANY (ARRAY(SELECT id FROM chain UNION SELECT root_id FROM chain)) ORDER BY id FOR KEY SHARE
+"""
+
+# A fork of a task that has ended with its result undoes only what it does itself.
 # A task that a step of its own ended as partial goes on with that step. Where the old task was left waiting and
 # the wait was never over, the new one waits again; at a join it waits for those children that had not completed.
 _RESUME = f"""
     WITH old AS (
-        SELECT tasks.*, coalesce(%(from_step)s, tasks.undo_step, ended_by.step_number, tasks.step_number) AS number
+        SELECT tasks.*, tasks.status = 'completed' OR (tasks.status = 'partial' AND %(is_named)s)
+                AS is_forked,
+            coalesce(%(from_step)s, tasks.undo_step, ended_by.step_number, tasks.step_number) AS number
         FROM tasks
             LEFT JOIN checkpoints AS ended_by ON ended_by.task_id = tasks.id
                 AND ended_by.step_number = tasks.step_number - 1 AND ended_by.next_step IS NULL
@@ -49,7 +71,8 @@ _RESUME = f"""
             %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, traceparent,
             sensitive, ttl_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
-            (SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number),
+            CASE WHEN old.is_forked THEN 0 ELSE (
+                SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number) END,
             point.awaits || jsonb_build_object('since', clock_timestamp(), 'until', coalesce(point.awaits -> 'until',
                 to_jsonb(clock_timestamp() + make_interval(secs => (point.awaits ->> 'timeout')::float8)))),
             2,
@@ -60,15 +83,22 @@ _RESUME = f"""
         RETURNING *
     ), checkpoints_copied AS (
         INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at, awaits, undo)
-        SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits, c.undo
-        FROM checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number
+        SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits,
+            c.undo AND NOT old.is_forked
+        FROM checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number, old
     ), calls_copied AS (
-        INSERT INTO calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, outcome, run,
-            attempts, started_at, finished_at)
-        SELECT %(id)s, c.step_number, c.ordinal, c.name, c.status, c.at_most_once, c.idempotency_key, c.outcome, 0,
-            c.attempts, c.started_at, c.finished_at
-        FROM calls AS c JOIN copied ON c.task_id = %(old)s AND c.step_number >= copied.step_number
-            JOIN old ON old.undo_step IS NULL  -- what was undone is done again
+        INSERT INTO calls (task_id, step_number, ordinal, branch, name, digest, place, key, status, at_most_once,
+            idempotency_key, outcome, run, attempts, begun, births, ended, replay, started_at, finished_at)
+        SELECT %(id)s, c.step_number, c.ordinal, c.branch, c.name, c.digest, c.place, c.key, c.status, c.at_most_once,
+            c.idempotency_key, c.outcome, 0, c.attempts, c.begun, c.births, c.ended, c.replay, c.started_at,
+            c.finished_at
+        FROM calls AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
+    ), charges_copied AS (
+        INSERT INTO charges (
+            task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run, charged_at)
+        SELECT %(id)s, c.step_number, c.fingerprint, c.branch, c.ended, c.tokens, c.usd, c.spent_tokens, c.spent_usd, 0,
+            c.charged_at
+        FROM charges AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
     ), signals_copied AS (
         INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step, wait_id, receipt)
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.wait_id, s.receipt
@@ -111,12 +141,18 @@ def resume(
     ring_seconds: float,
     from_step: int | None = None,
     kin: Kin | None = None,
+    repeats_not_undone: bool = False,
 ) -> list[Row]:
     """Accept a continuation of `old`, which stays as it is; within a transaction.
 
     Returns the new task first, then the children that go on under it: those that had completed are not run
-    again. Raises InvalidState where `old` has not ended, or has no step `from_step` to go on from.
+    again. Raises InvalidState where `old` has not ended, or has no step `from_step` to go on from, or where steps could
+    not be undone and the step to go on from is not named (of a child: `repeats_not_undone`).
     """
+    repeats_not_undone = repeats_not_undone or from_step is not None
+    locked = {row["id"]: row for row in connection.execute(_LOCK, {"old": old}).fetchall()}
+    if old in locked and (not_undone := locked[old]["not_undone"]) and not repeats_not_undone:
+        raise _not_undone(old, not_undone)
     new = uuid_utils.uuid7()
     row = connection.execute(
         _RESUME,
@@ -124,6 +160,7 @@ def resume(
             "old": old,
             "id": new,
             "from_step": from_step,
+            "is_named": from_step is not None,
             "ring_seconds": ring_seconds,
             "parent_id": kin.parent_id if kin else None,
             "root_id": kin.root_id if kin else None,
@@ -145,12 +182,23 @@ def resume(
             from_step=from_step,
         )
     if row["status"] == "waiting" and row["waiting_for"]["kind"] == "children":
-        return _with_children(connection, row, ring_seconds=ring_seconds)
+        return _with_children(connection, row, ring_seconds=ring_seconds, repeats_not_undone=repeats_not_undone)
     # a signal that the old task got after its wait had run out is what this one waits for
     return [deliver(connection, new, ring_seconds=ring_seconds) or row]
 
 
-def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> list[Row]:
+def _not_undone(old: UUID, steps: list[Row]) -> InvalidState:
+    named = ", ".join(f"{step['step']} (step {step['step_number']})" for step in steps)
+    return InvalidState(
+        f"Task {old} cannot be resumed as it is: {named} could not be undone, and might be done again. Find out what "
+        "is left of that outside, then name the step number to go on from (from_step). Recorded calls that were not "
+        "undone are not made again.",
+        task_id=str(old),
+        not_undone=steps,
+    )
+
+
+def _with_children(connection: Connection, row: Row, *, ring_seconds: float, repeats_not_undone: bool) -> list[Row]:
     unfinished = [c for c in outcomes(connection, row["id"], row["step_number"]) if c["status"] != "completed"]
     left = remaining(budget_of(row), spend_of(row))
     reserve: float = row["waiting_for"].get("reserve") or 0.0
@@ -158,7 +206,14 @@ def _with_children(connection: Connection, row: Row, *, ring_seconds: float) -> 
     kin = Kin(row["id"], row["root_id"], row["step_number"] - 1, row["depth"] + 1)
     children: list[Row] = []
     for child, share in zip(unfinished, shares, strict=True):
-        children += resume(connection, child["id"], budget=share.budget, ring_seconds=ring_seconds, kin=kin)
+        children += resume(
+            connection,
+            child["id"],
+            budget=share.budget,
+            ring_seconds=ring_seconds,
+            kin=kin,
+            repeats_not_undone=repeats_not_undone,
+        )
     parent = connection.execute(
         _AWAIT_CHILDREN,
         {

@@ -9,7 +9,7 @@ EventEntry = tuple[str, str | None]
 """The type of an event, and its data as JSON text."""
 
 SNAPSHOT: LiteralString = """
-    tasks.id, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
+    tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
     tasks.waiting_for, tasks.result, tasks.partial, tasks.error, tasks.version, tasks.parent_id, tasks.root_id,
     tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.traceparent, tasks.queue, tasks.worker,
     tasks.created_at, tasks.started_at, tasks.claimed_at, tasks.finished_at, tasks.acknowledged_at,

@@ -4,6 +4,7 @@ import json
 from typing import Any, LiteralString
 
 from agent_tasks.budgets import Spend, exact
+from agent_tasks.call_identity import CallIdentity
 from agent_tasks.database import Connection
 from agent_tasks.snapshots import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim
@@ -26,9 +27,10 @@ _CHARGE = f"""
             spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s, {COUNTED}
         WHERE {HELD} RETURNING *
     ), charge_added AS (
-        INSERT INTO charges (task_id, step_number, fingerprint, tokens, usd, spent_tokens, spent_usd, run)
-        SELECT id, %(ledger_step)s, %(fingerprint)s, %(tokens)s, %(usd)s, spent_tokens + reserved_tokens,
-            spent_usd + reserved_usd, run
+        INSERT INTO charges (
+            task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
+        SELECT id, %(ledger_step)s, %(fingerprint)s, %(branch)s, %(ended)s, %(tokens)s, %(usd)s,
+            spent_tokens + reserved_tokens, spent_usd + reserved_usd, run
         FROM changed WHERE %(fingerprint)s::text IS NOT NULL
     ), {EVENTS}
     SELECT {STEPPED} FROM changed AS tasks
@@ -48,17 +50,41 @@ def _run(
 
 
 def charge(
-    connection: Connection, claim: Claim, *, fingerprint: str | None = None, tokens: int, usd: float
+    connection: Connection,
+    claim: Claim,
+    *,
+    tokens: int,
+    usd: float,
+    identity: CallIdentity | None = None,
+    ended: int = 0,
 ) -> tuple[Spend, Spend]:
     """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost.
 
-    Returns what is spent, and what living children hold. `fingerprint`: what a repeat of the step knows the charge by,
-    if there can be one.
+    Returns what is spent, and what living children hold. `identity`: what a repeat of the step knows the charge by, if
+    there can be one; `ended`: when the step is told, by its clock.
     """
     data = json.dumps({"tokens": tokens, "usd": usd})
-    values = {"fingerprint": fingerprint, "ledger_step": claim.ledger_step, "tokens": tokens, "usd": exact(usd)}
+    values = {
+        "fingerprint": None if identity is None else identity.fingerprint,
+        "branch": None if identity is None else identity.branch,
+        "ended": ended,
+        "ledger_step": claim.ledger_step,
+        "tokens": tokens,
+        "usd": exact(usd),
+    }
     row = _run(connection, _CHARGE, claim, [("charged", data)], **values)
     return spend_of(row), reserved_of(row)
+
+
+def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) -> None:
+    """Note that the step had cancelled a charge before it was told of it. The money is gone all the same."""
+    connection.execute(
+        f"""
+        UPDATE charges SET ended = NULL FROM tasks WHERE {HELD} AND charges.task_id = tasks.id
+            AND charges.step_number = %(ledger_step)s AND charges.fingerprint = %(fingerprint)s
+        """,
+        {**claim.fence, "ledger_step": claim.ledger_step, "fingerprint": identity.fingerprint},
+    )
 
 
 def keep_partial(connection: Connection, claim: Claim, value: str) -> Row:

@@ -17,5 +17,5 @@ def run_once(client: AgentTasks) -> int:
             poison_crashes=settings.poison_crashes,
         )
         joined = join(connection, expired, ring_seconds=settings.ring_seconds)
-    client.publish([*expired, *joined], stop=[row["id"] for row in joined if row.get("was") == "running"])
+    client.publish([*expired, *joined])
     return len(expired)

@@ -27,7 +27,7 @@ def run_once(client: AgentTasks) -> int:
         below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)
         purge_below(connection, secret)
         joined = join(connection, [*rows, *below], ring_seconds=client.settings.ring_seconds)
-    client.publish([*rows, *below, *joined], stop=[row["id"] for row in below if row["was"] == "running"])
+    client.publish([*rows, *below, *joined])
     for row in rows:
         metrics.ORPHANS.labels(row["agent"], row["status"]).inc()
         log.error("orphan given up: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])

@@ -11,6 +11,6 @@ def run_once(client: AgentTasks) -> int:
     with client.database.connection() as connection:
         woken = wake(connection, limit=BATCH, ring_seconds=ring_seconds)
     client.publish(woken)
-    called_in, stop = client.database.run(lambda c: call_in(c, limit=TREES, ring_seconds=ring_seconds))
-    client.publish(called_in, stop=stop)
+    called_in = client.database.run(lambda c: call_in(c, limit=TREES, ring_seconds=ring_seconds))
+    client.publish(called_in)
     return len(woken) + len(called_in)

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from agent_tasks import Agent, AgentTasks, Context, Retry, SyncContext
+from agent_tasks import AgentTasks, Context, Retry, SyncContext
+from agent_tasks.agents import find_agent
 from agent_tasks.steps import Step
 from agent_tasks.transitions.claim import Claim
+from tests import agents  # noqa: F401 (it declares echo)
 from tests.database import Row, claimed, lapse, query
 from workers.groups import Groups
 from workers.invocation import invoke_async, invoke_plain
@@ -45,7 +47,7 @@ class Driver:
         claim = claimed(self.client, task_id, poison_crashes=1000)
         mine = operations(self.client, claim, self.groups, lambda _: None, **options)
         step = Step("echo", "echo", function, AGAIN)
-        run = StepRun(claim, cast(Agent, None), step, {}, self._context(step, claim, mine), mine, quantum_ends=0)
+        run = StepRun(claim, find_agent("echo"), step, {}, self._context(step, claim, mine), mine, quantum_ends=0)
         mine.context = run.context
         run.outcome = self.on_loop(invoke_async(run, 1.0)) if step.is_async else invoke_plain(run)  # type: ignore[attr-defined]
         return run

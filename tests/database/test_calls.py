@@ -407,6 +407,26 @@ def test_a_time_out_that_the_step_went_on_from_is_seen_again(driver: Driver) -> 
     assert world.made == ["slow", "quick", "last"]
 
 
+@pytest.mark.parametrize("how", ["fails", "times out"])
+def test_a_failure_is_seen_again_with_a_warning_though_an_argument_of_its_call_varies(
+    driver: Driver, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    world = World()
+
+    async def step(ctx: Context) -> list[str]:
+        slow = 30 if how == "times out" and ctx.attempt == 1 else 0
+        try:
+            async with asyncio.timeout(0.1 if how == "times out" else 60):
+                draft = await ctx.call(world.does("model", slow, fails=how == "fails"), "big", ctx.attempt)
+        except (ConnectionError, TimeoutError):
+            draft = await ctx.call(world.does("small"), "draft")
+        return [draft, await ctx.call(world.does("small"), "polish")]
+
+    assert crashed_and_repeated(driver, step) == (["small 1", "small 2"],) * 2
+    assert world.made == ["model", "small", "small"]
+    assert "call repeated with other arguments" in caplog.text
+
+
 def test_a_branch_that_its_group_cancelled_is_made_again_with_the_failure(driver: Driver) -> None:
     world = World()
 

@@ -174,4 +174,4 @@ def begin(operations: StepOperations, *, at_most_once: bool = False) -> Intent |
 
 
 def charge(operations: StepOperations, tokens: Any, usd: Any) -> None:
-    operations.charge(operations.branches.identify_charge(digest_of((tokens, usd), {})), tokens, usd)
+    operations.charge(operations.branches.identify_charge(digest_of((tokens, usd), {})), tokens, usd, 1)

@@ -62,17 +62,19 @@ def test_what_was_spent_is_not_spent_again_and_what_is_left_is_fresh(client: Age
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd, snapshot.budget.spent.calls) == (0, 0, 0)
 
 
-def test_checkpoints_are_copied_with_the_calls_of_the_step_that_goes_on(client: AgentTasks, failed: TaskHandle) -> None:
+def test_checkpoints_are_copied_with_the_calls_of_all_steps(client: AgentTasks, failed: TaskHandle) -> None:
     task = failed.resume()
     old, new = all_of(client, failed.id), all_of(client, task.id)
     for checkpoint_ in (*old["checkpoints"], *new["checkpoints"]):
         checkpoint_.update(task_id=None, run=None)
     assert new["checkpoints"] == old["checkpoints"]
     assert [(c["step_number"], c["ordinal"], c["status"], c["outcome"], c["at_most_once"]) for c in new["calls"]] == [
+        (0, 0, "completed", "early0", True),
+        (1, 0, "completed", "early1", True),
         (2, 0, "completed", "receipt", True),
         (2, 1, "started", None, True),
     ]
-    assert [call["idempotency_key"] for call in new["calls"]] == ["key2", "key3"]
+    assert [call["idempotency_key"] for call in new["calls"]] == ["key0", "key1", "key2", "key3"]
 
 
 def test_the_recorded_calls_are_found_by_the_new_run(client: AgentTasks, failed: TaskHandle) -> None:

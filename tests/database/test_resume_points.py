@@ -57,7 +57,7 @@ def test_a_fork_of_a_completed_task_goes_on_from_the_step_that_is_named(
     )  # fmt: skip
     kept = all_of(client, fork.id)
     assert [c["step_number"] for c in kept["checkpoints"]] == list(range(step))
-    assert [c["step_number"] for c in kept["calls"]] == list(range(step, 3))
+    assert [c["step_number"] for c in kept["calls"]] == [0, 1, 2]  # a fork of the fork may go back to them
     taken = claimed(client, fork.id)
     assert taken.state == ({"value": 1} if step == 0 else {"value": step - 1})
     with client.database.connection() as connection:

@@ -80,7 +80,13 @@ class Recorded(Operations):
     def cancel_call(self, intent: Intent) -> None:
         self.told.append(("cancelled", intent.ordinal))
 
-    def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None:
+    def find_charge(self, identity: CallIdentity) -> None:
+        return None
+
+    def cancel_charge(self, identity: CallIdentity) -> None:
+        self.told.append(("charge cancelled", identity))
+
+    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
         self.told.append(("charge", tokens, usd))
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
@@ -278,7 +284,7 @@ def test_a_step_that_is_stopped_or_out_of_time_is_cancelled(kind: type[StepConte
 @both
 def test_an_exhausted_budget_stops_the_step_where_it_charges(kind: type[StepContext]) -> None:
     class Poor(Recorded):
-        def charge(self, identity: CallIdentity, tokens: int, usd: float) -> None:
+        def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
             raise BudgetExhausted.of("tokens", 1, tokens)
 
     with pytest.raises(BudgetExhausted):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from agent_tasks import AgentTasks
 from agent_tasks.publisher import Publisher
@@ -21,13 +20,13 @@ class Wire(Publisher):
         self.late: list[list[Row]] = []
         self.sent: list[Row] = []
 
-    def publish(self, rows: Iterable[Row], stop: Sequence[UUID] = ()) -> bool:
+    def publish(self, rows: Iterable[Row], *, bells: Sequence[Row] = ()) -> bool:
         batch = list(rows)
         if self.fate == "late":
             self.late.append(batch)
         elif self.fate == "sent":
             self.sent += batch
-            assert super().publish(batch, stop)
+            assert super().publish(batch, bells=bells)
         return True
 
     def deliver(self, position: int) -> None:

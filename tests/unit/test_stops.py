@@ -1,0 +1,93 @@
+"""Telling a run to stop: which one, and before what else."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import fakeredis
+import pytest
+
+from agent_tasks import Settings
+from agent_tasks.publisher import STOP_CHANNEL, Publisher
+from workers.leases import Leases
+from workers.run import HeldRuns, StepRun
+
+TASK = uuid4()
+
+
+def run(number: int, *, task_id: UUID = TASK, undo_step: int | None = None) -> StepRun:
+    claim: Any = SimpleNamespace(id=task_id, run=number, undo_step=undo_step)
+    nothing: Any = None
+    context: Any = SimpleNamespace(stop=lambda: None)
+    return StepRun(claim, nothing, nothing, {}, context, nothing, quantum_ends=0)
+
+
+def told(held: HeldRuns, text: str | None) -> Leases:
+    leases = Leases.__new__(Leases)
+    settings = SimpleNamespace(overrun_seconds=1.0)
+    leases._runtime = cast(Any, SimpleNamespace(held=held, settings=settings))
+    leases._next_beat = 1e9
+    leases._told_to_stop(text)
+    return leases
+
+
+def test_a_run_that_is_replaced_in_its_own_process_is_told_and_held_until_it_ends() -> None:
+    held, old, new = HeldRuns(), run(1), run(2)
+    held.add(old)
+    held.add(new)
+    assert old.stopped_at is not None
+    assert new.stopped_at is None
+    assert held.all() == [old, new]
+    held.remove(old)
+    assert held.all() == [new]
+
+
+def test_a_run_that_goes_on_with_its_next_step_is_not_told() -> None:
+    held, first, following = HeldRuns(), run(1), run(1)
+    held.add(first)
+    held.add(following)
+    held.remove(first)
+    assert held.all() == [following]
+    assert first.stopped_at is None
+    assert following.stopped_at is None
+
+
+@pytest.mark.parametrize("undo_step", [None, 3])
+def test_the_word_to_stop_reaches_the_run_that_it_names_and_no_other(undo_step: int | None) -> None:
+    held, named, later = HeldRuns(), run(4), run(5, task_id=uuid4(), undo_step=undo_step)
+    later.claim.id = TASK
+    held._runs = {(TASK, 4): named, (TASK, 5): later}
+    told(held, f"{TASK} 4")
+    assert named.stopped_at is not None
+    assert (later.stopped_at, later.hurried) == (None, False)
+
+
+def test_an_undo_is_hurried_by_a_word_that_names_its_task_alone() -> None:
+    held, undoing = HeldRuns(), run(5, undo_step=3)
+    held.add(undoing)
+    told(held, str(TASK))
+    assert undoing.stopped_at is None
+    assert undoing.hurried
+
+
+def test_lost_word_is_made_up_for_by_the_next_heartbeat() -> None:
+    assert told(HeldRuns(), None)._next_beat == 0.0
+
+
+def test_runs_are_told_to_stop_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = fakeredis.FakeRedis()
+    publisher = Publisher(Settings(database_url="postgresql://x/y", redis_url="redis://x"), server, (b"k" * 32,))
+    order: list[str] = []
+    monkeypatch.setattr(publisher, "_tell", lambda row, pipeline: order.append("bell"))
+    stop = publisher._stop
+    monkeypatch.setattr(publisher, "_stop", lambda row, pipeline: (order.append("stop"), stop(row, pipeline)))
+    heard = server.pubsub(ignore_subscribe_messages=True)
+    heard.subscribe(STOP_CHANNEL)
+    heard.get_message()
+    rows: list[dict[str, Any]] = [{"id": uuid4(), "run": 1, "was": "waiting"} for _ in range(1200)]
+    rows.append({"id": TASK, "run": 7, "was": "running"})
+    assert publisher.publish(rows)
+    assert order == ["stop", *["bell"] * 1201]
+    message = heard.get_message(timeout=1)
+    assert message is not None
+    assert message["data"].decode() == f"{TASK} 7"
