@@ -47,7 +47,7 @@ class BudgetState(BaseModel):
 class TaskSnapshot(BaseModel):
     """A task at one `version`; a later snapshot never has a smaller one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: UUID
     agent: str

@@ -23,11 +23,12 @@ from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
+from workers.failures import told_of
 from workers.gate import NotTaken
 from workers.invocation import invoke_async, invoke_plain
 from workers.loop import StepLoop
 from workers.operations import DatabaseAway, StepOperations
-from workers.policy import find_cause
+from workers.policy import find_cause, said
 from workers.run import Raised, StepOutcome, StepRun, Stopped
 from workers.settlement import Settled, Settlement
 
@@ -207,8 +208,9 @@ class Executor:
         except (LeaseLost, DatabaseAway) as reason:
             log.warning("not ended, the sweep takes it: task=%s reason=%s", taken.id, reason)
             return
+        shown = said(told_of(taken, error))
         log.warning(
-            "task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], error
+            "task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], shown
         )
         metrics.STEPS.labels(taken.agent, taken.step, "refused").inc()
         self._publish(settled)

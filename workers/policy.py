@@ -10,6 +10,7 @@ from agent_tasks.errors import AgentTaskError, ErrorInfo, StepFailed, SuggestedA
 from agent_tasks.payloads import storable
 from agent_tasks.retries import Retry
 
+NOT_SHOWN = "not shown: the agent is sensitive"
 _LONGEST_TRACEBACK = 20_000
 _OURS = str(Path(__file__).parent)
 _PASSING = (ConnectionError, TimeoutError)

@@ -11,7 +11,7 @@ from agent_tasks import payloads
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Transient
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
-from agent_tasks.errors import LeaseLost, PartialCompletion, StepFailed
+from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.retries import Retry
 from agent_tasks.steps import Step
 from agent_tasks.transitions.cancel import lock_above
@@ -31,7 +31,7 @@ from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
 from workers.family import Family
 from workers.operations import DatabaseAway
-from workers.policy import EndWith, RetryAfter, decide
+from workers.policy import NOT_SHOWN, EndWith, RetryAfter, decide
 from workers.run import Raised, Returned, StepRun
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ class Settlement:
             return self._end(
                 claim,
                 lambda c: undone(
-                    c, Undoing.from_row(claim.row), failure=info, ring_seconds=self._settings.ring_seconds
+                    c,
+                    Undoing.from_row(claim.row),
+                    failure=_of_undo(info, claim),
+                    ring_seconds=self._settings.ring_seconds,
                 ),
                 "failed",
                 error,
@@ -162,7 +165,7 @@ class Settlement:
             lock_held(connection, run.claim)
             for kept in inbox(connection, run.claim.id, directive.names):
                 if why := step.refusal(kept["payload"]):
-                    refuse(connection, run.claim.id, kept["seq"], why)
+                    refuse(connection, run.claim.id, kept["seq"], NOT_SHOWN if run.claim.row["sensitive"] else why)
             return wait(
                 connection,
                 run.claim,
@@ -234,7 +237,7 @@ class Settlement:
         claim = run.claim
         failure = None
         if error is not None:
-            failure = _decide(error, run.step.retry, claim).error
+            failure = _of_undo(_decide(error, run.step.retry, claim).error, claim)
         undoing = Undoing.from_row(claim.row)
         name = "succeeded" if error is None else "failed"
         return self._end(
@@ -302,6 +305,13 @@ def _decide(error: BaseException, retry: Retry, claim: Claim) -> RetryAfter | En
         info = StepFailed(said, exception=kind, step=claim.step).info
         trace = payloads.storable("".join(format_tb(error.__traceback__)))
         return EndWith(info.model_copy(update={"checkpoint": claim.step_number or None}), trace)
+
+
+def _of_undo(failure: ErrorInfo, claim: Claim) -> ErrorInfo:
+    """Why an undo was given up, as its task's history and error will say."""
+    if not claim.row["sensitive"]:
+        return failure
+    return failure.model_copy(update={"message": f"{failure.type} ({NOT_SHOWN})"})
 
 
 def _end_with(error: BaseException, claim: Claim) -> EndWith:

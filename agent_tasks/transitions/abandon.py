@@ -1,11 +1,8 @@
 """pending → partial or failed: an orphan past its TTL is given up."""
 
-from collections.abc import Sequence
-from uuid import UUID
-
 from agent_tasks.database import Connection
-from agent_tasks.transitions.cancel import tree_ids
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, GIVEN_IDS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.forget import forget
+from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
 
 WATCH = "orphans"
 
@@ -34,9 +31,8 @@ _ABANDON = f"""
     ), changed AS (
         UPDATE tasks SET
             status = CASE WHEN ending IS NOT NULL THEN ending ->> 'status'
-                WHEN partial IS NULL THEN 'failed' ELSE 'partial' END,
+                WHEN partial IS NULL OR sensitive THEN 'failed' ELSE 'partial' END,
             result = CASE WHEN ending IS NOT NULL THEN nullif(ending -> 'result', 'null'::jsonb) ELSE partial END,
-            input = CASE WHEN sensitive THEN NULL ELSE input END,
             error = CASE WHEN ending IS NOT NULL THEN (ending -> 'error') || jsonb_build_object('details',
                 coalesce(ending -> 'error' -> 'details', '{{}}'::jsonb) || jsonb_build_object(
                     'undone', ending -> 'undone',
@@ -58,31 +54,8 @@ _ABANDON = f"""
                 'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END) END, {COUNTED}, {ENDED}
         FROM orphans WHERE tasks.id = orphans.id
         RETURNING tasks.*
-    ), purged_states AS (
-        UPDATE checkpoints SET state = NULL
-        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive)) AND state IS NOT NULL
-    ), purged_calls AS (
-        UPDATE calls SET outcome = NULL
-        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive))
-    ), purged_signals AS (
-        UPDATE signals SET payload = NULL
-        WHERE task_id = ANY (ARRAY(SELECT id FROM changed WHERE sensitive))
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
-"""
-
-# What still undoes its steps needs their state, and keeps it.
-_PURGE_ENDED = f"""
-    WITH ended AS (
-        SELECT id FROM tasks WHERE {GIVEN_IDS} AND sensitive AND finished_at IS NOT NULL
-    ), purged_states AS (
-        UPDATE checkpoints SET state = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND state IS NOT NULL
-    ), purged_calls AS (
-        UPDATE calls SET outcome = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
-    ), purged_signals AS (
-        UPDATE signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
-    )
-    UPDATE tasks SET input = NULL WHERE id = ANY (ARRAY(SELECT id FROM ended)) AND input IS NOT NULL
 """
 
 
@@ -91,11 +64,11 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
 
     The TTL counts from when a worker that serves the step was last alive, and only while this sweep runs without
     a gap of `gap_seconds`, so that an outage of everything does not end the tasks that it interrupted. Where the
-    agent is sensitive, what was recorded is purged.
+    agent is sensitive, what was recorded is purged. Within a transaction.
     """
     watch = connection.execute(_WATCH, {"name": WATCH, "gap_seconds": gap_seconds}).fetchone()
     assert watch is not None
-    return connection.execute(
+    rows = connection.execute(
         _ABANDON,
         {
             "since": watch["since"],
@@ -104,9 +77,5 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
             **event_list([("expired", '{"orphan": true}'), ("finished", '{"error": "context_lost"}')]),
         },
     ).fetchall()
-
-
-def purge_below(connection: Connection, task_ids: Sequence[UUID]) -> None:
-    """Purge what the sensitive tasks below these have recorded, as far as they have ended."""
-    if below := set(tree_ids(connection, task_ids)) - set(task_ids):
-        connection.execute(_PURGE_ENDED, {"ids": list(below)}, prepare=False)
+    forget(connection, [row["id"] for row in rows if row["sensitive"]])
+    return rows

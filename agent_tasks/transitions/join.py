@@ -189,7 +189,9 @@ def _told(connection: Connection, ended: Sequence[UUID], ring_seconds: float) ->
 
 
 def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
-    cause = child["error"] or {}
+    cause: Row = child["error"] or {}
+    if child["sensitive"]:  # the parent may not be, and then is mirrored and shown
+        cause = {"type": cause.get("type"), "message": "not shown: the agent is sensitive"}
     error = ErrorInfo(
         type=ErrorType.PARTIAL_COMPLETION,
         message=f"Child {child['agent']} ended as {child['status']}: {cause.get('message', '')}"[:4000],

@@ -40,7 +40,7 @@ def retry(
         "step": claim.step,
         "failures": claim.failures + 1,
         "delay": round(delay, 3),
-        "error": error.message,
+        "error": error.type if claim.row["sensitive"] else error.message,
     }
     row = connection.execute(
         _RETRY,

@@ -5,9 +5,10 @@ import logging
 from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.abandon import WATCH, abandon, purge_below
+from agent_tasks.transitions.abandon import WATCH, abandon
 from agent_tasks.transitions.cancel import cancel_below
 from agent_tasks.transitions.catalog import note_keys
+from agent_tasks.transitions.forget import forget_below
 from agent_tasks.transitions.join import join
 from beat.sweeps import BATCH
 
@@ -25,7 +26,7 @@ def run_once(client: AgentTasks) -> int:
         secret = [row["id"] for row in rows if row["sensitive"]]
         below = cancel_below(connection, secret, _PURGED)
         below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)
-        purge_below(connection, secret)
+        forget_below(connection, secret)
         joined = join(connection, [*rows, *below], ring_seconds=client.settings.ring_seconds)
     client.publish([*rows, *below, *joined])
     for row in rows:

@@ -40,12 +40,17 @@ def _key(row: Row) -> tuple[str, str]:
 
 def _request(client: AgentTasks, row: Row) -> NewTask | None:
     """The task of a firing; None where it cannot be made: the other schedules fire all the same."""
+    sensitive = False
     try:
         next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
         options = options_of(row)
-        return client.new_task(client.find_target(row["agent"]), row["input"], options.pop("budget"), **options)
+        target = client.find_target(row["agent"])
+        sensitive = target.sensitive
+        return client.new_task(target, row["input"], options.pop("budget"), **options)
     except Transient:
         raise
-    except Exception:
-        log.exception("schedule could not fire: schedule=%s agent=%s", row["name"], row["agent"])
+    except Exception as error:
+        shown = type(error).__name__ if sensitive else error  # what it says may quote the input
+        told = "schedule could not fire: schedule=%s agent=%s error=%s"
+        log.error(told, row["name"], row["agent"], shown, exc_info=not sensitive)
         return None

@@ -38,9 +38,10 @@ CHANGES = {
 }
 
 
-def ended(client: AgentTasks, status: str) -> UUID:
+def ended(client: AgentTasks, status: str, *, sensitive: bool = False) -> UUID:
     """A task that plain SQL ended as `status`."""
     task_id = submitted(client)
+    query(client, "UPDATE tasks SET sensitive = %s WHERE id = %s", sensitive, task_id)
     error = None if status == "completed" else json.dumps({"type": "cancelled", "message": "m"})
     sql = "UPDATE tasks SET status = %s, error = %s, finished_at = clock_timestamp(), due_at = NULL WHERE id = %s"
     query(client, sql, status, error, task_id)
@@ -169,11 +170,38 @@ def test_the_input_of_a_sensitive_task_can_be_purged_after_its_end_and_nothing_e
         "UPDATE tasks SET status = 'completed', finished_at = now(), acknowledged_at = %s, due_at = NULL WHERE id = %s"
     )
     query(client, sql, datetime.now(UTC) if acknowledged else None, task_id)
-    for change in ("input = '{}'::jsonb", "input = NULL, result = '1'::jsonb", "input = NULL, sensitive = false"):
-        with pytest.raises(REFUSED, match="does not change"):
+    for change in (
+        "input = '{}'::jsonb",
+        "input = NULL, result = '1'::jsonb",
+        "input = NULL, sensitive = false",
+        "input = NULL, session_id = 'other'",
+        "metadata = '{}'::jsonb",
+        """error = '{"type": "cancelled", "details": {"purged": true}}'::jsonb""",
+    ):
+        with pytest.raises(REFUSED):
             query(client, f"UPDATE tasks SET {change} WHERE id = %s", task_id)
     query(client, "UPDATE tasks SET input = NULL WHERE id = %s", task_id)
-    assert row_of(client, task_id)["input"] is None
+    query(client, "UPDATE tasks SET result = NULL, metadata = NULL, progress = NULL WHERE id = %s", task_id)
+    row = row_of(client, task_id)
+    assert [row[name] for name in ("input", "result", "metadata", "progress")] == [None] * 4
+
+
+def test_the_error_of_a_sensitive_task_may_give_way_to_word_of_its_purge(client: AgentTasks) -> None:
+    task_id = ended(client, "cancelled", sensitive=True)
+    for error in ('{"type": "cancelled"}', '{"type": "poison", "details": {"purged": true}}'):
+        with pytest.raises(REFUSED, match="does not change"):
+            query(client, "UPDATE tasks SET error = %s WHERE id = %s", error, task_id)
+    purged = '{"type": "cancelled", "details": {"purged": true}}'
+    query(client, "UPDATE tasks SET error = %s WHERE id = %s", purged, task_id)
+
+
+def test_the_history_of_a_sensitive_task_can_be_purged_and_not_rewritten(client: AgentTasks) -> None:
+    task_id = submitted(client)
+    query(client, "UPDATE tasks SET sensitive = true WHERE id = %s", task_id)
+    for change in ("data = '{}'", "data = NULL, type = 'other'", "seq = seq + 10"):
+        with pytest.raises(REFUSED, match="append-only"):
+            query(client, f"UPDATE events SET {change} WHERE task_id = %s AND seq = 1", task_id)
+    query(client, "UPDATE events SET data = NULL WHERE task_id = %s AND seq = 1", task_id)
 
 
 @pytest.mark.parametrize("table", ["checkpoints", "calls", "events"])

@@ -4,15 +4,16 @@ from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState
+from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState, StepFailed
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.abandon import abandon
 from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, sign_off, sign_on
 from agent_tasks.transitions.release import release
+from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import ring
 from agent_tasks.transitions.rows import Row
 from beat.sweeps import orphans
-from tests.database import adopt, all_of, claimed, commit, fall_due, query, row_of, submitted
+from tests.database import adopt, all_of, claimed, commit, fall_due, operations_of, query, row_of, submitted
 from tests.database.families import run_child, spawn, types_of
 
 
@@ -145,6 +146,74 @@ def test_what_a_sensitive_agent_recorded_is_purged_and_cannot_be_resumed(watched
     assert (len(kept["checkpoints"]), len(kept["calls"])) == (1, 1)
     with pytest.raises(InvalidState, match="purged"):
         watched.get(task_id).resume()
+
+
+SECRET = "SSN-123"
+
+
+def left_of(client: AgentTasks) -> set[str]:
+    """The columns of all tables in which the secret still is."""
+    names = "SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'public'"
+    found = {
+        f"{table['t']}.{column}"
+        for table in query(client, names)
+        for row in query(client, f"SELECT * FROM {table['t']}")
+        for column, value in row.items()
+        if SECRET in str(value)
+    }
+    return found
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_of_a_sensitive_orphan_nothing_is_left_that_it_has_seen(watched: AgentTasks, ending: bool) -> None:
+    secret = {"ssn": SECRET}
+    task = watched.submit(
+        "sensitive", {"folder": "/tmp", "secret": SECRET}, ttl=100, metadata=secret, idempotency_key="one"
+    )
+    task.signal("approval", secret)
+    taken = claimed(watched, task.id)
+    operations = operations_of(watched, taken)
+    operations.emit("found", secret)
+    operations.progress(1, 2, f"reading {SECRET}")
+    operations.flush_progress()
+    operations.partial(secret)
+    with watched.database.connection() as connection:
+        ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        ledger.end_call(connection, taken, 0, status="completed", outcome=f'"{SECRET}"')
+        commit(connection, taken, "secretive", f'{{"folder": "/tmp", "secret": "{SECRET}"}}', undoable=True)
+    query(watched, "UPDATE calls SET digest = %s, key = %s", SECRET, SECRET)
+    taken = claimed(watched, task.id)
+    with watched.database.connection() as connection:
+        retry(connection, taken, StepFailed(f"ValueError: {SECRET} is wrong").info, 0.0, progress=None)
+    if ending:
+        query(watched, "UPDATE tasks SET traceback = %s", SECRET)
+        task.cancel(f"{SECRET} must not be seen")
+    query(watched, "UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp()")
+    age(watched, task.id, 101)
+    keys = query(watched, "SELECT digest FROM idempotency_keys")
+    assert left_of(watched) > {"tasks.input", "events.data", "calls.outcome", "checkpoints.state", "signals.payload"}
+    assert orphans.run_once(watched) == 1
+    assert left_of(watched) == set()
+    snapshot = task.stored()
+    assert (snapshot.status, snapshot.result, snapshot.partial) == ("cancelled" if ending else "failed", None, None)
+    assert snapshot.error is not None
+    assert snapshot.error.details["purged"] is True
+    types_of(watched, task.id)  # without a gap
+    assert query(watched, "SELECT digest FROM idempotency_keys") != keys
+    with pytest.raises(InvalidState, match="purged"):
+        task.resume()
+
+
+def test_of_an_orphan_that_is_not_sensitive_all_is_kept(watched: AgentTasks) -> None:
+    task = watched.submit("echo", {"value": SECRET}, ttl=100, metadata={"ssn": SECRET})
+    operations = operations_of(watched, claimed(watched, task.id))
+    operations.emit("found", {"ssn": SECRET})
+    operations.partial({"ssn": SECRET})
+    query(watched, "UPDATE tasks SET status = 'pending', worker = NULL, due_at = clock_timestamp()")
+    age(watched, task.id, 101)
+    assert orphans.run_once(watched) == 1
+    assert left_of(watched) == {"tasks.input", "tasks.metadata", "tasks.partial", "tasks.result", "events.data"}
+    assert task.stored().status == "partial"
 
 
 def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, dict[str, UUID]]:

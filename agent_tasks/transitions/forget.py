@@ -1,0 +1,53 @@
+"""terminal → terminal: what a sensitive task has recorded is purged, and that it was there stays."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from agent_tasks.database import Connection
+from agent_tasks.events import EventType
+from agent_tasks.transitions.cancel import tree_ids
+from agent_tasks.transitions.rows import GIVEN_IDS
+
+_TOLD = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}
+"""Events whose data is the system's own; that of the others may quote what the agent has seen."""
+
+# What still undoes its steps needs their state, and keeps it. An error that says itself that all was purged is ours.
+# Hashes go, too: whoever has them can try what they are of, where that is one of few.
+_FORGET = f"""
+    WITH ended AS (
+        SELECT id FROM tasks WHERE {GIVEN_IDS} AND sensitive AND finished_at IS NOT NULL
+    ), states AS (
+        UPDATE checkpoints SET state = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND state IS NOT NULL
+    ), calls AS (
+        UPDATE calls SET outcome = NULL, digest = NULL, key = NULL, idempotency_key = ''
+        WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+    ), charges AS (
+        DELETE FROM charges WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+    ), signals AS (
+        UPDATE signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+    ), events AS (
+        UPDATE events SET data = NULL
+        WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND (type <> ALL (%(told)s) OR data ? 'reason')
+    ), keys AS (
+        UPDATE idempotency_keys SET digest = '' WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+    )
+    UPDATE tasks SET input = NULL, result = NULL, partial = NULL, progress = NULL, metadata = NULL, traceback = NULL,
+        ending = NULL,
+        error = CASE WHEN error IS NULL OR error #> '{{details,purged}}' = 'true' THEN error
+            ELSE jsonb_build_object('type', error -> 'type', 'retryable', false, 'retry_after', NULL,
+                'message', 'What was recorded of this task was purged.', 'checkpoint', NULL,
+                'suggested_action', 'escalate', 'details', jsonb_build_object('purged', true)) END
+    WHERE id = ANY (ARRAY(SELECT id FROM ended))
+"""
+
+
+def forget(connection: Connection, task_ids: Sequence[UUID]) -> None:
+    """Purge what these tasks have recorded, as far as they are sensitive and have ended; within a transaction."""
+    if task_ids:
+        values = {"ids": list(task_ids), "told": sorted(_TOLD)}
+        connection.execute(_FORGET, values, prepare=False)
+
+
+def forget_below(connection: Connection, task_ids: Sequence[UUID]) -> None:
+    """Purge what the tasks below these have recorded; otherwise as `forget`."""
+    forget(connection, list(set(tree_ids(connection, task_ids)) - set(task_ids)) if task_ids else [])
