@@ -287,7 +287,7 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if isinstance(value, BaseModel):
-        return value.model_dump()
+        return dict(value)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):  # pyright: ignore
         return cast(Mapping[str, Any], value)
     raise InvalidInput(

@@ -14,7 +14,9 @@ WARNING_PART = 0.8
 """When this part of a limit is spent, the task's history says so."""
 _LARGEST = {"tokens": 2**63 - 1, "steps": 2**31 - 1, "calls": 2**31 - 1}
 """Whole numbers, and what their columns hold at most."""
-_USUAL = tuple((name, int if name in _LARGEST else float, _LARGEST.get(name, 1e300)) for name in RESOURCES)
+LARGEST_AMOUNT = 1e300
+"""Of seconds or usd in one place: sums of them are numbers still."""
+_USUAL = tuple((name, int if name in _LARGEST else float, _LARGEST.get(name, LARGEST_AMOUNT)) for name in RESOURCES)
 """What most limits are: of this type, and not above this. They are made many times."""
 
 
@@ -108,6 +110,13 @@ class Remaining:
     calls: int | None = None
 
 
+def check_charge(tokens: Any, usd: Any) -> None:
+    """Raises InvalidInput for what is no amount that one call can have cost."""
+    Spend(tokens=tokens, usd=usd)
+    if usd > LARGEST_AMOUNT:
+        raise InvalidInput(f"charge(usd=) must be at most {LARGEST_AMOUNT:g}, not {usd!r}", field="usd")
+
+
 def remaining(budget: Budget, spent: Spend) -> Remaining:
     left: dict[str, Any] = {}
     for name in RESOURCES:
@@ -171,6 +180,10 @@ def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any
         raise InvalidInput(f"{what} must be a finite number, not one of more than 300 digits", field=name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidInput(f"{what} must be a finite number, not {value!r}", field=name)
+    if is_limit and value > LARGEST_AMOUNT:
+        raise InvalidInput(
+            f"{what} must be at most {LARGEST_AMOUNT:g}, not {value!r}; leave it out for no limit", field=name
+        )
     if is_limit and value <= 0:
         raise InvalidInput(f"{what} must be above zero, not {value!r}; leave it out for no limit", field=name)
     if value < 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, TypeVar, Unpack, cast, get_args
+from typing import Any, Literal, TypeVar, Unpack, get_args
 from uuid import UUID
 from weakref import WeakSet
 
@@ -31,7 +31,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.signing import keys_of
 from agent_tasks.snapshots import TaskSnapshot
 from agent_tasks.states import TaskStatus
-from agent_tasks.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digest
+from agent_tasks.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.transitions import catalog, idempotency, read
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
@@ -133,7 +133,7 @@ class AgentTasks:
         if idempotency_key is None:
             rows = self._write(connection, [task], self._insert)
             return self._handle(task.id, rows[0])
-        return self._submit_once(task, idempotency_key, connection)
+        return self._submit_once(task, input, idempotency_key, connection)
 
     def submit_many(
         self,
@@ -193,8 +193,7 @@ class AgentTasks:
                 identity=identity,
                 limit=limit,
             )
-            tasks = [cast(LivingTask, LivingTask.from_row(row)) for row in rows]
-            return self.with_unserved(connection, tasks)
+            return self.with_unserved(connection, LivingTask.from_rows(rows))
 
     def schedule(
         self,
@@ -257,11 +256,11 @@ class AgentTasks:
         """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
         self.publisher.publish(rows)
 
-    def _submit_once(self, task: NewTask, key: str, connection: Any) -> TaskHandle:
+    def _submit_once(self, task: NewTask, given: Any, key: str, connection: Any) -> TaskHandle:
         if type(key) is not str or not 0 < len(key) <= 255:
             raise InvalidInput("idempotency_key must have 1 to 255 characters", field="idempotency_key")
         payloads.encode(key, "idempotency_key")
-        wanted = digest(task)
+        wanted = digests(task, given)
         identity = task.identity
         held: list[tuple[UUID, bool]] = []
 
@@ -272,7 +271,7 @@ class AgentTasks:
                     tenant=identity.tenant if identity else "",
                     subject=identity.subject if identity else "",
                     key=key,
-                    digest=wanted,
+                    digests=wanted,
                     task_id=task.id,
                     seconds=self.settings.idempotency_seconds,
                 )

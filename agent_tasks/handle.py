@@ -313,7 +313,7 @@ class TaskHandle:
         self._check()
         with self.client.database.connection() as connection:
             rows = [row for row in read.children(connection, self.id) if may_see(self.identity, row)]
-        return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.from_row(row)) for row in rows]
+        return [TaskHandle(self.client, row["id"], self.identity, TaskSnapshot.read(row)) for row in rows]
 
     def tree(self, *, root: bool = False) -> TreeNode:
         """This task and all below it at one moment; with `root` the whole tree to which it belongs.
@@ -323,13 +323,13 @@ class TaskHandle:
         self._check()
         with self.client.database.connection() as connection:
             rows = read.tree(connection, self.id, root=root)
-            tasks = self.client.with_unserved(connection, [TaskSnapshot.from_row(row) for row in rows])
+            tasks = self.client.with_unserved(connection, TaskSnapshot.from_rows(rows))
         if not rows or not all(may_see(self.identity, row) for row in rows):
             raise not_found(self.id, self.identity)
         nodes: dict[UUID | None, TreeNode] = {task.id: TreeNode(snapshot=task) for task in tasks}
         top, *others = nodes.values()
         for node in others:
-            nodes[node.snapshot.parent_id].children.append(node)
+            nodes.get(node.snapshot.parent_id, top).children.append(node)
         return top
 
     def resume(self, *, budget: Budget | None = None, from_step: int | None = None) -> "TaskHandle":

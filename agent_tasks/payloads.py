@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_jsonable_python
 
+from agent_tasks.differences import difference
 from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, StepFailed
 
 DEFAULT_LIMIT = 1024 * 1024
@@ -27,7 +28,7 @@ def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[Age
     nesting beyond 150 levels.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
+        text = _to_json(value)
         size = len(text) if text.isascii() else len(text.encode())
         flawed = "\\u0000" in text or _is_deep(text) or _keys_clash(value)
     except (ValueError, TypeError, RecursionError):
@@ -55,7 +56,7 @@ def stored(text: str) -> Any:
     Whoever goes on with a value without a look into the database gets it from here, so that a repeat, which does look,
     sees the same.
     """
-    return json.loads(text, object_pairs_hook=_in_order)
+    return _from_json(text)
 
 
 def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -67,6 +68,9 @@ def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _place(pair: tuple[str, Any]) -> tuple[int, str]:
     key = pair[0]
     return len(key) if key.isascii() else len(key.encode()), key  # code points are in the order of their bytes
+
+
+_from_json = json.JSONDecoder(object_pairs_hook=_in_order).decode
 
 
 def _exact(text: str) -> str:
@@ -88,12 +92,12 @@ def _exact_token(found: "re.Match[str]") -> str:
 def _keys_clash(value: Any) -> bool:
     """Whether an object in `value` has two keys that are the same text in JSON, of which one would be lost."""
     if isinstance(value, dict):
-        if not all(type(key) is str for key in value) and _twins(value):  # pyright: ignore[reportUnknownArgumentType]
+        if not _TEXT.issuperset(map(type, value)) and _twins(value):  # pyright: ignore[reportUnknownArgumentType]
             return True
         value = value.values()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     elif not isinstance(value, list | tuple):
         return False
-    return any(isinstance(item, dict | list | tuple) and _keys_clash(item) for item in value)  # pyright: ignore
+    return any(type(item) not in _SIMPLE and _keys_clash(item) for item in value)  # pyright: ignore
 
 
 def _twins(keyed: "dict[Any, Any]") -> bool:
@@ -105,18 +109,27 @@ def encode_outcome(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
     return encode(value, what, limit=limit, error=StepFailed)
 
 
+_TEXT = frozenset({str})
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+class _Lossy(ValueError):
+    """Some part of a value has no JSON form that tells all of it: where (below the value), and why."""
+
+
 def _plain(value: Any) -> Any:
-    return to_jsonable_python(value, inf_nan_mode="constants")
+    """Raises _Lossy, and what pydantic raises for what has no JSON form."""
+    lost = None
+    for whole in (False, True):
+        plain = to_jsonable_python(value, inf_nan_mode="constants", serialize_as_any=whole)
+        found = difference(value, plain, "", untyped=True)
+        if found is None:
+            return plain
+        lost = lost or found
+    raise _Lossy(*(lost or ()))
 
 
-def refuse_nan(value: Any, what: str) -> None:
-    """Raises InvalidInput that names the field where `value` holds NaN or infinity."""
-    try:
-        json.dumps(value, allow_nan=False, skipkeys=True, default=_plain)
-    except ValueError:
-        if flaw := _flaw(value, what):
-            path, problem = flaw
-            raise InvalidInput(f"The {what} cannot be stored as JSON: {path} {problem}.", field=path) from None
+_to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain).encode
 
 
 def _is_deep(text: str) -> bool:
@@ -167,6 +180,8 @@ def _flaw(value: Any, path: str, depth: int = 1) -> tuple[str, str] | None:
         return None
     try:
         plain = _plain(value)
+    except _Lossy as lost:
+        return f"{path}{lost.args[0]}", lost.args[1]
     except (ValueError, TypeError, RecursionError):
         return path, f"is a {type(value).__name__}, which has no JSON form; return plain data or a pydantic model"
     return _flaw(plain, path, depth + 1)

@@ -103,10 +103,16 @@ class Publisher:
             self._ring(row, pipeline)
 
     def _show(self, row: dict[str, Any], pipeline: Pipeline) -> None:
-        self.mirror.put(TaskSnapshot.from_row(row), pipeline, hidden=row["sensitive"])
+        if (snapshot := TaskSnapshot.read(row)) is not None:
+            self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
 
     def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
-        pipeline.lpush(*bell.message(row, self.keys[0]))
+        try:
+            message = bell.message(row, self.keys[0])
+        except ValueError as error:  # a budget that cannot be read: it keeps no other task's bell from ringing
+            log.error("task cannot be rung for: task=%s error=%s", row["id"], error)
+            return
+        pipeline.lpush(*message)
 
     def _stop(self, row: dict[str, Any], pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, f"{row['id']} {row['run']}")

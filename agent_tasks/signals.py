@@ -67,7 +67,7 @@ def send_signal(
         if wait_id is not None and name not in _names(row):
             raise InvalidInput(f"That wait is for {', '.join(_names(row))}, not {name!r}", field="name")
         if name in _names(row):
-            definition.check_payload(row["step"], payload)
+            definition.check_payload(row["step"], payloads.stored(text))
         kept = signal.keep(
             connection,
             task.id,
@@ -146,7 +146,7 @@ class _Definition:
             )
 
     def check_payload(self, step_name: str, payload: Any) -> None:
-        """Raises InvalidInput where the step that waits does not accept the payload: it keeps waiting."""
+        """Raises InvalidInput where the waiting step does not accept the payload, which is JSON: it keeps waiting."""
         if self._code is None:
             schemas = self._registered.get("payload_schemas") or {}
             try:

@@ -1,7 +1,9 @@
 """What an observer sees of a task at one version."""
 
+import logging
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +14,7 @@ from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
 from agent_tasks.unserved import Unserved
 
+log = logging.getLogger(__name__)
 _DERIVED = ("budget", "unserved")
 """What of a snapshot is no column."""
 
@@ -80,7 +83,7 @@ class TaskSnapshot(BaseModel):
     """Of a pending or waiting task: why no living worker would run its step; None where one would."""
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> "TaskSnapshot":
+    def from_row(cls, row: dict[str, Any]) -> Self:
         """From the columns that `transitions.rows.SNAPSHOT` names."""
         limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row)
         fields = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
@@ -90,6 +93,20 @@ class TaskSnapshot(BaseModel):
                 limit=limit, spent=spent, reserved=reserved, remaining=remaining(limit, spent + reserved)
             ),
         )
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[dict[str, Any]]) -> list[Self]:
+        """Those of the rows that can be read; each of the others is logged, and keeps none of them from being shown."""
+        return [snapshot for row in rows if (snapshot := cls.read(row)) is not None]
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> Self | None:
+        """`from_row`, or None, and the error in the log, for a row that cannot be read."""
+        try:
+            return cls.from_row(row)
+        except ValueError as error:  # of pydantic, or of a budget
+            log.error("task cannot be shown: task=%s error=%s", row["id"], error)
+            return None
 
 
 def budget_of(row: dict[str, Any]) -> Budget:

@@ -5,24 +5,26 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NotRequired, cast
+from typing import Annotated, Any, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
 from typing_extensions import TypedDict
 
 from agent_tasks import payloads
-from agent_tasks.errors import InvalidInput
+from agent_tasks.errors import AgentTaskError, InvalidInput
 from agent_tasks.functions import is_async, is_generator
 from agent_tasks.outcomes import Signal
 from agent_tasks.retries import Retry
+from agent_tasks.shapes import Shape
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 """Of an agent or a step."""
 _INJECTED = ("children", "signal")
-_NEVER_NAN = (int, str, bool, type(None))
 
 
 @dataclass(frozen=True)
@@ -56,46 +58,65 @@ class Step:
         return self.wants | {next(iter(inspect.signature(self.function).parameters))}
 
     @cached_property
+    def has_made_defaults(self) -> bool:
+        """Whether some default of an argument, or in one, is made anew each time."""
+        return self._shape.has_made_defaults or any(field.default_factory for field in self._defaults.values())
+
+    @property
     def arguments(self) -> TypeAdapter[dict[str, Any]]:
         """The validator of the step's arguments, from the function's annotations."""
+        return self._shape.adapter
+
+    @cached_property
+    def _defaults(self) -> dict[str, FieldInfo]:
+        """The defaults that are pydantic's `Field(default=…)`."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if isinstance(p.default, FieldInfo)}
+
+    @cached_property
+    def _shape(self) -> Shape:
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         hints = _hints(self.function, {parameter.name for parameter in parameters})
+        types: dict[str, Any] = {}
         fields: dict[str, Any] = {}
         extra = "forbid" if self.undoes is None else "ignore"
         for parameter in parameters:
             if parameter.kind is parameter.VAR_KEYWORD:
                 extra = "allow"
             elif parameter.name not in _INJECTED:
-                hint = hints.get(parameter.name, Any)
-                fields[parameter.name] = hint if parameter.default is parameter.empty else NotRequired[hint]
+                types[parameter.name] = hint = hints.get(parameter.name, Any)
+                is_required = parameter.default is parameter.empty
+                if (field := self._defaults.get(parameter.name)) is not None:
+                    hint, is_required = Annotated[hint, _without_default(field)], field.is_required()
+                fields[parameter.name] = hint if is_required else NotRequired[hint]
         shape = TypedDict(f"{self.task_name} arguments", fields)  # type: ignore[misc]
         shape.__pydantic_config__ = ConfigDict(extra=extra, arbitrary_types_allowed=True)  # type: ignore[attr-defined]
-        return cast("TypeAdapter[dict[str, Any]]", TypeAdapter(shape))
+        return Shape(shape, types)
 
     @cached_property
-    def signal_type(self) -> "TypeAdapter[Any] | None":
-        """The validator of the `signal` that the step declares; None where it declares none."""
+    def signal_type(self) -> Shape | None:
+        """The type of the `signal` that the step declares; None where it declares none."""
         if "signal" not in self.wants:
             return None
         hint = _hints(self.function, {"signal"}).get("signal", Any)
-        return TypeAdapter(Signal | None if hint is Any else hint)
+        return Shape(Signal | None if hint is Any else hint)
 
     @cached_property
-    def payload_type(self) -> "TypeAdapter[Any] | None":
-        """The validator of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
+    def payload_type(self) -> Shape | None:
+        """The type of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
         hint = _hints(self.function, {"signal"}).get("signal") if "signal" in self.wants else None
         for candidate in _parts(hint):
             arguments = getattr(candidate, "__pydantic_generic_metadata__", {}).get("args", ())
             if isinstance(candidate, type) and issubclass(candidate, Signal) and arguments:
-                return TypeAdapter(arguments[0])
+                return Shape(arguments[0])
         return None
 
     def refusal(self, payload: Any) -> str | None:
-        """Why the step does not accept a signal with this payload; None where it does."""
+        """Why the step does not accept a signal with this payload, which is JSON; None where it does."""
         if self.payload_type is None:
             return None
         try:
-            self.payload_type.validate_python(payload)
+            self.payload_type.read(payload)
         except ValidationError as error:
             first = error.errors()[0]
             return f"{'.'.join(['payload', *map(str, first['loc'])])}: {first['msg']}"
@@ -106,31 +127,46 @@ class Step:
         assert self.signal_type is not None
         value = None if not found else {s["name"]: Signal(**s) for s in found} if every else Signal(**found[0])
         try:
-            return self.signal_type.validate_python(to_jsonable_python(value))
+            return self.signal_type.read(to_jsonable_python(value))
         except ValidationError as error:
             raise self._invalid(error) from None
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments to call the function with. Raises InvalidInput that names the field."""
-        if taken := sorted(self._reserved & set(state)):
-            raise InvalidInput(f"{self.task_name} is given {taken[0]!r} by the system, not as input", field=taken[0])
+        """The arguments to call the function with, of JSON. Raises InvalidInput that names the field."""
         try:
-            return self.arguments.validate_python(dict(state))
+            return self._shape.read(self._given(state))
         except ValidationError as error:
             raise self._invalid(error) from None
 
-    def canonical(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """`state` validated and in its JSON form, as it is stored. Raises InvalidInput that names the field."""
-        arguments = self.validate(state)
+    def write(
+        self,
+        state: Mapping[str, Any],
+        what: str = "input",
+        *,
+        limit: int = payloads.DEFAULT_LIMIT,
+        error: type[AgentTaskError] = InvalidInput,
+    ) -> tuple[str, dict[str, Any]]:
+        """`state` as JSON text that is kept, and the arguments that `validate` will make of it.
+
+        Raises InvalidInput that names the field, PayloadTooLarge, and `error` for what would not come back.
+        """
         try:
-            if not all(type(value) in _NEVER_NAN for value in arguments.values()):
-                payloads.refuse_nan(arguments, "input")  # pydantic would make it null without a word
-            return self.arguments.dump_python(arguments, mode="json", warnings=False)
-        except InvalidInput:
-            raise
-        except (ValueError, TypeError, RecursionError) as error:
-            payloads.encode(arguments, "input")  # names the field
-            raise InvalidInput(f"The input of {self.task_name} has no JSON form: {error}", field="input") from None
+            return self._shape.write(self._given(state), what, limit=limit, error=error)
+        except ValidationError as problem:
+            raise self._invalid(problem) from None
+
+    def _given(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._reserved.isdisjoint(state):
+            taken = min(self._reserved & set(state))
+            raise InvalidInput(f"{self.task_name} is given {taken!r} by the system, not as input", field=taken)
+        if not self._defaults:
+            return dict(state)
+        missing = {
+            name: field.get_default(call_default_factory=True)
+            for name, field in self._defaults.items()
+            if name not in state and field.alias not in state and not field.is_required()
+        }
+        return {**state, **missing}
 
     def _invalid(self, error: ValidationError) -> InvalidInput:
         problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
@@ -141,6 +177,12 @@ class Step:
             field=first["field"],
             problems=problems,
         )
+
+
+def _without_default(field: FieldInfo) -> FieldInfo:
+    bare = copy(field)
+    bare.default, bare.default_factory = PydanticUndefined, None
+    return bare
 
 
 def _parts(hint: Any) -> list[Any]:

@@ -1,15 +1,17 @@
 """What a request to run an agent must be to be accepted, and the task that it becomes."""
 
+import dataclasses
 import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import uuid_utils.compat as uuid_utils
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from agent_tasks import agents, payloads
 from agent_tasks.agents import LONGEST_TTL, Agent
@@ -19,6 +21,7 @@ from agent_tasks.errors import InvalidInput, UnknownAgent
 from agent_tasks.identity import Identity
 from agent_tasks.permissions import Declared, check_scopes
 from agent_tasks.settings import Settings
+from agent_tasks.steps import Step
 from agent_tasks.trace import check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions import catalog
 from agent_tasks.transitions.submit import NewTask
@@ -57,7 +60,8 @@ class Target:
     sensitive: bool
     queue: str | None
     ttl: float | None
-    canonical: Callable[[Any], dict[str, Any]]
+    write: Callable[[Any, int], str]
+    """An input as JSON text of at most so many bytes. Raises InvalidInput that names the field, PayloadTooLarge."""
     scopes: Sequence[str] = ()
 
 
@@ -88,7 +92,7 @@ class Submission:
             found.sensitive,
             found.queue,
             found.ttl,
-            lambda value: first.canonical(agents.input_mapping(value)),
+            lambda value, limit: _written(first, value, limit),
             found.scopes,
         )
 
@@ -122,7 +126,7 @@ class Submission:
             id=uuid_utils.uuid7(),
             agent=target.name,
             step=target.first_step,
-            input=payloads.encode(target.canonical(value), "input", limit=limit),
+            input=target.write(value, limit),
             budget=budget.over(target.budget),
             sensitive=sensitive or target.sensitive,
             traceparent=(
@@ -156,8 +160,10 @@ class Submission:
             definition["sensitive"],
             definition["queue"],
             definition["ttl"],
-            lambda value: agents.checked_against(
-                definition.get("input_schema"), dict(agents.input_mapping(value)), name
+            lambda value, limit: payloads.encode(
+                agents.checked_against(definition.get("input_schema"), dict(agents.input_mapping(value)), name),
+                "input",
+                limit=limit,
             ),
             definition.get("scopes") or (),
         )
@@ -193,7 +199,40 @@ def declared(database: Database, agent: str) -> Declared:
         return Declared.registered(catalog.registered_agent(connection, agent) or {})
 
 
-def digest(task: NewTask) -> bytes:
-    """What makes two requests the same: the agent and its input."""
-    request = json.dumps([task.agent, json.loads(task.input)], sort_keys=True)
-    return hashlib.sha256(request.encode()).digest()
+def _written(first: Step, value: Any, limit: int) -> str:
+    try:
+        return first.write(agents.input_mapping(value), limit=limit)[0]
+    except InvalidInput:
+        if not isinstance(value, BaseModel):
+            raise
+    # models in it are not of the classes that the step declares, and may be of their form
+    return first.write(value.model_dump(serialize_as_any=True), limit=limit)[0]
+
+
+def digests(task: NewTask, value: Any) -> tuple[bytes, bytes]:
+    """What makes two requests the same: the agent and what the caller gave as its input, in a certain order.
+
+    The second is that of 0.1.0, which took the input as it is kept.
+    """
+    kept = json.loads(task.input)
+    try:
+        given = _sorted(value)
+    except (ValueError, TypeError, RecursionError):  # what a validator has made something else of
+        given = kept
+    first, second = (json.dumps([task.agent, what], sort_keys=True).encode() for what in ([given], kept))
+    return hashlib.sha256(first).digest(), hashlib.sha256(second).digest()
+
+
+def _sorted(value: Any) -> Any:
+    """The JSON form of what a caller gave: without the defaults of models, and sets in order."""
+    if isinstance(value, BaseModel):
+        value = {name: item for name, item in value if name in value.model_fields_set}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {next(iter(to_jsonable_python({name: 0}))): _sorted(item) for name, item in items}
+    if isinstance(value, list | tuple | set | frozenset):
+        listed = [_sorted(item) for item in cast("Iterable[Any]", value)]
+        return sorted(listed, key=lambda item: json.dumps(item, sort_keys=True)) if isinstance(value, Set) else listed
+    return to_jsonable_python(value)

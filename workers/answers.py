@@ -6,13 +6,14 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from agent_tasks import payloads
 from agent_tasks.call_identity import name_of
 from agent_tasks.errors import StepFailed
 from agent_tasks.operations import Answer
+from agent_tasks.shapes import Shape
 
 
 class RecordedAnswer(Answer):
@@ -23,34 +24,44 @@ class RecordedAnswer(Answer):
         self._returned = returned
         self._limit = limit
 
-    @functools.cached_property
+    @property
     def text(self) -> str:
-        """Its JSON. Raises StepFailed, PayloadTooLarge."""
-        return payloads.encode_outcome(self._returned, f"outcome of call {name_of(self._function)}", limit=self._limit)
+        """Its JSON. Raises StepFailed, also where the value would not be read back, and PayloadTooLarge."""
+        return self._written[0]
 
     @property
     def value(self) -> Any:
-        return self._restored[0]
+        return self._written[1]
 
     @functools.cached_property
-    def _restored(self) -> tuple[Any]:
-        return (restore(self._function, payloads.stored(self.text)),)
+    def _written(self) -> tuple[str, Any]:
+        what = f"outcome of call {name_of(self._function)}"
+        shape = _return_shape(_underlying(self._function))
+        if shape is None:
+            text = payloads.encode_outcome(self._returned, what, limit=self._limit)
+            return text, payloads.stored(text)
+        try:
+            return shape.write(self._returned, what, limit=self._limit, error=StepFailed)
+        except ValidationError as error:
+            raise _misfit(self._function, error) from None
 
 
 def restore(function: Callable[..., Any], value: Any) -> Any:
     """Recorded JSON as the function's return annotation has it: the same at first and on repeat."""
-    adapter = _return_type(_underlying(function))
-    if adapter is None:
-        return value
+    shape = _return_shape(_underlying(function))
     try:
-        return adapter.validate_python(value)
+        return value if shape is None else shape.read(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise StepFailed(
-            f"Call {name_of(function)} returned what its annotation does not allow: {first['msg']} at "
-            f"{'.'.join(map(str, first['loc'])) or 'the top'}",
-            call=name_of(function),
-        ) from None
+        raise _misfit(function, error) from None
+
+
+def _misfit(function: Callable[..., Any], error: ValidationError) -> StepFailed:
+    first = error.errors()[0]
+    return StepFailed(
+        f"Call {name_of(function)} returned what its annotation does not allow: {first['msg']} at "
+        f"{'.'.join(map(str, first['loc'])) or 'the top'}",
+        call=name_of(function),
+    )
 
 
 def _underlying(function: Callable[..., Any]) -> Any:
@@ -60,11 +71,11 @@ def _underlying(function: Callable[..., Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _return_type(function: Any) -> "TypeAdapter[Any] | None":
+def _return_shape(function: Any) -> Shape | None:
     if not inspect.isfunction(function):
         return None
     try:
         hint = typing.get_type_hints(function, include_extras=True).get("return", Any)
-        return None if hint is Any else TypeAdapter(hint)
+        return None if hint is Any else Shape(hint)
     except (NameError, TypeError, PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return None  # not for pydantic: the caller gets plain JSON

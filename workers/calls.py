@@ -11,7 +11,7 @@ from uuid import UUID
 from agent_tasks import payloads, recorded_errors
 from agent_tasks.agents import check_tool
 from agent_tasks.branches import Branches
-from agent_tasks.budgets import Spend, overdrawn
+from agent_tasks.budgets import Spend, check_charge, overdrawn
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.client import AgentTasks
 from agent_tasks.context import StepContext
@@ -161,7 +161,7 @@ class StepCalls(Operations):
         return _GivenCharge(self, known)
 
     def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
-        Spend(tokens=tokens, usd=usd)  # refuses what is no amount
+        check_charge(tokens, usd)
         values = {"identity": identity, "ended": order, "tokens": int(tokens), "usd": float(usd)}
         spent, reserved = self._durably(lambda: self._do(spend.charge, **values))
         used = spent + reserved

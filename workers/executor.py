@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from agent_tasks import metrics
+from agent_tasks import metrics, payloads
 from agent_tasks.agents import Agent, find_agent
 from agent_tasks.budgets import exhausted_for_step
 from agent_tasks.context import Context, SyncContext
@@ -21,6 +21,7 @@ from agent_tasks.steps import Step
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, Wanted
+from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import consumed
 from workers.failures import told_of
@@ -119,9 +120,11 @@ class Executor:
                 check_scopes(taken.agent, agent.scopes, taken.identity)
                 if error := exhausted_for_step(taken.budget, used):
                     raise error
-            if taken.state is None:
-                raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
-            arguments = step.validate(taken.state) | self._handed(taken, step)
+            arguments = taken.arguments
+            if arguments is None:
+                if taken.state is None:
+                    raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
+                arguments = self._arguments(taken, step) | self._handed(taken, step)
         except Transient as error:
             log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
             return None
@@ -176,6 +179,18 @@ class Executor:
             self._runtime.client.publish([settled.row, *settled.others])
         else:
             self._runtime.groups.publish(settled.row)
+
+    def _arguments(self, taken: Claim, step: Step) -> dict[str, Any]:
+        """What the step's state is by its annotations. Of the state of a first step, that its submitter could not
+        complete for want of the code, what is made here is kept: the next try is to be given the same."""
+        assert taken.state is not None
+        if taken.step_number or taken.undo_step is not None or not step.has_made_defaults:
+            return step.validate(taken.state)
+        text, arguments = step.write(taken.state, limit=self._runtime.settings.payload_limit)
+        if payloads.stored(text) != taken.state:
+            with self._runtime.client.database.connection() as connection:
+                complete_input(connection, taken, text)
+        return arguments
 
     def _handed(self, taken: Claim, step: Step) -> dict[str, Any]:
         """What the step waited for: the outcomes of children, the signals it was sent."""

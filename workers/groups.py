@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from pydantic import ValidationError
-
 from agent_tasks.client import AgentTasks
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
@@ -98,7 +96,7 @@ class Groups:
 
     def _claim_all(
         self, connection: Connection, wanted: Sequence[Wanted]
-    ) -> list[Claim | ValidationError | Contention | None]:
+    ) -> list[Claim | ValueError | Contention | None]:
         settings = self._client.settings
         return claim_all(
             connection,

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
@@ -10,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import payloads
-from agent_tasks.budgets import Spend, crossed
+from agent_tasks.budgets import LARGEST_AMOUNT, Spend, crossed
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.events import EventType
@@ -104,7 +103,9 @@ class StepOperations(StepCalls):
 
 def _check_progress(done: Any, total: Any, message: Any) -> None:
     numbers = [done] if total is None else [done, total]
-    if not all(type(number) in (int, float) and abs(number) < math.inf for number in numbers):
-        raise InvalidInput(f"progress takes numbers, done and total, not {done!r} and {total!r}", field="done")
+    for field, number in zip(("done", "total"), numbers, strict=False):
+        if type(number) not in (int, float) or not abs(number) <= LARGEST_AMOUNT:
+            told = "a larger one" if type(number) is int else repr(number)
+            raise InvalidInput(f"progress takes numbers of up to {LARGEST_AMOUNT:g}, not {told}", field=field)
     if not isinstance(message, str | None):
         raise InvalidInput(f"progress takes a message of text, not {message!r}", field="message")

@@ -57,7 +57,9 @@ def definition(agent: Agent) -> dict[str, Any]:
         "scopes": list(agent.scopes),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
-            step.name: _schema(step.payload_type) for step in agent.steps.values() if step.payload_type is not None
+            step.name: _schema(step.payload_type.adapter)
+            for step in agent.steps.values()
+            if step.payload_type is not None
         },
     }
 

@@ -146,7 +146,7 @@ class Settlement:
         in_place = self._goes_on(run, step)
         row = self._checkpoint(run, committed, in_place=in_place)
         if in_place:
-            return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, payloads.stored(committed.state)))
+            return Settled(row, "succeeded", next_claim=run.claim.followed_by(row, committed.arguments))
         return Settled(row, "succeeded", is_bell=True)
 
     def _checkpoint(self, run: StepRun, committed: Committed, *, in_place: bool) -> Row:
@@ -158,7 +158,7 @@ class Settlement:
         on_timeout = None
         if directive.on_timeout is not None:
             other = run.agent.find_step(directive.on_timeout)
-            other.canonical(directive.state)
+            other.validate(payloads.stored(committed.state))
             on_timeout = other.name
 
         def refuse_and_wait(connection: Connection) -> Row:
@@ -204,9 +204,9 @@ class Settlement:
         """What the step leaves behind, checked. Raises InvalidInput, PayloadTooLarge."""
         step = run.agent.find_step(then)
         what = f"state of step {step.name}"
-        text = payloads.encode_outcome(step.canonical(state), what, limit=self._settings.payload_limit)
-        progress = run.operations.take_progress()
-        return Committed(step.name, text, run.seconds, progress, undoable=run.step.undo is not None), step
+        text, arguments = step.write(state, what, limit=self._settings.payload_limit)
+        progress, undoable = run.operations.take_progress(), run.step.undo is not None
+        return Committed(step.name, text, run.seconds, progress, undoable=undoable, arguments=arguments), step
 
     def _goes_on(self, run: StepRun, step: Step) -> bool:
         """Whether this worker runs the next step itself: within its quantum, and in the same place."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 from agent_tasks.database import Connection
@@ -30,6 +30,7 @@ class Committed:
     """What a step leaves behind: where the task goes on, with which state (JSON text), and how long it took.
 
     `seconds` is by the worker's own monotonic clock, for the history only. `undoable`: the step has an undo.
+    `arguments` are what the next step makes of the state.
     """
 
     next_step: str
@@ -37,6 +38,7 @@ class Committed:
     seconds: float
     progress: str | None = None
     undoable: bool = False
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

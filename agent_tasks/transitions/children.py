@@ -25,7 +25,7 @@ _OUTCOMES = f"""
 _USAGE = """
     SELECT agent.name AS agent,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_tokens) AS tokens,
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_usd::float8) AS usd,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY least(past.spent_usd, 1e300)::float8) AS usd,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_calls) AS calls
     FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (

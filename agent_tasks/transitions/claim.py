@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from agent_tasks.budgets import Budget, Spend
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
@@ -42,6 +40,8 @@ class Claim:
     repeated: bool
     """Whether the step may have begun before: its recorded calls are to be read."""
     row: Row
+    arguments: dict[str, Any] | None = None
+    """Of the step, where this worker has made them of the state before it was committed."""
 
     @property
     def ledger_step(self) -> int:
@@ -76,7 +76,7 @@ class Claim:
             row=row,
         )
 
-    def followed_by(self, row: Row, state: dict[str, Any]) -> "Claim":
+    def followed_by(self, row: Row, arguments: dict[str, Any]) -> "Claim":
         """The claim of the next step, which this run goes on with in place; `row` is that of the commit."""
         return Claim(
             id=self.id,
@@ -92,11 +92,12 @@ class Claim:
             budget=self.budget,
             spent=spend_of(row),
             reserved=reserved_of(row),
-            state=state,
+            state=None,
             awaits=None,
             undo_step=None,
             repeated=row["resumed_from"] is not None,
             row=row,
+            arguments=arguments,
         )
 
 
@@ -155,7 +156,7 @@ _LOCKED = f"{_FREE}) SELECT id FROM free"
 
 def claim_all(
     connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float, poison_crashes: int
-) -> list[Claim | ValidationError | Contention | None]:
+) -> list[Claim | ValueError | Contention | None]:
     """Take these steps, each of another task; None for one not current any more, or that a living lease holds.
 
     A row that this release cannot read is its own error: the claims of the others are committed. Contention stands
@@ -168,7 +169,7 @@ def claim_all(
         row["id"] for row in (connection.execute(_LOCKED, {"wanted": _listed(missed), **terms}) if missed else ())
     }
 
-    def answer(task_id: UUID) -> Claim | ValidationError | Contention | None:
+    def answer(task_id: UUID) -> Claim | ValueError | Contention | None:
         if task_id in taken:
             return _readable(taken[task_id])
         return Contention(f"somebody else has locked the row of task {task_id}") if task_id in locked else None
@@ -180,10 +181,10 @@ def _listed(wanted: Sequence[Wanted]) -> str:
     return json.dumps([{"id": str(w.task_id), "step": w.step, "step_number": w.step_number} for w in wanted])
 
 
-def _readable(row: Row) -> Claim | ValidationError:
+def _readable(row: Row) -> Claim | ValueError:
     try:
         return Claim.from_row(row)
-    except ValidationError as error:
+    except ValueError as error:  # of pydantic, or of a budget
         return error
 
 

@@ -1,5 +1,6 @@
 """Idempotency keys: who was first with a key, and for what."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.database import Connection
@@ -27,19 +28,20 @@ def reserve(
     tenant: str,
     subject: str,
     key: str,
-    digest: bytes,
+    digests: Sequence[bytes],
     task_id: UUID,
     seconds: float,
 ) -> tuple[UUID, bool]:
     """Whose key it is, and whether for the same request: (`task_id`, True) where it is now ours.
 
+    The first of `digests` is kept with a new key; any of them makes a request the same as that of an old one.
     Within a transaction that goes on to submit the task; a rival with the same key waits for its end.
     """
     scope = {"tenant": tenant, "subject": subject, "key": key}
-    mine = {**scope, "digest": digest, "task_id": task_id, "seconds": seconds}
+    mine = {**scope, "digest": digests[0], "task_id": task_id, "seconds": seconds}
     if connection.execute(_RESERVE, mine).fetchone():
         return task_id, True
     held = connection.execute(_FIND, scope).fetchone()
     if held is None:  # it expired and was purged between the two statements
-        return reserve(connection, **scope, digest=digest, task_id=task_id, seconds=seconds)
-    return held["task_id"], bytes(held["digest"]) == digest
+        return reserve(connection, **scope, digests=digests, task_id=task_id, seconds=seconds)
+    return held["task_id"], bytes(held["digest"]) in digests

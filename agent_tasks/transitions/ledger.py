@@ -113,7 +113,8 @@ _RECORDED = """
 """
 
 _CHARGED = """
-    SELECT fingerprint, branch, ended, spent_tokens AS tokens, spent_usd::float8 AS usd, run = 0 AS inherited
+    SELECT fingerprint, branch, ended, spent_tokens AS tokens, least(spent_usd, 1e300)::float8 AS usd,
+        run = 0 AS inherited
     FROM charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 _LEFT: LiteralString = "(budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)"

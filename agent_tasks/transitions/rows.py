@@ -14,20 +14,21 @@ SNAPSHOT: LiteralString = """
     tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.traceparent, tasks.queue, tasks.worker,
     tasks.created_at, tasks.started_at, tasks.claimed_at, tasks.finished_at, tasks.acknowledged_at,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
-    tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd::float8 AS spent_usd,
+    tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd,
     tasks.spent_steps, tasks.spent_calls,
     tasks.priority, tasks.sensitive, tasks.event_seq, tasks.depth, tasks.children_left,
     tasks.parent_step, tasks.child_index,
-    tasks.reserved_tokens, tasks.reserved_usd::float8 AS reserved_usd, tasks.reserved_steps, tasks.reserved_calls,
+    tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
+    tasks.reserved_calls,
     tasks.undo_step, tasks.ending
 """
 """What an observer sees of a task."""
 
 STEPPED: LiteralString = """
     tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at,
-    tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd::float8 AS spent_usd, tasks.spent_steps,
-    tasks.spent_calls, tasks.reserved_tokens, tasks.reserved_usd::float8 AS reserved_usd, tasks.reserved_steps,
-    tasks.reserved_calls
+    tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps,
+    tasks.spent_calls, tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd,
+    tasks.reserved_steps, tasks.reserved_calls
 """
 """What changes while a worker holds a task."""
 

@@ -24,13 +24,14 @@ def _report(changes: LiteralString) -> LiteralString:
 _CHARGE = f"""
     WITH changed AS (
         UPDATE tasks SET
-            spent_tokens = spent_tokens + %(tokens)s, spent_usd = spent_usd + %(usd)s, {COUNTED}
+            spent_tokens = least(spent_tokens::numeric + %(tokens)s, 9223372036854775807),
+            spent_usd = spent_usd + %(usd)s, {COUNTED}
         WHERE {HELD} RETURNING *
     ), charge_added AS (
         INSERT INTO charges (
             task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
         SELECT id, %(ledger_step)s, %(fingerprint)s, %(branch)s, %(ended)s, %(tokens)s, %(usd)s,
-            spent_tokens + reserved_tokens, spent_usd + reserved_usd, run
+            least(spent_tokens::numeric + reserved_tokens, 9223372036854775807), spent_usd + reserved_usd, run
         FROM changed WHERE %(fingerprint)s::text IS NOT NULL
     ), {EVENTS}
     SELECT {STEPPED} FROM changed AS tasks

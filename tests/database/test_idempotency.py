@@ -1,5 +1,10 @@
 """Idempotency keys: one request, one task, however often and from wherever it is sent."""
 
+import hashlib
+import json
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,6 +12,7 @@ import psycopg
 import pytest
 
 from agent_tasks import AgentTasks, IdempotencyConflict, Identity, InvalidInput
+from tests.agents_payloads import Stamped
 from tests.database import query
 from tests.eventually import eventually
 
@@ -132,3 +138,36 @@ def test_a_refused_submit_uses_up_no_key(client: AgentTasks) -> None:
     with pytest.raises(InvalidInput):
         client.submit("count", {"to": "many"}, idempotency_key="k")
     assert client.submit("count", {"to": 3}, idempotency_key="k").snapshot().status == "pending"
+
+
+def test_the_order_of_a_set_does_not_make_another_request(client: AgentTasks) -> None:
+    words = ["red", "green", "blue", "black", "white"]
+    task = client.submit("tagged", {"tags": set(words)}, idempotency_key="k")
+    script = (
+        "import os; from agent_tasks import AgentTasks, Settings; from tests import agents_payloads\n"
+        "client = AgentTasks(Settings(database_url=os.environ['DB'], redis_url=os.environ['RD']))\n"
+        f"print(client.submit('tagged', {{'tags': set({words})}}, idempotency_key='k').id)"
+    )
+    servers = {"DB": client.settings.database_url, "RD": client.settings.redis_url}
+    for seed in ("1", "2"):
+        env = {**os.environ, **servers, "PYTHONHASHSEED": seed}
+        told = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+        assert told.stdout.strip() == str(task.id), told.stderr
+
+
+def test_a_default_that_is_made_anew_does_not_make_another_request(client: AgentTasks) -> None:
+    given = {"request": {"q": "why"}}
+    first = client.submit("stamped", given, idempotency_key="k")
+    assert client.submit("stamped", given, idempotency_key="k") == first
+    assert client.submit("stamped", {"request": Stamped(q="why")}, idempotency_key="k") == first
+    with pytest.raises(IdempotencyConflict):
+        client.submit("stamped", {"request": {"q": "why", "number": "given"}}, idempotency_key="k")
+
+
+def test_a_request_that_0_1_0_took_is_known_again(client: AgentTasks) -> None:
+    first = client.submit("echo", {"value": {"a": 1e16, "b": [2]}}, idempotency_key="k")
+    request = json.dumps(["echo", {"value": {"a": 1e16, "b": [2]}}], sort_keys=True)
+    query(client, "UPDATE idempotency_keys SET digest = %s", hashlib.sha256(request.encode()).digest())
+    assert client.submit("echo", {"value": {"b": [2], "a": 1e16}}, idempotency_key="k") == first
+    with pytest.raises(IdempotencyConflict):
+        client.submit("echo", {"value": {"b": [3], "a": 1e16}}, idempotency_key="k")

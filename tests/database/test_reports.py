@@ -1,6 +1,7 @@
 """Reports: what a step tells while it runs can always be read, or is refused with a typed error."""
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,12 +16,14 @@ from agent_tasks import (
     PayloadTooLarge,
     StepFailed,
 )
+from agent_tasks.bell import queue_keys
 from agent_tasks.call_identity import digest_of
 from agent_tasks.errors import LeaseLost
 from agent_tasks.events import EventType
 from agent_tasks.operations import Call, CallOptions, Given, Intent
 from agent_tasks.transitions.retry import retry
-from tests.database import all_of, claimed, lapse, operations_of, query, submitted
+from beat.sweeps import bells
+from tests.database import adopt, all_of, claimed, fall_due, lapse, operations_of, query, row_of, submitted
 from workers.operations import StepOperations
 
 
@@ -33,6 +36,7 @@ def pay(amount: int) -> str:
     [
         ("half", None, None), (None, None, None), (1, "all", None), (1, 2, 7), (math.nan, None, None),
         ([1], None, None), (1, math.inf, None), (1, None, "\x00"), (1, None, "\ud800"), ({}, {}, {}),
+        (10**400, None, None), (1, -(10**400), None), (1e301, None, None),
     ],
 )  # fmt: skip
 def test_progress_that_nobody_could_read_is_refused_and_the_task_stays_readable(
@@ -68,7 +72,8 @@ def test_an_event_needs_a_name_of_its_own(client: AgentTasks, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("tokens", "usd"), [(-1, 0), (0, -0.1), (1.5, 0), (math.nan, 0), ("5", 0), (2**63, 0), (0, math.inf)]
+    ("tokens", "usd"),
+    [(-1, 0), (0, -0.1), (1.5, 0), (math.nan, 0), ("5", 0), (2**63, 0), (0, math.inf), (0, 1e301), (10**400, 0)],
 )
 def test_a_charge_that_is_no_amount_is_refused(client: AgentTasks, tokens: Any, usd: Any) -> None:
     taken = claimed(client)
@@ -76,6 +81,47 @@ def test_a_charge_that_is_no_amount_is_refused(client: AgentTasks, tokens: Any, 
     with pytest.raises(InvalidInput):
         charge(operations_of(client, taken), tokens, usd)
     assert all_of(client, taken.id) == before
+
+
+def test_the_largest_charges_add_up_to_what_can_be_read(client: AgentTasks) -> None:
+    taken = claimed(client)
+    operations = operations_of(client, taken)
+    for _ in range(2):
+        charge(operations, 2**63 - 1, 1e300)
+    spent = client.get(taken.id).stored().budget.spent
+    assert (spent.tokens, spent.usd) == (2**63 - 1, 1e300)
+    assert row_of(client, taken.id)["spent_usd"] == 2 * Decimal("1e300")
+
+
+UNREADABLE = [
+    ("progress = '{\"done\": 1e400}'", 2),
+    ('error = \'{"type": "of another release", "message": ""}\'', 2),
+    ("budget_usd = 1e305", 1),
+]
+
+
+@pytest.mark.parametrize(("change", "bells_rung"), UNREADABLE)
+def test_a_row_that_cannot_be_read_keeps_no_other_from_being_shown_and_rung(
+    client: AgentTasks, change: str, bells_rung: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent, sick, well = submitted(client), submitted(client), submitted(client)
+    for child in (sick, well):
+        adopt(client, parent, child)
+        fall_due(client, child)
+    query(client, f"UPDATE tasks SET {change} WHERE id = %s", sick)
+    client.redis.flushall()
+    assert bells.run_once(client) == 2
+    assert sum(client.redis.llen(key) for key in queue_keys("agents")) == bells_rung  # type: ignore[misc]
+    assert {task.id for task in client.living()} == {parent, well}
+    assert [node.snapshot.id for node in client.get(parent).tree().children] == [well]
+    assert {task.id for task in client.get(parent).children()} == {sick, well}
+    assert str(sick) in caplog.text
+
+
+def test_what_0_1_0_has_counted_without_bound_can_be_read(client: AgentTasks) -> None:
+    taken = claimed(client)
+    query(client, "UPDATE tasks SET spent_usd = 2e308, reserved_usd = 3e308 WHERE id = %s", taken.id)
+    assert client.get(taken.id).stored().budget.spent.usd == 1e300
 
 
 def test_a_charge_beyond_the_limit_is_counted_and_stops_the_step(client: AgentTasks) -> None:

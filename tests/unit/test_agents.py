@@ -8,10 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, UnknownAgent, agents
 from agent_tasks.agents import agent, checked_against, find_agent, input_mapping, load_agents, loaded_agents
+from agent_tasks.payloads import stored
 
 if TYPE_CHECKING:
     from somewhere_else import OnlyForTypeCheckers  # type: ignore[import-not-found]
@@ -198,27 +199,54 @@ def test_arguments_are_validated_into_what_the_annotations_say() -> None:
 
 def test_the_stored_form_is_json_that_validates_to_the_same_again() -> None:
     step = made(full)
-    stored = step.canonical({"topic": "t", "point": Point(1, 2), "untyped": {date(2026, 1, 2)}})
-    assert stored == {"topic": "t", "point": {"x": 1, "y": 2}, "untyped": ["2026-01-02"]}
-    assert step.canonical(stored) == stored
-    assert step.validate(stored)["point"] == Point(1, 2)
+    text, arguments = step.write({"topic": "t", "point": Point(1, 2), "untyped": {date(2026, 1, 2)}})
+    kept = stored(text)
+    assert kept == {"topic": "t", "point": {"x": 1, "y": 2}, "untyped": ["2026-01-02"]}
+    assert step.write(kept) == (text, arguments)
+    assert step.validate(kept) == arguments == {"topic": "t", "point": Point(1, 2), "untyped": ["2026-01-02"]}
 
 
 def test_defaults_are_left_to_the_function() -> None:
-    assert made(full).canonical({"topic": "t"}) == {"topic": "t"}
+    assert stored(made(full).write({"topic": "t"})[0]) == {"topic": "t"}
+
+
+def test_a_default_that_is_a_field_of_pydantic_is_its_default_and_its_constraints_hold() -> None:
+    def paged(
+        ctx: SyncContext,
+        size: int = Field(default=3, gt=0),
+        tags: list[str] = Field(default_factory=lambda: ["new"]),  # noqa: B008
+        page: int = Field(alias="p"),
+    ) -> None: ...
+
+    step = made(paged)
+    assert step.validate({"p": 1}) == step.write({"p": 1})[1] == {"size": 3, "tags": ["new"], "page": 1}
+    assert step.write({"p": 1, "size": 5})[1]["size"] == 5
+    for state, field in (({"p": 1, "size": 0}, "size"), ({}, "p")):
+        with pytest.raises(InvalidInput) as caught:
+            step.write(state)
+        assert caught.value.details["field"] == field
+
+
+def test_what_a_step_would_not_be_given_back_is_refused_with_the_argument_named() -> None:
+    def sign_in(ctx: SyncContext, user: str, key: SecretStr) -> None: ...
+
+    with pytest.raises(InvalidInput) as caught:
+        made(sign_in).write({"user": "ana", "key": "hunter2"})
+    assert caught.value.details["field"] == "input.key"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [[float("nan")]], {"a": Point(1, float("nan"))}])  # type: ignore[arg-type]
 def test_what_json_has_no_number_for_is_refused_and_not_made_null(value: Any) -> None:
     with pytest.raises(InvalidInput) as caught:
-        made(full).canonical({"topic": "t", "untyped": value})
+        made(full).write({"topic": "t", "untyped": value})
     assert caught.value.details["field"].startswith("input.untyped")
 
 
 def test_other_names_are_taken_where_the_function_takes_any() -> None:
     def any_names(ctx: SyncContext, topic: str, **more: Any) -> None: ...
 
-    assert made(any_names).canonical({"topic": "t", "a": 1, "children": [2]}) == {"topic": "t", "a": 1, "children": [2]}
+    given = {"topic": "t", "a": 1, "children": [2]}
+    assert made(any_names).write(given)[1] == given
     with pytest.raises(InvalidInput):
         made(any_names).validate({"topic": "t", "ctx": 1})
 
@@ -229,7 +257,7 @@ def test_what_the_system_injects_is_no_input_even_where_any_name_is_taken(name: 
 
     step = made(injected)
     assert step.wants == {"children", "signal"}
-    assert step.canonical({"topic": "t"}) == {"topic": "t"}
+    assert step.write({"topic": "t"})[1] == {"topic": "t"}
     with pytest.raises(InvalidInput) as caught:
         step.validate({"topic": "t", name: []})
     assert caught.value.details["field"] == name

@@ -38,6 +38,13 @@ used_counts = st.integers(min_value=0, max_value=2**29 - 1)
 spends = st.builds(Spend, seconds=used, tokens=used_counts, usd=used, steps=used_counts, calls=used_counts)
 
 
+@pytest.mark.parametrize("amounts", [{"usd": 1e301}, {"seconds": 1.7e308}, {"usd": 10**301}])
+def test_a_limit_of_which_no_sum_could_be_made_is_refused(amounts: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"at most 1e\+300") as caught:
+        Budget(**amounts)
+    assert caught.value.details["field"] in amounts
+
+
 @given(budgets, spends)
 def test_what_is_left_is_never_negative_and_never_above_the_limit(budget: Budget, spent: Spend) -> None:
     left = remaining(budget, spent)

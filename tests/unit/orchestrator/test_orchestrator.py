@@ -154,7 +154,7 @@ def test_the_approval_has_as_long_as_was_asked_for(asked: dict[str, Any]):
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
 def test_an_approval_time_that_cannot_be_is_refused(asked: dict[str, Any], seconds: float):
     with pytest.raises(InvalidInput) as error:
-        orchestrator.first_step.canonical({**asked, "approve": True, "approval_seconds": seconds})
+        orchestrator.first_step.write({**asked, "approve": True, "approval_seconds": seconds})
     assert error.value.details["field"] == "approval_seconds"
 
 
@@ -163,7 +163,7 @@ def test_a_signal_that_is_no_approval_is_refused_to_its_sender(payload: dict[str
     payload_type = orchestrator.steps["decide"].payload_type
     assert payload_type is not None
     with pytest.raises(ValueError, match="validation error"):
-        payload_type.validate_python(payload)
+        payload_type.read(payload)
 
 
 def published(tmp_path: Path) -> tuple[dict[str, Any], Path]:

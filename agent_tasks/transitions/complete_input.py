@@ -1,0 +1,14 @@
+"""running → running: an input gets the defaults that the agent's code has made of what was left out."""
+
+from agent_tasks.database import Connection
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import lost
+from agent_tasks.transitions.rows import HELD
+
+_COMPLETE = f"UPDATE tasks SET input = %(input)s::jsonb WHERE {HELD}"
+
+
+def complete_input(connection: Connection, claim: Claim, text: str) -> None:
+    """Keep `text` as the task's input, so that each try of its first step is given the same. Raises LeaseLost."""
+    if not connection.execute(_COMPLETE, {**claim.fence, "input": text}).rowcount:
+        raise lost(claim)
