@@ -89,7 +89,7 @@ def lock_above(connection: Connection, task_ids: Sequence[UUID], *, seconds: flo
 
 
 def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
-    """These tasks and all below them."""
+    """These tasks, in this order, and then all below them; one of these that is below another comes twice."""
     return [row["id"] for row in connection.execute(_WALK, {"ids": list(task_ids)}, prepare=False)]
 
 
@@ -100,9 +100,10 @@ def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool)
     which it waited: the children that were spawned, the checkpoint that is to be undone. The next one does; when
     there are no more tasks to lock, no more can come.
     """
-    known: set[UUID] = set() if itself else set(task_ids)
+    known: set[UUID] = set()
     living: dict[UUID, str] = {}
-    while more := set(tree_ids(connection, task_ids)) - known:
+    above = 0 if itself else len(task_ids)
+    while more := set(tree_ids(connection, task_ids)[above:]) - known:
         known |= more
         rows = connection.execute(_LOCK, {"ids": list(more)}, prepare=False).fetchall()
         living |= {row["id"]: row["status"] for row in rows}
