@@ -21,7 +21,7 @@ TEMPLATE = "agent_tasks_template"
 
 
 OPEN = {
-    "test_access.py::test_nobody_believes_what_is_in_redis_without_a_signature": "the mirror has only what was looked at",
+    "test_access.py::test_nobody_believes_what_is_in_redis_without": "the mirror has only what was looked at",
     "test_access.py::test_a_handle_of_an_identity_reads_the_mirror_once": "the mirror has only what was looked at",
     "test_cancel.py::test_a_branch_leaves_what_is_above_and_beside_it": "its rows wait for nothing that has a kind",
     "test_cancel.py::test_the_time_of_a_running_step_is_spent_and_that": "its rows wait for nothing that has a kind",
