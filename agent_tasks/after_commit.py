@@ -89,10 +89,10 @@ class AfterCommit:
             try:
                 ended = self._publish_if_committed(due)
             except Transient as error:
-                log.warning("postgres is away, will look again: %s", error)
+                log.warning("Postgres cannot be reached, the look at callers' transactions is repeated: %s", error)
                 ended = False
             except Exception:  # one transaction must not end this thread: the sweep rings for its tasks
-                log.exception("bells of a caller's transaction were not rung")
+                log.exception("messages of a caller's transaction were not sent")
                 ended = True
             if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
                 due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)

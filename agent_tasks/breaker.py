@@ -44,7 +44,7 @@ class Breaker:
             if self._is_away:
                 self._is_away = False
                 self._told.clear()
-                log.warning("redis is back")
+                log.warning("Redis is back")
         elif isinstance(error, redis.RedisError) and not isinstance(error, RedisAway):
             self._failed(error)
 
@@ -57,4 +57,4 @@ class Breaker:
             if monotonic() - self._told.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return
             self._told[reason] = monotonic()
-        log.error("redis does not do its part, tasks wait in postgres for its return: %s", reason)
+        log.error("Redis cannot be used, tasks wait in Postgres meanwhile: %s", reason)

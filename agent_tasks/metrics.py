@@ -38,4 +38,6 @@ def serve(port: int, host: str) -> None:
     try:
         start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        log.error("metrics are not served: host=%s port=%d %s; give each process a port of its own", host, port, error)
+        log.error(
+            "metrics not served, give each process a port of its own: host=%s port=%d error=%s", host, port, error
+        )

@@ -73,7 +73,7 @@ class Notices:
             try:
                 getattr(pubsub, name)(*channels)
             except Exception as error:  # of many kinds, as below: that thread connects again
-                log.debug("redis is away, the listening thread will connect again: %s", error)
+                log.debug("Redis cannot be reached, the listening thread will connect again: %s", error)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -82,7 +82,7 @@ class Notices:
                 self._listen_until_broken(pubsub)
             except Exception as error:  # of many kinds where the connection was closed while it was read
                 if not self._is_away and not self._closed.is_set():
-                    log.warning("redis is away, waiting falls back to polling: %s", error)
+                    log.warning("Redis cannot be reached, waiting polls Postgres instead: %s", error)
                 self._is_away = True
             self._pubsub = None
             pubsub.close()
@@ -96,7 +96,7 @@ class Notices:
             if channels:
                 self._commands.put(("subscribe", *channels))
         if self._is_away:
-            log.info("redis is back")
+            log.info("Redis is back")
         self._is_away = False
         heard_at = monotonic()
         while not self._closed.is_set():

@@ -35,7 +35,7 @@ class DoorbellQoS(virtual.QoS):
                     self._put_back(message, pipeline)
                 pipeline.execute()
         except Exception as error:
-            log.warning("messages not put back, the sweep rings again: %s", error)
+            log.warning("messages not put back, the sweep sends others: %s", error)
         self._delivered.clear()
         return []
 
@@ -60,7 +60,7 @@ class _Doorbell(kombu_redis.Channel):
         except redis.ResponseError as error:
             if not is_full(error):
                 raise
-            log.error("redis is full, messages are taken all the same: %s", error)
+            log.error("Redis is full, messages are taken all the same: %s", error)
 
 
 class _SentinelDoorbell(_Doorbell, kombu_redis.SentinelChannel):

@@ -59,7 +59,7 @@ class Unanswered:
             try:
                 self._look()
             except Exception:  # without this thread a frozen server would be waited for without end
-                log.exception("connections without an answer were not looked after")
+                log.exception("looking after unanswered connections failed")
 
     def _look(self) -> None:
         now = monotonic()
@@ -70,7 +70,7 @@ class Unanswered:
         for (host, port), connections in servers.items():
             working = self._ask(connections)
             if working is None:
-                log.error("postgres does not answer, its connections are cut: host=%s port=%s", host, port)
+                log.error("Postgres does not answer, its connections are cut: host=%s port=%s", host, port)
                 self._route.silent(connections[0])
             dead = [c for c in connections if working is None or not self._is_served(c, working, now)]
             if dead:

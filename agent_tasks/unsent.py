@@ -42,7 +42,7 @@ class UnsentBells:
             kept = dict(self._rows)
             if not self._send(list(kept.values())):
                 continue
-            log.info("bells rung that redis had not taken: tasks=%d", len(kept))
+            log.info("messages sent that Redis had not taken: tasks=%d", len(kept))
             with self._lock:
                 self._rows = {task_id: row for task_id, row in self._rows.items() if kept.get(task_id) is not row}
                 if not self._rows:

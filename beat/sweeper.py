@@ -63,7 +63,7 @@ class Sweeper:
                 if name in due:
                     moved[name] = self._until_done(name, sweeps[name])
         except ServerAway as error:
-            log.warning("sweep: postgres is away, the next tick tries again: %s", error)
+            log.warning("sweep not run, Postgres cannot be reached; the next tick tries again: %s", error)
         finally:
             lock.release()
         return moved
@@ -75,7 +75,7 @@ class Sweeper:
         except ServerAway:
             raise
         except psycopg.Error as error:
-            log.warning("sweep: what is due was not found, all sweeps run: %s", error)
+            log.warning("could not look what is due, so every sweep runs: %s", error)
             return set(sweeps)
 
     def _until_done(self, name: str, sweep: Sweep) -> int:
@@ -88,7 +88,7 @@ class Sweeper:
         except ServerAway:
             raise
         except Contention as error:
-            log.warning("sweep: rivals were in the way, the next tick tries again: sweep=%s %s", name, error)
+            log.warning("sweep blocked by others, the next tick tries again: sweep=%s error=%s", name, error)
         except Exception:
             metrics.SWEEPS_FAILED.labels(name).inc()
             log.exception("sweep failed: sweep=%s", name)

@@ -41,7 +41,7 @@ def make_worker_app() -> Celery:
             variable = f"AGENT_TASKS_{setting.upper()}"
             raise InvalidInput(f"{variable} names {broken[0]}, which does not load: {why}", field=setting)
     for name, error in failed.items():
-        log.warning("agents left out: %s does not load: %s", name, why_not_loaded(name, error))
+        log.warning("agents left out, %s does not load: %s", name, why_not_loaded(name, error))
     check(loaded_agents().values())
     queues = [
         settings.queue,

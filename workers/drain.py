@@ -86,19 +86,19 @@ def end_children(settings: "Settings", node: str) -> None:
             rows = release(connection, held, ring_seconds=settings.ring_seconds)
         client.publish(rows)
     except psycopg.Error as error:
-        log.warning("leases not released, they expire: %s", error)
+        log.warning("leases not released, they will expire: %s", error)
 
 
 def leave() -> None:
     """End this process although threads still run."""
-    log.warning("left with steps still running; their leases are released")
+    log.warning("process ended while steps ran; their leases are released")
     logging.shutdown()
     os._exit(0)
 
 
 def begin_again() -> None:
     """Replace this process by a new one of the same command."""
-    log.warning("replacing the process")
+    log.warning("restarting the process now")
     logging.shutdown()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

@@ -126,7 +126,7 @@ class Executor:
                     raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
                 arguments = self._arguments(taken, step) | self._handed(taken, step)
         except Transient as error:
-            log.warning("not begun, postgres is away; the lease expires: task=%s %s", taken.id, error)
+            log.warning("step not started, Postgres cannot be reached: task=%s error=%s", taken.id, error)
             return None
         except BaseException as error:  # a validator of the user's may raise anything
             self._end_unstarted(taken, error)
@@ -215,17 +215,17 @@ class Executor:
         try:
             self._settlement.give_back([run])
         except Transient as error:
-            log.warning("not given back, the lease expires: task=%s %s", run.claim.id, error)
+            log.warning("lease not released, it will expire: task=%s error=%s", run.claim.id, error)
 
     def _end_unstarted(self, taken: Claim, error: BaseException, traceback: str | None = None) -> None:
         try:
             settled = self._settlement.end_unstarted(taken, error, traceback)
         except (LeaseLost, DatabaseAway) as reason:
-            log.warning("not ended, the sweep takes it: task=%s reason=%s", taken.id, reason)
+            log.warning("end not recorded, the sweep will do it: task=%s reason=%s", taken.id, reason)
             return
         shown = said(told_of(taken, error))
         log.warning(
-            "task ended: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], shown
+            "step refused: task=%s step=%s status=%s error=%s", taken.id, taken.step, settled.row["status"], shown
         )
         metrics.STEPS.labels(taken.agent, taken.step, "refused").inc()
         self._publish(settled)
@@ -236,7 +236,7 @@ class Executor:
             with self._runtime.client.database.connection() as connection:
                 row = read.find(connection, envelope.task_id)
         except Transient as error:
-            log.warning("bell not passed on, the sweep rings again: %s", error)
+            log.warning("message not passed on, the sweep sends another: %s", error)
             return
         if row is not None and row["step_number"] == envelope.step_number:
             self._runtime.client.publish([row])
@@ -294,12 +294,12 @@ class Executor:
         try:
             self._settlement.give_back(runs)
         except Transient as error:
-            log.warning("not given back, their leases expire: tasks=%d %s", len(runs), error)
+            log.warning("leases not released, they will expire: tasks=%d error=%s", len(runs), error)
 
 
 def _log_end(row: Row) -> None:
     what = (row["id"], row["agent"], row["status"], row["step_number"])
-    log.info("finished: task=%s agent=%s status=%s steps=%d", *what)
+    log.info("task finished: task=%s agent=%s status=%s steps=%d", *what)
 
 
 def _is_async(envelope: Envelope) -> bool:

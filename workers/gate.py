@@ -65,7 +65,7 @@ class Wire:
         try:
             os.write(self._writing, b"1" if is_open else b"0")
         except BlockingIOError:
-            log.warning("the parent does not listen")
+            log.warning("the pool's parent process does not answer")
 
     def listen(self, gate: Gate) -> None:
         threading.Thread(target=self._listen, args=(gate,), name="agent-tasks-gate", daemon=True).start()

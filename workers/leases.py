@@ -77,7 +77,7 @@ class Leases:
             try:
                 duty()
             except Exception:  # every lease of the process hangs on these threads: they must outlive any surprise
-                log.exception("upkeep failed, will try again")
+                log.exception("upkeep failed, it is tried again")
             if self._closed.wait(tick):
                 return
 
@@ -88,7 +88,7 @@ class Leases:
         try:
             is_well = self._reach()
         except psycopg.Error as error:
-            why = "postgres is away" if isinstance(error, ServerAway) else "the heartbeat fails"
+            why = "Postgres cannot be reached" if isinstance(error, ServerAway) else "the heartbeat fails"
             self._runtime.gate.close(f"{why}; leases may be lost", error)
         else:
             if is_well:
@@ -129,7 +129,7 @@ class Leases:
         try:
             sign_on(connection, self._worker, seconds=self._bound / 2)
         except psycopg.errors.QueryCanceled as error:
-            log.warning("the worker could not say that it lives, its row is locked: %s", error)
+            log.warning("heartbeat not recorded, the worker's row is locked: %s", error)
         self._next_beat = monotonic() + self._lease_seconds / 3
 
     def _extend(self, connection: Connection, runs: list[StepRun]) -> None:
@@ -169,4 +169,4 @@ class Leases:
             except LeaseLost:
                 self._lost(run)
             except DatabaseAway as error:
-                log.warning("progress not written, postgres is away: %s", error)
+                log.warning("progress not written, Postgres cannot be reached: %s", error)

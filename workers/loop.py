@@ -106,7 +106,7 @@ class StepLoop:
             try:
                 self.loop.run_forever()
             except BaseException as error:  # it was raised into whoever awaits that task, too
-                log.warning("a task on the event loop raised %s; the loop goes on", type(error).__name__)
+                log.warning("a task on the event loop raised %s, the loop goes on", type(error).__name__)
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self.loop.create_task(work())

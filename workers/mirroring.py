@@ -52,7 +52,7 @@ class Mirroring:
             try:
                 self._show()
             except Exception:  # readers are only behind until the mirror expires; the thread must outlive any surprise
-                log.exception("not mirrored")
+                log.exception("status not copied to Redis")
 
     def _show(self) -> None:
         with self._lock:
@@ -63,6 +63,6 @@ class Mirroring:
             with self._client.database.connection() as connection:
                 rows = read.find_many(connection, list(changed))
         except Transient as error:
-            log.warning("not mirrored, postgres is away: %s", error)
+            log.warning("status not copied to Redis, Postgres cannot be reached: %s", error)
             return
         self._client.publisher.show(rows)

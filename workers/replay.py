@@ -142,7 +142,7 @@ class Replay:
         if first.status not in ("failed", "cancelled") or first.at_most_once or call.options.at_most_once:
             return None
         log.warning(
-            "call repeated with other arguments, its recorded failure is given back: task=%s step=%s call=%s",
+            "call repeated with other arguments, it gets its recorded failure: task=%s step=%s call=%s",
             self._claim.id,
             self._claim.step,
             first.name,

@@ -85,7 +85,7 @@ class Runtime:
                 return
             except NotTaken as error:
                 if isinstance(error.__cause__, ServerAway):
-                    self.gate.close("postgres is away", error)
+                    self.gate.close("Postgres cannot be reached", error)
         self._put_back(request)
         self.gate.wait(_SHUT_SECONDS)
 
@@ -93,7 +93,7 @@ class Runtime:
         try:
             self.client.redis.rpush(*bell.repeated(request))
         except redis.RedisError as error:
-            log.warning("message not put back, the sweep rings again: message=%s %s", request.id, error)
+            log.warning("message not put back, the sweep sends another: message=%s error=%s", request.id, error)
 
     def new_loop(self) -> StepLoop:
         return StepLoop(self.settings.async_steps, self._database_threads, self.call_threads)
@@ -121,10 +121,10 @@ class Runtime:
             with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
                 rows = release(connection, held, ring_seconds=self.settings.ring_seconds)
         except psycopg.Error as error:
-            log.warning("leases not released, they expire: %s", error)
+            log.warning("leases not released, they will expire: %s", error)
             return
         self.client.publish(rows)
-        log.info("released: worker=%s tasks=%d", self.worker_id, len(rows))
+        log.info("leases released: worker=%s tasks=%d", self.worker_id, len(rows))
 
     def stop(self) -> None:
         """Drain, sign off and close; once."""
@@ -141,7 +141,7 @@ class Runtime:
             with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
                 sign_off(connection, self.worker_id)
         except psycopg.Error as error:
-            log.warning("could not sign off: %s", error)
+            log.warning("worker not signed off: %s", error)
         self.telemetry.close()
         self.client.close()
 

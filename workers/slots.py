@@ -50,9 +50,7 @@ class LostSlots:
     def _look_at_calls(self) -> None:
         left = self._runtime.call_threads.left_behind()
         if len(left) > self._calls_left:
-            log.warning(
-                "plain calls go on although their steps have ended: calls=%d step=%s", len(left), _step(left[-1])
-            )
+            log.warning("plain calls still run after their steps ended: calls=%d step=%s", len(left), _step(left[-1]))
         self._calls_left = len(left)
         if len(left) * 2 >= self._runtime.call_threads.most:
             self._replace(f"too many threads are lost to plain calls that do not end: lost={len(left)}")
@@ -62,7 +60,7 @@ class LostSlots:
         metrics.LOOPS_REPLACED.inc()
         step = _step(blocked.run) if blocked.run else "unknown"
         log.error(
-            "the event loop is replaced, a step has blocked it for %.0f s: step=%s task=%s\n%s",
+            "event loop replaced: a step blocked it for %.0f s: step=%s task=%s\n%s",
             blocked.seconds,
             step,
             blocked.run.claim.id if blocked.run else "unknown",
@@ -82,13 +80,13 @@ class LostSlots:
     def _replace(self, reason: str) -> None:
         if not self._replacing:
             self._replacing = True
-            log.error("the process replaces itself: %s", reason)
+            log.error("process replaced: %s", reason)
             self._runtime.replace_process()
 
     def _give_up(self, run: StepRun) -> None:
         metrics.SLOTS_LOST.inc()
         log.error(
-            "slot lost: a plain step does not stop; check ctx.cancelled in its loops: task=%s step=%s overdue=%.1fs",
+            "slot lost: a plain step does not stop, check ctx.cancelled in its loops: task=%s step=%s overdue=%.1fs",
             run.claim.id,
             run.claim.step,
             run.overdue(monotonic()),

@@ -47,7 +47,10 @@ class Watchdog:
             if self._is_fine():
                 self._fine_at = monotonic()
             elif monotonic() - self._fine_at > STUCK_SECONDS:
-                log.error("messages wait, slots are free, and nothing was taken for %.0f s", STUCK_SECONDS)
+                log.error(
+                    "consuming stopped, the worker restarts: no message was taken for %.0f s",
+                    STUCK_SECONDS,
+                )
                 self._restart()
                 return
 

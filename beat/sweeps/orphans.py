@@ -31,5 +31,5 @@ def run_once(client: AgentTasks) -> int:
     client.publish([*rows, *below, *joined])
     for row in rows:
         metrics.ORPHANS.labels(row["agent"], row["status"]).inc()
-        log.error("orphan given up: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])
+        log.error("task given up, no worker served it: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])
     return len(rows)

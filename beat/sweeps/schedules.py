@@ -51,6 +51,6 @@ def _request(client: AgentTasks, row: Row) -> NewTask | None:
         raise
     except Exception as error:
         shown = type(error).__name__ if sensitive else error  # what it says may quote the input
-        told = "schedule could not fire: schedule=%s agent=%s error=%s"
+        told = "schedule did not submit its task: schedule=%s agent=%s error=%s"
         log.error(told, row["name"], row["agent"], shown, exc_info=not sensitive)
         return None

@@ -38,7 +38,7 @@ def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     assert snapshot.error.details["blocked_seconds"] >= 1
     assert all(word in snapshot.error.message for word in ("blocked the event loop", "ctx.call", "asyncio.to_thread"))
     assert "in block" in rows.task(client, blocker.id)["traceback"]
-    assert "the event loop is replaced" in worker.output
+    assert "event loop replaced" in worker.output
     assert "step=blocks_until_go.blocks_until_go" in worker.output
     assert client.submit("count", {"to": 3}).result(timeout=20) == 3
     eventually(lambda: len(runs_on(held, "waits")) == 2, 20)
@@ -57,7 +57,7 @@ def test_what_a_step_left_behind_to_block_the_loop_fails_no_other_step(
     beside = client.submit("patient", {"folder": str(held)})
     eventually(lambda: runs_on(held, "waits"))
     assert client.submit("blocks_until_go", {"folder": str(blocking), "where": "later"}).result(timeout=20) == "done"
-    eventually(lambda: "the event loop is replaced" in worker.output, 20)
+    eventually(lambda: "event loop replaced" in worker.output, 20)
     assert "step=blocks_until_go.blocks_until_go" in worker.output
     (held / "go").touch()
     assert beside.result(timeout=20) == "done"
@@ -109,4 +109,4 @@ def test_a_loop_that_has_much_to_do_is_not_taken_for_a_blocked_one(
     eventually(lambda: len(notes(tmp_path)) == 20)
     (tmp_path / "go").touch()
     assert [task.result(timeout=60) for task in tasks] == ["done"] * 20
-    assert "the event loop is replaced" not in worker.output
+    assert "event loop replaced" not in worker.output

@@ -45,7 +45,7 @@ def test_a_worker_that_starts_before_postgres_takes_nothing_until_it_is_there(fr
     os.kill(pid, signal.SIGKILL)
     worker = fragile.processes.worker(pool=pool, concurrency=2, ready=False)
     try:
-        eventually(lambda: "takes no steps: postgres is away" in worker.output, 30)
+        eventually(lambda: "takes no steps: Postgres cannot be reached" in worker.output, 30)
         eventually(lambda: "worker0@test ready" in worker.output, 30)
         for_seconds(3, lambda: bells(fragile.settings) == 5)
     finally:

@@ -17,7 +17,7 @@ def test_plain_calls_that_hang_starve_nobody(client: AgentTasks, processes: Proc
     hung = client.submit_many("blocking_plain_call", [{"folder": str(tmp_path)}] * 40, budget=Budget(seconds=1))
     assert [task.wait(timeout=40).status for task in hung] == ["timeout"] * 40
     assert client.submit("quick_plain_call").wait(timeout=20).status == "completed"
-    eventually(lambda: "plain calls go on although their steps have ended: calls=40" in worker.output)
+    eventually(lambda: "plain calls still run after their steps ended: calls=40" in worker.output)
     assert worker.output.count("started: ") + worker.output.count("takes steps: ") == 1
     (tmp_path / "go").touch()
 
@@ -28,7 +28,7 @@ def test_a_process_most_of_whose_threads_hang_in_plain_calls_replaces_itself(
     (worker,) = processes.fleet(concurrency=4, call_threads=4, drain_seconds=1)
     hung = client.submit_many("blocking_plain_call", [{"folder": str(tmp_path)}] * 2, budget=Budget(seconds=0.5))
     assert [task.wait(timeout=20).status for task in hung] == ["timeout"] * 2
-    eventually(lambda: "the process replaces itself: too many threads are lost" in worker.output, 20)
+    eventually(lambda: "process replaced: too many threads are lost" in worker.output, 20)
     assert client.submit("quick_plain_call").wait(timeout=40).status == "completed"
 
 

@@ -61,7 +61,7 @@ def test_our_worker_runs_in_a_folder_with_a_package_of_its_name_and_so_does_the_
     worker = start(processes, folder, environment, "worker", "--name", "w@test", "-c", "1", "--", "--without-mingle")
     eventually(lambda: "w@test ready" in worker.output, 30)
     stuck = client.submit("stuck")
-    eventually(lambda: "replacing the process" in worker.output, 20)
+    eventually(lambda: "restarting the process now" in worker.output, 20)
     eventually(lambda: worker.output.count("w@test ready") == 2, 30)
     assert stuck.stored().error is not None
     submitted = subprocess.run(

@@ -140,8 +140,8 @@ def test_a_full_redis_and_a_broken_connection_end_no_process(
         task = client.submit("echo", {"value": 2})
         proxy.cut()
         late = processes.worker(redis_url=through(settings.redis_url, proxy), ready=False)
-        eventually(lambda: "redis is full" in late.output and "test ready" in late.output, timeout=30)
-        eventually(lambda: worker.output.count("redis is full") >= 1, timeout=30)
+        eventually(lambda: "Redis is full" in late.output and "test ready" in late.output, timeout=30)
+        eventually(lambda: worker.output.count("Redis is full") >= 1, timeout=30)
         assert all(process.is_alive for process in processes.all)
     finally:
         client.redis.config_set("maxmemory", 0)
