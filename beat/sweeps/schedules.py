@@ -13,7 +13,7 @@ from beat.sweeps import BATCH
 
 log = logging.getLogger(__name__)
 _AGAIN = timedelta(seconds=60)
-"""When a schedule that could not fire is tried again."""
+"""When a schedule that could not submit its task is tried again."""
 
 
 def run_once(client: AgentTasks) -> int:

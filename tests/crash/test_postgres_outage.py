@@ -10,6 +10,7 @@ from tests import rows
 from tests.agents import notes
 from tests.conftest import Fragile
 from tests.crash.test_killed_workers import runs_on
+from tests.crash.test_starting_workers import for_seconds
 from tests.eventually import eventually
 
 
@@ -78,3 +79,21 @@ def test_postgres_and_redis_and_the_worker_die_at_once(fragile: Fragile, tmp_pat
     assert task.result(timeout=30) == "done"
     assert notes(tmp_path).count("paid") == 1
     assert rows.checkpoints(fragile.client, task.id) == [(0, "first"), (1, "held"), (2, "last")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_workers_take_steps_seconds_after_a_long_outage(fragile: Fragile, pool: str) -> None:
+    """Whatever tries again must not have come to try ever more rarely."""
+    (worker,) = fragile.processes.fleet(pool=pool, concurrency=2)
+    tasks = fragile.client.submit_many("hops", [{"to": 2}] * 20)
+    assert [task.result(timeout=20) for task in tasks] == [2] * 20
+    pid = fragile.servers.postgres.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: "takes no steps: Postgres cannot be reached" in worker.output, 20)
+    for_seconds(40, lambda: worker.is_alive)
+    fragile.servers.postgres.start()
+    again = fragile.client.submit_many("hops", [{"to": 2}] * 20)
+    assert [task.result(timeout=10) for task in again] == [2] * 20
+    assert worker.output.count("takes no steps: Postgres cannot be reached") <= 2  # in each process once
