@@ -41,12 +41,16 @@ def rebuild(kept: dict[str, Any]) -> BaseException:
 
 
 def _parts(error: BaseException) -> dict[str, Any]:
-    """The arguments of the constructor and the attributes, as pickle would keep them, where they are plain JSON."""
+    """The arguments of the constructor and the attributes, as pickle would keep them, where they are plain JSON.
+
+    Arguments only where all attributes are: those left out the constructor would set to something else.
+    """
     try:
         reduced: Any = error.__reduce_ex__(4)
         args, state = list(reduced[1]), (reduced[2] if len(reduced) > 2 else None) or {}
-        kept: dict[str, Any] = {"state": {name: value for name, value in state.items() if _is_kept([name, value])}}
-        return kept | {"args": args} if reduced[0] is type(error) and _is_kept(args) else kept
+        kept = {name: value for name, value in state.items() if _is_kept([name, value])}
+        can_be_built = reduced[0] is type(error) and _is_kept(args) and len(kept) == len(state)
+        return {"state": kept, "args": args} if can_be_built else {"state": kept}
     except Exception:  # whatever an exception of somebody's does when it is taken apart: it has its message
         return {}
 

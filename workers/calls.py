@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -238,9 +239,9 @@ class StepCalls(Operations):
         after = self._spent()
         self.warn(replace(before, seconds=0.0), replace(after, seconds=0.0))
 
+    @abstractmethod
     def warn(self, before: Spend, after: Spend) -> None:
-        """Tell in the task's history of each resource that now runs low."""
-        raise NotImplementedError
+        """Tell in the task's history of each resource that runs low with what was spent between these two."""
 
 
 class _GivenBack(Given):

@@ -66,7 +66,6 @@ class StepOperations(StepCalls):
         self._report(spend.keep_partial, text)
 
     def warn(self, before: Spend, after: Spend) -> None:
-        """Tell in the task's history of each resource that now runs low."""
         for resource in crossed(self._claim.budget, before, after):
             data = {
                 "resource": resource,

@@ -19,7 +19,7 @@ from agent_tasks import (
     SyncContext,
     UpstreamUnavailable,
 )
-from tests.database import query, row_of, submitted
+from tests.database import claimed, commit, query, row_of, submitted
 from tests.database.driving import Driver, driving, in_threads, outcome_of, value_of
 from workers.run import Raised
 
@@ -310,6 +310,26 @@ def test_calls_have_keys_of_their_own_that_a_repeat_keeps(driver: Driver) -> Non
     driver.settle(driver.run(task_id, step))
     driver.settle(driver.run(task_id, step))
     assert {len(keys) for keys in world.keys.values()} == {1}
+    assert len(set.union(*world.keys.values())) == 3
+
+
+def test_two_undo_functions_of_one_task_and_the_step_that_failed_have_different_keys(driver: Driver) -> None:
+    world = World()
+
+    def step(ctx: SyncContext) -> None:
+        ctx.call(world.key, ctx, ctx.step)
+        if ctx.step == "pay":
+            raise StepFailed("no money")
+
+    task_id = submitted(driver.client)
+    query(driver.client, "UPDATE tasks SET step = 'hotel' WHERE id = %s", task_id)
+    for following in ("flight", "pay"):
+        taken = claimed(driver.client, task_id)
+        with driver.client.database.connection() as connection:
+            commit(connection, taken, following, undoable=True)
+    while (row := driver.settle(driver.run(task_id, step)))["finished_at"] is None:
+        assert row["ending"]["status"] == "failed"
+    assert list(world.keys) == ["pay", "undo:flight", "undo:hotel"]
     assert len(set.union(*world.keys.values())) == 3
 
 
