@@ -133,7 +133,7 @@ def test_a_typed_error_has_all_that_it_had(error: Any) -> None:
 class Overloaded(UpstreamUnavailable):
     """A typed error of a user's, with a constructor of its own."""
 
-    def __init__(self, model: str, queue: int) -> None:
+    def __init__(self, model: str, queue: int = 0) -> None:
         super().__init__(f"{model} has {queue} before you", retry_after=5, model=model)
         self.queue = queue
 
@@ -151,7 +151,8 @@ def test_a_group_comes_back_with_its_members() -> None:
     back = again(group)
     assert isinstance(back, ExceptionGroup)
     refused, others = back.split(Refused)
-    assert refused is not None and others is not None
+    assert refused is not None
+    assert others is not None
     assert [str(error) for error in others.exceptions] == ["one"]
     assert back.message == "both"
 
