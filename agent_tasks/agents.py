@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar, cast, overload
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from agent_tasks.arguments import LONGEST_SIGNAL, check_flag, check_kind, check_queue, check_text, check_ttl, shown
 from agent_tasks.budgets import Budget
 from agent_tasks.bundled import bundled_module
 from agent_tasks.declaration import Declaration
-from agent_tasks.directives import StepRef, all_names
+from agent_tasks.directives import StepRef
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent, text_of
 from agent_tasks.functions import is_same, name_of
 from agent_tasks.permissions import ANY, Declared, Tool, Tools
@@ -25,7 +26,6 @@ from agent_tasks.steps import NAME, Step, unusable
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
-LONGEST_TTL = 10 * 365 * 86_400.0
 _UNDO_RETRY = Retry(attempts=5)
 _NOT_THEIRS = ("<frozen importlib", str(Path(__file__).parent))
 _registry: dict[str, "Agent"] = {}
@@ -58,30 +58,26 @@ class Agent:
         scopes: Sequence[str] = (),
         _declared: "Declaration | None" = None,
     ) -> None:
-        if not NAME.match(name):
-            raise InvalidInput(
-                f"{name!r} is no name for an agent: use 1 to 64 letters, digits, '_' and '-', a letter first",
-                field="name",
-            )
+        _check_name(name, "an agent", "")
+        check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
+        check_flag(sensitive, "sensitive")
+        check_queue(queue)
+        check_ttl(ttl)
         self.name = name
         self.budget = budget
         self.sensitive = sensitive
         self.queue = queue
         self.ttl = ttl
-        names = [signals] if isinstance(signals, str) else signals
-        if names is not None and not all_names(names):
-            raise InvalidInput("Agent(signals=) takes names of 1 to 128 characters", field="signals")
-        self.signals = None if names is None else frozenset(names)
-        self.goal = _checked_goal(goal)
+        self.signals = None if signals is None else frozenset(_texts(signals, "signals", LONGEST_SIGNAL))
+        if goal is not None:
+            check_text(goal, "goal", 2000)
+        self.goal = goal
         self.tools = Tools(tools)
-        self.scopes = _checked_scopes(scopes)
+        self.scopes = _texts(scopes, "scopes", 256)
         self.steps: dict[str, Step] = {}
         self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
             raise InvalidInput(f"Two agents are named {name!r}: {where}. Rename one.", field="name")
-        given: Any = ttl
-        if given is not None and not (type(given) in (int, float) and 0 < given <= LONGEST_TTL):
-            raise InvalidInput(f"Agent(ttl=) is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
         _registry[name] = self
 
     @overload
@@ -112,13 +108,9 @@ class Agent:
         """Declare a step; the function itself is returned, so that it can be called in a unit test."""
 
         def declare(function: F) -> F:
-            called = name or name_of(function)
-            if not NAME.match(called):
-                raise InvalidInput(
-                    f"{called!r} is no name for a step: use 1 to 64 letters, digits, '_' and '-', a letter first, "
-                    "as in step(name='begin')",
-                    field="name",
-                )
+            called = name_of(function) if name is None else name
+            _check_name(called, "a step", ", as in step(name='begin')")
+            check_kind(retry, "retry", Retry, "a Retry(attempts=...)")
             if problem := unusable(function):
                 raise InvalidInput(f"{self.name}.{called} cannot be a step: {problem}", field=called)
             step = Step(self.name, called, function, retry or Retry(), undo)
@@ -215,17 +207,20 @@ def agent(
     return declare
 
 
-def _checked_goal(goal: Any) -> str | None:
-    if goal is not None and (not isinstance(goal, str) or not 0 < len(goal) <= 2000):
-        raise InvalidInput("Agent(goal=) is a text of 1 to 2,000 characters", field="goal")
-    return goal
+def _check_name(name: Any, what: str, how: str) -> None:
+    if not isinstance(name, str) or not NAME.match(name):
+        raise InvalidInput(
+            f"{shown(name)} is no name for {what}: use 1 to 64 letters, digits, '_' and '-', a letter first{how}",
+            field="name",
+        )
 
 
-def _checked_scopes(scopes: Any) -> tuple[str, ...]:
-    names: tuple[Any, ...] = (scopes,) if isinstance(scopes, str) else tuple(scopes)
-    if not all(isinstance(name, str) and name for name in names):
-        raise InvalidInput("Agent(scopes=) takes names of scopes", field="scopes")
-    return names
+def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:
+    """The texts of a list, or the one text that was given instead. Raises InvalidInput."""
+    texts: tuple[Any, ...] = tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)  # pyright: ignore
+    for text in texts:
+        check_text(text, field, most)
+    return texts
 
 
 def find_agent(name: str) -> Agent:

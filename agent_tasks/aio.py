@@ -12,6 +12,7 @@ from uuid import UUID
 
 import agent_tasks
 from agent_tasks import mirror
+from agent_tasks.arguments import check_flag, check_kind
 from agent_tasks.client import AgentTasks
 from agent_tasks.events import Event
 from agent_tasks.handle import TaskHandle, result_of
@@ -67,6 +68,7 @@ class AsyncAgentTasks:
     """`AgentTasks` for async callers: `await tasks.submit(...)`, `await tasks.get(id)`, ..."""
 
     def __init__(self, client: AgentTasks | None = None) -> None:
+        check_kind(client, "client", AgentTasks, "an AgentTasks")
         self.blocking = client or AgentTasks()
 
     submit = _handle(AgentTasks.submit)
@@ -127,6 +129,7 @@ class AsyncTaskHandle:
 
     async def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> AsyncIterator[Event]:
         """As `TaskHandle.events`."""
+        check_flag(follow, "follow")
         handle = self.blocking
         polling = await _in_thread(lambda: iter(handle.polling(timeout)))
         with _Changes(handle) as changes:

@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from functools import reduce
 from typing import Any, Self
 
+from agent_tasks.arguments import refused
 from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 RESOURCES = ("seconds", "tokens", "usd", "steps", "calls")
@@ -179,7 +180,7 @@ def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any
     if isinstance(value, int) and value.bit_length() > 1000:  # beyond every float, and not to be printed
         raise InvalidInput(f"{what} must be a finite number, not one of more than 300 digits", field=name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidInput(f"{what} must be a finite number, not {value!r}", field=name)
+        raise refused(f"{what} must be a finite number", value, name)
     if is_limit and value > LARGEST_AMOUNT:
         raise InvalidInput(
             f"{what} must be at most {LARGEST_AMOUNT:g}, not {value!r}; leave it out for no limit", field=name

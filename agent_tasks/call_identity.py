@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+_LONGEST_NUMBER = 14_000
+"""Bits."""
 _DEEPEST = 150
 _BY_TEXT = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"))
 """Modules of the standard library whose objects say in full what they are."""
@@ -102,6 +104,8 @@ def _plain(value: Any, depth: int) -> Any:
         return sorted(pairs, key=lambda pair: pair[0])
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in cast("list[Any]", value)]
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:  # Python does not write it in decimal digits
+        return {"": "int", "v": hex(value)}
     if value is None or isinstance(value, str | int | float):
         return value
     return _plain(_data(value), depth + 1)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from agent_tasks.arguments import refused
 from agent_tasks.blocking import STEP_LOOP
 from agent_tasks.branches import Branch, Making, await_owned, inside, run_owned
 from agent_tasks.call_identity import digest_of, name_of
@@ -43,6 +44,8 @@ class _Calls:
 
     def _begin(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Call:
         """The call, with its place among the others: taken now, so that gathered calls keep theirs."""
+        if not callable(function):
+            raise refused("ctx.call takes a function, and its arguments after it", function, "function")
         name = self._options.name or name_of(function)
         branch, identity = self._operations.branches.identify(name, digest_of(args, kwargs), self._options.key)
         return Call(function, identity, branch, self._options)

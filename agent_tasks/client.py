@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,15 +15,15 @@ import redis
 from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
-from agent_tasks import payloads
 from agent_tasks.after_commit import AfterCommit, driver_connection
 from agent_tasks.agents import Agent
+from agent_tasks.arguments import check_kind, check_text, check_whole, refused, shown
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection, Database
 from agent_tasks.database_errors import ServerAway
-from agent_tasks.errors import IdempotencyConflict, InvalidInput, TaskNotFound
+from agent_tasks.errors import IdempotencyConflict, TaskNotFound
 from agent_tasks.handle import TaskHandle, may_see, not_found
-from agent_tasks.identity import Identity
+from agent_tasks.identity import Identity, check_identity
 from agent_tasks.notices import Notices
 from agent_tasks.publisher import Publisher, connect
 from agent_tasks.schedules import Schedule, put_schedule, remove_schedule
@@ -60,6 +60,7 @@ class AgentTasks:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
+        check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
         self.settings = settings or Settings.load()
         self.database = self._open_database()
         _clients.add(self)
@@ -120,7 +121,7 @@ class AgentTasks:
         task = self.new_task(
             self.find_target(agent),
             input,
-            budget or Budget(),
+            budget,
             identity=identity,
             session_id=session_id,
             callback_url=callback_url,
@@ -146,7 +147,9 @@ class AgentTasks:
     ) -> list[TaskHandle]:
         """Accept a task for each input, all or none, in one statement; otherwise as `submit`, without keys."""
         target = self.find_target(agent)
-        tasks = [self.new_task(target, value, budget or Budget(), **options) for value in inputs]
+        if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | Mapping):  # pyright: ignore
+            raise refused("inputs must be a list of inputs, each a mapping", inputs, "inputs")
+        tasks = [self.new_task(target, value, budget, **options) for value in inputs]
         if not tasks:
             return []
         rows = self._write(connection, tasks, self._insert)
@@ -158,6 +161,7 @@ class AgentTasks:
 
         Raises TaskNotFound, also for a task that `identity` may not see.
         """
+        check_identity(identity)
         handle = TaskHandle(self, _as_uuid(task_id), identity)
         handle.look()
         return handle
@@ -179,9 +183,14 @@ class AgentTasks:
         a retry. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
         """
         if kind is not None and kind not in get_args(Kind):
-            raise InvalidInput(f"A task waits for a signal, timer, children or retry, not {kind!r}", field="kind")
-        if limit < 1:
-            raise InvalidInput(f"limit must be at least 1, not {limit!r}", field="limit")
+            raise refused("kind must be signal, timer, children or retry", kind, "kind")
+        if status is not None and status not in tuple(TaskStatus):
+            raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
+        for field, value in (("agent", agent), ("tenant", tenant), ("subject", subject)):
+            if value is not None and not (field == "tenant" and value == ""):  # of no tenant
+                check_text(value, field, 256)
+        check_identity(identity)
+        check_whole(limit, "limit", 1)
         with self.database.connection() as connection:
             rows = read.living_tasks(
                 connection,
@@ -220,6 +229,7 @@ class AgentTasks:
 
     def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
         """All schedules by name, or those that `identity` may see."""
+        check_identity(identity)
         with self.database.connection() as connection:
             return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
 
@@ -257,9 +267,7 @@ class AgentTasks:
         self.publisher.publish(rows)
 
     def _submit_once(self, task: NewTask, given: Any, key: str, connection: Any) -> TaskHandle:
-        if type(key) is not str or not 0 < len(key) <= 255:
-            raise InvalidInput("idempotency_key must have 1 to 255 characters", field="idempotency_key")
-        payloads.encode(key, "idempotency_key")
+        check_text(key, "idempotency_key", 255)
         wanted = digests(task, given)
         identity = task.identity
         held: list[tuple[UUID, bool]] = []
@@ -334,7 +342,7 @@ class AgentTasks:
         """What there is to know of an agent. Raises UnknownAgent."""
         return self._submission.find_target(agent)
 
-    def new_task(self, target: Target, value: Any, budget: Budget, **options: Any) -> NewTask:
+    def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
         """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
 
@@ -378,7 +386,7 @@ def _as_uuid(value: UUID | str) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, AttributeError, TypeError):
-        raise TaskNotFound(f"{value!r} is no task id: ids look like 0198c2f4-….", field="task_id") from None
+        raise TaskNotFound(f"{shown(value)} is no task_id: ids look like 0198c2f4-….", field="task_id") from None
 
 
 class _DictRows:

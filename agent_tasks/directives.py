@@ -1,17 +1,25 @@
 """What a step returns to say how its task goes on."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Literal, ParamSpec, cast, overload
 
-from agent_tasks.budgets import Budget
+from agent_tasks.arguments import (
+    LONGEST_SIGNAL,
+    LONGEST_WAIT,
+    check_flag,
+    check_priority,
+    check_queue,
+    is_storable,
+    refused,
+    shown,
+)
+from agent_tasks.budgets import LARGEST_AMOUNT, Budget
 from agent_tasks.errors import InvalidInput
 from agent_tasks.functions import name_of
 
 P = ParamSpec("P")
-LONGEST_WAIT = 100 * 365 * 86_400.0
 _LATEST_YEAR = 9000  # in every time zone a date that all can read
 StepRef = str | Callable[..., Any]
 """A step, as the function itself or by its name."""
@@ -22,7 +30,8 @@ class _Then:
 
     __slots__ = ("state", "then")
 
-    def __init__(self, then: StepRef, state: dict[str, Any]) -> None:
+    def __init__(self, then: StepRef, state: dict[str, Any], field: str = "then") -> None:
+        _check_step(then, field)
         self.then = then
         self.state = state
 
@@ -57,8 +66,9 @@ class Next(_Then):
 
     def __init__(self, step: StepRef, /, *positional: Any, **state: Any) -> None:
         if positional:
+            _check_step(step, "step")
             raise InvalidInput(f"Next({step_name(step)}, ...) takes the step's arguments by name", field="step")
-        super().__init__(step, state)
+        super().__init__(step, state, "step")
 
     @property
     def step(self) -> StepRef:
@@ -90,11 +100,18 @@ class Wait(_Then):
         given: Any = signal
         names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
         if not names or not all_names(names):
-            raise InvalidInput("Wait needs the name of a signal, or several names", field="signal")
+            raise InvalidInput(
+                f"Wait needs the name of a signal, or several names, each of 1 to {LONGEST_SIGNAL} characters without "
+                f"NUL or lone surrogates, not {shown(given)}",
+                field="signal",
+            )
         self.names = tuple(dict.fromkeys(names))
         self.timeout = None if timeout is None else seconds_of(timeout, "timeout")
         if on_timeout is not None and timeout is None:
             raise InvalidInput("Wait(on_timeout=) needs a timeout", field="timeout")
+        if on_timeout is not None:
+            _check_step(on_timeout, "on_timeout")
+        check_flag(all, "all")
         self.on_timeout = on_timeout
         self.all = all
 
@@ -140,13 +157,16 @@ class Child:
 
     def __post_init__(self) -> None:
         given: Any = self.weight
-        if type(given) not in (int, float) or not 0 < given < math.inf:
-            raise InvalidInput(f"Child(weight=) must be above zero, not {given!r}", field="weight")
+        if type(given) not in (int, float) or not 0 < given <= LARGEST_AMOUNT:
+            raise refused("Child(weight=) must be a number above zero", given, "weight")
         if not isinstance(self.agent if isinstance(self.agent, str) else getattr(self.agent, "name", None), str):
-            raise InvalidInput(f"Child takes an Agent or its name, not {self.agent!r}", field="agent")
+            raise refused("Child takes an agent, or the name of one", self.agent, "agent")
         for name, kind in (("budget", Budget), ("metadata", Mapping)):
             if not isinstance(getattr(self, name), kind | None):
-                raise InvalidInput(f"Child({name}=) must be a {kind.__name__}", field=name)
+                raise refused(f"Child({name}=) must be a {kind.__name__}", getattr(self, name), name)
+        check_queue(self.queue)
+        if self.priority is not None:
+            check_priority(self.priority)
 
     @property
     def agent_name(self) -> str:
@@ -179,16 +199,23 @@ class FanOut(_Then):
         super().__init__(then, state)
         given: Any = children
         self.children: list[Child] = list(given) if isinstance(given, Iterable) else [given]
-        if isinstance(given, Child) or not all(isinstance(child, Child) for child in cast(list[Any], self.children)):
-            raise InvalidInput("FanOut takes a list of Child(agent, input)", field="children")
+        if isinstance(given, Child | str | bytes) or not all(
+            isinstance(child, Child) for child in cast(list[Any], self.children)
+        ):
+            raise refused("FanOut takes as its children a list of Child(agent, input)", given, "children")
+        amount: Any = reserve
+        if not isinstance(amount, Budget | None) and not (
+            type(amount) in (int, float) and 0 <= amount <= LARGEST_AMOUNT
+        ):
+            raise refused("FanOut(reserve=) must be seconds or a Budget", amount, "reserve")
         self.keeps_nothing = type(reserve) in (int, float) and reserve == 0
         self.reserve = (
             reserve if isinstance(reserve, Budget) else Budget(seconds=None if self.keeps_nothing else reserve)
         )
         if on_child_failure not in ("collect", "fail"):
-            raise InvalidInput("on_child_failure must be 'collect' or 'fail'", field="on_child_failure")
+            raise refused("on_child_failure must be 'collect' or 'fail'", on_child_failure, "on_child_failure")
         if split not in ("equal", "adaptive"):
-            raise InvalidInput("split must be 'equal' or 'adaptive'", field="split")
+            raise refused("split must be 'equal' or 'adaptive'", split, "split")
         self.on_child_failure = on_child_failure
         self.split = split
 
@@ -207,18 +234,28 @@ class Partial:
     result: Any
     reason: str = "the agent ended early"
 
+    def __post_init__(self) -> None:
+        given: Any = self.reason
+        if not isinstance(given, str):
+            raise refused("Partial(reason=) must be text", given, "reason")
+
 
 def step_name(step: StepRef) -> str:
     return step if isinstance(step, str) else name_of(step)
 
 
 def all_names(names: Sequence[Any]) -> bool:
-    return all(isinstance(name, str) and 0 < len(name) <= 128 for name in names)
+    return all(isinstance(name, str) and 0 < len(name) <= LONGEST_SIGNAL and is_storable(name) for name in names)
+
+
+def _check_step(step: Any, field: str) -> None:
+    if not (step if isinstance(step, str) else callable(step)):
+        raise refused(f"{field} must be a step, or the name of one", step, field)
 
 
 def seconds_of(duration: float | timedelta, field: str) -> float:
     """Raises InvalidInput for NaN, infinity and more than a hundred years; negative durations are zero."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if type(seconds) not in (int, float) or not -math.inf < seconds <= LONGEST_WAIT:
-        raise InvalidInput(f"{field} must be seconds or a timedelta of at most a hundred years", field=field)
+    if type(seconds) not in (int, float) or not -LARGEST_AMOUNT <= seconds <= LONGEST_WAIT:
+        raise refused(f"{field} must be seconds or a timedelta of at most a hundred years", seconds, field)
     return max(0.0, float(seconds))

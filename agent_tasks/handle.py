@@ -11,6 +11,7 @@ import redis
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import mirror
+from agent_tasks.arguments import check_flag, check_kind, check_whole, checked_timeout, refused
 from agent_tasks.blocking import refuse_to_block
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection
@@ -28,7 +29,7 @@ from agent_tasks.errors import (
     from_info,
 )
 from agent_tasks.events import Event
-from agent_tasks.identity import Identity
+from agent_tasks.identity import Identity, check_identity
 from agent_tasks.payloads import storable
 from agent_tasks.permissions import check_scopes
 from agent_tasks.signals import Receipt, send_signal
@@ -181,6 +182,7 @@ class TaskHandle:
 
         Raises TimeoutError after `timeout` seconds.
         """
+        timeout = checked_timeout(timeout)
         end = None if timeout is None else time.monotonic() + timeout
         wait = FIRST_POLL_SECONDS
         snapshot = self.look()
@@ -227,6 +229,7 @@ class TaskHandle:
         Raises InvalidInput for a payload that the step's annotation refuses or a name that the agent does not declare,
         InvalidState where the task has ended or that wait is over, PermissionDenied for another's identity.
         """
+        check_identity(identity)
         if self.identity is not None and identity is not None and not self.identity.may_sign_as(identity):
             raise PermissionDenied(
                 f"{self.identity.subject!r} cannot sign as {identity.subject!r}, nor with scopes of which it has none.",
@@ -241,8 +244,10 @@ class TaskHandle:
         A task with steps to undo ends when they are undone. Where one is being undone by now, its undo function has
         AGENT_TASKS_OVERRUN_SECONDS more before it is given up as not undone.
         """
+        if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise refused("reason must be text", reason, "reason")
         self._check()
-        reason = storable(str(reason))[:4000]
+        reason = storable(reason)[:4000]
         error = ErrorInfo(
             type=ErrorType.CANCELLED,
             message=reason,
@@ -272,6 +277,8 @@ class TaskHandle:
         With `follow` it goes on until the task has ended. `timeout` is seconds for all of it; raises
         TimeoutError.
         """
+        check_flag(follow, "follow")
+        timeout = checked_timeout(timeout)
         self._check()
         changed = threading.Event()
         if not follow:
@@ -300,6 +307,7 @@ class TaskHandle:
 
     def more_events(self, after: int) -> Iterator[Event]:
         """The events with `seq` > `after` that are there now."""
+        check_whole(after, "after", 0)
         while True:
             with self.client.database.connection() as connection:
                 rows = read.events(connection, self.id, after)
@@ -320,6 +328,7 @@ class TaskHandle:
 
         Raises TaskNotFound.
         """
+        check_flag(root, "root")
         self._check()
         with self.client.database.connection() as connection:
             rows = read.tree(connection, self.id, root=root)
@@ -341,8 +350,9 @@ class TaskHandle:
         steps that could not be undone (`details["not_undone"]`); PermissionDenied where the handle's identity lacks a
         scope that the agent needs.
         """
-        if from_step is not None and type(from_step) is not int:
-            raise InvalidInput(f"from_step is the number of a step, not {from_step!r}", field="from_step")
+        if from_step is not None:
+            check_whole(from_step, "from_step", 0)
+        check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
         old = self.read()
         if not old.status.is_terminal:
             raise InvalidState(

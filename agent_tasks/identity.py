@@ -1,6 +1,10 @@
 """Who asked: the identity that enters at submit and travels with the task."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from agent_tasks.arguments import check_kind, is_storable, refused
 
 
 class Identity(BaseModel):
@@ -33,3 +37,12 @@ class Identity(BaseModel):
             and set(other.scopes) <= set(self.scopes)
             and other.actors[: len(self.actors)] == self.actors
         )
+
+
+def check_identity(identity: Any) -> None:
+    """Raise InvalidInput for what is neither None nor an Identity that Postgres can be asked about."""
+    check_kind(identity, "identity", Identity, "an Identity(subject=..., ...)")
+    if identity is not None:
+        for field, text in (("subject", identity.subject), ("tenant", identity.tenant)):
+            if not is_storable(text):
+                raise refused(f"identity.{field} must have no NUL character", text, f"identity.{field}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent_tasks.arguments import refused
 from agent_tasks.branches import Branch, Branches
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.errors import InvalidInput
@@ -28,17 +29,14 @@ class CallOptions:
         for option in ("key", "name"):
             value: Any = getattr(self, option)
             if value is not None and not (isinstance(value, str) and 0 < len(value) <= _LONGEST_KEY and _plain(value)):
-                raise InvalidInput(
-                    f"using({option}=) takes printable text of 1 to {_LONGEST_KEY} characters, not {value!r:.80}",
-                    field=option,
-                )
+                raise refused(f"using({option}=) takes printable text of 1 to {_LONGEST_KEY} characters", value, option)
         retry, check, once = (getattr(self, option) for option in ("retry", "check", "at_most_once"))
         if retry is not None and not isinstance(retry, Retry):
-            raise InvalidInput(f"using(retry=) takes a Retry, not {retry!r}", field="retry")
+            raise refused("using(retry=) takes a Retry", retry, "retry")
         if check is not None and not callable(check):
-            raise InvalidInput(f"using(check=) takes a function of the outcome, not {check!r}", field="check")
+            raise refused("using(check=) takes a function of the outcome", check, "check")
         if type(once) is not bool:
-            raise InvalidInput(f"at_most_once is True or False, not {once!r}", field="at_most_once")
+            raise refused("at_most_once is True or False", once, "at_most_once")
         if once and retry is not None and retry.attempts > 1:
             raise InvalidInput("A call that may be made at most once cannot be tried again", field="retry")
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agent_tasks.errors import InvalidInput, PermissionDenied
+from agent_tasks.arguments import is_storable, refused
+from agent_tasks.errors import PermissionDenied
 from agent_tasks.functions import is_same, name_of
 from agent_tasks.identity import Identity
 
@@ -18,12 +19,10 @@ class Tools:
     """The functions that `ctx.call` may be given. Raises InvalidInput for what is neither a function nor a name."""
 
     def __init__(self, given: "Sequence[Tool] | Literal['*']") -> None:
-        tools: list[Any] = [given] if isinstance(given, str) or callable(given) else list(given)
+        tools: list[Any] = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]  # pyright: ignore
         for tool in tools:
-            if not callable(tool) and not (isinstance(tool, str) and tool):
-                raise InvalidInput(
-                    f"Agent(tools=) takes functions, their names, or '*' for all, not {tool!r}", field="tools"
-                )
+            if not callable(tool) and not (isinstance(tool, str) and tool and is_storable(tool)):
+                raise refused("Agent(tools=) takes functions, their names, or '*' for all", tool, "tools")
         self._functions = [tool for tool in tools if callable(tool)]
         self._names = {tool for tool in tools if isinstance(tool, str)}
         self.are_all = ANY in self._names

@@ -1,12 +1,13 @@
 """When a failed step is tried again: a pure policy."""
 
-import math
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agent_tasks.errors import AgentTaskError, InvalidInput, leaves
+from agent_tasks.arguments import refused
+from agent_tasks.errors import AgentTaskError, leaves
 
 LONGEST_SECONDS = 366 * 86_400.0
 """No wait is longer, whatever an upstream asks for."""
@@ -32,18 +33,16 @@ class Retry:
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
         if type(attempts) is not int or attempts < 1:
-            raise InvalidInput(
-                f"Retry(attempts=) counts the first try: it must be a whole number from 1, not {self.attempts!r}",
-                field="attempts",
-            )
+            said = "Retry(attempts=) counts the first try: it must be a whole number from 1"
+            raise refused(said, attempts, "attempts")
         for name in ("base", "cap"):
             value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 <= value < math.inf:
-                raise InvalidInput(f"Retry({name}=) is seconds: finite and not negative, not {value!r}", field=name)
+            if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
+                raise refused(f"Retry({name}=) is seconds: finite and not negative", value, name)
         kinds: Any = self.on
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            raise InvalidInput(f"Retry(on=) takes a tuple of exception classes, not {self.on!r}", field="on")
+            raise refused("Retry(on=) takes a tuple of exception classes", self.on, "on")
         object.__setattr__(self, "on", kinds)
 
     def delay(

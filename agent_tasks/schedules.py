@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks import payloads
+from agent_tasks.arguments import LONGEST_WAIT, check_text, refused, shown
 from agent_tasks.budgets import Budget
-from agent_tasks.directives import LONGEST_WAIT
 from agent_tasks.errors import InvalidInput, PermissionDenied
-from agent_tasks.identity import Identity
+from agent_tasks.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.rows import Row
 
@@ -54,13 +54,13 @@ def put_schedule(
     options: dict[str, Any],
 ) -> Schedule:
     """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent, PermissionDenied."""
-    if name is not None and (type(name) is not str or not name.isprintable() or not 0 < len(name) <= 200):
-        raise InvalidInput(f"A schedule's name has 1 to 200 printable characters, unlike {name!r}", field="name")
+    if name is not None:
+        check_text(name, "name", 200, printable=True)
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
     if options.get("traceparent") is not None:
         raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
-    task = client.new_task(client.find_target(agent), value, budget or Budget(), **options)
+    task = client.new_task(client.find_target(agent), value, budget, **options)
     identity: Identity | None = options.get("identity")
     kept = {
         **{key: option for key, option in options.items() if option is not None},
@@ -88,6 +88,8 @@ def put_schedule(
 
 def remove_schedule(client: "AgentTasks", name: str, identity: Identity | None) -> bool:
     """False where there is none of this name that `identity` may see."""
+    check_text(name, "name", 200, printable=True)
+    check_identity(identity)
     with client.database.connection() as connection:
         tenants = schedule_rows.tenants_with(connection, name, identity)
         if len(tenants) > 1 and "" not in tenants:
@@ -137,19 +139,21 @@ def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> Non
     if (cron is None) == (seconds is None):
         raise InvalidInput("schedule takes one of cron= and every=", field="cron")
     if seconds is not None and (type(seconds) not in (int, float) or not 1 <= seconds <= LONGEST_WAIT):
-        raise InvalidInput("every= must be at least 1 second, and at most a hundred years", field="every")
+        raise refused("every= must be seconds, at least 1 and at most a hundred years", seconds, "every")
+    check_text(timezone, "timezone", 100, printable=True)
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, IsADirectoryError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"No time zone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
+            f"No timezone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
         ) from None
     if cron is not None:
         from croniter import CroniterError, croniter
 
+        check_text(cron, "cron", 200)
+        if len(cron.split()) != 5:
+            raise refused("cron has five fields, minute hour day month weekday", cron, "cron")
         try:
-            if type(cron) is not str or len(cron.split()) != 5:
-                raise InvalidInput("cron= has five fields: minute hour day month weekday", field="cron")
             croniter(cron).get_next(datetime)
         except (CroniterError, ValueError, KeyError) as error:
-            raise InvalidInput(f"cron={cron!r} cannot be: {error}", field="cron") from None
+            raise InvalidInput(f"cron={shown(cron)} cannot be: {error}", field="cron") from None

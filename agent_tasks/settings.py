@@ -15,6 +15,7 @@ from pydantic.functional_serializers import PlainSerializer
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agent_tasks.arguments import LARGEST_NUMBER, LONGEST_WAIT
 from agent_tasks.errors import InvalidInput
 from agent_tasks.redis_url import RedisUrl
 from agent_tasks.route import Route
@@ -52,7 +53,17 @@ def _redis(url: str) -> str:
 _MASKED = PlainSerializer(lambda url: SecretUrl(url).masked, when_used="json")
 PostgresUrl = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _postgres(url))), _MASKED]
 RedisServer = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _redis(url))), _MASKED]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must have printable characters only")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]
 
 
 class Settings(BaseSettings):
@@ -82,12 +93,12 @@ class Settings(BaseSettings):
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
     bundled: Names = ()
     """The bundled agents that are loaded: `orchestrator`, `research`."""
-    bundled_root: str = ""
+    bundled_root: Text = ""
     """The folder below which the bundled agents read and write; several with `:`. Empty: one of their own."""
     secret_key: Secret = ""
     """Keys with commas, newest first: the first signs, each of them verifies. Without one a key is used that the first
     process made and keeps in Postgres."""
-    queue: str = "agents"
+    queue: Annotated[Text, Field(min_length=1, max_length=200)] = "agents"
     """The queue of tasks whose submit and agent name none."""
     lease_seconds: Seconds = 15.0
     """A worker that is silent for so long has lost its steps."""
@@ -95,26 +106,26 @@ class Settings(BaseSettings):
     """A task without progress and without a live owner for so long is an orphan."""
     ring_seconds: Seconds = 10.0
     """A pending task that nobody claimed is rung again after so long; the wait doubles each time, to 300."""
-    quantum_seconds: float = Field(default=0.1, ge=0, allow_inf_nan=False)
+    quantum_seconds: float = Field(default=0.1, ge=0, le=LONGEST_WAIT, allow_inf_nan=False)
     """How long a worker goes on with a task's next steps itself before it hands over through the broker; 0: never."""
     drain_seconds: Seconds = 25.0
     """How long SIGTERM lets running steps finish before their leases are released."""
-    async_steps: int = Field(default=1000, ge=1)
+    async_steps: Count = 1000
     """How many async steps one worker process holds at once."""
-    call_threads: int = Field(default=500, ge=1)
+    call_threads: Count = 500
     """How many plain calls of async steps one worker process makes at once, each in a thread."""
     overrun_seconds: Seconds = 10.0
     """How long past its deadline a plain step may go on before its slot is given up for lost, and how long an async
     step may block the event loop before it is failed and the loop replaced."""
     undo_seconds: Seconds = 300.0
     """How long one undo function may take; one that takes longer is given up as not undone."""
-    max_children: int = Field(default=10_000, ge=1)
+    max_children: Count = 10_000
     """How many children one FanOut may spawn."""
-    max_depth: int = Field(default=16, ge=1)
+    max_depth: Count = 16
     """How deep a tree of tasks may be."""
-    poison_crashes: int = Field(default=3, ge=1)
+    poison_crashes: Count = 3
     """A step whose worker died so often ends as `poison`."""
-    payload_limit: int = Field(default=1024 * 1024, ge=1024)
+    payload_limit: int = Field(default=1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For input, state, result and each call outcome, in bytes of JSON."""
     idempotency_seconds: Seconds = 86_400.0
     """How long an idempotency key is kept."""
@@ -122,15 +133,15 @@ class Settings(BaseSettings):
     """How long finished tasks are kept; acknowledged ones go after a tenth of it."""
     sweep_seconds: Seconds = 0.5
     """The interval of the fast sweeps (leases, bells, timers)."""
-    pool_size: int = Field(default=8, ge=2)
+    pool_size: int = Field(default=8, ge=2, le=LARGEST_NUMBER)
     """Postgres connections of one process, at most."""
     prepared_statements: Literal["auto", "on", "off"] = "auto"
     """Whether Postgres keeps statements prepared. auto: unless a pooler stands between, which may not know of them."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves Prometheus metrics; 0: nowhere."""
-    metrics_host: str = "127.0.0.1"
+    metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
-    model: str = ""
+    model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 
     def __repr_args__(self) -> "Iterator[tuple[str | None, Any]]":

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from agent_tasks import payloads
 from agent_tasks.agents import checked_against, loaded_agents
+from agent_tasks.arguments import LONGEST_SIGNAL, check_text
 from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.identity import Identity
@@ -43,13 +44,11 @@ def send_signal(
     sender: Identity | None,
 ) -> Receipt:
     """Raises InvalidInput, PayloadTooLarge, InvalidState."""
-    if type(name) is not str or not 0 < len(name) <= 128:
-        raise InvalidInput("A signal's name has 1 to 128 characters", field="name")
-    if signal_id is not None and (type(signal_id) is not str or not 0 < len(signal_id) <= 255):
-        raise InvalidInput("signal_id has 1 to 255 characters", field="signal_id")
-    if wait_id is not None and (type(wait_id) is not str or not 0 < len(wait_id) <= 255):
-        raise InvalidInput("wait_id is that of snapshot.waiting_for", field="wait_id")
-    payloads.encode([name, signal_id, wait_id], "signal")
+    check_text(name, "name", LONGEST_SIGNAL)
+    if signal_id is not None:
+        check_text(signal_id, "signal_id", 255)
+    if wait_id is not None:
+        check_text(wait_id, "wait_id", 255)
     definition = _Definition(client, task.agent)
     text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
     said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None

@@ -196,7 +196,10 @@ def unusable(function: Callable[..., Any]) -> str | None:
         return "it is not a function"
     if is_generator(function):
         return "it is a generator: a step returns what happens next, it does not yield"
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return "its parameters are not known to Python: call it from a function of your own"
     if parameters and parameters[0].name == "self":
         return "it is a method without its object: declare it with the object, as in `agent.step(self.begin)`"
     if not parameters or parameters[0].kind not in (

@@ -14,14 +14,15 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from agent_tasks import agents, payloads
-from agent_tasks.agents import LONGEST_TTL, Agent
+from agent_tasks.agents import Agent
+from agent_tasks.arguments import check_flag, check_kind, check_priority, check_queue, check_ttl, refused, shown
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Database
 from agent_tasks.errors import InvalidInput, UnknownAgent
-from agent_tasks.identity import Identity
+from agent_tasks.identity import Identity, check_identity
 from agent_tasks.permissions import Declared, check_scopes
 from agent_tasks.settings import Settings
-from agent_tasks.steps import Step
+from agent_tasks.steps import NAME, Step
 from agent_tasks.trace import check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions import catalog
 from agent_tasks.transitions.submit import NewTask
@@ -77,6 +78,8 @@ class Submission:
 
     def find_target(self, agent: str | Agent) -> Target:
         """Raises UnknownAgent where neither this process nor any worker knows the agent."""
+        if not isinstance(agent, str | Agent):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise refused("agent must be an Agent or the name of one", agent, "agent")
         name = agent if isinstance(agent, str) else agent.name
         if name not in agents.loaded_agents():
             self._load_agents_once()
@@ -100,7 +103,7 @@ class Submission:
         self,
         target: Target,
         value: Any,
-        budget: Budget,
+        budget: Budget | None,
         *,
         queue: str | None = None,
         ttl: float | None = None,
@@ -116,8 +119,8 @@ class Submission:
             )
         _check_options(queue=queue, ttl=ttl, **options)
         check_scopes(target.name, target.scopes, options.get("identity"))
-        if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidInput("budget must be a Budget(seconds=..., tokens=..., ...)", field="budget")
+        check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
+        check_flag(sensitive, "sensitive")
         for name in ("identity", "session_id", "callback_url", "metadata"):
             encoded = payloads.encode(options.get(name), name, limit=limit)
             if name == "metadata" and options.get(name) is not None:
@@ -127,7 +130,7 @@ class Submission:
             agent=target.name,
             step=target.first_step,
             input=target.write(value, limit),
-            budget=budget.over(target.budget),
+            budget=(budget or Budget()).over(target.budget),
             sensitive=sensitive or target.sensitive,
             traceparent=(
                 current_traceparent() or new_traceparent() if traceparent is None else check_traceparent(traceparent)
@@ -139,7 +142,7 @@ class Submission:
 
     def _registered(self, name: str) -> Target:
         with self._database.connection() as connection:
-            definition = catalog.registered_agent(connection, name)
+            definition = catalog.registered_agent(connection, name) if NAME.match(name) else None
             known = [] if definition else catalog.registered_names(connection)
         if definition is None:
             names = sorted({*agents.loaded_agents(), *known})
@@ -148,9 +151,9 @@ class Submission:
                 f" {module} does not load: {agents.why_not_loaded(module, self._failed[module])}." for module in broken
             )
             raise UnknownAgent(
-                f"No agent is named {name!r}, here or at the workers. Known: {', '.join(names) or 'none'}.{why} Name "
-                "the agent's module in AGENT_TASKS_AGENTS and restart the workers.",
-                agent=name,
+                f"No agent is named {shown(name)}, here or at the workers. Known: {', '.join(names) or 'none'}.{why} "
+                "Name the agent's module in AGENT_TASKS_AGENTS and restart the workers.",
+                agent=shown(name).strip("'"),
                 known=names,
             )
         return Target(
@@ -176,19 +179,13 @@ class Submission:
 
 
 def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:
-    if type(priority) is not int or not 0 <= priority <= 9:
-        raise InvalidInput(f"priority must be 0 to 9, 9 the most urgent, not {priority!r}", field="priority")
-    if ttl is not None and (type(ttl) not in (int, float) or not 0 < ttl <= LONGEST_TTL):
-        raise InvalidInput(f"ttl is seconds, above zero and at most ten years, not {ttl!r}", field="ttl")
+    check_priority(priority)
+    check_ttl(ttl)
+    check_queue(queue)
     for name in ("session_id", "callback_url"):
-        if not isinstance(options.get(name), str | None):
-            raise InvalidInput(f"{name} must be a string, not {options[name]!r}", field=name)
-    if not isinstance(options.get("identity"), Identity | None):
-        raise InvalidInput("identity must be an Identity(subject=..., ...)", field="identity")
-    if not isinstance(options.get("metadata"), dict | None):
-        raise InvalidInput("metadata must be a dict", field="metadata")
-    if queue is not None and (not isinstance(queue, str) or not queue.isprintable() or not 0 < len(queue) <= 200):
-        raise InvalidInput(f"queue must be a name of 1 to 200 printable characters, not {queue!r}", field="queue")
+        check_kind(options.get(name), name, str, "text")
+    check_identity(options.get("identity"))
+    check_kind(options.get("metadata"), "metadata", dict, "a dict")
 
 
 def declared(database: Database, agent: str) -> Declared:

@@ -12,6 +12,8 @@ from contextlib import (
 )
 from typing import Any, TypeVar
 
+from agent_tasks.arguments import refused
+
 Plain = TypeVar("Plain", bound=Callable[[], AbstractContextManager[Any]])
 Async = TypeVar("Async", bound=Callable[[], AbstractAsyncContextManager[Any]])
 _NOTHING = nullcontext()
@@ -25,6 +27,7 @@ def surround(manager: Plain) -> Plain:
     That is each plain step, undo function and call, and whatever an async step hands to `asyncio.to_thread`. What it
     raises is raised into the step. Returns `manager`, so that it can be a decorator.
     """
+    _check(manager)
     _plain.append(manager)
     return manager
 
@@ -34,8 +37,14 @@ def surround_async(manager: Async) -> Async:
 
     It runs on the worker's event loop, in the task of the step or the call. What it raises is raised into the step.
     """
+    _check(manager)
     _async.append(manager)
     return manager
+
+
+def _check(manager: Any) -> None:
+    if not callable(manager):
+        raise refused("manager must be a function that makes a context manager", manager, "manager")
 
 
 def plain_surroundings() -> AbstractContextManager[Any]:

@@ -5,6 +5,7 @@ import secrets
 import sys
 from typing import Any
 
+from agent_tasks.arguments import shown
 from agent_tasks.errors import InvalidInput
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
@@ -15,7 +16,7 @@ def check_traceparent(traceparent: Any) -> str:
     if not isinstance(traceparent, str) or not _TRACEPARENT.match(traceparent):
         raise InvalidInput(
             "traceparent must be 00-<trace id>-<span id>-<flags> of 32, 16 and 2 lowercase hex digits, neither id all "
-            f"zeros, as W3C Trace Context says, not {traceparent!r}",
+            f"zeros, as W3C Trace Context says, not {shown(traceparent)}",
             field="traceparent",
         )
     return traceparent

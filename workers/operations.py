@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import payloads
+from agent_tasks.arguments import check_text, refused
 from agent_tasks.budgets import LARGEST_AMOUNT, Spend, crossed
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import InvalidInput, LeaseLost
@@ -55,8 +56,8 @@ class StepOperations(StepCalls):
             return text
 
     def emit(self, name: str, data: Any) -> None:
-        payloads.encode(name, "name")
-        if type(name) is not str or not 0 < len(name) <= 128 or name in set(EventType):
+        check_text(name, "name", 128)
+        if name in set(EventType):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
         text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
         self._report(spend.emit, name, text)
@@ -104,7 +105,6 @@ def _check_progress(done: Any, total: Any, message: Any) -> None:
     numbers = [done] if total is None else [done, total]
     for field, number in zip(("done", "total"), numbers, strict=False):
         if type(number) not in (int, float) or not abs(number) <= LARGEST_AMOUNT:
-            told = "a larger one" if type(number) is int else repr(number)
-            raise InvalidInput(f"progress takes numbers of up to {LARGEST_AMOUNT:g}, not {told}", field=field)
+            raise refused(f"progress({field}=) takes a number of up to {LARGEST_AMOUNT:g}", number, field)
     if not isinstance(message, str | None):
-        raise InvalidInput(f"progress takes a message of text, not {message!r}", field="message")
+        raise refused("progress takes a message of text", message, "message")

@@ -66,7 +66,7 @@ def test_a_fork_of_a_completed_task_goes_on_from_the_step_that_is_named(
     assert types_of(client, fork.id) == ["resumed", "dispatched", "claimed"]
 
 
-@pytest.mark.parametrize("step", [-1, 4, 5, 2**31, 2**70])
+@pytest.mark.parametrize("step", [4, 5, 2**31 - 1])
 def test_a_step_that_does_not_exist_is_refused_and_nothing_is_made(
     client: AgentTasks, completed: TaskHandle, step: int
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_step_that_does_not_exist_is_refused_and_nothing_is_made(
     assert len(query(client, "SELECT FROM tasks")) == 1
 
 
-@pytest.mark.parametrize("step", ["1", "echo", 1.0, True, b"1", [1]])
+@pytest.mark.parametrize("step", ["1", "echo", 1.0, True, b"1", [1], -1, 2**31, 10**5000])
 def test_a_step_is_named_by_its_number(client: AgentTasks, completed: TaskHandle, step: Any) -> None:
     with pytest.raises(InvalidInput) as caught:
         completed.resume(from_step=step)

@@ -181,11 +181,11 @@ def test_a_child_names_its_agent_by_the_agent_or_by_its_name() -> None:
         ({"on_child_failure": "ignore"}, "on_child_failure"),
         ({"on_child_failure": None}, "on_child_failure"),
         ({"split": "fair"}, "split"),
-        ({"reserve": -1}, "seconds"),
-        ({"reserve": math.nan}, "seconds"),
-        ({"reserve": "60"}, "seconds"),
-        ({"reserve": True}, "seconds"),
-        ({"reserve": False}, "seconds"),
+        ({"reserve": -1}, "reserve"),
+        ({"reserve": math.nan}, "reserve"),
+        ({"reserve": "60"}, "reserve"),
+        ({"reserve": True}, "reserve"),
+        ({"reserve": False}, "reserve"),
     ],
 )
 def test_a_fan_out_refuses_what_means_nothing(options: dict[str, Any], field: str) -> None:

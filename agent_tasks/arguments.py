@@ -1,0 +1,88 @@
+"""Arguments of the public functions: what means nothing is refused by its name before anything is done with it."""
+
+import math
+from typing import Any, TypeVar
+
+from agent_tasks.errors import InvalidInput
+
+T = TypeVar("T")
+LONGEST_WAIT = 100 * 365 * 86_400.0
+"""A hundred years, in seconds."""
+LONGEST_TTL = 10 * 365 * 86_400.0
+LARGEST_NUMBER = 2**31 - 1
+"""That a column of whole numbers holds."""
+LONGEST_SIGNAL = 128
+"""Characters of a signal's name."""
+_SHOWN = 80
+
+
+def shown(value: Any) -> str:
+    """`value` as an error shows it: short, and whatever it is."""
+    if isinstance(value, str | bytes):
+        value = value[: _SHOWN + 1]
+    try:
+        text = repr(value)
+    except Exception:  # of somebody's own, or a number of more digits than Python prints
+        return f"this {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def refused(what: str, value: Any, field: str) -> InvalidInput:
+    """The error for a value that is not `what` says."""
+    return InvalidInput(f"{what}, not {shown(value)}", field=field)
+
+
+def check_text(value: Any, field: str, most: int, *, printable: bool = False) -> None:
+    """Raise InvalidInput for what is no text of 1 to `most` characters that Postgres can keep."""
+    if type(value) is not str:
+        raise refused(f"{field} must be text", value, field)
+    if not 0 < len(value) <= most:
+        raise InvalidInput(f"{field} must have 1 to {most:,} characters, not {len(value):,}", field=field)
+    if not is_storable(value) or (printable and not value.isprintable()):
+        kind = "printable characters" if printable else "no NUL character and no lone surrogate"
+        raise refused(f"{field} must have {kind}", value, field)
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can keep the text: it has no NUL character and no lone surrogate."""
+    return text.isprintable() or ("\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text))
+
+
+def check_flag(value: Any, field: str) -> None:
+    if type(value) is not bool:
+        raise refused(f"{field} must be True or False", value, field)
+
+
+def check_kind(value: Any, field: str, kind: type, said: str) -> None:
+    """Raise InvalidInput for what is neither None nor a `kind`, which is written as `said` says."""
+    if not isinstance(value, kind | None):
+        raise refused(f"{field} must be {said}", value, field)
+
+
+def check_whole(value: Any, field: str, least: int, most: int = LARGEST_NUMBER) -> None:
+    if type(value) is not int or not least <= value <= most:
+        raise refused(f"{field} must be a whole number from {least:,} to {most:,}", value, field)
+
+
+def check_queue(value: Any) -> None:
+    if value is not None:
+        check_text(value, "queue", 200, printable=True)
+
+
+def check_priority(value: Any) -> None:
+    if type(value) is not int or not 0 <= value <= 9:
+        raise refused("priority must be 0 to 9, 9 the most urgent", value, "priority")
+
+
+def check_ttl(value: Any) -> None:
+    if value is not None and (type(value) not in (int, float) or not 0 < value <= LONGEST_TTL):
+        raise refused("ttl is seconds, above zero and at most ten years", value, "ttl")
+
+
+def checked_timeout(value: Any) -> float | None:
+    """Seconds to wait at most: none where it is negative, and without end where it is None or infinite."""
+    if value is None or value == math.inf:
+        return None
+    if type(value) not in (int, float) or not abs(value) <= LONGEST_WAIT:
+        raise refused("timeout must be seconds, at most a hundred years, or None for no end", value, "timeout")
+    return max(0.0, float(value))
