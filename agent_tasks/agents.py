@@ -4,6 +4,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -36,10 +37,11 @@ class Agent:
 
     `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
-    (seconds) are defaults for submit. `signals` names every signal that its steps wait for, so that a misspelt one
-    is refused; without it a signal of any name is kept for the task. `goal` says what it is for. `tools` are the
-    functions that `ctx.call` may be given, or their names; any, where it says none. `scopes` are what an identity needs
-    to run it, at submit and whenever a step begins; a program without an identity is trusted.
+    (seconds) are defaults for submit. `retention` (seconds or timedelta): how long its trees of tasks are kept after
+    their end, by default AGENT_TASKS_RETENTION_SECONDS. `signals` names every signal that its steps wait for, so that
+    a misspelt one is refused; without it a signal of any name is kept for the task. `goal` says what it is for. `tools`
+    are the functions that `ctx.call` may be given, or their names; any, where it says none. `scopes` are what an
+    identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted.
 
     Raises InvalidInput for a name that is not usable, or that another agent has taken.
     """
@@ -52,6 +54,7 @@ class Agent:
         sensitive: bool = False,
         queue: str | None = None,
         ttl: float | None = None,
+        retention: float | timedelta | None = None,
         signals: Sequence[str] | None = None,
         goal: str | None = None,
         tools: "Sequence[Tool] | Literal['*']" = ANY,
@@ -63,6 +66,8 @@ class Agent:
         check_flag(sensitive, "sensitive")
         check_queue(queue)
         check_ttl(ttl)
+        self.retention = retention.total_seconds() if isinstance(retention, timedelta) else retention
+        check_ttl(self.retention, "retention")
         self.name = name
         self.budget = budget
         self.sensitive = sensitive
@@ -182,6 +187,7 @@ def agent(
     sensitive: bool = False,
     queue: str | None = None,
     ttl: float | None = None,
+    retention: float | timedelta | None = None,
     retry: Retry | None = None,
     goal: str | None = None,
     tools: "Sequence[Tool] | Literal['*']" = ANY,
@@ -197,6 +203,7 @@ def agent(
             sensitive=sensitive,
             queue=queue,
             ttl=ttl,
+            retention=retention,
             goal=goal,
             tools=tools,
             scopes=scopes,

@@ -74,9 +74,9 @@ def check_priority(value: Any) -> None:
         raise refused("priority must be 0 to 9, 9 the most urgent", value, "priority")
 
 
-def check_ttl(value: Any) -> None:
+def check_ttl(value: Any, field: str = "ttl") -> None:
     if value is not None and (type(value) not in (int, float) or not 0 < value <= LONGEST_TTL):
-        raise refused("ttl is seconds, above zero and at most ten years", value, "ttl")
+        raise refused(f"{field} is seconds, above zero and at most ten years", value, field)
 
 
 def checked_timeout(value: Any) -> float | None:

@@ -144,20 +144,11 @@ class Database:
         finally:
             self._unanswered.end(connection)
         connection.is_pooled = found.is_pooled
-        if not found.is_pooled:
-            _forbid_scans(connection)
         if found.isolation != session.READ_COMMITTED:
             connection.needs_transaction = found.is_pooled
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         if self._prepared_statements == "off" or (self._prepared_statements == "auto" and found.is_pooled):
             connection.prepare_threshold = None
-
-
-def _forbid_scans(connection: RoutedConnection) -> None:
-    """Every statement here finds rows by an index. A plan that was made, and kept, while the tables were small or
-    their statistics old would read them whole. (Up to PostgreSQL 17 the price put on that would switch on the JIT.)"""
-    connection.execute("SET enable_seqscan = off")
-    connection.execute("SET jit = off")
 
 
 def _has_ended(connection: RoutedConnection) -> bool:

@@ -24,6 +24,7 @@ SLOTS_LOST = Counter("agent_tasks_slots_lost_total", "Slots given up to plain st
 LOOPS_REPLACED = Counter("agent_tasks_loops_replaced_total", "Event loops replaced because a step blocked them")
 SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"])
 SWEEPS_FAILED = Counter("agent_tasks_sweeps_failed_total", "Sweeps that broke off with an error", ["sweep"])
+PURGED = Counter("agent_tasks_purged_total", "Tasks that retention has deleted", ["agent", "status"])
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])
 
 

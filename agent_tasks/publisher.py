@@ -80,6 +80,15 @@ class Publisher:
         """The mirror alone; otherwise as `publish`."""
         return self._send([(self._show, row) for row in rows])
 
+    def waiting(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many bells wait in each of these queues. Raises redis.RedisError when Redis is away."""
+        keys = {queue: bell.queue_keys(queue) for queue in queues}
+        with self._breaker, self._client.pipeline(transaction=False) as pipeline:
+            for key in (key for of_queue in keys.values() for key in of_queue):
+                pipeline.llen(key)
+            lengths = iter(pipeline.execute())
+        return {queue: sum(next(lengths) for _ in of_queue) for queue, of_queue in keys.items()}
+
     def close(self) -> None:
         """Leave the bells that could not be rung to the sweep."""
         self._unsent.close()

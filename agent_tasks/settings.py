@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """How long an idempotency key is kept."""
     retention_seconds: Seconds = 7 * 86_400.0
     """How long finished tasks are kept; acknowledged ones go after a tenth of it."""
+    keep_unacknowledged: bool = False
+    """Finished tasks that nobody has acknowledged are kept for ever."""
     sweep_seconds: Seconds = 0.5
     """The interval of the fast sweeps (leases, bells, timers)."""
     pool_size: int = Field(default=8, ge=2, le=LARGEST_NUMBER)

@@ -61,6 +61,7 @@ class Target:
     sensitive: bool
     queue: str | None
     ttl: float | None
+    retention: float | None
     write: Callable[[Any, int], str]
     """An input as JSON text of at most so many bytes. Raises InvalidInput that names the field, PayloadTooLarge."""
     scopes: Sequence[str] = ()
@@ -95,6 +96,7 @@ class Submission:
             found.sensitive,
             found.queue,
             found.ttl,
+            found.retention,
             lambda value, limit: _written(first, value, limit),
             found.scopes,
         )
@@ -137,6 +139,7 @@ class Submission:
             ),
             queue=queue or target.queue or self._settings.queue,
             ttl_seconds=ttl or target.ttl or self._settings.ttl_seconds,
+            retention_seconds=target.retention or 0.0,
             **options,
         )
 
@@ -163,6 +166,7 @@ class Submission:
             definition["sensitive"],
             definition["queue"],
             definition["ttl"],
+            definition.get("retention"),
             lambda value, limit: payloads.encode(
                 agents.checked_against(definition.get("input_schema"), dict(agents.input_mapping(value)), name),
                 "input",

@@ -77,6 +77,7 @@ tasks = Table(
     Column("traceparent", Text),
     _required("sensitive", Boolean, "false"),
     Column("ttl_seconds", Double, nullable=False),
+    _required("retention_seconds", Double, "0"),  # of the tree, where this is its root; 0: the deployment's
     # payloads
     Column("input", JSONB),
     Column("result", JSONB),
@@ -138,12 +139,20 @@ tasks = Table(
     CheckConstraint("(parent_id IS NULL) = (parent_step IS NULL)", name="child"),
     CheckConstraint("(ending IS NULL) = (undo_step IS NULL) OR finished_at IS NOT NULL", name="undoing"),
     CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name="acknowledged"),
-    Index("tasks_due", "status", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("tasks_living", "status", "due_at", postgresql_where=text("finished_at IS NULL")),
+    Index("tasks_ended", "status", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index(
+        "tasks_retention",
+        "retention_seconds",
+        text("(acknowledged_at IS NOT NULL)"),
+        "finished_at",
+        "id",
+        postgresql_where=text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    ),
     Index("tasks_root", "root_id"),
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
     Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
     Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
-    Index("tasks_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 

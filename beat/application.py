@@ -1,5 +1,6 @@
 """The Celery app of the clock and of the sweeper: one task a rhythm, on a queue of its own."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
@@ -10,26 +11,29 @@ from agent_tasks.client import AgentTasks
 from agent_tasks.settings import Settings
 from beat.sweeper import Sweeper
 
-FAST, SLOW = "beat.sweep", "beat.housekeeping"
+SWEEP = "beat.sweep"
+OTHERS = ("orphans", "retention", "housekeeping")
 SLOW_SECONDS = 30.0
-TICK_EXPIRES_SECONDS = 3600.0
-"""By the clocks of two machines, so with room for their difference. Late ticks are cheap: one at a time runs."""
 
 
 def make_beat_app() -> Celery:
     """The schedule is fixed and in memory: two clocks tick twice, and the sweeps are made for that."""
     settings = Settings.load()
     app: Any = make_app("beat", settings, [SWEEP_QUEUE])
-    slow_seconds = min(SLOW_SECONDS, settings.ttl_seconds / 4)
+    seconds = {
+        "orphans": min(SLOW_SECONDS, settings.ttl_seconds / 4),
+        "retention": max(min(SLOW_SECONDS, settings.retention_seconds / 10), settings.sweep_seconds),
+        "housekeeping": max(1.0, settings.sweep_seconds),
+    }
     app.conf.update(
         beat_scheduler="beat.clock:Clock",  # Celery's default keeps a file that two clocks fight for
         beat_max_loop_interval=settings.sweep_seconds,
         beat_schedule={
-            FAST: _every(FAST, settings.sweep_seconds),
-            SLOW: _every(SLOW, slow_seconds),
+            SWEEP: _every(SWEEP, settings.sweep_seconds),
+            **{f"beat.{name}": _every(f"beat.{name}", seconds[name]) for name in OTHERS},
         },
         worker_pool="threads",
-        worker_concurrency=2,
+        worker_concurrency=1 + len(OTHERS),  # no round waits for another
         worker_send_task_events=False,
     )
     signals.worker_ready.connect(lambda **_: metrics.serve(settings.metrics_port, settings.metrics_host), weak=False)
@@ -43,17 +47,16 @@ def make_beat_app() -> Celery:
     def sweep() -> None:
         sweeper().run_due()
 
-    def housekeeping() -> None:
-        sweeper().run_housekeeping()
+    def other(name: str) -> Callable[[], None]:
+        def run() -> None:
+            sweeper().run(name)
 
-    for name, function in ((FAST, sweep), (SLOW, housekeeping)):
+        return run
+
+    for name, function in {SWEEP: sweep, **{f"beat.{name}": other(name) for name in OTHERS}}.items():
         app.task(name=name, ignore_result=True, shared=False, send_events=False)(function)
     return app
 
 
 def _every(task: str, seconds: float) -> dict[str, Any]:
-    return {
-        "task": task,
-        "schedule": seconds,
-        "options": {"queue": SWEEP_QUEUE, "expires": TICK_EXPIRES_SECONDS},
-    }
+    return {"task": task, "schedule": seconds, "options": {"queue": SWEEP_QUEUE}}

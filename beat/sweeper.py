@@ -10,7 +10,7 @@ from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.database_errors import Contention, ServerAway
 from agent_tasks.transitions import read
-from beat.sweeps import bells, keys, leases, orphans, retention, schedules, timers, workers
+from beat.sweeps import bells, keys, leases, orphans, retention, schedules, statistics, timers, workers
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +21,14 @@ DUE: dict[str, Sweep] = {
     "bells": bells.run_once,
     "schedules": schedules.run_once,
 }
-HOUSEKEEPING: dict[str, Sweep] = {
-    "orphans": orphans.run_once,
-    "retention": retention.run_once,
-    "keys": keys.run_once,
-    "workers": workers.run_once,
+ROUNDS: dict[str, dict[str, Sweep]] = {
+    "due": DUE,
+    # the TTL of orphans begins anew where nobody looked for a while: nothing else may hold this one up
+    "orphans": {"orphans": orphans.run_once},
+    "retention": {"retention": retention.run_once, "keys": keys.run_once},
+    "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
 }
+"""What runs one after the other; one round at a time in a process, beside those of the other names."""
 
 
 class Sweeper:
@@ -34,34 +36,34 @@ class Sweeper:
 
     def __init__(self, client: AgentTasks) -> None:
         self.client = client
-        self._kept_house = False
-        self._locks = {id(DUE): threading.Lock(), id(HOUSEKEEPING): threading.Lock()}
+        self._looked_for_orphans = False
+        self._locks = {name: threading.Lock() for name in ROUNDS}
 
     def run_due(self) -> dict[str, int]:
         """Expired leases, due timers and lost bells; returns how many tasks each sweep moved, of those with any."""
-        if not self._kept_house:  # at once, not after the first half minute: `doctor` sees by it that the sweeps tick
-            self.run_housekeeping()
-        return self._run(DUE, self._due)
+        if not self._looked_for_orphans:  # at once, not after half a minute: `doctor` sees by it that the sweeps tick
+            self.run("orphans")
+        return self._run("due", self._due)
 
-    def run_housekeeping(self) -> dict[str, int]:
-        """Orphans, retention, expired keys and dead workers."""
-        self._kept_house = True
-        return self._run(HOUSEKEEPING, lambda: set(HOUSEKEEPING))
+    def run(self, name: str) -> dict[str, int]:
+        """All sweeps of the round `name`, whether anything is due or not."""
+        self._looked_for_orphans |= name == "orphans"
+        return self._run(name, lambda: set(ROUNDS[name]))
 
     def _due(self) -> set[str]:
         with self.client.database.connection() as connection:
             return read.due(connection)
 
-    def _run(self, sweeps: dict[str, Sweep], find_due: Callable[[], set[str]]) -> dict[str, int]:
-        lock = self._locks[id(sweeps)]
+    def _run(self, name: str, find_due: Callable[[], set[str]]) -> dict[str, int]:
+        lock, sweeps = self._locks[name], ROUNDS[name]
         if not lock.acquire(blocking=False):
             return {}
         moved: dict[str, int] = {}
         try:
             due = self._find(find_due, sweeps)
-            for name in sweeps:
-                if name in due:
-                    moved[name] = self._until_done(name, sweeps[name])
+            for each in sweeps:
+                if each in due:
+                    moved[each] = self._until_done(each, sweeps[each])
         except ServerAway as error:
             log.warning("sweep not run, Postgres cannot be reached; the next tick tries again: %s", error)
         finally:

@@ -102,7 +102,7 @@ def _sweeps(made: Deployment, filled: tuple[int, int]) -> Table:
         note=f"{filled[0]:,} finished and {filled[1]:,} waiting tasks; one sweeper, within the benchmark's process.",
     )
     sweeper = Sweeper(made.client)
-    sweeper.run_housekeeping()
+    sweeper.run("orphans")
     ticks = []
     for _ in range(TICKS):
         start = time.perf_counter()

@@ -130,5 +130,5 @@ def _purged(made: Deployment) -> float:
     _checkpoint(made)
     before = made.value(_WAL)
     with made.client.database.connection() as connection:
-        count = purge(connection, limit=PURGED, seconds=0)
+        count = purge(connection, limit=PURGED, seconds=0).total()
     return (made.value(_WAL) - before) / count

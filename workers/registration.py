@@ -51,6 +51,7 @@ def definition(agent: Agent) -> dict[str, Any]:
         "sensitive": agent.sensitive,
         "queue": agent.queue,
         "ttl": agent.ttl,
+        "retention": agent.retention,
         "input_schema": _schema(agent.first_step.arguments),
         "goal": agent.goal,
         "tools": agent.tools.names,

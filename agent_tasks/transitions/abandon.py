@@ -17,15 +17,15 @@ _WATCH = """
 """
 
 _ABANDON = f"""
-    WITH orphans AS (
-        SELECT tasks.id FROM tasks LEFT JOIN LATERAL (
-            SELECT max(seen_at) AS seen_at, coalesce(bool_or(stopped_at IS NULL
-                AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)), false) AS lives
-            FROM workers
-            WHERE tasks.queue = ANY (workers.queues) AND tasks.agent || '.' || tasks.step = ANY (workers.steps)
-        ) AS server ON true
-        WHERE status = 'pending' AND NOT server.lives
-            AND greatest(pending_since, server.seen_at, %(since)s) + make_interval(secs => ttl_seconds)
+    WITH servers AS (
+        SELECT queue, step, max(seen_at) AS seen_at, bool_or(stopped_at IS NULL
+            AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)) AS lives
+        FROM workers, unnest(queues) AS queue, unnest(steps) AS step GROUP BY queue, step
+    ), orphans AS (
+        SELECT tasks.id FROM tasks
+            LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
+        WHERE status = 'pending' AND finished_at IS NULL AND servers.lives IS NOT TRUE
+            AND greatest(pending_since, servers.seen_at, %(since)s) + make_interval(secs => ttl_seconds)
                 < clock_timestamp()
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
@@ -52,8 +52,8 @@ _ABANDON = f"""
                 'details', jsonb_build_object('step', step, 'queue', queue, 'ttl_seconds', ttl_seconds,
                     'crashes', crashes, 'purged', sensitive),
                 'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END) END, {COUNTED}, {ENDED}
-        FROM orphans WHERE tasks.id = orphans.id
-        RETURNING tasks.*
+        WHERE id = ANY (ARRAY(SELECT id FROM orphans))
+        RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """

@@ -23,7 +23,8 @@ from agent_tasks.transitions.rows import (
 
 _DUE = """
     SELECT id FROM tasks
-    WHERE status = 'waiting' AND due_at <= statement_timestamp() AND waiting_for ->> 'kind' = 'children'
+    WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
+        AND waiting_for ->> 'kind' = 'children'
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 

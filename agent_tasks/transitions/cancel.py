@@ -27,14 +27,7 @@ _ENDING = ending(
         CASE WHEN %(error)s::jsonb #> '{details,purged}' IS NULL THEN nullif(step_number, 0) END)""",
 )
 
-_WALK = """
-    WITH RECURSIVE tree AS (
-        SELECT unnest(%(ids)s::uuid[]) AS id
-        UNION ALL
-        SELECT child.id FROM tree, LATERAL (SELECT id FROM tasks WHERE parent_id = tree.id OFFSET 0) AS child
-    )
-    SELECT id FROM tree
-"""
+_CHILDREN = "SELECT id FROM tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 _LOCK = f"""
     SELECT id, status FROM tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
@@ -90,7 +83,11 @@ def lock_above(connection: Connection, task_ids: Sequence[UUID], *, seconds: flo
 
 def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
     """These tasks, in this order, and then all below them; one of these that is below another comes twice."""
-    return [row["id"] for row in connection.execute(_WALK, {"ids": list(task_ids)}, prepare=False)]
+    found = level = list(task_ids)
+    while level:
+        level = [row["id"] for row in connection.execute(_CHILDREN, {"ids": level}, prepare=False)]
+        found = found + level
+    return found
 
 
 def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool) -> dict[UUID, str]:

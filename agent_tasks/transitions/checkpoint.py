@@ -22,6 +22,7 @@ from agent_tasks.transitions.rows import (
     appended,
     event_list,
     event_text,
+    few,
 )
 
 
@@ -55,6 +56,7 @@ _CHECKPOINT = f"""
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, in_place boolean, done text, next_step text, state jsonb,
             seconds real, progress jsonb, undo boolean, told jsonb)
+        WHERE {few("step_number")}
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
         {PASSING_LOCKED}

@@ -11,7 +11,7 @@ from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import budget_of, reserved_of, spend_of
-from agent_tasks.transitions.rows import CLAIMED, Row
+from agent_tasks.transitions.rows import CLAIMED, Row, few
 
 
 @dataclass(slots=True)
@@ -112,9 +112,10 @@ class Wanted:
 
 # A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
 # the same, and ends the step as poison where it has crashed too often.
-_FREE: LiteralString = """
+_FREE: LiteralString = f"""
     WITH wanted AS (
         SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (id uuid, step text, step_number integer)
+        WHERE {few("step_number")}
     ), free AS (
         SELECT tasks.id FROM wanted JOIN tasks USING (id, step, step_number)
         WHERE tasks.status = 'pending' OR (tasks.status = 'running' AND tasks.due_at < clock_timestamp()

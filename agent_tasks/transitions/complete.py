@@ -8,13 +8,14 @@ from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, ErrorInfo, LeaseLost
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
-from agent_tasks.transitions.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text
+from agent_tasks.transitions.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text, few
 
 _COMPLETE = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, status text, error jsonb, result jsonb, seconds real,
             progress jsonb, told jsonb)
+        WHERE {few("step_number")}
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
         {PASSING_LOCKED}

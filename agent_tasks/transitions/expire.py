@@ -17,7 +17,7 @@ from agent_tasks.transitions.rows import (
 from agent_tasks.transitions.undo import Undoing, undone
 
 _EXPIRED: LiteralString = """
-    SELECT id FROM tasks WHERE status = 'running' AND due_at < statement_timestamp() AND {which}
+    SELECT id FROM tasks WHERE status = 'running' AND finished_at IS NULL AND due_at < statement_timestamp() AND {which}
         AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(lease_seconds)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
@@ -26,8 +26,8 @@ _UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_
 _EXPIRE = f"""
     WITH expired AS ({_EXPIRED.format(which="crashes + 1 < %(poison_crashes)s")}), changed AS (
         UPDATE tasks SET crashes = crashes + 1, spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED}, {IDLE}
-        FROM expired WHERE tasks.id = expired.id
-        RETURNING tasks.*
+        WHERE id = ANY (ARRAY(SELECT id FROM expired))
+        RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
@@ -47,8 +47,8 @@ _POISON = f"""
         UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
             version = version + 1, event_seq = event_seq + 2,
             {ending("'failed'", _POISONED)}
-        FROM expired WHERE tasks.id = expired.id
-        RETURNING tasks.*
+        WHERE id = ANY (ARRAY(SELECT id FROM expired))
+        RETURNING *
     ), expiry_added AS (
         INSERT INTO events (task_id, seq, type) SELECT id, event_seq - 1, 'expired' FROM changed
     ), {ENDING_EVENT}

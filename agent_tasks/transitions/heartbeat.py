@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agent_tasks.database import Connection
+from agent_tasks.transitions.rows import GIVEN_IDS
 
 # A row that somebody else has locked is passed over, so that it costs no lease but its own. What waits for whole tables
 # (a migration) is ended by Postgres after `seconds`.
 _BOUND = "SELECT set_config('statement_timeout', %s, true)"
 
-_HEARTBEAT = """
+_HEARTBEAT = f"""
     WITH held AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
     ), kept AS (
         SELECT tasks.id FROM tasks JOIN held USING (id)
-        WHERE tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+        WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), extended AS (
         UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
-        FROM kept WHERE tasks.id = kept.id
+        WHERE id = ANY (ARRAY(SELECT id FROM kept))
     )
     SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN tasks USING (id) LEFT JOIN kept USING (id)
-    WHERE tasks.run = held.run AND tasks.status = 'running'
+    WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running'
 """
 
 _SIGN_ON = """

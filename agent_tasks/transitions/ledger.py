@@ -12,7 +12,7 @@ from agent_tasks.database_errors import Contention
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, PASSING_LOCKED, given, locked, lost
-from agent_tasks.transitions.rows import HELD
+from agent_tasks.transitions.rows import HELD, few
 
 
 @dataclass(slots=True, eq=False)
@@ -125,6 +125,7 @@ _BEGIN = f"""
             id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, name text, key text,
             at_most_once boolean, branch text, digest text, place integer, own_key text, begun integer,
             births integer[])
+        WHERE {few("step_number")}
     ), held AS (
         SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD}
         WHERE {_LEFT}
@@ -153,6 +154,7 @@ _END = f"""
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, status text,
             outcome jsonb, ended integer, replay text)
+        WHERE {few("step_number")}
     )
     UPDATE calls SET status = given.status, ended = given.ended, replay = given.replay,
         outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)

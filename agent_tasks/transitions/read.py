@@ -1,27 +1,36 @@
 """No arrow: reading tasks, their history and their workers."""
 
 from collections.abc import Collection
+from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.states import TaskStatus
+from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, Row, few
 
-_LIVING = f"""
-    SELECT {SNAPSHOT}, living.since FROM tasks, LATERAL (SELECT CASE tasks.status
-            WHEN 'waiting' THEN (tasks.waiting_for ->> 'since')::timestamptz
-            WHEN 'running' THEN tasks.claimed_at
-            WHEN 'pending' THEN coalesce(tasks.pending_since, tasks.created_at)
-            ELSE tasks.finished_at END AS since) AS living
-    WHERE (tasks.status = %(status)s
-           OR %(status)s::text IS NULL AND tasks.status IN ('pending', 'running', 'waiting'))
-        AND (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
+_ASKED = """
+    (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
         AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
         AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
         AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
         AND (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
              AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
+"""
+
+_LIVING = f"""
+    SELECT {SNAPSHOT}, living.since FROM tasks, LATERAL (SELECT CASE tasks.status
+            WHEN 'waiting' THEN (tasks.waiting_for ->> 'since')::timestamptz
+            WHEN 'running' THEN tasks.claimed_at
+            ELSE coalesce(tasks.pending_since, tasks.created_at) END AS since) AS living
+    WHERE tasks.status = ANY (%(statuses)s) AND tasks.finished_at IS NULL AND {_ASKED}
     ORDER BY living.since, tasks.id LIMIT %(limit)s
+"""
+
+_ENDED = f"""
+    SELECT {SNAPSHOT}, tasks.finished_at AS since FROM tasks
+    WHERE tasks.status = %(status)s AND tasks.finished_at IS NOT NULL AND {_ASKED}
+    ORDER BY tasks.finished_at, tasks.id LIMIT %(limit)s
 """
 
 _TREE = f"""
@@ -29,9 +38,10 @@ _TREE = f"""
         SELECT id, 0 AS level FROM tasks
         WHERE id = CASE WHEN %(root)s THEN (SELECT root_id FROM tasks WHERE id = %(id)s) ELSE %(id)s END
         UNION ALL
-        SELECT tasks.id, tree.level + 1 FROM tasks JOIN tree ON tasks.parent_id = tree.id
+        SELECT child.id, tree.level + 1
+        FROM tree, LATERAL (SELECT id FROM tasks WHERE parent_id = tree.id AND {few("depth")} OFFSET 0) AS child
     )
-    SELECT {SNAPSHOT} FROM tasks JOIN tree USING (id)
+    SELECT {SNAPSHOT} FROM tasks JOIN tree USING (id) WHERE tasks.id = ANY (ARRAY(SELECT id FROM tree))
     ORDER BY tree.level, tasks.parent_step, tasks.child_index, tasks.id
 """
 
@@ -43,7 +53,7 @@ def find(connection: Connection, task_id: UUID) -> Row | None:
 
 
 def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
-    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = ANY (%s)", [task_ids]).fetchall()
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS}", {"ids": task_ids}).fetchall()
 
 
 _WITH_PREFIX = """
@@ -93,7 +103,7 @@ def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
 
 def tree(connection: Connection, task_id: UUID, *, root: bool = False) -> list[Row]:
     """The task and all below it, or with `root` all of its tree; parents first, siblings in their FanOut's order."""
-    return connection.execute(_TREE, {"id": task_id, "root": root}).fetchall()
+    return connection.execute(_TREE, {"id": task_id, "root": root}, prepare=False).fetchall()
 
 
 def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
@@ -153,7 +163,7 @@ def serving(connection: Connection, wanted: Collection[tuple[str, str, str]], *,
 # Those that were rung in vain most often are due last: where a backlog is longer than the limit, they are in it.
 _PENDING = """
     SELECT agent, step, queue, count(*) AS tasks FROM (
-        SELECT agent, step, queue FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL
+        SELECT agent, step, queue FROM tasks WHERE status = 'pending' AND finished_at IS NULL
         ORDER BY due_at DESC LIMIT %s
     ) AS pending GROUP BY agent, step, queue
 """
@@ -179,11 +189,13 @@ def living_tasks(
 
     Whoever is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
     """
+    ended = status is not None and TaskStatus(status).is_terminal
     return connection.execute(
-        _LIVING,
+        _ENDED if ended else _LIVING,
         {
             "agent": agent,
             "status": status,
+            "statuses": [status] if status else [str(each) for each in TaskStatus if not each.is_terminal],
             "tenant": tenant,
             "subject": subject,
             "kind": kind,
@@ -240,11 +252,12 @@ _TREE_REPETITION = """
         SELECT id AS task_id FROM tasks WHERE root_id = %s
     ), claims AS (
         SELECT task_id, (data ->> 'step_number')::int AS step_number, count(*) AS claims
-        FROM events JOIN family USING (task_id) WHERE type = 'claimed' GROUP BY 1, 2
+        FROM events WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND type = 'claimed' GROUP BY 1, 2
     ), steps AS (
         SELECT claims FROM checkpoints JOIN claims USING (task_id, step_number)
+        WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
     ), family_calls AS (
-        SELECT attempts FROM calls JOIN family USING (task_id) WHERE status = 'completed'
+        SELECT attempts FROM calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND status = 'completed'
     )
     SELECT
         (SELECT count(*) FROM steps) AS steps,
@@ -261,10 +274,14 @@ def tree_repetition(connection: Connection, root_id: UUID) -> Row:
     return row
 
 
-_DUE = """
-    SELECT EXISTS (SELECT FROM tasks WHERE status = 'running' AND due_at <= statement_timestamp()) AS leases,
-        EXISTS (SELECT FROM tasks WHERE status = 'waiting' AND due_at <= statement_timestamp()) AS timers,
-        EXISTS (SELECT FROM tasks WHERE status = 'pending' AND due_at <= statement_timestamp()) AS bells,
+_OVERDUE: LiteralString = """
+    EXISTS (SELECT FROM tasks
+        WHERE status = '{status}' AND finished_at IS NULL AND due_at <= statement_timestamp())
+"""
+
+_DUE = f"""
+    SELECT {_OVERDUE.format(status="running")} AS leases, {_OVERDUE.format(status="waiting")} AS timers,
+        {_OVERDUE.format(status="pending")} AS bells,
         EXISTS (SELECT FROM schedules WHERE next_at <= statement_timestamp()) AS schedules
 """
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import COUNTED, EVENTS, GIVEN_IDS, IDLE, RUNNING_SECONDS, SNAPSHOT, Row, event_list
 
 _RELEASE = f"""
     WITH held AS (
         SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
-        WHERE tasks.run = h.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
+        WHERE {GIVEN_IDS} AND tasks.run = h.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {COUNTED}, {IDLE}
-        FROM held WHERE tasks.id = held.id
-        RETURNING tasks.*
+        WHERE id = ANY (ARRAY(SELECT id FROM held))
+        RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
@@ -38,6 +38,7 @@ def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_se
 def held_by(connection: Connection, workers: Sequence[str]) -> list[tuple[UUID, int]]:
     """The (task, run) whose leases these worker processes hold."""
     rows = connection.execute(
-        "SELECT id, run FROM tasks WHERE status = 'running' AND worker = ANY (%s)", [list(workers)]
+        "SELECT id, run FROM tasks WHERE status = 'running' AND finished_at IS NULL AND worker = ANY (%s)",
+        [list(workers)],
     ).fetchall()
     return [(row["id"], row["run"]) for row in rows]

@@ -1,29 +1,54 @@
-"""pending → pending: a bell that nobody answered is rung again."""
+"""pending → pending: a bell that nobody answered is rung again, or is looked for later where it may still wait."""
+
+from collections.abc import Collection
+from typing import LiteralString
 
 from agent_tasks.database import Connection
 from agent_tasks.transitions.rows import COUNTED, EVENTS, SNAPSHOT, Row, event_list
 
 SLOWEST_SECONDS = 300.0
 
+_PENDING = "SELECT queue, count(*) AS tasks FROM tasks WHERE status = 'pending' AND finished_at IS NULL GROUP BY queue"
+
+_DUE: LiteralString = """
+    SELECT id FROM tasks WHERE status = 'pending' AND finished_at IS NULL AND due_at <= statement_timestamp()
+        AND {which} ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+_LATER: LiteralString = """
+    rings = least(rings + 1, 100),
+    due_at = clock_timestamp() + make_interval(secs => least(%(slowest)s, %(ring_seconds)s * 2 ^ least(rings + 1, 30)))
+"""
+
 _RING = f"""
-    WITH due AS (
-        SELECT id FROM tasks WHERE status = 'pending' AND due_at <= statement_timestamp()
-        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    ), changed AS (
-        UPDATE tasks SET
-            rings = least(rings + 1, 100),
-            due_at = clock_timestamp()
-                + make_interval(secs => least(%(slowest)s, %(ring_seconds)s * 2 ^ least(rings + 1, 30))), {COUNTED}
-        FROM due WHERE tasks.id = due.id
-        RETURNING tasks.*
+    WITH due AS ({_DUE.format(which="queue <> ALL (%(queues)s)")}), changed AS (
+        UPDATE tasks SET {_LATER}, {COUNTED} WHERE id = ANY (ARRAY(SELECT id FROM due)) RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
+_POSTPONE = f"""
+    WITH due AS ({_DUE.format(which="queue = ANY (%(queues)s)")})
+    UPDATE tasks SET {_LATER} WHERE id = ANY (ARRAY(SELECT id FROM due))
+"""
 
-def ring(connection: Connection, *, limit: int, ring_seconds: float) -> list[Row]:
-    """Ring again for tasks pending too long; each time the wait doubles, so that a long queue is not flooded."""
+
+def pending_by_queue(connection: Connection) -> dict[str, int]:
+    """How many tasks are pending on each queue that has any."""
+    return {row["queue"]: row["tasks"] for row in connection.execute(_PENDING, prepare=False).fetchall()}
+
+
+def ring(
+    connection: Connection, *, limit: int, ring_seconds: float, but_for: Collection[str] = frozenset()
+) -> list[Row]:
+    """Ring again for tasks pending too long, `but_for` those on these queues; each time the wait doubles."""
     events = event_list([("dispatched", '{"again": true}')])
-    return connection.execute(
-        _RING, {"limit": limit, "ring_seconds": ring_seconds, "slowest": SLOWEST_SECONDS, **events}
-    ).fetchall()
+    return connection.execute(_RING, {**_terms(limit, ring_seconds, but_for), **events}, prepare=False).fetchall()
+
+
+def postpone(connection: Connection, queues: Collection[str], *, limit: int, ring_seconds: float) -> int:
+    """Look later at tasks pending too long on these queues, without a bell; returns how many."""
+    return connection.execute(_POSTPONE, _terms(limit, ring_seconds, queues), prepare=False).rowcount
+
+
+def _terms(limit: int, ring_seconds: float, queues: Collection[str]) -> Row:
+    return {"limit": limit, "ring_seconds": ring_seconds, "slowest": SLOWEST_SECONDS, "queues": list(queues)}

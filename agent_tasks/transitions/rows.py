@@ -51,6 +51,14 @@ GIVEN_IDS: LiteralString = "tasks.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])
 """Found by the index however many there are: in a list that it can look into the planner would count them, and read
 the whole table for many."""
 
+
+def few(column: LiteralString) -> LiteralString:
+    """Always true, of a column of whole numbers that is never null. By it the planner expects one row where it knows
+    nothing (it takes a JSON array for a hundred), and looks up by the index what it joins to it. For many it would read
+    the table whole if that was small when it made the plan, for as long as it keeps the plan."""
+    return f"{column} * 0 = 0"
+
+
 NOTHING_RESERVED: LiteralString = "reserved_tokens + reserved_usd + reserved_steps + reserved_calls = 0"
 LET_GO: LiteralString = """
     reserved_tokens = CASE WHEN {ends} THEN 0 ELSE reserved_tokens END,
@@ -154,5 +162,5 @@ COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 
 RING_FALLBACK: LiteralString = "10"
 """Seconds until the bell of an undo is rung again, where the caller knows no settings."""
 
-WILL_END: LiteralString = "tasks.finished_at IS NULL AND tasks.ending IS NULL"
-"""A task whose end is not decided yet."""
+WILL_END: LiteralString = "tasks.status IN ('pending', 'running', 'waiting') AND tasks.ending IS NULL"
+"""A task whose end is not decided yet. (Not by `finished_at`: that would offer the index of all that live.)"""

@@ -38,13 +38,13 @@ _DELIVER = f"""
         UPDATE signals SET consumed_step = waiting.step_number,
             receipt = CASE WHEN signals.signal_id = %(signal_id)s THEN %(receipt)s::jsonb ELSE signals.receipt END
         FROM waiting
-        WHERE signals.seq IN (SELECT seq FROM firsts)
+        WHERE signals.seq = ANY (ARRAY(SELECT seq FROM firsts))
             AND CASE waiting.waiting_for ->> 'mode'
                 WHEN 'all' THEN (SELECT count(*) FROM firsts) = jsonb_array_length(waiting.waiting_for -> 'names')
                 ELSE signals.seq = (SELECT min(seq) FROM firsts) END
         RETURNING signals.task_id
     ), changed AS (
-        UPDATE tasks SET {COUNTED}, {IDLE} WHERE id IN (SELECT task_id FROM consumed)
+        UPDATE tasks SET {COUNTED}, {IDLE} WHERE id = ANY (ARRAY(SELECT task_id FROM consumed))
         RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks

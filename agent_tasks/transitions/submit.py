@@ -42,6 +42,8 @@ class NewTask:
     sensitive: bool = False
     kin: Kin | None = None
     child_index: int | None = None
+    retention_seconds: float = 0.0
+    """Of the tree, where this is its root; 0: the deployment's."""
 
     def as_record(self) -> dict[str, Any]:
         record = {name: getattr(self, name) for name in _PLAIN}
@@ -59,7 +61,8 @@ class NewTask:
 
 
 _PLAIN = (
-    "agent", "step", "input", "queue", "ttl_seconds", "priority", "session_id", "metadata", "callback_url", "sensitive",
+    "agent", "step", "input", "queue", "ttl_seconds", "retention_seconds", "priority", "session_id", "metadata",
+    "callback_url", "sensitive",
     "traceparent",
 )  # fmt: skip
 
@@ -67,15 +70,18 @@ _SUBMIT = f"""
     WITH tasks AS (
         INSERT INTO tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
-            callback_url, traceparent, sensitive, ttl_seconds, input, budget_seconds, budget_tokens, budget_usd,
-            budget_steps, budget_calls, parent_id, parent_step, child_index, depth, event_seq, due_at)
+            callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input, budget_seconds,
+            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, child_index,
+            depth, event_seq, due_at)
         SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata::jsonb,
-            callback_url, traceparent, sensitive, ttl_seconds, input::jsonb, budget_seconds, budget_tokens, budget_usd,
-            budget_steps, budget_calls, parent_id, parent_step, child_index, coalesce(depth, 0), 2,
+            callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input::jsonb, budget_seconds,
+            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, child_index,
+            coalesce(depth, 0), 2,
             clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
             session_id text, metadata text, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
+            retention_seconds float8,
             input text, budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
             depth integer)

@@ -7,12 +7,13 @@ from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, e
 _WAKE = f"""
     WITH due AS (
         SELECT id FROM tasks
-        WHERE status = 'waiting' AND due_at <= statement_timestamp() AND waiting_for ->> 'kind' <> 'children'
+        WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
+            AND waiting_for ->> 'kind' <> 'children'
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET step = coalesce(waiting_for ->> 'on_timeout', step), {COUNTED}, {IDLE}
-        FROM due WHERE tasks.id = due.id
-        RETURNING tasks.*
+        WHERE id = ANY (ARRAY(SELECT id FROM due))
+        RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """

@@ -1,10 +1,20 @@
 """Retention: trees that ended long ago are deleted."""
 
+from agent_tasks import metrics
 from agent_tasks.client import AgentTasks
 from agent_tasks.transitions.purge import purge
 from beat.sweeps import BATCH
 
 
 def run_once(client: AgentTasks) -> int:
+    settings = client.settings
     with client.database.connection() as connection:
-        return purge(connection, limit=BATCH, seconds=client.settings.retention_seconds)
+        purged = purge(
+            connection,
+            limit=BATCH,
+            seconds=settings.retention_seconds,
+            keep_unacknowledged=settings.keep_unacknowledged,
+        )
+    for (agent, status), tasks in purged.items():
+        metrics.PURGED.labels(agent, status).inc(tasks)
+    return purged.total()

@@ -1,5 +1,6 @@
 """Due schedules: each firing submits one task, in the transaction that notes it."""
 
+import json
 import logging
 from datetime import timedelta
 
@@ -18,12 +19,13 @@ _AGAIN = timedelta(seconds=60)
 
 def run_once(client: AgentTasks) -> int:
     with client.database.connection() as connection:
-        requests = {_key(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
+        requests = {_kept(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
     rows: list[Row] = []
     with client.database.transaction() as connection:
-        due = [row for row in schedule.due(connection, limit=BATCH) if _key(row) in requests]
+        # one that was changed meanwhile is another: it fires as it is now, with the next batch
+        due = [row for row in schedule.due(connection, limit=BATCH) if _kept(row) in requests]
         for row in due:
-            task = requests[_key(row)]
+            task = requests[_kept(row)]
             following = row["now"] + _AGAIN
             if task is not None:
                 following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
@@ -34,8 +36,9 @@ def run_once(client: AgentTasks) -> int:
     return len(due)
 
 
-def _key(row: Row) -> tuple[str, str]:
-    return row["tenant"], row["name"]
+def _kept(row: Row) -> str:
+    """All that a schedule says, to know it by."""
+    return json.dumps({name: value for name, value in row.items() if name != "now"}, sort_keys=True, default=str)
 
 
 def _request(client: AgentTasks, row: Row) -> NewTask | None:

@@ -1,20 +1,32 @@
 """Retention: finished tasks go after their time, a tree at once."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks
+from agent_tasks import Agent, AgentTasks, agents, metrics
 from agent_tasks.transitions.purge import purge, purge_keys
+from beat.sweeps import retention
 from tests.database import adopt, query, submitted
+from tests.database.filling import fill
+from tests.database.plans import watched
 
 DAY = 86_400.0
 
 
-def finished(client: AgentTasks, days: float, *, acknowledged: bool = False, root: UUID | None = None, **options: Any):  # type: ignore[no-untyped-def]
+def finished(
+    client: AgentTasks,
+    days: float,
+    *,
+    acknowledged: bool = False,
+    root: UUID | None = None,
+    agent: str = "echo",
+    **options: Any,
+) -> UUID:
     """A task that ended so many days ago."""
-    task_id = submitted(client, **options)
+    task_id = client.submit(agent, {"value": 1} if agent == "echo" else {}, **options).id
     if root is not None:
         adopt(client, root, task_id)
     sql = """
@@ -27,11 +39,8 @@ def finished(client: AgentTasks, days: float, *, acknowledged: bool = False, roo
 
 def purged(client: AgentTasks) -> int:
     """All batches of one round of the sweep, at a retention of seven days."""
-    total = 0
     with client.database.connection() as connection:
-        while moved := purge(connection, limit=2, seconds=7 * DAY):
-            total += moved
-    return total
+        return purge(connection, limit=2, seconds=7 * DAY).total()
 
 
 def left(client: AgentTasks) -> set[UUID]:
@@ -108,3 +117,82 @@ def test_keys_go_when_their_time_is_over(client: AgentTasks, hours: int, kept: i
     with client.database.connection() as connection:
         assert purge_keys(connection, limit=10) == 1 - kept
     assert len(query(client, "SELECT FROM idempotency_keys")) == kept
+
+
+def test_an_agent_has_a_retention_of_its_own(client: AgentTasks) -> None:
+    short = Agent("fleeting", retention=timedelta(days=1))
+    short.step(lambda ctx: None, name="only")
+    long = Agent("lasting", retention=30 * DAY)
+    long.step(lambda ctx: None, name="only")
+    try:
+        gone = finished(client, 1.1, agent="fleeting"), finished(client, 0.2, agent="fleeting", acknowledged=True)
+        kept = {
+            finished(client, 0.9, agent="fleeting"), finished(client, 29, agent="lasting"), finished(client, 6),
+            finished(client, 2.9, agent="lasting", acknowledged=True),
+        }  # fmt: skip
+        old = finished(client, 31, agent="lasting"), finished(client, 8)
+    finally:
+        for agent in (short, long):
+            agents._registry.pop(agent.name)
+    assert purged(client) == len(gone) + len(old)
+    assert left(client) == kept
+
+
+def test_a_tree_is_kept_as_long_as_its_roots_agent_says(client: AgentTasks) -> None:
+    root = finished(client, 2)
+    child = finished(client, 2, root=root)
+    query(client, "UPDATE tasks SET retention_seconds = %s WHERE id = %s", DAY, submitted(client))
+    assert purged(client) == 0
+    assert {root, child} <= left(client)
+
+
+def test_what_nobody_acknowledged_can_be_kept(client: AgentTasks) -> None:
+    unread, read = finished(client, 100), finished(client, 100, acknowledged=True)
+    settings = client.settings.model_copy(update={"keep_unacknowledged": True})
+    retention.run_once(AgentTasks(settings))
+    assert left(client) == {unread}
+    client.get(unread).acknowledge()
+    retention.run_once(AgentTasks(settings))
+    assert left(client) == set()
+    assert read != unread
+
+
+def test_what_is_removed_is_counted(client: AgentTasks) -> None:
+    def counted() -> float:
+        return metrics.PURGED.labels("echo", "completed")._value.get()
+
+    before = counted()
+    root = finished(client, 8)
+    finished(client, 8, root=root)
+    finished(client, 1)
+    assert retention.run_once(client) == 2
+    assert counted() == before + 2
+
+
+def test_trees_that_may_not_go_yet_do_not_keep_those_after_them(client: AgentTasks) -> None:
+    for _ in range(5):
+        adopt(client, finished(client, 20), submitted(client))
+    gone = finished(client, 8)
+    assert purged(client) == 1
+    assert gone not in left(client)
+
+
+def test_a_tree_of_which_a_task_is_locked_stays_until_the_next_time(client: AgentTasks) -> None:
+    """Whoever resumes a task locks it, and is not waited for."""
+    root = finished(client, 8)
+    child = finished(client, 8, root=root)
+    other = finished(client, 8)
+    with client.database.transaction() as connection:
+        connection.execute("SELECT FROM tasks WHERE id = %s FOR KEY SHARE", [child])
+        assert purged(client) == 1
+        assert left(client) == {root, child}
+    assert purged(client) == 2
+    assert other != root
+
+
+def test_retention_with_nothing_to_delete_costs_nothing(client: AgentTasks) -> None:
+    fill(client, 20_000, family=10)
+    query(client, "ANALYZE")
+    with watched(buffers=40) as seen:
+        assert retention.run_once(client) == 0
+    assert not seen.faults, seen.story

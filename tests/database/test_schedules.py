@@ -10,6 +10,8 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, UnknownAgent
 from agent_tasks.schedules import Schedule
+from agent_tasks.transitions.submit import NewTask
+from beat.sweeps import schedules
 from beat.sweeps.schedules import run_once
 from tests.database import Row, query
 
@@ -301,3 +303,25 @@ def test_a_schedule_says_what_it_is(client: AgentTasks) -> None:
     assert client.schedules() == [made]
     assert Schedule.model_validate(json.loads(made.model_dump_json())) == made
     assert made.next_at > datetime.now(UTC)
+
+
+def test_a_schedule_that_is_changed_while_it_fires_submits_what_it_is_now(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.schedule("echo", {"value": "old"}, name="s", every=60, identity=ANA)
+    overdue(client, name="s")
+    request = schedules._request
+
+    def changed_meanwhile(c: AgentTasks, row: Row) -> NewTask | None:
+        task = request(c, row)
+        monkeypatch.undo()
+        client.unschedule("s")
+        client.schedule("echo", {"value": "new"}, name="s", every=60, identity=Identity(subject="bob"))
+        overdue(client, name="s")
+        return task
+
+    monkeypatch.setattr(schedules, "_request", changed_meanwhile)
+    run_once(client)
+    run_once(client)
+    assert [(task["input"]["value"], task["identity"]["subject"]) for task in tasks(client)] == [("new", "bob")]
+    assert row_named(client, "s")["last_task_id"] == tasks(client)[0]["id"]

@@ -10,9 +10,13 @@ from agent_tasks.transitions.release import held_by, release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
 from agent_tasks.transitions.rows import Row
+from agent_tasks.transitions.statistics import analyze_grown
 from agent_tasks.transitions.wake import wake
-from beat.sweeper import Sweeper
+from beat.application import make_beat_app
+from beat.sweeper import ROUNDS, Sweeper
+from beat.sweeps import orphans
 from tests.database import all_of, claimed, commit, fall_due, lapse, park, query, row_of, submitted, swept
+from tests.database.filling import fill
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
 
@@ -176,3 +180,59 @@ def test_a_tick_runs_the_sweeps_that_have_something_due_and_no_other(client: Age
     query(client, "UPDATE schedules SET next_at = clock_timestamp()")
     assert sweeper.run_due() == {"schedules": 1}
     assert sweeper.run_due() == {}
+
+
+def test_a_slow_retention_holds_up_no_other_sweep(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TTL of orphans begins anew where nobody has looked for them for a while."""
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(_: AgentTasks) -> int:
+        begun.set()
+        assert over.wait(30)
+        return 0
+
+    monkeypatch.setitem(ROUNDS["retention"], "retention", slow)
+    sweeper = Sweeper(client)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(sweeper.run, "retention")
+        assert begun.wait(10)
+        assert sweeper.run("retention") == {}, "one at a time"
+        assert sweeper.run("orphans") == {"orphans": 0}
+        assert sweeper.run("housekeeping") == {"statistics": 0, "workers": 0}
+        fall_due(client, submitted(client))
+        assert sweeper.run_due() == {"bells": 1}
+        over.set()
+
+
+def test_each_round_of_sweeps_has_a_tick_and_a_thread_of_its_own(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", client.settings.database_url)
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
+    app = make_beat_app()
+    ticks = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
+    assert len(ticks) == len(ROUNDS) == app.conf.worker_concurrency
+    assert ticks["beat.orphans"] < orphans.GAP_SECONDS / 2
+    assert set(ticks) <= set(app.tasks)
+
+
+def test_tables_that_have_doubled_are_analyzed_and_plans_from_before_are_made_anew(client: AgentTasks) -> None:
+    query(client, "ALTER TABLE tasks SET (autovacuum_enabled = false)")
+    for _ in range(3):
+        submitted(client)
+    query(client, "VACUUM ANALYZE tasks")
+    with client.database.connection() as connection:
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute("PREPARE kept (uuid) AS SELECT status FROM tasks WHERE id = $1")
+
+        def plan() -> str:
+            rows = connection.execute("EXPLAIN EXECUTE kept (NULL)").fetchall()
+            return "\n".join(row["QUERY PLAN"] for row in rows)
+
+        assert "Seq Scan" in plan()
+        fill(client, 2_000, family=10)
+        assert "Seq Scan" in plan(), "kept from when the table was small"
+        assert "tasks" in analyze_grown(connection)
+        assert "Index" in plan()
+        assert analyze_grown(connection) == []
+        connection.execute("DISCARD ALL")

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr
 from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, UnknownAgent, agents
 from agent_tasks.agents import agent, checked_against, find_agent, input_mapping, load_agents, loaded_agents
 from agent_tasks.payloads import stored
+from workers.registration import definition
 
 if TYPE_CHECKING:
     from somewhere_else import OnlyForTypeCheckers  # type: ignore[import-not-found]
@@ -60,6 +61,20 @@ def test_any_other_name_is_refused(name: str) -> None:
         Agent(name)
     with pytest.raises(InvalidInput, match="is no name"):
         Agent("mine").step(lambda ctx: None, name=name or "<lambda>")
+
+
+@pytest.mark.parametrize("retention", [0, -1, float("nan"), True, "9", timedelta(days=-1), timedelta(days=9999)])
+def test_a_retention_that_is_no_time_is_refused_where_it_is_declared(retention: Any) -> None:
+    with pytest.raises(InvalidInput, match="retention") as caught:
+        Agent("mine", retention=retention)
+    assert caught.value.details["field"] == "retention"
+
+
+def test_a_retention_is_seconds_or_a_timedelta() -> None:
+    assert Agent("mine", retention=timedelta(hours=2)).retention == 7200
+    kept = Agent("kept", retention=90)
+    kept.step(lambda ctx: None, name="only")
+    assert definition(kept)["retention"] == 90
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), True, "9"])

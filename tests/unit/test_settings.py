@@ -37,7 +37,7 @@ def test_two_addresses_are_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields)))
 def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = Settings.model_fields[name].default
-    said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off"}
+    said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off", "keep_unacknowledged": "true"}
     said |= {"database_url": DATABASE, "redis_url": REDIS}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)

@@ -1,0 +1,24 @@
+"""No arrow: the planner's statistics, kept near the size that the tables have."""
+
+from psycopg import sql
+
+from agent_tasks.database import Connection
+
+TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "idempotency_keys")
+
+# A plan is kept until its tables are analyzed. Autovacuum comes once a minute, when a burst may be over. Only who owns
+# a table may analyze it; for the first ten pages the planner takes an empty table anyway.
+_GROWN = """
+    SELECT relname AS name FROM pg_class
+    WHERE oid = ANY (ARRAY(SELECT to_regclass(unnest(%s::text[])))) AND pg_has_role(relowner, 'USAGE')
+        AND pg_relation_size(oid) > 2 * greatest(relpages, 10) * current_setting('block_size')::bigint
+"""
+_ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
+
+
+def analyze_grown(connection: Connection) -> list[str]:
+    """Analyze the tables that have doubled since they were analyzed; returns their names."""
+    grown = [row["name"] for row in connection.execute(_GROWN, [list(TABLES)], prepare=False).fetchall()]
+    for table in grown:
+        connection.execute(_ANALYZE.format(sql.Identifier(table)), prepare=False)
+    return grown

@@ -1,0 +1,203 @@
+"""All that the system does to its tables, once each: as a caller, a worker, the sweeps and the command line would."""
+
+import os
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from agent_tasks import AgentTasks, Budget, Identity
+from agent_tasks.cli.application import app
+from agent_tasks.errors import AgentTaskError, LeaseLost
+from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal
+from agent_tasks.transitions.children import outcomes, usage
+from agent_tasks.transitions.fence import lock_held
+from agent_tasks.transitions.retry import retry
+from agent_tasks.transitions.session import working
+from beat.sweeper import ROUNDS, Sweeper
+from tests import database
+from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
+from tests.database.families import BROKEN, broken, end, run_child, spawn, undo
+
+ANA = Identity(subject="ana", tenant="acme", scopes=("tasks:all",))
+PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=500, calls=500)
+WORKER = heartbeat.WorkerRecord("w", "h", 1, ("agents",), ("echo.echo",))
+
+
+def everything(client: AgentTasks) -> None:
+    with client.database.connection() as connection:
+        catalog.register_agents(connection, {"echo": {"first_step": "echo", "signals": None}})
+        catalog.signing_key(connection)
+        heartbeat.heartbeat(connection, WORKER, [], lease_seconds=60)
+    _steps(client)
+    _trees(client)
+    _waits(client)
+    _ends(client)
+    _reads(client)
+    _schedules(client)
+    _sweeps(client)
+    _command_line(client)
+    with client.database.connection() as connection:
+        heartbeat.sign_off(connection, WORKER.id)
+
+
+def _steps(client: AgentTasks) -> None:
+    key = str(uuid4())
+    client.submit("echo", {"value": 1}, idempotency_key=key, identity=ANA)
+    client.submit("echo", {"value": 1}, idempotency_key=key, identity=ANA)
+    client.submit_many("echo", [{"value": n} for n in range(3)])
+    taken = claimed(client, submitted(client, budget=PLENTY), worker=WORKER.id)
+    with client.database.connection() as connection, connection.transaction():
+        lock_held(connection, taken)
+        database.charge(connection, taken)
+        database.keep_partial(connection, taken)
+        database.show_progress(connection, taken)
+        database.emit(connection, taken)
+        database.begin_call(connection, taken)
+        database.end_call(connection, taken)
+        ledger.recorded_calls(connection, taken)
+        heartbeat.heartbeat(connection, WORKER, [(taken.id, taken.run)], lease_seconds=60)
+        commit(connection, taken, in_place=True)
+        with pytest.raises(LeaseLost):
+            commit(connection, taken)  # a run that has lost its step asks why
+        held = release.held_by(connection, [WORKER.id])
+        assert (taken.id, taken.run) in held
+        release.release(connection, held, ring_seconds=60)
+    taken = claimed(client, taken.id)
+    with client.database.connection() as connection:
+        retry(connection, taken, BROKEN, 600.0, progress=None)
+
+
+def _trees(client: AgentTasks) -> None:
+    root = claimed(client, submitted(client, budget=PLENTY))
+    first, second, _ = spawn(client, root, 3)
+    run_child(client, first)
+    run_child(client, second, broken)
+    client.get(root.id).cancel()
+    failing = claimed(client, submitted(client, budget=PLENTY))
+    run_child(client, spawn(client, failing, 2, on_child_failure="fail")[0], broken)
+    again = client.get(root.id).resume()
+    again.cancel()
+    with client.database.connection() as connection:
+        outcomes(connection, root.id, 1)
+        usage(connection, ["echo", "agent1"])
+    called_in = claimed(client, submitted(client, budget=PLENTY))
+    spawn(client, called_in, 2)
+    fall_due(client, called_in.id)
+    undoing = claimed(client, submitted(client))
+    with client.database.connection() as connection:
+        commit(connection, undoing, undoable=True)
+    client.get(undoing.id).cancel()
+    end(client, claimed(client, undoing.id), undo)
+
+
+def _waits(client: AgentTasks) -> None:
+    waiting = claimed(client, submitted(client))
+    with client.database.connection() as connection:
+        park(connection, waiting, "go", "on")
+        signal.inbox(connection, waiting.id, ["other"])
+    task = client.get(waiting.id)
+    task.signal("other", 1, signal_id="1")
+    with client.database.connection() as connection:
+        (kept,) = signal.inbox(connection, waiting.id, ["other"])
+        signal.refuse(connection, waiting.id, kept["seq"], "no")
+    task.signal("go", 1)
+    with client.database.connection() as connection:
+        signal.consumed(connection, waiting.id, 1)
+        parked(connection, claimed(client, waiting.id))
+    fall_due(client, waiting.id)
+
+
+def _ends(client: AgentTasks) -> None:
+    done = submitted(client)
+    run_child(client, done)
+    client.get(done).acknowledge()
+    old = submitted(client)
+    query(
+        client,
+        "UPDATE tasks SET status = 'completed', finished_at = now() - interval '9 d', due_at = NULL WHERE id = %s",
+        old,
+    )
+    orphan = submitted(client)
+    query(
+        client,
+        "UPDATE tasks SET queue = 'nobody', sensitive = true, pending_since = now() - interval '9 d' WHERE id = %s",
+        orphan,
+    )
+    poison = claimed(client)
+    query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", poison.id)
+    undoing = claimed(client)
+    with client.database.connection() as connection:
+        commit(connection, undoing, undoable=True)
+    client.get(undoing.id).cancel()
+    undoing = claimed(client, undoing.id)
+    query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", undoing.id)
+    for taken in (poison, undoing, claimed(client)):
+        lapse(client, taken.id)
+
+
+def _reads(client: AgentTasks) -> None:
+    root = claimed(client, submitted(client))
+    children = spawn(client, root, 2)
+    task = client.get(root.id)
+    task.children()
+    task.tree()
+    client.get(children[0]).tree(root=True)
+    task.traceback()
+    list(task.events())
+    for status in ("pending", "running", "waiting", "completed", "failed", None):
+        client.living(status=status, limit=10)  # type: ignore[arg-type]
+    client.living(agent="echo", tenant="acme", subject="ana", kind="signal", identity=ANA, limit=10)
+    with client.database.connection() as connection:
+        read.find_many(connection, children)
+        read.children_by_status(connection, root.id)
+        read.recorded_calls(connection, root.id, 0)
+        read.repetition(connection, root.id, 1)
+        read.tree_repetition(connection, root.id)
+        read.workers(connection, seconds=60)
+        read.serving(connection, [("echo", "echo", "agents")], lease_seconds=60)
+        read.pending_steps(connection)
+        read.seconds_since_sweep(connection, "orphans")
+        read.transaction_status(connection, read.transaction_id(connection))
+        working(connection, [connection.info.backend_pid])
+        catalog.registered_agent(connection, "echo")
+        catalog.registered_names(connection)
+        catalog.note_keys(connection, "orphans", ["k"])
+        catalog.watch_keys(connection, "orphans")
+
+
+def _schedules(client: AgentTasks) -> None:
+    client.schedule("echo", {"value": 1}, name="s", every=60, identity=ANA)
+    client.schedules()
+    with pytest.raises(AgentTaskError):
+        client.unschedule("s", identity=Identity(subject="eve", tenant="other"))
+    query(client, "UPDATE schedules SET next_at = clock_timestamp() - interval '1 s'")
+
+
+def _sweeps(client: AgentTasks) -> None:
+    query(client, "UPDATE watches SET since = now() - interval '1 d', last_at = now()")
+    query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
+    Sweeper(client).run_due()
+    client.redis.delete("agents")  # bells are lost, and rung
+    query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
+    for sweeps in ROUNDS.values():
+        for sweep in sweeps.values():
+            sweep(client)
+    client.unschedule("s")
+
+
+def _command_line(client: AgentTasks) -> None:
+    one = str(submitted(client))
+    commands: list[list[str]] = [
+        ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["tree", one],
+        ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["cancel", one], ["resume", one],
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:
+            patch.delenv(name)
+        patch.setenv("AGENT_TASKS_DATABASE_URL", client.settings.database_url)
+        patch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
+        for command in commands:
+            found: Any = CliRunner().invoke(app, command, prog_name="agent-tasks")
+            assert found.exit_code in (0, 1), (command, found.output, found.exception)

@@ -1,0 +1,106 @@
+"""Bells that nobody answered: rung again where they were lost, and not where they wait."""
+
+import pytest
+from celery.beat import Scheduler
+
+from agent_tasks import AgentTasks
+from agent_tasks.bell import queue_keys
+from agent_tasks.celery_app import SWEEP_QUEUE
+from beat.application import make_beat_app
+from beat.clock import MOST_TICKS, Clock
+from beat.sweeps import bells
+from tests.database import fall_due, query, submitted
+
+
+def queued(client: AgentTasks, queue: str = "agents") -> int:
+    return client.publisher.waiting([queue])[queue]
+
+
+def all_overdue(client: AgentTasks) -> None:
+    query(client, "UPDATE tasks SET due_at = clock_timestamp() - interval '1 ms' WHERE status = 'pending'")
+
+
+def again(client: AgentTasks) -> int:
+    """How many events say that a bell was rung again."""
+    return query(client, "SELECT count(*) AS n FROM events WHERE data -> 'again' = 'true'")[0]["n"]
+
+
+def test_a_backlog_whose_bells_all_wait_is_not_rung_again_however_long_it_lasts(client: AgentTasks) -> None:
+    client.submit_many("echo", [{}] * 600, priority=5)
+    client.submit_many("echo", [{}] * 100, priority=9)
+    versions = query(client, "SELECT id, version FROM tasks ORDER BY id")
+    for _ in range(12):
+        all_overdue(client)
+        assert bells.run_once(client) == 700
+        assert bells.run_once(client) == 0, "they are looked at later"
+    assert queued(client) == 700
+    assert again(client) == 0
+    assert query(client, "SELECT id, version FROM tasks ORDER BY id") == versions, "nobody sees a change where none is"
+
+
+def test_bells_that_were_lost_are_rung_while_those_of_others_wait(client: AgentTasks) -> None:
+    """After an empty Redis the tasks fall due one after the other; the bells of the first do not hold up the last."""
+    tasks = [task.id for task in client.submit_many("echo", [{}] * 100)]
+    client.redis.flushall()
+    for n, task in enumerate(tasks):
+        fall_due(client, task)
+        assert bells.run_once(client) == 1
+        assert queued(client) == n + 1 or n >= 94
+    assert again(client) >= 95
+
+
+def test_where_many_bells_are_missing_all_that_are_due_are_rung_once(client: AgentTasks) -> None:
+    client.submit_many("echo", [{}] * 1_100)
+    for key in queue_keys("agents"):
+        client.redis.ltrim(key, 0, 899)
+    all_overdue(client)
+    assert bells.run_once(client) == 1_100
+    assert queued(client) == 2_000
+    all_overdue(client)
+    bells.run_once(client)
+    assert queued(client) == 2_000
+
+
+def test_a_queue_that_is_full_holds_up_no_other(client: AgentTasks) -> None:
+    client.submit_many("echo", [{}] * 20)
+    lonely = submitted(client, queue="far")
+    for key in queue_keys("far"):
+        client.redis.delete(key)
+    all_overdue(client)
+    bells.run_once(client)
+    assert (queued(client), queued(client, "far")) == (20, 1)
+    rung = query(client, "SELECT task_id FROM events WHERE data -> 'again' = 'true'")
+    assert [row["task_id"] for row in rung] == [lonely]
+
+
+def test_while_redis_is_away_bells_are_rung_for_when_it_is_back(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(client)
+    all_overdue(client)
+    away = AgentTasks(client.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    try:
+        assert bells.run_once(away) == 1
+    finally:
+        away.close()
+    assert again(client) == 1
+
+
+def test_ticks_that_nobody_takes_do_not_pile_up(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", client.settings.database_url)
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
+    clock = Clock(app=make_beat_app())
+    clock.setup_schedule()
+    entries = list(clock.schedule.values())
+
+    def tick(times: int) -> int:
+        for n in range(times):
+            clock.apply_entry(entries[n % len(entries)], producer=clock.producer)
+        return queued(client, SWEEP_QUEUE)
+
+    assert isinstance(clock, Scheduler)
+    assert tick(3) == 3
+    assert tick(100) == MOST_TICKS
+    client.redis.rpop(SWEEP_QUEUE, 5)
+    assert tick(3) == MOST_TICKS - 2
+    clock.close()

@@ -1,0 +1,54 @@
+"""Each statement finds its rows by an index, at any size of the tables, whatever the planner knows of them."""
+
+import pytest
+
+from agent_tasks import AgentTasks
+from tests.database import claimed, query
+from tests.database.everything import everything
+from tests.database.filling import fill
+from tests.database.plans import sites, watched
+
+SMALL, LARGE_SIZE = (20_000, 3_000), (300_000, 10_000)
+FEW_PAGES = 5_000
+"""More than any statement reads for a batch of a sweep, and less than a table of the larger size has."""
+
+
+@pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE_SIZE, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tuple[int, int]) -> None:
+    fill(client, size[0], family=size[1])
+    with watched(buffers=FEW_PAGES) as before:
+        everything(client)
+    query(client, "ANALYZE")
+    with watched(buffers=FEW_PAGES) as after:
+        everything(client)
+    assert not before.faults, before.story
+    assert not after.faults, after.story
+    assert sites() - before.sites == set(), "statements that nothing here executes"
+
+
+def test_the_cancel_of_one_task_reads_a_few_pages_beside_many(client: AgentTasks) -> None:
+    fill(client, 20_000, family=3_000)
+    query(client, "ANALYZE")
+    one = claimed(client)
+    with watched(buffers=60) as seen:
+        client.get(one.id).cancel()
+    assert not seen.faults, seen.story
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT id FROM tasks WHERE spent_usd = 7",
+        "SELECT count(*) FROM events JOIN tasks ON id = task_id WHERE seq = 5",
+        "UPDATE tasks SET progress = NULL WHERE id IN (SELECT task_id FROM signals WHERE name = 'nobody')",
+        "SELECT id FROM tasks WHERE parent_id IS NOT NULL AND child_index = 70000",
+    ],
+)
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_a_statement_that_does_is_found_out(client: AgentTasks, statement: str, analyzed: bool) -> None:
+    fill(client, 20_000, family=3_000)
+    if analyzed:
+        query(client, "ANALYZE")
+    with watched(buffers=FEW_PAGES) as seen, client.database.connection() as connection:
+        connection.execute(statement, {})  # type: ignore[arg-type]
+    assert seen.faults != {}
