@@ -7,6 +7,7 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
+from agent_tasks.transitions.read import tree_ids
 from agent_tasks.transitions.rows import (
     CLOCKED_SECONDS,
     COUNTED_ENDING,
@@ -26,8 +27,6 @@ _ENDING = ending(
     """%(error)s::jsonb || jsonb_build_object('checkpoint',
         CASE WHEN %(error)s::jsonb #> '{details,purged}' IS NULL THEN nullif(step_number, 0) END)""",
 )
-
-_CHILDREN = "SELECT id FROM tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 _LOCK = f"""
     SELECT id, status FROM tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
@@ -79,15 +78,6 @@ def lock_above(connection: Connection, task_ids: Sequence[UUID], *, seconds: flo
         connection.execute(_LOCK_ABOVE, {"ids": list(task_ids)})
     else:
         connection.execute(_LOCK_ABOVE_SOON, {"ids": list(task_ids), "milliseconds": str(round(seconds * 1000))})
-
-
-def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
-    """These tasks, in this order, and then all below them; one of these that is below another comes twice."""
-    found = level = list(task_ids)
-    while level:
-        level = [row["id"] for row in connection.execute(_CHILDREN, {"ids": level}, prepare=False)]
-        found = found + level
-    return found
 
 
 def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool) -> dict[UUID, str]:

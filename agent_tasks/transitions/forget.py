@@ -5,7 +5,7 @@ from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.events import EventType
-from agent_tasks.transitions.cancel import tree_ids
+from agent_tasks.transitions.read import tree_ids
 from agent_tasks.transitions.rows import GIVEN_IDS
 
 _TOLD = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}

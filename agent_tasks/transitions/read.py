@@ -1,13 +1,13 @@
 """No arrow: reading tasks, their history and their workers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
-from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, Row, few
+from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, Row
 
 _ASKED = """
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
@@ -33,17 +33,7 @@ _ENDED = f"""
     ORDER BY tasks.finished_at, tasks.id LIMIT %(limit)s
 """
 
-_TREE = f"""
-    WITH RECURSIVE tree AS (
-        SELECT id, 0 AS level FROM tasks
-        WHERE id = CASE WHEN %(root)s THEN (SELECT root_id FROM tasks WHERE id = %(id)s) ELSE %(id)s END
-        UNION ALL
-        SELECT child.id, tree.level + 1
-        FROM tree, LATERAL (SELECT id FROM tasks WHERE parent_id = tree.id AND {few("depth")} OFFSET 0) AS child
-    )
-    SELECT {SNAPSHOT} FROM tasks JOIN tree USING (id) WHERE tasks.id = ANY (ARRAY(SELECT id FROM tree))
-    ORDER BY tree.level, tasks.parent_step, tasks.child_index, tasks.id
-"""
+_CHILDREN = "SELECT id FROM tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
 
@@ -103,7 +93,20 @@ def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
 
 def tree(connection: Connection, task_id: UUID, *, root: bool = False) -> list[Row]:
     """The task and all below it, or with `root` all of its tree; parents first, siblings in their FanOut's order."""
-    return connection.execute(_TREE, {"id": task_id, "root": root}, prepare=False).fetchall()
+    if root:
+        found = connection.execute("SELECT root_id FROM tasks WHERE id = %s", [task_id]).fetchone()
+        task_id = found["root_id"] if found else task_id
+    sql = f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS} ORDER BY depth, parent_step, child_index, id"
+    return connection.execute(sql, {"ids": tree_ids(connection, [task_id])}, prepare=False).fetchall()
+
+
+def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
+    """These tasks, in this order, and then all below them; one of these that is below another comes twice."""
+    found = level = list(task_ids)
+    while level:
+        level = [row["id"] for row in connection.execute(_CHILDREN, {"ids": level}, prepare=False)]
+        found = found + level
+    return found
 
 
 def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:

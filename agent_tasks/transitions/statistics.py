@@ -4,7 +4,7 @@ from psycopg import sql
 
 from agent_tasks.database import Connection
 
-TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "idempotency_keys")
+TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys")
 
 # A plan is kept until its tables are analyzed. Autovacuum comes once a minute, when a burst may be over. Only who owns
 # a table may analyze it; for the first ten pages the planner takes an empty table anyway.

@@ -8,10 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from agent_tasks import AgentTasks, Budget, Identity
+from agent_tasks.call_identity import CallIdentity
 from agent_tasks.cli.application import app
-from agent_tasks.errors import AgentTaskError, LeaseLost
-from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal
+from agent_tasks.errors import LeaseLost
+from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal, spend
 from agent_tasks.transitions.children import outcomes, usage
+from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.fence import lock_held
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.session import working
@@ -19,6 +21,7 @@ from beat.sweeper import ROUNDS, Sweeper
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
 from tests.database.families import BROKEN, broken, end, run_child, spawn, undo
+from workers.registration import NEWEST
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("tasks:all",))
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=500, calls=500)
@@ -29,7 +32,8 @@ def everything(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         catalog.register_agents(connection, {"echo": {"first_step": "echo", "signals": None}})
         catalog.signing_key(connection)
-        heartbeat.heartbeat(connection, WORKER, [], lease_seconds=60)
+        assert catalog.is_migrated(connection, NEWEST)
+        heartbeat.sign_on(connection, WORKER, seconds=60)
     _steps(client)
     _trees(client)
     _waits(client)
@@ -50,17 +54,24 @@ def _steps(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, budget=PLENTY), worker=WORKER.id)
     with client.database.connection() as connection, connection.transaction():
         lock_held(connection, taken)
+        complete_input(connection, taken, '{"value": 1}')
         database.charge(connection, taken)
+        charged = CallIdentity("", "charge", "d", 0)
+        spend.charge(connection, taken, tokens=1, usd=0.1, identity=charged)
+        spend.cancel_charge(connection, taken, charged)
+        assert ledger.recorded_charges(connection, taken)
         database.keep_partial(connection, taken)
         database.show_progress(connection, taken)
         database.emit(connection, taken)
         database.begin_call(connection, taken)
         database.end_call(connection, taken)
-        ledger.recorded_calls(connection, taken)
-        heartbeat.heartbeat(connection, WORKER, [(taken.id, taken.run)], lease_seconds=60)
+        ledger.judge(connection, taken, ledger.recorded_calls(connection, taken).values())
+        heartbeat.heartbeat(connection, [(taken.id, taken.run)], lease_seconds=60, seconds=60)
         commit(connection, taken, in_place=True)
         with pytest.raises(LeaseLost):
             commit(connection, taken)  # a run that has lost its step asks why
+        with pytest.raises(LeaseLost):
+            database.begin_call(connection, taken)
         held = release.held_by(connection, [WORKER.id])
         assert (taken.id, taken.run) in held
         release.release(connection, held, ring_seconds=60)
@@ -104,6 +115,7 @@ def _waits(client: AgentTasks) -> None:
         signal.refuse(connection, waiting.id, kept["seq"], "no")
     task.signal("go", 1)
     with client.database.connection() as connection:
+        signal.receipt(connection, waiting.id, "1")
         signal.consumed(connection, waiting.id, 1)
         parked(connection, claimed(client, waiting.id))
     fall_due(client, waiting.id)
@@ -170,14 +182,16 @@ def _reads(client: AgentTasks) -> None:
 def _schedules(client: AgentTasks) -> None:
     client.schedule("echo", {"value": 1}, name="s", every=60, identity=ANA)
     client.schedules()
-    with pytest.raises(AgentTaskError):
-        client.unschedule("s", identity=Identity(subject="eve", tenant="other"))
+    client.unschedule("s", identity=Identity(subject="eve", tenant="acme"))
+    client.unschedule("none")
     query(client, "UPDATE schedules SET next_at = clock_timestamp() - interval '1 s'")
 
 
 def _sweeps(client: AgentTasks) -> None:
+    Sweeper(client).run("orphans")  # its watch begins
     query(client, "UPDATE watches SET since = now() - interval '1 d', last_at = now()")
     query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
+    fall_due(client, submitted(client, queue="another"))  # its bell waits
     Sweeper(client).run_due()
     client.redis.delete("agents")  # bells are lost, and rung
     query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
@@ -190,8 +204,9 @@ def _sweeps(client: AgentTasks) -> None:
 def _command_line(client: AgentTasks) -> None:
     one = str(submitted(client))
     commands: list[list[str]] = [
-        ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["tree", one],
-        ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["cancel", one], ["resume", one],
+        ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
+        ["tree", one], ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["cancel", one],
+        ["resume", one],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:

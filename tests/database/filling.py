@@ -3,7 +3,7 @@
 from agent_tasks import AgentTasks
 from tests.database import query
 
-_SINGLE = """
+SINGLE = """
     INSERT INTO tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, input, result, error,
         spent_usd, finished_at, acknowledged_at, due_at, step_number, event_seq)
     SELECT id, 'agent' || n %% 7, status, 'echo', 'agents', id, id, 900, '{}', '1',
@@ -37,6 +37,8 @@ _HISTORY = """
     INSERT INTO checkpoints (task_id, step_number, step, run, seconds) SELECT id, 0, 'echo', 1, 0 FROM tasks;
     INSERT INTO calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run, finished_at)
         SELECT id, 0, 0, 'x', 'completed', false, 'k', 1, now() FROM tasks;
+    INSERT INTO charges (task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
+        SELECT id, 0, 'f', '', 1, 1, 0.001, 1, 0.001, 1 FROM tasks;
     INSERT INTO signals (task_id, name, consumed_step) SELECT id, 'go', 0 FROM tasks WHERE finished_at IS NOT NULL;
     INSERT INTO idempotency_keys (tenant, subject, key, digest, task_id, expires_at)
         SELECT '', '', id::text, '', id, now() + interval '1 h' FROM tasks
@@ -47,10 +49,10 @@ _HISTORY = """
 def fill(client: AgentTasks, tasks: int, *, family: int) -> None:
     """So many tasks, and one parent of `family` children, half of whom live; none of the tables is analyzed."""
     with client.database.transaction() as connection:
-        for table in ("tasks", "events", "checkpoints", "calls", "signals", "idempotency_keys"):
+        for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys"):
             connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
         connection.execute("SET LOCAL session_replication_role = replica")  # no look at the other table for each row
-        connection.execute(_SINGLE, [tasks])
+        connection.execute(SINGLE, [tasks])
         for children in (family, 3, 3):
             connection.execute(_FAMILY, {"children": children, "left": children // 2})
         for statement in _HISTORY.split(";"):

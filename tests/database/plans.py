@@ -3,6 +3,7 @@
 import ast
 import inspect
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,14 +16,14 @@ from psycopg.rows import tuple_row
 
 from tests.documents import ROOT
 
-LARGE = frozenset({"tasks", "checkpoints", "calls", "events", "signals", "idempotency_keys"})
+LARGE = frozenset({"tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys"})
 """Tables that grow with what is done; the others have a row a worker, an agent or a schedule."""
 PACKAGES = ("agent_tasks", "beat", "workers")
 COMPILED_ABOVE = 500_000
 """The cost from which the JIT optimizes at length (`jit_optimize_above_cost`): longer than the statement takes."""
 OF_TESTS = str(ROOT / "tests" / "database" / "__init__.py")
 """Its `query` is not of the system."""
-Site = tuple[str, str]
+Site = str
 """A file and a function in it."""
 
 
@@ -50,11 +51,12 @@ def sites() -> set[Site]:
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             if "migrations" not in path.parts:
-                tree = ast.parse(path.read_text(encoding="utf-8"))
+                text = path.read_text(encoding="utf-8")
+                tree = ast.parse(text if "execute" in text or ".copy(" in text else "")
                 functions = [
                     node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
                 ]
-                found |= {(str(path), each.name) for each in functions if _executes(each)}
+                found |= {_named(path, each.name) for each in functions if _executes(each)}
     return found
 
 
@@ -74,17 +76,18 @@ def watched(*, buffers: int | None) -> Iterator[Statements]:
     for all values, and, executed and rolled back, by the pages that it reads: no more than `buffers`."""
     seen = Statements()
     execute = psycopg.Connection.execute
-    looking: list[bool] = []
+    looking: set[int] = set()  # threads: the pool opens connections in its own
 
     def looked_at(self: psycopg.Connection[Any], query: Any, params: Any = None, **options: Any) -> Any:
-        if looking or not _is_data(query) or inspect.getfile(sys._getframe(1)) == OF_TESTS:
+        thread, caller = threading.get_ident(), inspect.getfile(sys._getframe(1))
+        if thread in looking or caller == OF_TESTS or not _is_data(query):
             return execute(self, query, params, **options)
-        looking.append(True)
+        looking.add(thread)
         try:
             seen.sites.add(_site())
             seen.note(query, _faults(self, query, params, buffers, kept=options.get("prepare") is not False))
         finally:
-            looking.clear()
+            looking.remove(thread)
         return execute(self, query, params, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -104,9 +107,13 @@ def _site() -> Site:
     while frame is not None:
         path = Path(inspect.getfile(frame))
         if any(path.is_relative_to(ROOT / package) for package in PACKAGES):
-            return str(path), frame.f_code.co_name
+            return _named(path, frame.f_code.co_name)
         frame = frame.f_back  # type: ignore[assignment]
-    return "", ""
+    return ""
+
+
+def _named(path: Path, function: str) -> Site:
+    return f"{path.relative_to(ROOT)}: {function}"
 
 
 def _faults(

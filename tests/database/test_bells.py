@@ -1,12 +1,14 @@
 """Bells that nobody answered: rung again where they were lost, and not where they wait."""
 
+import json
+from collections.abc import Iterator
+
 import pytest
-from celery.beat import Scheduler
 
 from agent_tasks import AgentTasks
 from agent_tasks.bell import queue_keys
 from agent_tasks.celery_app import SWEEP_QUEUE
-from beat.application import make_beat_app
+from beat.application import OTHERS, make_beat_app
 from beat.clock import MOST_TICKS, Clock
 from beat.sweeps import bells
 from tests.database import fall_due, query, submitted
@@ -74,7 +76,7 @@ def test_a_queue_that_is_full_holds_up_no_other(client: AgentTasks) -> None:
 
 
 def test_while_redis_is_away_bells_are_rung_for_when_it_is_back(
-    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+    client: AgentTasks,
 ) -> None:
     submitted(client)
     all_overdue(client)
@@ -86,21 +88,39 @@ def test_while_redis_is_away_bells_are_rung_for_when_it_is_back(
     assert again(client) == 1
 
 
-def test_ticks_that_nobody_takes_do_not_pile_up(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", client.settings.database_url)
     monkeypatch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
     clock = Clock(app=make_beat_app())
     clock.setup_schedule()
-    entries = list(clock.schedule.values())
-
-    def tick(times: int) -> int:
-        for n in range(times):
-            clock.apply_entry(entries[n % len(entries)], producer=clock.producer)
-        return queued(client, SWEEP_QUEUE)
-
-    assert isinstance(clock, Scheduler)
-    assert tick(3) == 3
-    assert tick(100) == MOST_TICKS
-    client.redis.rpop(SWEEP_QUEUE, 5)
-    assert tick(3) == MOST_TICKS - 2
+    yield clock
     clock.close()
+
+
+def tick(clock: Clock, times: int) -> None:
+    entries = list(clock.schedule.values())
+    for n in range(times):
+        clock.apply_entry(entries[n % len(entries)], producer=clock.producer)
+
+
+def test_ticks_that_nobody_takes_do_not_pile_up(client: AgentTasks, clock: Clock) -> None:
+    tick(clock, 3)
+    assert queued(client, SWEEP_QUEUE) == 3
+    tick(clock, 100)
+    assert queued(client, SWEEP_QUEUE) == MOST_TICKS
+    client.redis.rpop(SWEEP_QUEUE, 5)
+    tick(clock, 3)
+    assert queued(client, SWEEP_QUEUE) == MOST_TICKS - 2
+
+
+def test_a_tick_carries_no_time_that_the_clock_of_another_machine_could_take_for_over(
+    client: AgentTasks, clock: Clock
+) -> None:
+    tick(clock, len(clock.schedule))
+    messages = [json.loads(message) for message in client.redis.lrange(SWEEP_QUEUE, 0, -1)]
+    assert {message["headers"]["task"] for message in messages} == {f"beat.{name}" for name in ("sweep", *OTHERS)}
+    for message in messages:
+        assert message["headers"]["expires"] is None
+        assert message["headers"]["eta"] is None
+        assert "expiration" not in message["properties"]

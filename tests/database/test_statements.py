@@ -23,7 +23,7 @@ def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tup
         everything(client)
     assert not before.faults, before.story
     assert not after.faults, after.story
-    assert sites() - before.sites == set(), "statements that nothing here executes"
+    assert sites() - before.sites == set(), "statements that `everything` does not execute"
 
 
 def test_the_cancel_of_one_task_reads_a_few_pages_beside_many(client: AgentTasks) -> None:

@@ -16,7 +16,7 @@ from beat.application import make_beat_app
 from beat.sweeper import ROUNDS, Sweeper
 from beat.sweeps import orphans
 from tests.database import all_of, claimed, commit, fall_due, lapse, park, query, row_of, submitted, swept
-from tests.database.filling import fill
+from tests.database.filling import SINGLE
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
 
@@ -230,7 +230,7 @@ def test_tables_that_have_doubled_are_analyzed_and_plans_from_before_are_made_an
             return "\n".join(row["QUERY PLAN"] for row in rows)
 
         assert "Seq Scan" in plan()
-        fill(client, 2_000, family=10)
+        query(client, SINGLE, 2_000)
         assert "Seq Scan" in plan(), "kept from when the table was small"
         assert "tasks" in analyze_grown(connection)
         assert "Index" in plan()
