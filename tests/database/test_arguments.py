@@ -227,6 +227,7 @@ MADE: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
     "Agent sensitive": (lambda v: Agent("mine", sensitive=v), {"True"}),
     "Agent queue": (lambda v: Agent("mine", queue=v), {"None"}),
     "Agent ttl": (lambda v: Agent("mine", ttl=v), {"None", "fraction"}),
+    "Agent retention": (lambda v: Agent("mine", retention=v), {"None", "fraction"}),
     "Agent signals": (lambda v: Agent("mine", signals=v), {"None"}),
     "Agent goal": (lambda v: Agent("mine", goal=v), {"None"}),
     "Agent tools": (lambda v: Agent("mine", tools=v), {"long"}),
