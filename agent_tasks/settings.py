@@ -124,7 +124,9 @@ class Settings(BaseSettings):
     max_depth: Count = 16
     """How deep a tree of tasks may be."""
     poison_crashes: Count = 3
-    """A step whose worker died so often ends as `poison`."""
+    """A step that was alone in its process when that died, so often in a row, ends as `poison`."""
+    quarantine_processes: Count = 4
+    """How many processes one worker may start for suspect steps, besides one for a step that is alone."""
     payload_limit: int = Field(default=1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For input, state, result and each call outcome, in bytes of JSON."""
     idempotency_seconds: Seconds = 86_400.0

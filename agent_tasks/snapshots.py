@@ -15,7 +15,7 @@ from agent_tasks.states import TaskStatus
 from agent_tasks.unserved import Unserved
 
 log = logging.getLogger(__name__)
-_DERIVED = ("budget", "unserved")
+_DERIVED = ("budget", "suspect", "unserved")
 """What of a snapshot is no column."""
 
 
@@ -79,6 +79,8 @@ class TaskSnapshot(BaseModel):
     claimed_at: datetime | None = None
     finished_at: datetime | None = None
     acknowledged_at: datetime | None = None
+    suspect: bool = False
+    """Its step ran when a process died, and runs apart from others until it commits."""
     unserved: Unserved | None = None
     """Of a pending or waiting task: why no living worker would run its step; None where one would."""
 
@@ -89,6 +91,7 @@ class TaskSnapshot(BaseModel):
         fields = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
         return cls(
             **fields,
+            suspect=row["suspect"] > 0 and row["finished_at"] is None,
             budget=BudgetState(
                 limit=limit, spent=spent, reserved=reserved, remaining=remaining(limit, spent + reserved)
             ),

@@ -105,9 +105,12 @@ tasks = Table(
     # the claim: `run` is the fencing token, every write of a worker names it
     _required("run", Integer, "0"),
     Column("worker", Text),
-    _required("attempt", Integer, "0"),  # claims of this step
-    _required("failures", Integer, "0"),  # of them ended by an exception
-    _required("crashes", Integer, "0"),  # of them ended by the worker's death
+    _required("attempt", Integer, "0"),  # claims of this step that count as tries
+    _required("uncounted", Integer, "0"),  # and those that do not: given back, or ended by what others did
+    _required("failures", Integer, "0"),  # tries ended by an exception
+    _required("crashes", Integer, "0"),  # tries that ended with the process in which the step ran alone
+    # 1: the step ran when a process died, and is run apart until it commits; 2: when that process died, too
+    _required("suspect", SmallInteger, "0"),
     _required("rings", SmallInteger, "0"),  # bells of this pending step that nobody answered
     # undoing: what the task ends with once its undo functions have run, and the checkpoint that is being undone
     _required("undoable", Integer, "0"),  # committed steps that have an undo
@@ -149,6 +152,7 @@ tasks = Table(
         "id",
         postgresql_where=text("parent_id IS NULL AND finished_at IS NOT NULL"),
     ),
+    Index("tasks_suspect", "suspect", postgresql_where=text("suspect > 0 AND status = 'pending'")),
     Index("tasks_root", "root_id"),
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
     Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),

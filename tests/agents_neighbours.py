@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import ctypes
 import decimal
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -14,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, field_validator
 
 from agent_tasks import Agent, Context, Next, Retry, SyncContext, agent, get, submit
-from tests.agents import note
+from tests.agents import note, notes
 
 
 class Unspeakable(Exception):
@@ -352,3 +354,39 @@ async def fail_or_wait(ctx: Context, folder: str, fail: bool):
     if fail:
         raise RuntimeError("it fails")
     await asyncio.sleep(60)
+
+
+@agent("assassin")
+def assassin(ctx: SyncContext, folder: str, how: str = "kill", within: str = ""):
+    """Ends its process, each time that it runs, once `within` innocents have begun."""
+    note(folder, f"assassin {os.getpid()}")
+    while within and len([line for line in notes(folder) if line.startswith("innocent")]) < int(within):
+        time.sleep(0.02)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "exit":
+        os._exit(0)
+    elif how == "group":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    else:
+        ctypes.string_at(0)
+
+
+@agent("innocent")
+async def innocent(ctx: Context, folder: str, seconds: float = 0.0):
+    """Runs on in its first try, until its process dies; the next takes `seconds`."""
+    note(folder, f"innocent {os.getpid()} {ctx.attempt}")
+    await ctx.call(note, folder, "paid")
+    if (Path(folder) / "go").exists():
+        await asyncio.sleep(seconds)
+    while not (Path(folder) / "go").exists():
+        await asyncio.sleep(0.02)
+    return os.getpid()
+
+
+@agent("innocent_plain")
+def innocent_plain(ctx: SyncContext, folder: str):
+    note(folder, f"innocent {os.getpid()} {ctx.attempt}")
+    while not (Path(folder) / "go").exists():
+        time.sleep(0.02)
+    return os.getpid()

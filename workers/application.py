@@ -17,6 +17,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.steps import Step
 from workers import drain
 from workers.gate import Gate, Wire
+from workers.quarantine import Quarantine
 from workers.registration import check
 from workers.runtime import Runtime
 from workers.telemetry import show_running
@@ -88,6 +89,7 @@ class WorkerProcess:
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
         self._watchdog: Watchdog | None = None
+        self._quarantine: Quarantine | None = None
         self._leaving = False
 
     def register(self, step: Step) -> None:
@@ -149,11 +151,17 @@ class WorkerProcess:
             wake_when_freed(worker.pool, worker.hub)
         self._watchdog = Watchdog(self.app, self.settings, self.gate, slots, self._replace_process)
         self._watchdog.start()
+        self._quarantine = Quarantine(self.app, self.settings, self.node)
+        self._quarantine.start()
+        if self._wire is None:
+            self.runtime.unclaimed = self._quarantine.look_soon
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
 
     def _keep_gate(self, consumer: Any) -> None:
-        """Ask Redis for no message while the gate is closed; for each connection anew."""
-        consumer.task_consumer.channel.may_ask = lambda: self.gate.is_open
+        """Take no message from Redis while the gate is closed; for each connection anew."""
+        qos = consumer.task_consumer.channel.qos
+        can_consume = qos.can_consume
+        qos.can_consume = lambda: self.gate.is_open and can_consume()
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)
@@ -167,14 +175,29 @@ class WorkerProcess:
         self._leaving = True
         if self._watchdog is not None:
             self._watchdog.stop()
+        if self._quarantine is not None:
+            self._quarantine.stop()
         if self.is_prefork_parent:
-            drain.drain_children(self.settings, self.node, then=drain.leave)
+            drain.drain_children(self.settings, self.node, then=self._leave)
         else:
-            drain.drain_threads(self.runtime, then=drain.leave)
+            drain.drain_threads(self.runtime, then=self._leave)
 
     def _end(self, **_: Any) -> None:
         if not self.is_prefork_parent:
             self.runtime.stop()
+        self._end_quarantine()
+
+    def _end_quarantine(self) -> None:
+        if self._quarantine is not None:
+            self._quarantine.end()
+
+    def _leave(self) -> None:
+        self._end_quarantine()
+        drain.leave()
+
+    def _begin_again(self) -> None:
+        self._end_quarantine()
+        drain.begin_again()
 
     def _end_child(self, **_: Any) -> None:
         self.runtime.stop()
@@ -190,8 +213,8 @@ class WorkerProcess:
         os.environ[_QUEUES] = ",".join(self.app.amqp.queues.consume_from)
         if self.is_prefork_parent:
             drain.end_children(self.settings, self.node)
-            drain.begin_again()
-        drain.replace_threads(self.runtime, lambda: drain.leave() if self._leaving else drain.begin_again())
+            self._begin_again()
+        drain.replace_threads(self.runtime, lambda: self._leave() if self._leaving else self._begin_again())
 
     def _leave_child(self) -> None:
         """The pool starts another child in its place."""

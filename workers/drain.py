@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -79,10 +80,15 @@ def end_children(settings: "Settings", node: str) -> None:
     pids: list[int] = [child.pid for child in active_children()]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+    give_back(settings, [worker_id(node, pid) for pid in pids])
+
+
+def give_back(settings: "Settings", workers: Sequence[str]) -> None:
+    """Give back the leases of processes that are no more."""
     client = AgentTasks(settings)
     try:
         with OwnConnection(client.database, _EXIT_SECONDS).use() as connection:
-            held = held_by(connection, [worker_id(node, pid) for pid in pids])
+            held = held_by(connection, workers)
             rows = release(connection, held, ring_seconds=settings.ring_seconds)
         client.publish(rows)
     except psycopg.Error as error:

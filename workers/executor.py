@@ -73,6 +73,19 @@ class Executor:
         if run is not None:
             self._run(run)
 
+    def begin(self, taken: Claim) -> None:
+        """Run a step that was claimed apart, in the background, and no step after it."""
+        loop = self._runtime.loop if _is_async(taken) else None
+        if loop is not None:
+            loop.reserve(None)
+        run = self._admit(taken, 0.0, loop)
+        if loop is not None and run is None:
+            loop.free()
+        elif run is not None and loop is not None:
+            self._run(run)
+        elif run is not None:
+            threading.Thread(target=self._run, args=(run,), name=f"agent-tasks-{taken.step}", daemon=True).start()
+
     def _run(self, run: StepRun) -> None:
         if run.loop is not None:
             run.loop.start(lambda: self._run_async(run))
@@ -109,6 +122,7 @@ class Executor:
             raise NotTaken(str(error)) from error
         if taken is None:
             metrics.BELLS_DROPPED.inc()
+            self._runtime.unclaimed()
         return taken
 
     def _admit(self, taken: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun | None:
@@ -302,11 +316,11 @@ def _log_end(row: Row) -> None:
     log.info("task finished: task=%s agent=%s status=%s steps=%d", *what)
 
 
-def _is_async(envelope: Envelope) -> bool:
+def _is_async(named: Envelope | Claim) -> bool:
     """Whether the step runs on the loop; False where this worker has no code for it."""
     try:
-        agent = find_agent(envelope.agent)
-        step = agent.steps.get(envelope.step) or agent.runnable.get(envelope.step)
+        agent = find_agent(named.agent)
+        step = agent.steps.get(named.step) or agent.runnable.get(named.step)
     except InvalidInput:
         return False
     return step is not None and step.is_async

@@ -103,7 +103,6 @@ class Groups:
             wanted,
             worker=self._worker_id,
             lease_seconds=settings.lease_seconds,
-            poison_crashes=settings.poison_crashes,
         )
 
     def _checkpoint_all(

@@ -15,6 +15,7 @@ from agent_tasks.database import Connection
 from agent_tasks.database_errors import ServerAway
 from agent_tasks.errors import LeaseLost
 from agent_tasks.publisher import STOP_CHANNEL
+from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_on
 from workers.operations import DatabaseAway
 from workers.own_connection import OwnConnection
@@ -140,9 +141,10 @@ class Leases:
                 return
             held = [(run.claim.id, run.claim.run) for run in runs]
             kept = heartbeat(connection, held, lease_seconds=self._lease_seconds, seconds=self._bound)
-            for run in runs:
-                if run.claim.id not in kept:
+            if lost := [run for run in runs if run.claim.id not in kept]:
+                for run in lost:
                     self._lost(run)
+                acquit(connection, [(run.claim.id, run.claim.run) for run in lost])
             runs = [run for run in runs if kept.get(run.claim.id) is False]
             if pause is not None and runs:
                 self._closed.wait(pause)

@@ -58,8 +58,11 @@ class StepLoop:
         self._thread = threading.Thread(target=self._run, name="agent-tasks-loop", daemon=True)
         self._thread.start()
 
-    def reserve(self, seconds: float) -> bool:
-        """Whether there is room for one more step within `seconds`. `start` takes that room, `free` gives it back."""
+    def reserve(self, seconds: float | None) -> bool:
+        """Whether there is room for one more step within `seconds`; None waits for it.
+
+        `start` takes that room, `free` gives it back.
+        """
         return self._capacity.acquire(timeout=seconds)
 
     def free(self) -> None:

@@ -54,6 +54,8 @@ class Runtime:
         self._stopped = False
         self._ending = threading.Lock()
         self.slots = 1
+        self.unclaimed: Callable[[], None] = lambda: None
+        """Called for each message whose step was not to be claimed: it may be suspect."""
         self.worker_id = worker_id(node, os.getpid())
         self.telemetry = Telemetry(app, node)
         self._database_threads = DatabaseThreads(_DATABASE_THREADS)

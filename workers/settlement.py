@@ -14,6 +14,7 @@ from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, 
 from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.retries import Retry
 from agent_tasks.steps import Step
+from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
@@ -104,6 +105,8 @@ class Settlement:
         with self._runtime.client.database.connection() as connection:
             held = [(run.claim.id, run.claim.run) for run in runs]
             rows = release(connection, held, ring_seconds=self._settings.ring_seconds)
+            if len(rows) < len(held):
+                acquit(connection, held)
         self._runtime.client.publish(rows)
 
     # --- what a step returned -------------------------------------------------------------------------------

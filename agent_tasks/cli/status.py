@@ -15,6 +15,8 @@ from agent_tasks.states import TaskStatus
 from agent_tasks.submission import declared
 from agent_tasks.transitions import read
 
+_SUSPECT = "it ran when a process died, and runs apart from others until it commits"
+
 
 def status(
     id: TaskId,
@@ -77,6 +79,7 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         **(declarations(says) if says else {}),
         "status": f"{task.status}{place}{attempt}",
         "step": f"{task.step}, after {task.step_number} committed" if not task.status.is_terminal else task.step,
+        "suspect": _SUSPECT if task.suspect else "",
         "waits": waits_for(task.waiting_for) if task.waiting_for else "",
         "problem": _problem(task),
         "children": _counted(children),

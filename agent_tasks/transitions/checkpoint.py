@@ -11,6 +11,7 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 from agent_tasks.transitions.rows import (
+    CLEARED,
     COUNTED,
     EVENTS,
     HELD,
@@ -62,11 +63,11 @@ _CHECKPOINT = f"""
         {PASSING_LOCKED}
     ), changed AS (
         UPDATE tasks SET
-            step = given.next_step, step_number = tasks.step_number + 1, failures = 0, crashes = 0, rings = 0,
+            step = given.next_step, step_number = tasks.step_number + 1, {CLEARED}, rings = 0,
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(given.progress, tasks.progress), undoable = undoable + given.undo::int,
             version = version + 1, event_seq = event_seq + jsonb_array_length(given.told),
-            attempt = given.in_place::int,
+            attempt = given.in_place::int, uncounted = 0,
             status = CASE WHEN given.in_place THEN 'running' ELSE 'pending' END,
             worker = CASE WHEN given.in_place THEN worker END,
             claimed_at = CASE WHEN given.in_place THEN clock_timestamp() ELSE claimed_at END,
@@ -138,7 +139,7 @@ def committing(then: LiteralString, awaits: LiteralString) -> LiteralString:
     return f"""
     WITH changed AS (
         UPDATE tasks SET
-            step = %(next_step)s, step_number = step_number + 1, failures = 0, crashes = 0,
+            step = %(next_step)s, step_number = step_number + 1, uncounted = 0, {CLEARED},
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(%(progress)s::jsonb, progress), undoable = undoable + %(undoable)s::int,
             {COUNTED}, {then}

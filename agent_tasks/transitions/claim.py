@@ -11,7 +11,7 @@ from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import budget_of, reserved_of, spend_of
-from agent_tasks.transitions.rows import CLAIMED, Row, few
+from agent_tasks.transitions.rows import CLAIMED, SUSPECT, Row, few
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Claim:
             state=row["state"],
             awaits=row["awaits"],
             undo_step=row["undo_step"],
-            repeated=row["attempt"] > 1 or row["resumed_from"] is not None,
+            repeated=row["attempt"] + row["uncounted"] > 1 or row["resumed_from"] is not None,
             row=row,
         )
 
@@ -110,25 +110,24 @@ class Wanted:
     step_number: int
 
 
-# A running step whose lease is over may be claimed, too: then its worker counts as crashed. The sweep does
-# the same, and ends the step as poison where it has crashed too often.
+# A step whose lease is over is not free: the sweep takes it back, and finds out what that says of it.
 _FREE: LiteralString = f"""
     WITH wanted AS (
         SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (id uuid, step text, step_number integer)
         WHERE {few("step_number")}
     ), free AS (
         SELECT tasks.id FROM wanted JOIN tasks USING (id, step, step_number)
-        WHERE tasks.status = 'pending' OR (tasks.status = 'running' AND tasks.due_at < clock_timestamp()
-            AND tasks.crashes + 1 < %(poison_crashes)s)
+        WHERE tasks.status = 'pending' AND tasks.suspect = 0
+"""
+_FREE_SUSPECT: LiteralString = f"""
+    WITH free AS (
+        SELECT id FROM tasks WHERE {SUSPECT} AND suspect = %(suspect)s ORDER BY pending_since, id LIMIT 1
 """
 
-_CLAIM = f"""{_FREE}
+_TAKE: LiteralString = f"""
         FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET
-            crashes = crashes + (status = 'running')::int,
-            spent_seconds = spent_seconds + CASE WHEN status = 'running'
-                THEN greatest(0, extract(epoch FROM due_at - claimed_at)) ELSE 0 END,
             status = 'running', run = run + 1, worker = %(worker)s, attempt = attempt + 1,
             started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
             due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
@@ -152,18 +151,20 @@ _CLAIM = f"""{_FREE}
             AND passed_on.step_number = tasks.undo_step
 """
 
+_CLAIM = f"{_FREE}{_TAKE}"
+_CLAIM_SUSPECT = f"{_FREE_SUSPECT}{_TAKE}"
 _LOCKED = f"{_FREE}) SELECT id FROM free"
 
 
 def claim_all(
-    connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float, poison_crashes: int
+    connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float
 ) -> list[Claim | ValueError | Contention | None]:
-    """Take these steps, each of another task; None for one not current any more, or that a living lease holds.
+    """Take these steps, each of another task; None for one that is not current any more, is held, or is suspect.
 
     A row that this release cannot read is its own error: the claims of the others are committed. Contention stands
     for one that may be free, and whose row somebody else has locked.
     """
-    terms = {"worker": worker, "lease_seconds": lease_seconds, "poison_crashes": poison_crashes}
+    terms = {"worker": worker, "lease_seconds": lease_seconds}
     taken = {row["id"]: row for row in connection.execute(_CLAIM, {"wanted": _listed(wanted), **terms}).fetchall()}
     missed = [one for one in wanted if one.task_id not in taken]
     locked = {
@@ -187,6 +188,33 @@ def _readable(row: Row) -> Claim | ValueError:
         return Claim.from_row(row)
     except ValueError as error:  # of pydantic, or of a budget
         return error
+
+
+def claim_suspect(
+    connection: Connection,
+    *,
+    suspect: int,
+    queues: Sequence[str],
+    steps: Sequence[str],
+    worker: str,
+    lease_seconds: float,
+) -> Claim | ValueError | None:
+    """Take the suspect step that has waited for longest, of those that this process serves (steps by agent.step).
+
+    `suspect` is 1 for one that was suspected once, 2 for one that was again. None where there is none; a row that
+    this release cannot read is its own error.
+    """
+    row = connection.execute(
+        _CLAIM_SUSPECT,
+        {
+            "suspect": suspect,
+            "queues": list(queues),
+            "steps": list(steps),
+            "worker": worker,
+            "lease_seconds": lease_seconds,
+        },
+    ).fetchone()
+    return None if row is None else _readable(row)
 
 
 def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **terms: Any) -> Claim | None:

@@ -21,11 +21,17 @@ _EXPIRED: LiteralString = """
         AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(lease_seconds)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
+# A step that ran beside others when their process died is suspect, as they are: none of them has crashed. What runs
+# alone has. (A process of the quarantine that dies with one step is told of by `died`.)
+_IS_POISON: LiteralString = "(suspect = 2 AND crashes + 1 >= %(poison_crashes)s)"
 _UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_at))"
 
 _EXPIRE = f"""
-    WITH expired AS ({_EXPIRED.format(which="crashes + 1 < %(poison_crashes)s")}), changed AS (
-        UPDATE tasks SET crashes = crashes + 1, spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED}, {IDLE}
+    WITH expired AS ({_EXPIRED.format(which=f"NOT {_IS_POISON}")}), changed AS (
+        UPDATE tasks SET
+            crashes = crashes + (suspect = 2)::int, attempt = attempt - (suspect < 2)::int,
+            uncounted = uncounted + (suspect < 2)::int, suspect = least(suspect + 1, 2),
+            spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT id FROM expired))
         RETURNING *
     ), {EVENTS}
@@ -35,15 +41,15 @@ _EXPIRE = f"""
 _POISONED = """
     jsonb_build_object(
         'type', 'poison', 'retryable', false, 'retry_after', NULL, 'suggested_action', 'escalate',
-        'message', format('Step %%s was running when its worker died, %%s times in a row. Look at the '
-            'workers'' logs for what killed them (memory, a crash in native code), then resume the task.',
+        'message', format('Step %%s ran alone in its process when that died, %%s times in a row. Look at the '
+            'workers'' logs for what killed it (memory, a crash in native code), then resume the task.',
             step, crashes + 1),
         'details', jsonb_build_object('step', step, 'crashes', crashes + 1, 'worker', worker),
         'checkpoint', nullif(step_number, 0))
 """
 
 _POISON = f"""
-    WITH expired AS ({_EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND ending IS NULL")}), changed AS (
+    WITH expired AS ({_EXPIRED.format(which=f"{_IS_POISON} AND ending IS NULL")}), changed AS (
         UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
             version = version + 1, event_seq = event_seq + 2,
             {ending("'failed'", _POISONED)}
@@ -55,7 +61,7 @@ _POISON = f"""
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
-_POISONED_UNDO = _EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND ending IS NOT NULL").replace(
+_POISONED_UNDO = _EXPIRED.format(which=f"{_IS_POISON} AND ending IS NOT NULL").replace(
     "SELECT id", "SELECT id, run, step, step_number, undo_step"
 )
 
@@ -63,7 +69,7 @@ _POISONED_UNDO = _EXPIRED.format(which="crashes + 1 >= %(poison_crashes)s AND en
 def expire(
     connection: Connection, *, limit: int, ring_seconds: float, lease_seconds: float, poison_crashes: int
 ) -> list[Row]:
-    """Take expired leases back: the step runs again from its checkpoint, or ends as poison.
+    """Take expired leases back: the step is suspect and runs again from its checkpoint, or ends as poison.
 
     Within a transaction. After a restart of Postgres the workers have one lease's time to say that they live.
     """
@@ -79,3 +85,22 @@ def expire(
         rows.append(undone(connection, Undoing.from_row(row), failure=failure, ring_seconds=ring_seconds))
     expired = event_list([("expired", None), ("dispatched", None)])
     return rows + connection.execute(_EXPIRE, {**common, **expired}).fetchall()
+
+
+_DIED = """
+    WITH held AS (
+        SELECT id FROM tasks WHERE status = 'running' AND finished_at IS NULL AND worker = %(worker)s
+    )
+    UPDATE tasks SET
+        due_at = clock_timestamp(), suspect = CASE WHEN (SELECT count(*) FROM held) = 1 THEN 2 ELSE suspect END
+    WHERE id = ANY (ARRAY(SELECT id FROM held)) AND status = 'running' AND worker = %(worker)s
+    RETURNING id, step, (SELECT count(*) FROM held) = 1 AS alone
+"""
+
+
+def died(connection: Connection, worker: str) -> list[Row]:
+    """A process of the quarantine is dead: its leases are over now; where it held one step, that one has crashed.
+
+    Returns the `id` and `step` of each, and whether it was `alone`.
+    """
+    return connection.execute(_DIED, {"worker": worker}).fetchall()

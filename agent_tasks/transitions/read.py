@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
-from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, Row
+from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, SUSPECT, Row
 
 _ASKED = """
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
@@ -275,6 +275,19 @@ def tree_repetition(connection: Connection, root_id: UUID) -> Row:
     row = connection.execute(_TREE_REPETITION, [root_id]).fetchone()
     assert row is not None
     return row
+
+
+_SUSPECTS = f"""
+    SELECT suspect, count(*) AS number FROM (
+        SELECT suspect FROM tasks WHERE {SUSPECT} AND suspect IN (1, 2) LIMIT 1000) AS waiting
+    GROUP BY suspect
+"""
+
+
+def suspects(connection: Connection, *, queues: Collection[str], steps: Collection[str]) -> dict[int, int]:
+    """How many suspect steps wait for a process that serves these, by `tasks.suspect`."""
+    rows = connection.execute(_SUSPECTS, {"queues": list(queues), "steps": list(steps)})
+    return {row["suspect"]: row["number"] for row in rows}
 
 
 _OVERDUE: LiteralString = """

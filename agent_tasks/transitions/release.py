@@ -4,14 +4,24 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, EVENTS, GIVEN_IDS, IDLE, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.rows import (
+    COUNTED,
+    EVENTS,
+    GIVEN_IDS,
+    IDLE,
+    RUNNING_SECONDS,
+    SNAPSHOT,
+    UNCOUNTED,
+    Row,
+    event_list,
+)
 
 _RELEASE = f"""
     WITH held AS (
         SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = h.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {COUNTED}, {IDLE}
+        UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {UNCOUNTED}, {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT id FROM held))
         RETURNING *
     ), {EVENTS}
@@ -20,7 +30,7 @@ _RELEASE = f"""
 
 
 def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_seconds: float) -> list[Row]:
-    """Give back the steps that these (task, run) still own; a release is no crash.
+    """Give back the steps that these (task, run) still own; a release is no crash, and no try.
 
     A row that is locked just then is left: it is being committed or ended, or its lease expires.
     """

@@ -51,7 +51,7 @@ _RESUME = f"""
             CASE WHEN old.number = old.step_number AND old.undo_step IS NULL THEN old.step
                  WHEN old.number = 0 THEN first.step ELSE before.next_step END AS step,
             CASE WHEN before.awaits ->> 'kind' = 'children'
-                    OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt = 0
+                    OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt + old.uncounted = 0
                         AND old.step = before.next_step AND NOT EXISTS (
                             SELECT FROM signals WHERE task_id = old.id AND consumed_step = old.number OFFSET 0))
                 THEN before.awaits END AS awaits

@@ -20,7 +20,7 @@ SNAPSHOT: LiteralString = """
     tasks.parent_step, tasks.child_index,
     tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
     tasks.reserved_calls,
-    tasks.undo_step, tasks.ending
+    tasks.undo_step, tasks.ending, tasks.suspect
 """
 """What an observer sees of a task."""
 
@@ -35,7 +35,7 @@ STEPPED: LiteralString = """
 CLAIMED: LiteralString = f"""
     tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.queue, tasks.priority, tasks.parent_id, tasks.root_id,
     tasks.depth, tasks.lineage_id, tasks.resumed_from, tasks.undo_step, tasks.identity, tasks.session_id,
-    tasks.traceparent, tasks.sensitive,
+    tasks.traceparent, tasks.sensitive, tasks.uncounted,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, {STEPPED}
 """
@@ -67,6 +67,12 @@ LET_GO: LiteralString = """
     reserved_calls = CASE WHEN {ends} THEN 0 ELSE reserved_calls END
 """
 """Nobody above a root takes over what it has reserved for those below that live on. Of others `join` does."""
+
+CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0"
+"""What a step begins with: nothing is held against it. (`attempt` and `uncounted` are set beside it.)"""
+
+UNCOUNTED: LiteralString = "attempt = attempt - 1, uncounted = uncounted + 1"
+"""A try that was no fault of the step's counts for nothing."""
 
 ENDED: LiteralString = f"""
     worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp(),
@@ -139,7 +145,8 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
             'result', {result}, 'undone', '[]'::jsonb, 'not_undone', '[]'::jsonb) END,
         undo_step = CASE WHEN undoable > 0 THEN {last_undo.format(what="step_number")} END,
         step = CASE WHEN undoable > 0 THEN {last_undo.format(what="'undo:' || step")} ELSE step END,
-        attempt = CASE WHEN undoable > 0 THEN 0 ELSE attempt END, failures = 0, crashes = 0, rings = 0,
+        attempt = CASE WHEN undoable > 0 THEN 0 ELSE attempt END,
+        uncounted = CASE WHEN undoable > 0 THEN 0 ELSE uncounted END, rings = 0, {CLEARED},
         worker = NULL, waiting_for = NULL, pending_since = clock_timestamp(),
         due_at = CASE WHEN undoable > 0 THEN clock_timestamp() + make_interval(secs => {RING_FALLBACK}) END,
         finished_at = CASE WHEN undoable > 0 THEN NULL ELSE clock_timestamp() END,
@@ -161,6 +168,12 @@ COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 
 
 RING_FALLBACK: LiteralString = "10"
 """Seconds until the bell of an undo is rung again, where the caller knows no settings."""
+
+SUSPECT: LiteralString = """
+    tasks.suspect > 0 AND tasks.status = 'pending' AND tasks.queue = ANY (%(queues)s)
+        AND tasks.agent || '.' || tasks.step = ANY (%(steps)s)
+"""
+"""A suspect step that waits, and that a process serves."""
 
 WILL_END: LiteralString = "tasks.status IN ('pending', 'running', 'waiting') AND tasks.ending IS NULL"
 """A task whose end is not decided yet. (Not by `finished_at`: that would offer the index of all that live.)"""

@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.transitions.fence import lost
-from agent_tasks.transitions.rows import HELD, LET_GO, SNAPSHOT, Row
+from agent_tasks.transitions.rows import CLEARED, HELD, LET_GO, SNAPSHOT, Row
 
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
 _UNDONE = f"""
@@ -31,7 +31,8 @@ _UNDONE = f"""
                         'undone', progressed.ending -> 'undone', 'not_undone', progressed.ending -> 'not_undone'))
                 END,
             result = CASE WHEN following IS NULL THEN nullif(progressed.ending -> 'result', 'null'::jsonb) END,
-            attempt = 0, failures = 0, crashes = 0, rings = 0, worker = NULL, pending_since = clock_timestamp(),
+            attempt = 0, uncounted = 0, {CLEARED}, rings = 0, worker = NULL,
+            pending_since = clock_timestamp(),
             due_at = CASE WHEN following IS NULL THEN NULL
                 ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END,
             finished_at = CASE WHEN following IS NULL THEN clock_timestamp() END,

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent_tasks import AgentTasks, Settings
+from agent_tasks import AgentTasks
 from tests import rows
 from tests.agents import notes
 from tests.eventually import eventually
@@ -104,21 +104,20 @@ def test_a_worker_killed_between_commit_and_publish_loses_nothing(
     assert not rows.events(client, task.id, "expired")
 
 
-def test_a_step_that_kills_its_worker_three_times_ends_as_poison(
-    client: AgentTasks, processes: Processes, settings: Settings, tmp_path: Path
+def test_a_step_that_kills_its_process_each_time_takes_one_worker_along_and_ends_as_poison(
+    client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:
     (worker,) = processes.fleet(lease_seconds=1.0)
     task = client.submit("killer", {"folder": str(tmp_path)})
-    for _ in range(2):
-        assert worker.wait_for_exit(10) == -signal.SIGKILL
-        worker = processes.worker(lease_seconds=1.0)
     assert worker.wait_for_exit(10) == -signal.SIGKILL
-    snapshot = task.wait(timeout=10)
+    worker = processes.worker(lease_seconds=1.0)
+    snapshot = task.wait(timeout=30)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
     assert snapshot.error.type == "poison"
     assert snapshot.error.details["crashes"] == 3
-    assert len(notes(tmp_path)) == 3
+    assert len(notes(tmp_path)) == 4, "beside others, perhaps, and three times alone"
+    assert worker.is_alive
 
 
 @pytest.mark.slow

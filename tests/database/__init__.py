@@ -9,7 +9,7 @@ from agent_tasks.database import Connection
 from agent_tasks.database_errors import Contention
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
-from agent_tasks.transitions.claim import Claim, claim
+from agent_tasks.transitions.claim import Claim, claim, claim_suspect
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.wait import sleep, wait
@@ -56,7 +56,7 @@ def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: A
 
 def answer(client: AgentTasks, task_id: UUID, step: str, step_number: int, **options: Any) -> Claim | None:
     """Claim what a message names, which may have been late; again where the row is locked just then."""
-    values = {"worker": "w", "lease_seconds": 60, "poison_crashes": 3, **options}
+    values = {"worker": "w", "lease_seconds": 60, **options}
     while True:
         try:
             with client.database.connection() as connection:
@@ -66,9 +66,26 @@ def answer(client: AgentTasks, task_id: UUID, step: str, step_number: int, **opt
 
 
 def claimed(client: AgentTasks, task_id: UUID | None = None, **options: Any) -> Claim:
-    taken = try_claim(client, task_id or submitted(client), **options)
-    assert taken is not None
+    """By a worker, or, where its lease was over and it is suspect, by a process of the quarantine."""
+    task_id = task_id or submitted(client)
+    if row_of(client, task_id)["status"] == "running":
+        swept(client, poison_crashes=1000)
+    if row_of(client, task_id)["suspect"]:
+        query(client, "UPDATE tasks SET pending_since = pending_since - interval '1 year' WHERE id = %s", task_id)
+        taken = claimed_apart(client, task_id, **options)
+    else:
+        taken = try_claim(client, task_id, **options)
+    assert isinstance(taken, Claim)
     return taken
+
+
+def claimed_apart(client: AgentTasks, task_id: UUID, **options: Any) -> Claim | ValueError | None:
+    """What a process of the quarantine takes that serves this task's step, and suspects of its kind."""
+    row = row_of(client, task_id)
+    steps = [f"{row['agent']}.{row['step']}"]
+    values = {"suspect": row["suspect"], "queues": [row["queue"]], "steps": steps, "worker": "w", "lease_seconds": 60}
+    with client.database.connection() as connection:
+        return claim_suspect(connection, **{**values, **options})
 
 
 def commit(
@@ -133,10 +150,10 @@ def end_call(connection: Connection, taken: Claim, ordinal: int = 0) -> None:
     ledger.end_call(connection, taken, ordinal, status="completed", outcome='"paid"')
 
 
-def swept(client: AgentTasks, limit: int = 100) -> list[Row]:
+def swept(client: AgentTasks, limit: int = 100, poison_crashes: int = 3) -> list[Row]:
     """What the sweep of expired leases changed, parents that it joined included."""
     with client.database.transaction() as connection:
-        rows = expire(connection, limit=limit, ring_seconds=60, lease_seconds=0, poison_crashes=3)
+        rows = expire(connection, limit=limit, ring_seconds=60, lease_seconds=0, poison_crashes=poison_crashes)
         return rows + join(connection, rows, ring_seconds=60)
 
 

@@ -44,7 +44,7 @@ class Driver:
         **options: Any,
     ) -> StepRun:
         """One try of `function` as the task's current step, up to what came of it in `outcome`; nothing is settled."""
-        claim = claimed(self.client, task_id, poison_crashes=1000)
+        claim = claimed(self.client, task_id)
         mine = operations(self.client, claim, self.groups, lambda _: None, **options)
         step = Step("echo", "echo", function, AGAIN)
         run = StepRun(claim, find_agent("echo"), step, {}, self._context(step, claim, mine), mine, quantum_ends=0)

@@ -12,8 +12,10 @@ from agent_tasks.call_identity import CallIdentity
 from agent_tasks.cli.application import app
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal, spend
+from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.children import outcomes, usage
 from agent_tasks.transitions.complete_input import complete_input
+from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_held
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.session import working
@@ -37,6 +39,7 @@ def everything(client: AgentTasks) -> None:
     _steps(client)
     _trees(client)
     _waits(client)
+    _quarantine(client)
     _ends(client)
     _reads(client)
     _schedules(client)
@@ -121,6 +124,18 @@ def _waits(client: AgentTasks) -> None:
     fall_due(client, waiting.id)
 
 
+def _quarantine(client: AgentTasks) -> None:
+    lost, died_with = claimed(client), claimed(client)
+    for taken in (lost, died_with):
+        lapse(client, taken.id)
+    database.swept(client)
+    with client.database.connection() as connection:
+        acquit(connection, [(lost.id, lost.run)])
+        assert read.suspects(connection, queues=["agents"], steps=["echo.echo"])[1]
+        assert database.claimed_apart(client, died_with.id, worker="q") is not None
+        assert died(connection, "q")
+
+
 def _ends(client: AgentTasks) -> None:
     done = submitted(client)
     run_child(client, done)
@@ -138,13 +153,13 @@ def _ends(client: AgentTasks) -> None:
         orphan,
     )
     poison = claimed(client)
-    query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", poison.id)
+    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", poison.id)
     undoing = claimed(client)
     with client.database.connection() as connection:
         commit(connection, undoing, undoable=True)
     client.get(undoing.id).cancel()
     undoing = claimed(client, undoing.id)
-    query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", undoing.id)
+    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", undoing.id)
     for taken in (poison, undoing, claimed(client)):
         lapse(client, taken.id)
 

@@ -217,7 +217,7 @@ def test_many_that_end_in_one_sweep_are_counted_each(client: AgentTasks) -> None
     ids = spawn(client, taken, 5)
     for child in ids:
         claimed(client, child)
-        query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", child)
+        query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", child)
         lapse(client, child)
     rows = swept(client)
     assert len(rows) == 6

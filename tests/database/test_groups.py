@@ -15,7 +15,7 @@ from tests.database import all_of, claimed, lapse, query, row_of, submitted
 from tests.database.families import types_of
 from workers.groups import Groups
 
-TERMS = {"worker": "w", "lease_seconds": 60, "poison_crashes": 3}
+TERMS = {"worker": "w", "lease_seconds": 60}
 
 
 def tasks(client: AgentTasks, count: int = 4, **options: object) -> list[UUID]:

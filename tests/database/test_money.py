@@ -19,7 +19,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.purge import purge
 from beat.sweeps import leases, orphans, timers
 from tests import database
-from tests.database import Row, claimed, lapse, query, row_of, submitted, try_claim
+from tests.database import Row, claimed, lapse, query, row_of, submitted
 from tests.database.families import broken, done, end, out_of_time, run_child, shortened, spawn, undo
 from tests.documents import blocks
 
@@ -144,9 +144,7 @@ class Books:
             return None
         task_id = there[which % len(there)]
         if row_of(self.client, task_id)["status"] == "pending":
-            taken = try_claim(self.client, task_id)
-            assert taken is not None
-            self.claims[task_id] = taken
+            self.claims[task_id] = claimed(self.client, task_id)
         return self.claims[task_id]
 
     def move(self, name: str, which: int, usd: float) -> None:
@@ -193,7 +191,7 @@ class Books:
                 except BudgetExhausted:
                     return
         elif name == "kills its workers":
-            for _ in range(3):
+            for _ in range(5):
                 again = self.running(which)
                 if again is None or again.id != taken.id:
                     return

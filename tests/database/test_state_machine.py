@@ -33,6 +33,10 @@ FOUND: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "a parent that was called in does not share out what its children still hold": [
         FAN_OUT, ("claim", {"which": 0}), CHARGE, UNDOABLE, TIME_COMES, FAN_OUT,
     ],
+    "a parent and its own parent that are called in at once leave one of them": [
+        FAN_OUT, FAN_OUT, ("what_it_waits_for_by_the_clock_comes", {"which": 1, "reserve": True, "noticed": False}),
+        TIME_COMES,
+    ],
     "a resumed wait takes the signal that came after the old one ran out": [
         WAIT, TIME_COMES, ("signal", {"which": 0, "awaited": False, "name": "a", "signal_id": None}),
         ("cancel", {"which": 0}), ("resume", {"which": 0, "from_step": None}),

@@ -2,10 +2,14 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType
+from agent_tasks.transitions.acquit import acquit
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.release import held_by, release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
@@ -15,7 +19,20 @@ from agent_tasks.transitions.wake import wake
 from beat.application import make_beat_app
 from beat.sweeper import ROUNDS, Sweeper
 from beat.sweeps import orphans
-from tests.database import all_of, claimed, commit, fall_due, lapse, park, query, row_of, submitted, swept
+from tests.database import (
+    all_of,
+    claimed,
+    claimed_apart,
+    commit,
+    fall_due,
+    lapse,
+    park,
+    query,
+    row_of,
+    submitted,
+    swept,
+    try_claim,
+)
 from tests.database.filling import SINGLE
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
@@ -27,35 +44,110 @@ def test_an_expired_lease_makes_the_step_pending_again(client: AgentTasks) -> No
     (row,) = swept(client)
     assert (row["id"], row["status"], row["worker"]) == (taken.id, "pending", None)
     assert row["spent_seconds"] == pytest.approx(10, abs=0.1)
-    assert row_of(client, taken.id)["crashes"] == 1
+    assert row_of(client, taken.id)["suspect"] == 1
     assert row_of(client, alive.id)["status"] == "running"
     assert swept(client) == []
 
 
-def test_a_step_that_killed_its_worker_three_times_ends_as_poison(client: AgentTasks) -> None:
+def test_a_step_whose_process_died_three_times_while_it_was_alone_ends_as_poison(client: AgentTasks) -> None:
+    """Twice before it was beside others, or may have been: that counts for nothing."""
     task_id = submitted(client)
-    statuses: list[str] = []
-    for _ in range(3):
+    told: list[tuple[str, int, int, int]] = []
+    for _ in range(5):
         claimed(client, task_id)
         lapse(client, task_id)
-        statuses += [row["status"] for row in swept(client)]
-    assert statuses == ["pending", "pending", "failed"]
+        told += [(row["status"], *counts(client, task_id)) for row in swept(client)]
+    beside, again = [("pending", 1, 0, 0), ("pending", 2, 0, 0)], [("pending", 2, 1, 1), ("pending", 2, 2, 2)]
+    assert told == [*beside, *again, ("failed", 0, 0, 3)]
     error = ErrorInfo.model_validate(row_of(client, task_id)["error"])
     assert (error.type, error.retryable, error.suggested_action) == (ErrorType.POISON, False, "escalate")
     assert error.details == {"step": "echo", "crashes": 3, "worker": "w"}
     assert [event["type"] for event in all_of(client, task_id)["events"]][-2:] == ["expired", "finished"]
 
 
-def test_a_committed_step_clears_the_crashes(client: AgentTasks) -> None:
+def counts(client: AgentTasks, task_id: UUID) -> tuple[int, int, int]:
+    row = row_of(client, task_id)
+    return row["suspect"], row["crashes"], row["attempt"]
+
+
+def test_a_step_that_was_alone_in_a_process_that_died_has_crashed_and_one_that_was_not_has_not(
+    client: AgentTasks,
+) -> None:
+    alone, *others = [submitted(client) for _ in range(3)]
+    for task_id in (alone, *others):
+        claimed(client, task_id)
+        lapse(client, task_id)
+    swept(client)
+    claimed(client, alone, worker="q1")
+    for task_id in others:
+        claimed(client, task_id, worker="q2")
+    with client.database.connection() as connection:
+        assert [(row["id"], row["alone"]) for row in died(connection, "q1")] == [(alone, True)]
+        assert {(row["id"], row["alone"]) for row in died(connection, "q2")} == {(one, False) for one in others}
+        assert died(connection, "q3") == []
+    assert len(swept(client)) == 3
+    assert counts(client, alone) == (2, 1, 1)
+    assert [counts(client, task_id) for task_id in others] == [(2, 0, 0)] * 2
+
+
+def test_a_suspect_step_is_claimed_by_the_quarantine_and_by_no_message(client: AgentTasks) -> None:
+    task_id = claimed(client).id
+    lapse(client, task_id)
+    swept(client)
+    assert try_claim(client, task_id) is None
+    for other in ({"queues": ["other"]}, {"steps": ["echo.other"]}, {"suspect": 2}):
+        assert claimed_apart(client, task_id, **other) is None
+    taken = claimed_apart(client, task_id)
+    assert isinstance(taken, Claim)
+    assert (taken.id, taken.run, taken.attempt, taken.repeated) == (task_id, 2, 1, True)
+    assert claimed_apart(client, task_id) is None
+
+
+def test_a_step_whose_worker_lives_after_all_is_acquitted_unless_it_has_run_since(client: AgentTasks) -> None:
+    idle, again = claimed(client), claimed(client)
+    for taken in (idle, again):
+        lapse(client, taken.id)
+    swept(client)
+    lapse(client, claimed(client, again.id).id)
+    swept(client)
+    with client.database.connection() as connection:
+        assert acquit(connection, [(idle.id, idle.run + 1)]) == 0
+        assert acquit(connection, [(idle.id, idle.run), (again.id, again.run), (again.id, again.run + 1)]) == 1
+    assert [counts(client, taken.id)[0] for taken in (idle, again)] == [0, 2]
+    assert try_claim(client, idle.id) is not None
+
+
+def test_no_two_processes_take_the_same_suspect_and_the_first_is_taken_first(client: AgentTasks) -> None:
+    ids = [claimed(client).id for _ in range(9)]
+    for task_id in ids:
+        lapse(client, task_id)
+        swept(client)
+    assert claimed_apart(client, ids[0]).id == ids[0]  # type: ignore[union-attr]
+    barrier = threading.Barrier(4)
+
+    def take(n: int) -> list[UUID]:
+        barrier.wait(10)
+        return [claimed_apart(client, ids[0], worker=f"q{n}").id for _ in range(2)]  # type: ignore[union-attr]
+
+    with ThreadPoolExecutor(4) as threads:
+        taken = list(threads.map(take, range(4)))
+    assert sorted(one for pair in taken for one in pair) == sorted(ids[1:])
+
+
+def test_a_committed_step_clears_what_was_held_against_it(client: AgentTasks) -> None:
     task_id = submitted(client)
-    for _ in range(2):
+    for _ in range(3):
         claimed(client, task_id)
         lapse(client, task_id)
         swept(client)
+    assert counts(client, task_id) == (2, 1, 1)
     taken = claimed(client, task_id)
     with client.database.connection() as connection:
         commit(connection, taken)
-    assert row_of(client, task_id)["crashes"] == 0
+    assert counts(client, task_id) == (0, 0, 0)
+    again = try_claim(client, task_id)
+    assert again is not None
+    assert (again.attempt, again.repeated) == (1, False)
 
 
 def test_a_released_step_has_not_crashed(client: AgentTasks) -> None:
@@ -66,7 +158,8 @@ def test_a_released_step_has_not_crashed(client: AgentTasks) -> None:
             assert held_by(connection, [f"w{n}", "other"]) == [(task_id, taken.run)]
             (row,) = release(connection, [(task_id, taken.run)], ring_seconds=60)
         assert row["status"] == "pending"
-    assert (row_of(client, task_id)["crashes"], row_of(client, task_id)["attempt"]) == (0, 5)
+    assert counts(client, task_id) == (0, 0, 0), "and was not tried"
+    assert claimed(client, task_id).repeated
 
 
 def test_five_sweepers_at_once_move_each_task_once(client: AgentTasks) -> None:
@@ -82,7 +175,7 @@ def test_five_sweepers_at_once_move_each_task_once(client: AgentTasks) -> None:
         moved = [row["id"] for rows in threads.map(sweep, range(5)) for row in rows]
     moved += [row["id"] for row in swept(client)]
     assert len(moved) == len(set(moved)) == 30
-    assert query(client, "SELECT DISTINCT crashes FROM tasks") == [{"crashes": 1}]
+    assert query(client, "SELECT DISTINCT suspect FROM tasks") == [{"suspect": 1}]
 
 
 def test_a_sweep_does_not_wait_for_a_row_that_somebody_holds(client: AgentTasks) -> None:

@@ -97,7 +97,7 @@ def cancelled(client: AgentTasks, taken: Claim) -> None:
 
 
 def poisoned(client: AgentTasks, taken: Claim) -> None:
-    query(client, "UPDATE tasks SET crashes = 2 WHERE id = %s", taken.id)
+    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", taken.id)
     lapse(client, taken.id)
     swept(client)
 
@@ -176,12 +176,12 @@ def test_a_failed_undo_waits_for_its_next_try_and_goes_on_where_it_was(client: A
 def test_a_crash_in_the_middle_goes_on_where_it_was_and_too_many_give_that_undo_up(client: AgentTasks) -> None:
     taken = booked(client)
     end(client, taken, broken)
-    for crash in range(3):
+    for death in range(5):  # twice it is suspect, and three times it was alone
         dead = claimed(client, taken.id)
         assert (dead.step, dead.undo_step) == ("undo:flight", 2)
         lapse(client, taken.id)
         (row,) = swept(client)
-        assert row["step"] == ("undo:flight" if crash < 2 else "undo:hotel")
+        assert row["step"] == ("undo:flight" if death < 4 else "undo:hotel")
         with pytest.raises(LeaseLost):
             end(client, dead, lambda c, t: undone(c, Undoing.from_row(t.row), failure=None, ring_seconds=60))
     row = undo(client, taken.id)

@@ -45,7 +45,7 @@ def test_a_fan_out_above_a_limit_of_postgres_fails_its_task_once(
 
 
 def test_a_sweep_that_postgres_ends_does_not_stop_those_after_it(client: AgentTasks) -> None:
-    limit(client, LIMITS["57014"], event="UPDATE", when="new.crashes > 0")
+    limit(client, LIMITS["57014"], event="UPDATE", when="new.suspect > 0")
     crashed, pending = claimed(client).id, submitted(client)
     lapse(client, crashed)
     fall_due(client, pending)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Identity, TaskSnapshot
 from agent_tasks.database import Connection
 from agent_tasks.handle import TaskHandle
-from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.claim import Claim, claim_suspect
 from beat.sweeps import orphans
 from tests import database
 from tests.database import Row, query
@@ -66,20 +66,37 @@ class Machine(RuleBasedStateMachine):
         """A task whose step a worker runs; it is claimed first, or submitted, where need be."""
         there = [t for t in self.some("pending", "running") if (t.undo_step is not None) == undoes]
         task = pick(there, which) if there else self.accept(LIMITED, ANA)
-        if task.status == "pending":
-            self.answer(task.id, task.step, task.number)
+        while task.status == "pending":
+            if task.suspect:
+                self.quarantine(task.suspect)
+            else:
+                self.answer(task.id, task.step, task.number)
         return task
 
     def answer(self, task_id: UUID, step: str, number: int) -> None:
         task = self.tasks[task_id]
-        taken = database.answer(
-            self.client, task_id, step, number, lease_seconds=600, poison_crashes=model.POISON_CRASHES
-        )
+        taken = database.answer(self.client, task_id, step, number, lease_seconds=600)
         assert (taken is not None) == task.claimable(step, number)
         if taken is not None:
-            task.claim()
-            self.client.publish([self.client.find_row(taken.id)])
-            self.hold(task, taken)
+            self.begin(taken)
+
+    def quarantine(self, suspect: int) -> None:
+        """A process of the quarantine takes one of the suspects."""
+        waiting = [task for task in self.some("pending") if task.suspect == suspect]
+        served = {f"echo.{task.step}" for task in waiting}
+        with self.client.database.connection() as connection:
+            taken = claim_suspect(
+                connection, suspect=suspect, queues=["agents"], steps=list(served), worker="q", lease_seconds=600
+            )
+        assert isinstance(taken, Claim)
+        assert taken.id in {task.id for task in waiting}
+        self.begin(taken)
+
+    def begin(self, taken: Claim) -> None:
+        task = self.tasks[taken.id]
+        task.claim()
+        self.client.publish([self.client.find_row(taken.id)])
+        self.hold(task, taken)
 
     def write(self, task: Task, write: Callable[[Connection, Claim], Any]) -> Any:
         """A write of the worker that holds the step; the task and others that it changed are published as they are."""
@@ -152,8 +169,8 @@ def stands(now: Moment, row: Row) -> dict[str, Any]:
     waits = row["waiting_for"] or {}
     return {
         "status": row["status"],
-        "step": (row["step"], row["step_number"], row["run"], row["attempt"]),
-        "tries": (row["failures"], row["crashes"]) if row["finished_at"] is None else None,
+        "step": (row["step"], row["step_number"], row["run"], row["attempt"], row["uncounted"]),
+        "tries": (row["failures"], row["crashes"], row["suspect"]) if row["finished_at"] is None else None,
         "waits": (waits.get("kind"), waits.get("names", []), waits.get("mode"), waits.get("on_timeout")),
         "ending": (row["ending"] or {}).get("status") if row["finished_at"] is None else None,
         "undo": row["undo_step"],
@@ -168,8 +185,8 @@ def expected(task: Task) -> dict[str, Any]:
     mode = ("all" if waits.every else "any") if waits.kind == "signal" else None
     return {
         "status": task.status,
-        "step": (task.step, task.number, task.run, task.attempt),
-        "tries": (task.failures, task.crashes) if task.living else None,
+        "step": (task.step, task.number, task.run, task.attempt, task.uncounted),
+        "tries": (task.failures, task.crashes, task.suspect) if task.living else None,
         "waits": (waits.kind or None, list(waits.names), mode, waits.on_timeout),
         "ending": task.ending if task.living else None,
         "undo": task.undo_step,

@@ -11,7 +11,7 @@ POISON_CRASHES = 3
 LIVING = ("pending", "running", "waiting")
 ENDS = ("completed", "failed", "cancelled", "timeout", "partial")
 DIAGRAM: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "claim": (("pending", "running"), ("running",)),
+    "claim": (("pending",), ("running",)),
     "go on": (("running",), ("running",)),
     "hand over": (("running",), ("pending",)),
     "park": (("running",), ("waiting",)),
@@ -69,6 +69,8 @@ class Task:
     attempt: int = 0
     failures: int = 0
     crashes: int = 0
+    uncounted: int = 0
+    suspect: int = 0
     due: bool = False
     """Its lease is over, or what it waits for by the clock has come."""
     over_time: bool = False
@@ -139,11 +141,9 @@ class Task:
         self.status, self.waits, self.due = status, waits, False
 
     def claimable(self, step: str, number: int) -> bool:
-        lapsed = self.status == "running" and self.due and self.crashes + 1 < POISON_CRASHES
-        return (step, number) == (self.step, self.number) and (self.status == "pending" or lapsed)
+        return (step, number, self.status, self.suspect) == (self.step, self.number, "pending", 0)
 
     def claim(self) -> None:
-        self.crashes += self.status == "running"
         self.go("claim", "running")
         self.run += 1
         self.attempt += 1
@@ -153,7 +153,8 @@ class Task:
         self.spend("steps", 1)
         self.number += 1
         if next_step is not None:
-            self.step, self.attempt, self.failures, self.crashes = next_step, 0, 0, 0
+            self.step, self.attempt, self.uncounted = next_step, 0, 0
+            self.failures = self.crashes = self.suspect = 0
 
     def go_on(self, next_step: str, *, undo: bool) -> None:
         lapsed = self.due  # who overslept its lease and goes on has not renewed it
@@ -185,9 +186,17 @@ class Task:
         self.failures += 1
         self.go("retry", "waiting", Waits("retry"))
 
+    def release(self) -> None:
+        self.go("release", "pending")
+        self.attempt, self.uncounted = self.attempt - 1, self.uncounted + 1
+
     def expire(self) -> None:
-        """Its worker has died."""
-        if self.crashes + 1 < POISON_CRASHES:
+        """Its worker has died: it is suspect, or, where it was alone, has crashed."""
+        if self.suspect < 2:
+            self.suspect += 1
+            self.attempt, self.uncounted = self.attempt - 1, self.uncounted + 1
+            self.go("expire", "pending")
+        elif self.crashes + 1 < POISON_CRASHES:
             self.crashes += 1
             self.go("expire", "pending")
         elif self.ending is None:
@@ -240,8 +249,8 @@ class Task:
         """Whether a step before `number` is to be undone; the last one is next."""
         self_before = [n for n, c in enumerate(self.checkpoints[:number]) if c.undo]
         if self_before or self.undo_step is not None:
-            self.attempt = 0
-        self.failures = self.crashes = 0
+            self.attempt = self.uncounted = 0
+        self.failures = self.crashes = self.suspect = 0
         if self_before:
             self.undo_step = self_before[-1]
             self.step = f"undo:{self.checkpoints[self.undo_step].step}"

@@ -33,7 +33,7 @@ def point(old: Task, from_step: int | None) -> Point | None:
     step = old.step if at_end else begun_with
     assert step is not None
     awaits = before.awaits if before is not None else None
-    still_waits = at_end and old.attempt == 0 and before is not None and step == before.next_step
+    still_waits = at_end and old.attempt + old.uncounted == 0 and before is not None and step == before.next_step
     if awaits is not None and awaits.kind != "children" and (not still_waits or old.consumed.get(number)):
         awaits = None
     return Point(number, step, awaits)
@@ -68,13 +68,14 @@ def resume(old: Task, from_step: int | None, accepted: Accepted, parent: Task | 
     there = point(old, from_step)
     assert there is not None
     new_id, budget = accepted(old, parent)
+    is_forked = old.status == "completed" or (old.status == "partial" and from_step is not None)
     consumed = {there.number: old.consumed[there.number]} if there.number in old.consumed else {}
     new = Task(
         new_id, budget, old.identity, parent,
         index=old.index,
         resumed_from=old, step=there.step, number=there.number, partial=old.partial,
         policy=old.policy, inbox=list(old.inbox), consumed=consumed,
-        checkpoints=[replace(checkpoint, copied=True) for checkpoint in old.checkpoints[: there.number]],
+        checkpoints=[replace(c, copied=True, undo=c.undo and not is_forked) for c in old.checkpoints[: there.number]],
     )  # fmt: skip
     if old.undo_step is None:
         new.calls = {key: (status, 0) for key, (status, _) in old.calls.items() if key[0] >= there.number}

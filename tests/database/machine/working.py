@@ -130,7 +130,12 @@ class Working(Machine):
             rows = release(connection, [(task.id, self.claims[task.id].run)], ring_seconds=60)
         assert [row["id"] for row in rows] == [task.id]
         self.client.publish(rows)
-        task.go("release", "pending")
+        task.release()
+
+    @precondition(lambda self: any(task.suspect for task in self.some("pending")))
+    @rule(which=any_one)
+    def look_into_the_quarantine(self, which: int) -> None:
+        self.quarantine(pick([task for task in self.some("pending") if task.suspect], which).suspect)
 
     @rule(which=any_one, how=st.sampled_from(["done", "shortened", "broken", "out of time"]))
     def end(self, which: int, how: str) -> None:
