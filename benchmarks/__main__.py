@@ -15,6 +15,7 @@ from benchmarks import (
     scale,
     state_size,
     throughput,
+    trees,
     watching,
 )
 from benchmarks.deployment import deployment
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "state_size": state_size.run,
     "held": held.run,
     "growth": growth.run,
+    "trees": trees.run,
     "parked": parked.run,
     "adaptive_split": adaptive_split.run,
     "scale": scale.run,

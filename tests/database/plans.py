@@ -34,6 +34,8 @@ class Statements:
     sites: set[Site] = field(default_factory=set)
     faults: dict[str, list[str]] = field(default_factory=dict)
     """By statement."""
+    pages: int = 0
+    """Read by all of them together."""
 
     def note(self, statement: str, faults: list[str]) -> None:
         if faults:
@@ -85,7 +87,9 @@ def watched(*, buffers: int | None) -> Iterator[Statements]:
         looking.add(thread)
         try:
             seen.sites.add(_site())
-            seen.note(query, _faults(self, query, params, buffers, kept=options.get("prepare") is not False))
+            pages, faults = _looked_at(self, query, params, kept=options.get("prepare") is not False)
+            seen.pages += pages
+            seen.note(query, faults if buffers is None or pages <= buffers else [*faults, f"{pages} pages read"])
         finally:
             looking.remove(thread)
         return execute(self, query, params, **options)
@@ -116,24 +120,19 @@ def _named(path: Path, function: str) -> Site:
     return f"{path.relative_to(ROOT)}: {function}"
 
 
-def _faults(
-    connection: psycopg.Connection[Any], query: str, params: Any, buffers: int | None, *, kept: bool
-) -> list[str]:
-    faults: list[str] = []
+def _looked_at(connection: psycopg.Connection[Any], query: str, params: Any, *, kept: bool) -> tuple[int, list[str]]:
+    """How many pages a statement reads, and what is wrong with its plans."""
     leading = _leading(connection)
     text = psycopg.ClientCursor(connection).mogrify(query, params) if params is not None else query
     try:
         with connection.transaction(force_rollback=True):
             plan = _explained(connection, f"EXPLAIN (FORMAT JSON, ANALYZE, BUFFERS, TIMING OFF) {text}")
     except psycopg.Error:
-        return []  # it fails, and will say so
-    faults += [f"for these values: {fault}" for fault in scans(plan, leading)]
-    read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    if buffers is not None and read > buffers:
-        faults.append(f"{read} pages read")
+        return 0, []  # it fails, and will say so
+    faults = [f"for these values: {fault}" for fault in scans(plan, leading)]
     if kept:
         faults += [f"for all values: {fault}" for fault in scans(_kept_plan(connection, query, params), leading)]
-    return faults
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], faults
 
 
 def _kept_plan(connection: psycopg.Connection[Any], query: str, params: Any) -> dict[str, Any]:
