@@ -1,12 +1,15 @@
 """What a waiting step is handed when it goes on: signals, and the outcomes of children."""
 
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from agent_tasks.budgets import Spend
+from agent_tasks.calling import durably
+from agent_tasks.child_results import ChildResults, UnreadResult
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.identity import Identity
 from agent_tasks.snapshots import spend_of
@@ -29,7 +32,11 @@ class Signal(BaseModel, Generic[P]):
 
 
 class ChildOutcome(BaseModel):
-    """How a child ended; `result` is what it recorded where it is partial."""
+    """How a child ended; `result` is what it recorded where it is partial.
+
+    The results of a join are read when they are asked for, some 16 MiB at a time, and are let go for the next ones: a
+    step that looks at one after the other needs no memory for all. So a change of a result may be lost.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,9 +49,36 @@ class ChildOutcome(BaseModel):
     error: ErrorInfo | None = None
     spent: Spend
 
+    async def load(self) -> Any:
+        """The result, read in a thread: for async steps whose results are more than 16 MiB, where `result` would wait
+        for Postgres on the event loop."""
+        held = self.__dict__["result"]
+        return await durably(held.load) if isinstance(held, UnreadResult) else held
 
-def child_outcome(row: dict[str, Any]) -> ChildOutcome:
-    """From a row with the columns of a snapshot. A child that is still undoing has its end decided."""
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            return value.load() if type(value) is UnreadResult else value
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        yield from ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    @field_serializer("result")
+    def _read(self, result: Any) -> Any:
+        return result.load() if isinstance(result, UnreadResult) else result
+
+
+def child_outcomes(
+    rows: Sequence[dict[str, Any]], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
+) -> list[ChildOutcome]:
+    """From rows of `transitions.children.outcomes`; `read` finds the results of some of the children, by their ids."""
+    results = ChildResults({row["id"]: row["result_bytes"] for row in rows}, read)
+    return [_child_outcome(row, UnreadResult(results, row["id"])) for row in rows]
+
+
+def _child_outcome(row: dict[str, Any], result: UnreadResult) -> ChildOutcome:
+    """A child that is still undoing has its end decided."""
     ending = row["ending"] if row["finished_at"] is None else None
     error = ending["error"] if ending else row["error"]
     return ChildOutcome(
@@ -52,7 +86,7 @@ def child_outcome(row: dict[str, Any]) -> ChildOutcome:
         index=row["child_index"],
         agent=row["agent"],
         status=ending["status"] if ending else row["status"],
-        result=ending["result"] if ending else row["result"],
+        result=result,
         error=ErrorInfo.model_validate(error) if error else None,
         spent=spend_of(row),
     )

@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """How long one undo function may take; one that takes longer is given up as not undone."""
     max_children: Count = 10_000
     """How many children one FanOut may spawn."""
+    fan_out_limit: int = Field(default=256 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
+    """For the inputs and metadata of all children of one FanOut together, in bytes of JSON."""
     max_depth: Count = 16
     """How deep a tree of tasks may be."""
     poison_crashes: Count = 3

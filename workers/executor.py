@@ -15,7 +15,7 @@ from agent_tasks.context import Context, SyncContext
 from agent_tasks.database_errors import Transient
 from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import ContextLost, InvalidInput, LeaseLost, StepFailed
-from agent_tasks.outcomes import child_outcome
+from agent_tasks.outcomes import child_outcomes
 from agent_tasks.permissions import check_scopes
 from agent_tasks.steps import Step
 from agent_tasks.transitions import read
@@ -127,6 +127,7 @@ class Executor:
 
     def _admit(self, taken: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun | None:
         """The run of a claimed step; None where it may not begin, and the task has ended or was given back."""
+        operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
         try:
             agent, step = _code_of(taken)
             used = taken.spent + taken.reserved
@@ -138,14 +139,13 @@ class Executor:
             if arguments is None:
                 if taken.state is None:
                     raise ContextLost(f"The state of step {taken.step} was purged.", step=taken.step)
-                arguments = self._arguments(taken, step) | self._handed(taken, step)
-        except Transient as error:
+                arguments = self._arguments(taken, step) | self._handed(taken, step, operations)
+        except (Transient, DatabaseAway) as error:
             log.warning("step not started, Postgres cannot be reached: task=%s error=%s", taken.id, error)
             return None
         except BaseException as error:  # a validator of the user's may raise anything
             self._end_unstarted(taken, error)
             return None
-        operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
         context = self._context(taken, step, operations)
         operations.context = context
         operations.warn_of_steps()
@@ -206,18 +206,19 @@ class Executor:
                 complete_input(connection, taken, text)
         return arguments
 
-    def _handed(self, taken: Claim, step: Step) -> dict[str, Any]:
+    def _handed(self, taken: Claim, step: Step, operations: StepOperations) -> dict[str, Any]:
         """What the step waited for: the outcomes of children, the signals it was sent."""
         handed: dict[str, Any] = {}
         if step.wants:
             with self._runtime.client.database.connection() as connection:
                 if "children" in step.wants:
-                    handed["children"] = [
-                        child_outcome(row) for row in outcomes(connection, taken.id, taken.step_number)
-                    ]
+                    rows = outcomes(connection, taken.id, taken.step_number)
+                    handed["children"] = child_outcomes(rows, operations.read_results)
                 if "signal" in step.wants:
                     found = consumed(connection, taken.id, taken.step_number)
                     handed["signal"] = step.handed_signal(found, every=(taken.awaits or {}).get("mode") == "all")
+        if step.is_async and handed.get("children"):
+            handed["children"][0].result  # and its neighbours', here, and not on the event loop  # noqa: B018
         return handed
 
     # --- off the path ---------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """The children that a FanOut spawns: who they are, and what each may spend."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent_tasks.allotment import Claimant, divide
 from agent_tasks.budgets import Budget, Spend, remaining
 from agent_tasks.client import AgentTasks
 from agent_tasks.directives import FanOut
-from agent_tasks.errors import BudgetExhausted
+from agent_tasks.errors import BudgetExhausted, PayloadTooLarge
 from agent_tasks.trace import new_traceparent
 from agent_tasks.transitions.children import usage
 from agent_tasks.transitions.submit import NewTask
@@ -56,7 +57,7 @@ class Family:
         claim = run.claim
         identity = claim.identity.extended(claim.agent) if claim.identity else None
         traceparent = claim.row["traceparent"] or new_traceparent()
-        children = [
+        children = self._within_limit(
             self._client.new_task(
                 targets[child.agent_name],
                 child.input,
@@ -70,9 +71,29 @@ class Family:
                 sensitive=claim.row["sensitive"],
             )
             for child, allotment in zip(directive.children, allotments, strict=True)
-        ]
+        )
         clamped = {index: list(allotment.clamped) for index, allotment in enumerate(allotments) if allotment.clamped}
         return Spawned(children, reserve.seconds or 0.0, clamped)
+
+    def _within_limit(self, children: Iterable[NewTask]) -> list[NewTask]:
+        """All of them. Raises PayloadTooLarge, and holds no more than the limit until the sum is known."""
+        limit, size, kept = self._client.settings.fan_out_limit, 0, list[NewTask]()
+        for child in children:
+            size += child.size
+            if size > limit:
+                kept.clear()
+            else:
+                kept.append(child)
+        if size > limit:
+            raise PayloadTooLarge(
+                f"The inputs of this FanOut's children are {size:,} bytes of JSON together; the limit is {limit:,}. "
+                "Store them elsewhere (a bucket, a table) and pass their addresses, spawn the children in several "
+                "FanOuts, or raise AGENT_TASKS_FAN_OUT_LIMIT.",
+                payload="inputs of children",
+                size=size,
+                limit=limit,
+            )
+        return kept
 
     def _check_limits(self, run: StepRun, children: int) -> None:
         settings = self._client.settings

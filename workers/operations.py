@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -15,6 +15,7 @@ from agent_tasks.client import AgentTasks
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.events import EventType
 from agent_tasks.transitions import spend
+from agent_tasks.transitions.children import results
 from agent_tasks.transitions.claim import Claim
 from workers.calls import DatabaseAway, StepCalls
 from workers.groups import Groups
@@ -65,6 +66,15 @@ class StepOperations(StepCalls):
     def partial(self, value: Any) -> None:
         text = payloads.encode_outcome(value, "partial result", limit=self._limit)
         self._report(spend.keep_partial, text)
+
+    def read_results(self, children: Sequence[UUID]) -> dict[UUID, Any]:
+        """The results of some of the children that the step joins."""
+
+        def read() -> dict[UUID, Any]:
+            with self._client.database.connection() as connection:
+                return results(connection, children)
+
+        return self._durably(read)
 
     def warn(self, before: Spend, after: Spend) -> None:
         for resource in crossed(self._claim.budget, before, after):

@@ -1,10 +1,14 @@
 """No arrow: the children of a FanOut, as the step that joins them is handed them."""
 
+from collections.abc import Sequence
+from typing import Any, LiteralString
 from uuid import UUID
 
 from agent_tasks.budgets import Budget
 from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.transitions.rows import GIVEN_IDS, Row
+
+_RESULT: LiteralString = "CASE WHEN tasks.finished_at IS NULL THEN tasks.ending -> 'result' ELSE tasks.result END"
 
 # Of a resumed task, the children that completed under its forerunners count; the nearest one wins. Not where it
 # has run the step that spawns them itself: then only its own do. (A copied checkpoint has run 0.)
@@ -12,16 +16,23 @@ _OUTCOMES = f"""
     WITH RECURSIVE chain AS (
         SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
         UNION ALL
-        SELECT before.*, chain.distance + 1
-        FROM chain, LATERAL (SELECT id, resumed_from FROM tasks WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
-        WHERE EXISTS (
+        SELECT tasks.id, tasks.resumed_from, chain.distance + 1
+        FROM tasks JOIN chain ON tasks.id = chain.resumed_from AND EXISTS (
             SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
     )
-    SELECT DISTINCT ON (tasks.child_index) {SNAPSHOT}
+    SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
+        tasks.ending - 'result' AS ending, tasks.finished_at, tasks.budget_seconds, tasks.budget_tokens,
+        tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps, tasks.budget_calls, tasks.spent_seconds,
+        tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps, tasks.spent_calls,
+        CASE WHEN tasks.finished_at IS NOT NULL AND pg_column_compression(tasks.result) IS NULL
+                THEN coalesce(pg_column_size(tasks.result), 0)
+            ELSE coalesce(octet_length(({_RESULT})::text), 0) END AS result_bytes
     FROM tasks JOIN chain ON tasks.parent_id = chain.id
-    WHERE tasks.parent_id = ANY (ARRAY(SELECT id FROM chain)) AND tasks.parent_step = %(parent_step)s
+    WHERE tasks.parent_step = %(parent_step)s
     ORDER BY tasks.child_index, chain.distance, tasks.id DESC
 """
+
+_RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM tasks WHERE {GIVEN_IDS}"
 
 _USAGE = """
     SELECT agent.name AS agent,
@@ -38,8 +49,17 @@ _USAGE = """
 
 
 def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
-    """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut."""
+    """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut.
+
+    Without their results, which may be more than a process can hold, but with the size of each in bytes.
+    """
     return connection.execute(_OUTCOMES, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+
+
+def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
+    """What these children have for a result, by their ids."""
+    rows = connection.execute(_RESULTS, {"ids": list(children)}).fetchall()
+    return {row["id"]: row["result"] for row in rows}
 
 
 def usage(connection: Connection, agents: list[str]) -> dict[str, Budget]:

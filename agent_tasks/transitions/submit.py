@@ -1,7 +1,7 @@
 """nothing → pending: tasks are accepted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,12 @@ class NewTask:
     child_index: int | None = None
     retention_seconds: float = 0.0
     """Of the tree, where this is its root; 0: the deployment's."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its input and metadata."""
+        texts = (self.input, self.metadata or "")
+        return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
     def as_record(self) -> dict[str, Any]:
         record = {name: getattr(self, name) for name in _PLAIN}
@@ -96,7 +102,31 @@ _SUBMIT = f"""
 """
 
 
-def submit(connection: Connection, tasks: Sequence[NewTask], *, ring_seconds: float) -> list[Row]:
+CHUNK_BYTES = 16 * 1024 * 1024
+"""Of inputs and metadata that go to Postgres in one statement; one jsonb value of its ends at 256 MB."""
+
+
+def submit(
+    connection: Connection, tasks: Sequence[NewTask], *, ring_seconds: float, chunk_bytes: int = CHUNK_BYTES
+) -> list[Row]:
     """Accept tasks, all or none."""
+    chunks = list(_chunks(tasks, chunk_bytes))
+    if len(chunks) == 1:
+        return _accept(connection, chunks[0], ring_seconds)
+    with connection.transaction():
+        return [row for chunk in chunks for row in _accept(connection, chunk, ring_seconds)]
+
+
+def _accept(connection: Connection, tasks: Sequence[NewTask], ring_seconds: float) -> list[Row]:
     records = json.dumps([task.as_record() for task in tasks])
     return connection.execute(_SUBMIT, {"tasks": records, "ring_seconds": ring_seconds}).fetchall()
+
+
+def _chunks(tasks: Sequence[NewTask], most: int) -> Iterator[Sequence[NewTask]]:
+    begin, room = 0, most
+    for end, task in enumerate(tasks):
+        room -= task.size
+        if room < 0 and end > begin:
+            yield tasks[begin:end]
+            begin, room = end, most - task.size
+    yield tasks[begin:]
