@@ -55,7 +55,7 @@ check: lint test ## what CI runs: lint, then test
 test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)
 
-test-servers: $(INSTALLED) ## run the tests that break servers: a Redis that hangs or is full, connections that are swallowed
+test-servers: $(INSTALLED) ## run the tests that break servers, or need others: Redis, Postgres, a standby, PgBouncer, Sentinel
 	$(BIN)/pytest -m servers --timeout 600 $(ARGS) tests/servers
 
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
