@@ -1,6 +1,7 @@
 """How Celery reaches Redis for us: kombu's transport, with what makes it a doorbell."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -52,6 +53,13 @@ class DoorbellQoS(virtual.QoS):
 
 class _Doorbell(kombu_redis.Channel):
     QoS = DoorbellQoS
+    may_ask: Callable[[], bool] = staticmethod(lambda: True)
+    """Whether Redis may be asked for a message. What it was asked for before, and gives, is taken all the same:
+    `QoS.can_consume` would leave it on the socket, where nobody else gets it."""
+
+    def _brpop_start(self, timeout: Any = None) -> None:
+        if self.may_ask():
+            super()._brpop_start(timeout)
 
     def _queue_bind(self, exchange: Any, routing_key: Any, pattern: Any, queue: Any) -> None:
         """A queue's binding is noted in Redis; where that is full, taking messages is what makes room in it."""

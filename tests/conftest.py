@@ -20,26 +20,6 @@ from tests.processes import Processes, Running
 TEMPLATE = "agent_tasks_template"
 
 
-OPEN = {
-    "test_access.py::test_nobody_believes_what_is_in_redis_without": "the mirror has only what was looked at",
-    "test_access.py::test_a_handle_of_an_identity_reads_the_mirror_once": "the mirror has only what was looked at",
-    "test_cancel.py::test_a_branch_leaves_what_is_above_and_beside_it": "its rows wait for nothing that has a kind",
-    "test_cancel.py::test_the_time_of_a_running_step_is_spent_and_that": "its rows wait for nothing that has a kind",
-    "test_tree_races.py::test_a_deadlock_is_resolved_and_run_again": "a child's end gives way to a lock at once",
-    "test_payloads.py::test_a_default_that_is_made_anew_is_the_same": "the mirrored row lacks the default",
-    "takes_no_more_until_it_reaches_postgres[refused-": "too slow beside other work on two cores",
-    "another_took_over_cannot_commit[inattentive-threads]": "the heartbeat's own connection is not held up",
-}
-"""Tests that are known to fail, sometimes or always, and why: each is to be mended and taken off."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name, why in OPEN.items():
-            if name in item.nodeid:
-                item.add_marker(pytest.mark.xfail(reason=why, strict=False))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its processes said."""

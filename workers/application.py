@@ -158,10 +158,8 @@ class WorkerProcess:
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
 
     def _keep_gate(self, consumer: Any) -> None:
-        """Take no message from Redis while the gate is closed; for each connection anew."""
-        qos = consumer.task_consumer.channel.qos
-        can_consume = qos.can_consume
-        qos.can_consume = lambda: self.gate.is_open and can_consume()
+        """Ask Redis for no message while the gate is closed; for each connection anew."""
+        consumer.task_consumer.channel.may_ask = lambda: self.gate.is_open
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)

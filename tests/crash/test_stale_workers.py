@@ -23,7 +23,7 @@ def test_a_stale_worker_that_wakes_after_another_took_over_cannot_commit(
     (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
     stale = owner(workers, first)
     stale.send_all(signal.SIGSTOP)
-    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2)
+    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 30)
     (tmp_path / "go").touch()
     assert task.result(timeout=10) == "done"
     ended = task.stored()
@@ -44,7 +44,7 @@ def test_a_stale_worker_that_wakes_while_the_other_still_runs_stops_its_step(
     (first,) = eventually(lambda: runs_on(tmp_path, "waits"))
     stale = owner(workers, first)
     stale.send_all(signal.SIGSTOP)
-    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2)
+    eventually(lambda: len(runs_on(tmp_path, "waits")) == 2, 30)
     stale.send_all(signal.SIGCONT)
     eventually(lambda: "cancelled" in notes(tmp_path))
     assert "lease lost" in stale.output
@@ -62,7 +62,7 @@ def test_a_stale_workers_charges_calls_and_progress_are_refused(
     (first,) = eventually(lambda: runs_on(tmp_path, "begins"))
     stale = owner(workers, first)
     stale.send_all(signal.SIGSTOP)
-    eventually(lambda: len(runs_on(tmp_path, "begins")) == 2)
+    eventually(lambda: len(runs_on(tmp_path, "begins")) == 2, 30)
     stale.send_all(signal.SIGCONT)
     eventually(lambda: "lease lost" in stale.output or "outcome dropped" in stale.output)
     (tmp_path / "go").touch()

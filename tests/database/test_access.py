@@ -211,6 +211,7 @@ def test_nobody_believes_what_is_in_redis_without_a_signature_or_for_another_tas
     handle = client.get(task.id, identity=identity)
     assert (handle.snapshot().status, handle.snapshot().status) == ("pending", "pending")
     other = client.submit("echo", {"value": 2}, identity=ANA)
+    assert other.snapshot().status == "pending", "what somebody looked at is kept in Redis"
     other.cancel()
     moved: Any = client.redis.hgetall(key(other.id))
     client.redis.hset(key(task.id), mapping=moved)
@@ -220,6 +221,7 @@ def test_nobody_believes_what_is_in_redis_without_a_signature_or_for_another_tas
 
 def test_a_handle_of_an_identity_reads_the_mirror_once_the_row_has_let_it_in(client: AgentTasks) -> None:
     handle = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
+    assert handle.snapshot().status == "pending"
     query(client, "ALTER TABLE tasks RENAME TO hidden")
     try:
         assert handle.snapshot().status == "pending"

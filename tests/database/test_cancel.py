@@ -10,6 +10,7 @@ from agent_tasks.transitions.cancel import cancel_below
 from tests.database import adopt, all_of, claimed, query, row_of, submitted
 
 GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")
+WAIT = '{"kind": "signal", "name": "approved", "since": "2026-01-01T00:00:00Z"}'
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def tree(client: AgentTasks) -> dict[str, UUID]:
         ids[name] = adopt(client, ids[parent], submitted(client))
     client.get(ids["done"]).cancel()
     claimed(client, ids["deep"])
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", ids["a"])
+    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, ids["a"])
     return ids
 
 
@@ -80,7 +81,7 @@ def test_the_time_of_a_running_step_is_spent_and_that_of_others_is_not(client: A
     running, waiting = claimed(client).id, claimed(client).id
     for task_id in (running, waiting):
         query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '5 s' WHERE id = %s", task_id)
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
+    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, waiting)
     assert client.get(running).cancel().budget.spent.seconds == pytest.approx(5, abs=0.5)
     assert client.get(waiting).cancel().budget.spent.seconds == 0
 
