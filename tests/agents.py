@@ -300,3 +300,16 @@ async def descend(ctx: Context, depth: int):
 async def ascend(ctx: Context, children: list[ChildOutcome]):
     short = [child for child in children if child.status != "completed"]
     return Partial(len(children), "below it fell short") if short else len(children)
+
+
+bulky = Agent("bulky")
+
+
+@bulky.step
+async def spread(ctx: Context, parts: int, size: int):
+    return FanOut([Child("echo", {"value": "x" * size}) for _ in range(parts)], then="measure")
+
+
+@bulky.step
+async def measure(ctx: Context, children: list[ChildOutcome]):
+    return [len(await child.load()) for child in children]

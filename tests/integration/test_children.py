@@ -202,3 +202,18 @@ def test_a_resumed_wait_waits_again(fleet: Fleet) -> None:
     assert again.stored().status == "waiting"
     again.signal("approval", {"ok": True})
     assert again.result(timeout=10)["ok"] is True
+
+
+def test_a_fan_out_whose_inputs_are_above_their_bound_together_ends_its_task_at_once(fleet: Fleet) -> None:
+    fleet.processes.worker(fan_out_limit=10_000, queue="narrow", ready=False)
+    task = fleet.client.submit("bulky", {"parts": 20, "size": 900}, queue="narrow")
+    snapshot = task.wait(timeout=20)
+    assert (snapshot.status, snapshot.attempt) == ("failed", 1)
+    assert snapshot.error is not None
+    assert (snapshot.error.type, snapshot.error.retryable) == ("payload_too_large", False)
+    assert (snapshot.error.details["size"], snapshot.error.details["limit"]) == (20 * 913, 10_000)
+    assert task.children() == []
+
+
+def test_an_async_step_reads_the_results_of_its_children_one_after_the_other(fleet: Fleet) -> None:
+    assert fleet.client.submit("bulky", {"parts": 3, "size": 900}).result(timeout=20) == [900] * 3
