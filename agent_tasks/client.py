@@ -354,7 +354,7 @@ class AgentTasks:
         rows = read.serving(connection, wanted, lease_seconds=self.settings.lease_seconds)
         reasons = {(row["agent"], row["step"], row["queue"]): Unserved.of(row) for row in rows}
         return [
-            task.model_copy(update={"unserved": reasons[task.agent, task.step, task.queue]})
+            task.model_copy(update={"unserved": reasons[task.agent, task.step, task.queue] or task.unserved})
             if task.status in _NEEDS_A_WORKER
             else task
             for task in tasks

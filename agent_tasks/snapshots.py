@@ -92,6 +92,7 @@ class TaskSnapshot(BaseModel):
         return cls(
             **fields,
             suspect=row["suspect"] > 0 and row["finished_at"] is None,
+            unserved=Unserved.refused(row["refused"]) if row["refused"] and row["status"] == "pending" else None,
             budget=BudgetState(
                 limit=limit, spent=spent, reserved=reserved, remaining=remaining(limit, spent + reserved)
             ),

@@ -25,6 +25,12 @@ from agent_tasks.shapes import Shape
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 """Of an agent or a step."""
 _INJECTED = ("children", "signal")
+_OTHER = ("missing", "extra_forbidden")
+"""What pydantic calls an argument that is not there, and one that is not the function's."""
+
+
+class OtherArguments(InvalidInput):
+    """The function lacks an argument, or is given one that it does not take: another release's may be the right one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,19 @@ class Step:
     def _reserved(self) -> frozenset[str]:
         """Arguments that no input may set: the context's, and those that the system injects here."""
         return self.wants | {next(iter(inspect.signature(self.function).parameters))}
+
+    @cached_property
+    def signature(self) -> str:
+        """Which arguments the function takes, those that may be left out with a question mark."""
+        taken = []
+        for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                taken.append("**")
+            elif parameter.name not in _INJECTED:
+                default = self._defaults.get(parameter.name)
+                is_required = parameter.default is parameter.empty if default is None else default.is_required()
+                taken.append(parameter.name if is_required else f"{parameter.name}?")
+        return " ".join(sorted(taken))
 
     @cached_property
     def has_made_defaults(self) -> bool:
@@ -171,7 +190,8 @@ class Step:
     def _invalid(self, error: ValidationError) -> InvalidInput:
         problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
         first = problems[0]
-        return InvalidInput(
+        is_another = any(e["type"] in _OTHER and len(e["loc"]) == 1 for e in error.errors())
+        return (OtherArguments if is_another else InvalidInput)(
             f"{self.task_name} does not accept its input: {first['field']}: {first['problem']}"
             + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
             field=first["field"],

@@ -111,6 +111,9 @@ tasks = Table(
     _required("crashes", Integer, "0"),  # tries that ended with the process in which the step ran alone
     # 1: the step ran when a process died, and is run apart until it commits; 2: when that process died, too
     _required("suspect", SmallInteger, "0"),
+    Column(
+        "refused", JSONB
+    ),  # workers gave this step back: since when, until when, how often, why, and their signatures
     _required("rings", SmallInteger, "0"),  # bells of this pending step that nobody answered
     # undoing: what the task ends with once its undo functions have run, and the checkpoint that is being undone
     _required("undoable", Integer, "0"),  # committed steps that have an undo
@@ -303,6 +306,7 @@ workers = Table(
     Column("seen_at", _TIME, nullable=False, server_default=_NOW),
     Column("stopped_at", _TIME),
     Column("keys", ARRAY(Text)),  # fingerprints of the keys it verifies with, the one it signs with first
+    Column("signatures", ARRAY(Text)),  # of each of `steps`, which arguments it takes; null of workers before 0012
 )
 
 watches = Table(

@@ -13,6 +13,7 @@ class UnservedReason(StrEnum):
     NO_AGENT = "no_agent"
     NO_STEP = "no_step"
     NO_QUEUE = "no_queue"
+    REFUSED = "refused"
 
 
 class Unserved(BaseModel):
@@ -25,6 +26,15 @@ class Unserved(BaseModel):
     """What is so, in one sentence."""
     action: str
     """What to do about it."""
+
+    @classmethod
+    def refused(cls, refused: dict[str, Any]) -> "Unserved":
+        """Of `tasks.refused`: workers gave the step back, since their code takes other arguments."""
+        return cls(
+            reason=UnservedReason.REFUSED,
+            message=f"Workers gave it back, whose code cannot take it: {refused['why'].rstrip('.')}.",
+            action="Deploy the release that recorded it, or a later one that takes these arguments.",
+        )
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Unserved | None":

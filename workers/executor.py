@@ -17,7 +17,7 @@ from agent_tasks.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.errors import ContextLost, InvalidInput, LeaseLost, StepFailed
 from agent_tasks.outcomes import child_outcomes
 from agent_tasks.permissions import check_scopes
-from agent_tasks.steps import Step
+from agent_tasks.steps import OtherArguments, Step
 from agent_tasks.transitions import read
 from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.claim import Claim, Wanted
@@ -143,6 +143,9 @@ class Executor:
         except (Transient, DatabaseAway) as error:
             log.warning("step not started, Postgres cannot be reached: task=%s error=%s", taken.id, error)
             return None
+        except (CodeGone, OtherArguments) as error:
+            self._refuse(taken, error)
+            return None
         except BaseException as error:  # a validator of the user's may raise anything
             self._end_unstarted(taken, error)
             return None
@@ -231,6 +234,28 @@ class Executor:
             self._settlement.give_back([run])
         except Transient as error:
             log.warning("lease not released, it will expire: task=%s error=%s", run.claim.id, error)
+
+    def _refuse(self, taken: Claim, error: "CodeGone | OtherArguments") -> None:
+        """Give back what the code here cannot take, but that of another release may.
+
+        An input, and what an undo is given, was recorded for no release in particular: it is wrong where no living
+        worker has other code. The state of a later step was right for the release that recorded it: it waits for it.
+        """
+        signature = "" if isinstance(error, CodeGone) else _code_of(taken)[1].signature
+        is_untried = taken.step_number == 0 or taken.undo_step is not None
+        try:
+            row = self._settlement.refuse(taken, error, signature=signature, only_if_served=is_untried)
+        except DatabaseAway as reason:
+            log.warning("step not given back, its lease will expire: task=%s reason=%s", taken.id, reason)
+            return
+        if row is None:
+            self._end_unstarted(taken, error)
+            return
+        shown = said(told_of(taken, error))
+        log.warning("step given back, this code cannot take it: task=%s step=%s error=%s", taken.id, taken.step, shown)
+        metrics.STEPS.labels(taken.agent, taken.step, "given_back").inc()
+        self._runtime.mirroring.forget(taken.id)
+        self._runtime.client.publisher.show([row])
 
     def _end_unstarted(self, taken: Claim, error: BaseException, traceback: str | None = None) -> None:
         try:
@@ -327,10 +352,14 @@ def _is_async(named: Envelope | Claim) -> bool:
     return step is not None and step.is_async
 
 
+class CodeGone(ContextLost):
+    """The code of the step is not in this process."""
+
+
 def _code_of(taken: Claim) -> tuple[Agent, Step]:
-    """Raises ContextLost where the code of the step is gone."""
+    """Raises CodeGone."""
     try:
         agent = find_agent(taken.agent)
         return agent, agent.steps.get(taken.step) or agent.runnable.get(taken.step) or agent.find_step(taken.step)
     except InvalidInput as error:
-        raise ContextLost(f"The code of {taken.agent}.{taken.step} is gone: {error}", step=taken.step) from None
+        raise CodeGone(f"The code of {taken.agent}.{taken.step} is gone: {error}", step=taken.step) from None

@@ -64,11 +64,18 @@ class Runtime:
         self.mirroring = Mirroring(self.client)
         self.groups = Groups(self.client, self.worker_id)
         self.executor = Executor(self)
-        steps = tuple(step.task_name for agent in loaded_agents().values() for step in agent.runnable.values())
+        steps = sorted((s.task_name, s.signature) for a in loaded_agents().values() for s in a.runnable.values())
         queues = tuple(app.amqp.queues.consume_from)
         self._leases = Leases(
             self,
-            WorkerRecord(self.worker_id, socket.gethostname(), os.getpid(), queues, tuple(sorted(steps))),
+            WorkerRecord(
+                self.worker_id,
+                socket.gethostname(),
+                os.getpid(),
+                queues,
+                steps=tuple(name for name, _ in steps),
+                signatures=tuple(signature for _, signature in steps),
+            ),
         )
 
     def start(self, slots: int) -> None:

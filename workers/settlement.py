@@ -11,7 +11,7 @@ from agent_tasks import payloads
 from agent_tasks.database import Connection
 from agent_tasks.database_errors import Transient
 from agent_tasks.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
-from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
+from agent_tasks.errors import AgentTaskError, ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.retries import Retry
 from agent_tasks.steps import Step
 from agent_tasks.transitions.acquit import acquit
@@ -23,6 +23,7 @@ from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.fence import lock_held
 from agent_tasks.transitions.join import join
+from agent_tasks.transitions.refuse import refuse as refuse_step
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.rows import Row
@@ -99,6 +100,22 @@ class Settlement:
             )
         trace = traceback or end.traceback
         return self._end(claim, lambda connection: fail(connection, claim, info, traceback=trace), "failed", error)
+
+    def refuse(self, claim: Claim, error: AgentTaskError, *, signature: str, only_if_served: bool) -> Row | None:
+        """Give back a step that the code here cannot take; None as `transitions.refuse`. Raises DatabaseAway."""
+        why = str(error)
+        if claim.row["sensitive"]:
+            why = f"{claim.agent}.{claim.step} takes other arguments ({NOT_SHOWN})"
+        return self._alone(
+            lambda c: refuse_step(
+                c,
+                claim,
+                why,
+                signature=signature,
+                only_if_served=only_if_served,
+                lease_seconds=self._settings.lease_seconds,
+            )
+        )
 
     def give_back(self, runs: Sequence[StepRun]) -> None:
         """Release what may still be ours after outcomes were dropped, so that nobody waits for the lease."""

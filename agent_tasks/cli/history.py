@@ -142,7 +142,7 @@ _PHRASES: dict[str, Callable[[Data], str]] = {
     EventType.SPAWNED: _spawned,
     EventType.JOINED: lambda _: "all children have ended",
     EventType.RETRIED: _retried,
-    EventType.RELEASED: lambda _: "its worker is stopping",
+    EventType.RELEASED: lambda data: data.get("why", "its worker is stopping"),
     EventType.EXPIRED: _expired,
     EventType.UNDOING: _undoing,
     EventType.UNDONE: _step,

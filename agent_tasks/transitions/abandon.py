@@ -1,7 +1,10 @@
 """pending → partial or failed: an orphan past its TTL is given up."""
 
+from typing import LiteralString
+
 from agent_tasks.database import Connection
 from agent_tasks.transitions.forget import forget
+from agent_tasks.transitions.refuse import LIVES, serves
 from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
 
 WATCH = "orphans"
@@ -16,6 +19,9 @@ _WATCH = """
     RETURNING since
 """
 
+# Of a step that was given back only those count whose code has not done so.
+_SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_interval(secs => tasks.ttl_seconds)"
+
 _ABANDON = f"""
     WITH servers AS (
         SELECT queue, step, max(seen_at) AS seen_at, bool_or(stopped_at IS NULL
@@ -24,9 +30,12 @@ _ABANDON = f"""
     ), orphans AS (
         SELECT tasks.id FROM tasks
             LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
-        WHERE status = 'pending' AND finished_at IS NULL AND servers.lives IS NOT TRUE
-            AND greatest(pending_since, servers.seen_at, %(since)s) + make_interval(secs => ttl_seconds)
-                < clock_timestamp()
+        WHERE status = 'pending' AND finished_at IS NULL AND (
+            servers.lives IS NOT TRUE AND greatest(pending_since, servers.seen_at, %(since)s)
+                + make_interval(secs => ttl_seconds) < clock_timestamp()
+            OR refused IS NOT NULL AND greatest((refused ->> 'since')::timestamptz, %(since)s)
+                + make_interval(secs => ttl_seconds) < clock_timestamp()
+                AND NOT {serves("tasks", "tasks.refused -> 'signatures'", _SEEN)})
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE tasks SET
@@ -44,13 +53,16 @@ _ABANDON = f"""
             ELSE jsonb_build_object(
                 'type', 'context_lost', 'retryable', false, 'retry_after', NULL,
                 'suggested_action', CASE WHEN sensitive THEN 'escalate' ELSE 'resume' END,
-                'message', format('No live worker serves step %%s.%%s on queue %%s, and for %%s seconds there was '
-                    'no progress. Start a worker that loads this agent and takes from this queue%%s',
-                    agent, step, queue, round(ttl_seconds::numeric, 1),
+                'message', format(CASE WHEN refused IS NULL
+                    THEN 'No live worker serves step %%1$s.%%2$s on queue %%3$s, and for %%4$s seconds there was no '
+                        'progress. Start a worker that loads this agent and takes from this queue%%6$s'
+                    ELSE 'No worker''s code has taken step %%1$s.%%2$s as it was recorded for %%4$s seconds: %%5$s. '
+                        'Deploy a release that takes it%%6$s' END,
+                    agent, step, queue, round(ttl_seconds::numeric, 1), rtrim(refused ->> 'why', '.'),
                     CASE WHEN sensitive THEN '; the recorded state was purged: submit the task again.'
                          ELSE ', then resume the task.' END),
                 'details', jsonb_build_object('step', step, 'queue', queue, 'ttl_seconds', ttl_seconds,
-                    'crashes', crashes, 'purged', sensitive),
+                    'crashes', crashes, 'purged', sensitive, 'refused', refused ->> 'why'),
                 'checkpoint', CASE WHEN sensitive THEN NULL ELSE nullif(step_number, 0) END) END, {COUNTED}, {ENDED}
         WHERE id = ANY (ARRAY(SELECT id FROM orphans))
         RETURNING *

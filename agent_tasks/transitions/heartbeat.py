@@ -27,12 +27,12 @@ _HEARTBEAT = f"""
 """
 
 _SIGN_ON = """
-    INSERT INTO workers (id, hostname, pid, queues, steps, keys)
-    VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s)
+    INSERT INTO workers (id, hostname, pid, queues, steps, keys, signatures)
+    VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s, %(signatures)s)
     ON CONFLICT (id) DO UPDATE SET
         started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
         seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps,
-        keys = excluded.keys
+        keys = excluded.keys, signatures = excluded.signatures
 """
 
 
@@ -47,6 +47,8 @@ class WorkerRecord:
     steps: tuple[str, ...]
     keys: tuple[str, ...] = ()
     """Fingerprints of the keys it verifies with; the one it signs with first."""
+    signatures: tuple[str, ...] | None = None
+    """Which arguments each of `steps` takes; None where it does not tell."""
 
 
 def heartbeat(
@@ -75,6 +77,7 @@ def sign_on(connection: Connection, worker: WorkerRecord, *, seconds: float) -> 
         "queues": list(worker.queues),
         "steps": list(worker.steps),
         "keys": list(worker.keys),
+        "signatures": None if worker.signatures is None else list(worker.signatures),
     }
     with _bounded(connection, seconds):
         connection.execute(_SIGN_ON, values)

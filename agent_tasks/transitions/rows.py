@@ -20,7 +20,7 @@ SNAPSHOT: LiteralString = """
     tasks.parent_step, tasks.child_index,
     tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
     tasks.reserved_calls,
-    tasks.undo_step, tasks.ending, tasks.suspect
+    tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused
 """
 """What an observer sees of a task."""
 
@@ -42,8 +42,8 @@ CLAIMED: LiteralString = f"""
 """What a worker needs of a task to run its step, and to ring for the next one."""
 
 IDLE: LiteralString = """
-    status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, pending_since = clock_timestamp(),
-    due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+    status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, refused = NULL,
+    pending_since = clock_timestamp(), due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s)
 """
 """What becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
 
@@ -68,7 +68,7 @@ LET_GO: LiteralString = """
 """
 """Nobody above a root takes over what it has reserved for those below that live on. Of others `join` does."""
 
-CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0"
+CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0, refused = NULL"
 """What a step begins with: nothing is held against it. (`attempt` and `uncounted` are set beside it.)"""
 
 UNCOUNTED: LiteralString = "attempt = attempt - 1, uncounted = uncounted + 1"
@@ -172,6 +172,7 @@ RING_FALLBACK: LiteralString = "10"
 SUSPECT: LiteralString = """
     tasks.suspect > 0 AND tasks.status = 'pending' AND tasks.queue = ANY (%(queues)s)
         AND tasks.agent || '.' || tasks.step = ANY (%(steps)s)
+        AND (tasks.refused IS NULL OR (tasks.refused ->> 'until')::timestamptz <= clock_timestamp())
 """
 """A suspect step that waits, and that a process serves."""
 

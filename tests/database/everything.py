@@ -17,6 +17,7 @@ from agent_tasks.transitions.children import outcomes, usage
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_held
+from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.session import working
 from beat.sweeper import ROUNDS, Sweeper
@@ -78,6 +79,9 @@ def _steps(client: AgentTasks) -> None:
         held = release.held_by(connection, [WORKER.id])
         assert (taken.id, taken.run) in held
         release.release(connection, held, ring_seconds=60)
+    taken = claimed(client, taken.id)
+    with client.database.connection() as connection:
+        refuse(connection, taken, "b", signature="a", only_if_served=False, lease_seconds=60)
     taken = claimed(client, taken.id)
     with client.database.connection() as connection:
         retry(connection, taken, BROKEN, 600.0, progress=None)
