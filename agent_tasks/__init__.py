@@ -34,6 +34,7 @@ from agent_tasks.errors import (
 from agent_tasks.events import Event
 from agent_tasks.handle import TaskHandle
 from agent_tasks.identity import Identity
+from agent_tasks.kept import Kept
 from agent_tasks.outcomes import ChildOutcome, Signal
 from agent_tasks.retries import Retry
 from agent_tasks.schedules import Schedule
@@ -92,6 +93,7 @@ __all__ = [
     "Identity",
     "InvalidInput",
     "InvalidState",
+    "Kept",
     "Next",
     "Partial",
     "PartialCompletion",

@@ -1,7 +1,7 @@
 """What a step is given: who asks, what is left, and the operations that are durable."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
@@ -13,6 +13,7 @@ from agent_tasks.budgets import Budget, Remaining, Spend, remaining
 from agent_tasks.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
 from agent_tasks.errors import TaskCancelled
 from agent_tasks.identity import Identity
+from agent_tasks.kept import Kept
 from agent_tasks.operations import CallOptions, Operations
 from agent_tasks.retries import Retry
 
@@ -177,9 +178,14 @@ class Context(StepContext):
         """Append an event of your own to the task's history."""
         await durably(self._operations.emit, name, data)
 
-    async def partial(self, value: Any) -> None:
-        """Keep `value` as the result if this task ends early; replaces what was kept before."""
-        await durably(self._operations.partial, value)
+    async def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
+        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
+        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
+        await durably(self._operations.partial, value, remaining)
+
+    async def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        return await durably(self._operations.kept)
 
 
 class SyncContext(StepContext):
@@ -229,10 +235,16 @@ class SyncContext(StepContext):
         self._refuse_on_loop("ctx.emit")
         self._operations.emit(name, data)
 
-    def partial(self, value: Any) -> None:
-        """Keep `value` as the result if this task ends early; replaces what was kept before."""
+    def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
+        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
+        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
         self._refuse_on_loop("ctx.partial")
-        self._operations.partial(value)
+        self._operations.partial(value, remaining)
+
+    def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        self._refuse_on_loop("ctx.kept")
+        return self._operations.kept()
 
     def _refuse_on_loop(self, what: str) -> None:
         refuse_to_block(

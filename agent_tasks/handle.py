@@ -399,10 +399,12 @@ def result_of(snapshot: TaskSnapshot) -> Any:
     if snapshot.error is None:
         raise InvalidInput(f"task {snapshot.id} is {snapshot.status}: it has no result yet")
     if snapshot.status is TaskStatus.PARTIAL:
+        left: dict[str, Any] = {} if snapshot.remaining is None else {"remaining": snapshot.remaining}
         raise PartialCompletion(
             f"Task {snapshot.id} ended early: {snapshot.error.message}",
             result=snapshot.result,
             cause=snapshot.error.model_dump(mode="json"),
+            **left,
         )
     error: AgentTaskError = from_info(snapshot.error)
     raise error

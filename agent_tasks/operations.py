@@ -1,7 +1,7 @@
 """The durable side of a context: what a worker does on Postgres for the step that it runs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from agent_tasks.arguments import refused
 from agent_tasks.branches import Branch, Branches
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.errors import InvalidInput
+from agent_tasks.kept import Kept
 from agent_tasks.retries import Retry
 from agent_tasks.turns import Turns
 
@@ -136,7 +137,11 @@ class Operations(ABC):
     def emit(self, name: str, data: Any) -> None: ...
 
     @abstractmethod
-    def partial(self, value: Any) -> None: ...
+    def partial(self, value: Any, remaining: Sequence[Any] | None) -> None: ...
+
+    @abstractmethod
+    def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept."""
 
 
 def _plain(text: str) -> bool:

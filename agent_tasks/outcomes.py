@@ -46,6 +46,8 @@ class ChildOutcome(BaseModel):
     agent: str
     status: TaskStatus
     result: Any = None
+    remaining: list[Any] | None = None
+    """Of a partial child: what was left to do, where its agent said so."""
     error: ErrorInfo | None = None
     spent: Spend
 
@@ -87,6 +89,7 @@ def _child_outcome(row: dict[str, Any], result: UnreadResult) -> ChildOutcome:
         agent=row["agent"],
         status=ending["status"] if ending else row["status"],
         result=result,
+        remaining=row["remaining"],
         error=ErrorInfo.model_validate(error) if error else None,
         spent=spend_of(row),
     )

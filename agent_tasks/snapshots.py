@@ -63,6 +63,8 @@ class TaskSnapshot(BaseModel):
     waiting_for: WaitingFor | None = None
     result: Any = None
     partial: Any = None
+    remaining: list[Any] | None = None
+    """What was left to do when `partial` was kept, where the agent said so."""
     error: ErrorInfo | None = None
     version: int
     parent_id: UUID | None = None

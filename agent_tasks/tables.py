@@ -84,6 +84,7 @@ tasks = Table(
     Column("error", JSONB),
     Column("traceback", Text),
     Column("partial", JSONB),
+    Column("remaining", JSONB),
     Column("progress", JSONB),
     Column("waiting_for", JSONB),
     # budget: null is no limit

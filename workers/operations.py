@@ -14,7 +14,8 @@ from agent_tasks.budgets import LARGEST_AMOUNT, Spend, crossed
 from agent_tasks.client import AgentTasks
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.events import EventType
-from agent_tasks.transitions import spend
+from agent_tasks.kept import Kept
+from agent_tasks.transitions import read, spend
 from agent_tasks.transitions.children import results
 from agent_tasks.transitions.claim import Claim
 from workers.calls import DatabaseAway, StepCalls
@@ -63,9 +64,19 @@ class StepOperations(StepCalls):
         text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
         self._report(spend.emit, name, text)
 
-    def partial(self, value: Any) -> None:
+    def partial(self, value: Any, remaining: Sequence[Any] | None) -> None:
+        if not isinstance(remaining, list | tuple | None):
+            raise refused("partial(remaining=) takes a list of what is left to do", remaining, "remaining")
         text = payloads.encode_outcome(value, "partial result", limit=self._limit)
-        self._report(spend.keep_partial, text)
+        left = None
+        if remaining is not None:
+            left = payloads.encode_outcome(list(remaining), "what remains of a partial result", limit=self._limit)
+        self._report(spend.keep_partial, text, left)
+
+    def kept(self) -> Kept | None:
+        before: UUID | None = self._claim.row["resumed_from"]
+        row = None if before is None else self._do(lambda connection, _: read.kept(connection, before))
+        return None if row is None else Kept(value=row["partial"], remaining=row["remaining"])
 
     def read_results(self, children: Sequence[UUID]) -> dict[UUID, Any]:
         """The results of some of the children that the step joins."""

@@ -100,6 +100,7 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         "not undone": _undone(task, "not_undone"),
         "to do": "\n".join(with_commands_apart(advice(task.id, task.error))),
         "partial": compact(task.partial, 400) if task.partial is not None and task.result is None else "",
+        "remaining": compact(task.remaining, 400) if task.remaining is not None else "",
     }
     width = max(map(len, lines))
     below = "\n" + " " * (width + 2)

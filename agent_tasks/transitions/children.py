@@ -21,7 +21,10 @@ _OUTCOMES = f"""
             SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
     )
     SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
-        tasks.ending - 'result' AS ending, tasks.finished_at, tasks.budget_seconds, tasks.budget_tokens,
+        tasks.ending - 'result' AS ending, tasks.finished_at,
+        CASE WHEN coalesce(tasks.ending ->> 'status', tasks.status) = 'partial'
+            THEN tasks.remaining END AS remaining,
+        tasks.budget_seconds, tasks.budget_tokens,
         tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps, tasks.budget_calls, tasks.spent_seconds,
         tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps, tasks.spent_calls,
         CASE WHEN tasks.finished_at IS NOT NULL AND pg_column_compression(tasks.result) IS NULL

@@ -31,8 +31,8 @@ _FORGET = f"""
     ), keys AS (
         UPDATE idempotency_keys SET digest = '' WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     )
-    UPDATE tasks SET input = NULL, result = NULL, partial = NULL, progress = NULL, metadata = NULL, traceback = NULL,
-        ending = NULL,
+    UPDATE tasks SET input = NULL, result = NULL, partial = NULL, remaining = NULL, progress = NULL, metadata = NULL,
+        traceback = NULL, ending = NULL,
         error = CASE WHEN error IS NULL OR error #> '{{details,purged}}' = 'true' THEN error
             ELSE jsonb_build_object('type', error -> 'type', 'retryable', false, 'retry_after', NULL,
                 'message', 'What was recorded of this task was purged.', 'checkpoint', NULL,

@@ -315,3 +315,14 @@ def seconds_since_sweep(connection: Connection, name: str) -> float | None:
         "SELECT extract(epoch FROM clock_timestamp() - last_at)::float8 AS seconds FROM watches WHERE name = %s", [name]
     ).fetchone()
     return row["seconds"] if row else None
+
+
+def kept(connection: Connection, task_id: UUID) -> Row | None:
+    """What a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
+    return connection.execute(
+        """
+        SELECT partial, CASE WHEN status <> 'completed' THEN remaining END AS remaining FROM tasks
+        WHERE id = %s AND partial IS NOT NULL
+        """,
+        [task_id],
+    ).fetchone()

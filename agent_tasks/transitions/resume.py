@@ -63,13 +63,15 @@ _RESUME = f"""
         INSERT INTO tasks (
             id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, parent_id,
             parent_step, child_index, depth, tenant, identity, session_id, metadata, callback_url, traceparent,
-            sensitive, ttl_seconds, retention_seconds, input, partial, progress, budget_seconds, budget_tokens,
-            budget_usd, budget_steps, budget_calls, on_child_failure, undoable, waiting_for, event_seq, due_at)
+            sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress, budget_seconds,
+            budget_tokens, budget_usd, budget_steps, budget_calls, on_child_failure, undoable, waiting_for, event_seq,
+            due_at)
         SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
             point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
             %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, traceparent,
-            sensitive, ttl_seconds, retention_seconds, input, partial, progress, %(seconds)s, %(tokens)s, %(usd)s,
+            sensitive, ttl_seconds, retention_seconds, input, partial,
+            CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             CASE WHEN old.is_forked THEN 0 ELSE (
                 SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number) END,

@@ -20,7 +20,8 @@ SNAPSHOT: LiteralString = """
     tasks.parent_step, tasks.child_index,
     tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
     tasks.reserved_calls,
-    tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused
+    tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused,
+    CASE WHEN tasks.status <> 'completed' THEN tasks.remaining END AS remaining
 """
 """What an observer sees of a task."""
 

@@ -36,7 +36,7 @@ _CHARGE = f"""
     ), {EVENTS}
     SELECT {STEPPED} FROM changed AS tasks
 """
-_KEEP_PARTIAL = _report("partial = %(partial)s::jsonb,")
+_KEEP_PARTIAL = _report("partial = %(partial)s::jsonb, remaining = %(remaining)s::jsonb,")
 _SHOW_PROGRESS = _report("progress = %(progress)s::jsonb,")
 _EMIT = _report("")
 
@@ -88,9 +88,12 @@ def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) 
     )
 
 
-def keep_partial(connection: Connection, claim: Claim, value: str) -> Row:
-    """What to keep if the task ends early (JSON text); replaces what was kept before. Raises LeaseLost."""
-    return _run(connection, _KEEP_PARTIAL, claim, [("partial", None)], partial=value)
+def keep_partial(connection: Connection, claim: Claim, value: str, remaining: str | None = None) -> Row:
+    """What to keep if the task ends early, and what is left to do then (JSON texts); replaces what was kept before.
+
+    Raises LeaseLost.
+    """
+    return _run(connection, _KEEP_PARTIAL, claim, [("partial", None)], partial=value, remaining=remaining)
 
 
 def show_progress(connection: Connection, claim: Claim, progress: str) -> Row:

@@ -182,6 +182,7 @@ def _reads(client: AgentTasks) -> None:
     client.living(agent="echo", tenant="acme", subject="ana", kind="signal", identity=ANA, limit=10)
     with client.database.connection() as connection:
         read.find_many(connection, children)
+        read.kept(connection, root.id)
         read.children_by_status(connection, root.id)
         read.recorded_calls(connection, root.id, 0)
         read.repetition(connection, root.id, 1)

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,11 @@ from agent_tasks.branches import Branches
 from agent_tasks.budgets import Spend
 from agent_tasks.call_identity import CallIdentity, digest_of
 from agent_tasks.context import StepContext
+from agent_tasks.kept import Kept
 from agent_tasks.operations import Answer, Call, Given, Intent, Operations
 from agent_tasks.turns import Turns
 
-OPERATIONS = ["call", "charge", "emit", "partial", "progress", "using"]
+OPERATIONS = ["call", "charge", "emit", "kept", "partial", "progress", "using"]
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
     "cancelled",
@@ -95,8 +96,11 @@ class Recorded(Operations):
     def emit(self, name: str, data: Any) -> None:
         self.told.append(("emit", name, data))
 
-    def partial(self, value: Any) -> None:
-        self.told.append(("partial", value))
+    def partial(self, value: Any, remaining: Sequence[Any] | None) -> None:
+        self.told.append(("partial", value, remaining))
+
+    def kept(self) -> Kept | None:
+        return Kept(value="k", remaining=[1])
 
 
 def context(
@@ -165,7 +169,12 @@ def test_operations_are_handed_on_as_they_were_given(kind: type[StepContext]) ->
             ctx.partial("x"),
         ],
     )
-    assert operations.told == [("charge", 3, 0.5), ("progress", 1, 2, "half"), ("emit", "found", [1]), ("partial", "x")]
+    assert operations.told == [
+        ("charge", 3, 0.5),
+        ("progress", 1, 2, "half"),
+        ("emit", "found", [1]),
+        ("partial", "x", None),
+    ]
 
 
 def plain(value: int, *, more: int = 0) -> int:
