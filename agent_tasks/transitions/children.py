@@ -16,8 +16,9 @@ _OUTCOMES = f"""
     WITH RECURSIVE chain AS (
         SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
         UNION ALL
-        SELECT tasks.id, tasks.resumed_from, chain.distance + 1
-        FROM tasks JOIN chain ON tasks.id = chain.resumed_from AND EXISTS (
+        SELECT before.*, chain.distance + 1
+        FROM chain, LATERAL (SELECT id, resumed_from FROM tasks WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
+        WHERE EXISTS (
             SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
     )
     SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
@@ -31,7 +32,7 @@ _OUTCOMES = f"""
                 THEN coalesce(pg_column_size(tasks.result), 0)
             ELSE coalesce(octet_length(({_RESULT})::text), 0) END AS result_bytes
     FROM tasks JOIN chain ON tasks.parent_id = chain.id
-    WHERE tasks.parent_step = %(parent_step)s
+    WHERE tasks.parent_id = ANY (ARRAY(SELECT id FROM chain)) AND tasks.parent_step = %(parent_step)s
     ORDER BY tasks.child_index, chain.distance, tasks.id DESC
 """
 

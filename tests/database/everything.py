@@ -13,7 +13,7 @@ from agent_tasks.cli.application import app
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
-from agent_tasks.transitions.children import outcomes, usage
+from agent_tasks.transitions.children import outcomes, results, usage
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_held
@@ -99,6 +99,7 @@ def _trees(client: AgentTasks) -> None:
     again.cancel()
     with client.database.connection() as connection:
         outcomes(connection, root.id, 1)
+        results(connection, [root.id])
         usage(connection, ["echo", "agent1"])
     called_in = claimed(client, submitted(client, budget=PLENTY))
     spawn(client, called_in, 2)
