@@ -209,10 +209,13 @@ class Task:
         self.step = self.waits.on_timeout or self.step
         self.go("wake", "pending")
 
+    def has_had(self, signal_id: str) -> bool:
+        known = [*self.inbox, *(signal for signals in self.consumed.values() for signal in signals)]
+        return signal_id in [known_id for _, known_id in known]
+
     def receive(self, name: str, signal_id: str | None) -> bool:
         """Whether the signal is new."""
-        known = [*self.inbox, *(signal for signals in self.consumed.values() for signal in signals)]
-        if signal_id is not None and signal_id in [known_id for _, known_id in known]:
+        if signal_id is not None and self.has_had(signal_id):
             return False
         self.inbox.append((name, signal_id))
         self.deliver()
