@@ -48,7 +48,7 @@ lint: $(INSTALLED) ## ruff, pyright, import-linter, and type checks of the examp
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: lint test ## what CI runs: lint, then test
 
