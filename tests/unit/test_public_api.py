@@ -12,9 +12,9 @@ from agent_tasks import AgentTasks, aio
 PUBLIC = {
     "Agent", "AgentTaskError", "AgentTasks", "AmbiguousCall", "Budget", "BudgetExhausted", "Child", "ChildOutcome",
     "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut", "IdempotencyConflict", "Identity",
-    "InvalidInput", "InvalidState", "Next", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied",
-    "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext",
-    "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
+    "InvalidInput", "InvalidState", "Kept", "Next", "Partial", "PartialCompletion", "PayloadTooLarge",
+    "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction",
+    "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
     "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many", "surround",
     "surround_async",
 }  # fmt: skip
