@@ -64,7 +64,7 @@ class StepOperations(StepCalls):
         text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
         self._report(spend.emit, name, text)
 
-    def partial(self, value: Any, remaining: Sequence[Any] | None) -> None:
+    def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
         if not isinstance(remaining, list | tuple | None):
             raise refused("partial(remaining=) takes a list of what is left to do", remaining, "remaining")
         text = payloads.encode_outcome(value, "partial result", limit=self._limit)

@@ -96,7 +96,7 @@ class Recorded(Operations):
     def emit(self, name: str, data: Any) -> None:
         self.told.append(("emit", name, data))
 
-    def partial(self, value: Any, remaining: Sequence[Any] | None) -> None:
+    def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
         self.told.append(("partial", value, remaining))
 
     def kept(self) -> Kept | None:
