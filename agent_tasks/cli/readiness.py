@@ -1,7 +1,8 @@
-"""Whether the workers that were started take steps: told by Postgres, and not by what they print."""
+"""Whether the workers that were started take steps, and sweeps run: told by Postgres, and not by what they print."""
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -10,12 +11,14 @@ import psycopg
 from agent_tasks.database import Database
 from agent_tasks.settings import Settings
 from agent_tasks.transitions import read
+from agent_tasks.transitions.abandon import WATCH
 
 _LOOK_SECONDS = 0.2
 
 
 class Readiness:
-    """In a thread of its own, calls `then` once as soon as `workers` of them are alive that were not before."""
+    """In a thread of its own, calls `then` once as soon as `workers` of them are alive that were not before, and sweeps
+    have run since."""
 
     def __init__(self, settings: dict[str, Any], workers: int, then: Callable[[], None]) -> None:
         self._settings = Settings(**settings)
@@ -26,6 +29,7 @@ class Readiness:
         self._thread = threading.Thread(target=self._look, name="agent-tasks-readiness", daemon=True)
 
     def __enter__(self) -> None:
+        self._began = monotonic()
         self._before = self._started()
         self._thread.start()
 
@@ -39,10 +43,10 @@ class Readiness:
     def _look(self) -> None:
         while not self._closed.wait(_LOOK_SECONDS):
             try:
-                started = self._started() - self._before
+                started, swept = self._started() - self._before, self._swept()
             except psycopg.OperationalError:  # the servers are going: nothing will be ready any more
                 continue
-            if len(started) >= self._workers:
+            if len(started) >= self._workers and swept:
                 self._then()
                 return
 
@@ -50,3 +54,8 @@ class Readiness:
         with self._database.connection() as connection:
             rows = read.workers(connection, seconds=self._settings.lease_seconds)
         return {(row["id"], row["started_at"]) for row in rows}
+
+    def _swept(self) -> bool:
+        with self._database.connection() as connection:
+            seconds = read.seconds_since_sweep(connection, WATCH)
+        return seconds is not None and seconds <= monotonic() - self._began
