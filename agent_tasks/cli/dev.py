@@ -64,10 +64,15 @@ def dev(
     raise typer.Exit(code)
 
 
-def _look_for_agents(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+@contextmanager
+def _look_for_agents(environment: dict[str, str]) -> "Generator[subprocess.Popen[bytes]]":
     """Begin to load the agents' modules, which takes as long as the servers take to start."""
     argv = [sys.executable, "-P", "-m", "agent_tasks.cli.declared"]
-    return subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.PIPE)
+    with subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.PIPE) as looking:
+        try:
+            yield looking
+        finally:
+            looking.kill()  # where the servers did not start nobody reads what it prints
 
 
 def _found_agents(looking: "subprocess.Popen[bytes]") -> list[dict[str, Any]]:
