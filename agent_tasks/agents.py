@@ -252,6 +252,11 @@ def loaded_agents() -> dict[str, Agent]:
     return dict(_registry)
 
 
+def loaded_steps() -> dict[str, Step]:
+    """What this process can run, by the names of Celery's tasks."""
+    return {step.task_name: step for agent in _registry.values() for step in agent.runnable.values()}
+
+
 def load_agents(modules: Sequence[str], bundled: Sequence[str] = ()) -> dict[str, Exception]:
     """Import `modules`, these of the bundled agents, and the entry points of the group `agent_tasks.agents`.
 

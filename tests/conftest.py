@@ -16,6 +16,7 @@ from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
 from agent_tasks.migrations import upgrade
 from tests.processes import Processes, Running
+from tests.proxy import Proxy, address_of, through
 
 TEMPLATE = "agent_tasks_template"
 
@@ -96,6 +97,21 @@ def fragile(own_servers: EmbeddedServers, own_template: str, tmp_path: Path) -> 
         client = AgentTasks(settings)
         yield Fragile(settings, client, processes, own_servers)
         client.close()
+
+
+@pytest.fixture
+def proxy(settings: Settings) -> Iterator[Proxy]:
+    """Between the system and Postgres, for those who connect through it."""
+    with Proxy(address_of(settings.database_url)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far(settings: Settings, proxy: Proxy) -> Iterator[AgentTasks]:
+    """A program that reaches Postgres through the proxy."""
+    client = AgentTasks(settings.model_copy(update={"database_url": through(settings.database_url, proxy)}))
+    yield client
+    client.close()
 
 
 @pytest.fixture

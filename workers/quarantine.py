@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
-from agent_tasks.agents import loaded_agents
+from agent_tasks.agents import loaded_steps
 from agent_tasks.client import AgentTasks
 from agent_tasks.database_errors import Transient
 from agent_tasks.settings import Settings
@@ -68,7 +68,7 @@ class Quarantine:
         self._settings = settings
         self._own = OwnConnection(AgentTasks(settings).database, _DATABASE_SECONDS)
         self._node = f"{node}/quarantine"
-        self._steps = [step.task_name for agent in loaded_agents().values() for step in agent.runnable.values()]
+        self._steps = list(loaded_steps())
         self._processes: list[QuarantineProcess] = []
         self._lock = threading.Lock()
         self._noticed = threading.Event()
@@ -119,10 +119,10 @@ class Quarantine:
                     self._look()
             except Transient as error:
                 log.warning("quarantine: postgres is away: %s", error)
-                threading.Event().wait(1.0)
+                sleep(1.0)
             except Exception:  # suspects wait for this thread: it must outlive any surprise
                 log.exception("quarantine: will try again")
-                threading.Event().wait(1.0)
+                sleep(1.0)
 
     def _look(self) -> None:
         if monotonic() < self._not_before:
@@ -135,7 +135,7 @@ class Quarantine:
             coming = sum(process.started > monotonic() - _FRESH_SECONDS for process in there)
             for _ in range(min(waiting.get(suspect, 0) - coming, most - len(there))):
                 self._begin(suspect, queues)
-        threading.Event().wait(_TICK_SECONDS)  # messages for suspects may come by hundreds
+        sleep(_TICK_SECONDS)  # messages for suspects may come by hundreds
 
     def _begin(self, suspect: int, queues: tuple[str, ...]) -> None:
         order = Order(self._node, queues, suspect, logging.getLogger().getEffectiveLevel(), os.getpid())

@@ -9,7 +9,7 @@ import sys
 import threading
 from time import monotonic
 
-from agent_tasks.agents import loaded_agents
+from agent_tasks.agents import loaded_steps
 from agent_tasks.database_errors import Transient
 from agent_tasks.settings import Settings
 from agent_tasks.transitions.claim import claim_suspect
@@ -43,7 +43,7 @@ class Quarantined:
         self._order = order
         self._leaving = threading.Event()
         self._taken_at: float | None = None
-        self._steps = [step.task_name for agent in loaded_agents().values() for step in agent.runnable.values()]
+        self._steps = list(loaded_steps())
         self._runtime = Runtime(app, Settings.load(), order.node, self._leave_at_once, Gate())
 
     def run(self) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from agent_tasks import bell, envelope
-from agent_tasks.agents import loaded_agents
+from agent_tasks.agents import loaded_steps
 from agent_tasks.client import AgentTasks
 from agent_tasks.database_errors import ServerAway
 from agent_tasks.settings import Settings
@@ -64,7 +64,7 @@ class Runtime:
         self.mirroring = Mirroring(self.client)
         self.groups = Groups(self.client, self.worker_id)
         self.executor = Executor(self)
-        steps = sorted((s.task_name, s.signature) for a in loaded_agents().values() for s in a.runnable.values())
+        steps = sorted((name, step.signature) for name, step in loaded_steps().items())
         queues = tuple(app.amqp.queues.consume_from)
         self._leases = Leases(
             self,

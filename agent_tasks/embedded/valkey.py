@@ -42,7 +42,7 @@ class Valkey:
         self._folder.mkdir(exist_ok=True)
         tries = 1 if self.port else PORTS_TO_TRY
         for _ in range(tries):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             process = self._spawn(port, dies_with_us)
             if self._answers(process, port):
                 self._process, self.port = process, port
@@ -92,7 +92,7 @@ class Valkey:
         self._roster.forget(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -4,8 +4,8 @@ from typing import LiteralString
 
 from agent_tasks.database import Connection
 from agent_tasks.transitions.forget import forget
-from agent_tasks.transitions.refuse import LIVES, serves
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, SNAPSHOT, Row, event_list
+from agent_tasks.transitions.refuse import serves
+from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, LIVES, SNAPSHOT, Row, event_list
 
 WATCH = "orphans"
 
@@ -24,8 +24,7 @@ _SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_i
 
 _ABANDON = f"""
     WITH servers AS (
-        SELECT queue, step, max(seen_at) AS seen_at, bool_or(stopped_at IS NULL
-            AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)) AS lives
+        SELECT queue, step, max(seen_at) AS seen_at, bool_or({LIVES}) AS lives
         FROM workers, unnest(queues) AS queue, unnest(steps) AS step GROUP BY queue, step
     ), orphans AS (
         SELECT tasks.id FROM tasks

@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.database import Connection
 from agent_tasks.identity import Identity
 from agent_tasks.states import TaskStatus
-from agent_tasks.transitions.rows import GIVEN_IDS, SNAPSHOT, SUSPECT, Row
+from agent_tasks.transitions.rows import GIVEN_IDS, LIVES, SNAPSHOT, SUSPECT, Row
 
 _ASKED = """
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
@@ -132,22 +132,15 @@ def transaction_status(connection: Connection, transaction: str) -> str | None:
 
 def workers(connection: Connection, *, seconds: float) -> list[Row]:
     """The worker processes seen within the last `seconds`."""
-    return connection.execute(
-        """
-        SELECT * FROM workers
-        WHERE stopped_at IS NULL AND seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY id
-        """,
-        [seconds],
-    ).fetchall()
+    return connection.execute(f"SELECT * FROM workers WHERE {LIVES} ORDER BY id", {"lease_seconds": seconds}).fetchall()
 
 
-_SERVING = """
+_SERVING = f"""
     SELECT wanted.agent, wanted.step, wanted.queue, count(workers.id) AS living,
         count(*) FILTER (WHERE served.agent) AS with_agent, count(*) FILTER (WHERE served.step) AS with_step,
         coalesce(bool_or(served.step AND served.queue), false) AS served
     FROM unnest(%(agents)s::text[], %(steps)s::text[], %(queues)s::text[]) AS wanted (agent, step, queue)
-    LEFT JOIN workers ON stopped_at IS NULL
-        AND seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
+    LEFT JOIN workers ON {LIVES}
     LEFT JOIN LATERAL (SELECT
         wanted.agent || '.' || wanted.step = ANY (workers.steps) AS step, wanted.queue = ANY (workers.queues) AS queue,
         EXISTS (SELECT FROM unnest(workers.steps) AS s WHERE starts_with(s, wanted.agent || '.')) AS agent

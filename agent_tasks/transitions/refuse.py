@@ -5,7 +5,17 @@ from typing import LiteralString
 
 from agent_tasks.database import Connection
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row, event_list
+from agent_tasks.transitions.rows import (
+    COUNTED,
+    EVENTS,
+    HELD,
+    LIVES,
+    RUNNING_SECONDS,
+    SNAPSHOT,
+    UNCOUNTED,
+    Row,
+    event_list,
+)
 
 FIRST_SECONDS, SLOWEST_SECONDS = 0.5, 30.0
 
@@ -18,10 +28,6 @@ def serves(task: LiteralString, signatures: LiteralString, seen: LiteralString) 
         WHERE {task}.queue = ANY (workers.queues) AND served.step = {task}.agent || '.' || {task}.step
             AND ({signatures} ? served.signature) IS NOT TRUE AND ({seen}))"""
 
-
-LIVES: LiteralString = """
-    workers.stopped_at IS NULL AND workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
-"""
 
 # Its bell rings when `until` comes, for whoever takes it then: each time it is given back, that takes twice as long.
 _REFUSE = f"""

@@ -72,6 +72,11 @@ LET_GO: LiteralString = """
 CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0, refused = NULL"
 """What a step begins with: nothing is held against it. (`attempt` and `uncounted` are set beside it.)"""
 
+LIVES: LiteralString = """
+    workers.stopped_at IS NULL AND workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
+"""
+"""Of a worker process."""
+
 UNCOUNTED: LiteralString = "attempt = attempt - 1, uncounted = uncounted + 1"
 """A try that was no fault of the step's counts for nothing."""
 

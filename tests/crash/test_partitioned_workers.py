@@ -1,7 +1,6 @@
 """A worker that does not reach Postgres: its messages go to others, its leases last where there is any way."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,7 @@ from tests import rows
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
-from tests.proxy import Proxy, address_of, through
-
-
-@pytest.fixture
-def proxy(settings: Settings) -> Iterator[Proxy]:
-    with Proxy(address_of(settings.database_url)) as proxy:
-        yield proxy
+from tests.proxy import Proxy, through
 
 
 def refuse(proxy: Proxy) -> None:

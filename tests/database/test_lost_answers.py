@@ -1,26 +1,10 @@
 """Answers of Postgres that are lost on their way: what was committed is not committed twice."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from agent_tasks import AgentTasks, Settings
+from agent_tasks import AgentTasks
 from tests.database import query
-from tests.proxy import Proxy, address_of, through
-
-
-@pytest.fixture
-def proxy(settings: Settings) -> Iterator[Proxy]:
-    with Proxy(address_of(settings.database_url)) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far(settings: Settings, proxy: Proxy) -> Iterator[AgentTasks]:
-    """A program that reaches Postgres through the proxy."""
-    client = AgentTasks(settings.model_copy(update={"database_url": through(settings.database_url, proxy)}))
-    yield client
-    client.close()
+from tests.proxy import Proxy
 
 
 @pytest.mark.parametrize(("key", "answers"), [(None, 1), ("once", 4)])

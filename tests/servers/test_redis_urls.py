@@ -12,7 +12,7 @@ import redis
 
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded.binaries import valkey_server
-from agent_tasks.embedded.valkey import _free_port
+from agent_tasks.embedded.valkey import free_port
 from tests.eventually import eventually
 from tests.processes import Processes
 from tests.servers.programs import Program, theirs
@@ -73,7 +73,7 @@ def test_tasks_run_by_way_of_a_unix_socket(
 def test_tasks_run_by_way_of_sentinels_and_go_on_after_a_failover(
     settings: Settings, processes: Processes, folder: Path, programs: ExitStack
 ) -> None:
-    one, other, watching = _free_port(), _free_port(), _free_port()
+    one, other, watching = free_port(), free_port(), free_port()
     master = start(programs, folder, "master", "--port", one, "--save", "", "--dir", folder)
     start(
         programs, folder, "replica", "--port", other, "--save", "", "--dir", folder, "--replicaof", f"127.0.0.1 {one}",
@@ -108,7 +108,7 @@ def test_tasks_run_by_way_of_sentinels_and_go_on_after_a_failover(
 def test_a_redis_that_refuses_is_told_by_doctor_and_by_workers_and_submits_are_accepted(
     settings: Settings, processes: Processes, folder: Path, programs: ExitStack, wrong: str
 ) -> None:
-    port = _free_port()
+    port = free_port()
     start(programs, folder, "valkey", "--port", port, "--requirepass", "right", "--save", "")
     eventually(lambda: answers(redis.Redis(port=port, password="right")))
     url = wrong.format(f"127.0.0.1:{port}")

@@ -1,28 +1,11 @@
 """A network between the system and Postgres that loses answers, or whole connections, without a word."""
 
-from collections.abc import Iterator
 from time import monotonic
-
-import pytest
 
 from agent_tasks import AgentTasks, Settings
 from tests.database import query
 from tests.processes import Processes
-from tests.proxy import Proxy, address_of, through
-
-
-@pytest.fixture
-def proxy(settings: Settings) -> Iterator[Proxy]:
-    with Proxy(address_of(settings.database_url)) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far(settings: Settings, proxy: Proxy) -> Iterator[AgentTasks]:
-    """A program that reaches Postgres through the proxy."""
-    client = AgentTasks(settings.model_copy(update={"database_url": through(settings.database_url, proxy)}))
-    yield client
-    client.close()
+from tests.proxy import Proxy, through
 
 
 def test_a_statement_on_a_swallowed_connection_is_given_up_and_made_again(
