@@ -16,6 +16,9 @@ _BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
 _SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 PRIORITY_STEPS = (0, 3, 6, 9)
 """kombu keeps one Redis list per step; 0 is taken first."""
+PASSES_HEADER = "agent_tasks_passes"
+PASSES = 12
+"""How often a bell goes from worker to worker that have no code for its step; then the sweep rings another."""
 
 
 def broker_priority(priority: int) -> int:
@@ -26,7 +29,7 @@ def broker_priority(priority: int) -> int:
 
 def queue_keys(queue: str) -> list[str]:
     """The Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
-    return [f"{queue}{_SEPARATOR}{level}" if level else queue for level in PRIORITY_STEPS]
+    return [_list(queue, level) for level in PRIORITY_STEPS]
 
 
 def message_id(row: Row) -> str:
@@ -37,8 +40,7 @@ def message_id(row: Row) -> str:
 def message(row: Row, key: bytes) -> tuple[str, str]:
     """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
     level = broker_priority(row["priority"])
-    queue = row["queue"]
-    return f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_message(row, level, key))
+    return _list(row["queue"], level), json.dumps(_message(row, level, key))
 
 
 def repeated(request: Any) -> tuple[str, str]:
@@ -47,7 +49,20 @@ def repeated(request: Any) -> tuple[str, str]:
     level, queue = int(where["priority"] or 0), where["routing_key"]
     family = {"root_id": request.root_id, "parent_id": request.parent_id}
     headers = _headers(request.task, request.id, family, request.kwargsrepr, request.retries) | request.headers
-    return f"{queue}{_SEPARATOR}{level}" if level else queue, json.dumps(_enclosed(headers, queue, level))
+    return _list(queue, level), json.dumps(_enclosed(headers, queue, level))
+
+
+def passed_on(headers: Row, queue: str, level: int) -> tuple[str, str] | None:
+    """As `message`, of one whose step a worker has no code for. None where it has been passed on often enough, or is
+    no bell of ours."""
+    passes = headers.get(PASSES_HEADER, 0)
+    if envelope.HEADER not in headers or passes not in range(PASSES):
+        return None
+    return _list(queue, level), json.dumps(_enclosed(headers | {PASSES_HEADER: passes + 1}, queue, level))
+
+
+def _list(queue: str, level: int) -> str:
+    return f"{queue}{_SEPARATOR}{level}" if level else queue
 
 
 def _message(row: Row, level: int, key: bytes) -> Row:

@@ -65,7 +65,7 @@ def _is_no_tick(record: logging.LogRecord) -> bool:
 def _short_when_unknown(record: logging.LogRecord) -> bool:
     """Celery prints a page, with the envelope in it, for a step that this worker has no code for."""
     if str(record.msg).startswith("Received unregistered task"):
-        record.msg = "no code here for the step %s: rung again for other workers; route it by a queue of its own"
+        record.msg = "no code here for the step %s: passed on to other workers; give it a queue of its own"
         record.args = (record.args[0] if isinstance(record.args, tuple) and record.args else "?",)
         record.exc_info = None
     return True

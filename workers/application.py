@@ -17,6 +17,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.steps import Step
 from workers import drain
 from workers.gate import Gate, Wire
+from workers.passing import Passing
 from workers.quarantine import Quarantine
 from workers.registration import check
 from workers.runtime import Runtime
@@ -90,6 +91,7 @@ class WorkerProcess:
         self._runtime_pid = 0
         self._watchdog: Watchdog | None = None
         self._quarantine: Quarantine | None = None
+        self._passing: Passing | None = None
         self._leaving = False
 
     def register(self, step: Step) -> None:
@@ -125,6 +127,7 @@ class WorkerProcess:
             (signals.celeryd_init, self._learn_node),
             (signals.worker_process_init, self._begin_child),
             (signals.heartbeat_sent, self._show_running),
+            (signals.task_unknown, self._pass_on),
             (signals.worker_shutting_down, self._stop_taking_work),
             (signals.worker_shutdown, self._end),
             (signals.worker_process_shutdown, self._end_child),
@@ -155,6 +158,8 @@ class WorkerProcess:
         self._quarantine.start()
         if self._wire is None:
             self.runtime.unclaimed = self._quarantine.look_soon
+        self._passing = Passing(self.settings)
+        self._passing.start()
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
 
     def _keep_gate(self, consumer: Any) -> None:
@@ -168,6 +173,10 @@ class WorkerProcess:
         """With prefork the steps run in children, each in its message."""
         if self._runtime is not None and not self.is_prefork_parent:
             show_running(sender, self._runtime.held.__len__)
+
+    def _pass_on(self, message: Any = None, **_: Any) -> None:
+        if self._passing is not None:
+            self._passing.keep(message)
 
     def _stop_taking_work(self, **_: Any) -> None:
         self._leaving = True
@@ -183,18 +192,21 @@ class WorkerProcess:
     def _end(self, **_: Any) -> None:
         if not self.is_prefork_parent:
             self.runtime.stop()
-        self._end_quarantine()
+        self._end_others()
 
-    def _end_quarantine(self) -> None:
+    def _end_others(self) -> None:
+        """What belongs to the process that takes messages."""
+        if self._passing is not None:
+            self._passing.end()
         if self._quarantine is not None:
             self._quarantine.end()
 
     def _leave(self) -> None:
-        self._end_quarantine()
+        self._end_others()
         drain.leave()
 
     def _begin_again(self) -> None:
-        self._end_quarantine()
+        self._end_others()
         drain.begin_again()
 
     def _end_child(self, **_: Any) -> None:

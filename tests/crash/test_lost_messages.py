@@ -10,6 +10,7 @@ import redis
 from kombu import Connection
 
 from agent_tasks import AgentTasks
+from agent_tasks.bell import PASSES
 from agent_tasks.envelope import HEADER, Envelope, sign
 from tests import rows
 from tests.agents import notes
@@ -137,15 +138,40 @@ def test_a_message_that_celery_cannot_read_ends_the_process_and_loses_nothing(
     assert notes(tmp_path).count("paid") == 1
 
 
-def test_a_message_that_a_worker_without_its_code_dropped_is_rung_again(
+WITHOUT_ITS_CODE = ("tests.agents",)
+
+
+def test_a_bell_that_a_worker_has_no_code_for_is_passed_on_again_and_again_and_by_a_worker_that_stops(
     client: AgentTasks, processes: Processes
 ) -> None:
-    (old,) = processes.fleet(agents=("tests.agents",))
+    old = processes.worker(agents=WITHOUT_ITS_CODE)
     task = client.submit("hops", {"to": 2})
-    eventually(lambda: "no code here for the step" in old.output)
+    eventually(lambda: old.output.count("no code here for the step") >= 3)  # no sweep runs that would ring again
     old.send(signal.SIGTERM)
+    assert old.wait_for_exit() == 0
+    assert client.redis.llen(PRIORITY_5) == 1
     processes.worker()
-    assert task.result(timeout=15) == 2
+    assert task.result(timeout=10) == 2
+
+
+def test_a_worker_that_has_the_code_gets_its_tasks_beside_one_that_has_not(
+    client: AgentTasks, processes: Processes
+) -> None:
+    old = processes.worker(agents=WITHOUT_ITS_CODE)
+    processes.worker()
+    tasks = client.submit_many("hops", [{"to": 2}] * 6)
+    assert [task.result(timeout=20) for task in tasks] == [2] * 6
+    assert "no code here for the step" in old.output
+
+
+@pytest.mark.slow
+def test_a_bell_that_no_worker_has_code_for_is_left_to_the_sweep_after_some_passes(
+    client: AgentTasks, processes: Processes, broker: Any
+) -> None:
+    old = processes.worker(agents=WITHOUT_ITS_CODE)
+    client.submit("hops", {"to": 2})
+    eventually(lambda: old.output.count("no code here for the step") == 1 + PASSES, 30)
+    assert broker.llen(PRIORITY_5) == 0
 
 
 def test_a_step_longer_than_the_visibility_timeout_runs_once(
