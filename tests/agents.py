@@ -313,3 +313,27 @@ async def spread(ctx: Context, parts: int, size: int):
 @bulky.step
 async def measure(ctx: Context, children: list[ChildOutcome]):
     return [len(await child.load()) for child in children]
+
+
+harvest = Agent("harvest")
+"""Joins children whose results are large, and whose inputs are not."""
+
+
+@harvest.step
+async def sow(ctx: Context, parts: int, size: int, then: str, queue: str):
+    return FanOut([Child("grow", {"size": size}, queue=queue)] * parts, then=then)
+
+
+@harvest.step
+async def reap(ctx: Context, children: list[ChildOutcome]):
+    return sum([len(await child.load()) for child in children])
+
+
+@harvest.step
+def reap_plainly(ctx: SyncContext, children: list[ChildOutcome]):
+    return sum(len(child.result) for child in children)
+
+
+@agent("grow")
+def grow(ctx: SyncContext, size: int):
+    return "x" * size
