@@ -1,0 +1,78 @@
+"""An agent whose trees spend on every path and end in every way, and a worker that dies at one of its statements."""
+
+import asyncio
+import itertools
+import os
+import signal
+from typing import Any
+
+import psycopg
+
+from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Partial, Retry
+from tests.agents import note
+
+spender = Agent("spender")
+"""spend → end, with the children of `plan` in between. Each charge of dollars is another amount in its task."""
+
+
+async def pay_back(ctx: Context, plan: dict[str, Any], folder: str):
+    await _charge(ctx, folder, 0.5)
+
+
+@spender.step(retry=Retry(attempts=2, base=0.01), undo=pay_back)
+async def spend(ctx: Context, plan: dict[str, Any], folder: str):
+    await _pay(ctx, folder)
+    children = [Child("spender", {"plan": below, "folder": folder}) for below in plan["children"]]
+    return FanOut(
+        children, then=end, reserve=plan["reserve"], on_child_failure=plan["policy"], plan=plan, folder=folder
+    )
+
+
+@spender.step
+async def end(ctx: Context, plan: dict[str, Any], folder: str, children: list[ChildOutcome]):
+    await _pay(ctx, folder)
+    if plan["end"] == "fails":
+        raise RuntimeError("as planned")
+    if plan["end"] == "holds":
+        await asyncio.Event().wait()
+    return Partial("some", "as planned") if plan["end"] == "partial" else "done"
+
+
+async def _pay(ctx: Context, folder: str) -> None:
+    async def buy(number: int) -> int:
+        await ctx.charge(tokens=7)  # each time that it is made
+        note(folder, f"{ctx.task_id} tokens")
+        return number
+
+    await _charge(ctx, folder, 0.1)
+    await asyncio.gather(ctx.call(buy, 1), ctx.call(buy, 2))
+    await _charge(ctx, folder, 0.2)
+
+
+async def _charge(ctx: Context, folder: str, usd: float) -> None:
+    usd += ctx.step_number
+    await ctx.charge(usd=usd)
+    note(folder, f"{ctx.task_id} {usd}")
+
+
+# AGENT_TASKS_KILL_AT="statement:<n>" kills the process before the n-th statement from its first claim on.
+
+
+def _arm(left: int) -> None:
+    execute = psycopg.Connection.execute
+    count = itertools.count(1)
+    has_claimed = False
+
+    def counted(self: Any, query: Any, *values: Any, **options: Any) -> Any:
+        nonlocal has_claimed
+        has_claimed = has_claimed or "'claimed'" in str(query)
+        if has_claimed and next(count) == left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(self, query, *values, **options)
+
+    psycopg.Connection.execute = counted  # type: ignore[method-assign]
+
+
+_what, _, _number = os.environ.get("AGENT_TASKS_KILL_AT", "").partition(":")
+if _what == "statement":
+    _arm(int(_number))
