@@ -56,7 +56,7 @@ test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)
 
 test-servers: $(INSTALLED) ## run the tests that break servers, or need others: Redis, Postgres, a standby, PgBouncer, Sentinel
-	$(BIN)/pytest -m servers --timeout 600 $(ARGS) tests/servers
+	$(BIN)/pytest -m "servers and not slow" --timeout 600 $(ARGS) tests/servers
 
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)

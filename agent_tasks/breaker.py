@@ -7,6 +7,8 @@ from types import TracebackType
 
 import redis
 
+from agent_tasks.redis_url import remedy
+
 log = logging.getLogger(__name__)
 OPEN_SECONDS = 1.0
 _REMIND_SECONDS = 60.0
@@ -52,7 +54,7 @@ class Breaker:
         if not isinstance(error, redis.ResponseError):  # that is an answer, if no welcome one
             self._open_until = monotonic() + OPEN_SECONDS
             self._is_away = True
-        reason = f"{type(error).__name__}: {error}"
+        reason = ": ".join(filter(None, (type(error).__name__, str(error), remedy(error))))
         with self._lock:
             if monotonic() - self._told.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return

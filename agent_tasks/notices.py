@@ -10,6 +10,8 @@ from typing import Any
 
 import redis
 
+from agent_tasks.redis_url import remedy
+
 log = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 1.0
 _PING_SECONDS = 2.0
@@ -82,7 +84,8 @@ class Notices:
                 self._listen_until_broken(pubsub)
             except Exception as error:  # of many kinds where the connection was closed while it was read
                 if not self._is_away and not self._closed.is_set():
-                    log.warning("Redis cannot be reached, waiting polls Postgres instead: %s", error)
+                    said = ": ".join(filter(None, (str(error), remedy(error))))
+                    log.warning("Redis cannot be reached, waiting polls Postgres instead: %s", said)
                 self._is_away = True
             self._pubsub = None
             pubsub.close()

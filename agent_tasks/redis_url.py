@@ -90,6 +90,16 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and "command not allowed when used memory" in str(error)
 
 
+def remedy(error: Exception) -> str | None:
+    """What to do about a certificate that was not believed; None for any other error."""
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" not in said:
+        return None
+    if "mismatch" in said:
+        return "name the host in AGENT_TASKS_REDIS_URL as its certificate does"
+    return "if its CA is one of your own, name it in AGENT_TASKS_REDIS_URL: rediss://host/0?ssl_ca_certs=/path/ca.pem"
+
+
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":") if ":" in text else (text, "", str(_SENTINEL_PORT))
     if not host or not port.isdecimal():

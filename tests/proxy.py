@@ -1,6 +1,7 @@
 """A proxy between the system and a server, which delays, cuts or swallows what passes through it."""
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -14,8 +15,10 @@ Address = tuple[str, int] | str
 class Proxy:
     """Listens on a port of 127.0.0.1 and hands on to `target`; what it does can be changed at any time."""
 
-    def __init__(self, target: Address) -> None:
+    def __init__(self, target: Address, tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: it speaks TLS to whoever connects, with the certificate in there."""
         self.target = target
+        self._tls = tls
         self.delay = 0.0
         """How late each piece of an answer comes, in seconds."""
         self._flowing = threading.Event()
@@ -71,6 +74,10 @@ class Proxy:
         self._sockets.add(near)
         flowing.wait()
         try:
+            if self._tls is not None:
+                self._sockets.discard(near)
+                near = self._tls.wrap_socket(near, server_side=True)
+                self._sockets.add(near)
             far = self._reach()
         except OSError:
             self._end(near)

@@ -13,6 +13,7 @@ from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
 from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.permissions import Declared
+from agent_tasks.redis_url import remedy
 from agent_tasks.route import connect
 from agent_tasks.settings import Settings
 from agent_tasks.signing import fingerprints, keys_of
@@ -123,7 +124,8 @@ def _redis(settings: Settings) -> Finding:
     try:
         about: Any = client.info()
     except redis.RedisError as error:
-        return Finding("redis", False, f"cannot be reached: {error}", "start it, or set AGENT_TASKS_REDIS_URL")
+        to_do = remedy(error) or "start it, or set AGENT_TASKS_REDIS_URL"
+        return Finding("redis", False, f"cannot be reached: {error}", to_do)
     finally:
         client.close()
     version = str(about.get("valkey_version") or about["redis_version"])

@@ -14,6 +14,7 @@ from agent_tasks.cli.advice import advice
 from agent_tasks.cli.lines import broken_for, with_commands_apart
 from agent_tasks.database_errors import Transient, classified
 from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, TaskNotFound
+from agent_tasks.redis_url import remedy
 
 
 class ExitCode(IntEnum):
@@ -78,9 +79,10 @@ def problem_of(error: BaseException) -> Problem | None:
                 "Start it, or set AGENT_TASKS_DATABASE_URL. agent-tasks doctor shows the settings in force.",
             )
         case redis.RedisError():
+            to_do = remedy(error) or "start it, or set AGENT_TASKS_REDIS_URL"
             return _away(
                 f"Cannot reach Redis: {_one_line(error)}",
-                "Start it, or set AGENT_TASKS_REDIS_URL. agent-tasks doctor shows the settings in force.",
+                f"{to_do[0].upper()}{to_do[1:]}. agent-tasks doctor shows the settings in force.",
             )
         case _:
             return None

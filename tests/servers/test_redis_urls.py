@@ -1,5 +1,6 @@
 """The forms of Redis's URL, each with a real server behind it, and those behind which none can serve."""
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from agent_tasks.embedded.binaries import valkey_server
 from agent_tasks.embedded.valkey import free_port
 from tests.eventually import eventually
 from tests.processes import Processes
-from tests.servers.programs import Program, theirs
+from tests.proxy import Proxy, address_of
+from tests.servers.programs import Program, installed, theirs
 
 
 @pytest.fixture
@@ -120,3 +122,38 @@ def test_a_redis_that_refuses_is_told_by_doctor_and_by_workers_and_submits_are_a
         eventually(lambda: "Redis cannot be used" in worker.output or "Cannot connect to redis" in worker.output, 30)
     finally:
         client.close()
+
+
+@pytest.fixture
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Of a CA that nobody knows, for localhost, and its key."""
+    made, key = folder / "ca.pem", folder / "key.pem"
+    argv = [installed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=ours"]
+    argv += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", made]
+    subprocess.run(argv, capture_output=True, check=True)
+    return made, key
+
+
+def test_a_redis_whose_certificate_is_of_an_unknown_ca_is_refused_saying_what_to_do_and_serves_once_the_ca_is_named(
+    settings: Settings, processes: Processes, certificate: tuple[Path, Path]
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    with Proxy(address_of(settings.redis_url), tls) as proxy:
+        ends = f"{proxy.port}/0"
+        unknown, known = f"rediss://localhost:{ends}", f"rediss://localhost:{ends}?ssl_ca_certs={certificate[0]}"
+        to_do = "name it in AGENT_TASKS_REDIS_URL: rediss://host/0?ssl_ca_certs=/path/ca.pem"
+        assert to_do in doctor(processes, unknown)
+        other_name = known.replace("localhost", "127.0.0.1")
+        assert "name the host in AGENT_TASKS_REDIS_URL as its certificate does" in doctor(processes, other_name)
+        worker = processes.worker(redis_url=unknown, ready=False)
+        eventually(lambda: to_do in worker.output, 30)
+        worker.kill()
+        refused = AgentTasks(settings.model_copy(update={"redis_url": unknown}))
+        assert refused.submit("echo").stored().status == "pending"
+        refused.close()
+        processes.fleet(redis_url=known)
+        client = AgentTasks(settings.model_copy(update={"redis_url": known}))
+        assert client.submit("echo", {"value": 1}).result(timeout=20) == 1
+        client.close()
+        assert "noeviction" in doctor(processes, known)
