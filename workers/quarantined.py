@@ -23,7 +23,7 @@ _FORMAT = "[%(asctime)s: %(levelname)s/quarantine %(process)d] %(message)s"
 _IDLE_SECONDS = 3.0
 """How long a process without a step waits for the next one."""
 _LOOK_SECONDS = 0.5
-_COMPANY_SECONDS = 60.0
+COMPANY_SECONDS = 60.0
 """A step suspected once that has run for so long gets company: other suspects are not to wait for hours."""
 _HUNG_LEASES = 3
 
@@ -76,7 +76,7 @@ class Quarantined:
             return False
         if self._taken_at is None or self._is_alone:
             return self._taken_at is None
-        return not self._runtime.held.all() or monotonic() - self._taken_at > _COMPANY_SECONDS
+        return not self._runtime.held.all() or monotonic() - self._taken_at > COMPANY_SECONDS
 
     def _take(self) -> bool:
         """Claim a suspect and begin it; whether there was one."""

@@ -104,6 +104,22 @@ def test_a_suspect_step_is_cleared_by_its_first_commit_and_goes_on_in_a_worker(
     assert not task.stored().suspect
 
 
+def test_a_suspect_step_that_runs_for_long_gets_company_in_its_process(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    (worker,) = processes.fleet(concurrency=2)
+    tasks = client.submit_many("innocent", [{"folder": str(tmp_path)}] * 2)
+    eventually(lambda: len(innocents(tmp_path)) == 2, 20)
+    worker.kill()
+    processes.worker(concurrency=2, quarantine_processes=1, agents=(*processes.settings.agents, "tests.crash.sociable"))
+    eventually(lambda: len(innocents(tmp_path)) == 4, 20)
+    assert [task.stored().status for task in tasks] == ["running"] * 2
+    (tmp_path / "go").touch()
+    ran_in = {task.result(timeout=20) for task in tasks}
+    assert len(ran_in) == 1
+    assert worker.pid not in ran_in
+
+
 @pytest.mark.slow
 def test_a_process_of_the_quarantine_ends_with_its_worker_and_gives_its_step_back(
     client: AgentTasks, processes: Processes, tmp_path: Path
