@@ -1,6 +1,8 @@
-"""Whole trees: how long it takes to cancel many children at once, and how fast retention deletes."""
+"""Whole trees: how long it takes to cancel many children at once, and how fast retention deletes, beside work too."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from uuid import uuid4
 
@@ -12,6 +14,8 @@ from benchmarks.tables import Table, at_least, at_most, spread
 CHILDREN, ROUNDS, KEPT = 10_000, 3, 300_000
 DUE = KEPT // 6
 """Tasks that ended in the first of the six days over which `filling` spreads them."""
+ENDED, STEP_DAYS = 6_000, 0.02
+"""Tasks that workers end meanwhile; of the days of `filling`, what retention deletes between two looks at the time."""
 _DAY = 86_400.0
 _FAMILY = """
     WITH parent AS (
@@ -31,7 +35,7 @@ _FAMILY = """
 
 def run(quick: bool) -> list[Table]:
     with deployment() as made:
-        return [_cancels(made, 1 if quick else ROUNDS), _retention(made)]
+        return [_cancels(made, 1 if quick else ROUNDS), _retention(made), _retention_beside_work(made)]
 
 
 def _cancels(made: Deployment, rounds: int) -> Table:
@@ -79,3 +83,43 @@ def _retention(made: Deployment) -> Table:
         raise TimeoutError(f"retention deleted {purged:,} of {DUE:,} tasks")
     table.check("deleted", at_least(500, "tasks/s"), rate, f"{rate:,.0f} tasks/s")
     return table
+
+
+def _retention_beside_work(made: Deployment) -> Table:
+    """On what `_retention` has left."""
+    table = Table(
+        "Retention beside 2 workers that end tasks",
+        note=f"{ENDED:,} tasks of one step each, without retention and beside it. All share the machine's cores.",
+    )
+    ended = threading.Event()
+
+    def delete() -> float:
+        """Tasks deleted per second until all have ended."""
+        start, purged, days = time.perf_counter(), 0, 5.0
+        while not ended.is_set() and days > 1:
+            days -= STEP_DAYS
+            with made.client.database.connection() as connection:
+                purged += purge(connection, limit=500, seconds=days * _DAY).total()
+        return purged / (time.perf_counter() - start)
+
+    with made.worker(name="worker0"), made.worker(name="worker1"), ThreadPoolExecutor(1) as sweeper:
+        alone = _ended_per_second(made)
+        deleting = sweeper.submit(delete)
+        try:
+            beside = _ended_per_second(made)
+        finally:
+            ended.set()
+        deleted = deleting.result()
+    deadlocks = made.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    table.check("deleted", at_least(500, "tasks/s"), deleted, f"{deleted:,.0f} tasks/s")
+    table.check("ended without retention", None, alone, f"{alone:,.0f} tasks/s")
+    table.check("ended beside it", None, beside, f"{beside:,.0f} tasks/s")
+    table.check("deadlocks", at_most(0, "in all"), deadlocks, str(deadlocks))
+    return table
+
+
+def _ended_per_second(made: Deployment) -> float:
+    start = time.perf_counter()
+    made.client.submit_many("loop", [{"steps": 1}] * ENDED)
+    made.until_idle()
+    return ENDED / (time.perf_counter() - start)
