@@ -16,7 +16,8 @@ from agent_tasks.call_identity import CallIdentity, digest_of, name_of, part_of
 from agent_tasks.errors import AmbiguousCall, TaskCancelled
 
 _current: ContextVar["Branch | None"] = ContextVar("agent_tasks_branch", default=None)
-_LOOSE = "*"
+LOOSE = "*"
+"""The part of a path below which nothing is ordered."""
 _FRAMES = 9
 """From the creation of a task back to asyncio.as_completed, which asks for it through several functions."""
 
@@ -84,7 +85,7 @@ class Branch:
         if self.is_loose:
             return self
         with self.run.lock:
-            path = f"{self.path}/{_LOOSE}"
+            path = f"{self.path}/{LOOSE}"
             return self.run.find(path) or self._bear(path, is_loose=True)
 
     def place(self, name: str, digest: str) -> int:

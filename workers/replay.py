@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator
 
-from agent_tasks.branches import Branches
+from agent_tasks.branches import LOOSE, Branch, Branches
 from agent_tasks.call_identity import CallIdentity
 from agent_tasks.errors import ContextLost
 from agent_tasks.operations import Call
@@ -14,13 +14,16 @@ from agent_tasks.transitions.ledger import RecordedCall, RecordedCharge
 
 log = logging.getLogger(__name__)
 _ENDED = ("completed", "failed")
+_MADE = ("completed", "started")
+"""What may have had an effect that nobody has seen fail."""
 
 
 class Replay:
     """The calls of one step, recorded before or in this run, and which of them this run has asked for.
 
     A record that the step has not asked for yet must be asked for before its branch makes a call that is not
-    recorded, and before the branch comes to its end: else the step goes another way than before.
+    recorded, and before the branch comes to its end: else the step goes another way than before. So it does where
+    code makes such a call, and has not begun a task or thread in which calls are recorded.
     """
 
     def __init__(
@@ -127,7 +130,10 @@ class Replay:
         raise self.lost(f"its call {number} was {old.name}, now it is {call.identity.name}", old)
 
     def _asked(self, record: RecordedCall) -> None:
-        self._due.get(record.path, {}).pop(record.ordinal, None)
+        due = self._due.get(record.path, {})
+        due.pop(record.ordinal, None)
+        if not due:
+            self._due.pop(record.path, None)
 
     def _failure_in_its_place(self, call: Call) -> RecordedCall | None:
         """A failure that the step went on from, next in its branch and of this name, though of other arguments.
@@ -153,13 +159,32 @@ class Replay:
         """A fork may go another way, but not around a call that may be made at most once."""
         if call.branch.is_loose:
             return
-        for due in self._due.get(call.branch.path, {}).values():
+        for due in self._due_before(call.branch):
             may_differ = due.inherited and not (due.at_most_once or call.options.at_most_once)
             if due.key is None and not may_differ:
                 raise self.lost(
                     f"it calls {call.identity.name}, which is not recorded, where {due.name} is recorded",
                     due,
                 )
+
+    def _due_before(self, branch: Branch) -> Iterator[RecordedCall]:
+        """What code asks for before it makes another call: its own calls, and those of tasks that it has not begun.
+
+        It had begun these before it came to that call, which would be recorded otherwise.
+        """
+        for path, due in self._due.items():
+            if path == branch.path:
+                yield from due.values()
+            elif self._is_not_begun(path, branch.path):
+                yield from (record for record in due.values() if record.status in _MADE)
+
+    def _is_not_begun(self, path: str, outer: str) -> bool:
+        if not _is_within(path, outer):
+            return False
+        part = path[len(outer) + 1 :].partition("/")[0]
+        if part == LOOSE or part.endswith(")"):
+            return False  # begun by nobody, or by a call that is recorded itself
+        return self._branches.find(f"{outer}/{part}") is None
 
     def has_before(self, order: int) -> bool:
         """Whether an outcome that the step saw before this one is still to be asked for."""
@@ -180,7 +205,7 @@ class Replay:
     def check_end(self) -> None:
         """The step has returned. Raises ContextLost where it has not asked for a call that it made before."""
         for record in [r for of_branch in self._due.values() for r in of_branch.values()]:
-            if record.status not in ("completed", "started") or record.inherited:
+            if record.status not in _MADE or record.inherited:
                 continue
             if self._has_ended(record.path):
                 raise self.lost(f"it ended without {record.name}, which it made before", record)

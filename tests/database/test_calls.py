@@ -239,6 +239,27 @@ def test_a_call_that_was_not_made_before_is_refused_where_a_recorded_one_is_due(
     assert world.made == ["one"]
 
 
+@pytest.mark.parametrize("how", ["task", "thread"])
+def test_a_call_is_refused_where_a_task_is_left_out_whose_calls_are_recorded(driver: Driver, how: str) -> None:
+    """It would be made, and paid for, again under another key."""
+    world, first = World(), iter([True, False])
+    pay = world.does("pay", 0.1)
+
+    async def step(ctx: Context) -> Any:
+        if next(first):
+            branch = asyncio.create_task(ctx.call(pay)) if how == "task" else in_thread(ctx)
+            await asyncio.gather(branch, ctx.call(world.does("flaky", fails=1)))
+        return await ctx.call(pay)
+
+    async def in_thread(ctx: Context) -> Any:
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(ctx.call(pay), loop).result(10))
+
+    with pytest.raises(ContextLost, match=r"calls pay, .* where pay is recorded"):
+        tried_again(driver, step)
+    assert world.made.count("pay") == 1
+
+
 def test_other_arguments_are_another_call(driver: Driver) -> None:
     world, arguments = World(), iter(["a", "b"])
 
