@@ -1,5 +1,5 @@
 """Loaded as a module of agents: the watchdog of this process waits for two seconds only."""
 
-import workers.watchdog
+from workers import watchdog
 
-workers.watchdog.STUCK_SECONDS = 2.0
+watchdog.STUCK_SECONDS = 2.0

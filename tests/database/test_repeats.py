@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import workers.calls
 from agent_tasks import AgentTasks, Context, SyncContext
 from agent_tasks.operations import Answer, Intent
 from tests.database import programs as p
 from tests.database import query, row_of, submitted
 from tests.database.driving import Driver, driving, outcome_of
 from tests.database.programs import Boom, Program, Site, Trial, World, perform, perform_plainly
+from workers import calls
 from workers.operations import DatabaseAway, StepOperations
 from workers.run import Raised
 
@@ -150,7 +150,7 @@ class Course:
 
 @pytest.fixture
 def driver(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
-    monkeypatch.setattr(workers.calls, "_PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(calls, "_PATIENCE_SECONDS", 2.0)
     with driving(client) as driver:
         yield driver
 
