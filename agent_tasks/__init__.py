@@ -5,11 +5,16 @@ import inspect
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from agent_tasks.agents import Agent, agent
-from agent_tasks.budgets import Budget
-from agent_tasks.client import AgentTasks
-from agent_tasks.context import Context, SyncContext
-from agent_tasks.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
+from agent_tasks.authoring.agent import Agent, agent
+from agent_tasks.authoring.context import Context, SyncContext
+from agent_tasks.authoring.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
+from agent_tasks.authoring.kept import Kept
+from agent_tasks.authoring.outcomes import ChildOutcome, Signal
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.authoring.surroundings import surround, surround_async
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.schedules import Schedule
 from agent_tasks.errors import (
     AgentTaskError,
     AmbiguousCall,
@@ -31,17 +36,12 @@ from agent_tasks.errors import (
     UnknownAgent,
     UpstreamUnavailable,
 )
-from agent_tasks.events import Event
-from agent_tasks.handle import TaskHandle
-from agent_tasks.identity import Identity
-from agent_tasks.kept import Kept
-from agent_tasks.outcomes import ChildOutcome, Signal
-from agent_tasks.retries import Retry
-from agent_tasks.schedules import Schedule
 from agent_tasks.settings import Settings
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
-from agent_tasks.surroundings import surround, surround_async
+from agent_tasks.task.budget import Budget
+from agent_tasks.task.event import Event
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,12 +11,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import agent_tasks
-from agent_tasks import mirror
-from agent_tasks.arguments import check_flag, check_kind
-from agent_tasks.client import AgentTasks
-from agent_tasks.events import Event
-from agent_tasks.handle import TaskHandle, result_of
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.handle import TaskHandle, result_of
+from agent_tasks.doorbell import mirror
+from agent_tasks.task.arguments import check_flag, check_kind
+from agent_tasks.task.event import Event
+from agent_tasks.task.snapshot import TaskSnapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")

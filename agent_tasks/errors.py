@@ -29,6 +29,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
 
+from agent_tasks.storable import storable, storable_value
+
 log = logging.getLogger(__name__)
 RetryAfter = float | timedelta | datetime | str
 """How long to wait: seconds, a duration, a time, or the text of a Retry-After header (seconds or an HTTP date)."""
@@ -96,8 +98,6 @@ class AgentTaskError(Exception):
         """Always storable: what of the details has no JSON form is there as text."""
         if self._recorded is not None:
             return self._recorded
-        from agent_tasks.payloads import storable, storable_value  # they raise these errors
-
         return ErrorInfo(
             type=self.type,
             message=storable(self.message),

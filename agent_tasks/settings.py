@@ -15,11 +15,11 @@ from pydantic.functional_serializers import PlainSerializer
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from agent_tasks.arguments import LARGEST_NUMBER, LONGEST_WAIT
+from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.errors import InvalidInput
-from agent_tasks.redis_url import RedisUrl
-from agent_tasks.route import Route
-from agent_tasks.secret_text import SecretText, SecretUrl
+from agent_tasks.store.route import Route
+from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
+from agent_tasks.task.secret_text import SecretText, SecretUrl
 
 log = logging.getLogger(__name__)
 

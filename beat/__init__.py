@@ -1,13 +1,5 @@
-"""The clock and the sweeps: `celery -A beat beat` sends the ticks, `celery -A beat worker` does the sweeping."""
+"""The clock (`celery -A beat beat`) and the sweeper (`celery -A beat worker`). See agent_tasks/sweeps."""
 
-from typing import Any
+from agent_tasks.sweeps import app
 
-
-def __getattr__(name: str) -> Any:
-    """`app` is made when Celery asks for it."""
-    if name == "app":
-        from beat.application import make_beat_app
-
-        globals()["app"] = app = make_beat_app()
-        return app
-    raise AttributeError(name)
+__all__ = ["app"]

@@ -1,15 +1,15 @@
 """How many trees finish when a parent's tokens are split by what agents were seen to use, and not equally.
 
-A calculation over `agent_tasks.allotment`, the code that workers divide budgets with: agents whose use of tokens is
-log-normal, with medians that differ; a tree finishes when no child needs more than its share.
+A calculation over `agent_tasks.task.allotment`, the code that workers divide budgets with: agents whose use of tokens
+is log-normal, with medians that differ; a tree finishes when no child needs more than its share.
 """
 
 import random
 from statistics import quantiles
 
-from agent_tasks.allotment import Claimant, divide
-from agent_tasks.budgets import Budget, Remaining
 from agent_tasks.errors import BudgetExhausted
+from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.budget import Budget, Remaining
 from benchmarks.tables import Table
 
 TREES, CHILDREN, PAST, SEED = 4_000, 5, 200, 7

@@ -17,7 +17,7 @@ import psycopg
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
 from agent_tasks.embedded.roster import Roster, end_group
-from agent_tasks.migrations import upgrade
+from agent_tasks.store.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
 WARM_UP = 200

@@ -4,7 +4,7 @@ import time
 from statistics import median
 
 from agent_tasks import TaskHandle
-from agent_tasks.bell import queue_keys
+from agent_tasks.doorbell.bell import queue_keys
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most, spread
 

@@ -3,7 +3,7 @@
 import time
 from statistics import median
 
-from beat.sweeper import Sweeper
+from agent_tasks.sweeps.sweeper import Sweeper
 from benchmarks import filling
 from benchmarks.deployment import Deployment, deployment
 from benchmarks.plots import lines

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agent_tasks import mirror
+from agent_tasks.doorbell import mirror
 from agent_tasks.transitions.purge import purge
 from benchmarks import filling
 from benchmarks.deployment import Deployment, deployment, until

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from agent_tasks.bell import queue_keys
+from agent_tasks.doorbell.bell import queue_keys
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.rivals import dbos_chain
 from benchmarks.tables import Table, at_least, at_most, spread

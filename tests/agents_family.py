@@ -178,12 +178,13 @@ _here = threading.local()
 
 
 def _arm(point: str) -> None:
-    from agent_tasks import publisher
-    from agent_tasks.publisher import Publisher
+    from agent_tasks.doorbell import publisher
+    from agent_tasks.doorbell.publisher import Publisher
+    from agent_tasks.engine.batching import batches as groups
+    from agent_tasks.engine.steps import settlement
+    from agent_tasks.engine.steps.executor import Executor
+    from agent_tasks.engine.steps.settlement import Settlement
     from agent_tasks.transitions import fan_out
-    from workers import groups, settlement
-    from workers.executor import Executor
-    from workers.settlement import Settlement
 
     number = signal.Signals[os.environ.get("AGENT_TASKS_KILL_WITH", "SIGKILL")]
 

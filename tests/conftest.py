@@ -14,7 +14,7 @@ import redis
 
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
-from agent_tasks.migrations import upgrade
+from agent_tasks.store.migrations import upgrade
 from tests.processes import Processes, Running
 from tests.proxy import Proxy, address_of, through
 

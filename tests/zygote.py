@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from agent_tasks import agents
+from agent_tasks.authoring import loading
 
 
 def main() -> None:
@@ -58,15 +58,15 @@ PRELOADED = (
     "celery.events.dispatcher",
     "celery.loaders.app",
     "kombu.transport.redis",
-    "beat.application",
-    "workers.application",
+    "agent_tasks.sweeps.application",
+    "agent_tasks.engine.process.application",
 )
 
 
 def preload() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
-    agents.load_agents(())
+    loading.load_agents(())
     assert threading.active_count() == 1, "a fork would lose the threads"
     gc.collect()
     gc.freeze()

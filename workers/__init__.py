@@ -1,13 +1,5 @@
-"""The worker process: `celery -A workers worker`."""
+"""The worker process, as `celery -A workers worker` starts it from a checkout. See agent_tasks/engine."""
 
-from typing import Any
+from agent_tasks.engine import app
 
-
-def __getattr__(name: str) -> Any:
-    """`app` is made when Celery asks for it, so that importing a bundled agent starts no worker."""
-    if name == "app":
-        from workers.application import make_worker_app
-
-        globals()["app"] = app = make_worker_app()
-        return app
-    raise AttributeError(name)
+__all__ = ["app"]

@@ -8,18 +8,19 @@ import psycopg
 import redis
 import typer
 
-from agent_tasks import publisher
-from agent_tasks.agents import load_agents, loaded_agents, why_not_loaded
-from agent_tasks.database import Connection
+from agent_tasks.authoring.agent import loaded_agents
+from agent_tasks.authoring.loading import load_agents, why_not_loaded
+from agent_tasks.authoring.permissions import Declared
+from agent_tasks.doorbell import publisher
+from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import InvalidInput, InvalidState
-from agent_tasks.permissions import Declared
-from agent_tasks.redis_url import remedy
-from agent_tasks.route import connect
 from agent_tasks.settings import Settings
-from agent_tasks.signing import fingerprints, keys_of
-from agent_tasks.transitions import catalog, read
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.route import connect
+from agent_tasks.task.signing import fingerprints, keys_of
+from agent_tasks.task.unserved import Unserved
 from agent_tasks.transitions.abandon import WATCH
-from agent_tasks.unserved import Unserved
 
 SWEEP_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
@@ -107,7 +108,7 @@ def _postgres_away(error: Exception) -> Finding:
 
 
 def _migrated(settings: Settings) -> Finding:
-    from agent_tasks.migrations import check_known, current, head
+    from agent_tasks.store.migrations import check_known, current, head
 
     revision, newest = current(settings.database_url), head()
     try:

@@ -6,11 +6,10 @@ does not load; `left_out`, the same of installed packages.
 
 import json
 import os
-import sys
 from typing import Any
 
-from agent_tasks.agents import Agent, load_agents, loaded_agents, why_not_loaded
-from agent_tasks.cli.own_packages import load_own_packages
+from agent_tasks.authoring.agent import Agent, loaded_agents
+from agent_tasks.authoring.loading import import_from_current_folder, load_agents, why_not_loaded
 from agent_tasks.errors import AgentTaskError
 
 _VALUES = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None}
@@ -18,8 +17,7 @@ _VALUES = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "array
 
 def main() -> None:
     modules, bundled = _names("AGENT_TASKS_AGENTS"), _names("AGENT_TASKS_BUNDLED")
-    sys.path.append(os.getcwd())
-    load_own_packages()
+    import_from_current_folder()
     failed = load_agents(modules, bundled)
     found = [{"name": a.name, "module": a.module, "input": example(a)} for a in loaded_agents().values() if a.steps]
     reasons = {name: why_not_loaded(name, error) for name, error in failed.items()}

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.cli.lines import broken_for
-from agent_tasks.cli.own_packages import load_own_packages
-from agent_tasks.client import AgentTasks
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput, TaskNotFound
-from agent_tasks.handle import TaskHandle
-from agent_tasks.identity import Identity
-from agent_tasks.route import connect
 from agent_tasks.settings import Settings
-from agent_tasks.transitions import read
+from agent_tasks.store.queries import read
+from agent_tasks.store.route import connect
+from agent_tasks.task.identity import Identity
 
 _MOST_ALIKE = 5
 
@@ -23,7 +23,7 @@ _MOST_ALIKE = 5
 def deployment() -> Generator[AgentTasks]:
     """Raises InvalidInput where no servers are set, psycopg.OperationalError at once where Postgres is away."""
     show_warnings_in_one_line()
-    load_own_packages()
+    import_from_current_folder()
     settings = Settings.load()
     reach_postgres(settings.database_url)
     client = AgentTasks(settings)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ALONE = ("--without-mingle", "--without-gossip")
 """Nobody is there to greet, which takes a second."""
-_BUNDLED = ("workers.agents", "agent_tasks.bundled")
+_BUNDLED = "agent_tasks.bundled"
 _HOST, _FLOWER_PORT = "127.0.0.1", 5555
 _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 

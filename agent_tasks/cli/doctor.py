@@ -17,14 +17,14 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Show the settings in force, and check servers, agents, workers and sweeps."""
+    from agent_tasks.authoring.loading import import_from_current_folder
     from agent_tasks.cli.checks import all_checks, sweeps_check
     from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.cli.lines import broken_for
-    from agent_tasks.cli.own_packages import load_own_packages
     from agent_tasks.cli.settings_in_force import lines, settings_in_force
 
     show_warnings_in_one_line()
-    load_own_packages()
+    import_from_current_folder()
     shown = [] if sweeps else settings_in_force()
     findings = [sweeps_check()] if sweeps else all_checks()
     wrong = [finding for finding in findings if not finding.ok]

@@ -8,7 +8,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, Timeout, identity_of
-from agent_tasks.events import Event
+from agent_tasks.task.event import Event
 
 _MARGIN = 32
 

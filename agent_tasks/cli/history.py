@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agent_tasks.cli.text import amount, compact, duration, printable
-from agent_tasks.events import Event, EventType
-from agent_tasks.snapshots import WaitingFor
+from agent_tasks.task.event import Event, EventType
+from agent_tasks.task.snapshot import WaitingFor
 
 Data = dict[str, Any]
 

@@ -29,7 +29,7 @@ def embedded_servers(folder: Path) -> Generator["EmbeddedServers"]:
         from agent_tasks.embedded.errors import EmbeddedServersBusy, EmbeddedServersFailed, EmbeddedServersMissing
     except ModuleNotFoundError:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", _MISSING)) from None
-    from agent_tasks.migrations import upgrade
+    from agent_tasks.store.migrations import upgrade
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)

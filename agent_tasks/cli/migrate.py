@@ -11,7 +11,7 @@ from agent_tasks.settings import Settings
 
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database's tables up to date. Safe to repeat, and to run many times at once."""
-    from agent_tasks.migrations import current, upgrade
+    from agent_tasks.store.migrations import current, upgrade
 
     show_warnings_in_one_line()
     url = Settings.load().database_url

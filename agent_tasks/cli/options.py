@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from agent_tasks.budgets import Budget
 from agent_tasks.errors import InvalidInput
-from agent_tasks.identity import Identity
+from agent_tasks.task.budget import Budget
+from agent_tasks.task.identity import Identity
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; errors are JSON on stderr.")]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, or the beginning of it.")]

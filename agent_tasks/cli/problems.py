@@ -12,9 +12,9 @@ import redis
 
 from agent_tasks.cli.advice import advice
 from agent_tasks.cli.lines import broken_for, with_commands_apart
-from agent_tasks.database_errors import Transient, classified
+from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import AgentTaskError, ErrorInfo, PermissionDenied, TaskNotFound
-from agent_tasks.redis_url import remedy
+from agent_tasks.store.errors import Transient, classified
 
 
 class ExitCode(IntEnum):

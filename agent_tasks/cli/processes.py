@@ -1,10 +1,11 @@
 """`agent-tasks worker`, `sweeper`, `beat`, `flower`: our Celery processes, whatever folder they are called from."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.own_packages import load_own_packages
+from agent_tasks.authoring.loading import import_from_current_folder
 
 Loglevel = Annotated[str, typer.Option("--loglevel", "-l", help="The level of the log.")]
 Name = Annotated[str, typer.Option("--name", "-n", help="The name of the Celery node; %h stands for the host.")]
@@ -18,9 +19,9 @@ def worker(
     name: Name = "worker@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
-    """Run steps. Other options go to Celery, as with `celery -A workers worker`."""
+    """Run steps. Other options go to Celery, as with `celery -A agent_tasks.engine worker`."""
     argv = ["worker", "-n", name, "--pool", pool, "--concurrency", str(concurrency), "--loglevel", loglevel]
-    _run("workers", [*argv, *(["--queues", queues] if queues else []), *context.args])
+    _run("agent_tasks.engine", [*argv, *(["--queues", queues] if queues else []), *context.args])
 
 
 def sweeper(
@@ -29,24 +30,25 @@ def sweeper(
     name: Name = "sweeper@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
-    """Run the sweeps. Other options go to Celery, as with `celery -A beat worker`."""
+    """Run the sweeps. Other options go to Celery, as with `celery -A agent_tasks.sweeps worker`."""
     argv = ["worker", "-n", name, "--pool", "threads", "--concurrency", str(concurrency), "--loglevel", loglevel]
-    _run("beat", [*argv, *context.args])
+    _run("agent_tasks.sweeps", [*argv, *context.args])
 
 
 def beat(context: typer.Context, loglevel: Loglevel = "INFO") -> None:
-    """Run the clock that starts the sweeps. Other options go to Celery, as with `celery -A beat beat`."""
-    _run("beat", ["beat", "--loglevel", loglevel, *context.args])
+    """Run the clock that starts the sweeps. Other options go to Celery, as with `celery -A agent_tasks.sweeps beat`."""
+    _run("agent_tasks.sweeps", ["beat", "--loglevel", loglevel, *context.args])
 
 
 def flower(context: typer.Context) -> None:
     """Show workers and steps in a browser. Other options go to Flower."""
-    _run("workers", ["flower", *context.args])
+    _run("agent_tasks.engine", ["flower", *context.args])
 
 
 def _run(package: str, argv: list[str]) -> None:
     """Celery's own command line, with our app in the place of what -A would find."""
-    app = load_own_packages()[package].app  # before Celery, so that an error in it is told as ours
+    import_from_current_folder()
+    app = import_module(package).app  # before Celery, so that an error in it is told as ours
 
     from celery.bin.celery import celery
 

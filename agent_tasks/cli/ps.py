@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent_tasks.budgets import Budget
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, identity_of
-from agent_tasks.client import LivingTask
-from agent_tasks.states import TaskStatus
+from agent_tasks.client.client import LivingTask
+from agent_tasks.task.budget import Budget
+from agent_tasks.task.status import TaskStatus
 
 _ID, _STEP, _STATUS, _SINCE = 36, 22, 9, 7
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
-from agent_tasks.database import Database
 from agent_tasks.settings import Settings
-from agent_tasks.transitions import read
+from agent_tasks.store.database import Database
+from agent_tasks.store.queries import read
 from agent_tasks.transitions.abandon import WATCH
 
 _LOOK_SECONDS = 0.2

@@ -7,7 +7,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, identity_of
-from agent_tasks.schedules import Schedule
+from agent_tasks.client.schedules import Schedule
 
 _NAME, _AGENT = 30, 24
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import AliasChoices
 
 from agent_tasks.errors import InvalidInput
-from agent_tasks.secret_text import SecretText, SecretUrl
 from agent_tasks.settings import Settings, dev_environment
+from agent_tasks.task.secret_text import SecretText, SecretUrl
 
 DEFAULT = "default"
 _WIDTH = 79

@@ -8,7 +8,7 @@ from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of, read_json
 
 if TYPE_CHECKING:
-    from agent_tasks.signals import Receipt
+    from agent_tasks.client.signals import Receipt
 
 
 def signal(

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from agent_tasks.authoring.permissions import Declared
 from agent_tasks.cli.advice import advice
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
-from agent_tasks.handle import TaskHandle
-from agent_tasks.permissions import Declared
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
-from agent_tasks.submission import declared
-from agent_tasks.transitions import read
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.submission import declared
+from agent_tasks.store.queries import read
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
 
 _SUSPECT = "it ran when a process died, and runs apart from others until it commits"
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from agent_tasks.budgets import RESOURCES
-from agent_tasks.permissions import ANY, Declared
-from agent_tasks.snapshots import BudgetState, Progress, TaskSnapshot, WaitingFor
+from agent_tasks.authoring.permissions import ANY, Declared
+from agent_tasks.task.budget import RESOURCES
+from agent_tasks.task.snapshot import BudgetState, Progress, TaskSnapshot, WaitingFor
 
 COLOURS = {
     "pending": "cyan",

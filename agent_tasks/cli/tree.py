@@ -6,7 +6,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
-from agent_tasks.transitions import read
+from agent_tasks.store.queries import read
 
 _INPUT = 120
 """Characters of a task's input: enough to tell it from its siblings."""

@@ -21,9 +21,9 @@ from agent_tasks.cli.text import (
     spent_parts,
     time_left,
 )
-from agent_tasks.handle import TreeNode
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
+from agent_tasks.client.handle import TreeNode
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
 
 _DRAWN = ("tokens", "usd", "seconds")
 

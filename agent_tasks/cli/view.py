@@ -8,7 +8,7 @@ from rich.text import Text
 
 from agent_tasks.cli.lines import fitted, packed
 from agent_tasks.cli.text import COLOURS, amount, duration, printable, since, spent_parts, unserved, where
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.task.snapshot import TaskSnapshot
 
 _INDENT, _BAR, _COUNTED = "  ", 40, 24
 

@@ -9,15 +9,15 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
-from agent_tasks import mirror
 from agent_tasks.cli.lines import fitted, terminal_width
 from agent_tasks.cli.problems import ExitCode, Failed, Problem, ended_badly
 from agent_tasks.cli.text import progress_text, unserved, where
 from agent_tasks.cli.view import TaskView
-from agent_tasks.handle import TaskHandle
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
-from agent_tasks.unserved import Unserved
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.doorbell import mirror
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.unserved import Unserved
 
 
 def follow(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:

@@ -2,10 +2,10 @@
 
 from typing import LiteralString
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, ENDED, EVENTS, LIVES, SNAPSHOT, Row, event_list
 from agent_tasks.transitions.forget import forget
 from agent_tasks.transitions.refuse import serves
-from agent_tasks.transitions.rows import COUNTED, ENDED, EVENTS, LIVES, SNAPSHOT, Row, event_list
 
 WATCH = "orphans"
 

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import SNAPSHOT, Row
 
 _ACKNOWLEDGE = f"""
     UPDATE tasks SET acknowledged_at = clock_timestamp(), version = version + 1

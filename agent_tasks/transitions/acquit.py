@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import GIVEN_IDS
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import GIVEN_IDS
 
 # Its bell is due at once: nothing that answered an earlier one could claim it.
 _ACQUIT = f"""

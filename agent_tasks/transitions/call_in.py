@@ -2,11 +2,9 @@
 
 import json
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.cancel import end_tree
-from agent_tasks.transitions.join import join
-from agent_tasks.transitions.rows import (
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import (
     CLOCKED_SECONDS,
     COUNTED,
     COUNTED_ENDING,
@@ -20,6 +18,8 @@ from agent_tasks.transitions.rows import (
     ending,
     event_list,
 )
+from agent_tasks.transitions.cancel import end_tree
+from agent_tasks.transitions.join import join
 
 _DUE = """
     SELECT id FROM tasks

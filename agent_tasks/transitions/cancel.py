@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import LiteralString
 from uuid import UUID
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
-from agent_tasks.transitions.read import tree_ids
-from agent_tasks.transitions.rows import (
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.read import tree_ids
+from agent_tasks.store.rows import (
     CLOCKED_SECONDS,
     COUNTED_ENDING,
     ENDING_EVENT,

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, LeaseLost
-from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
-from agent_tasks.transitions.rows import (
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import (
     CLEARED,
     COUNTED,
     EVENTS,
@@ -25,6 +23,8 @@ from agent_tasks.transitions.rows import (
     event_text,
     few,
 )
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 
 
 @dataclass(frozen=True, slots=True)

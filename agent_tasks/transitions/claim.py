@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
-from agent_tasks.budgets import Budget, Spend
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
-from agent_tasks.identity import Identity
-from agent_tasks.snapshots import budget_of, reserved_of, spend_of
-from agent_tasks.transitions.rows import CLAIMED, SUSPECT, Row, few
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import CLAIMED, SUSPECT, Row, few
+from agent_tasks.task.budget import Budget, Spend
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
 
 
 @dataclass(slots=True)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, ErrorInfo, LeaseLost
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
-from agent_tasks.transitions.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text, few
 
 _COMPLETE = f"""
     WITH given AS (

@@ -1,9 +1,9 @@
 """running → running: an input gets the defaults that the agent's code has made of what was left out."""
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import HELD
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
-from agent_tasks.transitions.rows import HELD
 
 _COMPLETE = f"UPDATE tasks SET input = %(input)s::jsonb WHERE {HELD}"
 

@@ -2,18 +2,9 @@
 
 from typing import LiteralString
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType
-from agent_tasks.transitions.rows import (
-    COUNTED,
-    ENDING_EVENT,
-    EVENTS,
-    IDLE,
-    SNAPSHOT,
-    Row,
-    ending,
-    event_list,
-)
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, ENDING_EVENT, EVENTS, IDLE, SNAPSHOT, Row, ending, event_list
 from agent_tasks.transitions.undo import Undoing, undone
 
 _EXPIRED: LiteralString = """

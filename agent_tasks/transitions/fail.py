@@ -3,20 +3,12 @@
 import json
 from collections.abc import Iterable
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED_ENDING, ENDING_EVENT, HELD, RUNNING_SECONDS, SNAPSHOT, Row, ending
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
-from agent_tasks.transitions.rows import (
-    COUNTED_ENDING,
-    ENDING_EVENT,
-    HELD,
-    RUNNING_SECONDS,
-    SNAPSHOT,
-    Row,
-    ending,
-)
 
 _ENDING = ending(
     "CASE WHEN %(early)s AND partial IS NOT NULL THEN 'partial' ELSE %(status)s END",

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent_tasks.allotment import DIVIDED
-from agent_tasks.arguments import LONGEST_WAIT
-from agent_tasks.budgets import Budget, Spend, crossed, exact_sum
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import Row
+from agent_tasks.task.allotment import DIVIDED
+from agent_tasks.task.arguments import LONGEST_WAIT
+from agent_tasks.task.budget import Budget, Spend, crossed, exact_sum
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.submit import Kin, NewTask, submit
 
 _FAN_OUT = committing(

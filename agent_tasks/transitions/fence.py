@@ -4,12 +4,12 @@ import json
 from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
-from agent_tasks.budgets import Spend
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
 from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import HELD, RUNNING_SECONDS
+from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import HELD, RUNNING_SECONDS
 
 IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECONDS} <= tasks.budget_seconds)"
 """A step that overran its budget of seconds cannot commit."""

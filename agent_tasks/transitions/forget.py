@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.events import EventType
-from agent_tasks.transitions.read import tree_ids
-from agent_tasks.transitions.rows import GIVEN_IDS
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.read import tree_ids
+from agent_tasks.store.rows import GIVEN_IDS
+from agent_tasks.task.event import EventType
 
 _TOLD = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}
 """Events whose data is the system's own; that of the others may quote what the agent has seen."""

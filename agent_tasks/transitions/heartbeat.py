@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import GIVEN_IDS
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import GIVEN_IDS
 
 # A row that somebody else has locked is passed over, so that it costs no lease but its own. What waits for whole tables
 # (a migration) is ended by Postgres after `seconds`.

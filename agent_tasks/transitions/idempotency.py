@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 
 _RESERVE = """
     INSERT INTO idempotency_keys AS held (tenant, subject, key, digest, task_id, expires_at)

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from agent_tasks.budgets import WARNING_PART
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
-from agent_tasks.transitions.cancel import cancel_below
-from agent_tasks.transitions.rows import (
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import (
     CLOCKED_SECONDS,
     COUNTED_ENDING,
     ENDING_EVENT,
@@ -21,6 +19,8 @@ from agent_tasks.transitions.rows import (
     Row,
     ending,
 )
+from agent_tasks.task.budget import WARNING_PART
+from agent_tasks.transitions.cancel import cancel_below
 
 # Books: a task's spend is its own and that of each child that has ended. So what ended children have spent goes to
 # their parent, where that has ended, too, from there to the next above it, and ends with the first that lives, which

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from agent_tasks.branches import Branch
-from agent_tasks.call_identity import CallIdentity
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
+from agent_tasks.authoring.calls.branches import Branch
+from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.errors import LeaseLost
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import HELD, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, PASSING_LOCKED, given, locked, lost
-from agent_tasks.transitions.rows import HELD, few
 
 
 @dataclass(slots=True, eq=False)

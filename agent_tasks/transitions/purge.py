@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import GIVEN_IDS, Row
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import GIVEN_IDS, Row
 
 ACKNOWLEDGED_PART = 0.1
 """Of its retention that a tree is kept whose root was acknowledged."""

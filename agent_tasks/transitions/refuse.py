@@ -3,19 +3,9 @@
 import json
 from typing import LiteralString
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, EVENTS, HELD, LIVES, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row, event_list
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import (
-    COUNTED,
-    EVENTS,
-    HELD,
-    LIVES,
-    RUNNING_SECONDS,
-    SNAPSHOT,
-    UNCOUNTED,
-    Row,
-    event_list,
-)
 
 FIRST_SECONDS, SLOWEST_SECONDS = 0.5, 30.0
 

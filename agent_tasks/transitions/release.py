@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import (
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import (
     COUNTED,
     EVENTS,
     GIVEN_IDS,

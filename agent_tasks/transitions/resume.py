@@ -5,14 +5,14 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 
-from agent_tasks.allotment import Claimant, divide
-from agent_tasks.budgets import RESOURCES, Budget, exact, remaining
-from agent_tasks.database import Connection
 from agent_tasks.errors import InvalidState
-from agent_tasks.snapshots import budget_of, spend_of
-from agent_tasks.transitions.children import outcomes
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.children import outcomes
+from agent_tasks.store.rows import SNAPSHOT, Row
+from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.budget import RESOURCES, Budget, exact, remaining
+from agent_tasks.task.snapshot import budget_of, spend_of
 from agent_tasks.transitions.fan_out import patience, reserved
-from agent_tasks.transitions.rows import SNAPSHOT, Row
 from agent_tasks.transitions.signal import deliver
 from agent_tasks.transitions.submit import Kin
 

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
-from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
 
 _RETRY = f"""
     WITH changed AS (

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import LiteralString
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, EVENTS, SNAPSHOT, Row, event_list
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, EVENTS, SNAPSHOT, Row, event_list
 
 SLOWEST_SECONDS = 300.0
 

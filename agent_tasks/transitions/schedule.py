@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.identity import Identity
-from agent_tasks.transitions.rows import Row
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import Row
+from agent_tasks.task.identity import Identity
 
 # `Identity.may_access`: whose tasks the schedule submits, it belongs to. Nobody asks for a trusted program.
 _MAY_ACCESS: LiteralString = """

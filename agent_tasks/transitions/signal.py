@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from agent_tasks.database import Connection
-from agent_tasks.transitions.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
 
 _LOCK = f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s FOR NO KEY UPDATE"
 

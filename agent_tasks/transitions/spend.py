@@ -3,13 +3,13 @@
 import json
 from typing import Any, LiteralString
 
-from agent_tasks.budgets import Spend, exact
-from agent_tasks.call_identity import CallIdentity
-from agent_tasks.database import Connection
-from agent_tasks.snapshots import reserved_of, spend_of
+from agent_tasks.authoring.calls.call_identity import CallIdentity
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
+from agent_tasks.task.budget import Spend, exact
+from agent_tasks.task.snapshot import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
-from agent_tasks.transitions.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
 
 
 def _report(changes: LiteralString) -> LiteralString:

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 
 TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys")
 

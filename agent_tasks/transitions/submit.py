@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from agent_tasks.budgets import RESOURCES, Budget
-from agent_tasks.database import Connection
-from agent_tasks.identity import Identity
-from agent_tasks.transitions.rows import SNAPSHOT, Row
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import SNAPSHOT, Row
+from agent_tasks.task.budget import RESOURCES, Budget
+from agent_tasks.task.identity import Identity
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
-from agent_tasks.database import Connection
 from agent_tasks.errors import ErrorInfo
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import CLEARED, HELD, LET_GO, SNAPSHOT, Row
 from agent_tasks.transitions.fence import lost
-from agent_tasks.transitions.rows import CLEARED, HELD, LET_GO, SNAPSHOT, Row
 
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
 _UNDONE = f"""

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import uuid_utils.compat as uuid_utils
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import Row
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.signal import deliver
 
 _WAIT = committing(

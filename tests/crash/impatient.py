@@ -1,5 +1,5 @@
 """Loaded as a module of agents: the watchdog of this process waits for two seconds only."""
 
-from workers import watchdog
+from agent_tasks.engine.process import watchdog
 
 watchdog.STUCK_SECONDS = 2.0

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from workers.executor import Executor
+from agent_tasks.engine.steps.executor import Executor
 
 publish = Executor._publish
 

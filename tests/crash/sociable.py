@@ -1,5 +1,5 @@
 """Loaded as a module of agents: a step in quarantine gets company after a second."""
 
-import workers.quarantined
+from agent_tasks.engine.process import quarantined
 
-workers.quarantined.COMPANY_SECONDS = 1.0
+quarantined.COMPANY_SECONDS = 1.0

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_tasks import AgentTasks
-from agent_tasks.celery_app import make_app
+from agent_tasks.doorbell.celery_app import make_app
 from tests.crash.test_starting_workers import for_seconds
 from tests.eventually import eventually
 from tests.processes import Processes, Running

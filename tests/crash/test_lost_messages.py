@@ -10,8 +10,8 @@ import redis
 from kombu import Connection
 
 from agent_tasks import AgentTasks
-from agent_tasks.bell import PASSES
-from agent_tasks.envelope import HEADER, Envelope, sign
+from agent_tasks.doorbell.bell import PASSES
+from agent_tasks.doorbell.envelope import HEADER, Envelope, sign
 from tests import rows
 from tests.agents import notes
 from tests.crash.test_killed_workers import runs_on

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from agent_tasks import AgentTasks, Settings
-from agent_tasks.bell import queue_keys
-from agent_tasks.migrations import upgrade
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.store.migrations import upgrade
 from tests.conftest import Fragile, database_named
 from tests.eventually import eventually
 from tests.processes import Processes

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, TaskHandle, TaskSnapshot
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim

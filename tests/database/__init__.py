@@ -4,17 +4,17 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks
-from agent_tasks.budgets import Spend
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import Contention
+from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.steps.operations import StepOperations
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.task.budget import Spend
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.checkpoint import Committed, checkpoint
 from agent_tasks.transitions.claim import Claim, claim, claim_suspect
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.wait import sleep, wait
-from workers.groups import Groups
-from workers.operations import StepOperations
 
 Row = dict[str, Any]
 BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -10,17 +10,17 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from agent_tasks import AgentTasks, Context, Retry, SyncContext
-from agent_tasks.agents import find_agent
-from agent_tasks.steps import Step
+from agent_tasks.authoring.agent import find_agent
+from agent_tasks.authoring.step import Step
+from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.process.loop import StepLoop
+from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
+from agent_tasks.engine.steps.operations import StepOperations
+from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun
+from agent_tasks.engine.steps.settlement import Settlement
 from agent_tasks.transitions.claim import Claim
 from tests import agents  # noqa: F401 (it declares echo)
 from tests.database import Row, claimed, lapse, query
-from workers.groups import Groups
-from workers.invocation import invoke_async, invoke_plain
-from workers.loop import StepLoop
-from workers.operations import StepOperations
-from workers.run import Raised, StepOutcome, StepRun
-from workers.settlement import Settlement
 
 T = TypeVar("T")
 AGAIN = Retry(attempts=20, base=0)

@@ -8,23 +8,24 @@ import pytest
 from typer.testing import CliRunner
 
 from agent_tasks import AgentTasks, Budget, Identity
-from agent_tasks.call_identity import CallIdentity
+from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.cli.application import app
+from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import LeaseLost
-from agent_tasks.transitions import catalog, heartbeat, ledger, read, release, signal, spend
+from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.queries.children import outcomes, results, usage
+from agent_tasks.store.session import working
+from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
+from agent_tasks.transitions import heartbeat, ledger, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
-from agent_tasks.transitions.children import outcomes, results, usage
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_held
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
-from agent_tasks.transitions.session import working
-from beat.sweeper import ROUNDS, Sweeper
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
 from tests.database.families import BROKEN, broken, end, run_child, spawn, undo
-from workers.registration import NEWEST
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("tasks:all",))
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=500, calls=500)

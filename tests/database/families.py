@@ -6,11 +6,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType, FanOut
-from agent_tasks.agents import find_agent
-from agent_tasks.allotment import Claimant, divide
-from agent_tasks.budgets import Spend, remaining
-from agent_tasks.database import Connection
-from agent_tasks.snapshots import spend_of
+from agent_tasks.authoring.agent import find_agent
+from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.engine.steps.spawning import Family, Spawned
+from agent_tasks.store.database import Connection
+from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.budget import Spend, remaining
+from agent_tasks.task.snapshot import spend_of
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
@@ -21,8 +23,6 @@ from agent_tasks.transitions.join import join
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.undo import Undoing, undone
 from tests.database import Row, claimed, query, row_of
-from workers.family import Family, Spawned
-from workers.run import StepRun
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="broke")
 DIVIDED = ("tokens", "usd", "steps", "calls")

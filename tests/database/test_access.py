@@ -13,7 +13,7 @@ import uuid_utils.compat as uuid_utils
 import tests.agents_allowed  # noqa: F401
 from agent_tasks import AgentTasks, Identity, InvalidState, PermissionDenied, TaskCancelled, TaskHandle, TaskNotFound
 from agent_tasks.aio import AsyncAgentTasks
-from agent_tasks.mirror import key
+from agent_tasks.doorbell.mirror import key
 from tests.database import all_of, claimed, query
 from tests.database.families import spawn
 

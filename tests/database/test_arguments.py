@@ -31,7 +31,7 @@ from agent_tasks import (
     surround_async,
 )
 from agent_tasks.aio import AsyncAgentTasks, AsyncTaskHandle
-from agent_tasks.budgets import Spend
+from agent_tasks.task.budget import Spend
 from tests.conftest import fresh_deployment
 from tests.database import claimed, operations_of
 
@@ -279,7 +279,7 @@ MADE: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
 def test_what_means_nothing_in_a_declaration_or_a_directive_is_refused_by_name(
     where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("agent_tasks.agents._registry", {})
+    monkeypatch.setattr("agent_tasks.authoring.agent._registry", {})
     monkeypatch.setenv("AGENT_TASKS_DATA_DIR", str(tmp_path))
     for name in ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from agent_tasks import AgentTasks
-from agent_tasks.bell import queue_keys
-from agent_tasks.celery_app import SWEEP_QUEUE
-from beat.application import OTHERS, make_beat_app
-from beat.clock import MOST_TICKS, Clock
-from beat.sweeps import bells
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
+from agent_tasks.sweeps import bells
+from agent_tasks.sweeps.application import OTHERS, make_beat_app
+from agent_tasks.sweeps.clock import MOST_TICKS, Clock
 from tests.database import fall_due, query, submitted
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Child, FanOut
 from agent_tasks.errors import LeaseLost
+from agent_tasks.store.queries.children import outcomes
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.call_in import call_in
-from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, claimed, commit, fall_due, park, query, row_of, submitted

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from agent_tasks import AgentTasks, InvalidInput, TaskNotFound
-from agent_tasks.bell import queue_keys
+from agent_tasks.doorbell.bell import queue_keys
 from tests.database import query
 from tests.eventually import eventually
 

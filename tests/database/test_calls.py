@@ -20,9 +20,9 @@ from agent_tasks import (
     SyncContext,
     UpstreamUnavailable,
 )
+from agent_tasks.engine.steps.run import Raised
 from tests.database import claimed, commit, query, row_of, submitted
 from tests.database.driving import Driver, driving, in_threads, outcome_of, value_of
-from workers.run import Raised
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity
-from agent_tasks.budgets import Spend
-from agent_tasks.database import Connection
 from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.children import outcomes, usage
+from agent_tasks.task.budget import Spend
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.children import outcomes, usage
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish, complete
 from tests.database import Row, all_of, claimed, lapse, query, row_of, submitted, swept, try_claim

@@ -8,8 +8,8 @@ import pytest
 import uuid_utils.compat as uuid_utils
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType
-from agent_tasks.database import Connection
 from agent_tasks.errors import LeaseLost
+from agent_tasks.store.database import Connection
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.cancel import cancel
 from agent_tasks.transitions.checkpoint import Committed

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted
+from agent_tasks.engine.batching.batches import Groups
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint_all
@@ -13,7 +14,6 @@ from agent_tasks.transitions.claim import Claim, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
 from tests.database import all_of, claimed, lapse, query, row_of, submitted
 from tests.database.families import types_of
-from workers.groups import Groups
 
 TERMS = {"worker": "w", "lease_seconds": 60}
 

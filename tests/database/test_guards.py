@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from agent_tasks import AgentTasks
-from agent_tasks.states import TERMINAL
+from agent_tasks.task.status import TERMINAL
 from agent_tasks.transitions.complete import Finish, complete
 from tests.database import all_of, claimed, commit, query, row_of, submitted
 

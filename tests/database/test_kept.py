@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, Kept, PartialCompletion, StepFailed
-from agent_tasks.outcomes import child_outcomes
-from agent_tasks.transitions.children import outcomes
+from agent_tasks.authoring.outcomes import child_outcomes
+from agent_tasks.store.queries.children import outcomes
 from agent_tasks.transitions.forget import forget
 from tests.database import claimed, operations_of, query, submitted
 from tests.database.families import done, end, out_of_time, spawn

@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Child, ChildOutcome, FanOut, PayloadTooLarge, TaskNotFound
-from agent_tasks.child_results import ChildResults, UnreadResult
-from agent_tasks.database_errors import Transient
-from agent_tasks.outcomes import child_outcomes
+from agent_tasks.authoring.child_results import ChildResults, UnreadResult
+from agent_tasks.authoring.outcomes import child_outcomes
+from agent_tasks.engine.steps.operations import DatabaseAway
+from agent_tasks.store.errors import Transient
+from agent_tasks.store.queries.children import outcomes, results
 from agent_tasks.transitions import submit
-from agent_tasks.transitions.children import outcomes, results
 from tests.database import claimed, operations_of, query, submitted
 from tests.database.families import NOTHING_HELD, family_of, fan, held_of, spawn
-from workers.operations import DatabaseAway
 
 MIB = 1024 * 1024
 LARGE = (
@@ -133,7 +133,7 @@ def test_a_step_that_could_not_read_a_result_cannot_go_on(client: AgentTasks, mo
         raise Transient("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr("workers.operations.results", away)
+        patched.setattr("agent_tasks.engine.steps.operations.results", away)
         with pytest.raises(DatabaseAway):
             operations.read_results(ids)
     with pytest.raises(DatabaseAway):

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks
+from agent_tasks.engine.batching.batches import Groups
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.complete import Finish
@@ -16,7 +17,6 @@ from agent_tasks.transitions.ledger import CallBegin
 from agent_tasks.transitions.release import release
 from tests.database import BLOCKED, claimed, query, row_of, submitted
 from tests.database.families import spawn
-from workers.groups import Groups
 
 Ask = Callable[[Groups, Claim], Any]
 ASKS: dict[str, Ask] = {

@@ -10,11 +10,11 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, TaskSnapshot
-from agent_tasks.handle import TaskHandle
-from agent_tasks.mirror import LARGEST, PREFIX, key
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.doorbell.mirror import LARGEST, PREFIX, key
+from agent_tasks.store.rows import Row
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.complete import Finish, complete
-from agent_tasks.transitions.rows import Row
 from tests.database import claimed, query, row_of
 from tests.eventually import eventually
 

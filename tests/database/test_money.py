@@ -14,10 +14,10 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
+from agent_tasks.sweeps import leases, orphans, timers
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.purge import purge
-from beat.sweeps import leases, orphans, timers
 from tests import database
 from tests.database import Row, claimed, lapse, query, row_of, submitted
 from tests.database.families import broken, done, end, out_of_time, run_child, shortened, spawn, undo

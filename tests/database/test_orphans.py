@@ -5,14 +5,14 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState, StepFailed
+from agent_tasks.store.rows import Row
+from agent_tasks.sweeps import orphans
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.abandon import abandon
 from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, sign_off, sign_on
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import ring
-from agent_tasks.transitions.rows import Row
-from beat.sweeps import orphans
 from tests.database import adopt, all_of, claimed, commit, fall_due, operations_of, query, row_of, submitted
 from tests.database.families import run_child, spawn, types_of
 

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from agent_tasks import Agent, AgentTasks, agents, metrics
+from agent_tasks import Agent, AgentTasks, metrics
+from agent_tasks.authoring import agent as agents
+from agent_tasks.sweeps import retention
 from agent_tasks.transitions.purge import purge, purge_keys
-from beat.sweeps import retention
 from tests.database import adopt, query, submitted
 from tests.database.filling import fill
 from tests.database.plans import watched

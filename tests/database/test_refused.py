@@ -5,12 +5,12 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo
-from agent_tasks.retries import Retry
-from agent_tasks.steps import OtherArguments, Step
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.authoring.step import OtherArguments, Step
+from agent_tasks.store.rows import Row
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_on
 from agent_tasks.transitions.refuse import refuse
-from agent_tasks.transitions.rows import Row
 from tests.database import all_of, claimed, claimed_apart, commit, query, row_of, submitted
 from tests.database.test_orphans import given_up, watched
 

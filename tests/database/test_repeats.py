@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, Context, SyncContext
-from agent_tasks.operations import Answer, Intent
+from agent_tasks.authoring.calls.operations import Answer, Intent
+from agent_tasks.engine.steps import calls
+from agent_tasks.engine.steps.operations import DatabaseAway, StepOperations
+from agent_tasks.engine.steps.run import Raised
 from tests.database import programs as p
 from tests.database import query, row_of, submitted
 from tests.database.driving import Driver, driving, outcome_of
 from tests.database.programs import Boom, Program, Site, Trial, World, perform, perform_plainly
-from workers import calls
-from workers.operations import DatabaseAway, StepOperations
-from workers.run import Raised
 
 T = TypeVar("T")
 FLAKY_TRIES = 5

@@ -16,15 +16,15 @@ from agent_tasks import (
     PayloadTooLarge,
     StepFailed,
 )
-from agent_tasks.bell import queue_keys
-from agent_tasks.call_identity import digest_of
+from agent_tasks.authoring.calls.call_identity import digest_of
+from agent_tasks.authoring.calls.operations import Call, CallOptions, Given, Intent
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.errors import LeaseLost
-from agent_tasks.events import EventType
-from agent_tasks.operations import Call, CallOptions, Given, Intent
+from agent_tasks.sweeps import bells
+from agent_tasks.task.event import EventType
 from agent_tasks.transitions.retry import retry
-from beat.sweeps import bells
 from tests.database import adopt, all_of, claimed, fall_due, lapse, operations_of, query, row_of, submitted
-from workers.operations import StepOperations
 
 
 def pay(amount: int) -> str:

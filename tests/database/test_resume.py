@@ -3,7 +3,7 @@
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidState, StepFailed, TaskNotFound
-from agent_tasks.handle import TaskHandle
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail

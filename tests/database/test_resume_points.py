@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType, InvalidInput, InvalidState
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import BudgetExhausted
-from agent_tasks.handle import TaskHandle
+from agent_tasks.store.queries.children import outcomes
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed
-from agent_tasks.transitions.children import outcomes
 from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.signal import consumed

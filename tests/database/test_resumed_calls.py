@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, InvalidState, Next, PartialCompletion, StepFailed, SyncContext
+from agent_tasks.engine.steps.run import Raised
 from agent_tasks.transitions.purge import purge
 from agent_tasks.transitions.resume import resume
 from tests.database import all_of, claimed, commit, families, query, row_of, submitted
 from tests.database.driving import Driver, driving, outcome_of, value_of
 from tests.database.families import broken, done, end, run_child, spawn
-from workers.run import Raised
 
 SHORT = PartialCompletion("short").info.model_dump_json()
 NOT_TAKEN_BACK = StepFailed("cannot be taken back").info

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, UnknownAgent
-from agent_tasks.schedules import Schedule
+from agent_tasks.client.schedules import Schedule
+from agent_tasks.sweeps import schedules
+from agent_tasks.sweeps.schedules import run_once
 from agent_tasks.transitions.submit import NewTask
-from beat.sweeps import schedules
-from beat.sweeps.schedules import run_once
 from tests.database import Row, query
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("write",))

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from agent_tasks import AgentTasks, InvalidState, Settings, TaskStatus
 from agent_tasks.cli.application import app
-from agent_tasks.migrations import VERSION_TABLE, current, head, upgrade
-from agent_tasks.tables import metadata
+from agent_tasks.store.migrations import VERSION_TABLE, current, head, upgrade
+from agent_tasks.store.tables import metadata
 from tests.conftest import database_named
 from tests.database import query
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, TaskNotFound
-from agent_tasks.handle import TaskHandle
-from agent_tasks.transitions.catalog import register_agents
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.store.queries.catalog import register_agents
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.signal import consumed, deliver, inbox, keep, lock, refuse
 from agent_tasks.transitions.wake import wake

@@ -6,14 +6,14 @@ from typing import Any, cast
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Child, FanOut, Identity
-from agent_tasks.agents import find_agent
-from agent_tasks.budgets import Spend
+from agent_tasks.authoring.agent import find_agent
+from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.engine.steps.spawning import Family
+from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.submit import NewTask
 from tests.database import claimed, submitted
 from tests.database.families import run_child
 from tests.database.test_families import spender
-from workers.family import Family
-from workers.run import StepRun
 
 
 def spawned(client: AgentTasks, children: list[Child], split: Any = "equal", **options: Any) -> list[NewTask]:

@@ -9,7 +9,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
-from agent_tasks.payloads import encode, storable, stored
+from agent_tasks.storable import storable
+from agent_tasks.task.payloads import encode, stored
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.complete import Finish, complete
 from agent_tasks.transitions.fail import fail

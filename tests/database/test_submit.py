@@ -20,8 +20,8 @@ from agent_tasks import (
     TaskNotFound,
     UnknownAgent,
 )
-from agent_tasks.bell import queue_keys
-from agent_tasks.transitions.catalog import register_agents
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.store.queries.catalog import register_agents
 from tests.database import all_of, claimed, query, row_of
 
 typed = Agent("submit_typed")

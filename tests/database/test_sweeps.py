@@ -7,18 +7,18 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType
+from agent_tasks.store.rows import Row
+from agent_tasks.sweeps import orphans
+from agent_tasks.sweeps.application import make_beat_app
+from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.release import held_by, release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
-from agent_tasks.transitions.rows import Row
 from agent_tasks.transitions.statistics import analyze_grown
 from agent_tasks.transitions.wake import wake
-from beat.application import make_beat_app
-from beat.sweeper import ROUNDS, Sweeper
-from beat.sweeps import orphans
 from tests.database import (
     all_of,
     claimed,

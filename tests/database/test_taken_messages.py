@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from agent_tasks import AgentTasks
-from agent_tasks.bell import PRIORITY_STEPS, broker_priority, queue_keys
-from agent_tasks.celery_app import make_app
+from agent_tasks.doorbell.bell import PRIORITY_STEPS, broker_priority, queue_keys
+from agent_tasks.doorbell.celery_app import make_app
 
 
 def test_messages_that_were_taken_and_not_begun_go_back_to_where_they_were(client: AgentTasks) -> None:

@@ -7,9 +7,9 @@ import pytest
 from opentelemetry import trace
 
 from agent_tasks import AgentTasks, InvalidInput
-from agent_tasks.bell import queue_keys
-from agent_tasks.handle import TaskHandle
-from agent_tasks.trace import check_traceparent
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.task.trace import check_traceparent
 from tests.database import claimed, query
 from tests.database.families import broken, run_child, spawn
 

@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType
-from agent_tasks.database_errors import Contention
 from agent_tasks.errors import LeaseLost
+from agent_tasks.store.errors import Contention
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.cancel import cancel, cancel_below
 from agent_tasks.transitions.claim import Claim

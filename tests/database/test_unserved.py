@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, TaskHandle
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off, sign_on
 from tests.database import claimed, park, query
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent_tasks import AgentTasks, BudgetExhausted, InvalidState, PartialCompletion, StepFailed, TaskCancelled
 from agent_tasks.aio import AsyncTaskHandle
-from agent_tasks.mirror import key
+from agent_tasks.doorbell.mirror import key
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish, complete

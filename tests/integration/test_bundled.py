@@ -3,8 +3,8 @@
 import pytest
 
 from agent_tasks import AgentTasks, UnknownAgent
-from agent_tasks.agents import _registry  # pyright: ignore[reportPrivateUsage]
-from agent_tasks.bundled import MODULES
+from agent_tasks.authoring.agent import _registry  # pyright: ignore[reportPrivateUsage]
+from agent_tasks.authoring.loading import BUNDLED
 from tests.database import query
 from tests.eventually import eventually
 from tests.processes import Processes
@@ -14,7 +14,7 @@ CHILDREN = {"research-analyst", "research-reader", "research-writer"}
 
 @pytest.fixture(autouse=True)
 def not_loaded_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in MODULES.keys() | CHILDREN:
+    for name in BUNDLED.keys() | CHILDREN:
         monkeypatch.delitem(_registry, name, raising=False)
 
 
@@ -23,7 +23,7 @@ def served(client: AgentTasks) -> set[str]:
     steps = {step.partition(".")[0] for row in query(client, "SELECT steps FROM workers") for step in row["steps"]}
     registered = {row["name"] for row in query(client, "SELECT name FROM agents")}
     assert steps == registered
-    return steps & (MODULES.keys() | CHILDREN)
+    return steps & (BUNDLED.keys() | CHILDREN)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_worker_loads_the_bundled_agents_that_are_named_and_no_other(
 ) -> None:
     processes.worker(fresh=True, bundled=bundled)
     assert served(client) == loaded
-    for name in MODULES.keys() - loaded:
+    for name in BUNDLED.keys() - loaded:
         with pytest.raises(UnknownAgent):
             client.submit(name, {"paths": ["/etc"], "question": "What is in there?"})
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from agent_tasks import Identity, TaskStatus
 from agent_tasks.cli.application import app
-from beat.sweeps import orphans
+from agent_tasks.sweeps import orphans
 from tests.conftest import Fleet
 from tests.eventually import eventually
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent_tasks.handle import TaskHandle
+from agent_tasks.client.handle import TaskHandle
 from tests import rows
 from tests.agents import notes
 from tests.agents_neighbours import RAISED

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent_tasks import AgentTasks, InvalidInput, StepFailed, agents
+from agent_tasks import AgentTasks, InvalidInput, StepFailed
+from agent_tasks.authoring import agent as agents
 from tests.agents_payloads import NUMBERS, PRICES
 from tests.conftest import fresh_deployment
 from tests.database import query

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 import tests.agents_allowed  # noqa: F401
 from agent_tasks import AgentTasks, Identity, PermissionDenied, Settings
-from agent_tasks.agents import _registry  # pyright: ignore[reportPrivateUsage]
+from agent_tasks.authoring.agent import _registry  # pyright: ignore[reportPrivateUsage]
 from agent_tasks.cli.application import app
-from agent_tasks.submission import declared
+from agent_tasks.client.submission import declared
 from tests.database import claimed, commit, query
 from tests.eventually import eventually
 from tests.processes import Processes

@@ -4,9 +4,9 @@ import psycopg
 import pytest
 
 from agent_tasks import AgentTasks, StepFailed
-from agent_tasks.database import Connection
-from agent_tasks.database_errors import ServerAway
-from beat.sweeper import Sweeper
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import ServerAway
+from agent_tasks.sweeps.sweeper import Sweeper
 from tests import rows
 from tests.database import claimed, fall_due, lapse, row_of, submitted
 from tests.processes import Processes
@@ -61,7 +61,7 @@ def test_all_sweeps_run_where_the_question_what_is_due_is_ended(
 
     pending = submitted(client)
     fall_due(client, pending)
-    monkeypatch.setattr("beat.sweeper.read.due", ended)
+    monkeypatch.setattr("agent_tasks.sweeps.sweeper.read.due", ended)
     assert Sweeper(client).run_due() == {"leases": 0, "timers": 0, "bells": 1, "schedules": 0}
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent_tasks import AgentTasks, Budget
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.task.snapshot import TaskSnapshot
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, UnknownAgent, agents
-from agent_tasks.agents import agent, checked_against, find_agent, input_mapping, load_agents, loaded_agents
-from agent_tasks.payloads import stored
-from workers.registration import definition
+from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, UnknownAgent
+from agent_tasks.authoring import agent as agents
+from agent_tasks.authoring.agent import agent, checked_against, find_agent, input_mapping, loaded_agents
+from agent_tasks.authoring.loading import load_agents
+from agent_tasks.engine.process.registration import definition
+from agent_tasks.task.payloads import stored
 
 if TYPE_CHECKING:
     from somewhere_else import OnlyForTypeCheckers  # type: ignore[import-not-found]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agent_tasks.allotment import DIVIDED, Allotment, Claimant, divide
-from agent_tasks.budgets import RESOURCES, Budget, Remaining
 from agent_tasks.errors import BudgetExhausted
+from agent_tasks.task.allotment import DIVIDED, Allotment, Claimant, divide
+from agent_tasks.task.budget import RESOURCES, Budget, Remaining
 
 amounts = st.floats(min_value=1e-6, max_value=1e6)
 counts = st.integers(min_value=1, max_value=10_000_000)

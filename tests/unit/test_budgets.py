@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_tasks.budgets import (
+from agent_tasks.errors import BudgetExhausted, InvalidInput
+from agent_tasks.task.budget import (
     RESOURCES,
     WARNING_PART,
     Budget,
@@ -20,7 +21,6 @@ from agent_tasks.budgets import (
     overdrawn,
     remaining,
 )
-from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 WHOLE = ("tokens", "steps", "calls")
 amounts = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)

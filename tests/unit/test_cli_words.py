@@ -9,18 +9,18 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent_tasks.budgets import Budget, Remaining, Spend
 from agent_tasks.cli.history import told
 from agent_tasks.cli.lines import fitted, packed
 from agent_tasks.cli.status import describe
 from agent_tasks.cli.text import awaited, clock, printable, time_left, waits_for
 from agent_tasks.cli.tree_view import drawn as drawn_ids
 from agent_tasks.cli.tree_view import tree_view
+from agent_tasks.client.handle import TreeNode
 from agent_tasks.errors import ErrorInfo, ErrorType
-from agent_tasks.events import Event, EventType
-from agent_tasks.handle import TreeNode
-from agent_tasks.snapshots import BudgetState, Progress, TaskSnapshot, WaitingFor
-from agent_tasks.states import TaskStatus
+from agent_tasks.task.budget import Budget, Remaining, Spend
+from agent_tasks.task.event import Event, EventType
+from agent_tasks.task.snapshot import BudgetState, Progress, TaskSnapshot, WaitingFor
+from agent_tasks.task.status import TaskStatus
 
 NOW = datetime.now(UTC)
 TASK = UUID("0198c2f4-0000-7000-8000-000000000000")

@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
-from agent_tasks.branches import Branches
-from agent_tasks.budgets import Spend
-from agent_tasks.call_identity import CallIdentity, digest_of
-from agent_tasks.context import StepContext
-from agent_tasks.kept import Kept
-from agent_tasks.operations import Answer, Call, Given, Intent, Operations
-from agent_tasks.turns import Turns
+from agent_tasks.authoring.calls.branches import Branches
+from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
+from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
+from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.context import StepContext
+from agent_tasks.authoring.kept import Kept
+from agent_tasks.task.budget import Spend
 
 OPERATIONS = ["call", "charge", "emit", "kept", "partial", "progress", "using"]
 ATTRIBUTES = [

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from agent_tasks.database_errors import Contention, ServerAway, Transient, classified
+from agent_tasks.store.errors import Contention, ServerAway, Transient, classified
 
 
 def of_state(state: str) -> psycopg.Error:

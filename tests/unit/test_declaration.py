@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks import Agent, InvalidInput, agents
-from agent_tasks.agents import find_agent
+from agent_tasks import Agent, InvalidInput
+from agent_tasks.authoring import agent as agents
+from agent_tasks.authoring.agent import find_agent
 
 ONE = """
 from agent_tasks import Agent, agent

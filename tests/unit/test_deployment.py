@@ -116,13 +116,14 @@ def test_every_service_but_the_one_shots_has_a_health_check_and_starts_again(
     assert sorted(name for name, service in services.items() if service["restart"] == "no") == ONE_SHOTS
 
 
-@pytest.mark.parametrize("name", ["worker", "sweeper"])
+@pytest.mark.parametrize(("name", "app"), [("worker", "agent_tasks.engine"), ("sweeper", "agent_tasks.sweeps")])
 def test_a_workers_health_check_pings_the_name_and_the_app_its_command_gives(
-    services: dict[str, dict[str, Any]], name: str
+    services: dict[str, dict[str, Any]], name: str, app: str
 ) -> None:
     command = shlex.split(services[name]["command"])
     check = shlex.split(services[name]["healthcheck"]["test"][1])
-    assert check[:3] == command[:3]
+    assert command[:2] == ["agent-tasks", name]
+    assert check[:3] == ["celery", "-A", app]
     node = command[command.index("-n") + 1].replace("%h", "$$HOSTNAME")
     assert check[check.index("--destination") + 1] == node
 

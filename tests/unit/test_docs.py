@@ -15,8 +15,8 @@ import yaml
 import agent_tasks
 from agent_tasks import errors, metrics
 from agent_tasks.errors import AgentTaskError, ErrorType, InvalidInput
-from agent_tasks.events import EventType
 from agent_tasks.settings import Settings
+from agent_tasks.task.event import EventType
 from tests.documents import ROOT, blocks, documents, module_of
 
 DOCUMENTS = documents()
@@ -146,7 +146,7 @@ def test_every_transition_is_told_with_its_arrow() -> None:
 
 
 def test_every_table_of_the_database_is_told() -> None:
-    from agent_tasks.tables import metadata
+    from agent_tasks.store.tables import metadata
 
     assert {cells[0].strip("`") for cells in rows("docs/architecture.md", "Tables")} == set(metadata.tables)
 
@@ -225,7 +225,7 @@ def test_the_readme_asks_for_the_variables_that_compose_needs() -> None:
 
 def loaded(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The Python blocks of a document as one module, whose agents are forgotten after the test."""
-    from agent_tasks import agents
+    from agent_tasks.authoring import agent as agents
 
     monkeypatch.setattr(agents, "_registry", dict(agents.loaded_agents()))
     return module_of(name, folder, monkeypatch)

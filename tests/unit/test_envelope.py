@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_tasks.envelope import Envelope, ForgedEnvelope, sign, sign_text, verify
-from agent_tasks.identity import Identity
+from agent_tasks.doorbell.envelope import Envelope, ForgedEnvelope, sign, sign_text, verify
+from agent_tasks.task.identity import Identity
 
 KEY = b"a key"
 TASK = UUID("0198c2f4-0000-7000-8000-000000000001")

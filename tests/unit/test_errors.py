@@ -25,7 +25,7 @@ from agent_tasks.errors import (
     UpstreamUnavailable,
     from_info,
 )
-from agent_tasks.payloads import encode
+from agent_tasks.task.payloads import encode
 
 CONTRACT = {
     "budget_exhausted", "upstream_unavailable", "partial_completion", "context_lost", "invalid_input",

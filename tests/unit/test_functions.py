@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext, agents
-from agent_tasks.functions import is_async, is_generator, name_of
+from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext
+from agent_tasks.authoring import agent as agents
+from agent_tasks.authoring.functions import is_async, is_generator, name_of
 
 
 @pytest.fixture(autouse=True)

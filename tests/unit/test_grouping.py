@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent_tasks.database_errors import Contention, ServerAway
+from agent_tasks.engine.batching.combiner import MOST, Group
+from agent_tasks.store.errors import Contention, ServerAway
 from tests.eventually import eventually
-from workers.grouping import MOST, Group
 
 Run = Callable[[Sequence[Any]], Sequence[Any]]
 

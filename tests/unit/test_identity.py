@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agent_tasks.identity import Identity
+from agent_tasks.task.identity import Identity
 
 ANA = Identity(subject="ana", tenant="acme")
 

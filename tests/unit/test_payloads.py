@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agent_tasks.errors import InvalidInput, PayloadTooLarge, StepFailed
-from agent_tasks.payloads import encode, encode_outcome, storable, storable_value, stored
-from agent_tasks.snapshots import Progress
+from agent_tasks.storable import storable, storable_value
+from agent_tasks.task.payloads import encode, encode_outcome, stored
+from agent_tasks.task.snapshot import Progress
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text

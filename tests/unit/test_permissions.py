@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agent_tasks import Agent, Identity, InvalidInput, PermissionDenied
-from agent_tasks.agents import agent, find_agent
-from agent_tasks.permissions import Declared, Tools, check_scopes
+from agent_tasks.authoring.agent import agent, find_agent
+from agent_tasks.authoring.permissions import Declared, Tools, check_scopes
 
 
 def search(query: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.engine.steps.decision import EndWith, RetryAfter, decide, describe
 from agent_tasks.errors import ErrorType, PermissionDenied, StepFailed, UpstreamUnavailable
-from agent_tasks.payloads import encode
-from agent_tasks.retries import Retry
-from workers.policy import EndWith, RetryAfter, decide, describe
+from agent_tasks.task.payloads import encode
 
 
 class Strange(Exception):

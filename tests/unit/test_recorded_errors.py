@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import PayloadTooLarge, StepFailed, UpstreamUnavailable, payloads
-from agent_tasks.recorded_errors import rebuild, record
+from agent_tasks import PayloadTooLarge, StepFailed, UpstreamUnavailable
+from agent_tasks.authoring.calls.recorded_errors import rebuild, record
+from agent_tasks.task import payloads
 
 
 def again(error: BaseException) -> BaseException:

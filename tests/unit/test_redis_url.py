@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from agent_tasks import InvalidInput, Settings
-from agent_tasks.redis_url import RedisUrl, is_full
+from agent_tasks.doorbell.redis_url import RedisUrl, is_full
 
 POSTGRES = "postgresql://h/d"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_tasks.authoring.retry import LONGEST_SECONDS, Retry
 from agent_tasks.errors import AgentTaskError, InvalidInput, StepFailed, UpstreamUnavailable
-from agent_tasks.retries import LONGEST_SECONDS, Retry
 
 seconds = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 attempts = st.integers(min_value=2, max_value=10_000)

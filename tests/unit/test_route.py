@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent_tasks.route import Route
+from agent_tasks.store.route import Route
 
 
 class Host:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_tasks.client.schedules import _check_rhythm, next_time
 from agent_tasks.errors import InvalidInput
-from agent_tasks.schedules import _check_rhythm, next_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -28,8 +28,8 @@ from pydantic import (
 )
 
 from agent_tasks.errors import InvalidInput
-from agent_tasks.payloads import encode, stored
-from agent_tasks.shapes import Shape
+from agent_tasks.task.payloads import encode, stored
+from agent_tasks.task.shapes import Shape
 
 
 class Aliased(BaseModel):

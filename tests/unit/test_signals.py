@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from agent_tasks import Agent, Context, Identity, InvalidInput, Signal, SyncContext, agents
-from workers.registration import definition
+from agent_tasks import Agent, Context, Identity, InvalidInput, Signal, SyncContext
+from agent_tasks.authoring import agent as agents
+from agent_tasks.engine.process.registration import definition
 
 SENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

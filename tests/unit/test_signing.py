@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_tasks.signing import fingerprints, is_signed, keys_of, mac
+from agent_tasks.task.signing import fingerprints, is_signed, keys_of, mac
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_tasks.states import ACTIVE, RESUMABLE, TERMINAL, TaskStatus
+from agent_tasks.task.status import ACTIVE, RESUMABLE, TERMINAL, TaskStatus
 
 CONTRACT = {  # state: (terminal, resumable)
     "pending": (False, False),

@@ -8,9 +8,9 @@ import fakeredis
 import pytest
 
 from agent_tasks import Settings
-from agent_tasks.publisher import STOP_CHANNEL, Publisher
-from workers.leases import Leases
-from workers.run import HeldRuns, StepRun
+from agent_tasks.doorbell.publisher import STOP_CHANNEL, Publisher
+from agent_tasks.engine.process.heartbeat import Leases
+from agent_tasks.engine.steps.run import HeldRuns, StepRun
 
 TASK = uuid4()
 

@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.propagate import inject
 
 from agent_tasks import InvalidInput
-from agent_tasks.trace import check_traceparent, current_traceparent, new_traceparent
+from agent_tasks.task.trace import check_traceparent, current_traceparent, new_traceparent
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext, agents
-from workers.registration import definition
+from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext
+from agent_tasks.authoring import agent as agents
+from agent_tasks.engine.process.registration import definition
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from agent_tasks.payloads import storable
+from agent_tasks.storable import storable
 
 LONGEST_NOTE = 1000
 

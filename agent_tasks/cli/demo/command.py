@@ -31,15 +31,13 @@ def demo(
 
     from agent_tasks.cli.demo.environment import only_for_models
     from agent_tasks.cli.demo.target import target
-    from agent_tasks.cli.own_packages import load_own_packages
 
     if paths and not question:
         raise InvalidInput("Say what to answer from these documents: --question '…'", field="question")
     if find_spec("bm25s") is None:
         raise InvalidInput(_EXTRAS, field="paths")
     with target(output) as file, only_for_models():
-        load_own_packages()
-        samples = import_module("workers.agents.research.samples")
+        samples = import_module("agent_tasks.bundled.research.samples")
         documents: list[Path] = paths or samples.sample_documents()
         asked: str = question or samples.SAMPLE_QUESTION
         from agent_tasks.cli.demo.run import Demo

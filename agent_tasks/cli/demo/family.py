@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent_tasks import mirror
-from agent_tasks.handle import TaskHandle
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.doorbell import mirror
+from agent_tasks.task.snapshot import TaskSnapshot
 
 READER = "research-reader"
 LAST_STEPS = 3

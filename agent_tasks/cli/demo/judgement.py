@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agent_tasks.events import EventType
-from agent_tasks.handle import TaskHandle
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.task.event import EventType
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 
 from agent_tasks.cli.demo.family import READER, Family, pid_of
-from agent_tasks.handle import TaskHandle
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
-from agent_tasks.transitions import read
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.store.queries import read
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
 
 FEW_DOCUMENTS = 40
 """Of a run with so little to read anything is the middle."""

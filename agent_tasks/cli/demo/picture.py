@@ -7,7 +7,7 @@ from rich.text import Text
 
 from agent_tasks.cli.demo.family import Family, node_of
 from agent_tasks.cli.text import COLOURS, awaited, duration, since
-from agent_tasks.snapshots import TaskSnapshot
+from agent_tasks.task.snapshot import TaskSnapshot
 
 _INDENT, _BAR = "   ", 40
 

@@ -19,12 +19,12 @@ from agent_tasks.cli.demo.stage import LEASE_SECONDS, Stage, stage
 from agent_tasks.cli.demo.story import Story, counted, repetition_lines, tree_line
 from agent_tasks.cli.problems import Failed, ended_badly
 from agent_tasks.cli.text import duration, printable
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import ErrorType
-from agent_tasks.handle import TaskHandle
-from agent_tasks.identity import Identity
-from agent_tasks.snapshots import TaskSnapshot
-from agent_tasks.states import TaskStatus
-from agent_tasks.transitions import read
+from agent_tasks.store.queries import read
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
 
 TRIES = 3
 """Runs whose readers are done before a worker can be killed are given up and repeated so often."""

@@ -13,10 +13,10 @@ from typing import Any
 from agent_tasks.cli.deployment import show_warnings_in_one_line
 from agent_tasks.cli.local import embedded_servers, environment_for, process, settings_for
 from agent_tasks.cli.problems import ExitCode, Failed, Problem
-from agent_tasks.client import AgentTasks
+from agent_tasks.client.client import AgentTasks
 from agent_tasks.embedded import Supervisor
 from agent_tasks.settings import Settings
-from agent_tasks.transitions import read
+from agent_tasks.store.queries import read
 
 LEASE_SECONDS = 3
 WORKERS = ("worker1", "worker2")

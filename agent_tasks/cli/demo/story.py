@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from agent_tasks.cli.text import duration
-from agent_tasks.transitions.rows import Row
+from agent_tasks.store.rows import Row
 
 SHORTENED_LINES = 20
 """Of a report on a terminal: so much of it is shown at once, to a paragraph's end."""

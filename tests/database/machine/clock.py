@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from beat.sweeps import orphans, timers
+from agent_tasks.sweeps import orphans, timers
 from tests import database
 from tests.database import query
 from tests.database.machine import model, trees

@@ -3,8 +3,8 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from agent_tasks.envelope import HEADER, verify
-from beat.sweeps import bells
+from agent_tasks.doorbell.envelope import HEADER, verify
+from agent_tasks.sweeps import bells
 from tests.database import query
 from tests.database.machine.machine import Machine, any_one
 from tests.database.machine.moment import read_bells

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from agent_tasks import AgentTasks, Identity, TaskNotFound, TaskSnapshot
-from agent_tasks.bell import message_id
+from agent_tasks.doorbell.bell import message_id
 from agent_tasks.errors import LeaseLost
-from agent_tasks.states import TERMINAL
+from agent_tasks.task.status import TERMINAL
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat
 from agent_tasks.transitions.release import release

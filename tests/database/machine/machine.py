@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Identity, TaskSnapshot
-from agent_tasks.database import Connection
-from agent_tasks.handle import TaskHandle
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.store.database import Connection
+from agent_tasks.sweeps import orphans
 from agent_tasks.transitions.claim import Claim, claim_suspect
-from beat.sweeps import orphans
 from tests import database
 from tests.database import Row, query
 from tests.database.machine import model

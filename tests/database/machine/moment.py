@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks, TaskSnapshot
-from agent_tasks.bell import queue_keys
-from agent_tasks.mirror import key
+from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.mirror import key
 from tests.database import Row, query
 
 AHEAD = timedelta(days=400)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from agent_tasks import Budget, BudgetExhausted, IdempotencyConflict, InvalidState
-from agent_tasks.snapshots import budget_of
+from agent_tasks.task.snapshot import budget_of
 from tests.database import query
 from tests.database.machine import resumes, trees
 from tests.database.machine.machine import ANA, BUDGETS, Machine, any_one, pick

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agent_tasks import AgentTasks
-from agent_tasks.publisher import Publisher
+from agent_tasks.doorbell.publisher import Publisher
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from agent_tasks import Budget, BudgetExhausted, Child, FanOut
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.heartbeat import heartbeat
 from agent_tasks.transitions.release import release

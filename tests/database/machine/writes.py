@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from agent_tasks.database import Connection
+from agent_tasks.store.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.retry import retry
 from tests import database

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from agent_tasks import Budget, BudgetExhausted, Done, FanOut, InvalidInput, Next, Partial, TaskStatus, Wait
+from agent_tasks.bundled.research import orchestration
+from agent_tasks.bundled.research.orchestration import READERS, plan, publish, withdraw
+from agent_tasks.bundled.research.orchestrator import orchestrator
+from agent_tasks.bundled.research.search import Search
 from tests.unit.research.contexts import FakeSyncContext, end, outcome_of, through_json
 from tests.unit.research.corpus import write_corpus
-from workers.agents.research import orchestration
-from workers.agents.research.orchestration import READERS, plan, publish, withdraw
-from workers.agents.research.orchestrator import orchestrator
-from workers.agents.research.search import Search
 
 QUESTION = "How does the system recover when a worker dies?"
 

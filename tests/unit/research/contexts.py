@@ -22,8 +22,8 @@ from agent_tasks import (
     TaskStatus,
     Wait,
 )
-from agent_tasks.budgets import Budget, Remaining, Spend, remaining
-from workers.agents.research.agent import research
+from agent_tasks.bundled.research.agent import research
+from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 
 
 class FakeSyncContext:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from agent_tasks import BudgetExhausted, Done, InvalidInput, Next, StepFailed
-from agent_tasks.budgets import Budget
+from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.research.formats.blocks import squeeze
+from agent_tasks.bundled.research.samples import SAMPLE_QUESTION, sample_documents
+from agent_tasks.bundled.research.search import Search
+from agent_tasks.bundled.research.specialists import BATCH, read, reader
+from agent_tasks.task.budget import Budget
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
-from workers.agents.research.extras import optional
-from workers.agents.research.formats.blocks import squeeze
-from workers.agents.research.samples import SAMPLE_QUESTION, sample_documents
-from workers.agents.research.search import Search
-from workers.agents.research.specialists import BATCH, read, reader
 
 QUESTION = "How does the system recover when a worker dies?"
 
@@ -197,7 +197,7 @@ def test_a_missing_extra_says_which_to_install():
 
 
 def test_loading_the_agent_loads_no_heavy_library():
-    code = "import sys, workers.agents.research.agent, workers.agents.research.orchestrator; "
+    code = "import sys, agent_tasks.bundled.research.agent, agent_tasks.bundled.research.orchestrator; "
     code += "print(sorted({'numpy', 'bm25s', 'pypdf', 'bs4', 'markdown_it', "
     code += "'Stemmer', 'pydantic_ai'} & set(sys.modules)))"
     root = Path(__file__).parents[3]

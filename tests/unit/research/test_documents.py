@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import InvalidInput
+from agent_tasks.bundled.research import documents
+from agent_tasks.bundled.research.documents import find_documents, load
+from agent_tasks.bundled.research.reading import read_document
 from tests.unit.research.corpus import pdf, write_corpus
-from workers.agents.research import documents
-from workers.agents.research.documents import find_documents, load
-from workers.agents.research.reading import read_document
 
 
 def text_of(path: Path) -> str:

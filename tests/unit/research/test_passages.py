@@ -2,9 +2,9 @@
 
 import pytest
 
-from workers.agents.research.formats.blocks import Block, Document
-from workers.agents.research.passages import LONGEST, is_prose, split
-from workers.agents.research.sentences import sentences
+from agent_tasks.bundled.research.formats.blocks import Block, Document
+from agent_tasks.bundled.research.passages import LONGEST, is_prose, split
+from agent_tasks.bundled.research.sentences import sentences
 
 
 def test_sentences_end_at_sentences_and_not_at_abbreviations():

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from workers.agents.research.passages import Passage
-from workers.agents.research.question import concepts, stems
-from workers.agents.research.ranking import Corpus, frequencies, rank, select
+from agent_tasks.bundled.research.passages import Passage
+from agent_tasks.bundled.research.question import concepts, stems
+from agent_tasks.bundled.research.ranking import Corpus, frequencies, rank, select
 
 ANSWER = "When a worker dies, its lease runs out and another worker recovers the task from its checkpoint."
 KIN = "A crashed process is no loss: the sweep requeues what it had begun, and nothing is run twice at all."

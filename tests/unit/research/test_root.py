@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from agent_tasks import AgentTaskError, InvalidInput, PermissionDenied
-from workers.agents.research import root as of_agents
-from workers.agents.research.documents import find_documents, load
-from workers.agents.research.publishing import remove, save, writable
-from workers.agents.research.reading import read_document
+from agent_tasks.bundled.research import root as of_agents
+from agent_tasks.bundled.research.documents import find_documents, load
+from agent_tasks.bundled.research.publishing import remove, save, writable
+from agent_tasks.bundled.research.reading import read_document
 
 TEXT = "A worker died, and its task was recovered by another worker from its last checkpoint."
 

@@ -13,10 +13,10 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_tasks import InvalidInput, UpstreamUnavailable
+from agent_tasks.bundled.research import specialists
+from agent_tasks.bundled.research.synthesis import MOST_REQUESTS, Outcome, synthesise
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
-from workers.agents.research import specialists
-from workers.agents.research.synthesis import MOST_REQUESTS, Outcome, synthesise
 
 QUESTION = "How does the system recover when a worker dies?"
 PASSAGES = [

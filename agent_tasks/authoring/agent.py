@@ -1,0 +1,305 @@
+"""Agents: declared in modules, found by workers under the names of their steps."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, cast, overload
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from agent_tasks.authoring.declaration import Declaration
+from agent_tasks.authoring.directives import StepRef
+from agent_tasks.authoring.functions import is_same, name_of
+from agent_tasks.authoring.permissions import ANY, Declared, Tool, Tools
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.authoring.step import NAME, Step, unusable
+from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
+from agent_tasks.task.arguments import LONGEST_SIGNAL, check_flag, check_kind, check_queue, check_text, check_ttl, shown
+from agent_tasks.task.budget import Budget
+
+F = TypeVar("F", bound=Callable[..., Any])
+_UNDO_RETRY = Retry(attempts=5)
+_registry: dict[str, "Agent"] = {}
+
+
+class Agent:
+    """An agent: a name, defaults, and steps. The first step declared is where a task starts.
+
+    `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
+    purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
+    (seconds) are defaults for submit. `retention` (seconds or timedelta): how long its trees of tasks are kept after
+    their end, by default AGENT_TASKS_RETENTION_SECONDS. `signals` names every signal that its steps wait for, so that
+    a misspelt one is refused; without it a signal of any name is kept for the task. `goal` says what it is for. `tools`
+    are the functions that `ctx.call` may be given, or their names; any, where it says none. `scopes` are what an
+    identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted.
+
+    Raises InvalidInput for a name that is not usable, or that another agent has taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        budget: Budget | None = None,
+        sensitive: bool = False,
+        queue: str | None = None,
+        ttl: float | None = None,
+        retention: float | timedelta | None = None,
+        signals: Sequence[str] | None = None,
+        goal: str | None = None,
+        tools: "Sequence[Tool] | Literal['*']" = ANY,
+        scopes: Sequence[str] = (),
+        _declared: "Declaration | None" = None,
+    ) -> None:
+        _check_name(name, "an agent", "")
+        check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
+        check_flag(sensitive, "sensitive")
+        check_queue(queue)
+        check_ttl(ttl)
+        self.retention = retention.total_seconds() if isinstance(retention, timedelta) else retention
+        check_ttl(self.retention, "retention")
+        self.name = name
+        self.budget = budget
+        self.sensitive = sensitive
+        self.queue = queue
+        self.ttl = ttl
+        self.signals = None if signals is None else frozenset(_texts(signals, "signals", LONGEST_SIGNAL))
+        if goal is not None:
+            check_text(goal, "goal", 2000)
+        self.goal = goal
+        self.tools = Tools(tools)
+        self.scopes = _texts(scopes, "scopes", 256)
+        self.steps: dict[str, Step] = {}
+        self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
+            raise InvalidInput(f"Two agents are named {name!r}: {where}. Rename one.", field="name")
+        _registry[name] = self
+
+    @overload
+    def step(
+        self,
+        function: F,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        undo: Callable[..., Any] | None = None,
+    ) -> F: ...
+
+    @overload
+    def step(
+        self, /, *, name: str | None = None, retry: Retry | None = None, undo: Callable[..., Any] | None = None
+    ) -> Callable[[F], F]: ...
+
+    def step(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        undo: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Declare a step; the function itself is returned, so that it can be called in a unit test."""
+
+        def declare(function: F) -> F:
+            called = name_of(function) if name is None else name
+            _check_name(called, "a step", ", as in step(name='begin')")
+            check_kind(retry, "retry", Retry, "a Retry(attempts=...)")
+            if problem := unusable(function):
+                raise InvalidInput(f"{self.name}.{called} cannot be a step: {problem}", field=called)
+            step = Step(self.name, called, function, retry or Retry(), undo)
+            if undo is not None and (problem := unusable(undo)):
+                raise InvalidInput(f"The undo of {step.task_name} cannot be one: {problem}", field="undo")
+            if step.name in self.steps:
+                raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
+            self.steps[step.name] = step
+            return function
+
+        return declare if function is None else declare(function)
+
+    @property
+    def says(self) -> Declared:
+        """Its goal, tools and scopes, to show."""
+        return Declared(self.goal, self.tools.names, self.scopes)
+
+    @property
+    def module(self) -> str:
+        """The name of the module that declares it."""
+        return self.declared.module
+
+    @property
+    def first_step(self) -> Step:
+        if not self.steps:
+            raise InvalidInput(f"Agent {self.name!r} has no steps: decorate a function with @{self.name}.step")
+        return next(iter(self.steps.values()))
+
+    @property
+    def runnable(self) -> dict[str, Step]:
+        """All that a worker can run: the steps, and the undo of each that has one, by name."""
+        undos = {
+            f"undo:{step.name}": Step(self.name, f"undo:{step.name}", step.undo, _UNDO_RETRY, undoes=step.name)
+            for step in self.steps.values()
+            if step.undo is not None
+        }
+        return self.steps | undos
+
+    def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
+        """The step that `reference` names. Raises `error` that lists the steps there are."""
+        if isinstance(reference, str):
+            found = [step] if (step := self.steps.get(reference)) else []
+        else:
+            found = [step for step in self.steps.values() if step.function == reference]
+            found = found or [step for step in self.steps.values() if is_same(step.function, reference)]
+        if len(found) == 1:
+            return found[0]
+        name = reference if isinstance(reference, str) else name_of(reference)
+        known = ", ".join(self.steps) or "none"
+        if found:
+            said = f"Agent {self.name!r} has several steps of the function {name!r}: name the one you mean, of {known}."
+        elif name in self.steps:
+            said = (
+                f"Agent {self.name!r} has a step {name!r}, but of another function. Name the step as text, or decorate "
+                "it with functools.wraps."
+            )
+        else:
+            said = f"Agent {self.name!r} has no step {name!r}; it has {known}."
+        raise error(said, step=name, steps=list(self.steps))
+
+    def __repr__(self) -> str:
+        return f"Agent({self.name!r}, steps={list(self.steps)})"
+
+
+def agent(
+    name: str,
+    *,
+    budget: Budget | None = None,
+    sensitive: bool = False,
+    queue: str | None = None,
+    ttl: float | None = None,
+    retention: float | timedelta | None = None,
+    retry: Retry | None = None,
+    goal: str | None = None,
+    tools: "Sequence[Tool] | Literal['*']" = ANY,
+    scopes: Sequence[str] = (),
+) -> Callable[[F], F]:
+    """A one-function agent: `@agent("name")` over `async def f(ctx, ...)`."""
+    declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+
+    def declare(function: F) -> F:
+        made = Agent(
+            name,
+            budget=budget,
+            sensitive=sensitive,
+            queue=queue,
+            ttl=ttl,
+            retention=retention,
+            goal=goal,
+            tools=tools,
+            scopes=scopes,
+            _declared=declared,
+        )
+        return made.step(function, retry=retry)
+
+    return declare
+
+
+def _check_name(name: Any, what: str, how: str) -> None:
+    if not isinstance(name, str) or not NAME.match(name):
+        raise InvalidInput(
+            f"{shown(name)} is no name for {what}: use 1 to 64 letters, digits, '_' and '-', a letter first{how}",
+            field="name",
+        )
+
+
+def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:
+    """The texts of a list, or the one text that was given instead. Raises InvalidInput."""
+    texts: tuple[Any, ...] = tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)  # pyright: ignore
+    for text in texts:
+        check_text(text, field, most)
+    return texts
+
+
+def find_agent(name: str) -> Agent:
+    """The agent of this name. Raises UnknownAgent that lists those loaded."""
+    try:
+        return _registry[name]
+    except KeyError:
+        raise UnknownAgent(
+            f"No agent named {name!r} is loaded here; loaded: {', '.join(sorted(_registry)) or 'none'}. Import its "
+            "module, or name the module in AGENT_TASKS_AGENTS.",
+            agent=name,
+        ) from None
+
+
+def check_tool(agent: str, function: Callable[..., Any]) -> None:
+    """Raise PermissionDenied where `function` is none of the tools that the agent declares."""
+    if (found := _registry.get(agent)) is not None:
+        found.tools.check(agent, function)
+
+
+def loaded_agents() -> dict[str, Agent]:
+    return dict(_registry)
+
+
+def loaded_steps() -> dict[str, Step]:
+    """What this process can run, by the names of Celery's tasks."""
+    return {step.task_name: step for agent in _registry.values() for step in agent.runnable.values()}
+
+
+def input_mapping(value: Any) -> Mapping[str, Any]:
+    """The input of a submit as a mapping of arguments. Raises InvalidInput for anything else."""
+    if value is None:
+        return {}
+    if isinstance(value, BaseModel):
+        return dict(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):  # pyright: ignore
+        return cast(Mapping[str, Any], value)
+    raise InvalidInput(
+        f"The input must be a mapping of the first step's arguments, not {type(value).__name__}",
+        field="input",
+    )
+
+
+def _problems(error: Any) -> Iterator[tuple[str, str]]:
+    """The fields that an error of jsonschema's is about, and what is wrong with each."""
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {})
+        unknown = [str(name) for name in cast(dict[str, Any], error.instance) if name not in known]
+        yield from ((".".join([*path, name]), _unknown(name, known)) for name in unknown)
+    elif error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        yield from ((".".join([*path, name]), "it is missing") for name in missing)
+    else:
+        yield ".".join(path) or "value", error.message
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    nearest = get_close_matches(name, list(known), 1)
+    return f"there is no such argument{f'; did you mean {nearest[0]}?' if nearest else ''}"
+
+
+def checked_against(
+    schema: dict[str, Any] | None, value: dict[str, Any], agent: str, what: str = "input"
+) -> dict[str, Any]:
+    """`value`, where it is valid by the JSON schema that a worker registered; that worker checks it in full.
+
+    Raises InvalidInput that names the field.
+    """
+    if schema is None:
+        return value
+    from jsonschema import Draft202012Validator  # a fifth of a second that few programs need
+    from jsonschema.exceptions import by_relevance
+
+    found = Draft202012Validator(schema).iter_errors(to_jsonable_python(value))
+    errors: list[Any] = sorted(found, key=by_relevance(), reverse=True)
+    errors.sort(key=lambda error: error.validator != "additionalProperties")  # a misspelt name says why one is missing
+    problems = list(dict.fromkeys(problem for error in errors for problem in _problems(error)))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        field, said = problems[0]
+        raise InvalidInput(f"{agent} does not accept this {what}: {field}: {said}{more}", field=field)
+    return value

@@ -1,0 +1,364 @@
+"""The branches of a step: code that runs one thing after another, told apart so that a repeat finds its own calls."""
+
+import asyncio
+import functools
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context, ContextVar, Token, copy_context
+from typing import Any
+from weakref import WeakSet
+
+from agent_tasks.authoring.calls.blocking import STEP_LOOP
+from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of, name_of, part_of
+from agent_tasks.errors import AmbiguousCall, TaskCancelled
+
+_current: ContextVar["Branch | None"] = ContextVar("agent_tasks_branch", default=None)
+LOOSE = "*"
+"""The part of a path below which nothing is ordered."""
+_FRAMES = 9
+"""From the creation of a task back to asyncio.as_completed, which asks for it through several functions."""
+
+
+class Making:
+    """A call that is being made, from before its intent is written until after its outcome is."""
+
+    __slots__ = ("has_calls", "is_tried", "key", "number", "outer")
+
+    def __init__(self, number: int, outer: "Making | None", is_tried: bool) -> None:
+        self.key = ""
+        """For the outside world."""
+        self.number = number
+        """By the clock of the step: another one each time that the call is made."""
+        self.outer = outer
+        self.is_tried = is_tried or (outer is not None and outer.is_tried)
+        """It, or a call around it, may be tried again in this run."""
+        self.has_calls = False
+        """Whether its function has made recorded calls of its own."""
+
+
+class Branch:
+    """The step itself, a task that it creates, a function that it hands to a thread, or the function of a call.
+
+    `path` names it below the step: each part is what was begun there, and how many of its name came before it from
+    the same code. What nothing orders (callbacks, threads of one's own) is one loose branch.
+    """
+
+    __slots__ = ("_born", "_equals", "births", "is_loose", "making", "owner", "path", "returned", "run")
+
+    def __init__(
+        self, run: "Branches", path: str, births: tuple[int, ...], making: Making | None, is_loose: bool = False
+    ) -> None:
+        self.run = run
+        self.path = path
+        self.births = births
+        """When it was born, and each branch above it, by the clock of the step."""
+        self.making = making
+        """The nearest call around it."""
+        self.is_loose = is_loose
+        self.owner: Any = None
+        """The task that runs it, or the number of the thread."""
+        self.returned: bool | None = False
+        """Whether its code came to its own end; None: the task that owns it says so."""
+        self._born: dict[str, int] = {}
+        self._equals: dict[tuple[str, str], int] = {}
+
+    def child(self, kind: str) -> "Branch":
+        """A task or a thread that its code begins."""
+        with self.run.lock:
+            number = self._born.get(kind, 0)
+            self._born[kind] = number + 1
+        return self._bear(f"{self.path}/{part_of(kind)}:{number}")
+
+    def of_call(self, identity: CallIdentity, making: Making) -> "Branch":
+        """Where the function of a call runs; its own calls are numbered below it."""
+        above = () if identity.key is not None else self.births
+        return self.run.keep(Branch(self.run, identity.path, (*above, next(self.run.clock)), making))
+
+    def _bear(self, path: str, *, is_loose: bool = False) -> "Branch":
+        births = (*self.births, next(self.run.clock))
+        return self.run.keep(Branch(self.run, path, births, self.making, is_loose))
+
+    def loose_part(self) -> "Branch":
+        if self.is_loose:
+            return self
+        with self.run.lock:
+            path = f"{self.path}/{LOOSE}"
+            return self.run.find(path) or self._bear(path, is_loose=True)
+
+    def place(self, name: str, digest: str) -> int:
+        """The next place among equals."""
+        with self.run.lock:
+            place = self._equals.get((name, digest), 0)
+            self._equals[name, digest] = place + 1
+        return place
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the task that runs it was cancelled in the end."""
+        return isinstance(self.owner, asyncio.Task) and self.owner.cancelled()
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether its code came to its own end, and neither raised nor was cancelled."""
+        if self.returned is None:
+            return self.owner.done() and not self.owner.cancelled() and self.owner.exception() is None
+        return self.returned
+
+
+class Branches:
+    """The branches of one run of a step. `repeats`: it may have begun before, and its end is compared with that."""
+
+    def __init__(self, *, repeats: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.clock = itertools.count(1)
+        self.repeats = repeats
+        self.root = Branch(self, "", (), None)
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._known: dict[str, Branch] = {"": self.root}
+        self._keys: dict[str, Branch] = {}
+        self._made: set[Making] = set()
+        self._is_closed = False
+        self._when_idle: Callable[[], None] | None = None
+        self.refused: AmbiguousCall | None = None
+        """A call that was refused, whether or not the step heeds that."""
+
+    def enter(self) -> Token["Branch | None"]:
+        """The step's own code runs from here on, in this task or thread; `leave` ends that."""
+        self.root.owner = me = _me()
+        if isinstance(me, asyncio.Task):
+            self.tasks.add(me)
+        return _current.set(self.root)
+
+    def leave(self, token: Token["Branch | None"]) -> None:
+        _current.reset(token)
+
+    @contextmanager
+    def making(self, within: Branch, *, is_tried: bool) -> Generator[Making]:
+        """A call is made, by the code of this branch. Raises TaskCancelled where the step has ended already."""
+        outer = within.making
+        made = Making(next(self.clock), outer, is_tried)
+        with self.lock:
+            if self._is_closed and outer not in self._made:
+                raise TaskCancelled("The step has ended: it begins no more calls")
+            self._made.add(made)
+        try:
+            yield made
+        finally:
+            with self.lock:
+                self._made.discard(made)
+                idle = self._when_idle if not self._made else None
+            if idle is not None:
+                idle()
+
+    def is_busy(self, making: Making) -> bool:
+        """Whether calls that the function of this one has begun are still being made."""
+        with self.lock:
+            return any(making in around(made) for made in self._made)
+
+    def close(self, when_idle: Callable[[], None]) -> bool:
+        """The step has ended, and may begin no calls. Returns whether those that it has begun have ended.
+
+        Otherwise `when_idle` is called when they have.
+        """
+        with self.lock:
+            self._is_closed = True
+            self._when_idle = when_idle if self._made else None
+            return not self._made
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def here(self) -> Branch:
+        """The branch of the code that asks."""
+        branch, me = _current.get(), _me()
+        if branch is None or branch.run is not self:
+            branch = self.root.loose_part()
+        elif branch.owner != me:
+            branch = branch.loose_part()
+        if branch.is_loose and isinstance(me, asyncio.Task):
+            self.tasks.add(me)
+        return branch
+
+    def identify(self, name: str, digest: str, key: str | None) -> tuple[Branch, CallIdentity]:
+        """What a call that is begun now is known by. Raises AmbiguousCall."""
+        branch = self.here()
+        if branch.making is not None:
+            branch.making.has_calls = True
+        if key is not None:
+            with self.lock:
+                if key in self._keys:
+                    raise self._refuse(f"The key {key!r} of call {name} was given to another call of this step", name)
+                self._keys[key] = branch
+            return branch, CallIdentity(branch.path, name, digest, 0, key)
+        place = branch.place(name, digest)
+        if branch.is_loose and place:
+            raise self._refuse(
+                f"Call {name} is made twice with equal arguments by code that nothing orders (a thread, a callback): a "
+                "repeat could not tell the two apart. Give each a key: ctx.using(key=…).call(…).",
+                name,
+            )
+        return branch, CallIdentity(branch.path, name, digest, place)
+
+    def _refuse(self, problem: str, name: str) -> AmbiguousCall:
+        self.refused = AmbiguousCall(problem, call=name)
+        return self.refused
+
+    def identify_charge(self, digest: str) -> CallIdentity:
+        """What a charge is known by.
+
+        One within a call's function counts each time that the call is made, since that costs each time; but not
+        where the function has made calls of its own: they are answered from the ledger, as in the step.
+        """
+        branch = self.here()
+        making = branch.making
+        name = "charge" if making is None or making.has_calls else f"charge {making.number}"
+        return CallIdentity(branch.path, name, digest, branch.place(name, digest))
+
+    def forget_keys(self, within: Branch) -> None:
+        """The function of a call is run again: its keys are free."""
+        below = f"{within.path}/"
+        with self.lock:
+            for key in [k for k, at in self._keys.items() if f"{at.path}/".startswith(below)]:
+                del self._keys[key]
+
+    def keep(self, branch: Branch) -> Branch:
+        if self.repeats or branch.is_loose:
+            self._known[branch.path] = branch
+        return branch
+
+    def find(self, path: str) -> Branch | None:
+        return self._known.get(path)
+
+
+@contextmanager
+def inside(branch: Branch) -> Generator[None]:
+    """The code within the `with` is of this branch."""
+    token: Token[Branch | None] = _current.set(branch)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a coroutine that was left behind may be closed in another context
+            _current.reset(token)
+
+
+def around(making: Making) -> Iterator[Making]:
+    """The calls within whose functions this one is made."""
+    while making.outer is not None:
+        making = making.outer
+        yield making
+
+
+def call_around() -> Making | None:
+    """The call within whose function this code runs, if any."""
+    branch = _current.get()
+    return branch.making if branch is not None else None
+
+
+def run_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run `function` as the code of this branch, in the thread that calls."""
+    branch.owner = threading.get_ident()
+    with inside(branch):
+        value = function(*args, **kwargs)
+    branch.returned = True
+    return value
+
+
+async def await_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Await what `function` returns as the code of this branch, in the task that calls."""
+    branch.owner = _me()
+    with inside(branch):
+        value = await function(*args, **kwargs)
+    branch.returned = True
+    return value
+
+
+def follow(loop: asyncio.AbstractEventLoop) -> None:
+    """Number the tasks and threads that a step's code begins on this loop, as it begins them.
+
+    Numbers at the first call would follow the order of time, which a repeat does not keep.
+    """
+    begin = loop.run_in_executor
+    ours = getattr(loop, STEP_LOOP, None)
+
+    def run_in_executor(executor: Any, function: Callable[..., Any], *args: Any) -> Any:
+        parent = _current.get() if executor is None or executor is not ours else None
+        if parent is None or parent.owner != _me() or parent.is_loose:
+            return begin(executor, function, *args)
+        branch = parent.child(f"thread {name_of(_called(function))}")
+        return begin(executor, functools.partial(_in_thread, branch, function), *args)
+
+    loop.set_task_factory(_create_task)
+    loop.run_in_executor = run_in_executor  # type: ignore[method-assign, assignment]
+
+
+def _create_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, context: Context | None = None, **options: Any
+) -> Any:
+    parent = _current.get() if context is None else context.get(_current)
+    if parent is None:
+        return asyncio.Task(coroutine, loop=loop, context=context, **options)
+    is_ordered = parent.owner == _me() and not parent.is_loose
+    branch = parent.child(_kind_of(coroutine)) if is_ordered else parent.loose_part()
+    context = copy_context() if context is None else context
+    context.run(_current.set, branch)
+    task = asyncio.Task(coroutine, loop=loop, context=context, **options)
+    if not branch.is_loose:
+        branch.owner, branch.returned = task, None
+    parent.run.tasks.add(task)
+    return task
+
+
+def _kind_of(coroutine: Any) -> str:
+    """The name by which a task is numbered: of its coroutine, and a digest of its arguments where no order is kept.
+
+    asyncio.as_completed makes tasks of the coroutines that it is given in the order of a set, which is another one in
+    each process.
+    """
+    name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    arguments = getattr(coroutine, "cr_frame", None)
+    if arguments is None or not _is_begun_by_as_completed():
+        return name
+    given = inspect.getargvalues(arguments)
+    names = [*given.args, given.varargs, given.keywords]
+    return f"{name}~{digest_of([given.locals[one] for one in names if one is not None], {})[:12]}"
+
+
+def _is_begun_by_as_completed() -> bool:
+    frame = inspect.currentframe()
+    for _ in range(_FRAMES):
+        if frame is None or frame.f_code is asyncio.as_completed.__code__:
+            return frame is not None
+        frame = frame.f_back
+    return False
+
+
+def _in_thread(branch: Branch, function: Callable[..., Any], *args: Any) -> Any:
+    context = _context_of(function)
+    if context is None:
+        return run_owned(branch, function, *args)
+    branch.owner = threading.get_ident()  # asyncio.to_thread has copied a context for it, where it is to be found
+    context.run(_current.set, branch)
+    value = function(*args)
+    branch.returned = True
+    return value
+
+
+def _context_of(function: Any) -> Context | None:
+    holder = getattr(getattr(function, "func", None), "__self__", None)
+    return holder if isinstance(holder, Context) else None
+
+
+def _called(function: Any) -> Any:
+    """The function that asyncio.to_thread was given, where `function` is what it makes of it."""
+    return function.args[0] if _context_of(function) is not None and function.args else function
+
+
+def _me() -> Any:
+    try:
+        return asyncio.current_task() or threading.get_ident()
+    except RuntimeError:  # no loop runs in this thread
+        return threading.get_ident()

@@ -1,0 +1,285 @@
+"""Making a call: its record is given back, or it is made between its intent and its outcome."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from agent_tasks.authoring.calls.blocking import STEP_LOOP
+from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
+from agent_tasks.authoring.calls.call_identity import digest_of, name_of
+from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Intent, Operations
+from agent_tasks.authoring.functions import is_async
+from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
+from agent_tasks.errors import LeaseLost, UpstreamUnavailable
+from agent_tasks.task.arguments import refused
+
+if TYPE_CHECKING:
+    from agent_tasks.authoring.context import StepContext
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PLAIN, ONCE = CallOptions(), CallOptions(at_most_once=True)
+_GLANCE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+"""How often a plain step that waits for its async call looks whether the loop is still there."""
+
+
+class _Calls:
+    """Calls made with the same options."""
+
+    def __init__(
+        self,
+        context: "StepContext",
+        operations: Operations,
+        options: CallOptions,
+        loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        self._context = context
+        self._operations = operations
+        self._options = options
+        self._loop = loop
+
+    def _begin(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Call:
+        """The call, with its place among the others: taken now, so that gathered calls keep theirs."""
+        if not callable(function):
+            raise refused("ctx.call takes a function, and its arguments after it", function, "function")
+        name = self._options.name or name_of(function)
+        branch, identity = self._operations.branches.identify(name, digest_of(args, kwargs), self._options.key)
+        return Call(function, identity, branch, self._options)
+
+    def _next_try(self, call: Call, error: BaseException) -> float | None:
+        """Seconds until the call is tried again; None where its failure is the step's."""
+        retry = self._options.retry
+        if retry is None or self._operations.branches.is_closed or self._context.cancelled:
+            return None
+        return retry.delay(error, call.tries)
+
+    def _making(self, call: Call) -> AbstractContextManager[Making]:
+        return self._operations.branches.making(call.branch, is_tried=self._options.retry is not None)
+
+    def _order(self) -> int:
+        """When the step is given an outcome, by its clock."""
+        return next(self._operations.branches.clock)
+
+    def _inner(self, call: Call, making: Making, intent: Intent) -> Branch:
+        making.key = intent.key
+        return call.branch.of_call(call.identity, making)
+
+    def _checked(self, answer: Answer) -> Answer:
+        check = self._options.check
+        if check is not None and check(answer.value) is False:
+            raise UpstreamUnavailable(f"The answer was refused by {name_of(check)}")
+        return answer
+
+
+class Calls(_Calls):
+    """What `ctx.using(…)` of an async step returns."""
+
+    @overload
+    async def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """As `Context.call`, with these options; all keywords are the function's own."""
+        return await self.make(function, args, kwargs)
+
+    async def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        call = self._begin(function, args, kwargs)
+        if (given := self._operations.find(call)) is not None:
+            await given.turn()
+            return given.outcome()
+        with self._making(call) as making:
+            while True:
+                intent = await self._begun(call)
+                inner = self._inner(call, making, intent)
+                try:
+                    answer = self._checked(self._operations.answer(call, await _run(inner, function, args, kwargs)))
+                except asyncio.CancelledError as error:
+                    if _is_cancelled():
+                        await self._cancel(intent)
+                        raise
+                    await self._end(intent, self._operations.fail_call, error, tried=False)  # its own, not the step's
+                    raise
+                except Exception as error:
+                    delay = self._next_try(call, error)
+                    await self._end(intent, self._operations.fail_call, error, tried=delay is not None)
+                    if delay is None:
+                        raise
+                    await self._wait(intent, inner, making, delay)
+                else:
+                    return await self._end(intent, self._operations.end_call, answer)
+
+    async def _begun(self, call: Call) -> Intent:
+        """The intent, written. One that is cancelled meanwhile is cancelled when it is known."""
+        intent, cancelled = await _settled(self._operations.begin_call, call)
+        if cancelled is not None:
+            await self._cancel(intent)
+            raise cancelled
+        return intent
+
+    async def _end(self, intent: Intent, write: Callable[..., T], *what: Any, **how: Any) -> T:
+        """Record what came of the call; returns when it is the step's turn to see that."""
+        turns, order = self._operations.turns, self._order()
+        with turns.writing(order):
+            try:
+                written, cancelled = await _settled(write, intent, *what, order, **how)
+                if cancelled is not None:
+                    raise cancelled
+                await turns.first(order)
+            except asyncio.CancelledError:
+                await self._cancel(intent)
+                raise
+        return written
+
+    async def _cancel(self, intent: Intent) -> None:
+        """The step's own code cancelled it, and goes on from that; not so where the worker stops the step."""
+        if not self._context.cancelled:
+            await _settled(self._operations.cancel_call, intent)
+
+    async def _wait(self, intent: Intent, inner: Branch, making: Making, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+            while self._operations.branches.is_busy(making):
+                await asyncio.sleep(_GLANCE_SECONDS)
+        except asyncio.CancelledError:
+            await self._cancel(intent)
+            raise
+        self._operations.branches.forget_keys(inner)
+
+
+class SyncCalls(_Calls):
+    """What `ctx.using(…)` of a plain step returns."""
+
+    @overload
+    def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """As `SyncContext.call`, with these options; all keywords are the function's own."""
+        return self.make(function, args, kwargs)
+
+    def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        call = self._begin(function, args, kwargs)
+        if (given := self._operations.find(call)) is not None:
+            return given.outcome()
+        with self._making(call) as making:
+            while True:
+                intent = self._operations.begin_call(call)
+                inner = self._inner(call, making, intent)
+                try:
+                    value = self._run(inner, function, args, kwargs)
+                    answer = self._checked(self._operations.answer(call, value))
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    delay = self._next_try(call, error)
+                    self._operations.fail_call(intent, error, self._order(), tried=delay is not None)
+                    if delay is None:
+                        raise
+                    self._wait(making, delay)
+                    self._operations.branches.forget_keys(inner)
+                else:
+                    return self._operations.end_call(intent, answer, self._order())
+
+    def _run(self, inner: Branch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if not is_async(function):
+            with plain_surroundings():
+                return run_owned(inner, function, *args, **kwargs)
+        with inside(inner):  # the coroutine takes it along to the loop
+            running = _run(inner, function, args, kwargs)
+            return asyncio.run(running) if self._loop is None else _result_of(running, self._loop())
+
+    def _wait(self, making: Making, seconds: float) -> None:
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0 or self._operations.branches.is_busy(making):
+            self._context.check_cancelled()
+            sleep(min(left, _GLANCE_SECONDS) if left > 0 else _GLANCE_SECONDS)
+
+
+def _result_of(running: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Any:
+    """What comes of a coroutine on the worker's loop. Raises LeaseLost where that was given up meanwhile."""
+    future = asyncio.run_coroutine_threadsafe(running, loop)
+    while True:
+        try:
+            return future.result(timeout=_LOOK_SECONDS)
+        except TimeoutError:  # the function's own, or nothing has come yet
+            if future.done():
+                return future.result()
+            if hasattr(loop, "agent_tasks_abandoned"):
+                raise LeaseLost("a step blocked the event loop, which was replaced") from None
+
+
+async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    if is_async(function):
+        async with async_surroundings():
+            return await await_owned(inner, function, *args, **kwargs)
+    with inside(inner):
+        value = await asyncio.to_thread(run_owned, inner, function, *args, **kwargs)
+    return await await_owned(inner, lambda: value) if inspect.isawaitable(value) else value
+
+
+async def charge(context: "StepContext", operations: Operations, tokens: int, usd: float) -> None:
+    """Count what an async step spent, and tell it in its turn."""
+    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
+    if (given := operations.find_charge(identity)) is not None:
+        await given.turn()
+        given.outcome()
+        return
+    order = next(operations.branches.clock)
+    with operations.turns.writing(order):
+        try:
+            _, cancelled = await _settled(operations.charge, identity, tokens, usd, order)
+            if cancelled is not None:
+                raise cancelled
+            await operations.turns.first(order)
+        except asyncio.CancelledError:
+            if not context.cancelled:
+                await _settled(operations.cancel_charge, identity)
+            raise
+
+
+def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
+    """Count what a plain step spent."""
+    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
+    if (given := operations.find_charge(identity)) is not None:
+        given.outcome()
+    else:
+        operations.charge(identity, tokens, usd, next(operations.branches.clock))
+
+
+async def durably(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """A blocking write, in a thread of the worker's. One that has begun goes on when the step is cancelled."""
+    return await asyncio.shield(_in_thread(operation, *args, **kwargs))
+
+
+async def _settled(
+    operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> tuple[T, asyncio.CancelledError | None]:
+    """What a blocking write returned, and whether its caller was cancelled while it went on. Raises what it raised."""
+    cancelled = None
+    write = _in_thread(operation, *args, **kwargs)
+    while not write.done():
+        try:
+            await asyncio.wait((write,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return write.result(), cancelled
+
+
+def _in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+    loop = asyncio.get_running_loop()
+    threads = getattr(loop, STEP_LOOP, None)  # elsewhere the loop's own
+    return loop.run_in_executor(threads, lambda: operation(*args, **kwargs))
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancels this task; else the function itself raised CancelledError."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

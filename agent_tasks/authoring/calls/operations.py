@@ -1,0 +1,148 @@
+"""The durable side of a context: what a worker does on Postgres for the step that it runs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_tasks.authoring.calls.branches import Branch, Branches
+from agent_tasks.authoring.calls.call_identity import CallIdentity
+from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.kept import Kept
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.errors import InvalidInput
+from agent_tasks.task.arguments import refused
+
+_LONGEST_KEY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How a call is made; none of it is the function's own. Raises InvalidInput for values that mean nothing."""
+
+    key: str | None = None
+    name: str | None = None
+    retry: Retry | None = None
+    check: Callable[[Any], object] | None = None
+    at_most_once: bool = False
+
+    def __post_init__(self) -> None:
+        for option in ("key", "name"):
+            value: Any = getattr(self, option)
+            if value is not None and not (isinstance(value, str) and 0 < len(value) <= _LONGEST_KEY and _plain(value)):
+                raise refused(f"using({option}=) takes printable text of 1 to {_LONGEST_KEY} characters", value, option)
+        retry, check, once = (getattr(self, option) for option in ("retry", "check", "at_most_once"))
+        if retry is not None and not isinstance(retry, Retry):
+            raise refused("using(retry=) takes a Retry", retry, "retry")
+        if check is not None and not callable(check):
+            raise refused("using(check=) takes a function of the outcome", check, "check")
+        if type(once) is not bool:
+            raise refused("at_most_once is True or False", once, "at_most_once")
+        if once and retry is not None and retry.attempts > 1:
+            raise InvalidInput("A call that may be made at most once cannot be tried again", field="retry")
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that a step makes."""
+
+    function: Callable[..., Any]
+    identity: CallIdentity
+    branch: Branch
+    """Of the code that makes it."""
+    options: CallOptions
+    tries: int = 0
+    """How often it was begun, of those that its `retry` allows."""
+    record: Any = field(default=None)
+    """What the worker knows of it from before, where it is to be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call whose intent is recorded, and that is to be made now."""
+
+    call: Call
+    ordinal: int
+    key: str
+    """For the outside world."""
+
+
+class Given(ABC):
+    """A call that was made before: what came of it then comes of it again."""
+
+    @abstractmethod
+    async def turn(self) -> None:
+        """Return when it is its turn, in the order in which the step first saw outcomes.
+
+        A call that the step cancelled waits to be cancelled again. Raises ContextLost where nobody does.
+        """
+
+    @abstractmethod
+    def outcome(self) -> Any:
+        """What the function returned. Raises what it raised."""
+
+
+class Answer(ABC):
+    """What a call's function returned, in the JSON form that is recorded."""
+
+    @property
+    @abstractmethod
+    def value(self) -> Any:
+        """What the step is given, now and on each repeat. Raises StepFailed, PayloadTooLarge."""
+
+
+class Operations(ABC):
+    """What a context does durably; a worker's run implements it, blocking, on Postgres."""
+
+    branches: Branches
+    turns: Turns
+
+    @abstractmethod
+    def find(self, call: Call) -> Given | None:
+        """What a repeated step is given back for this call; None where it is to be made. Raises ContextLost."""
+
+    @abstractmethod
+    def begin_call(self, call: Call) -> Intent: ...
+
+    @abstractmethod
+    def answer(self, call: Call, value: Any) -> Answer: ...
+
+    @abstractmethod
+    def end_call(self, intent: Intent, answer: Answer, order: int) -> Any:
+        """Record the outcome; returns what the step is given, at `order` by its clock."""
+
+    @abstractmethod
+    def fail_call(self, intent: Intent, error: BaseException, order: int, *, tried: bool) -> None:
+        """Record that the function raised; `tried`: the call is made again, and the step does not see this."""
+
+    @abstractmethod
+    def cancel_call(self, intent: Intent) -> None:
+        """Record that the step's own code cancelled the call, and saw that, whatever came later."""
+
+    @abstractmethod
+    def find_charge(self, identity: CallIdentity) -> Given | None:
+        """What a repeated step is given back for this charge; None where it is to be counted."""
+
+    @abstractmethod
+    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None: ...
+
+    @abstractmethod
+    def cancel_charge(self, identity: CallIdentity) -> None:
+        """Record that the step's own code had cancelled the charge when that was counted."""
+
+    @abstractmethod
+    def progress(self, done: float, total: float | None, message: str | None) -> None: ...
+
+    @abstractmethod
+    def emit(self, name: str, data: Any) -> None: ...
+
+    @abstractmethod
+    def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None: ...
+
+    @abstractmethod
+    def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept."""
+
+
+def _plain(text: str) -> bool:
+    return text.isprintable()  # no control characters, no surrogates

@@ -1,0 +1,259 @@
+"""What a step is given: who asks, what is left, and the operations that are durable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, ParamSpec, TypeVar, overload
+from uuid import UUID
+
+from agent_tasks.authoring.calls.blocking import refuse_to_block
+from agent_tasks.authoring.calls.branches import call_around
+from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
+from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.kept import Kept
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.errors import TaskCancelled
+from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
+from agent_tasks.task.identity import Identity
+
+P = ParamSpec("P")
+T = TypeVar("T")
+NOTHING = Spend()
+
+
+class StepContext:
+    """What both contexts share: the attributes of the step that runs."""
+
+    def __init__(
+        self,
+        *,
+        task_id: UUID,
+        agent: str,
+        step: str,
+        step_number: int,
+        attempt: int,
+        identity: Identity | None,
+        session_id: str | None,
+        limit: Budget,
+        spent: Spend,
+        operations: Operations,
+        reserved: Spend = NOTHING,
+        traceparent: str | None = None,
+        loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        self.task_id = task_id
+        self.agent = agent
+        self.step = step
+        self.step_number = step_number
+        """Steps committed before this one, from 0."""
+        self.attempt = attempt
+        """How often this step was begun, from 1."""
+        self.identity = identity
+        self.session_id = session_id
+        self.traceparent = traceparent
+        self._limit = limit
+        self._spent = spent
+        self._reserved = reserved
+        self._started = monotonic()
+        self._operations = operations
+        self._loop = loop
+        self._cancelled = False
+
+    @property
+    def budget(self) -> Remaining:
+        """What is left now, without what living children hold; None where there is no limit."""
+        return remaining(self._limit, self.spent + self._reserved)
+
+    @property
+    def spent(self) -> Spend:
+        """What the task has spent up to now."""
+        return self._spent + Spend(seconds=monotonic() - self._started)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the budget of seconds runs out, for display; the step is stopped by a monotonic clock."""
+        seconds = self.budget.seconds
+        try:
+            return None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to stop: the task was cancelled, lost its lease, or is out of time. It cannot commit any more."""
+        return self._cancelled or self.budget.seconds == 0
+
+    def check_cancelled(self) -> None:
+        """Raise TaskCancelled where the step should stop: for loops in plain steps."""
+        if self.cancelled:
+            raise TaskCancelled(f"Step {self.step} was told to stop")
+
+    @property
+    def idempotency_key(self) -> str:
+        """Inside a call: a key for the outside world, stable across retries and resumes.
+
+        Raises RuntimeError outside of `ctx.call`.
+        """
+        making = call_around()
+        if making is None:
+            raise RuntimeError("ctx.idempotency_key exists only inside a function that ctx.call runs")
+        return making.key
+
+    def stop(self) -> None:
+        """Tell the step that it should end; called by the worker."""
+        self._cancelled = True
+
+    def note_spent(self, spent: Spend, reserved: Spend | None = None) -> None:
+        """Take over what Postgres says is spent and held, but for seconds, whose clock runs here."""
+        self._reserved = self._reserved if reserved is None else reserved
+        mine = self._spent  # answers of gathered charges may come in any order: what is spent only grows
+        self._spent = Spend(
+            mine.seconds,
+            max(mine.tokens, spent.tokens),
+            max(mine.usd, spent.usd),
+            max(mine.steps, spent.steps),
+            max(mine.calls, spent.calls),
+        )
+
+
+class Context(StepContext):
+    """The context of an `async def` step."""
+
+    @overload
+    async def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def call(
+        self, function: Callable[..., Awaitable[T]], /, *args: Any, at_most_once: bool, **kwargs: Any
+    ) -> T: ...
+
+    @overload
+    async def call(self, function: Callable[..., T], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    async def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
+        """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
+
+        The outcome is what its JSON form validates to by the function's return annotation. A failure that the step
+        went on from is part of the record; the call whose failure ended a try is made again when the step is. So is
+        a call whose worker died before the outcome was written, unless `at_most_once`. Raises what the function
+        raises; AmbiguousCall where a repeat could not tell the call from another one; ContextLost for an
+        at-most-once call of unknown outcome or a step that goes another way than before; BudgetExhausted when no
+        calls are left; PayloadTooLarge.
+        """
+        return await Calls(self, self._operations, _once(at_most_once)).make(function, args, kwargs)
+
+    def using(
+        self,
+        *,
+        key: str | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        check: Callable[[Any], object] | None = None,
+        at_most_once: bool = False,
+    ) -> Calls:
+        """`ctx.using(…).call(fn, …)`: a call with options that are not the function's own.
+
+        `key`: what the call is known by, wherever it is made; each key once a step. `name`: recorded instead of the
+        function's. `retry`: a failed call is tried again within the step. `check`: is given the outcome, and makes
+        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as of `call`.
+        """
+        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once))
+
+    async def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
+        """Count what was spent, once however often the step is repeated.
+
+        Raises BudgetExhausted when that passes the task's limit.
+        """
+        await charge(self, self._operations, tokens, usd)
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Show how far the task is; frequent calls are thinned out."""
+        await durably(self._operations.progress, done, total, message)
+
+    async def emit(self, name: str, data: Any = None) -> None:
+        """Append an event of your own to the task's history."""
+        await durably(self._operations.emit, name, data)
+
+    async def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
+        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
+        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
+        await durably(self._operations.partial, value, remaining)
+
+    async def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        return await durably(self._operations.kept)
+
+
+class SyncContext(StepContext):
+    """The context of a plain `def` step: the same operations, called plainly."""
+
+    @overload
+    def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., Awaitable[T]], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., T], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
+
+    def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
+        """As `Context.call`; an `async def` function runs on the worker's event loop."""
+        self._refuse_on_loop("ctx.call")
+        return SyncCalls(self, self._operations, _once(at_most_once), self._loop).make(function, args, kwargs)
+
+    def using(
+        self,
+        *,
+        key: str | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        check: Callable[[Any], object] | None = None,
+        at_most_once: bool = False,
+    ) -> SyncCalls:
+        """As `Context.using`."""
+        return SyncCalls(self, self._operations, CallOptions(key, name, retry, check, at_most_once), self._loop)
+
+    def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
+        """As `Context.charge`."""
+        self._refuse_on_loop("ctx.charge")
+        charge_plainly(self._operations, tokens, usd)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Show how far the task is; frequent calls are thinned out."""
+        self._refuse_on_loop("ctx.progress")
+        self._operations.progress(done, total, message)
+
+    def emit(self, name: str, data: Any = None) -> None:
+        """Append an event of your own to the task's history."""
+        self._refuse_on_loop("ctx.emit")
+        self._operations.emit(name, data)
+
+    def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
+        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
+        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
+        self._refuse_on_loop("ctx.partial")
+        self._operations.partial(value, remaining)
+
+    def kept(self) -> Kept | None:
+        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        self._refuse_on_loop("ctx.kept")
+        return self._operations.kept()
+
+    def _refuse_on_loop(self, what: str) -> None:
+        refuse_to_block(
+            f"{what} of the plain step {self.step}",
+            "call it in the step itself, or in its plain calls, and hand its async calls what they need.",
+        )
+
+
+def _once(at_most_once: bool) -> CallOptions:
+    if at_most_once is False:
+        return PLAIN
+    return ONCE if at_most_once is True else CallOptions(at_most_once=at_most_once)

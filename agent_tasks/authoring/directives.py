@@ -1,0 +1,261 @@
+"""What a step returns to say how its task goes on."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Literal, ParamSpec, cast, overload
+
+from agent_tasks.authoring.functions import name_of
+from agent_tasks.errors import InvalidInput
+from agent_tasks.task.arguments import (
+    LONGEST_SIGNAL,
+    LONGEST_WAIT,
+    check_flag,
+    check_priority,
+    check_queue,
+    is_storable,
+    refused,
+    shown,
+)
+from agent_tasks.task.budget import LARGEST_AMOUNT, Budget
+
+P = ParamSpec("P")
+_LATEST_YEAR = 9000  # in every time zone a date that all can read
+StepRef = str | Callable[..., Any]
+"""A step, as the function itself or by its name."""
+
+
+class _Then:
+    """What all directives that name a next step share."""
+
+    __slots__ = ("state", "then")
+
+    def __init__(self, then: StepRef, state: dict[str, Any], field: str = "then") -> None:
+        _check_step(then, field)
+        self.then = then
+        self.state = state
+
+    def _parts(self) -> tuple[Any, ...]:
+        return tuple(
+            step_name(value) if name in ("then", "on_timeout") and value is not None else value
+            for name in sorted(slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ()))
+            for value in (getattr(self, name),)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and cast(_Then, other)._parts() == self._parts()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(then={step_name(self.then)}, {', '.join(self.state)})"
+
+
+class Next(_Then):
+    """Commit this step, then run `step` with `state` as its arguments. A loop is a Next to an earlier step."""
+
+    __slots__ = ()
+
+    @overload
+    def __init__(self, step: str, /, **state: Any) -> None: ...
+
+    @overload
+    def __init__(
+        self, step: Callable[Concatenate[Any, P], Any], /, *positional: P.args, **state: P.kwargs
+    ) -> None: ...  # what a type checker knows of the step, it knows of its arguments
+
+    def __init__(self, step: StepRef, /, *positional: Any, **state: Any) -> None:
+        if positional:
+            _check_step(step, "step")
+            raise InvalidInput(f"Next({step_name(step)}, ...) takes the step's arguments by name", field="step")
+        super().__init__(step, state, "step")
+
+    @property
+    def step(self) -> StepRef:
+        return self.then
+
+
+class Wait(_Then):
+    """Park the task until a signal comes; it costs nothing meanwhile.
+
+    `signal` is a name, or several: any of them, or with `all=True` all of them. `timeout` is seconds or a
+    timedelta; then `on_timeout` runs, or `then` with `signal=None`. A step that declares `signal` is handed a
+    `Signal`, with `all=True` a dict of them by name. Raises InvalidInput for what means nothing.
+    """
+
+    __slots__ = ("all", "names", "on_timeout", "timeout")
+
+    def __init__(
+        self,
+        signal: str | Sequence[str],
+        /,
+        *,
+        then: StepRef,
+        timeout: float | timedelta | None = None,
+        on_timeout: StepRef | None = None,
+        all: bool = False,
+        **state: Any,
+    ) -> None:
+        super().__init__(then, state)
+        given: Any = signal
+        names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+        if not names or not all_names(names):
+            raise InvalidInput(
+                f"Wait needs the name of a signal, or several names, each of 1 to {LONGEST_SIGNAL} characters without "
+                f"NUL or lone surrogates, not {shown(given)}",
+                field="signal",
+            )
+        self.names = tuple(dict.fromkeys(names))
+        self.timeout = None if timeout is None else seconds_of(timeout, "timeout")
+        if on_timeout is not None and timeout is None:
+            raise InvalidInput("Wait(on_timeout=) needs a timeout", field="timeout")
+        if on_timeout is not None:
+            _check_step(on_timeout, "on_timeout")
+        check_flag(all, "all")
+        self.on_timeout = on_timeout
+        self.all = all
+
+
+class Sleep(_Then):
+    """Park the task for a duration (seconds or timedelta) or until a time (aware datetime); past times fire now.
+
+    Raises InvalidInput for a naive datetime, NaN or infinity.
+    """
+
+    __slots__ = ("seconds", "until")
+
+    def __init__(self, duration_or_time: float | timedelta | datetime, /, *, then: StepRef, **state: Any) -> None:
+        super().__init__(then, state)
+        self.seconds: float | None = None
+        self.until: datetime | None = None
+        if isinstance(duration_or_time, datetime):
+            if duration_or_time.tzinfo is None:
+                raise InvalidInput(
+                    "Sleep takes an aware datetime: a naive one means another time on each machine", field="until"
+                )
+            if duration_or_time.year >= _LATEST_YEAR:
+                raise InvalidInput(f"Sleep takes a time before the year {_LATEST_YEAR}", field="until")
+            self.until = duration_or_time
+        else:
+            self.seconds = seconds_of(duration_or_time, "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A task to be spawned: `weight` is its part of what the parent shares out; `budget` asks for less.
+
+    `queue` and `priority` are the parent's unless given, or unless the agent has a queue of its own.
+    """
+
+    agent: Any
+    input: Any = field(default_factory=dict[str, Any])
+    weight: float = 1.0
+    budget: Budget | None = None
+    queue: str | None = None
+    priority: int | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        given: Any = self.weight
+        if type(given) not in (int, float) or not 0 < given <= LARGEST_AMOUNT:
+            raise refused("Child(weight=) must be a number above zero", given, "weight")
+        if not isinstance(self.agent if isinstance(self.agent, str) else getattr(self.agent, "name", None), str):
+            raise refused("Child takes an agent, or the name of one", self.agent, "agent")
+        for name, kind in (("budget", Budget), ("metadata", Mapping)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise refused(f"Child({name}=) must be a {kind.__name__}", getattr(self, name), name)
+        check_queue(self.queue)
+        if self.priority is not None:
+            check_priority(self.priority)
+
+    @property
+    def agent_name(self) -> str:
+        return self.agent if isinstance(self.agent, str) else self.agent.name
+
+
+class FanOut(_Then):
+    """Spawn children in this step's commit, and run `then` when all of them have ended.
+
+    `reserve` is what the parent keeps for itself: seconds (0: nothing; default: a twentieth of its time), or a
+    Budget. When only that is left of its time, children still running are told to stop. `on_child_failure`: "collect"
+    hands all outcomes to `then`, "fail" ends this task with the first failure and cancels the rest. `split`: "equal"
+    by weight, or "adaptive": by weight and what each agent was seen to use. Raises InvalidInput for what means
+    nothing.
+    """
+
+    __slots__ = ("children", "keeps_nothing", "on_child_failure", "reserve", "split")
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        /,
+        *,
+        then: StepRef,
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+        **state: Any,
+    ) -> None:
+        super().__init__(then, state)
+        given: Any = children
+        self.children: list[Child] = list(given) if isinstance(given, Iterable) else [given]
+        if isinstance(given, Child | str | bytes) or not all(
+            isinstance(child, Child) for child in cast(list[Any], self.children)
+        ):
+            raise refused("FanOut takes as its children a list of Child(agent, input)", given, "children")
+        amount: Any = reserve
+        if not isinstance(amount, Budget | None) and not (
+            type(amount) in (int, float) and 0 <= amount <= LARGEST_AMOUNT
+        ):
+            raise refused("FanOut(reserve=) must be seconds or a Budget", amount, "reserve")
+        self.keeps_nothing = type(reserve) in (int, float) and reserve == 0
+        self.reserve = (
+            reserve if isinstance(reserve, Budget) else Budget(seconds=None if self.keeps_nothing else reserve)
+        )
+        if on_child_failure not in ("collect", "fail"):
+            raise refused("on_child_failure must be 'collect' or 'fail'", on_child_failure, "on_child_failure")
+        if split not in ("equal", "adaptive"):
+            raise refused("split must be 'equal' or 'adaptive'", split, "split")
+        self.on_child_failure = on_child_failure
+        self.split = split
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """End the task as completed. Returning the bare value means the same."""
+
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """End the task as partial: `result` is what there is, `reason` why it is not all."""
+
+    result: Any
+    reason: str = "the agent ended early"
+
+    def __post_init__(self) -> None:
+        given: Any = self.reason
+        if not isinstance(given, str):
+            raise refused("Partial(reason=) must be text", given, "reason")
+
+
+def step_name(step: StepRef) -> str:
+    return step if isinstance(step, str) else name_of(step)
+
+
+def all_names(names: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) and 0 < len(name) <= LONGEST_SIGNAL and is_storable(name) for name in names)
+
+
+def _check_step(step: Any, field: str) -> None:
+    if not (step if isinstance(step, str) else callable(step)):
+        raise refused(f"{field} must be a step, or the name of one", step, field)
+
+
+def seconds_of(duration: float | timedelta, field: str) -> float:
+    """Raises InvalidInput for NaN, infinity and more than a hundred years; negative durations are zero."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if type(seconds) not in (int, float) or not -LARGEST_AMOUNT <= seconds <= LONGEST_WAIT:
+        raise refused(f"{field} must be seconds or a timedelta of at most a hundred years", seconds, field)
+    return max(0.0, float(seconds))

@@ -1,0 +1,95 @@
+"""What a waiting step is handed when it goes on: signals, and the outcomes of children."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, field_serializer
+
+from agent_tasks.authoring.calls.calling import durably
+from agent_tasks.authoring.child_results import ChildResults, UnreadResult
+from agent_tasks.errors import ErrorInfo
+from agent_tasks.task.budget import Spend
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import spend_of
+from agent_tasks.task.status import TaskStatus
+
+P = TypeVar("P")
+
+
+class Signal(BaseModel, Generic[P]):
+    """A signal as a step gets it; `Signal[Approval]` has its payload validated before it is accepted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    payload: P | None = None
+    signal_id: str | None = None
+    sender: Identity | None = None
+    """Who sent it; None: a trusted program that named nobody."""
+    sent_at: datetime
+
+
+class ChildOutcome(BaseModel):
+    """How a child ended; `result` is what it recorded where it is partial.
+
+    The results of a join are read when they are asked for, some 16 MiB at a time, and are let go for the next ones: a
+    step that looks at one after the other needs no memory for all. So a change of a result may be lost.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    index: int
+    """Its place in the FanOut, from 0."""
+    agent: str
+    status: TaskStatus
+    result: Any = None
+    remaining: list[Any] | None = None
+    """Of a partial child: what was left to do, where its agent said so."""
+    error: ErrorInfo | None = None
+    spent: Spend
+
+    async def load(self) -> Any:
+        """The result, read in a thread: for async steps whose results are more than 16 MiB, where `result` would wait
+        for Postgres on the event loop."""
+        held = self.__dict__["result"]
+        return await durably(held.load) if isinstance(held, UnreadResult) else held
+
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            return value.load() if type(value) is UnreadResult else value
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        yield from ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    @field_serializer("result")
+    def _read(self, result: Any) -> Any:
+        return result.load() if isinstance(result, UnreadResult) else result
+
+
+def child_outcomes(
+    rows: Sequence[dict[str, Any]], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
+) -> list[ChildOutcome]:
+    """From rows of `transitions.children.outcomes`; `read` finds the results of some of the children, by their ids."""
+    results = ChildResults({row["id"]: row["result_bytes"] for row in rows}, read)
+    return [_child_outcome(row, UnreadResult(results, row["id"])) for row in rows]
+
+
+def _child_outcome(row: dict[str, Any], result: UnreadResult) -> ChildOutcome:
+    """A child that is still undoing has its end decided."""
+    ending = row["ending"] if row["finished_at"] is None else None
+    error = ending["error"] if ending else row["error"]
+    return ChildOutcome(
+        task_id=row["id"],
+        index=row["child_index"],
+        agent=row["agent"],
+        status=ending["status"] if ending else row["status"],
+        result=result,
+        remaining=row["remaining"],
+        error=ErrorInfo.model_validate(error) if error else None,
+        spent=spend_of(row),
+    )

@@ -1,0 +1,241 @@
+"""Steps: plain functions, and what their annotations say of their arguments and signals."""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+from typing_extensions import TypedDict
+
+from agent_tasks.authoring.functions import is_async, is_generator
+from agent_tasks.authoring.outcomes import Signal
+from agent_tasks.authoring.retry import Retry
+from agent_tasks.errors import AgentTaskError, InvalidInput
+from agent_tasks.task import payloads
+from agent_tasks.task.shapes import Shape
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+"""Of an agent or a step."""
+_INJECTED = ("children", "signal")
+_OTHER = ("missing", "extra_forbidden")
+"""What pydantic calls an argument that is not there, and one that is not the function's."""
+
+
+class OtherArguments(InvalidInput):
+    """The function lacks an argument, or is given one that it does not take: another release's may be the right one."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an agent: a plain function and how it is run."""
+
+    agent: str
+    name: str
+    function: Callable[..., Any]
+    retry: Retry
+    undo: Callable[..., Any] | None = None
+    undoes: str | None = None
+    """The step whose undo this is; it is called with what it declares of that step's arguments and next state."""
+    is_async: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_async", is_async(self.function))
+
+    @property
+    def task_name(self) -> str:
+        return f"{self.agent}.{self.name}"
+
+    @cached_property
+    def wants(self) -> frozenset[str]:
+        """Which of `children` and `signal` the function declares."""
+        return frozenset(_INJECTED) & set(inspect.signature(self.function).parameters)
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        """Arguments that no input may set: the context's, and those that the system injects here."""
+        return self.wants | {next(iter(inspect.signature(self.function).parameters))}
+
+    @cached_property
+    def signature(self) -> str:
+        """Which arguments the function takes, those that may be left out with a question mark."""
+        taken = []
+        for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                taken.append("**")
+            elif parameter.name not in _INJECTED:
+                default = self._defaults.get(parameter.name)
+                is_required = parameter.default is parameter.empty if default is None else default.is_required()
+                taken.append(parameter.name if is_required else f"{parameter.name}?")
+        return " ".join(sorted(taken))
+
+    @cached_property
+    def has_made_defaults(self) -> bool:
+        """Whether some default of an argument, or in one, is made anew each time."""
+        return self._shape.has_made_defaults or any(field.default_factory for field in self._defaults.values())
+
+    @property
+    def arguments(self) -> TypeAdapter[dict[str, Any]]:
+        """The validator of the step's arguments, from the function's annotations."""
+        return self._shape.adapter
+
+    @cached_property
+    def _defaults(self) -> dict[str, FieldInfo]:
+        """The defaults that are pydantic's `Field(default=…)`."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if isinstance(p.default, FieldInfo)}
+
+    @cached_property
+    def _shape(self) -> Shape:
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        hints = _hints(self.function, {parameter.name for parameter in parameters})
+        types: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
+        extra = "forbid" if self.undoes is None else "ignore"
+        for parameter in parameters:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                extra = "allow"
+            elif parameter.name not in _INJECTED:
+                types[parameter.name] = hint = hints.get(parameter.name, Any)
+                is_required = parameter.default is parameter.empty
+                if (field := self._defaults.get(parameter.name)) is not None:
+                    hint, is_required = Annotated[hint, _without_default(field)], field.is_required()
+                fields[parameter.name] = hint if is_required else NotRequired[hint]
+        shape = TypedDict(f"{self.task_name} arguments", fields)  # type: ignore[misc]
+        shape.__pydantic_config__ = ConfigDict(extra=extra, arbitrary_types_allowed=True)  # type: ignore[attr-defined]
+        return Shape(shape, types)
+
+    @cached_property
+    def signal_type(self) -> Shape | None:
+        """The type of the `signal` that the step declares; None where it declares none."""
+        if "signal" not in self.wants:
+            return None
+        hint = _hints(self.function, {"signal"}).get("signal", Any)
+        return Shape(Signal | None if hint is Any else hint)
+
+    @cached_property
+    def payload_type(self) -> Shape | None:
+        """The type of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
+        hint = _hints(self.function, {"signal"}).get("signal") if "signal" in self.wants else None
+        for candidate in _parts(hint):
+            arguments = getattr(candidate, "__pydantic_generic_metadata__", {}).get("args", ())
+            if isinstance(candidate, type) and issubclass(candidate, Signal) and arguments:
+                return Shape(arguments[0])
+        return None
+
+    def refusal(self, payload: Any) -> str | None:
+        """Why the step does not accept a signal with this payload, which is JSON; None where it does."""
+        if self.payload_type is None:
+            return None
+        try:
+            self.payload_type.read(payload)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return f"{'.'.join(['payload', *map(str, first['loc'])])}: {first['msg']}"
+        return None
+
+    def handed_signal(self, found: Sequence[Mapping[str, Any]], *, every: bool) -> Any:
+        """The value of `signal`: one Signal, or with `every` a dict of them by name; None where none came."""
+        assert self.signal_type is not None
+        value = None if not found else {s["name"]: Signal(**s) for s in found} if every else Signal(**found[0])
+        try:
+            return self.signal_type.read(to_jsonable_python(value))
+        except ValidationError as error:
+            raise self._invalid(error) from None
+
+    def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments to call the function with, of JSON. Raises InvalidInput that names the field."""
+        try:
+            return self._shape.read(self._given(state))
+        except ValidationError as error:
+            raise self._invalid(error) from None
+
+    def write(
+        self,
+        state: Mapping[str, Any],
+        what: str = "input",
+        *,
+        limit: int = payloads.DEFAULT_LIMIT,
+        error: type[AgentTaskError] = InvalidInput,
+    ) -> tuple[str, dict[str, Any]]:
+        """`state` as JSON text that is kept, and the arguments that `validate` will make of it.
+
+        Raises InvalidInput that names the field, PayloadTooLarge, and `error` for what would not come back.
+        """
+        try:
+            return self._shape.write(self._given(state), what, limit=limit, error=error)
+        except ValidationError as problem:
+            raise self._invalid(problem) from None
+
+    def _given(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._reserved.isdisjoint(state):
+            taken = min(self._reserved & set(state))
+            raise InvalidInput(f"{self.task_name} is given {taken!r} by the system, not as input", field=taken)
+        if not self._defaults:
+            return dict(state)
+        missing = {
+            name: field.get_default(call_default_factory=True)
+            for name, field in self._defaults.items()
+            if name not in state and field.alias not in state and not field.is_required()
+        }
+        return {**state, **missing}
+
+    def _invalid(self, error: ValidationError) -> InvalidInput:
+        problems = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
+        first = problems[0]
+        is_another = any(e["type"] in _OTHER and len(e["loc"]) == 1 for e in error.errors())
+        return (OtherArguments if is_another else InvalidInput)(
+            f"{self.task_name} does not accept its input: {first['field']}: {first['problem']}"
+            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
+            field=first["field"],
+            problems=problems,
+        )
+
+
+def _without_default(field: FieldInfo) -> FieldInfo:
+    bare = copy(field)
+    bare.default, bare.default_factory = PydanticUndefined, None
+    return bare
+
+
+def _parts(hint: Any) -> list[Any]:
+    """`hint` and, of a union or a dict, what it is made of."""
+    return [hint, *(part for argument in typing.get_args(hint) for part in _parts(argument))]
+
+
+def unusable(function: Callable[..., Any]) -> str | None:
+    """Why a function cannot be called as a step: the context comes first, everything else by name."""
+    if not callable(function):
+        return "it is not a function"
+    if is_generator(function):
+        return "it is a generator: a step returns what happens next, it does not yield"
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return "its parameters are not known to Python: call it from a function of your own"
+    if parameters and parameters[0].name == "self":
+        return "it is a method without its object: declare it with the object, as in `agent.step(self.begin)`"
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return "its first parameter must be the context"
+    for parameter in parameters[1:]:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            return f"its arguments are given by name, and {parameter.name!r} takes none"
+    return None
+
+
+def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
+    """The annotations of these parameters only: the context's may be known to type checkers alone."""
+    plain = inspect.unwrap(function)
+    annotations = {name: hint for name, hint in getattr(plain, "__annotations__", {}).items() if name in names}
+    holder = types.SimpleNamespace(__annotations__=annotations)
+    return typing.get_type_hints(holder, globalns=getattr(plain, "__globals__", {}), include_extras=True)

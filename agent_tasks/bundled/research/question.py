@@ -1,0 +1,64 @@
+"""The question as concepts: each word that carries meaning, its stem and its kin."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.research.vocabulary import EMPTY, KIN, VAGUE
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_IDENTIFIER = re.compile(r"\b\w*[^\W_]_\w+")
+VAGUE_WEIGHT = 0.3
+_ROOT = 5
+"""Kin that begin with the same letters, this many, are forms of one word."""
+HOW_MUCH = re.compile(r"\bhow (?:many|much|long|often|far|fast|old)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """`forms` are the stems of the word itself ("recover", "recovery"), `kin` those that answer for it at a discount.
+
+    `weight` is low for words that say little.
+    """
+
+    word: str
+    stem: str
+    forms: frozenset[str]
+    kin: frozenset[str]
+    weight: float = 1.0
+
+
+def words(text: str) -> list[str]:
+    """The words that carry meaning, in lower case; an identifier is its parts."""
+    return [word for word in _WORD.findall(text.lower()) if word not in EMPTY and len(word) > 1]
+
+
+def prose(text: str) -> str:
+    """Without identifiers: their parts are words that no sentence says."""
+    return _IDENTIFIER.sub(" ", text)
+
+
+def stems(text: str) -> list[str]:
+    """`words`, stemmed. The stemmer is made anew each time: PyStemmer's are not safe between threads."""
+    return stem_words(words(text))
+
+
+def stem_words(plain: Sequence[str]) -> list[str]:
+    return list(optional("Stemmer", "research").Stemmer("english", 0).stemWords(list(plain)))
+
+
+def concepts(question: str) -> tuple[Concept, ...]:
+    """The distinct concepts of the question, in its order; every word where all of them are empty."""
+    question = HOW_MUCH.sub(" ", question) or question
+    plain = words(question) or _WORD.findall(question.lower())
+    families = [stem_words(family) for family in KIN]
+    found: dict[str, Concept] = {}
+    for word, stem in zip(plain, stem_words(plain), strict=True):
+        family = {kin for family in families if stem in family for kin in family} | {stem}
+        long = len(stem) >= _ROOT
+        forms = frozenset(kin for kin in family if kin == stem or (long and kin.startswith(stem[:_ROOT])))
+        weight = VAGUE_WEIGHT if word in VAGUE else 1.0
+        found.setdefault(stem, Concept(word, stem, forms, frozenset(family) - forms, weight))
+    # What the question itself names is no mere kin of its other words.
+    return tuple(replace(concept, kin=concept.kin - found.keys()) for concept in found.values())

@@ -1,0 +1,121 @@
+"""Bells for tasks submitted in the caller's own transaction: rung when that has committed."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from agent_tasks.doorbell.publisher import Publisher
+from agent_tasks.errors import InvalidInput
+from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.errors import Transient
+from agent_tasks.store.queries import read
+from agent_tasks.store.rows import Row
+
+log = logging.getLogger(__name__)
+_FIRST_SECONDS, _SLOWEST_SECONDS, _LONGEST_SECONDS = 0.002, 1.0, 3600.0
+
+
+def driver_connection(given: Any) -> "Connection":
+    """The psycopg connection behind a SQLAlchemy Connection or Session, or `given` itself if it is one.
+
+    Raises InvalidInput for anything else.
+    """
+    if isinstance(given, psycopg.Connection):
+        return given  # pyright: ignore[reportUnknownVariableType, reportReturnType]
+    if callable(getattr(given, "connection", None)):  # a Session
+        given = given.connection()
+    if hasattr(given, "exec_driver_sql"):  # a Connection: SQLAlchemy must know that its transaction has begun
+        if not given.in_transaction():
+            given.begin()
+        driver = given.connection.driver_connection
+        if isinstance(driver, psycopg.Connection):
+            return driver  # pyright: ignore[reportUnknownVariableType]
+    raise InvalidInput(
+        "connection= takes a SQLAlchemy Connection or Session on psycopg 3, or a psycopg.Connection, not "
+        f"{type(given).__name__}",
+        field="connection",
+    )
+
+
+@dataclass
+class _Watched:
+    transaction: str
+    tasks: list[UUID]
+    look_at: float
+    wait: float
+    since: float
+
+
+class AfterCommit:
+    """Asks Postgres how a transaction ended and publishes its tasks if it committed.
+
+    A thread of its own, because no driver tells of a commit that somebody else makes. When this process dies
+    between the commit and the bell, the sweep rings.
+    """
+
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._condition = threading.Condition()
+        self._watched: list[_Watched] = []
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def watch(self, transaction: str, rows: list[Row]) -> None:
+        if not rows:
+            return
+        now = time.monotonic()
+        with self._condition:
+            self._watched.append(
+                _Watched(transaction, [row["id"] for row in rows], now + _FIRST_SECONDS, _FIRST_SECONDS, now)
+            )
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="agent-tasks-after-commit", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self) -> None:
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while (due := self._next()) is not None:
+            try:
+                ended = self._publish_if_committed(due)
+            except Transient as error:
+                log.warning("Postgres cannot be reached, the look at callers' transactions is repeated: %s", error)
+                ended = False
+            except Exception:  # one transaction must not end this thread: the sweep rings for its tasks
+                log.exception("messages of a caller's transaction were not sent")
+                ended = True
+            if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
+                due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)
+                due.look_at = time.monotonic() + due.wait
+                with self._condition:
+                    self._watched.append(due)
+
+    def _publish_if_committed(self, due: _Watched) -> bool:
+        """Whether the transaction has ended; a savepoint in it may have been rolled back all the same."""
+        with self._database.connection() as connection:
+            status = read.transaction_status(connection, due.transaction)
+            rows = read.find_many(connection, due.tasks) if status == "committed" else []
+        self._publisher.publish(rows)
+        return status != "in progress"
+
+    def _next(self) -> _Watched | None:
+        """The next one to look at, when its time has come; None after close()."""
+        with self._condition:
+            while not self._closed:
+                first = min(self._watched, key=lambda w: w.look_at, default=None)
+                wait = None if first is None else first.look_at - time.monotonic()
+                if first is not None and wait is not None and wait <= 0:
+                    self._watched.remove(first)
+                    return first
+                self._condition.wait(wait)
+        return None

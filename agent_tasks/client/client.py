@@ -1,0 +1,404 @@
+"""AgentTasks: submitting to one deployment, and finding its tasks."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal, TypeVar, Unpack, get_args
+from uuid import UUID
+from weakref import WeakSet
+
+import psycopg
+import redis
+from psycopg.rows import dict_row
+from psycopg_pool import PoolTimeout
+
+from agent_tasks.authoring.agent import Agent
+from agent_tasks.client.after_commit import AfterCommit, driver_connection
+from agent_tasks.client.handle import TaskHandle, may_see, not_found
+from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
+from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
+from agent_tasks.doorbell.publisher import Publisher, connect
+from agent_tasks.doorbell.subscriptions import Notices
+from agent_tasks.errors import IdempotencyConflict, TaskNotFound
+from agent_tasks.settings import Settings
+from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.errors import ServerAway
+from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.rows import Row
+from agent_tasks.task.arguments import check_kind, check_text, check_whole, refused, shown
+from agent_tasks.task.budget import Budget
+from agent_tasks.task.identity import Identity, check_identity
+from agent_tasks.task.signing import keys_of
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.unserved import Unserved
+from agent_tasks.transitions import idempotency
+from agent_tasks.transitions import schedule as schedule_rows
+from agent_tasks.transitions.submit import NewTask, submit
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=TaskSnapshot)
+_NEEDS_A_WORKER = (TaskStatus.PENDING, TaskStatus.WAITING)
+Kind = Literal["signal", "timer", "children", "retry"]
+"""What a task can wait for."""
+
+
+class LivingTask(TaskSnapshot):
+    """A task as `AgentTasks.living` lists it."""
+
+    since: datetime
+    """Since when it waits, runs, is pending, or is over."""
+
+
+class AgentTasks:
+    """One deployment: its Postgres, its Redis, its key. Thread-safe; nothing connects before it is used.
+
+    `settings` default to the environment's, or those of a running `agent-tasks dev`.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
+        self.settings = settings or Settings.load()
+        self.database = self._open_database()
+        _clients.add(self)
+
+    def _open_database(self) -> Database:
+        return Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        return connect(self.settings)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self.redis)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.settings, self.redis, self._signing_keys())
+
+    @cached_property
+    def _after_commit(self) -> AfterCommit:
+        return AfterCommit(self.database, self.publisher)
+
+    def _signing_keys(self) -> tuple[bytes, ...]:
+        if keys := keys_of(self.settings.secret_key):
+            return keys
+        with self.database.connection() as connection:
+            return (catalog.signing_key(connection),)
+
+    def submit(
+        self,
+        agent: str | Agent,
+        input: TaskInput = None,
+        *,
+        budget: Budget | None = None,
+        identity: Identity | None = None,
+        idempotency_key: str | None = None,
+        session_id: str | None = None,
+        callback_url: str | None = None,
+        queue: str | None = None,
+        priority: int = 5,
+        ttl: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        traceparent: str | None = None,
+        connection: Any = None,
+    ) -> TaskHandle:
+        """Accept a task and return at once.
+
+        `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
+        field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
+        hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
+        Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
+        Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
+
+        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; a psycopg.OperationalError
+        (ServerAway) when Postgres is away. When Redis is away the task is accepted, and runs when it is back.
+        """
+        task = self.new_task(
+            self.find_target(agent),
+            input,
+            budget,
+            identity=identity,
+            session_id=session_id,
+            callback_url=callback_url,
+            queue=queue,
+            priority=priority,
+            ttl=ttl,
+            metadata=metadata,
+            traceparent=traceparent,
+        )
+        if idempotency_key is None:
+            rows = self._write(connection, [task], self._insert)
+            return self._handle(task.id, rows[0])
+        return self._submit_once(task, input, idempotency_key, connection)
+
+    def submit_many(
+        self,
+        agent: str | Agent,
+        inputs: Iterable[TaskInput],
+        *,
+        budget: Budget | None = None,
+        connection: Any = None,
+        **options: Unpack[SubmitOptions],
+    ) -> list[TaskHandle]:
+        """Accept a task for each input, all or none, in one statement; otherwise as `submit`, without keys."""
+        target = self.find_target(agent)
+        if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | Mapping):  # pyright: ignore
+            raise refused("inputs must be a list of inputs, each a mapping", inputs, "inputs")
+        tasks = [self.new_task(target, value, budget, **options) for value in inputs]
+        if not tasks:
+            return []
+        rows = self._write(connection, tasks, self._insert)
+        by_id = {row["id"]: row for row in rows}
+        return [self._handle(task.id, by_id[task.id]) for task in tasks]
+
+    def get(self, task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
+        """The handle of a task. `identity`: whom to check every access against; None: a trusted program.
+
+        Raises TaskNotFound, also for a task that `identity` may not see.
+        """
+        check_identity(identity)
+        handle = TaskHandle(self, _as_uuid(task_id), identity)
+        handle.look()
+        return handle
+
+    def living(
+        self,
+        *,
+        agent: str | None = None,
+        status: TaskStatus | None = None,
+        kind: Kind | None = None,
+        tenant: str | None = None,
+        subject: str | None = None,
+        identity: Identity | None = None,
+        limit: int = 100,
+    ) -> list[LivingTask]:
+        """Who waits for what: the tasks that have not ended, whoever waits, runs or is pending longest first.
+
+        `status`: those in this state, ended ones too. `kind`: those that wait for a signal, a timer, children or
+        a retry. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
+        """
+        if kind is not None and kind not in get_args(Kind):
+            raise refused("kind must be signal, timer, children or retry", kind, "kind")
+        if status is not None and status not in tuple(TaskStatus):
+            raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
+        for field, value in (("agent", agent), ("tenant", tenant), ("subject", subject)):
+            if value is not None and not (field == "tenant" and value == ""):  # of no tenant
+                check_text(value, field, 256)
+        check_identity(identity)
+        check_whole(limit, "limit", 1)
+        with self.database.connection() as connection:
+            rows = read.living_tasks(
+                connection,
+                agent=agent,
+                status=status,
+                kind=kind,
+                tenant=tenant,
+                subject=subject,
+                identity=identity,
+                limit=limit,
+            )
+            return self.with_unserved(connection, LivingTask.from_rows(rows))
+
+    def schedule(
+        self,
+        agent: str | Agent,
+        input: TaskInput = None,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        every: float | timedelta | None = None,
+        timezone: str = "UTC",
+        budget: Budget | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> Schedule:
+        """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
+
+        Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
+        missed collapse into one. `options` are those of `submit`; one of them is `identity`, to which the schedule
+        belongs; names are told apart by its tenant. Raises InvalidInput, UnknownAgent, and PermissionDenied where
+        somebody else of the tenant has the name.
+        """
+        return put_schedule(
+            self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options={**options}
+        )
+
+    def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
+        """All schedules by name, or those that `identity` may see."""
+        check_identity(identity)
+        with self.database.connection() as connection:
+            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
+
+    def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
+        """Forget a schedule; False where there is none of this name. Tasks it submitted go on.
+
+        `identity`: who asks, for whom another's schedule does not exist. None: a trusted program, which means that of
+        no tenant, or else the only one of the name. Raises InvalidInput where several tenants have one.
+        """
+        return remove_schedule(self, name, identity)
+
+    def close(self) -> None:
+        """Close the connections; the object can be used again."""
+        if "notices" in self.__dict__:
+            self.notices.close()
+        if "_after_commit" in self.__dict__:
+            self._after_commit.close()
+        if "publisher" in self.__dict__:
+            self.publisher.close()
+        self._forget()
+        self.database.close()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: its parent's threads are not here, its connections are not the child's to use or close."""
+        _left_alone.append(dict(self.__dict__))
+        self._forget()
+        self.database = self._open_database()
+
+    def _forget(self) -> None:
+        for name in ("notices", "_after_commit", "publisher", "redis", "_submission"):
+            self.__dict__.pop(name, None)
+
+    def publish(self, rows: Sequence[Row]) -> None:
+        """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
+        self.publisher.publish(rows)
+
+    def _submit_once(self, task: NewTask, given: Any, key: str, connection: Any) -> TaskHandle:
+        check_text(key, "idempotency_key", 255)
+        wanted = digests(task, given)
+        identity = task.identity
+        held: list[tuple[UUID, bool]] = []
+
+        def reserve_and_submit(c: Connection, tasks: Sequence[NewTask]) -> list[Row]:
+            held[:] = [
+                idempotency.reserve(
+                    c,
+                    tenant=identity.tenant if identity else "",
+                    subject=identity.subject if identity else "",
+                    key=key,
+                    digests=wanted,
+                    task_id=task.id,
+                    seconds=self.settings.idempotency_seconds,
+                )
+            ]
+            return self._insert(c, tasks) if held[0][0] == task.id else []
+
+        rows = self._write(connection, [task], reserve_and_submit, transaction=True)
+        if rows:
+            return self._handle(task.id, rows[0])
+        (owner, same) = held[0]
+        if not same:
+            raise IdempotencyConflict(
+                f"The idempotency key {key!r} was used for another request, task {owner}. Use a new key for a new "
+                "request, or repeat the old one unchanged.",
+                field="idempotency_key",
+                task_id=str(owner),
+            )
+        return TaskHandle(self, owner, None)
+
+    def _insert(self, connection: Connection, tasks: Sequence[NewTask]) -> list[Row]:
+        return submit(connection, tasks, ring_seconds=self.settings.ring_seconds)
+
+    def _write(
+        self,
+        given: Any,
+        tasks: Sequence[NewTask],
+        write: Callable[[Connection, Sequence[NewTask]], list[Row]],
+        *,
+        transaction: bool = False,
+    ) -> list[Row]:
+        """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
+        publisher = self.publisher  # first: what it needs may be missing, and then nothing is to be accepted
+        if given is not None:
+            connection = driver_connection(given)
+            whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
+            with _DictRows(connection), whole:
+                rows = write(connection, tasks)
+                self._after_commit.watch(read.transaction_id(connection), rows)
+            return rows
+        begin = self.database.transaction if transaction else self.database.connection
+        try:
+            with begin() as connection:
+                rows = write(connection, tasks)
+        except ServerAway as error:
+            if isinstance(error.__cause__, PoolTimeout):
+                raise
+            with begin() as connection:  # the answer was lost, perhaps after the commit
+                rows = read.find_many(connection, [task.id for task in tasks]) or write(connection, tasks)
+        publisher.publish(rows)
+        return rows
+
+    def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
+        return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
+
+    @cached_property
+    def _submission(self) -> Submission:
+        return Submission(self.settings, self.database)
+
+    def find_target(self, agent: str | Agent) -> Target:
+        """What there is to know of an agent. Raises UnknownAgent."""
+        return self._submission.find_target(agent)
+
+    def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
+        """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
+        return self._submission.new_task(target, value, budget, **options)
+
+    def with_unserved(self, connection: Connection, tasks: Sequence[S]) -> list[S]:
+        """The snapshots, each with why no living worker would run its step, where none would."""
+        wanted = {(task.agent, task.step, task.queue) for task in tasks if task.status in _NEEDS_A_WORKER}
+        if not wanted:
+            return list(tasks)
+        rows = read.serving(connection, wanted, lease_seconds=self.settings.lease_seconds)
+        reasons = {(row["agent"], row["step"], row["queue"]): Unserved.of(row) for row in rows}
+        return [
+            task.model_copy(update={"unserved": reasons[task.agent, task.step, task.queue] or task.unserved})
+            if task.status in _NEEDS_A_WORKER
+            else task
+            for task in tasks
+        ]
+
+    def find_row(self, task_id: UUID, identity: Identity | None = None) -> Row:
+        """Raises TaskNotFound, and says no more where the task is there and `identity` may not see it."""
+        with self.database.connection() as connection:
+            row = read.find(connection, task_id)
+        if row is None or not may_see(identity, row):
+            raise not_found(task_id, identity)
+        return row
+
+
+_clients: "WeakSet[AgentTasks]" = WeakSet()
+_left_alone: list[Any] = []
+"""What forked children have from their parents: to collect it would close it, or wait for a lock that nobody frees."""
+
+
+def _begin_all_anew() -> None:
+    for client in list(_clients):
+        client._begin_anew()  # pyright: ignore[reportPrivateUsage]
+
+
+os.register_at_fork(after_in_child=_begin_all_anew)
+
+
+def _as_uuid(value: UUID | str) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise TaskNotFound(f"{shown(value)} is no task_id: ids look like 0198c2f4-….", field="task_id") from None
+
+
+class _DictRows:
+    """Transitions read rows as dicts, whatever the caller's connection is set to."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._factory = self._connection.row_factory
+        self._connection.row_factory = dict_row
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.row_factory = self._factory

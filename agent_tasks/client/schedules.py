@@ -1,0 +1,159 @@
+"""Schedules: tasks that are submitted again and again, by cron or at an interval."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.errors import InvalidInput, PermissionDenied
+from agent_tasks.store.rows import Row
+from agent_tasks.task import payloads
+from agent_tasks.task.arguments import LONGEST_WAIT, check_text, refused, shown
+from agent_tasks.task.budget import Budget
+from agent_tasks.task.identity import Identity, check_identity
+from agent_tasks.transitions import schedule as schedule_rows
+
+if TYPE_CHECKING:
+    from agent_tasks.authoring.agent import Agent
+    from agent_tasks.client.client import AgentTasks
+
+
+class Schedule(BaseModel):
+    """A schedule as it stands; times are the database's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    tenant: str = ""
+    """Of its identity; names are told apart by it."""
+    agent: str
+    cron: str | None = None
+    every_seconds: float | None = None
+    timezone: str
+    next_at: datetime
+    last_at: datetime | None = None
+    last_task_id: UUID | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Schedule":
+        return cls(**{name: row[name] for name in cls.model_fields})
+
+
+def put_schedule(
+    client: "AgentTasks",
+    agent: "str | Agent",
+    value: Any,
+    *,
+    name: str | None,
+    cron: str | None,
+    every: float | timedelta | None,
+    timezone: str,
+    budget: Budget | None,
+    options: dict[str, Any],
+) -> Schedule:
+    """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent, PermissionDenied."""
+    if name is not None:
+        check_text(name, "name", 200, printable=True)
+    seconds = every.total_seconds() if isinstance(every, timedelta) else every
+    _check_rhythm(cron, seconds, timezone)
+    if options.get("traceparent") is not None:
+        raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
+    task = client.new_task(client.find_target(agent), value, budget, **options)
+    identity: Identity | None = options.get("identity")
+    kept = {
+        **{key: option for key, option in options.items() if option is not None},
+        "identity": identity.model_dump(mode="json") if identity else None,
+        "budget": {key: amount for key, amount in (budget or Budget()).as_dict().items() if amount is not None},
+    }
+    with client.database.connection() as connection:
+        now = schedule_rows.now(connection)
+        row = schedule_rows.put(
+            connection,
+            name=name or task.agent,
+            agent=task.agent,
+            input=task.input,
+            options=payloads.encode(kept, "options"),
+            cron=cron,
+            every_seconds=seconds,
+            timezone=timezone,
+            next_at=next_time(cron, seconds, timezone, now, now),
+            identity=identity,
+        )
+    if row is None:
+        raise _taken(name or task.agent, identity)
+    return Schedule.from_row(row)
+
+
+def remove_schedule(client: "AgentTasks", name: str, identity: Identity | None) -> bool:
+    """False where there is none of this name that `identity` may see."""
+    check_text(name, "name", 200, printable=True)
+    check_identity(identity)
+    with client.database.connection() as connection:
+        tenants = schedule_rows.tenants_with(connection, name, identity)
+        if len(tenants) > 1 and "" not in tenants:
+            raise InvalidInput(
+                f"Several tenants have a schedule named {name!r}: {', '.join(tenants)}. Give the identity of one.",
+                field="identity",
+            )
+        return bool(tenants) and schedule_rows.remove(connection, tenants[0], name, identity)
+
+
+def _taken(name: str, identity: Identity | None) -> PermissionDenied:
+    who = identity.subject if identity else None
+    return PermissionDenied(
+        f"{who!r} may not change the schedule {name!r}: somebody else of the tenant has that name. Use another one, or "
+        "ask as its owner, or with the scope 'tasks:all' in the tenant.",
+        schedule=name,
+    )
+
+
+def next_time(cron: str | None, every: float | None, timezone: str, last: datetime, now: datetime) -> datetime:
+    """The first time of the rhythm after `now`; an interval counts on from `last`, so that it does not drift."""
+    if cron is not None:
+        from croniter import croniter
+
+        times = croniter(cron, now.astimezone(ZoneInfo(timezone)))
+        found = times.get_next(datetime)
+        while found.fold and "*" not in cron.split()[1]:  # the clocks went back: a fixed hour does not come twice
+            found = times.get_next(datetime)
+        return found
+    assert every is not None
+    interval = timedelta(seconds=every)
+    return last + interval * (max(0, (now - last) // interval) + 1)
+
+
+def options_of(row: Row) -> dict[str, Any]:
+    """The options of `submit` that a schedule's row keeps."""
+    options: dict[str, Any] = dict(row["options"])
+    identity = options.pop("identity")
+    return {
+        **options,
+        "identity": Identity.model_validate(identity) if identity else None,
+        "budget": Budget.from_dict(options.pop("budget")),
+    }
+
+
+def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> None:
+    if (cron is None) == (seconds is None):
+        raise InvalidInput("schedule takes one of cron= and every=", field="cron")
+    if seconds is not None and (type(seconds) not in (int, float) or not 1 <= seconds <= LONGEST_WAIT):
+        raise refused("every= must be seconds, at least 1 and at most a hundred years", seconds, "every")
+    check_text(timezone, "timezone", 100, printable=True)
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(
+            f"No timezone is named {timezone!r}; use a name like Europe/Berlin", field="timezone"
+        ) from None
+    if cron is not None:
+        from croniter import CroniterError, croniter
+
+        check_text(cron, "cron", 200)
+        if len(cron.split()) != 5:
+            raise refused("cron has five fields, minute hour day month weekday", cron, "cron")
+        try:
+            croniter(cron).get_next(datetime)
+        except (CroniterError, ValueError, KeyError) as error:
+            raise InvalidInput(f"cron={shown(cron)} cannot be: {error}", field="cron") from None

@@ -1,0 +1,161 @@
+"""Sending a signal: checked against what the waiting step accepts, then kept or delivered."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from agent_tasks.authoring.agent import checked_against, loaded_agents
+from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import catalog
+from agent_tasks.store.rows import Row
+from agent_tasks.task import payloads
+from agent_tasks.task.arguments import LONGEST_SIGNAL, check_text
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.unserved import Unserved
+from agent_tasks.transitions import signal
+
+if TYPE_CHECKING:
+    from agent_tasks.client.client import AgentTasks
+
+
+class Receipt(BaseModel):
+    """What became of a signal."""
+
+    kept: bool
+    """False: this `signal_id` had been sent before, nothing has changed. (After the task's end the first receipt is
+    given again.)"""
+    delivered: bool
+    """True: the task waited for it and goes on. False: it is in the inbox until the task waits for it."""
+    waiting_for: list[str] = []
+    """The names the task waits for, where they are others or more are needed."""
+    unserved: Unserved | None = None
+    """Why no living worker would run the task's step; None where one would."""
+
+
+def send_signal(
+    client: "AgentTasks",
+    task: TaskSnapshot,
+    name: str,
+    payload: Any,
+    *,
+    signal_id: str | None,
+    wait_id: str | None,
+    sender: Identity | None,
+) -> Receipt:
+    """Raises InvalidInput, PayloadTooLarge, InvalidState."""
+    check_text(name, "name", LONGEST_SIGNAL)
+    if signal_id is not None:
+        check_text(signal_id, "signal_id", 255)
+    if wait_id is not None:
+        check_text(wait_id, "wait_id", 255)
+    definition = _Definition(client, task.agent)
+    text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
+    said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
+    with client.database.transaction() as connection:
+        row = signal.lock(connection, task.id)
+        if row is None:
+            raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
+        if _is_over(row) and signal_id and (told := signal.receipt(connection, task.id, signal_id)):
+            return Receipt(kept=True, **told)
+        _check_open(row)
+        if wait_id is not None and wait_id != _wait_id(row):
+            if signal_id and signal.receipt(connection, task.id, signal_id):
+                return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
+            raise _wait_is_over(row, wait_id)
+        if wait_id is not None and name not in _names(row):
+            raise InvalidInput(f"That wait is for {', '.join(_names(row))}, not {name!r}", field="name")
+        if name in _names(row):
+            definition.check_payload(row["step"], payloads.stored(text))
+        kept = signal.keep(
+            connection,
+            task.id,
+            name,
+            text,
+            signal_id=signal_id,
+            sender=said_by,
+            wait_id=wait_id,
+            waiting_for=_names(row),
+        )
+        if kept is None:
+            return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
+        if name not in _names(row):
+            definition.check_name(name)
+        delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds, signal_id=signal_id)
+        unserved = _unserved(client, connection, delivered or kept)
+    client.publish([delivered or kept])
+    waiting_for = [] if delivered else _names(kept)
+    return Receipt(kept=True, delivered=delivered is not None, waiting_for=waiting_for, unserved=unserved)
+
+
+def _unserved(client: "AgentTasks", connection: Connection, row: Row) -> Unserved | None:
+    return client.with_unserved(connection, [TaskSnapshot.from_row(row)])[0].unserved
+
+
+def _is_over(row: Row) -> bool:
+    return row["finished_at"] is not None or row["ending"] is not None
+
+
+def _check_open(row: Row) -> None:
+    if _is_over(row):
+        raise InvalidState(
+            f"Task {row['id']} has ended as {row['status']}: it takes no signals any more.", status=row["status"]
+        )
+
+
+def _wait_is_over(row: Row, wait_id: str) -> InvalidState:
+    names = ", ".join(_names(row))
+    now = f"It waits for {names} now: look at it before you answer." if names else "It waits for no signal now."
+    return InvalidState(
+        f"The wait {wait_id} of task {row['id']} is over, so nothing was sent. {now}",
+        wait_id=wait_id,
+        waiting_for=_names(row),
+    )
+
+
+def _wait_id(row: Row) -> str | None:
+    return (row["waiting_for"] or {}).get("wait_id")
+
+
+def _names(row: Row) -> list[str]:
+    waiting: dict[str, Any] = row["waiting_for"] or {}
+    return waiting["names"] if waiting.get("kind") == "signal" else []
+
+
+class _Definition:
+    """What an agent says of its signals, from its code or from what a worker registered."""
+
+    def __init__(self, client: "AgentTasks", agent: str) -> None:
+        self._agent = agent
+        self._code = loaded_agents().get(agent)
+        self._registered: dict[str, Any] = {}
+        if self._code is None:
+            with client.database.connection() as connection:
+                self._registered = catalog.registered_agent(connection, agent) or {}
+        self._names = self._code.signals if self._code else self._registered.get("signals")
+
+    def check_name(self, name: str) -> None:
+        """Raises InvalidInput where the agent declares its signals, and this name is none of them."""
+        if self._names is not None and name not in self._names:
+            known = ", ".join(sorted(self._names)) or "none"
+            raise InvalidInput(
+                f"Agent {self._agent!r} takes no signal {name!r}; it declares {known}. Send one of those, or add the "
+                f"name to Agent({self._agent!r}, signals=[...]).",
+                field="name",
+            )
+
+    def check_payload(self, step_name: str, payload: Any) -> None:
+        """Raises InvalidInput where the waiting step does not accept the payload, which is JSON: it keeps waiting."""
+        if self._code is None:
+            schemas = self._registered.get("payload_schemas") or {}
+            try:
+                checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}", "signal")
+            except InvalidInput as error:
+                raise InvalidInput(f"{error.message}. The task keeps waiting.", **error.details) from None
+            return
+        step = self._code.steps.get(step_name)
+        if step is not None and (why := step.refusal(payload)):
+            raise InvalidInput(
+                f"{step.task_name} does not accept this signal: {why}. It keeps waiting.", field=why.split(":")[0]
+            )

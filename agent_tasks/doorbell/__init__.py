@@ -1,0 +1,1 @@
+"""Redis: bells, the status mirror, and word of what changed."""

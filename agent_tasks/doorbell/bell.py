@@ -1,0 +1,126 @@
+"""The bell: a Celery message on Redis that says a task's step is ready to be claimed."""
+
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+from agent_tasks.doorbell import envelope
+from agent_tasks.task.budget import RESOURCES, remaining
+from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
+
+Row = dict[str, Any]
+"""A task's row, with what `transitions.rows` lists as `CLAIMED` or more."""
+
+_BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
+_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
+PRIORITY_STEPS = (0, 3, 6, 9)
+"""kombu keeps one Redis list per step; 0 is taken first."""
+PASSES_HEADER = "agent_tasks_passes"
+PASSES = 12
+"""How often a bell goes from worker to worker that have no code for its step; then the sweep rings another."""
+
+
+def broker_priority(priority: int) -> int:
+    """The Redis list for a task's priority: 9 is the most urgent for us, 0 for Redis."""
+    wanted = 9 - priority
+    return max(step for step in PRIORITY_STEPS if step <= wanted)
+
+
+def queue_keys(queue: str) -> list[str]:
+    """The Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
+    return [_list(queue, level) for level in PRIORITY_STEPS]
+
+
+def message_id(row: Row) -> str:
+    """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
+    return f"{row['id']}:{row['step_number']}:{row['version']}"
+
+
+def message(row: Row, key: bytes) -> tuple[str, str]:
+    """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
+    level = broker_priority(row["priority"])
+    return _list(row["queue"], level), json.dumps(_message(row, level, key))
+
+
+def repeated(request: Any) -> tuple[str, str]:
+    """As `message`, of a message that Celery took: `request` is what its task knows of it."""
+    where = request.delivery_info
+    level, queue = int(where["priority"] or 0), where["routing_key"]
+    family = {"root_id": request.root_id, "parent_id": request.parent_id}
+    headers = _headers(request.task, request.id, family, request.kwargsrepr, request.retries) | request.headers
+    return _list(queue, level), json.dumps(_enclosed(headers, queue, level))
+
+
+def passed_on(headers: Row, queue: str, level: int) -> tuple[str, str] | None:
+    """As `message`, of one whose step a worker has no code for. None where it has been passed on often enough, or is
+    no bell of ours."""
+    passes = headers.get(PASSES_HEADER, 0)
+    if envelope.HEADER not in headers or passes not in range(PASSES):
+        return None
+    return _list(queue, level), json.dumps(_enclosed(headers | {PASSES_HEADER: passes + 1}, queue, level))
+
+
+def _list(queue: str, level: int) -> str:
+    return f"{queue}{_SEPARATOR}{level}" if level else queue
+
+
+def _message(row: Row, level: int, key: bytes) -> Row:
+    family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
+    kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
+    headers = {
+        **_headers(f"{row['agent']}.{row['step']}", message_id(row), family, kwargs, row["attempt"]),
+        envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
+        **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
+    }
+    return _enclosed(headers, row["queue"], level)
+
+
+def _headers(task_name: str, identifier: str, family: Row, kwargs: str, retries: int) -> Row:
+    return {
+        "lang": "py",
+        "task": task_name,
+        "id": identifier,
+        **family,
+        "argsrepr": "(***)",
+        "kwargsrepr": kwargs,
+        "retries": retries,
+        "ignore_result": True,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "timelimit": [None, None],
+    }
+
+
+def _enclosed(headers: Row, queue: str, level: int) -> Row:
+    return {
+        "body": _BODY,
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": headers,
+        "properties": {
+            "correlation_id": headers["id"],
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": level,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid4()),
+        },
+    }
+
+
+def _envelope(row: Row, family: Row) -> Row:
+    left = remaining(budget_of(row), spend_of(row) + reserved_of(row))
+    amounts = {name: getattr(left, name) for name in RESOURCES}
+    return {
+        "task_id": str(row["id"]),
+        **family,
+        "agent": row["agent"],
+        "step": row["step"],
+        "step_number": row["step_number"],
+        "identity": row["identity"],
+        "session_id": row["session_id"],
+        "budget": {name: amount for name, amount in amounts.items() if amount is not None},
+    }

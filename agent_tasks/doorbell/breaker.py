@@ -1,0 +1,62 @@
+"""The breaker before Redis: after a call that was not answered, those that follow do not wait for it."""
+
+import logging
+import threading
+from time import monotonic
+from types import TracebackType
+
+import redis
+
+from agent_tasks.doorbell.redis_url import remedy
+
+log = logging.getLogger(__name__)
+OPEN_SECONDS = 1.0
+_REMIND_SECONDS = 60.0
+
+
+class RedisAway(redis.ConnectionError):
+    """Redis did not answer a moment ago: it was not asked."""
+
+
+class Breaker:
+    """A context for each call to Redis. Raises RedisAway for a second after one that was not answered.
+
+    An outage is told of in the log when it begins, once a minute while it lasts, and when it is over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_until = 0.0
+        self._is_away = False
+        self._told: dict[str, float] = {}
+        """When each reason was last told of."""
+
+    @property
+    def is_open(self) -> bool:
+        return monotonic() < self._open_until
+
+    def __enter__(self) -> None:
+        if self.is_open:
+            raise RedisAway("redis did not answer a moment ago")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            if self._is_away:
+                self._is_away = False
+                self._told.clear()
+                log.warning("Redis is back")
+        elif isinstance(error, redis.RedisError) and not isinstance(error, RedisAway):
+            self._failed(error)
+
+    def _failed(self, error: redis.RedisError) -> None:
+        if not isinstance(error, redis.ResponseError):  # that is an answer, if no welcome one
+            self._open_until = monotonic() + OPEN_SECONDS
+            self._is_away = True
+        reason = ": ".join(filter(None, (type(error).__name__, str(error), remedy(error))))
+        with self._lock:
+            if monotonic() - self._told.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
+                return
+            self._told[reason] = monotonic()
+        log.error("Redis cannot be used, tasks wait in Postgres meanwhile: %s", reason)

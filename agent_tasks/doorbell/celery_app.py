@@ -1,0 +1,71 @@
+"""The Celery configuration that every process shares."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu.entity import Queue
+
+from agent_tasks.doorbell.bell import PRIORITY_STEPS
+from agent_tasks.doorbell.redis_url import RedisUrl
+from agent_tasks.doorbell.transport import DoorbellAMQP
+from agent_tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+SWEEP_QUEUE = "agent-tasks-sweeps"
+
+
+def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
+    """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
+    url = RedisUrl(settings.redis_url)
+    app: Any = Celery(name, broker=url.broker, set_as_current=False, amqp=DoorbellAMQP)
+    app.conf.update(
+        broker_read_url=url.broker,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these
+        broker_write_url=url.broker,
+        task_default_queue=queues[0],
+        task_queues=[Queue(queue) for queue in queues],
+        task_create_missing_queues=True,
+        task_ignore_result=True,
+        # Early ack: leases in Postgres say who runs what. A late-acked task on Celery 5.7 stops the worker
+        # from consuming after Redis was killed.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # an error of Redis (it is full, say) ends no worker
+        broker_connection_timeout=4,
+        broker_transport_options={
+            "priority_steps": list(PRIORITY_STEPS),
+            "queue_order_strategy": "priority",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 4,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            **url.transport_options,
+        },
+        timezone="UTC",
+    )
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a message is no step: the executor tells of steps
+    logging.getLogger("celery.beat").addFilter(_is_no_tick)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_short_when_unknown)
+    return app
+
+
+def _is_no_tick(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Scheduler: Sending due task")
+
+
+def _short_when_unknown(record: logging.LogRecord) -> bool:
+    """Celery prints a page, with the envelope in it, for a step that this worker has no code for."""
+    if str(record.msg).startswith("Received unregistered task"):
+        record.msg = "no code here for the step %s: passed on to other workers; give it a queue of its own"
+        record.args = (record.args[0] if isinstance(record.args, tuple) and record.args else "?",)
+        record.exc_info = None
+    return True

@@ -1,0 +1,126 @@
+"""The status mirror in Redis: a snapshot per task that a compare-and-set by version never lets regress."""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+from uuid import UUID
+
+import redis
+from pydantic import ValidationError
+from redis.client import Pipeline
+
+from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.task.signing import is_signed, mac
+from agent_tasks.task.snapshot import TaskSnapshot
+
+PREFIX = "agent-tasks:task:"
+LARGEST = 32 * 1024
+"""A snapshot of more bytes is not mirrored: readers go to Postgres."""
+TERMINAL_SECONDS = 60
+"""Long enough for those who wait for the end; a lookup of what has ended is cheap in Postgres, too."""
+_NO_READER = "-"
+
+# KEYS: the mirror, which is also the name of its channel. ARGV: version, snapshot, milliseconds to live, signature, and
+# the reader who found nothing here and then looked into Postgres. Where there is no version to compare with (nobody
+# looks, it expired, all was flushed) only such a reader may set one, and only if nothing was published meanwhile: a
+# writer who comes late would not know that he does.
+_COMPARE_AND_SET = """
+local current = redis.call('HGET', KEYS[1], 'version')
+if current then
+    if tonumber(current) > tonumber(ARGV[1]) then return 0 end
+elseif ARGV[5] == '' then
+    redis.call('DEL', KEYS[1])
+    redis.call('PUBLISH', KEYS[1], ARGV[1])
+    return 0
+elseif redis.call('HGET', KEYS[1], 'reader') ~= ARGV[5] then
+    return 0
+end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2])
+if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'signature', 'reader')
+else
+    redis.call('HSET', KEYS[1], 'signature', ARGV[4])
+    redis.call('HDEL', KEYS[1], 'reader')
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if current and tonumber(current) == tonumber(ARGV[1]) then return 0 end
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1
+"""
+
+# ARGV: a name for the reader, milliseconds to live.
+_ANNOUNCE = """
+local reader = redis.call('HGET', KEYS[1], 'reader')
+if reader then return reader end
+if redis.call('HSETNX', KEYS[1], 'reader', ARGV[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return ARGV[1]
+"""
+
+
+def key(task_id: UUID) -> str:
+    return f"{PREFIX}{task_id}"
+
+
+class Mirror:
+    """Reads and writes mirrored snapshots, each signed: who can write to Redis cannot say what a task is.
+
+    Only what somebody looks at is mirrored: a reader who finds nothing announces itself, looks into Postgres and
+    fills the entry, which is then kept up to date by those who publish. Postgres is the truth: an entry of a living
+    task expires after `living_seconds`, which bounds how long a reader can be behind when the writer died between
+    its commit and its publish. Every method raises redis.RedisError when Redis is away.
+    """
+
+    def __init__(
+        self, client: "redis.Redis", living_seconds: float, keys: Sequence[bytes], breaker: Breaker | None = None
+    ) -> None:
+        self._client = client
+        self._breaker = breaker or Breaker()
+        self._keys = keys
+        self._living_ms = int(living_seconds * 1000)
+
+    def announce(self, task_id: UUID) -> str:
+        """Say that somebody is about to look into Postgres, and will `fill` the entry; returns this reader's name."""
+        with self._breaker:
+            eval_: Any = self._client.eval
+            name: bytes = eval_(_ANNOUNCE, 1, key(task_id), secrets.token_hex(8), self._living_ms)
+        return name.decode()
+
+    def fill(self, snapshot: TaskSnapshot, reader: str | None, *, hidden: bool = False) -> None:
+        """Mirror what was read in Postgres after `reader` was announced; without one, where an older entry is."""
+        self._set(self._client, snapshot, hidden, reader or _NO_READER)
+
+    def put(self, snapshot: TaskSnapshot, pipeline: "Pipeline | None" = None, *, hidden: bool = False) -> None:
+        """Mirror a change, and tell of it, where an entry is kept and no newer one.
+
+        `hidden`: only its version, as for sensitive agents.
+        """
+        self._set(self._client if pipeline is None else pipeline, snapshot, hidden, "")
+
+    def _set(self, target: Any, snapshot: TaskSnapshot, hidden: bool, reader: str) -> None:
+        body = "" if hidden else snapshot.model_dump_json()
+        if len(body) > LARGEST:
+            body = ""
+        signature = mac(_signed_part(body.encode()), self._keys[0]) if body else ""
+        milliseconds = TERMINAL_SECONDS * 1000 if snapshot.status.is_terminal else self._living_ms
+        # EVAL and not EVALSHA: one round trip, and right after a SCRIPT FLUSH or a restart
+        arguments = (snapshot.version, body, milliseconds, signature, reader)
+        with nullcontext() if isinstance(target, Pipeline) else self._breaker:
+            target.eval(_COMPARE_AND_SET, 1, key(snapshot.id), *arguments)
+
+    def get(self, task_id: UUID) -> TaskSnapshot | None:
+        """The mirrored snapshot; None where Postgres must be asked."""
+        with self._breaker:
+            found: Any = self._client.hmget(key(task_id), "snapshot", "signature")
+        body, signature = found
+        if not body or not signature or not is_signed(_signed_part(body), signature, self._keys):
+            return None
+        try:
+            snapshot = TaskSnapshot.model_validate_json(body)
+        except ValidationError:  # written by another release
+            return None
+        return snapshot if snapshot.id == task_id else None
+
+
+def _signed_part(body: bytes) -> bytes:
+    """Apart from what else the keys sign."""
+    return b"mirror.v1." + body

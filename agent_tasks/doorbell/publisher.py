@@ -1,0 +1,131 @@
+"""What follows a commit: mirror and bell, in one pipelined round trip that is allowed to fail."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.retry import Retry
+
+from agent_tasks import metrics
+from agent_tasks.doorbell import bell
+from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.doorbell.mirror import Mirror
+from agent_tasks.doorbell.redis_url import RedisUrl
+from agent_tasks.doorbell.unsent import UnsentBells
+from agent_tasks.settings import Settings
+from agent_tasks.task.signing import fingerprints
+from agent_tasks.task.snapshot import TaskSnapshot
+
+log = logging.getLogger(__name__)
+STOP_CHANNEL = "agent-tasks:stop"
+"""Workers listen here for the task and run of a step that is to stop, as its task was ended from outside; a task alone
+is one whose undo function is to come to its end."""
+_BATCH = 500
+
+
+def connect(settings: Settings) -> "redis.Redis":
+    """A client whose every call is bounded: Redis is only the doorbell, nobody may hang on it.
+
+    A connection that broke is made again, once; an answer that did not come in time is not asked for again.
+    """
+    return RedisUrl(settings.redis_url).client(
+        socket_timeout=1.5,
+        socket_connect_timeout=1.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )
+
+
+class Publisher:
+    """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
+
+    def __init__(self, settings: Settings, client: "redis.Redis", keys: Sequence[bytes]) -> None:
+        """`keys`: the first signs, all of them verify."""
+        self._client = client
+        self.keys = tuple(keys)
+        self._breaker = Breaker()
+        self._unsent = UnsentBells(lambda rows: self._send([(self._ring, row) for row in rows]))
+        self.mirror = Mirror(client, settings.lease_seconds, self.keys, self._breaker)
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells the keys apart, in their order."""
+        return tuple(fingerprints(self.keys))
+
+    def publish(self, rows: Iterable[dict[str, Any]], *, bells: Sequence[dict[str, Any]] = ()) -> bool:
+        """True when Redis took it all. False costs nothing but time: the bells are rung when Redis is back, by this
+        process or by the sweep.
+
+        A row that `was` running is of a task that was ended from outside: the run that had it is told to stop, before
+        any bell. `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
+        """
+        rows = list(rows)
+        told: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
+        told += [(self._stop, row) for row in rows if row.get("was") == "running"]
+        told += [(self._tell, row) for row in rows]
+        if self._send(told + [(self._ring, row) for row in bells]):
+            return True
+        self._unsent.keep([*bells, *(row for row in rows if row["status"] == "pending")])
+        return False
+
+    def hurry(self, task_id: UUID) -> bool:
+        """Tell an undo function that runs for this task to come to its end soon."""
+        return self._send([(self._hurry, task_id)])
+
+    def show(self, rows: Iterable[dict[str, Any]]) -> bool:
+        """The mirror alone; otherwise as `publish`."""
+        return self._send([(self._show, row) for row in rows])
+
+    def waiting(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many bells wait in each of these queues. Raises redis.RedisError when Redis is away."""
+        keys = {queue: bell.queue_keys(queue) for queue in queues}
+        with self._breaker, self._client.pipeline(transaction=False) as pipeline:
+            for key in (key for of_queue in keys.values() for key in of_queue):
+                pipeline.llen(key)
+            lengths = iter(pipeline.execute())
+        return {queue: sum(next(lengths) for _ in of_queue) for queue, of_queue in keys.items()}
+
+    def close(self) -> None:
+        """Leave the bells that could not be rung to the sweep."""
+        self._unsent.close()
+
+    def _send(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
+        try:
+            for start in range(0, len(told), _BATCH):
+                with self._breaker, self._client.pipeline(transaction=False) as pipeline:
+                    for tell, what in told[start : start + _BATCH]:
+                        tell(what, pipeline)
+                    pipeline.execute()
+        except redis.RedisError as error:
+            metrics.PUBLISH_FAILURES.inc()
+            log.debug("publish failed: tasks=%d error=%s", len(told), error)
+            return False
+        return True
+
+    def _tell(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        self._show(row, pipeline)
+        if row["status"] == "pending":
+            self._ring(row, pipeline)
+
+    def _show(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        if (snapshot := TaskSnapshot.read(row)) is not None:
+            self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
+
+    def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        try:
+            message = bell.message(row, self.keys[0])
+        except ValueError as error:  # a budget that cannot be read: it keeps no other task's bell from ringing
+            log.error("task cannot be rung for: task=%s error=%s", row["id"], error)
+            return
+        pipeline.lpush(*message)
+
+    def _stop(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+        pipeline.publish(STOP_CHANNEL, f"{row['id']} {row['run']}")
+
+    def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
+        pipeline.publish(STOP_CHANNEL, str(task_id))

@@ -1,0 +1,125 @@
+"""Word of changes from Redis: one subscription per process that wakes whoever waits for a task."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import redis
+
+from agent_tasks.doorbell.redis_url import remedy
+
+log = logging.getLogger(__name__)
+_RECONNECT_SECONDS = 1.0
+_PING_SECONDS = 2.0
+"""Silence for so long is broken by a ping, and three times as long ends the connection."""
+
+
+class Notices:
+    """Calls back on messages of Redis channels.
+
+    A callback is called from the listening thread, with the message's text; with None when word may have been
+    missed (Redis was away), so that it looks for itself. Redis is never needed: who waits polls Postgres, too.
+
+    Who listens or forgets waits for nothing, and may be an event loop: a thread of its own tells Redis.
+    """
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._callbacks: dict[str, list[Callable[[str | None], None]]] = {}
+        self._commands: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        self._pubsub: Any = None
+        self._threads: list[threading.Thread] = []
+        self._closed = threading.Event()
+        self._is_away = False
+
+    @contextmanager
+    def listening(self, channel: str, callback: Callable[[str | None], None]) -> Generator[None]:
+        self.listen(channel, callback)
+        try:
+            yield
+        finally:
+            self.forget(channel, callback)
+
+    def listen(self, channel: str, callback: Callable[[str | None], None]) -> None:
+        with self._lock:
+            self._callbacks.setdefault(channel, []).append(callback)
+            self._commands.put(("subscribe", channel))
+            if not self._threads:
+                for work in (self._run, self._send):
+                    thread = threading.Thread(target=work, name="agent-tasks-notices", daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
+
+    def forget(self, channel: str, callback: Callable[[str | None], None]) -> None:
+        with self._lock:
+            callbacks = self._callbacks[channel]
+            callbacks.remove(callback)
+            if not callbacks:
+                del self._callbacks[channel]
+                self._commands.put(("unsubscribe", channel))
+
+    def close(self) -> None:
+        self._closed.set()
+        self._commands.put(())
+
+    def _send(self) -> None:
+        while command := self._commands.get():
+            pubsub, (name, *channels) = self._pubsub, command
+            if pubsub is None:
+                continue  # the listening thread subscribes to all channels when it connects
+            try:
+                getattr(pubsub, name)(*channels)
+            except Exception as error:  # of many kinds, as below: that thread connects again
+                log.debug("Redis cannot be reached, the listening thread will connect again: %s", error)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            pubsub: Any = self._client.pubsub()
+            try:
+                self._listen_until_broken(pubsub)
+            except Exception as error:  # of many kinds where the connection was closed while it was read
+                if not self._is_away and not self._closed.is_set():
+                    said = ": ".join(filter(None, (str(error), remedy(error))))
+                    log.warning("Redis cannot be reached, waiting polls Postgres instead: %s", said)
+                self._is_away = True
+            self._pubsub = None
+            pubsub.close()
+            self._closed.wait(_RECONNECT_SECONDS)
+
+    def _listen_until_broken(self, pubsub: Any) -> None:
+        pubsub.subscribe("agent-tasks:keepalive")
+        with self._lock:
+            self._pubsub = pubsub
+            channels = list(self._callbacks)
+            if channels:
+                self._commands.put(("subscribe", *channels))
+        if self._is_away:
+            log.info("Redis is back")
+        self._is_away = False
+        heard_at = monotonic()
+        while not self._closed.is_set():
+            message = pubsub.get_message(timeout=_PING_SECONDS)
+            if message is not None:
+                heard_at = monotonic()
+            elif monotonic() - heard_at > 3 * _PING_SECONDS:
+                raise redis.TimeoutError("pings are not answered")
+            else:
+                self._commands.put(("ping",))
+            if message is not None and message["type"] in ("message", "subscribe"):
+                # a confirmed subscription is word, too: what happened before it was not heard
+                text = message["data"].decode() if message["type"] == "message" else None
+                self._dispatch([message["channel"].decode()], text)
+
+    def _dispatch(self, channels: list[str], text: str | None) -> None:
+        with self._lock:
+            callbacks = [callback for channel in channels for callback in self._callbacks.get(channel, ())]
+        for callback in callbacks:
+            try:
+                callback(text)
+            except Exception:  # one caller's closed event loop must not deafen all others
+                log.exception("a callback for a change failed")

@@ -1,0 +1,107 @@
+"""How Celery reaches Redis for us: kombu's transport, with what makes it a doorbell."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+
+from agent_tasks.doorbell.redis_url import is_full
+
+log = logging.getLogger(__name__)
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 2.0
+"""Between tries to connect; kombu's grow to 30, which would be waited for after Redis is back."""
+
+
+class DoorbellQoS(virtual.QoS):
+    """Takes a message off Redis for good. kombu keeps a copy of each until it is acknowledged, in two round trips a
+    message, and delivers it again after the visibility timeout; here the sweep rings again for what was lost.
+
+    What was taken and not begun when a worker ends is put back, if Redis is there. (kombu raises where it is not,
+    which ends a worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".)
+    """
+
+    channel: Any
+    _delivered: Any
+
+    def restore_unacked(self) -> list[Any]:
+        self._flush()
+        try:
+            with self.channel.conn_or_acquire() as client, client.pipeline() as pipeline:
+                for message in reversed(self._delivered.values()):  # the oldest last: it is to be taken first again
+                    self._put_back(message, pipeline)
+                pipeline.execute()
+        except Exception as error:
+            log.warning("messages not put back, the sweep sends others: %s", error)
+        self._delivered.clear()
+        return []
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if requeue:
+            with self.channel.conn_or_acquire() as client:
+                self._put_back(self.get(delivery_tag), client, last=True)
+        self.ack(delivery_tag)
+
+    def _put_back(self, message: Any, client: Any, *, last: bool = False) -> None:
+        where = message.delivery_info
+        self.channel._do_restore_message(message._raw, where["exchange"], where["routing_key"], client, last)
+
+
+class _Doorbell(kombu_redis.Channel):
+    QoS = DoorbellQoS
+    may_ask: Callable[[], bool] = staticmethod(lambda: True)
+    """Whether Redis may be asked for a message. What it was asked for before, and gives, is taken all the same:
+    `QoS.can_consume` would leave it on the socket, where nobody else gets it."""
+
+    def _brpop_start(self, timeout: Any = None) -> None:
+        if self.may_ask():
+            super()._brpop_start(timeout)
+
+    def _queue_bind(self, exchange: Any, routing_key: Any, pattern: Any, queue: Any) -> None:
+        """A queue's binding is noted in Redis; where that is full, taking messages is what makes room in it."""
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except redis.ResponseError as error:
+            if not is_full(error):
+                raise
+            log.error("Redis is full, messages are taken all the same: %s", error)
+
+
+class _SentinelDoorbell(_Doorbell, kombu_redis.SentinelChannel):
+    pass
+
+
+class Transport(kombu_redis.Transport):
+    Channel = _Doorbell
+
+
+class SentinelTransport(kombu_redis.SentinelTransport):
+    Channel = _SentinelDoorbell
+
+
+class DoorbellConnection(Connection):
+    """A connection that is by one of these transports, and made again within two seconds of Redis's return."""
+
+    def get_transport_cls(self) -> Any:
+        return SentinelTransport if self.transport_cls == "sentinel" else Transport
+
+    def _ensure_connection(
+        self,
+        errback: Any = None,
+        max_retries: int | None = None,
+        interval_start: Any = _FIRST_SECONDS,
+        interval_step: Any = _FIRST_SECONDS,
+        interval_max: Any = _LONGEST_SECONDS,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        intervals: Any = (interval_start, interval_step, min(interval_max, _LONGEST_SECONDS))
+        return super()._ensure_connection(errback, max_retries, *intervals, *args, **options)
+
+
+class DoorbellAMQP(AMQP):
+    Connection = DoorbellConnection

@@ -1,0 +1,139 @@
+"""What the threads of a worker do together: claims, commits, calls, and word to Redis."""
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from math import inf
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.engine.batching.combiner import Group
+from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
+from agent_tasks.store.rows import Row
+from agent_tasks.transitions.cancel import lock_above
+from agent_tasks.transitions.checkpoint import StepCommit, checkpoint_all
+from agent_tasks.transitions.claim import Claim, Wanted, claim_all
+from agent_tasks.transitions.complete import Finish, complete_all
+from agent_tasks.transitions.join import join
+from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
+
+A = TypeVar("A")
+T = TypeVar("T")
+Family = tuple[Row, list[Row]]
+_CLAIM_SECONDS = 1.0
+"""How long a slot may wait for a row that somebody else has locked, before it has a step to lose."""
+_LOCK_SECONDS = 0.1
+"""How long a commit waits for the parents of its task, which their other children lock all the time."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.25
+
+
+class Groups:
+    """One group a transition. Each method raises what the transition raises for its request, and ServerAway.
+
+    A group holds a row once, since a statement changes each row once. It waits for no row that somebody else has
+    locked: who asked for that one asks again, and holds no connection meanwhile.
+    """
+
+    def __init__(self, client: AgentTasks, worker_id: str) -> None:
+        self._client = client
+        self._worker_id = worker_id
+        self._trees: WeakValueDictionary[UUID, Group[Finish, Family]] = WeakValueDictionary()
+        self._lock = threading.Lock()
+        self._claim: Callable[[Wanted], Claim | None] = self._group(self._claim_all, lambda asked: asked.task_id)
+        self.checkpoint: Callable[[StepCommit], Row] = self._patient(self._checkpoint_all, lambda asked: asked.claim.id)
+        self.complete: Callable[[Finish], Row] = self._patient(complete_all, lambda asked: asked.claim.id)
+        self.begin_call: Callable[[CallBegin], int | None] = self._patient(begin_calls, lambda asked: asked.claim.id)
+        self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
+        self._redis = Group[tuple[Row, bool], None](self._publish)
+
+    def claim(self, wanted: Wanted) -> Claim | None:
+        """None, too, where somebody else has the row locked for long: the sweep rings again."""
+        until = monotonic() + _CLAIM_SECONDS
+        try:
+            return _patiently(self._claim, wanted, until)
+        except Contention:
+            return None
+
+    def complete_child(self, finish: Finish) -> Family:
+        """Also returns the parents that were joined, and what that changed in turn.
+
+        A group is of one tree: rows of several could not be locked in the order in which others lock them, and a
+        parent that is locked for long holds up no other tree.
+        """
+        root: UUID = finish.claim.row["root_id"]
+        with self._lock:
+            tree = self._trees.get(root)
+            if tree is None:
+                tree = self._trees[root] = Group(self._complete_children, lambda asked: asked.claim.id)
+        return _patiently(tree.ask, finish)
+
+    def ring(self, row: Row) -> None:
+        """The bell of a step that was handed over; `row` need hold no more than `transitions.rows.CLAIMED`."""
+        self._redis.ask((row, True))
+
+    def publish(self, row: Row) -> None:
+        """Mirror and, where it is pending, bell."""
+        self._redis.ask((row, False))
+
+    def _group(
+        self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
+    ) -> Callable[[A], Any]:
+        def run(requests: Sequence[A]) -> Sequence[Any]:
+            with self._client.database.connection() as connection:
+                return transition(connection, requests)
+
+        return Group[A, Any](run, row).ask
+
+    def _patient(
+        self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
+    ) -> Callable[[A], Any]:
+        ask = self._group(transition, row)
+        return lambda request: _patiently(ask, request)
+
+    def _claim_all(
+        self, connection: Connection, wanted: Sequence[Wanted]
+    ) -> list[Claim | ValueError | Contention | None]:
+        settings = self._client.settings
+        return claim_all(
+            connection,
+            wanted,
+            worker=self._worker_id,
+            lease_seconds=settings.lease_seconds,
+        )
+
+    def _checkpoint_all(
+        self, connection: Connection, steps: Sequence[StepCommit]
+    ) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
+        return checkpoint_all(connection, steps, ring_seconds=self._client.settings.ring_seconds)
+
+    def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
+        """Their parents learn of it in the same commit; those whom that changed are told of with the first child."""
+        with self._client.database.transaction() as connection:
+            lock_above(connection, [finish.claim.id for finish in finishes], seconds=_LOCK_SECONDS)
+            rows = complete_all(connection, finishes)
+            ended = [row for row in rows if not isinstance(row, Exception)]
+            others = join(connection, ended, ring_seconds=self._client.settings.ring_seconds)
+        return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
+
+    def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:
+        bells = [row for row, is_bell in rows if is_bell]
+        told = [row for row, is_bell in rows if not is_bell]
+        self._client.publisher.publish(told, bells=bells)
+        return [None] * len(rows)
+
+
+def _patiently(ask: Callable[[A], T], request: A, until: float = inf) -> T:
+    """The answer, once rivals are out of the way. Raises Contention after `until`, by the monotonic clock."""
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            return ask(request)
+        except Contention:
+            if monotonic() > until:
+                raise
+        sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)

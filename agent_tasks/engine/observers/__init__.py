@@ -1,0 +1,1 @@
+"""What is told of steps: Flower, the mirror."""

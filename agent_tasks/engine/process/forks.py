@@ -1,0 +1,61 @@
+"""Processes that a step forks: they commit nothing of it, and end where it would."""
+
+import os
+import signal
+import sys
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from agent_tasks.engine.process.runtime import Runtime
+
+_CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+"""What a worker answers in its own way, and any other process in the usual one."""
+_in_child = False
+
+
+def watch(runtime: "Runtime") -> None:
+    """From now on a fork of this process is a child of one of its steps."""
+    os.register_at_fork(after_in_child=partial(_become_child, runtime))
+
+
+def leave_if_child(error: BaseException | None = None) -> None:
+    """End this process, as Python ends one, where it is a child that comes to the end of its parent's function."""
+    if _in_child:
+        _leave(error)
+
+
+class _Closed:
+    """Stands where a step's writes went."""
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise RuntimeError("This process was forked by a step: only the step itself can use its context")
+
+    def __getattr__(self, name: str) -> Any:
+        self()
+
+
+def _become_child(runtime: "Runtime") -> None:
+    global _in_child
+    _in_child = True
+    for name in _CELERYS:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    runtime.loop.stop()
+    runtime.loop.loop.stop()  # before its next turn
+    closed: Any = _Closed()
+    runtime.client.database = closed
+    for door in vars(runtime.groups):
+        setattr(runtime.groups, door, closed)
+
+
+def _leave(error: BaseException | None) -> NoReturn:
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

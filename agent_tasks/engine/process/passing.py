@@ -1,0 +1,80 @@
+"""Passing on: a bell whose step this worker has no code for goes back to its queue in a moment, for another worker."""
+
+import heapq
+import logging
+import random
+import threading
+from itertools import count
+from time import monotonic
+from typing import Any
+
+import redis
+
+from agent_tasks import bell
+from agent_tasks.doorbell.publisher import connect
+from agent_tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.25, 1.0
+_MOST = 10_000
+"""So many bells are kept at once; what is lost beyond them the sweep rings again."""
+_BATCH = 500
+
+
+class Passing:
+    """Keeps each such bell for a moment that grows with each pass, so that two workers without its code do not throw
+    it to and fro. A thread of the process that consumes messages.
+
+    Nothing hangs on it: it knows no more than the message says, and where a bell is lost the sweep rings another.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = connect(settings)
+        self._kept: list[tuple[float, int, tuple[str, str]]] = []
+        self._order = count()
+        self._changed = threading.Condition()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="agent-tasks-passing", daemon=True).start()
+
+    def keep(self, message: Any) -> None:
+        """A message that Celery has for a task that it does not know."""
+        headers, level = message.headers, int(message.properties.get("priority") or 0)
+        passed = bell.passed_on(headers, message.delivery_info["routing_key"], level)
+        if passed is None:
+            return
+        pause = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** headers.get(bell.PASSES_HEADER, 0))
+        due = monotonic() + pause * random.uniform(0.5, 1.0)  # Redis gives it to the worker that has waited for longest
+        with self._changed:
+            if len(self._kept) < _MOST:
+                heapq.heappush(self._kept, (due, next(self._order), passed))
+                self._changed.notify()
+
+    def end(self) -> None:
+        """Put all of them back: this worker takes no more."""
+        with self._changed:
+            kept = [passed for _, _, passed in sorted(self._kept)]
+            self._kept.clear()
+        self._put_back(kept)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (due := self._due()):
+                    self._changed.wait(self._kept[0][0] - monotonic() if self._kept else None)
+            self._put_back(due)
+
+    def _due(self) -> list[tuple[str, str]]:
+        due: list[tuple[str, str]] = []
+        while self._kept and len(due) < _BATCH and self._kept[0][0] <= monotonic():
+            due.append(heapq.heappop(self._kept)[2])
+        return due
+
+    def _put_back(self, messages: list[tuple[str, str]]) -> None:
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for key, message in messages:
+                    pipeline.rpush(key, message)
+                pipeline.execute()
+        except redis.RedisError as error:
+            log.warning("%d messages not passed on, the sweep sends others: %s", len(messages), error)

@@ -1,0 +1,73 @@
+"""What a worker tells Postgres of its agents, for submitters that have not loaded their code."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+import agent_tasks
+from agent_tasks.authoring.agent import Agent, loaded_agents
+from agent_tasks.errors import InvalidInput
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.catalog import is_migrated, register_agents
+
+_MIGRATIONS = Path(agent_tasks.__file__).parent / "store/migrations/versions"
+NEWEST = max(path.stem[:4] for path in _MIGRATIONS.glob("[0-9]*.py"))
+"""The migration that this release needs. (Alembic would say so, too, but takes long to import.)"""
+
+
+def check(agents: Iterable[Agent]) -> None:
+    """Make all that steps are called and told with. Raises InvalidInput that names the first step that is wrong."""
+    for agent in agents:
+        for step in agent.runnable.values():
+            try:
+                _ = step.arguments, step.signal_type, step.payload_type
+            except Exception as error:  # of many kinds: unknown names, types without a schema, faults of the user's own
+                raise InvalidInput(_wrong(agent, step.task_name, error), field=step.task_name) from error
+        try:
+            definition(agent)
+        except Exception as error:
+            raise InvalidInput(_wrong(agent, f"agent {agent.name}", error), field=agent.name) from error
+
+
+def _wrong(agent: Agent, what: str, error: Exception) -> str:
+    advice = " Import it outside of TYPE_CHECKING." if isinstance(error, NameError) else ""
+    return f"{what} in {agent.module} cannot be served: {type(error).__name__}: {error}.{advice}"
+
+
+def register(connection: Connection) -> bool:
+    """Tell of all agents that are loaded; False where the tables are older than this release."""
+    if not is_migrated(connection, NEWEST):
+        return False
+    register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
+    return True
+
+
+def definition(agent: Agent) -> dict[str, Any]:
+    return {
+        "first_step": agent.first_step.name,
+        "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
+        "sensitive": agent.sensitive,
+        "queue": agent.queue,
+        "ttl": agent.ttl,
+        "retention": agent.retention,
+        "input_schema": _schema(agent.first_step.arguments),
+        "goal": agent.goal,
+        "tools": agent.tools.names,
+        "scopes": list(agent.scopes),
+        "signals": sorted(agent.signals) if agent.signals is not None else None,
+        "payload_schemas": {
+            step.name: _schema(step.payload_type.adapter)
+            for step in agent.steps.values()
+            if step.payload_type is not None
+        },
+    }
+
+
+def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
+    try:
+        return adapter.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return None

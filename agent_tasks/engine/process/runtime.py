@@ -1,0 +1,159 @@
+"""What a process that runs steps has one of each of."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import redis
+
+from agent_tasks.authoring.agent import loaded_steps
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.doorbell import bell, envelope
+from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.observers.flower import Telemetry
+from agent_tasks.engine.observers.mirror import Mirroring
+from agent_tasks.engine.process import forks
+from agent_tasks.engine.process.gate import Gate, NotTaken
+from agent_tasks.engine.process.heartbeat import Leases
+from agent_tasks.engine.process.loop import StepLoop
+from agent_tasks.engine.process.own_connection import OwnConnection
+from agent_tasks.engine.process.threads import CallThreads, DatabaseThreads
+from agent_tasks.engine.steps.executor import Executor
+from agent_tasks.engine.steps.run import HeldRuns
+from agent_tasks.settings import Settings
+from agent_tasks.store.errors import ServerAway
+from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
+from agent_tasks.transitions.release import release
+
+log = logging.getLogger(__name__)
+_DATABASE_THREADS = 16
+"""For the commits and calls of async steps: more than there are connections, since those that wait go together."""
+_END_SECONDS = 2.0
+"""How long Postgres may take to hear that this process ends."""
+_SHUT_SECONDS = 1.0
+"""How long a slot whose message was put back takes no other one, while the gate is closed."""
+
+
+class Runtime:
+    """Created once per process, in the children after the fork: nothing in it survives one."""
+
+    def __init__(
+        self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None], gate: Gate
+    ) -> None:
+        self.settings = settings
+        self.gate = gate
+        self.replace_process = replace_process
+        self.client = AgentTasks(settings)
+        self.held = HeldRuns()
+        self.draining = False
+        self._finished = True
+        self._stopped = False
+        self._ending = threading.Lock()
+        self.slots = 1
+        self.unclaimed: Callable[[], None] = lambda: None
+        """Called for each message whose step was not to be claimed: it may be suspect."""
+        self.worker_id = worker_id(node, os.getpid())
+        self.telemetry = Telemetry(app, node)
+        self._database_threads = DatabaseThreads(_DATABASE_THREADS)
+        self.call_threads = CallThreads(settings.call_threads)
+        self.loop = self.new_loop()
+        self.mirroring = Mirroring(self.client)
+        self.groups = Groups(self.client, self.worker_id)
+        self.executor = Executor(self)
+        steps = sorted((name, step.signature) for name, step in loaded_steps().items())
+        queues = tuple(app.amqp.queues.consume_from)
+        self._leases = Leases(
+            self,
+            WorkerRecord(
+                self.worker_id,
+                socket.gethostname(),
+                os.getpid(),
+                queues,
+                steps=tuple(name for name, _ in steps),
+                signatures=tuple(signature for _, signature in steps),
+            ),
+        )
+
+    def start(self, slots: int) -> None:
+        """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
+        self.slots = slots
+        forks.watch(self)
+        self._leases.start()
+        self.mirroring.start()
+        log.info("begins: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
+
+    def take(self, request: Any) -> None:
+        """Run the step that a message of Celery names. The message goes back where this worker cannot claim."""
+        if self.gate.is_open:
+            try:
+                self.executor.deliver((request.headers or {}).get(envelope.HEADER), request.task)
+                return
+            except NotTaken as error:
+                if isinstance(error.__cause__, ServerAway):
+                    self.gate.close("Postgres cannot be reached", error)
+        self._put_back(request)
+        self.gate.wait(_SHUT_SECONDS)
+
+    def _put_back(self, request: Any) -> None:
+        try:
+            self.client.redis.rpush(*bell.repeated(request))
+        except redis.RedisError as error:
+            log.warning("message not put back, the sweep sends another: message=%s error=%s", request.id, error)
+
+    def new_loop(self) -> StepLoop:
+        return StepLoop(self.settings.async_steps, self._database_threads, self.call_threads)
+
+    def drain(self) -> bool:
+        """Let running steps finish for a bounded time, then give their leases back; True when all finished.
+
+        Once: who calls it meanwhile waits for the same end.
+        """
+        with self._ending:
+            if not self.draining:
+                self.draining = True
+                self._finished = self.held.wait_until_empty(self.settings.drain_seconds)
+                if not self._finished:
+                    self.release_all()
+        return self._finished
+
+    def release_all(self) -> None:
+        """Give every lease back, so that other workers go on at once; what still runs here cannot commit."""
+        runs = self.held.all()
+        for run in runs:
+            run.stop()
+        held = [(run.claim.id, run.claim.run) for run in runs]
+        try:
+            with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
+                rows = release(connection, held, ring_seconds=self.settings.ring_seconds)
+        except psycopg.Error as error:
+            log.warning("leases not released, they will expire: %s", error)
+            return
+        self.client.publish(rows)
+        log.info("leases released: worker=%s tasks=%d", self.worker_id, len(rows))
+
+    def stop(self) -> None:
+        """Drain, sign off and close; once."""
+        self.drain()
+        with self._ending:
+            if self._stopped:
+                return
+            self._stopped = True
+        self._leases.stop()
+        self.mirroring.close()
+        self.loop.stop()
+        self._database_threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
+                sign_off(connection, self.worker_id)
+        except psycopg.Error as error:
+            log.warning("worker not signed off: %s", error)
+        self.telemetry.close()
+        self.client.close()
+
+
+def worker_id(node: str, pid: int) -> str:
+    return f"{node}/{pid}"

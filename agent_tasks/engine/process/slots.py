@@ -1,0 +1,99 @@
+"""Slots and loops lost to steps that do not stop: each is reported, and too many are cured by a new process."""
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from agent_tasks import metrics
+from agent_tasks.engine.process.loop import Blocked, StepLoop
+from agent_tasks.engine.steps.run import StepRun
+
+if TYPE_CHECKING:
+    from agent_tasks.engine.process.runtime import Runtime
+
+log = logging.getLogger(__name__)
+_MOST_LOOPS = 3
+"""So many loops that are still blocked make the process replace itself."""
+
+
+class LostSlots:
+    """A thread cannot be killed: the task is ended, the slot counted as lost until the step comes back.
+
+    An event loop that a step blocks is replaced, and its thread left behind; so is the process, where that happens
+    again and again.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._lost: list[StepRun] = []
+        self._left_behind: list[StepLoop] = []
+        self._calls_left = 0
+        self._replacing = False
+
+    def look(self) -> None:
+        """Give up the steps that are overdue; when half of the slots are lost, the process replaces itself."""
+        now = monotonic()
+        for run in self._runtime.held.all():
+            if not run.step.is_async and run.overdue(now) > self._runtime.settings.overrun_seconds:
+                self._give_up(run)
+            elif run.hurried and run.overdue(now) and run.cancel_async is not None:
+                cancel, run.cancel_async = run.cancel_async, None  # once: it may take a moment to clean up
+                cancel()
+        self._lost = [run for run in self._lost if not run.returned]
+        if self._lost and len(self._lost) * 2 >= self._runtime.slots:
+            self._replace(f"too many slots are lost: lost={len(self._lost)}")
+        self._look_at_calls()
+        blocked = self._runtime.loop.look()
+        if blocked is not None and blocked.seconds > self._runtime.settings.overrun_seconds:
+            self._replace_loop(blocked)
+
+    def _look_at_calls(self) -> None:
+        left = self._runtime.call_threads.left_behind()
+        if len(left) > self._calls_left:
+            log.warning("plain calls still run after their steps ended: calls=%d step=%s", len(left), _step(left[-1]))
+        self._calls_left = len(left)
+        if len(left) * 2 >= self._runtime.call_threads.most:
+            self._replace(f"too many threads are lost to plain calls that do not end: lost={len(left)}")
+
+    def _replace_loop(self, blocked: Blocked) -> None:
+        """The step that blocks the loop fails; those that wait on it are given back."""
+        metrics.LOOPS_REPLACED.inc()
+        step = _step(blocked.run) if blocked.run else "unknown"
+        log.error(
+            "event loop replaced: a step blocked it for %.0f s: step=%s task=%s\n%s",
+            blocked.seconds,
+            step,
+            blocked.run.claim.id if blocked.run else "unknown",
+            blocked.stack,
+        )
+        old = self._runtime.loop
+        self._runtime.loop = self._runtime.new_loop()
+        old.abandon()
+        if blocked.run is not None and self._runtime.held.has(blocked.run):
+            self._runtime.executor.fail_blocking(blocked.run, blocked.seconds, blocked.stack)
+        left = [run for run in self._runtime.held.all() if run.loop is old and not run.returned]
+        self._runtime.executor.give_up(left)
+        self._left_behind = [loop for loop in self._left_behind if loop.is_alive] + [old]
+        if len(self._left_behind) >= _MOST_LOOPS:
+            self._replace(f"too many event loops are blocked: blocked={len(self._left_behind)}")
+
+    def _replace(self, reason: str) -> None:
+        if not self._replacing:
+            self._replacing = True
+            log.error("process replaced: %s", reason)
+            self._runtime.replace_process()
+
+    def _give_up(self, run: StepRun) -> None:
+        metrics.SLOTS_LOST.inc()
+        log.error(
+            "slot lost: a plain step does not stop, check ctx.cancelled in its loops: task=%s step=%s overdue=%.1fs",
+            run.claim.id,
+            run.claim.step,
+            run.overdue(monotonic()),
+        )
+        self._runtime.executor.fail_overdue(run)
+        self._lost.append(run)
+
+
+def _step(run: StepRun) -> str:
+    return run.step.task_name

@@ -1,0 +1,112 @@
+"""The threads of a worker beside its slots: for Postgres, and for the plain code of async steps."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from agent_tasks.authoring.surroundings import plain_surroundings
+from agent_tasks.engine.process.forks import leave_if_child
+from agent_tasks.engine.steps.run import StepRun, running
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CallThreads(ThreadPoolExecutor):
+    """A thread for each plain call of an async step that runs now, up to a bound; idle ones are used again.
+
+    The loop's default executor, and so also what `asyncio.to_thread` uses, and what looks up the names of hosts. (That
+    of asyncio has four threads more than there are processors, whoever holds them.)
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, thread_name_prefix="agent-tasks-call")
+        self.most = most
+        self._lock = threading.Lock()
+        self._busy: dict[object, StepRun | None] = {}
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        return super().submit(self._run, running.get(), partial(fn, *args, **kwargs))
+
+    def left_behind(self) -> list[StepRun]:
+        """The steps, ended by now, of the calls that still go on: one for each thread that is lost to them."""
+        with self._lock:
+            return [run for run in self._busy.values() if run is not None and (run.returned or run.given_up)]
+
+    def _run(self, run: StepRun | None, call: Callable[[], T]) -> T:
+        mark = object()
+        with self._lock:
+            self._busy[mark] = run
+        try:
+            with plain_surroundings():
+                value = call()
+        except BaseException as error:
+            leave_if_child(error)
+            if isinstance(error, StopIteration):  # no future takes it, and who awaits that would wait for ever
+                raise RuntimeError("a plain call raised StopIteration") from error
+            raise
+        else:
+            leave_if_child()
+            return value
+        finally:
+            with self._lock:
+                del self._busy[mark]
+
+
+class DatabaseThreads(ThreadPoolExecutor):
+    """For the commits and calls of async steps.
+
+    What one step asks for at once has a quarter of them: all of it may wait for a row that somebody else has locked.
+    All are started at once: a step may use up what threads there are.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, thread_name_prefix="agent-tasks-database")
+        self._most = max(1, number // 4)
+        self._lock = threading.Lock()
+        self._lines: dict[StepRun, _Line] = {}
+        all_there = threading.Barrier(number + 1)
+        for _ in range(number):
+            super().submit(all_there.wait)
+        all_there.wait()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        run = running.get()
+        if run is None:
+            return super().submit(fn, *args, **kwargs)
+        future: Future[T] = Future()
+        with self._lock:
+            line = self._lines.setdefault(run, _Line())
+            line.waiting.append((future, partial(fn, *args, **kwargs)))
+            if line.threads == self._most:
+                return future
+            line.threads += 1
+        super().submit(self._serve, run, line)
+        return future
+
+    def _serve(self, run: StepRun, line: "_Line") -> None:
+        while True:
+            with self._lock:
+                if not line.waiting:
+                    line.threads -= 1
+                    if not line.threads:
+                        del self._lines[run]
+                    return
+                future, call = line.waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:
+                    future.set_exception(error)
+
+
+@dataclass
+class _Line:
+    """What a step has asked for and what has not begun, and the threads that see to it."""
+
+    waiting: deque[tuple["Future[Any]", Callable[[], Any]]] = field(default_factory=deque)
+    threads: int = 0

@@ -1,0 +1,1 @@
+"""One step, from its bell to its commit."""

@@ -1,0 +1,141 @@
+"""Running the function of a step: on the event loop or in the slot, with its deadline and its cancellation."""
+
+import asyncio
+import contextvars
+import decimal
+import inspect
+import threading
+from time import monotonic
+from typing import Any, cast
+
+from agent_tasks.authoring.calls.calling import durably
+from agent_tasks.authoring.context import Context
+from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
+from agent_tasks.engine.process.forks import leave_if_child
+from agent_tasks.engine.steps.run import Raised, Returned, StepOutcome, StepRun, Stopped, running
+from agent_tasks.errors import InvalidInput, StepFailed
+
+_GLANCE_SECONDS = 0.05
+
+
+def invoke_plain(run: StepRun) -> StepOutcome:
+    """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit.
+
+    Each in a context of its own: what it sets in context variables is gone with it.
+    """
+    outcome = contextvars.copy_context().run(_call_plain, run)
+    idle = threading.Event()
+    if not run.operations.branches.close(idle.set):  # calls of its own threads go on
+        while not idle.wait(_GLANCE_SECONDS) and not run.given_up and not run.overdue(monotonic()):
+            pass
+    return _checked(run, outcome)
+
+
+def _call_plain(run: StepRun) -> StepOutcome:
+    _set_out(run)
+    try:
+        if run.claim.repeated:
+            run.operations.load()
+        with plain_surroundings():
+            value = run.step.function(run.context, **run.arguments)
+    except BaseException as error:
+        leave_if_child(error)
+        return Raised(error)
+    leave_if_child()
+    if inspect.iscoroutine(value):
+        value.close()
+        problem = f"Step {run.claim.step} is a plain function and returned a coroutine: declare it as `async def`"
+        return Raised(InvalidInput(problem))
+    run.operations.branches.root.returned = True
+    return Returned(value)
+
+
+async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
+    """Await an async step; past its deadline, or when it is told to stop, it is cancelled.
+
+    One that does not end within `overrun_seconds` of that is left behind: its outcome would be refused.
+    """
+    loop = asyncio.get_running_loop()
+    step = loop.create_task(_step(run, overrun_seconds))
+    left_behind: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        run.context.stop()  # what is cancelled from now on is not cancelled by the step itself
+        step.cancel()
+        loop.call_later(overrun_seconds, lambda: left_behind.done() or left_behind.set_result(None))
+
+    run.cancel_async = lambda: cast(None, loop.call_soon_threadsafe(end))
+    if run.stopped_at is not None:  # told to stop before there was anything to cancel
+        end()
+    timer = None if run.deadline is None else loop.call_at(loop.time() + run.deadline - monotonic(), end)
+    await asyncio.wait({step, left_behind}, return_when=asyncio.FIRST_COMPLETED)
+    if timer is not None:
+        timer.cancel()
+    left_behind.cancel()
+    return _checked(run, step.result() if step.done() and not step.cancelled() else _cancelled_itself(run))
+
+
+async def _step(run: StepRun, overrun_seconds: float) -> StepOutcome:
+    """Call the step, and let what it has begun end: its calls by themselves, since they may be paid for already."""
+    try:
+        outcome = await _call(run)
+    except GeneratorExit as error:  # a future's: thrown in here, it closes what is inside of here
+        outcome = Raised(error)
+    loop, idle = asyncio.get_running_loop(), asyncio.Event()
+    branches, others = run.operations.branches, list[asyncio.Task[Any]]()
+    try:
+        if not branches.close(lambda: cast(None, loop.call_soon_threadsafe(idle.set))):
+            await idle.wait()
+    finally:
+        if len(branches.tasks) > 1:
+            others = [task for task in branches.tasks if not task.done() and task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=overrun_seconds)
+    return outcome
+
+
+async def _call(run: StepRun) -> StepOutcome:
+    _set_out(run)
+    try:
+        if run.claim.repeated:
+            await durably(run.operations.load)
+        async with async_surroundings():
+            returned = await run.step.function(cast(Context, run.context), **run.arguments)
+    except asyncio.CancelledError:
+        if run.context.cancelled:
+            raise
+        return _cancelled_itself(run)
+    except BaseException as error:  # SystemExit, too: asyncio would end the whole loop
+        leave_if_child(error)
+        return Raised(error)
+    leave_if_child()
+    run.operations.branches.root.returned = True
+    return Returned(returned)
+
+
+def _set_out(run: StepRun) -> None:
+    """Begin in a context that no other step has changed. (What a context variable holds, a copy of it shares.)"""
+    running.set(run)
+    decimal.setcontext(decimal.Context())
+    run.operations.branches.enter()
+
+
+def _cancelled_itself(run: StepRun) -> StepOutcome:
+    return Raised(StepFailed(f"Step {run.claim.step} cancelled itself"))
+
+
+def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
+    """The outcome, unless the step had no right to one any more."""
+    run.returned = True
+    if run.stopped_at is not None:
+        return Stopped()
+    if run.deadline is not None and monotonic() > run.deadline:
+        return Raised(run.out_of_time())
+    if isinstance(outcome, Returned):
+        try:
+            run.operations.check_end()
+        except Exception as error:
+            return Raised(error)
+    return outcome

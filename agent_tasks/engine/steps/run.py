@@ -1,0 +1,158 @@
+"""A step run: one claimed step in this process, from its claim to its outcome."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from agent_tasks.authoring.agent import Agent
+from agent_tasks.authoring.context import Context, SyncContext
+from agent_tasks.authoring.step import Step
+from agent_tasks.engine.steps.operations import StepOperations
+from agent_tasks.errors import AgentTaskError, BudgetExhausted, StepFailed
+from agent_tasks.transitions.claim import Claim
+
+if TYPE_CHECKING:
+    from agent_tasks.engine.process.loop import StepLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The step came back with a directive or a bare value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The step raised."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The step was told to stop and did: whatever it has cannot be committed."""
+
+
+StepOutcome = Returned | Raised | Stopped
+
+
+@dataclass(eq=False)
+class StepRun:
+    """What the executor hands from phase to phase."""
+
+    claim: Claim
+    agent: Agent
+    step: Step
+    arguments: dict[str, Any]
+    context: Context | SyncContext
+    operations: StepOperations
+    quantum_ends: float
+    """Monotonic time until which the worker goes on with next steps in place."""
+    loop: "StepLoop | None" = None
+    """On which an async step runs."""
+    started: float = field(default_factory=monotonic)
+    deadline: float | None = None
+    """Monotonic time at which the budget of seconds is over, or the time that an undo function has."""
+    stopped_at: float | None = None
+    hurried: bool = False
+    """The task was cancelled while this undo function ran: it has less time from then on."""
+    given_up: bool = False
+    """The slot was counted as lost: whatever still comes back is dropped."""
+    returned: bool = False
+    """The function has come back, in time or not."""
+    cancel_async: Callable[[], None] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.started
+
+    def stop(self) -> None:
+        """Tell the step to end: it was cancelled, or its lease is lost. From any thread."""
+        if self.stopped_at is None:
+            self.stopped_at = monotonic()
+            self.context.stop()
+            if self.cancel_async is not None:
+                self.cancel_async()
+
+    def hurry(self, seconds: float) -> None:
+        """Give an undo function so many more seconds, at most."""
+        ends = monotonic() + seconds
+        self.hurried = True
+        self.deadline = ends if self.deadline is None else min(self.deadline, ends)
+
+    def overdue(self, now: float) -> float:
+        """Seconds since the step should have ended; 0 where it need not yet."""
+        ends = [t for t in (self.deadline, self.stopped_at) if t is not None]
+        return max(0.0, now - min(ends)) if ends else 0.0
+
+    def out_of_time(self) -> AgentTaskError:
+        """The error of a step that goes on past its deadline."""
+        claim = self.claim
+        if claim.undo_step is None:
+            return BudgetExhausted.of("seconds", claim.budget.seconds or 0.0, claim.spent.seconds + self.seconds)
+        seconds = (self.deadline or self.started) - self.started
+        why = "the task was cancelled again" if self.hurried else "AGENT_TASKS_UNDO_SECONDS"
+        return StepFailed(f"{claim.step} did not end within {seconds:.3g} s ({why})", step=claim.step)
+
+
+running: ContextVar[StepRun | None] = ContextVar("agent_tasks_running", default=None)
+"""Whose code it is that runs: set in the step, and so in all that it starts."""
+
+
+class HeldRuns:
+    """The step runs whose leases this process keeps alive."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._runs: dict[tuple[UUID, int], StepRun] = {}
+        self._arriving = 0
+
+    @contextmanager
+    def arriving(self) -> Generator[None]:
+        """While a message is taken whose claim may be on its way: a drain waits for it, too."""
+        with self._condition:
+            self._arriving += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._arriving -= 1
+                self._condition.notify_all()
+
+    def add(self, run: StepRun) -> None:
+        """A run begins, or goes on with its next step. An older run of the same task has lost it, and is told."""
+        with self._condition:
+            self._runs[run.claim.id, run.claim.run] = run
+        for older in self.of(run.claim.id):
+            if older.claim.run < run.claim.run:
+                older.stop()
+
+    def remove(self, run: StepRun) -> None:
+        with self._condition:
+            if self.has(run):
+                del self._runs[run.claim.id, run.claim.run]
+                self._condition.notify_all()
+
+    def has(self, run: StepRun) -> bool:
+        return self._runs.get((run.claim.id, run.claim.run)) is run
+
+    def of(self, task_id: UUID) -> list[StepRun]:
+        """The runs of a task: more than one where an older one has not ended yet."""
+        return [run for run in self.all() if run.claim.id == task_id]
+
+    def all(self) -> list[StepRun]:
+        with self._condition:
+            return list(self._runs.values())
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._runs and not self._arriving, seconds)

@@ -1,0 +1,116 @@
+"""The children that a FanOut spawns: who they are, and what each may spend."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agent_tasks.authoring.directives import FanOut
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.errors import BudgetExhausted, PayloadTooLarge
+from agent_tasks.store.queries.children import usage
+from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.budget import Budget, Spend, remaining
+from agent_tasks.task.trace import new_traceparent
+from agent_tasks.transitions.submit import NewTask
+
+_RESERVED_PART = 0.05
+"""Of the seconds left, where a FanOut names no reserve: `then` must have time to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    children: list[NewTask]
+    reserve_seconds: float
+    clamped: dict[int, list[str]]
+    """Children, by index, that asked for more than their share, and of which resources."""
+
+
+class Family:
+    """Makes children of a run: their identity is the parent's, extended; their budget is a part of the parent's."""
+
+    def __init__(self, client: AgentTasks) -> None:
+        self._client = client
+
+    def spawn(self, run: StepRun, directive: FanOut) -> Spawned:
+        """Raises InvalidInput, UnknownAgent, PayloadTooLarge, and BudgetExhausted where limits do not allow it."""
+        self._check_limits(run, len(directive.children))
+        targets = {child.agent_name: self._client.find_target(child.agent) for child in directive.children}
+        seen = {}
+        if directive.split == "adaptive":
+            with self._client.database.connection() as connection:
+                seen = usage(connection, list(targets))
+        # children of an earlier FanOut may live on, undoing what they did: what they hold is not there
+        used = run.context.spent + run.claim.reserved + Spend(steps=1)
+        left = remaining(run.claim.budget, used)
+        reserve = directive.reserve
+        if reserve.seconds is None and left.seconds and not directive.keeps_nothing:
+            reserve = Budget(seconds=left.seconds * _RESERVED_PART).over(reserve)
+        asks = [(child.budget or Budget()).over(targets[child.agent_name].budget) for child in directive.children]
+        allotments = divide(
+            left,
+            reserve,
+            [
+                Claimant(child.weight, ask, seen.get(child.agent_name))
+                for child, ask in zip(directive.children, asks, strict=True)
+            ],
+        )
+        claim = run.claim
+        identity = claim.identity.extended(claim.agent) if claim.identity else None
+        traceparent = claim.row["traceparent"] or new_traceparent()
+        children = self._within_limit(
+            self._client.new_task(
+                targets[child.agent_name],
+                child.input,
+                allotment.budget,
+                identity=identity,
+                session_id=claim.session_id,
+                traceparent=traceparent,
+                queue=child.queue or targets[child.agent_name].queue or claim.row["queue"],
+                priority=claim.row["priority"] if child.priority is None else child.priority,
+                metadata=dict(child.metadata) if child.metadata else None,
+                sensitive=claim.row["sensitive"],
+            )
+            for child, allotment in zip(directive.children, allotments, strict=True)
+        )
+        clamped = {index: list(allotment.clamped) for index, allotment in enumerate(allotments) if allotment.clamped}
+        return Spawned(children, reserve.seconds or 0.0, clamped)
+
+    def _within_limit(self, children: Iterable[NewTask]) -> list[NewTask]:
+        """All of them. Raises PayloadTooLarge, and holds no more than the limit until the sum is known."""
+        limit, size, kept = self._client.settings.fan_out_limit, 0, list[NewTask]()
+        for child in children:
+            size += child.size
+            if size > limit:
+                kept.clear()
+            else:
+                kept.append(child)
+        if size > limit:
+            raise PayloadTooLarge(
+                f"The inputs of this FanOut's children are {size:,} bytes of JSON together; the limit is {limit:,}. "
+                "Store them elsewhere (a bucket, a table) and pass their addresses, spawn the children in several "
+                "FanOuts, or raise AGENT_TASKS_FAN_OUT_LIMIT.",
+                payload="inputs of children",
+                size=size,
+                limit=limit,
+            )
+        return kept
+
+    def _check_limits(self, run: StepRun, children: int) -> None:
+        settings = self._client.settings
+        if children > settings.max_children:
+            raise BudgetExhausted(
+                f"{children:,} children are more than the limit of {settings.max_children:,}: spawn them in several "
+                "FanOuts, or raise AGENT_TASKS_MAX_CHILDREN.",
+                resource="children",
+                limit=settings.max_children,
+                asked=children,
+            )
+        depth = run.claim.row["depth"] + 1
+        if depth > settings.max_depth:
+            raise BudgetExhausted(
+                f"The tree would be {depth} deep, more than the limit of {settings.max_depth}: agents that spawn each "
+                "other without end? Else raise AGENT_TASKS_MAX_DEPTH.",
+                resource="children",
+                limit=settings.max_depth,
+                depth=depth,
+            )

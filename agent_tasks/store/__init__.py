@@ -1,0 +1,1 @@
+"""Postgres: connections, tables, rows and queries."""

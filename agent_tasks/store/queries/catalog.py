@@ -1,0 +1,67 @@
+"""What the system knows of itself: the agents that workers have, the secret that signs."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg.errors
+
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import Row
+
+_REGISTER = """
+    INSERT INTO agents (name, definition)
+    SELECT name, definition FROM jsonb_to_recordset(%s::jsonb) AS new (name text, definition jsonb)
+    ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, seen_at = clock_timestamp()
+"""
+
+
+def is_migrated(connection: Connection, revision: str) -> bool:
+    """Whether the tables are those of this migration or of a later one."""
+    try:
+        row = connection.execute("SELECT version_num FROM agent_tasks_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return False
+    return row is not None and row["version_num"] >= revision
+
+
+def register_agents(connection: Connection, definitions: dict[str, dict[str, Any]]) -> None:
+    """Record the agents that a worker has loaded, for submitters that have not loaded them."""
+    records = [{"name": name, "definition": definition} for name, definition in sorted(definitions.items())]
+    connection.execute(_REGISTER, [json.dumps(records)])
+
+
+def registered_agent(connection: Connection, name: str) -> dict[str, Any] | None:
+    row = connection.execute("SELECT definition FROM agents WHERE name = %s", [name]).fetchone()
+    return row["definition"] if row else None
+
+
+def registered_names(connection: Connection) -> list[str]:
+    return [row["name"] for row in connection.execute("SELECT name FROM agents ORDER BY name")]
+
+
+def signing_key(connection: Connection) -> bytes:
+    """The deployment's own key; the first process that asks makes it."""
+    made = secrets.token_bytes(32)
+    connection.execute("INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made])
+    key = kept_key(connection)
+    assert key is not None
+    return key
+
+
+def kept_key(connection: Connection) -> bytes | None:
+    """The deployment's own key, where a process has made one."""
+    row: Row | None = connection.execute("SELECT value FROM secrets WHERE name = 'signing'").fetchone()
+    return bytes(row["value"]) if row else None
+
+
+def note_keys(connection: Connection, watch: str, fingerprints: Sequence[str]) -> None:
+    """Note the keys of the sweeper that keeps a watch."""
+    connection.execute("UPDATE watches SET keys = %s WHERE name = %s", [list(fingerprints), watch])
+
+
+def watch_keys(connection: Connection, watch: str) -> list[str]:
+    """Fingerprints of the keys of the sweeper that kept a watch last; none where it told none."""
+    row: Row | None = connection.execute("SELECT keys FROM watches WHERE name = %s", [watch]).fetchone()
+    return (row["keys"] if row else None) or []

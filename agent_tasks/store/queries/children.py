@@ -1,0 +1,78 @@
+"""No arrow: the children of a FanOut, as the step that joins them is handed them."""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+from uuid import UUID
+
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import GIVEN_IDS, Row
+from agent_tasks.task.budget import Budget
+
+_RESULT: LiteralString = "CASE WHEN tasks.finished_at IS NULL THEN tasks.ending -> 'result' ELSE tasks.result END"
+
+# Of a resumed task, the children that completed under its forerunners count; the nearest one wins. Not where it
+# has run the step that spawns them itself: then only its own do. (A copied checkpoint has run 0.)
+_OUTCOMES = f"""
+    WITH RECURSIVE chain AS (
+        SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
+        UNION ALL
+        SELECT before.*, chain.distance + 1
+        FROM chain, LATERAL (SELECT id, resumed_from FROM tasks WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
+        WHERE EXISTS (
+            SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
+    )
+    SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
+        tasks.ending - 'result' AS ending, tasks.finished_at,
+        CASE WHEN coalesce(tasks.ending ->> 'status', tasks.status) = 'partial'
+            THEN tasks.remaining END AS remaining,
+        tasks.budget_seconds, tasks.budget_tokens,
+        tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps, tasks.budget_calls, tasks.spent_seconds,
+        tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps, tasks.spent_calls,
+        CASE WHEN tasks.finished_at IS NOT NULL AND pg_column_compression(tasks.result) IS NULL
+                THEN coalesce(pg_column_size(tasks.result), 0)
+            ELSE coalesce(octet_length(({_RESULT})::text), 0) END AS result_bytes
+    FROM tasks JOIN chain ON tasks.parent_id = chain.id
+    WHERE tasks.parent_id = ANY (ARRAY(SELECT id FROM chain)) AND tasks.parent_step = %(parent_step)s
+    ORDER BY tasks.child_index, chain.distance, tasks.id DESC
+"""
+
+_RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM tasks WHERE {GIVEN_IDS}"
+
+_USAGE = """
+    SELECT agent.name AS agent,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_tokens) AS tokens,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY least(past.spent_usd, 1e300)::float8) AS usd,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_calls) AS calls
+    FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
+        SELECT * FROM tasks WHERE tasks.agent = agent.name AND status = 'completed'
+        ORDER BY finished_at DESC LIMIT 200
+    ) AS past
+    GROUP BY agent.name
+"""
+
+
+def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
+    """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut.
+
+    Without their results, which may be more than a process can hold, but with the size of each in bytes.
+    """
+    return connection.execute(_OUTCOMES, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+
+
+def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
+    """What these children have for a result, by their ids."""
+    rows = connection.execute(_RESULTS, {"ids": list(children)}).fetchall()
+    return {row["id"]: row["result"] for row in rows}
+
+
+def usage(connection: Connection, agents: list[str]) -> dict[str, Budget]:
+    """What 95 of 100 of an agent's latest completed tasks stayed within, by agent, where there are any."""
+    rows = connection.execute(_USAGE, {"agents": sorted(set(agents))}).fetchall()
+    return {row["agent"]: _seen(row) for row in rows}
+
+
+def _seen(row: Row) -> Budget:
+    amounts = {name: row[name] for name in ("tokens", "usd", "steps", "calls")}
+    whole = {name: int(-(-amount // 1)) if name != "usd" else amount for name, amount in amounts.items()}
+    return Budget(**{name: amount for name, amount in whole.items() if amount > 0})

@@ -1,0 +1,321 @@
+"""No arrow: reading tasks, their history and their workers."""
+
+from collections.abc import Collection, Sequence
+from typing import LiteralString
+from uuid import UUID
+
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import GIVEN_IDS, LIVES, SNAPSHOT, SUSPECT, Row
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.status import TaskStatus
+
+_ASKED = """
+    (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
+        AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
+        AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
+        AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
+        AND (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
+             AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
+"""
+
+_LIVING = f"""
+    SELECT {SNAPSHOT}, living.since FROM tasks, LATERAL (SELECT CASE tasks.status
+            WHEN 'waiting' THEN (tasks.waiting_for ->> 'since')::timestamptz
+            WHEN 'running' THEN tasks.claimed_at
+            ELSE coalesce(tasks.pending_since, tasks.created_at) END AS since) AS living
+    WHERE tasks.status = ANY (%(statuses)s) AND tasks.finished_at IS NULL AND {_ASKED}
+    ORDER BY living.since, tasks.id LIMIT %(limit)s
+"""
+
+_ENDED = f"""
+    SELECT {SNAPSHOT}, tasks.finished_at AS since FROM tasks
+    WHERE tasks.status = %(status)s AND tasks.finished_at IS NOT NULL AND {_ASKED}
+    ORDER BY tasks.finished_at, tasks.id LIMIT %(limit)s
+"""
+
+_CHILDREN = "SELECT id FROM tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+
+_PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
+
+
+def find(connection: Connection, task_id: UUID) -> Row | None:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s", [task_id]).fetchone()
+
+
+def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS}", {"ids": task_ids}).fetchall()
+
+
+_WITH_PREFIX = """
+    SELECT id FROM tasks WHERE id BETWEEN %(low)s AND %(high)s
+        AND (%(viewer)s::text IS NULL OR identity IS NOT NULL AND tenant = %(viewer_tenant)s
+             AND (%(sees_all)s OR identity ->> 'subject' = %(viewer)s))
+    ORDER BY id LIMIT %(limit)s
+"""
+
+
+def with_prefix(connection: Connection, digits: str, identity: Identity | None, limit: int) -> list[UUID]:
+    """The ids that begin with these hexadecimal digits, of tasks that `identity` may see."""
+    values = {
+        "low": UUID(digits.ljust(32, "0")),
+        "high": UUID(digits.ljust(32, "f")),
+        "viewer": identity.subject if identity else None,
+        "viewer_tenant": identity.tenant if identity else None,
+        "sees_all": identity is not None and "tasks:all" in identity.scopes,
+        "limit": limit,
+    }
+    return [row["id"] for row in connection.execute(_WITH_PREFIX, values)]
+
+
+def input_hints(connection: Connection, task_ids: list[UUID], characters: int) -> dict[UUID, str]:
+    """How the inputs of these tasks begin, as JSON; without those of sensitive agents."""
+    query = "SELECT id, left(input::text, %s) AS hint FROM tasks WHERE id = ANY (%s) AND NOT sensitive"
+    rows = connection.execute(f"{query} AND input IS NOT NULL", [characters, task_ids])
+    return {row["id"]: row["hint"] for row in rows}
+
+
+def children(connection: Connection, task_id: UUID) -> list[Row]:
+    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
+
+
+def traceback(connection: Connection, task_id: UUID) -> str | None:
+    row = connection.execute("SELECT traceback FROM tasks WHERE id = %s", [task_id]).fetchone()
+    return row["traceback"] if row else None
+
+
+def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
+    """How many of the task's children are in which state."""
+    rows = connection.execute(
+        "SELECT status, count(*) AS number FROM tasks WHERE parent_id = %s GROUP BY status", [task_id]
+    ).fetchall()
+    return {row["status"]: row["number"] for row in rows}
+
+
+def tree(connection: Connection, task_id: UUID, *, root: bool = False) -> list[Row]:
+    """The task and all below it, or with `root` all of its tree; parents first, siblings in their FanOut's order."""
+    if root:
+        found = connection.execute("SELECT root_id FROM tasks WHERE id = %s", [task_id]).fetchone()
+        task_id = found["root_id"] if found else task_id
+    sql = f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS} ORDER BY depth, parent_step, child_index, id"
+    return connection.execute(sql, {"ids": tree_ids(connection, [task_id])}, prepare=False).fetchall()
+
+
+def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
+    """These tasks, in this order, and then all below them; one of these that is below another comes twice."""
+    found = level = list(task_ids)
+    while level:
+        level = [row["id"] for row in connection.execute(_CHILDREN, {"ids": level}, prepare=False)]
+        found = found + level
+    return found
+
+
+def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
+    """The events of a task with a `seq` greater than `after`, in order."""
+    return connection.execute(
+        "SELECT task_id, seq, type, data, at FROM events WHERE task_id = %s AND seq > %s ORDER BY seq LIMIT %s",
+        [task_id, after, limit],
+    ).fetchall()
+
+
+def transaction_id(connection: Connection) -> str:
+    """The id of the transaction that this connection is in."""
+    row = connection.execute("SELECT pg_current_xact_id()::text AS id").fetchone()
+    assert row is not None
+    return row["id"]
+
+
+def transaction_status(connection: Connection, transaction: str) -> str | None:
+    """committed, aborted, in progress, or None where it is too long ago to tell."""
+    row = connection.execute(_PENDING_IN, [transaction]).fetchone()
+    return row["status"] if row else None
+
+
+def workers(connection: Connection, *, seconds: float) -> list[Row]:
+    """The worker processes seen within the last `seconds`."""
+    return connection.execute(f"SELECT * FROM workers WHERE {LIVES} ORDER BY id", {"lease_seconds": seconds}).fetchall()
+
+
+_SERVING = f"""
+    SELECT wanted.agent, wanted.step, wanted.queue, count(workers.id) AS living,
+        count(*) FILTER (WHERE served.agent) AS with_agent, count(*) FILTER (WHERE served.step) AS with_step,
+        coalesce(bool_or(served.step AND served.queue), false) AS served
+    FROM unnest(%(agents)s::text[], %(steps)s::text[], %(queues)s::text[]) AS wanted (agent, step, queue)
+    LEFT JOIN workers ON {LIVES}
+    LEFT JOIN LATERAL (SELECT
+        wanted.agent || '.' || wanted.step = ANY (workers.steps) AS step, wanted.queue = ANY (workers.queues) AS queue,
+        EXISTS (SELECT FROM unnest(workers.steps) AS s WHERE starts_with(s, wanted.agent || '.')) AS agent
+    ) AS served ON true
+    GROUP BY wanted.agent, wanted.step, wanted.queue
+"""
+
+
+def serving(connection: Connection, wanted: Collection[tuple[str, str, str]], *, lease_seconds: float) -> list[Row]:
+    """For each (agent, step, queue): how many workers live, have the agent, the step, and whether one takes it."""
+    agents, steps, queues = zip(*wanted, strict=True) if wanted else ((), (), ())
+    values = {"agents": list(agents), "steps": list(steps), "queues": list(queues), "lease_seconds": lease_seconds}
+    return connection.execute(_SERVING, values).fetchall()
+
+
+# Those that were rung in vain most often are due last: where a backlog is longer than the limit, they are in it.
+_PENDING = """
+    SELECT agent, step, queue, count(*) AS tasks FROM (
+        SELECT agent, step, queue FROM tasks WHERE status = 'pending' AND finished_at IS NULL
+        ORDER BY due_at DESC LIMIT %s
+    ) AS pending GROUP BY agent, step, queue
+"""
+
+
+def pending_steps(connection: Connection, limit: int = 10_000) -> list[Row]:
+    """Which steps pending tasks are at, on which queues, and how many of the `limit` looked at."""
+    return connection.execute(_PENDING, [limit]).fetchall()
+
+
+def living_tasks(
+    connection: Connection,
+    *,
+    agent: str | None = None,
+    status: str | None = None,
+    tenant: str | None = None,
+    subject: str | None = None,
+    kind: str | None = None,
+    identity: Identity | None = None,
+    limit: int = 100,
+) -> list[Row]:
+    """Tasks that have not ended (or those of `status`), each with `since` when it waits, runs, is pending or over.
+
+    Whoever is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
+    """
+    ended = status is not None and TaskStatus(status).is_terminal
+    return connection.execute(
+        _ENDED if ended else _LIVING,
+        {
+            "agent": agent,
+            "status": status,
+            "statuses": [status] if status else [str(each) for each in TaskStatus if not each.is_terminal],
+            "tenant": tenant,
+            "subject": subject,
+            "kind": kind,
+            "viewer": identity.subject if identity else None,
+            "viewer_tenant": identity.tenant if identity else None,
+            "sees_all": identity is not None and "tasks:all" in identity.scopes,
+            "limit": limit,
+        },
+    ).fetchall()
+
+
+def recorded_calls(connection: Connection, task_id: UUID, step_number: int) -> int:
+    """How many calls of this step have a recorded outcome."""
+    row = connection.execute(
+        "SELECT count(*) AS calls FROM calls WHERE task_id = %s AND step_number = %s AND status = 'completed'",
+        [task_id, step_number],
+    ).fetchone()
+    return row["calls"] if row else 0
+
+
+_REPETITION = """
+    WITH claims AS (
+        SELECT (data ->> 'step_number')::int AS step_number, count(*) AS claims
+        FROM events WHERE task_id = %(id)s AND type = 'claimed' GROUP BY 1
+    ), steps AS (
+        SELECT step_number, run, claims > 1 AS repeated, step_number < %(step_number)s AND claims = 1 AS kept
+        FROM checkpoints JOIN claims USING (step_number) WHERE task_id = %(id)s
+    ), step_calls AS (
+        SELECT kept AND attempts = 1 AS kept, repeated, repeated AND calls.run < steps.run AS replayed
+        FROM calls JOIN steps USING (step_number) WHERE task_id = %(id)s
+    )
+    SELECT
+        (SELECT count(*) FROM steps WHERE kept) AS steps_kept,
+        (SELECT count(*) FROM step_calls WHERE kept) AS calls_kept,
+        (SELECT count(*) FROM steps WHERE repeated) AS steps_repeated,
+        (SELECT count(*) FROM step_calls WHERE repeated) AS calls_of_repeated,
+        (SELECT count(*) FROM step_calls WHERE replayed) AS calls_replayed
+"""
+
+
+def repetition(connection: Connection, task_id: UUID, step_number: int) -> Row:
+    """What was and what was not repeated of a task that lost its worker with `step_number` steps committed.
+
+    `steps_kept` and `calls_kept` were done before and once; of the calls of the repeated steps, those replayed
+    came from the ledger.
+    """
+    row = connection.execute(_REPETITION, {"id": task_id, "step_number": step_number}).fetchone()
+    assert row is not None
+    return row
+
+
+_TREE_REPETITION = """
+    WITH family AS (
+        SELECT id AS task_id FROM tasks WHERE root_id = %s
+    ), claims AS (
+        SELECT task_id, (data ->> 'step_number')::int AS step_number, count(*) AS claims
+        FROM events WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND type = 'claimed' GROUP BY 1, 2
+    ), steps AS (
+        SELECT claims FROM checkpoints JOIN claims USING (task_id, step_number)
+        WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
+    ), family_calls AS (
+        SELECT attempts FROM calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND status = 'completed'
+    )
+    SELECT
+        (SELECT count(*) FROM steps) AS steps,
+        (SELECT count(*) FROM steps WHERE claims = 1) AS steps_once,
+        (SELECT count(*) FROM family_calls) AS calls,
+        (SELECT count(*) FROM family_calls WHERE attempts = 1) AS calls_once
+"""
+
+
+def tree_repetition(connection: Connection, root_id: UUID) -> Row:
+    """How many steps the tasks of a tree have committed and calls they have recorded, and how many of each once."""
+    row = connection.execute(_TREE_REPETITION, [root_id]).fetchone()
+    assert row is not None
+    return row
+
+
+_SUSPECTS = f"""
+    SELECT suspect, count(*) AS number FROM (
+        SELECT suspect FROM tasks WHERE {SUSPECT} AND suspect IN (1, 2) LIMIT 1000) AS waiting
+    GROUP BY suspect
+"""
+
+
+def suspects(connection: Connection, *, queues: Collection[str], steps: Collection[str]) -> dict[int, int]:
+    """How many suspect steps wait for a process that serves these, by `tasks.suspect`."""
+    rows = connection.execute(_SUSPECTS, {"queues": list(queues), "steps": list(steps)})
+    return {row["suspect"]: row["number"] for row in rows}
+
+
+_OVERDUE: LiteralString = """
+    EXISTS (SELECT FROM tasks
+        WHERE status = '{status}' AND finished_at IS NULL AND due_at <= statement_timestamp())
+"""
+
+_DUE = f"""
+    SELECT {_OVERDUE.format(status="running")} AS leases, {_OVERDUE.format(status="waiting")} AS timers,
+        {_OVERDUE.format(status="pending")} AS bells,
+        EXISTS (SELECT FROM schedules WHERE next_at <= statement_timestamp()) AS schedules
+"""
+
+
+def due(connection: Connection) -> set[str]:
+    """Which of leases, timers, bells and schedules have anything that is due, in one look."""
+    row = connection.execute(_DUE).fetchone()
+    assert row is not None
+    return {name for name, is_due in row.items() if is_due}
+
+
+def seconds_since_sweep(connection: Connection, name: str) -> float | None:
+    """How long ago the sweep of this name last ran; None if it never did."""
+    row = connection.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - last_at)::float8 AS seconds FROM watches WHERE name = %s", [name]
+    ).fetchone()
+    return row["seconds"] if row else None
+
+
+def kept(connection: Connection, task_id: UUID) -> Row | None:
+    """What a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
+    return connection.execute(
+        """
+        SELECT partial, CASE WHEN status <> 'completed' THEN remaining END AS remaining FROM tasks
+        WHERE id = %s AND partial IS NOT NULL
+        """,
+        [task_id],
+    ).fetchone()

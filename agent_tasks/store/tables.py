@@ -1,0 +1,327 @@
+"""The tables, and the constraints by which the database itself defends the invariants."""
+
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from agent_tasks.task.status import TERMINAL, TaskStatus
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_name)s",
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _list(statuses: "frozenset[TaskStatus]") -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+_TIME = TIMESTAMP(timezone=True)
+_NOW = text("clock_timestamp()")
+
+
+def _required(name: str, type_: object, default: str) -> Column[object]:
+    return Column(name, type_, nullable=False, server_default=text(default))  # type: ignore[arg-type]
+
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    _required("step_number", Integer, "0"),
+    Column("queue", Text, nullable=False),
+    _required("priority", SmallInteger, "5"),
+    # the family
+    Column("parent_id", Uuid),
+    Column("root_id", Uuid, nullable=False),
+    Column("lineage_id", Uuid, nullable=False),  # the first task of a chain of resumes
+    Column("resumed_from", Uuid),
+    _required("depth", Integer, "0"),
+    Column("parent_step", Integer),  # the step of the parent whose FanOut spawned this task
+    Column("child_index", Integer),  # its place in that FanOut
+    _required("children_left", Integer, "0"),  # of this task's current FanOut: the join's counter
+    Column("on_child_failure", Text),
+    # who and what for
+    _required("tenant", Text, "''"),
+    Column("identity", JSONB),
+    Column("session_id", Text),
+    Column("metadata", JSONB),
+    Column("callback_url", Text),
+    Column("traceparent", Text),
+    _required("sensitive", Boolean, "false"),
+    Column("ttl_seconds", Double, nullable=False),
+    _required("retention_seconds", Double, "0"),  # of the tree, where this is its root; 0: the deployment's
+    # payloads
+    Column("input", JSONB),
+    Column("result", JSONB),
+    Column("error", JSONB),
+    Column("traceback", Text),
+    Column("partial", JSONB),
+    Column("remaining", JSONB),
+    Column("progress", JSONB),
+    Column("waiting_for", JSONB),
+    # budget: null is no limit
+    Column("budget_seconds", Double),
+    Column("budget_tokens", BigInteger),
+    Column("budget_usd", Numeric),
+    Column("budget_steps", Integer),
+    Column("budget_calls", Integer),
+    _required("spent_seconds", Double, "0"),
+    _required("spent_tokens", BigInteger, "0"),
+    _required("spent_usd", Numeric, "0"),
+    _required("spent_steps", Integer, "0"),
+    _required("spent_calls", Integer, "0"),
+    # held by living children, returned when they end
+    _required("reserved_tokens", BigInteger, "0"),
+    _required("reserved_usd", Numeric, "0"),
+    _required("reserved_steps", Integer, "0"),
+    _required("reserved_calls", Integer, "0"),
+    # the claim: `run` is the fencing token, every write of a worker names it
+    _required("run", Integer, "0"),
+    Column("worker", Text),
+    _required("attempt", Integer, "0"),  # claims of this step that count as tries
+    _required("uncounted", Integer, "0"),  # and those that do not: given back, or ended by what others did
+    _required("failures", Integer, "0"),  # tries ended by an exception
+    _required("crashes", Integer, "0"),  # tries that ended with the process in which the step ran alone
+    # 1: the step ran when a process died, and is run apart until it commits; 2: when that process died, too
+    _required("suspect", SmallInteger, "0"),
+    Column(
+        "refused", JSONB
+    ),  # workers gave this step back: since when, until when, how often, why, and their signatures
+    _required("rings", SmallInteger, "0"),  # bells of this pending step that nobody answered
+    # undoing: what the task ends with once its undo functions have run, and the checkpoint that is being undone
+    _required("undoable", Integer, "0"),  # committed steps that have an undo
+    Column("undo_step", Integer),
+    Column("ending", JSONB),
+    # when a sweep acts on the row if nothing else has: running: the lease expires; pending: it is rung again;
+    # waiting: the timer fires. Null: never.
+    Column("due_at", _TIME),
+    _required("version", BigInteger, "1"),  # grows with every change an observer can see
+    _required("event_seq", BigInteger, "0"),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("pending_since", _TIME, server_default=_NOW),
+    Column("started_at", _TIME),
+    Column("claimed_at", _TIME),
+    Column("finished_at", _TIME),
+    Column("acknowledged_at", _TIME),
+    CheckConstraint(f"status IN ({_list(frozenset(TaskStatus))})", name="status"),
+    CheckConstraint(f"(status IN ({_list(TERMINAL)})) = (finished_at IS NOT NULL)", name="finished"),
+    CheckConstraint("(status = 'waiting') = (waiting_for IS NOT NULL)", name="waiting"),
+    CheckConstraint("status <> 'running' OR (worker IS NOT NULL AND due_at IS NOT NULL)", name="running"),
+    CheckConstraint("status <> 'pending' OR due_at IS NOT NULL", name="pending"),
+    CheckConstraint("(status IN ('failed', 'cancelled', 'timeout', 'partial')) <= (error IS NOT NULL)", name="error"),
+    CheckConstraint("status <> 'completed' OR error IS NULL", name="completed"),
+    CheckConstraint("spent_seconds >= 0", name="spent"),
+    CheckConstraint("children_left >= 0", name="children_left"),
+    CheckConstraint(
+        "reserved_tokens >= 0 AND reserved_usd >= 0 AND reserved_steps >= 0 AND reserved_calls >= 0", name="reserved"
+    ),
+    CheckConstraint("(parent_id IS NULL) = (parent_step IS NULL)", name="child"),
+    CheckConstraint("(ending IS NULL) = (undo_step IS NULL) OR finished_at IS NOT NULL", name="undoing"),
+    CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name="acknowledged"),
+    Index("tasks_living", "status", "due_at", postgresql_where=text("finished_at IS NULL")),
+    Index("tasks_ended", "status", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index(
+        "tasks_retention",
+        "retention_seconds",
+        text("(acknowledged_at IS NOT NULL)"),
+        "finished_at",
+        "id",
+        postgresql_where=text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    ),
+    Index("tasks_suspect", "suspect", postgresql_where=text("suspect > 0 AND status = 'pending'")),
+    Index("tasks_root", "root_id"),
+    Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
+    Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
+    postgresql_with={"fillfactor": "70"},
+)
+
+
+def _task_id() -> Column[object]:
+    return Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("next_step", Text),  # null: this step ended the task
+    Column("state", JSONB),  # the arguments of next_step; null where they were purged
+    Column("awaits", JSONB),  # what next_step was to wait for, as in tasks.waiting_for
+    _required("undo", Boolean, "false"),  # the step has an undo function
+    Column("run", Integer, nullable=False),
+    Column("seconds", REAL, nullable=False),
+    Column("committed_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),  # in the order in which the step's calls were begun
+    # what the call is known by; null in records of 0.1.0, which are known by ordinal and name
+    Column("branch", Text),  # the path of the code that made it: of a task, a thread, a call around it
+    Column("name", Text, nullable=False),
+    Column("digest", Text),  # of the arguments
+    Column("place", Integer),  # among equals of its branch
+    Column("key", Text),  # the author's own
+    Column("status", Text, nullable=False),
+    Column("at_most_once", Boolean, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("outcome", JSONB),
+    Column("run", Integer, nullable=False),
+    _required("attempts", Integer, "1"),
+    # by the step's own clock, which counts: when it was begun, and each branch of its path; when the step was given
+    # what came of it
+    Column("begun", Integer),
+    Column("births", ARRAY(Integer)),
+    Column("ended", Integer),
+    Column("replay", Text),  # what a repeat does with it; null: it gives it back
+    Column("started_at", _TIME, nullable=False, server_default=_NOW),
+    Column("finished_at", _TIME),
+    CheckConstraint("status IN ('started', 'completed', 'failed', 'cancelled')", name="status"),
+    CheckConstraint("replay IN ('again', 'optional', 'tried')", name="replay"),
+    CheckConstraint("(status = 'started') = (finished_at IS NULL)", name="finished"),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    _task_id(),
+    Column("step_number", Integer, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # of what the charge is known by, as a call
+    Column("branch", Text, nullable=False),
+    Column("ended", Integer),  # when the step was told, by its own clock; null: it had cancelled the charge meanwhile
+    Column("tokens", BigInteger, nullable=False),
+    Column("usd", Numeric, nullable=False),
+    # of the task, with what its children held, when the step was told
+    Column("spent_tokens", BigInteger, nullable=False),
+    Column("spent_usd", Numeric, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("charged_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _task_id(),
+    Column("seq", BigInteger, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("payload", JSONB),
+    Column("signal_id", Text),
+    Column("sender", JSONB),
+    Column("sent_at", _TIME, nullable=False, server_default=_NOW),
+    Column("consumed_step", Integer),  # the step number that was handed the signal; null: in the inbox
+    Column("wait_id", Text),  # the one wait that it answers; null: any of its name
+    Column("receipt", JSONB),  # what its sender was told
+    Index("signals_inbox", "task_id", "name"),
+    Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("tenant", Text, primary_key=True, server_default=text("''")),
+    Column("name", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("options", JSONB, nullable=False),
+    Column("cron", Text),
+    Column("every_seconds", Double),
+    Column("timezone", Text, nullable=False),
+    Column("next_at", _TIME, nullable=False, index=True),
+    Column("last_at", _TIME),
+    Column("last_task_id", Uuid),
+    CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="rhythm"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("task_id", Uuid, nullable=False, index=True),
+    Column("expires_at", _TIME, nullable=False, index=True),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("definition", JSONB, nullable=False),
+    Column("seen_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("queues", ARRAY(Text), nullable=False),
+    Column("steps", ARRAY(Text), nullable=False),
+    Column("started_at", _TIME, nullable=False, server_default=_NOW),
+    Column("seen_at", _TIME, nullable=False, server_default=_NOW),
+    Column("stopped_at", _TIME),
+    Column("keys", ARRAY(Text)),  # fingerprints of the keys it verifies with, the one it signs with first
+    Column("signatures", ARRAY(Text)),  # of each of `steps`, which arguments it takes; null of workers before 0012
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", _TIME, nullable=False),  # the sweep has run without a gap from here
+    Column("last_at", _TIME, nullable=False),
+    Column("keys", ARRAY(Text)),  # of the sweeper that ran last, as in workers.keys
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,35 @@
+"""Orphans: no live worker serves them, and their TTL is over."""
+
+import logging
+
+from agent_tasks import metrics
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.store.queries.catalog import note_keys
+from agent_tasks.sweeps.batch import BATCH
+from agent_tasks.transitions.abandon import WATCH, abandon
+from agent_tasks.transitions.cancel import cancel_below
+from agent_tasks.transitions.forget import forget_below
+from agent_tasks.transitions.join import join
+
+log = logging.getLogger(__name__)
+GAP_SECONDS = 90.0
+"""Longer silence of this sweep restarts every TTL."""
+_GONE = ErrorInfo(type=ErrorType.CANCELLED, message="the parent was given up as an orphan")
+_PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_action": SuggestedAction.ESCALATE})
+
+
+def run_once(client: AgentTasks) -> int:
+    with client.database.transaction() as connection:
+        rows = abandon(connection, limit=BATCH, lease_seconds=client.settings.lease_seconds, gap_seconds=GAP_SECONDS)
+        note_keys(connection, WATCH, client.publisher.fingerprints)
+        secret = [row["id"] for row in rows if row["sensitive"]]
+        below = cancel_below(connection, secret, _PURGED)
+        below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)
+        forget_below(connection, secret)
+        joined = join(connection, [*rows, *below], ring_seconds=client.settings.ring_seconds)
+    client.publish([*rows, *below, *joined])
+    for row in rows:
+        metrics.ORPHANS.labels(row["agent"], row["status"]).inc()
+        log.error("task given up, no worker served it: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])
+    return len(rows)

@@ -1,0 +1,59 @@
+"""Due schedules: each firing submits one task, in the transaction that notes it."""
+
+import json
+import logging
+from datetime import timedelta
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.schedules import next_time, options_of
+from agent_tasks.store.errors import Transient
+from agent_tasks.store.rows import Row
+from agent_tasks.sweeps.batch import BATCH
+from agent_tasks.transitions import schedule
+from agent_tasks.transitions.submit import NewTask, submit
+
+log = logging.getLogger(__name__)
+_AGAIN = timedelta(seconds=60)
+"""When a schedule that could not submit its task is tried again."""
+
+
+def run_once(client: AgentTasks) -> int:
+    with client.database.connection() as connection:
+        requests = {_kept(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
+    rows: list[Row] = []
+    with client.database.transaction() as connection:
+        # one that was changed meanwhile is another: it fires as it is now, with the next batch
+        due = [row for row in schedule.due(connection, limit=BATCH) if _kept(row) in requests]
+        for row in due:
+            task = requests[_kept(row)]
+            following = row["now"] + _AGAIN
+            if task is not None:
+                following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
+                rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
+            task_id = task.id if task else None
+            schedule.fired(connection, row, next_at=following, task_id=task_id)
+    client.publish(rows)
+    return len(due)
+
+
+def _kept(row: Row) -> str:
+    """All that a schedule says, to know it by."""
+    return json.dumps({name: value for name, value in row.items() if name != "now"}, sort_keys=True, default=str)
+
+
+def _request(client: AgentTasks, row: Row) -> NewTask | None:
+    """The task of a firing; None where it cannot be made: the other schedules fire all the same."""
+    sensitive = False
+    try:
+        next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
+        options = options_of(row)
+        target = client.find_target(row["agent"])
+        sensitive = target.sensitive
+        return client.new_task(target, row["input"], options.pop("budget"), **options)
+    except Transient:
+        raise
+    except Exception as error:
+        shown = type(error).__name__ if sensitive else error  # what it says may quote the input
+        told = "schedule did not submit its task: schedule=%s agent=%s error=%s"
+        log.error(told, row["name"], row["agent"], shown, exc_info=not sensitive)
+        return None

@@ -1,0 +1,16 @@
+"""Tables that have doubled are analyzed: plans that were made while they were small are made anew."""
+
+import logging
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.transitions.statistics import analyze_grown
+
+log = logging.getLogger(__name__)
+
+
+def run_once(client: AgentTasks) -> int:
+    with client.database.connection() as connection:
+        grown = analyze_grown(connection)
+    if grown:
+        log.info("analyzed: tables=%s", ",".join(grown))
+    return 0

@@ -1,0 +1,38 @@
+"""The trace of which a task is a part, as the `traceparent` of W3C Trace Context (https://www.w3.org/TR/trace-context/)."""
+
+import re
+import secrets
+import sys
+from typing import Any
+
+from agent_tasks.errors import InvalidInput
+from agent_tasks.task.arguments import shown
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+def check_traceparent(traceparent: Any) -> str:
+    """`traceparent`, where it is one. Raises InvalidInput."""
+    if not isinstance(traceparent, str) or not _TRACEPARENT.match(traceparent):
+        raise InvalidInput(
+            "traceparent must be 00-<trace id>-<span id>-<flags> of 32, 16 and 2 lowercase hex digits, neither id all "
+            f"zeros, as W3C Trace Context says, not {shown(traceparent)}",
+            field="traceparent",
+        )
+    return traceparent
+
+
+def current_traceparent() -> str | None:
+    """That of the caller's span, where the program uses OpenTelemetry; None where there is no span."""
+    opentelemetry = sys.modules.get("opentelemetry.trace")
+    if opentelemetry is None:
+        return None
+    span = opentelemetry.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+
+
+def new_traceparent() -> str:
+    """A trace that begins here; marked as sampled, so that workers which trace record their spans of it."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
