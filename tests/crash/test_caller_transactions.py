@@ -11,7 +11,7 @@ from tests.processes import Processes
 PROGRAM = """
 import os, signal, psycopg
 from agent_tasks import AgentTasks, submit
-from agent_tasks.publisher import Publisher
+from agent_tasks.doorbell.publisher import Publisher
 
 Publisher.publish = lambda self, rows, stop=(): rows and os.kill(os.getpid(), signal.SIGKILL)  # no bell is ever rung
 with psycopg.connect(os.environ["AGENT_TASKS_DATABASE_URL"]) as connection:

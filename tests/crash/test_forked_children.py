@@ -55,7 +55,7 @@ def test_steps_that_fork_all_the_time_keep_their_connections(client: AgentTasks,
 PROGRAM = """
 import os, sys, time, psycopg
 from agent_tasks import AgentTasks
-from agent_tasks.bell import queue_keys
+from agent_tasks.doorbell.bell import queue_keys
 import tests.agents
 from tests.eventually import eventually
 

@@ -28,7 +28,7 @@ _SLOWEST_SECONDS = 60.0
 _DATABASE_SECONDS = 5.0
 _ORDERLY_SECONDS = 3.0
 """How much longer than its drain a process may take to end."""
-_BEGIN = "import sys; sys.path[:] = {path!r}; from workers.quarantined import main; main({order!r})"
+_BEGIN = "import sys; sys.path[:] = {path!r}; from agent_tasks.engine.process.quarantined import main; main({order!r})"
 
 
 @dataclass(frozen=True)
