@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from agent_tasks import bell
+from agent_tasks.doorbell import bell
 from agent_tasks.doorbell.publisher import connect
 from agent_tasks.settings import Settings
 
