@@ -21,7 +21,7 @@ from agent_tasks.engine.process.passing import Passing
 from agent_tasks.engine.process.quarantine import Quarantine
 from agent_tasks.engine.process.registration import check
 from agent_tasks.engine.process.runtime import Runtime
-from agent_tasks.engine.process.wakeup import wake_when_freed
+from agent_tasks.engine.process.wakeup import wake, wake_when_freed
 from agent_tasks.engine.process.watchdog import Watchdog
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
@@ -84,7 +84,8 @@ class WorkerProcess:
         self.node = ""
         self._node_pid = 0
         self.is_prefork_parent = False
-        self.gate = Gate()
+        self.gate = Gate(self._wake)
+        self._hub: Any = None
         self._wire: Wire | None = None
         self._takes_sigterm = False
         self._runtime: Runtime | None = None
@@ -147,6 +148,7 @@ class WorkerProcess:
         if queues := os.environ.pop(_QUEUES, None):
             self.app.amqp.queues.select(queues.split(","))
         slots: int = worker.pool.limit
+        self._hub = worker.hub
         if self._wire is not None:
             self._wire.listen(self.gate)
         else:
@@ -165,6 +167,10 @@ class WorkerProcess:
     def _keep_gate(self, consumer: Any) -> None:
         """Ask Redis for no message while the gate is closed; for each connection anew."""
         consumer.task_consumer.channel.may_ask = lambda: self.gate.is_open
+
+    def _wake(self, is_open: bool) -> None:
+        if is_open and self._hub is not None:
+            wake(self._hub)
 
     def _begin_child(self, **_: Any) -> None:
         self.runtime.start(slots=1)

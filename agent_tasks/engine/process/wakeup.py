@@ -1,4 +1,4 @@
-"""A freed slot takes its next message at once: with threads, Celery itself would look again after a second."""
+"""Celery's event loop looks for a message at once where it can take one again: it would sleep for up to a second."""
 
 from typing import Any
 
@@ -13,10 +13,15 @@ def wake_when_freed(pool: Any, hub: Any) -> None:
 
     def on_apply(*args: Any, **kwargs: Any) -> Any:
         result = apply(*args, **kwargs)
-        result.f.add_done_callback(lambda _: hub.call_soon(_nothing))
+        result.f.add_done_callback(lambda _: wake(hub))
         return result
 
     pool.on_apply = on_apply
+
+
+def wake(hub: Any) -> None:
+    """May be called from any thread."""
+    hub.call_soon(_nothing)
 
 
 def _nothing() -> None:
