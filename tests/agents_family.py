@@ -1,10 +1,7 @@
-"""A family of agents, and the points between the writes of a tree at which its worker is killed."""
+"""A family of agents, and others whose workers are killed between the writes of a tree."""
 
 import asyncio
 import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,106 +156,3 @@ async def book_three(ctx: Context, folder: str, number: int):
 @journey.step
 async def travel(ctx: Context, folder: str, number: int):
     raise RuntimeError("the road is closed")
-
-
-# --- the points ---------------------------------------------------------------------------------------------------
-#
-# AGENT_TASKS_KILL_AT="<step>:<moment>" kills the process where it gets there; with AGENT_TASKS_KILL_WITH=SIGSTOP it
-# is only stopped. The steps are those of any agent, and `last` for the child whose end joins its parent. The moments,
-# in their order:
-#   claimed         the claim is committed, the step has not begun
-#   returned        the step has returned, nothing of its outcome is written
-#   halfway         in the transaction that commits it, between its two statements
-#   written         in that transaction, all is written, and not committed
-#   committed       it is committed, nothing is published
-#   half-published  of several rows the first is published
-#   published       all is published
-
-_here = threading.local()
-
-
-def _arm(point: str) -> None:
-    from agent_tasks.doorbell import publisher
-    from agent_tasks.doorbell.publisher import Publisher
-    from agent_tasks.engine.batching import batches as groups
-    from agent_tasks.engine.steps import settlement
-    from agent_tasks.engine.steps.executor import Executor
-    from agent_tasks.engine.steps.settlement import Settlement
-    from agent_tasks.transitions import fan_out
-
-    number = signal.Signals[os.environ.get("AGENT_TASKS_KILL_WITH", "SIGKILL")]
-
-    def reached(moment: str) -> None:
-        if f"{getattr(_here, 'step', '')}:{moment}" == point:
-            os.kill(os.getpid(), number)
-
-    def dies_before(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*values: Any, **options: Any) -> Any:
-            reached("halfway")
-            return function(*values, **options)
-
-        return wrapped
-
-    admit, settle, transaction, publish, tell = (
-        Executor._admit,
-        Settlement.settle,
-        Settlement._transaction,
-        Executor._publish,
-        Publisher._tell,
-    )
-
-    def admit_watched(self: Any, taken: Any, *rest: Any) -> Any:
-        _here.step = taken.step
-        reached("claimed")
-        return admit(self, taken, *rest)
-
-    def settle_watched(self: Any, run: Any, outcome: Any) -> Any:
-        _here.step, _here.sent = run.claim.step, 0
-        reached("returned")
-        return settle(self, run, outcome)
-
-    def transaction_watched(self: Any, transition: Callable[[Any], Any]) -> Any:
-        def watched(connection: Any) -> Any:
-            result = transition(connection)
-            if isinstance(result, tuple) and any(row["id"] == result[0]["parent_id"] for row in result[1]):
-                _here.step = "last" if result[1][0]["status"] == "pending" else _here.step
-            reached("written")
-            return result
-
-        return transaction(self, watched)
-
-    join = groups.join
-
-    def join_watched(connection: Any, changed: Sequence[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
-        reached("halfway")
-        joined = join(connection, changed, **options)
-        if any(row["status"] == "pending" for row in joined):
-            _here.step = "last"
-        reached("written")
-        return joined
-
-    def publish_watched(self: Any, settled: Any) -> None:
-        reached("committed")
-        publish(self, settled)
-        reached("published")
-        _here.step = ""
-
-    def tell_watched(self: Any, row: dict[str, Any], pipeline: Any) -> None:
-        if getattr(_here, "sent", 0):
-            reached("half-published")
-        _here.sent = getattr(_here, "sent", 0) + 1
-        tell(self, row, pipeline)
-
-    publisher._BATCH = 1
-    Settlement.settle = settle_watched  # type: ignore[method-assign]
-    Settlement._transaction = transaction_watched  # type: ignore[method-assign]
-    Executor._admit = admit_watched  # type: ignore[method-assign]
-    Executor._publish = publish_watched  # type: ignore[method-assign]
-    Publisher._tell = tell_watched  # type: ignore[method-assign]
-    fan_out.submit = dies_before(fan_out.submit)  # type: ignore[attr-defined]
-    groups.join = join_watched  # type: ignore[attr-defined]
-    settlement.join = dies_before(settlement.join)  # type: ignore[attr-defined]
-
-
-if _point := os.environ.get("AGENT_TASKS_KILL_AT"):
-    _arm(_point)

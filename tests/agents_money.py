@@ -1,12 +1,7 @@
-"""An agent whose trees spend on every path and end in every way, and a worker that dies at one of its statements."""
+"""An agent whose trees spend on every path and end in every way."""
 
 import asyncio
-import itertools
-import os
-import signal
 from typing import Any
-
-import psycopg
 
 from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Partial, Retry
 from tests.agents import note
@@ -53,26 +48,3 @@ async def _charge(ctx: Context, folder: str, usd: float) -> None:
     usd += ctx.step_number
     await ctx.charge(usd=usd)
     note(folder, f"{ctx.task_id} {usd}")
-
-
-# AGENT_TASKS_KILL_AT="statement:<n>" kills the process before the n-th statement from its first claim on.
-
-
-def _arm(left: int) -> None:
-    execute = psycopg.Connection.execute
-    count = itertools.count(1)
-    has_claimed = False
-
-    def counted(self: Any, query: Any, *values: Any, **options: Any) -> Any:
-        nonlocal has_claimed
-        has_claimed = has_claimed or "'claimed'" in str(query)
-        if has_claimed and next(count) == left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return execute(self, query, *values, **options)
-
-    psycopg.Connection.execute = counted  # type: ignore[method-assign]
-
-
-_what, _, _number = os.environ.get("AGENT_TASKS_KILL_AT", "").partition(":")
-if _what == "statement":
-    _arm(int(_number))

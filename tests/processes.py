@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from agent_tasks import Settings
+from tests.crash import kill_points
 from tests.eventually import eventually
 from tests.forks import Fork, zygote
 
@@ -81,6 +82,9 @@ class Processes:
     def environment(self, **changes: Any) -> dict[str, str]:
         """The settings as AGENT_TASKS_* variables, with `changes`."""
         values = {**self.settings.model_dump(exclude_defaults=True), **changes}
+        if point := changes.get("kill_at"):
+            kill_points.check(point)
+            values["agents"] = (*values["agents"], kill_points.__name__)
         variables = {
             f"AGENT_TASKS_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
             for name, value in values.items()

@@ -17,6 +17,7 @@ from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.doorbell.unsent import UnsentBells
+from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
 from agent_tasks.task.signing import fingerprints
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
 """Workers listen here for the task and run of a step that is to stop, as its task was ended from outside; a task alone
 is one whose undo function is to come to its end."""
-_BATCH = 500
+BATCH = 500
+"""So many rows go to Redis in one round trip."""
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -96,9 +98,11 @@ class Publisher:
 
     def _send(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
         try:
-            for start in range(0, len(told), _BATCH):
+            for start in range(0, len(told), BATCH):
+                if start:
+                    reached("half-published")
                 with self._breaker, self._client.pipeline(transaction=False) as pipeline:
-                    for tell, what in told[start : start + _BATCH]:
+                    for tell, what in told[start : start + BATCH]:
                         tell(what, pipeline)
                     pipeline.execute()
         except redis.RedisError as error:

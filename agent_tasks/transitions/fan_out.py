@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
 from agent_tasks.task.allotment import DIVIDED
@@ -68,6 +69,7 @@ def fan_out(
         patience=patience(left, reserve_seconds),
         **reserved([child.budget for child in children]),
     )
+    reached("halfway")
     kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
     family = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
     return parent, submit(connection, family, ring_seconds=ring_seconds)

@@ -1,18 +1,77 @@
-"""Loaded as a module of agents: kills its process between the commit of a first step and its publish."""
+"""Loaded as a module of agents: kills its process where AGENT_TASKS_KILL_AT says.
 
+`<step>:<moment>` is a moment of `agent_tasks.moments`, of a step of any agent, or of `last`: the child whose end joins
+its parent. `statement:<n>` is before the n-th statement from the first claim on. With AGENT_TASKS_KILL_WITH=SIGSTOP
+the process is only stopped.
+"""
+
+import itertools
 import os
 import signal
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_tasks.engine.steps.executor import Executor
+import psycopg
 
-publish = Executor._publish
+from agent_tasks import moments
+from agent_tasks.doorbell import publisher
 
-
-def kill_after_first_commit(self: Executor, settled: Any) -> None:
-    if settled.row["status"] == "pending" and settled.row["step_number"] == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    publish(self, settled)
+_here = threading.local()
 
 
-Executor._publish = kill_after_first_commit  # type: ignore[method-assign]
+def check(point: str) -> None:
+    """Raise ValueError for a point that no process can come to."""
+    step, _, moment = point.rpartition(":")
+    if step == "statement" and moment.isdecimal():
+        return
+    if not step or moment not in moments.MOMENTS:
+        raise ValueError(f"{point} is no point to be killed at: the moments of a step are {', '.join(moments.MOMENTS)}")
+
+
+def arm(point: str, number: signal.Signals) -> None:
+    """Send this process the signal `number` as it comes to `point`. Raises ValueError where it cannot come there."""
+    check(point)
+    step, _, moment = point.rpartition(":")
+    if step == "statement":
+        _arm_statement(int(moment), number)
+    else:
+        publisher.BATCH = 1  # so that there is something between the first row and the others
+        moments.watch(_KilledAt(point, number))
+
+
+class _KilledAt:
+    """The threads of a process go from moment to moment, each with a step: `claimed` and `returned` say which."""
+
+    def __init__(self, point: str, number: signal.Signals) -> None:
+        self._point = point
+        self._number = number
+
+    def __call__(self, moment: moments.Moment, step: str | None, joined: Sequence[Mapping[str, Any]]) -> None:
+        if step is not None:
+            _here.step = step
+        if any(row["status"] == "pending" for row in joined):
+            _here.step = "last"
+        if f"{getattr(_here, 'step', '')}:{moment}" == self._point:
+            os.kill(os.getpid(), self._number)
+        if moment == "published":
+            _here.step = ""
+
+
+def _arm_statement(left: int, number: signal.Signals) -> None:
+    execute = psycopg.Connection.execute
+    count = itertools.count(1)
+    has_claimed = False
+
+    def counted(self: Any, query: Any, *values: Any, **options: Any) -> Any:
+        nonlocal has_claimed
+        has_claimed = has_claimed or "'claimed'" in str(query)
+        if has_claimed and next(count) == left:
+            os.kill(os.getpid(), number)
+        return execute(self, query, *values, **options)
+
+    psycopg.Connection.execute = counted  # type: ignore[method-assign]
+
+
+if _point := os.environ.get("AGENT_TASKS_KILL_AT"):
+    arm(_point, signal.Signals[os.environ.get("AGENT_TASKS_KILL_WITH", "SIGKILL")])

@@ -90,8 +90,7 @@ def test_children_of_a_killed_prefork_parent_do_not_live_on_as_workers(
 def test_a_worker_killed_between_commit_and_publish_loses_nothing(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:
-    kill_points = (*client.settings.agents, "tests.crash.kill_points")
-    (doomed,) = processes.fleet(agents=kill_points, quantum_seconds=0)
+    (doomed,) = processes.fleet(kill_at="first:committed", quantum_seconds=0)
     task = client.submit("relay", {"folder": str(tmp_path)})
     (tmp_path / "go").touch()
     assert doomed.wait_for_exit(10) == -signal.SIGKILL

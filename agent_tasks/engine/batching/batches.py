@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.engine.batching.combiner import Group
 from agent_tasks.errors import BudgetExhausted, LeaseLost
+from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.rows import Row
@@ -116,7 +117,9 @@ class Groups:
             lock_above(connection, [finish.claim.id for finish in finishes], seconds=_LOCK_SECONDS)
             rows = complete_all(connection, finishes)
             ended = [row for row in rows if not isinstance(row, Exception)]
+            reached("halfway")
             others = join(connection, ended, ring_seconds=self._client.settings.ring_seconds)
+            reached("written", joined=others)
         return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
 
     def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:

@@ -24,6 +24,7 @@ from agent_tasks.engine.steps.operations import DatabaseAway, StepOperations
 from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun, Stopped
 from agent_tasks.engine.steps.settlement import Settled, Settlement
 from agent_tasks.errors import ContextLost, InvalidInput, LeaseLost, StepFailed
+from agent_tasks.moments import reached
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import read
 from agent_tasks.store.queries.children import outcomes
@@ -128,6 +129,7 @@ class Executor:
 
     def _admit(self, taken: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun | None:
         """The run of a claimed step; None where it may not begin, and the task has ended or was given back."""
+        reached("claimed", step=taken.step)
         operations = StepOperations(self._runtime.client, taken, self._runtime.groups, self._runtime.mirroring.note)
         try:
             agent, step = _code_of(taken)
@@ -188,15 +190,17 @@ class Executor:
         return next_run
 
     def _publish(self, settled: Settled) -> None:
+        reached("committed")
         if settled.is_bell:
             self._runtime.groups.ring(settled.row)
             self._runtime.mirroring.note(settled.row["id"])
-            return
-        self._runtime.mirroring.forget(settled.row["id"])
-        if settled.others:
-            self._runtime.client.publish([settled.row, *settled.others])
         else:
-            self._runtime.groups.publish(settled.row)
+            self._runtime.mirroring.forget(settled.row["id"])
+            if settled.others:
+                self._runtime.client.publish([settled.row, *settled.others])
+            else:
+                self._runtime.groups.publish(settled.row)
+        reached("published")
 
     def _arguments(self, taken: Claim, step: Step) -> dict[str, Any]:
         """What the step's state is by its annotations. Of the state of a first step, that its submitter could not

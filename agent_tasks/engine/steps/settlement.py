@@ -15,6 +15,7 @@ from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised, Returned, StepRun
 from agent_tasks.engine.steps.spawning import Family
 from agent_tasks.errors import AgentTaskError, ErrorInfo, LeaseLost, PartialCompletion, StepFailed
+from agent_tasks.moments import reached
 from agent_tasks.storable import storable
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
@@ -72,6 +73,7 @@ class Settlement:
 
     def settle(self, run: StepRun, outcome: Returned | Raised) -> Settled:
         """Commit the outcome. Raises LeaseLost, or DatabaseAway when Postgres stayed away."""
+        reached("returned", step=run.claim.step)
         if isinstance(outcome, Raised):
             return self._raised(run, outcome.error)
         if run.claim.undo_step is not None:
@@ -187,7 +189,7 @@ class Settlement:
             for kept in inbox(connection, run.claim.id, directive.names):
                 if why := step.refusal(kept["payload"]):
                     refuse(connection, run.claim.id, kept["seq"], NOT_SHOWN if run.claim.row["sensitive"] else why)
-            return wait(
+            row = wait(
                 connection,
                 run.claim,
                 committed,
@@ -197,6 +199,8 @@ class Settlement:
                 on_timeout=on_timeout,
                 ring_seconds=self._settings.ring_seconds,
             )
+            reached("written")
+            return row
 
         return Settled(self._transaction(refuse_and_wait), "succeeded")
 
@@ -207,9 +211,10 @@ class Settlement:
             return Settled(row, "succeeded", is_bell=True)
         committed, _ = self._committed(run, directive.then, directive.state)
         spawned = self._family.spawn(run, directive)
-        parent, children = self._transaction(
-            lambda c: fan_out(
-                c,
+
+        def spawn(connection: Connection) -> tuple[Row, list[Row]]:
+            family = fan_out(
+                connection,
                 run.claim,
                 committed,
                 spawned.children,
@@ -218,7 +223,10 @@ class Settlement:
                 clamped=spawned.clamped,
                 ring_seconds=self._settings.ring_seconds,
             )
-        )
+            reached("written")
+            return family
+
+        parent, children = self._transaction(spawn)
         return Settled(parent, "succeeded", others=children)
 
     def _committed(self, run: StepRun, then: StepRef, state: dict[str, object]) -> tuple[Committed, Step]:
@@ -280,7 +288,10 @@ class Settlement:
         def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
             lock_above(connection, [claim.id])
             row = transition(connection)
-            return row, join(connection, [row], ring_seconds=self._settings.ring_seconds)
+            reached("halfway")
+            others = join(connection, [row], ring_seconds=self._settings.ring_seconds)
+            reached("written", joined=others)
+            return row, others
 
         row, others = self._transaction(end_and_join)
         return Settled(row, name, error, others=others)
