@@ -1,10 +1,10 @@
 """The Celery configuration that every process shares."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from kombu.entity import Queue
 
 from agent_tasks.doorbell.bell import PRIORITY_STEPS
@@ -51,11 +51,26 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         },
         timezone="UTC",
     )
+    when_it_runs(signals.celeryd_init, app, lambda **_: _quieten())
+    when_it_runs(signals.beat_init, app, lambda **_: _quieten())
+    return app
+
+
+def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None:
+    """Have `handler` told of `signal` where it is about `app`: an app of the user's may run in the same process."""
+
+    def handle(sender: Any = None, instance: Any = None, **told: Any) -> None:
+        if getattr(instance or sender, "app", None) is app:
+            handler(sender=sender, **told)
+
+    signal.connect(handle, weak=False)
+
+
+def _quieten() -> None:
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a message is no step: the executor tells of steps
     logging.getLogger("celery.beat").addFilter(_is_no_tick)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_short_when_unknown)
-    return app
 
 
 def _is_no_tick(record: logging.LogRecord) -> bool:

@@ -7,7 +7,7 @@ from celery import Celery, signals
 
 from agent_tasks import metrics
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.doorbell.celery_app import SWEEP_QUEUE, make_app
+from agent_tasks.doorbell.celery_app import SWEEP_QUEUE, make_app, when_it_runs
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.sweeper import Sweeper
 
@@ -36,7 +36,7 @@ def make_beat_app() -> Celery:
         worker_concurrency=1 + len(OTHERS),  # no round waits for another
         worker_send_task_events=False,
     )
-    signals.worker_ready.connect(lambda **_: metrics.serve(settings.metrics_port, settings.metrics_host), weak=False)
+    when_it_runs(signals.worker_ready, app, lambda **_: metrics.serve(settings.metrics_port, settings.metrics_host))
     sweepers: list[Sweeper] = []
 
     def sweeper() -> Sweeper:

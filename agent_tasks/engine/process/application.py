@@ -13,7 +13,7 @@ from agent_tasks import metrics
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder, load_agents, why_not_loaded
 from agent_tasks.authoring.step import Step
-from agent_tasks.doorbell.celery_app import make_app
+from agent_tasks.doorbell.celery_app import make_app, when_it_runs
 from agent_tasks.engine.observers.flower import show_running
 from agent_tasks.engine.process import drain
 from agent_tasks.engine.process.gate import Gate, Wire
@@ -124,8 +124,17 @@ class WorkerProcess:
     def connect(self) -> None:
         self.app.steps["worker"].add(_bootstep("Beginning", "celery.worker.components:Pool", self._begin))
         self.app.steps["consumer"].add(_bootstep("Gatekeeping", "celery.worker.consumer.tasks:Tasks", self._keep_gate))
+        when_it_runs(signals.celeryd_init, self.app, self._begin_node)
+
+    def _begin_node(self, sender: str = "", conf: Any = None, options: Any = None, **_: Any) -> None:
+        """Celery's signals are about any worker of the process: from here on, about this one."""
+        pool = options.get("pool") or options.get("pool_cls") or conf.worker_pool
+        self.is_prefork_parent = "prefork" in str(pool)
+        self.node = sender
+        self._node_pid = os.getpid()
+        if self.is_prefork_parent:
+            self._wire = Wire()
         for signal, handler in (
-            (signals.celeryd_init, self._learn_node),
             (signals.worker_process_init, self._begin_child),
             (signals.heartbeat_sent, self._show_running),
             (signals.task_unknown, self._pass_on),
@@ -134,14 +143,6 @@ class WorkerProcess:
             (signals.worker_process_shutdown, self._end_child),
         ):
             signal.connect(handler, weak=False)
-
-    def _learn_node(self, sender: str = "", conf: Any = None, options: Any = None, **_: Any) -> None:
-        pool = options.get("pool") or options.get("pool_cls") or conf.worker_pool
-        self.is_prefork_parent = "prefork" in str(pool)
-        self.node = sender
-        self._node_pid = os.getpid()
-        if self.is_prefork_parent:
-            self._wire = Wire()
 
     def _begin(self, worker: Any) -> None:
         """Before the first message is taken: what fails here ends the worker, as no handler of a signal would."""
