@@ -114,7 +114,8 @@ class AgentTasks:
         field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
         hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
         Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
-        Connection or Session, or psycopg) makes the submit part of the caller's own transaction.
+        Connection or Session, or psycopg) makes the submit part of the caller's own transaction. `callback_url` is
+        refused as InvalidInput: this version calls no URL.
 
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; a psycopg.OperationalError
         (ServerAway) when Postgres is away. When Redis is away the task is accepted, and runs when it is back.

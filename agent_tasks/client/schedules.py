@@ -128,6 +128,7 @@ def options_of(row: Row) -> dict[str, Any]:
     """The options of `submit` that a schedule's row keeps."""
     options: dict[str, Any] = dict(row["options"])
     identity = options.pop("identity")
+    options.pop("callback_url", None)  # 0.1.0 took it, and called nobody
     return {
         **options,
         "identity": Identity.model_validate(identity) if identity else None,

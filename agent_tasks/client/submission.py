@@ -125,7 +125,7 @@ class Submission:
         check_scopes(target.name, target.scopes, options.get("identity"))
         check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
         check_flag(sensitive, "sensitive")
-        for name in ("identity", "session_id", "callback_url", "metadata"):
+        for name in ("identity", "session_id", "metadata"):
             encoded = payloads.encode(options.get(name), name, limit=limit)
             if name == "metadata" and options.get(name) is not None:
                 options[name] = encoded
@@ -188,8 +188,13 @@ def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -
     check_priority(priority)
     check_ttl(ttl)
     check_queue(queue)
-    for name in ("session_id", "callback_url"):
-        check_kind(options.get(name), name, str, "text")
+    check_kind(options.get("session_id"), "session_id", str, "text")
+    if options.get("callback_url") is not None:
+        raise InvalidInput(
+            "callback_url is not supported: this version of agent-tasks calls no URL. Leave it out, and follow the "
+            "task by wait() or events().",
+            field="callback_url",
+        )
     check_identity(options.get("identity"))
     check_kind(options.get("metadata"), "metadata", dict, "a dict")
 

@@ -138,7 +138,7 @@ OPTIONS: dict[str, set[str]] = {
     "budget": {"None"},
     "identity": {"None"},
     "session_id": {"None", "empty", "long"},
-    "callback_url": {"None", "empty", "long"},
+    "callback_url": {"None"},
     "queue": {"None"},
     "priority": {"zero"},
     "ttl": {"None", "fraction"},

@@ -44,7 +44,7 @@ def test_a_submit_writes_the_task_rings_and_tells_what_it_wrote(client: AgentTas
     ana = Identity(subject="ana", tenant="acme")
     task = client.submit(
         "submit_typed", {"topic": "tides"}, budget=Budget(seconds=300, usd=0.3), identity=ana, session_id="s",
-        callback_url="https://example.com", queue="special", priority=9, ttl=50, metadata={"ticket": 7},
+        queue="special", priority=9, ttl=50, metadata={"ticket": 7},
     )  # fmt: skip
     assert task.id.version == 7
     snapshot = task.snapshot()
@@ -113,7 +113,12 @@ BAD: dict[str, tuple[Callable[[AgentTasks], Any], str]] = {
     "metadata that is a list": (lambda c: c.submit("echo", metadata=[1]), "metadata"),  # type: ignore[arg-type]
     "metadata that is text": (lambda c: c.submit("echo", metadata="a"), "metadata"),  # type: ignore[arg-type]
     "metadata": (lambda c: c.submit("echo", metadata={"a": math.inf}), "metadata.a"),
-    "callback": (lambda c: c.submit("echo", callback_url=7), "callback_url"),  # type: ignore[arg-type]
+    "callback": (lambda c: c.submit("echo", callback_url="https://example.com"), "callback_url"),
+    "callback of many": (lambda c: c.submit_many("echo", [{}], callback_url="https://example.com"), "callback_url"),
+    "callback of a schedule": (
+        lambda c: c.schedule("echo", every=9, callback_url="https://a.example"),
+        "callback_url",
+    ),
     **{
         f"priority {value!r}": (lambda c, v=value: c.submit("echo", priority=v), "priority")
         for value in (-1, 10, 5.0, True, "5", None)
