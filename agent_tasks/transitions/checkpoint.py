@@ -102,16 +102,6 @@ def checkpoint_all(
     ]
 
 
-def checkpoint(
-    connection: Connection, claim: Claim, committed: Committed, *, in_place: bool, ring_seconds: float
-) -> Row:
-    """`checkpoint_all` for one step. Raises LeaseLost, BudgetExhausted, Contention."""
-    (row,) = checkpoint_all(connection, [StepCommit(claim, committed, in_place)], ring_seconds=ring_seconds)
-    if isinstance(row, Exception):
-        raise row
-    return row
-
-
 def _given(step: StepCommit) -> str:
     claim, committed = step.claim, step.committed
     following: Row = {"step": committed.next_step, "step_number": claim.step_number + 1}

@@ -215,11 +215,3 @@ def claim_suspect(
         },
     ).fetchone()
     return None if row is None else _readable(row)
-
-
-def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **terms: Any) -> Claim | None:
-    """`claim_all` for one step. Raises Contention."""
-    (taken,) = claim_all(connection, [Wanted(task_id, step, step_number)], **terms)
-    if isinstance(taken, Exception):
-        raise taken
-    return taken

@@ -62,14 +62,6 @@ def complete_all(
     return [rows.get(finish.claim.id) or refusal(connection, finish.claim) for finish in finishes]
 
 
-def complete(connection: Connection, finish: Finish) -> Row:
-    """`complete_all` for one task. Raises LeaseLost, BudgetExhausted, Contention."""
-    (row,) = complete_all(connection, [finish])
-    if isinstance(row, Exception):
-        raise row
-    return row
-
-
 def _given(finish: Finish) -> str:
     claim = finish.claim
     status = "completed" if finish.shortfall is None else "partial"

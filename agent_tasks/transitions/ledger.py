@@ -229,23 +229,6 @@ def judged(claim: Claim, calls: Iterable[RecordedCall]) -> dict[str, Any]:
     return {"judged": json.dumps(marks), "ledger_step": claim.ledger_step}
 
 
-def begin_call(
-    connection: Connection, claim: Claim, ordinal: int, name: str, *, key: str, at_most_once: bool
-) -> int | None:
-    """`begin_calls` for one. Raises LeaseLost, Contention."""
-    (spent,) = begin_calls(connection, [CallBegin(claim, ordinal, name, key, at_most_once)])
-    if isinstance(spent, Exception):
-        raise spent
-    return spent
-
-
-def end_call(connection: Connection, claim: Claim, ordinal: int, *, status: str, outcome: str) -> None:
-    """`end_calls` for one. Raises LeaseLost."""
-    (error,) = end_calls(connection, [CallEnd(claim, ordinal, status, outcome)])
-    if error is not None:
-        raise error
-
-
 def _given_begin(call: CallBegin) -> str:
     known: dict[str, Any] = {}
     if (identity := call.identity) is not None:

@@ -9,12 +9,14 @@ from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.task.budget import Spend
-from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.checkpoint import Committed, checkpoint
-from agent_tasks.transitions.claim import Claim, claim, claim_suspect
+from agent_tasks.transitions import spend
+from agent_tasks.transitions.checkpoint import Committed
+from agent_tasks.transitions.claim import Claim, claim_suspect
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.wait import sleep, wait
+from tests.database import single
+from tests.database.single import checkpoint, claim
 
 Row = dict[str, Any]
 BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -143,11 +145,11 @@ def emit(connection: Connection, taken: Claim) -> Row:
 
 
 def begin_call(connection: Connection, taken: Claim, ordinal: int = 0) -> int | None:
-    return ledger.begin_call(connection, taken, ordinal, "pay", key="k", at_most_once=False)
+    return single.begin_call(connection, taken, ordinal, "pay", key="k", at_most_once=False)
 
 
 def end_call(connection: Connection, taken: Claim, ordinal: int = 0) -> None:
-    ledger.end_call(connection, taken, ordinal, status="completed", outcome='"paid"')
+    single.end_call(connection, taken, ordinal, status="completed", outcome='"paid"')
 
 
 def swept(client: AgentTasks, limit: int = 100, poison_crashes: int = 3) -> list[Row]:

@@ -16,13 +16,14 @@ from agent_tasks.task.snapshot import spend_of
 from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.undo import Undoing, undone
 from tests.database import Row, claimed, query, row_of
+from tests.database.single import complete
 
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="broke")
 DIVIDED = ("tokens", "usd", "steps", "calls")

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, ContextLost, SyncContext
-from agent_tasks.transitions import ledger
-from tests.database import claimed, lapse, query, submitted
+from tests.database import claimed, lapse, query, single, submitted
 from tests.database.driving import Driver, driving, value_of
 
 
@@ -23,9 +22,9 @@ def recorded_by_0_1_0(client: AgentTasks, *calls: tuple[str, str, str]) -> UUID:
     taken = claimed(client, submitted(client))
     with client.database.connection() as connection:
         for ordinal, (name, status, outcome) in enumerate(calls):
-            ledger.begin_call(connection, taken, ordinal, name, key=f"key {ordinal} of 0.1.0", at_most_once=False)
+            single.begin_call(connection, taken, ordinal, name, key=f"key {ordinal} of 0.1.0", at_most_once=False)
             if status != "started":
-                ledger.end_call(connection, taken, ordinal, status=status, outcome=outcome)
+                single.end_call(connection, taken, ordinal, status=status, outcome=outcome)
     query(client, "UPDATE calls SET ended = NULL WHERE task_id = %s", taken.id)
     lapse(client, taken.id)
     return taken.id

@@ -7,8 +7,8 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType, Identity
 from agent_tasks.transitions.cancel import cancel
-from agent_tasks.transitions.claim import claim
 from tests.database import all_of, claimed, commit, lapse, query, row_of, submitted, try_claim
+from tests.database.single import claim
 
 
 def test_of_many_claims_at_once_one_wins(client: AgentTasks) -> None:

@@ -12,10 +12,10 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.children import outcomes, usage
 from agent_tasks.task.budget import Spend
-from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
-from tests.database import Row, all_of, claimed, lapse, query, row_of, submitted, swept, try_claim
+from agent_tasks.transitions.complete import Finish
+from tests.database import Row, all_of, claimed, lapse, query, row_of, single, submitted, swept, try_claim
 from tests.database.families import (
     DIVIDED,
     NOTHING_HELD,
@@ -28,6 +28,7 @@ from tests.database.families import (
     statuses,
     types_of,
 )
+from tests.database.single import complete
 
 PLENTY = Budget(tokens=1_000_000, usd=10.0, steps=10_000, calls=100_000)
 
@@ -37,7 +38,7 @@ def spender(tokens: int, usd: float, calls: int = 0):  # type: ignore[no-untyped
 
     def write(connection: Connection, taken: Claim) -> Row:
         for ordinal in range(calls):
-            ledger.begin_call(connection, taken, ordinal, "pay", key=str(ordinal), at_most_once=False)
+            single.begin_call(connection, taken, ordinal, "pay", key=str(ordinal), at_most_once=False)
         spend.charge(connection, taken, tokens=tokens, usd=usd)
         return complete(connection, Finish(taken, '"done"', 0))
 

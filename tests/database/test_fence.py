@@ -10,11 +10,11 @@ import uuid_utils.compat as uuid_utils
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType
 from agent_tasks.errors import LeaseLost
 from agent_tasks.store.database import Connection
-from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions import spend
 from agent_tasks.transitions.cancel import cancel
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_on
@@ -22,8 +22,9 @@ from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.wait import sleep
-from tests.database import all_of, claimed, commit, lapse, park, query, row_of, submitted
+from tests.database import all_of, claimed, commit, lapse, park, query, row_of, single, submitted
 from tests.database import swept as sweep
+from tests.database.single import complete
 
 Write = Callable[[Connection, Claim], Any]
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
@@ -45,8 +46,8 @@ REPORTS: dict[str, Write] = {
     "partial": lambda c, t: spend.keep_partial(c, t, "1"),
     "progress": lambda c, t: spend.show_progress(c, t, '{"done": 1}'),
     "emit": lambda c, t: spend.emit(c, t, "found", "1"),
-    "begin call": lambda c, t: ledger.begin_call(c, t, 0, "pay", key="k", at_most_once=False),
-    "end call": lambda c, t: ledger.end_call(c, t, 0, status="completed", outcome="1"),
+    "begin call": lambda c, t: single.begin_call(c, t, 0, "pay", key="k", at_most_once=False),
+    "end call": lambda c, t: single.end_call(c, t, 0, status="completed", outcome="1"),
 }
 
 
@@ -97,7 +98,7 @@ def test_a_run_that_lost_its_step_writes_nothing(client: AgentTasks, lost: Calla
     for name, write in WRITES.items():
         stale = claimed(client)
         with client.database.connection() as connection:
-            ledger.begin_call(connection, stale, 0, "pay", key="k", at_most_once=False)
+            single.begin_call(connection, stale, 0, "pay", key="k", at_most_once=False)
         lost(client, stale)
         before = all_of(client, stale.id)
         with client.database.connection() as connection, pytest.raises(LeaseLost):
@@ -123,7 +124,7 @@ def test_every_write_of_the_owner_goes_through_and_is_seen_as_a_new_version(clie
     taken = claimed(client)
     with client.database.connection() as connection:
         if name == "end call":
-            ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+            single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
         before = client.find_row(taken.id)
         WRITES[name](connection, taken)
     after = client.find_row(taken.id)
@@ -211,7 +212,7 @@ def test_the_ledger_begins_no_call_beyond_the_budget_of_calls(client: AgentTasks
     taken = claimed(client, submitted(client, budget=Budget(calls=2)))
     with client.database.connection() as connection:
         begun = [
-            ledger.begin_call(connection, taken, n, "pay", key=str(n), at_most_once=False) for n in range(4)
+            single.begin_call(connection, taken, n, "pay", key=str(n), at_most_once=False) for n in range(4)
         ]  # fmt: skip
     assert begun == [1, 2, None, None]
     assert row_of(client, taken.id)["spent_calls"] == len(all_of(client, taken.id)["calls"]) == 2

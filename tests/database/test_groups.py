@@ -12,7 +12,7 @@ from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint_all
 from agent_tasks.transitions.claim import Claim, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
-from tests.database import all_of, claimed, lapse, query, row_of, submitted
+from tests.database import all_of, claimed, lapse, query, row_of, single, submitted
 from tests.database.families import types_of
 
 TERMS = {"worker": "w", "lease_seconds": 60}
@@ -75,7 +75,7 @@ def test_of_many_ends_one_that_is_out_of_time_does_not_end_and_the_others_do(cli
 def test_of_many_calls_each_is_counted_in_its_own_task(client: AgentTasks) -> None:
     free, spent, stale = (claimed(client, submitted(client, budget=Budget(calls=calls))) for calls in (9, 1, 9))
     with client.database.connection() as connection:
-        assert ledger.begin_call(connection, spent, 0, "pay", key="k", at_most_once=False) == 1
+        assert single.begin_call(connection, spent, 0, "pay", key="k", at_most_once=False) == 1
         lost(client, stale)
         begins = [ledger.CallBegin(taken, 1, "pay", "k", False) for taken in (free, spent, stale)]
         counted, none_left, refused = ledger.begin_calls(connection, begins)

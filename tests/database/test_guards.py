@@ -10,8 +10,9 @@ import pytest
 
 from agent_tasks import AgentTasks
 from agent_tasks.task.status import TERMINAL
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from tests.database import all_of, claimed, commit, query, row_of, submitted
+from tests.database.single import complete
 
 REFUSED = (psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
 CHANGES = {

@@ -14,8 +14,9 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.doorbell.mirror import LARGEST, PREFIX, key
 from agent_tasks.store.rows import Row
 from agent_tasks.transitions import spend
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from tests.database import claimed, query, row_of
+from tests.database.single import complete
 from tests.eventually import eventually
 
 

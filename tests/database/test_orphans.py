@@ -7,13 +7,13 @@ import pytest
 from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState, StepFailed
 from agent_tasks.store.rows import Row
 from agent_tasks.sweeps import orphans
-from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions import spend
 from agent_tasks.transitions.abandon import abandon
 from agent_tasks.transitions.heartbeat import WorkerRecord, forget_dead, sign_off, sign_on
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import ring
-from tests.database import adopt, all_of, claimed, commit, fall_due, operations_of, query, row_of, submitted
+from tests.database import adopt, all_of, claimed, commit, fall_due, operations_of, query, row_of, single, submitted
 from tests.database.families import run_child, spawn, types_of
 
 
@@ -40,8 +40,8 @@ def after_a_step(client: AgentTasks, task_id: UUID, *, partial: str | None = Non
     with client.database.connection() as connection:
         if partial:
             spend.keep_partial(connection, taken, partial)
-        ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
-        ledger.end_call(connection, taken, 0, status="completed", outcome='"secret"')
+        single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        single.end_call(connection, taken, 0, status="completed", outcome='"secret"')
         commit(connection, taken, "echo", '{"value": "secret"}')
 
 
@@ -178,8 +178,8 @@ def test_of_a_sensitive_orphan_nothing_is_left_that_it_has_seen(watched: AgentTa
     operations.flush_progress()
     operations.partial(secret)
     with watched.database.connection() as connection:
-        ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
-        ledger.end_call(connection, taken, 0, status="completed", outcome=f'"{SECRET}"')
+        single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        single.end_call(connection, taken, 0, status="completed", outcome=f'"{SECRET}"')
         commit(connection, taken, "secretive", f'{{"folder": "/tmp", "secret": "{SECRET}"}}', undoable=True)
     query(watched, "UPDATE calls SET digest = %s, key = %s", SECRET, SECRET)
     taken = claimed(watched, task.id)

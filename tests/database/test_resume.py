@@ -5,9 +5,10 @@ import pytest
 from agent_tasks import AgentTasks, Budget, Identity, InvalidState, StepFailed, TaskNotFound
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
-from tests.database import all_of, claimed, commit, query, row_of
+from tests.database import all_of, claimed, commit, query, row_of, single
+from tests.database.single import complete
 
 ANA = Identity(subject="ana", tenant="acme")
 
@@ -22,14 +23,14 @@ def failed(client: AgentTasks) -> TaskHandle:
     for number in range(2):
         taken = claimed(client, task.id)
         with client.database.connection() as connection:
-            ledger.begin_call(connection, taken, 0, "pay", key=f"key{number}", at_most_once=True)
-            ledger.end_call(connection, taken, 0, status="completed", outcome=f'"early{number}"')
+            single.begin_call(connection, taken, 0, "pay", key=f"key{number}", at_most_once=True)
+            single.end_call(connection, taken, 0, status="completed", outcome=f'"early{number}"')
             commit(connection, taken, "echo", f'{{"value": {number}}}', seconds=1, progress='{"done": 1}')  # fmt: skip
     taken = claimed(client, task.id)
     with client.database.connection() as connection:
-        ledger.begin_call(connection, taken, 0, "pay", key="key2", at_most_once=True)
-        ledger.end_call(connection, taken, 0, status="completed", outcome='"receipt"')
-        ledger.begin_call(connection, taken, 1, "pay", key="key3", at_most_once=True)
+        single.begin_call(connection, taken, 0, "pay", key="key2", at_most_once=True)
+        single.end_call(connection, taken, 0, status="completed", outcome='"receipt"')
+        single.begin_call(connection, taken, 1, "pay", key="key3", at_most_once=True)
         spend.charge(connection, taken, tokens=60, usd=0.7)
         spend.keep_partial(connection, taken, '"half"')
         fail(connection, taken, StepFailed("broke").info, traceback="t")

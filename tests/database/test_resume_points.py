@@ -12,13 +12,14 @@ from agent_tasks.errors import BudgetExhausted
 from agent_tasks.store.queries.children import outcomes
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.signal import consumed
 from agent_tasks.transitions.wait import sleep
 from agent_tasks.transitions.wake import wake
-from tests.database import all_of, claimed, commit, fall_due, park, query, row_of, submitted, try_claim
+from tests.database import all_of, claimed, commit, fall_due, park, query, row_of, single, submitted, try_claim
 from tests.database.families import DIVIDED, NOTHING_HELD, broken, held_of, run_child, spawn, statuses, types_of
+from tests.database.single import complete
 
 PLENTY = Budget(seconds=3600, tokens=10_000, usd=10.0, steps=100, calls=100)
 BROKEN = ErrorInfo(type=ErrorType.STEP_FAILED, message="m")
@@ -30,8 +31,8 @@ def stepped(client: AgentTasks, steps: int, task_id: UUID | None = None) -> UUID
     for number in range(steps):
         taken = claimed(client, task_id)
         with client.database.connection() as connection:
-            ledger.begin_call(connection, taken, 0, "pay", key=f"key{number}", at_most_once=False)
-            ledger.end_call(connection, taken, 0, status="completed", outcome=f'"paid {number}"')
+            single.begin_call(connection, taken, 0, "pay", key=f"key{number}", at_most_once=False)
+            single.end_call(connection, taken, 0, status="completed", outcome=f'"paid {number}"')
             commit(connection, taken, "echo", f'{{"value": {number}}}')
     return task_id
 

@@ -12,10 +12,11 @@ from agent_tasks import AgentTasks, ErrorInfo, UpstreamUnavailable
 from agent_tasks.storable import storable
 from agent_tasks.task.payloads import encode, stored
 from agent_tasks.transitions import ledger, spend
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.retry import retry
-from tests.database import claimed, commit, query, row_of
+from tests.database import claimed, commit, query, row_of, single
+from tests.database.single import complete
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
@@ -37,8 +38,8 @@ def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(clien
     assert same(taken.state["value"], value)
     encoded = encode(value, "result")
     with client.database.connection() as connection:
-        ledger.begin_call(connection, taken, 0, "call", key="k", at_most_once=False)
-        ledger.end_call(connection, taken, 0, status="completed", outcome=encoded)
+        single.begin_call(connection, taken, 0, "call", key="k", at_most_once=False)
+        single.end_call(connection, taken, 0, status="completed", outcome=encoded)
         assert same(ledger.recorded_calls(connection, taken)[0].outcome, value)
         spend.emit(connection, taken, "found", encoded)
         spend.keep_partial(connection, taken, encoded)

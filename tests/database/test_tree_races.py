@@ -16,10 +16,11 @@ from agent_tasks.store.errors import Contention
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.cancel import cancel, cancel_below
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.join import join
 from tests.database import BLOCKED, claimed, fall_due, query, row_of, submitted, try_claim
 from tests.database.families import broken, done, end, spawn, types_of
+from tests.database.single import complete
 from tests.eventually import eventually
 
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=10_000, calls=10_000)

@@ -27,6 +27,7 @@ from tests.database import (
     lapse,
     query,
     row_of,
+    single,
     submitted,
     swept,
     try_claim,
@@ -208,14 +209,14 @@ def test_an_undo_is_committed_once(client: AgentTasks) -> None:
 def test_what_was_done_is_undone_whatever_it_costs_and_its_calls_are_recorded_apart(client: AgentTasks) -> None:
     taken = booked(client)
     with client.database.connection() as connection:
-        ledger.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
+        single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
     query(client, "UPDATE tasks SET spent_calls = 9, spent_tokens = 100 WHERE id = %s", taken.id)
     end(client, taken, broken)
     first = claimed(client, taken.id)
     with client.database.connection() as connection:
         assert ledger.recorded_calls(connection, first) == {}
-        assert ledger.begin_call(connection, first, 0, "cancel", key="u", at_most_once=False) == 10
-        ledger.end_call(connection, first, 0, status="completed", outcome='"cancelled"')
+        assert single.begin_call(connection, first, 0, "cancel", key="u", at_most_once=False) == 10
+        single.end_call(connection, first, 0, status="completed", outcome='"cancelled"')
         spent, _ = spend.charge(connection, first, tokens=5, usd=0.0)
     assert spent.tokens == 105
     lapse(client, taken.id)

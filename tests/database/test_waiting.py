@@ -12,9 +12,10 @@ from agent_tasks.aio import AsyncTaskHandle
 from agent_tasks.doorbell.mirror import key
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.complete import Finish, complete
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from tests.database import claimed
+from tests.database.single import complete
 from tests.eventually import eventually
 
 
