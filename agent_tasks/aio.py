@@ -7,13 +7,15 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import agent_tasks
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.client.handle import TaskHandle, result_of
-from agent_tasks.doorbell import mirror
+from agent_tasks.client.following import follow_async
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.result import result_of
 from agent_tasks.task.arguments import check_flag, check_kind
 from agent_tasks.task.event import Event
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -116,12 +118,9 @@ class AsyncTaskHandle:
 
     async def wait(self, timeout: float | None = None) -> TaskSnapshot:
         """As `TaskHandle.wait`."""
-        handle = self.blocking
-        polling = await _in_thread(lambda: iter(handle.polling(timeout)))
-        with _Changes(handle) as changes:
-            while (seconds := await _in_thread(lambda: next(polling))) is not None:
-                await _in_thread(handle.look if await changes.within(seconds) else handle.read)
-        return handle.ended()
+        async for _ in follow_async(self.blocking, timeout, _threads):
+            pass
+        return self.blocking.ended()
 
     async def result(self, timeout: float | None = None) -> Any:
         """As `TaskHandle.result`."""
@@ -131,43 +130,18 @@ class AsyncTaskHandle:
         """As `TaskHandle.events`."""
         check_flag(follow, "follow")
         handle = self.blocking
-        polling = await _in_thread(lambda: iter(handle.polling(timeout)))
-        with _Changes(handle) as changes:
-            while True:
-                seconds = await _in_thread(lambda: next(polling))
+        if not follow:
+            for event in await _in_thread(lambda: list(handle.events(after, timeout=timeout))):
+                yield event
+            return
+        latest = None
+        async with aclosing(follow_async(handle, timeout, _threads)) as looks:
+            async for _ in looks:
                 for event in await _in_thread(lambda after=after: list(handle.more_events(after))):
                     yield event
-                    after = event.seq
-                if seconds is None or not follow:
+                    after, latest = event.seq, event.type
+                if latest == "finished":
                     return
-                await _in_thread(handle.look if await changes.within(seconds) else handle.read)
-
-
-class _Changes:
-    """Word of a task's changes, on the caller's loop."""
-
-    def __init__(self, handle: TaskHandle) -> None:
-        self._event = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._listening = handle.client.notices.listening(
-            mirror.key(handle.id), lambda _: loop.call_soon_threadsafe(self._event.set) and None
-        )
-
-    def __enter__(self) -> "_Changes":
-        self._listening.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._listening.__exit__(*error)
-
-    async def within(self, seconds: float) -> bool:
-        """Whether word came; forgets it."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return False
-        self._event.clear()
-        return True
 
 
 def _on_default(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:

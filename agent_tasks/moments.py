@@ -1,4 +1,4 @@
-"""Moments on the way of a step at which a test may kill its process. Nobody watches them otherwise."""
+"""Moments on the way of a step, or of any commit, at which a test may kill its process. Nobody watches otherwise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args

@@ -21,7 +21,7 @@ from agent_tasks.cli.text import (
     spent_parts,
     time_left,
 )
-from agent_tasks.client.handle import TreeNode
+from agent_tasks.client.tree import TreeNode
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 

@@ -1,7 +1,6 @@
 """Following a task to its end: a live picture on a terminal, else a line for each change."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import TextIO
@@ -13,26 +12,11 @@ from agent_tasks.cli.lines import fitted, terminal_width
 from agent_tasks.cli.problems import ExitCode, Failed, Problem, ended_badly
 from agent_tasks.cli.text import progress_text, unserved, where
 from agent_tasks.cli.view import TaskView
+from agent_tasks.client.following import follow
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.doorbell import mirror
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.unserved import Unserved
-
-
-def follow(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
-    """The task as it stands, then at each change, to its end. Raises TimeoutError after `timeout` seconds."""
-    changed = threading.Event()
-    with task.client.notices.listening(mirror.key(task.id), lambda _: changed.set()):
-        for seconds in task.polling(timeout):
-            yield task.snapshot()
-            if seconds is None:
-                return
-            if changed.wait(seconds):
-                changed.clear()
-                task.snapshot()
-            else:
-                task.stored()
 
 
 def watch_until_end(
@@ -61,19 +45,19 @@ def check_ended(task: TaskSnapshot) -> None:
 def _live(task: TaskHandle, timeout: float | None, console: Console) -> TaskSnapshot:
     view = TaskView(task.snapshot())
     with Live(view, console=console, refresh_per_second=8):
-        for snapshot in follow(task, timeout):
-            view.task = snapshot
+        for _ in follow(task, timeout):
+            view.task = task.snapshot()
     return view.task
 
 
 def _in_lines(task: TaskHandle, timeout: float | None, out: TextIO | None) -> TaskSnapshot:
     shown: list[str] = []
-    version, width = 0, terminal_width()
-    for snapshot in follow(task, timeout):
+    width = terminal_width()
+    for snapshot in _changes(task, timeout):
         lines = [fitted(_line(snapshot), width), *wrap(unserved(snapshot), width)]
-        if lines != shown and snapshot.version >= version and out is not None:
+        if lines != shown and out is not None:
             print("\n".join(lines), file=out, flush=True)
-        shown, version = lines, snapshot.version
+        shown = lines
     return task.snapshot()
 
 
@@ -83,9 +67,16 @@ def _line(task: TaskSnapshot) -> str:
 
 
 def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:
-    told: tuple[int, Unserved | None] | None = None
-    for snapshot in follow(task, timeout):
-        if told != (snapshot.version, snapshot.unserved):
-            print(snapshot.model_dump_json(), flush=True)
-        told = snapshot.version, snapshot.unserved
+    for snapshot in _changes(task, timeout):
+        print(snapshot.model_dump_json(), flush=True)
     return task.snapshot()
+
+
+def _changes(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
+    """The task at each change of what is told of it; time that passes is none."""
+    told: tuple[int, Unserved | None] | None = None
+    for _ in follow(task, timeout):
+        snapshot = task.snapshot()
+        if told != (snapshot.version, snapshot.unserved):
+            yield snapshot
+        told = snapshot.version, snapshot.unserved

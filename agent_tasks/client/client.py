@@ -1,48 +1,37 @@
 """AgentTasks: submitting to one deployment, and finding its tasks."""
 
-import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, TypeVar, Unpack, get_args
+from typing import Any, Literal, Unpack, get_args
 from uuid import UUID
-from weakref import WeakSet
 
 import psycopg
-import redis
 from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import AfterCommit, driver_connection
-from agent_tasks.client.handle import TaskHandle, may_see, not_found
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
+from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
-from agent_tasks.doorbell.publisher import Publisher, connect
-from agent_tasks.doorbell.subscriptions import Notices
+from agent_tasks.deployment import Deployment
 from agent_tasks.errors import IdempotencyConflict, TaskNotFound
-from agent_tasks.settings import Settings
-from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
-from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
-from agent_tasks.task.arguments import check_kind, check_text, check_whole, refused, shown
+from agent_tasks.task.arguments import check_text, check_whole, refused, shown
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
-from agent_tasks.task.signing import keys_of
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
-from agent_tasks.task.unserved import Unserved
 from agent_tasks.transitions import idempotency
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.submit import NewTask, submit
 
-log = logging.getLogger(__name__)
-
-S = TypeVar("S", bound=TaskSnapshot)
-_NEEDS_A_WORKER = (TaskStatus.PENDING, TaskStatus.WAITING)
 Kind = Literal["signal", "timer", "children", "retry"]
 """What a task can wait for."""
 
@@ -54,42 +43,19 @@ class LivingTask(TaskSnapshot):
     """Since when it waits, runs, is pending, or is over."""
 
 
-class AgentTasks:
+class AgentTasks(Deployment):
     """One deployment: its Postgres, its Redis, its key. Thread-safe; nothing connects before it is used.
 
     `settings` default to the environment's, or those of a running `agent-tasks dev`.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
-        self.settings = settings or Settings.load()
-        self.database = self._open_database()
-        _clients.add(self)
-
-    def _open_database(self) -> Database:
-        return Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
-
     @cached_property
-    def redis(self) -> "redis.Redis":
-        return connect(self.settings)
-
-    @cached_property
-    def notices(self) -> Notices:
-        return Notices(self.redis)
-
-    @cached_property
-    def publisher(self) -> Publisher:
-        return Publisher(self.settings, self.redis, self._signing_keys())
+    def _submission(self) -> Submission:
+        return Submission(self.settings, self.database)
 
     @cached_property
     def _after_commit(self) -> AfterCommit:
         return AfterCommit(self.database, self.publisher)
-
-    def _signing_keys(self) -> tuple[bytes, ...]:
-        if keys := keys_of(self.settings.secret_key):
-            return keys
-        with self.database.connection() as connection:
-            return (catalog.signing_key(connection),)
 
     def submit(
         self,
@@ -204,7 +170,7 @@ class AgentTasks:
                 identity=identity,
                 limit=limit,
             )
-            return self.with_unserved(connection, LivingTask.from_rows(rows))
+            return with_unserved(self, connection, LivingTask.from_rows(rows))
 
     def schedule(
         self,
@@ -226,7 +192,16 @@ class AgentTasks:
         somebody else of the tenant has the name.
         """
         return put_schedule(
-            self, agent, input, name=name, cron=cron, every=every, timezone=timezone, budget=budget, options={**options}
+            self,
+            self._submission,
+            agent,
+            input,
+            name=name,
+            cron=cron,
+            every=every,
+            timezone=timezone,
+            budget=budget,
+            options={**options},
         )
 
     def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
@@ -245,28 +220,9 @@ class AgentTasks:
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
-        if "notices" in self.__dict__:
-            self.notices.close()
         if "_after_commit" in self.__dict__:
             self._after_commit.close()
-        if "publisher" in self.__dict__:
-            self.publisher.close()
-        self._forget()
-        self.database.close()
-
-    def _begin_anew(self) -> None:
-        """In a forked child: its parent's threads are not here, its connections are not the child's to use or close."""
-        _left_alone.append(dict(self.__dict__))
-        self._forget()
-        self.database = self._open_database()
-
-    def _forget(self) -> None:
-        for name in ("notices", "_after_commit", "publisher", "redis", "_submission"):
-            self.__dict__.pop(name, None)
-
-    def publish(self, rows: Sequence[Row]) -> None:
-        """Mirror rows that a transition returned and ring for those that are pending; never raises for Redis."""
-        self.publisher.publish(rows)
+        super().close()
 
     def _submit_once(self, task: NewTask, given: Any, key: str, connection: Any) -> TaskHandle:
         check_text(key, "idempotency_key", 255)
@@ -312,33 +268,25 @@ class AgentTasks:
         *,
         transaction: bool = False,
     ) -> list[Row]:
-        """Run `write` and publish what it returns, after the commit of whoever owns the transaction."""
-        publisher = self.publisher  # first: what it needs may be missing, and then nothing is to be accepted
+        """Commit what `write` does, or leave that to the owner of the `given` connection's transaction."""
         if given is not None:
+            after_commit = self._after_commit  # first: what it needs may be missing, and then nothing is to be accepted
             connection = driver_connection(given)
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
             with _DictRows(connection), whole:
                 rows = write(connection, tasks)
-                self._after_commit.watch(read.transaction_id(connection), rows)
+                after_commit.watch(read.transaction_id(connection), rows)
             return rows
-        begin = self.database.transaction if transaction else self.database.connection
         try:
-            with begin() as connection:
-                rows = write(connection, tasks)
+            return self.commit(lambda c: write(c, tasks), single=not transaction)
         except ServerAway as error:
             if isinstance(error.__cause__, PoolTimeout):
                 raise
-            with begin() as connection:  # the answer was lost, perhaps after the commit
-                rows = read.find_many(connection, [task.id for task in tasks]) or write(connection, tasks)
-        publisher.publish(rows)
-        return rows
+            ids = [task.id for task in tasks]  # the answer was lost, perhaps after the commit
+            return self.commit(lambda c: read.find_many(c, ids) or write(c, tasks), single=not transaction)
 
     def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
         return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
-
-    @cached_property
-    def _submission(self) -> Submission:
-        return Submission(self.settings, self.database)
 
     def find_target(self, agent: str | Agent) -> Target:
         """What there is to know of an agent. Raises UnknownAgent."""
@@ -347,41 +295,6 @@ class AgentTasks:
     def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
         """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
-
-    def with_unserved(self, connection: Connection, tasks: Sequence[S]) -> list[S]:
-        """The snapshots, each with why no living worker would run its step, where none would."""
-        wanted = {(task.agent, task.step, task.queue) for task in tasks if task.status in _NEEDS_A_WORKER}
-        if not wanted:
-            return list(tasks)
-        rows = read.serving(connection, wanted, lease_seconds=self.settings.lease_seconds)
-        reasons = {(row["agent"], row["step"], row["queue"]): Unserved.of(row) for row in rows}
-        return [
-            task.model_copy(update={"unserved": reasons[task.agent, task.step, task.queue] or task.unserved})
-            if task.status in _NEEDS_A_WORKER
-            else task
-            for task in tasks
-        ]
-
-    def find_row(self, task_id: UUID, identity: Identity | None = None) -> Row:
-        """Raises TaskNotFound, and says no more where the task is there and `identity` may not see it."""
-        with self.database.connection() as connection:
-            row = read.find(connection, task_id)
-        if row is None or not may_see(identity, row):
-            raise not_found(task_id, identity)
-        return row
-
-
-_clients: "WeakSet[AgentTasks]" = WeakSet()
-_left_alone: list[Any] = []
-"""What forked children have from their parents: to collect it would close it, or wait for a lock that nobody frees."""
-
-
-def _begin_all_anew() -> None:
-    for client in list(_clients):
-        client._begin_anew()  # pyright: ignore[reportPrivateUsage]
-
-
-os.register_at_fork(after_in_child=_begin_all_anew)
 
 
 def _as_uuid(value: UUID | str) -> UUID:

@@ -1,12 +1,15 @@
 """Schedules: tasks that are submitted again and again, by cron or at an interval."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.authoring.agent import Agent
+from agent_tasks.client.submission import Submission, TaskInput
+from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
@@ -14,10 +17,6 @@ from agent_tasks.task.arguments import LONGEST_WAIT, check_text, refused, shown
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
-
-if TYPE_CHECKING:
-    from agent_tasks.authoring.agent import Agent
-    from agent_tasks.client.client import AgentTasks
 
 
 class Schedule(BaseModel):
@@ -42,9 +41,10 @@ class Schedule(BaseModel):
 
 
 def put_schedule(
-    client: "AgentTasks",
-    agent: "str | Agent",
-    value: Any,
+    deployment: Deployment,
+    submission: Submission,
+    agent: str | Agent,
+    value: TaskInput,
     *,
     name: str | None,
     cron: str | None,
@@ -60,14 +60,14 @@ def put_schedule(
     _check_rhythm(cron, seconds, timezone)
     if options.get("traceparent") is not None:
         raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
-    task = client.new_task(client.find_target(agent), value, budget, **options)
+    task = submission.new_task(submission.find_target(agent), value, budget, **options)
     identity: Identity | None = options.get("identity")
     kept = {
         **{key: option for key, option in options.items() if option is not None},
         "identity": identity.model_dump(mode="json") if identity else None,
         "budget": {key: amount for key, amount in (budget or Budget()).as_dict().items() if amount is not None},
     }
-    with client.database.connection() as connection:
+    with deployment.database.connection() as connection:
         now = schedule_rows.now(connection)
         row = schedule_rows.put(
             connection,
@@ -86,11 +86,11 @@ def put_schedule(
     return Schedule.from_row(row)
 
 
-def remove_schedule(client: "AgentTasks", name: str, identity: Identity | None) -> bool:
+def remove_schedule(deployment: Deployment, name: str, identity: Identity | None) -> bool:
     """False where there is none of this name that `identity` may see."""
     check_text(name, "name", 200, printable=True)
     check_identity(identity)
-    with client.database.connection() as connection:
+    with deployment.database.connection() as connection:
         tenants = schedule_rows.tenants_with(connection, name, identity)
         if len(tenants) > 1 and "" not in tenants:
             raise InvalidInput(

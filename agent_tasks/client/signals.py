@@ -1,10 +1,12 @@
 """Sending a signal: checked against what the waiting step accepts, then kept or delivered."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from agent_tasks.authoring.agent import checked_against, loaded_agents
+from agent_tasks.client.serving import with_unserved
+from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import catalog
@@ -15,9 +17,6 @@ from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.unserved import Unserved
 from agent_tasks.transitions import signal
-
-if TYPE_CHECKING:
-    from agent_tasks.client.client import AgentTasks
 
 
 class Receipt(BaseModel):
@@ -35,7 +34,7 @@ class Receipt(BaseModel):
 
 
 def send_signal(
-    client: "AgentTasks",
+    deployment: Deployment,
     task: TaskSnapshot,
     name: str,
     payload: Any,
@@ -50,19 +49,20 @@ def send_signal(
         check_text(signal_id, "signal_id", 255)
     if wait_id is not None:
         check_text(wait_id, "wait_id", 255)
-    definition = _Definition(client, task.agent)
-    text = payloads.encode(payload, "payload", limit=client.settings.payload_limit)
+    definition = _Definition(deployment, task.agent)
+    text = payloads.encode(payload, "payload", limit=deployment.settings.payload_limit)
     said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
-    with client.database.transaction() as connection:
+
+    def keep_and_deliver(connection: Connection) -> tuple[Receipt, list[Row]]:
         row = signal.lock(connection, task.id)
         if row is None:
             raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
         if _is_over(row) and signal_id and (told := signal.receipt(connection, task.id, signal_id)):
-            return Receipt(kept=True, **told)
+            return Receipt(kept=True, **told), []
         _check_open(row)
         if wait_id is not None and wait_id != _wait_id(row):
             if signal_id and signal.receipt(connection, task.id, signal_id):
-                return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
+                return _nothing_new(deployment, connection, row)
             raise _wait_is_over(row, wait_id)
         if wait_id is not None and name not in _names(row):
             raise InvalidInput(f"That wait is for {', '.join(_names(row))}, not {name!r}", field="name")
@@ -79,18 +79,30 @@ def send_signal(
             waiting_for=_names(row),
         )
         if kept is None:
-            return Receipt(kept=False, delivered=False, unserved=_unserved(client, connection, row))
+            return _nothing_new(deployment, connection, row)
         if name not in _names(row):
             definition.check_name(name)
-        delivered = signal.deliver(connection, task.id, ring_seconds=client.settings.ring_seconds, signal_id=signal_id)
-        unserved = _unserved(client, connection, delivered or kept)
-    client.publish([delivered or kept])
-    waiting_for = [] if delivered else _names(kept)
-    return Receipt(kept=True, delivered=delivered is not None, waiting_for=waiting_for, unserved=unserved)
+        delivered = signal.deliver(
+            connection, task.id, ring_seconds=deployment.settings.ring_seconds, signal_id=signal_id
+        )
+        now = delivered or kept
+        receipt = Receipt(
+            kept=True,
+            delivered=delivered is not None,
+            waiting_for=[] if delivered else _names(kept),
+            unserved=_unserved(deployment, connection, now),
+        )
+        return receipt, [now]
+
+    return deployment.commit_for(keep_and_deliver)
 
 
-def _unserved(client: "AgentTasks", connection: Connection, row: Row) -> Unserved | None:
-    return client.with_unserved(connection, [TaskSnapshot.from_row(row)])[0].unserved
+def _nothing_new(deployment: Deployment, connection: Connection, row: Row) -> tuple[Receipt, list[Row]]:
+    return Receipt(kept=False, delivered=False, unserved=_unserved(deployment, connection, row)), []
+
+
+def _unserved(deployment: Deployment, connection: Connection, row: Row) -> Unserved | None:
+    return with_unserved(deployment, connection, [TaskSnapshot.from_row(row)])[0].unserved
 
 
 def _is_over(row: Row) -> bool:
@@ -126,12 +138,12 @@ def _names(row: Row) -> list[str]:
 class _Definition:
     """What an agent says of its signals, from its code or from what a worker registered."""
 
-    def __init__(self, client: "AgentTasks", agent: str) -> None:
+    def __init__(self, deployment: Deployment, agent: str) -> None:
         self._agent = agent
         self._code = loaded_agents().get(agent)
         self._registered: dict[str, Any] = {}
         if self._code is None:
-            with client.database.connection() as connection:
+            with deployment.database.connection() as connection:
                 self._registered = catalog.registered_agent(connection, agent) or {}
         self._names = self._code.signals if self._code else self._registered.get("signals")
 

@@ -113,15 +113,19 @@ class Database:
         with self.connection() as connection, connection.transaction():
             yield connection
 
-    def run(self, transition: Callable[[Connection], T]) -> T:
-        """The transition in a transaction; one that met rivals (a deadlock, say) is run again, twice."""
+    def run(self, transition: Callable[[Connection], T], *, single: bool = False) -> T:
+        """The transition in a transaction; one that met rivals (a deadlock, say) is run again, twice.
+
+        `single`: it is one statement, which commits by itself.
+        """
+        begin = self.connection if single else self.transaction
         for _ in range(2):
             try:
-                with self.transaction() as connection:
+                with begin() as connection:
                     return transition(connection)
             except Contention:
                 continue
-        with self.transaction() as connection:
+        with begin() as connection:
             return transition(connection)
 
     def close(self) -> None:

@@ -3,9 +3,11 @@
 import logging
 
 from agent_tasks import metrics
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
+from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.catalog import note_keys
+from agent_tasks.store.rows import Row
 from agent_tasks.sweeps.batch import BATCH
 from agent_tasks.transitions.abandon import WATCH, abandon
 from agent_tasks.transitions.cancel import cancel_below
@@ -19,16 +21,19 @@ _GONE = ErrorInfo(type=ErrorType.CANCELLED, message="the parent was given up as 
 _PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_action": SuggestedAction.ESCALATE})
 
 
-def run_once(client: AgentTasks) -> int:
-    with client.database.transaction() as connection:
-        rows = abandon(connection, limit=BATCH, lease_seconds=client.settings.lease_seconds, gap_seconds=GAP_SECONDS)
-        note_keys(connection, WATCH, client.publisher.fingerprints)
-        secret = [row["id"] for row in rows if row["sensitive"]]
-        below = cancel_below(connection, secret, _PURGED)
-        below += cancel_below(connection, [row["id"] for row in rows if not row["sensitive"]], _GONE)
+def run_once(deployment: Deployment) -> int:
+    settings, fingerprints = deployment.settings, deployment.publisher.fingerprints
+
+    def abandon_and_join(connection: Connection) -> tuple[list[Row], list[Row]]:
+        given_up = abandon(connection, limit=BATCH, lease_seconds=settings.lease_seconds, gap_seconds=GAP_SECONDS)
+        note_keys(connection, WATCH, fingerprints)
+        secret = [row["id"] for row in given_up if row["sensitive"]]
+        ended = given_up + cancel_below(connection, secret, _PURGED)
+        ended += cancel_below(connection, [row["id"] for row in given_up if not row["sensitive"]], _GONE)
         forget_below(connection, secret)
-        joined = join(connection, [*rows, *below], ring_seconds=client.settings.ring_seconds)
-    client.publish([*rows, *below, *joined])
+        return given_up, ended + join(connection, ended, ring_seconds=settings.ring_seconds)
+
+    rows = deployment.commit_for(abandon_and_join)
     for row in rows:
         metrics.ORPHANS.labels(row["agent"], row["status"]).inc()
         log.error("task given up, no worker served it: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])

@@ -1,14 +1,14 @@
 """Retention: trees that ended long ago are deleted."""
 
 from agent_tasks import metrics
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.sweeps.batch import BATCH
 from agent_tasks.transitions.purge import purge
 
 
-def run_once(client: AgentTasks) -> int:
-    settings = client.settings
-    with client.database.connection() as connection:
+def run_once(deployment: Deployment) -> int:
+    settings = deployment.settings
+    with deployment.database.connection() as connection:
         purged = purge(
             connection,
             limit=BATCH,

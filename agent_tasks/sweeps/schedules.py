@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.schedules import next_time, options_of
+from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
 from agent_tasks.sweeps.batch import BATCH
@@ -20,8 +21,9 @@ _AGAIN = timedelta(seconds=60)
 def run_once(client: AgentTasks) -> int:
     with client.database.connection() as connection:
         requests = {_kept(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
-    rows: list[Row] = []
-    with client.database.transaction() as connection:
+
+    def fire(connection: Connection) -> tuple[int, list[Row]]:
+        rows: list[Row] = []
         # one that was changed meanwhile is another: it fires as it is now, with the next batch
         due = [row for row in schedule.due(connection, limit=BATCH) if _kept(row) in requests]
         for row in due:
@@ -32,8 +34,9 @@ def run_once(client: AgentTasks) -> int:
                 rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
             task_id = task.id if task else None
             schedule.fired(connection, row, next_at=following, task_id=task_id)
-    client.publish(rows)
-    return len(due)
+        return len(due), rows
+
+    return client.commit_for(fire)
 
 
 def _kept(row: Row) -> str:

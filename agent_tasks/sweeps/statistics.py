@@ -2,14 +2,14 @@
 
 import logging
 
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.transitions.statistics import analyze_grown
 
 log = logging.getLogger(__name__)
 
 
-def run_once(client: AgentTasks) -> int:
-    with client.database.connection() as connection:
+def run_once(deployment: Deployment) -> int:
+    with deployment.database.connection() as connection:
         grown = analyze_grown(connection)
     if grown:
         log.info("analyzed: tables=%s", ",".join(grown))

@@ -19,8 +19,8 @@ def test_a_signal_whose_sender_is_killed_between_commit_and_bell_still_wakes_the
     sender = fleet.processes.python(
         f"""
 import os, signal, agent_tasks
-from agent_tasks import AgentTasks
-AgentTasks.publish = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+from agent_tasks import moments
+moments.watch(lambda moment, *_: moment == "committed" and os.kill(os.getpid(), signal.SIGKILL))
 agent_tasks.get("{task.id}").signal("approval", {{"ok": True}})
 """
     )

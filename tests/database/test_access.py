@@ -35,6 +35,12 @@ MAY_NOT = {
 Operation = Callable[[TaskHandle], Any]
 
 
+def of(task: TaskHandle) -> AgentTasks:
+    """The client that the task is of."""
+    assert isinstance(task.deployment, AgentTasks)
+    return task.deployment
+
+
 def follow(task: TaskHandle) -> Any:
     """The first event of those to come."""
     return next(iter(task.events(follow=True, timeout=5)))
@@ -42,15 +48,15 @@ def follow(task: TaskHandle) -> Any:
 
 def asynchronously(operation: str) -> Operation:
     async def run(task: TaskHandle) -> Any:
-        handle = await AsyncAgentTasks(task.client).get(task.id, identity=task.identity)
+        handle = await AsyncAgentTasks(of(task)).get(task.id, identity=task.identity)
         return await getattr(handle, operation)()
 
     return lambda task: asyncio.run(run(task))
 
 
 READS: dict[str, Operation] = {
-    "get": lambda task: task.client.get(task.id, identity=task.identity),
-    "get by text": lambda task: task.client.get(str(task.id), identity=task.identity),
+    "get": lambda task: of(task).get(task.id, identity=task.identity),
+    "get by text": lambda task: of(task).get(str(task.id), identity=task.identity),
     "snapshot": TaskHandle.snapshot,
     "stored": TaskHandle.stored,
     "look": TaskHandle.look,

@@ -15,7 +15,7 @@ from agent_tasks.cli.status import describe
 from agent_tasks.cli.text import awaited, clock, printable, time_left, waits_for
 from agent_tasks.cli.tree_view import drawn as drawn_ids
 from agent_tasks.cli.tree_view import tree_view
-from agent_tasks.client.handle import TreeNode
+from agent_tasks.client.tree import TreeNode
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.task.budget import Budget, Remaining, Spend
 from agent_tasks.task.event import Event, EventType

@@ -1,11 +1,10 @@
 """The demo's task and its children as they are at one moment."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent_tasks.client.following import follow
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.doorbell import mirror
 from agent_tasks.task.snapshot import TaskSnapshot
 
 READER = "research-reader"
@@ -63,15 +62,8 @@ def look(task: TaskHandle) -> Family:
 
 def changes(task: TaskHandle, seconds: float) -> Iterator[Family]:
     """The family at each change of the root, and every so many `seconds`, to the root's end."""
-    changed = threading.Event()
-    with task.client.notices.listening(mirror.key(task.id), lambda _: changed.set()):
-        while True:
-            family = look(task)
-            yield family
-            if family.root.status.is_terminal:
-                return
-            changed.wait(seconds)
-            changed.clear()
+    for _ in follow(task, slowest=seconds):
+        yield look(task)
 
 
 def node_of(worker: str) -> str:

@@ -73,7 +73,7 @@ def _calls_suffice(task: TaskHandle, seen: Family, reader: TaskSnapshot) -> bool
 
 
 def _calls(task: TaskHandle, reader: TaskSnapshot) -> int:
-    with task.client.database.connection() as connection:
+    with task.deployment.database.connection() as connection:
         return read.recorded_calls(connection, reader.id, reader.step_number)
 
 

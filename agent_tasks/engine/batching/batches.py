@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiner import Group
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.moments import reached
@@ -39,8 +39,8 @@ class Groups:
     locked: who asked for that one asks again, and holds no connection meanwhile.
     """
 
-    def __init__(self, client: AgentTasks, worker_id: str) -> None:
-        self._client = client
+    def __init__(self, deployment: Deployment, worker_id: str) -> None:
+        self._deployment = deployment
         self._worker_id = worker_id
         self._trees: WeakValueDictionary[UUID, Group[Finish, Family]] = WeakValueDictionary()
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Groups:
         self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
     ) -> Callable[[A], Any]:
         def run(requests: Sequence[A]) -> Sequence[Any]:
-            with self._client.database.connection() as connection:
+            with self._deployment.database.connection() as connection:
                 return transition(connection, requests)
 
         return Group[A, Any](run, row).ask
@@ -98,7 +98,7 @@ class Groups:
     def _claim_all(
         self, connection: Connection, wanted: Sequence[Wanted]
     ) -> list[Claim | ValueError | Contention | None]:
-        settings = self._client.settings
+        settings = self._deployment.settings
         return claim_all(
             connection,
             wanted,
@@ -109,23 +109,23 @@ class Groups:
     def _checkpoint_all(
         self, connection: Connection, steps: Sequence[StepCommit]
     ) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
-        return checkpoint_all(connection, steps, ring_seconds=self._client.settings.ring_seconds)
+        return checkpoint_all(connection, steps, ring_seconds=self._deployment.settings.ring_seconds)
 
     def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
         """Their parents learn of it in the same commit; those whom that changed are told of with the first child."""
-        with self._client.database.transaction() as connection:
+        with self._deployment.database.transaction() as connection:
             lock_above(connection, [finish.claim.id for finish in finishes], seconds=_LOCK_SECONDS)
             rows = complete_all(connection, finishes)
             ended = [row for row in rows if not isinstance(row, Exception)]
             reached("halfway")
-            others = join(connection, ended, ring_seconds=self._client.settings.ring_seconds)
+            others = join(connection, ended, ring_seconds=self._deployment.settings.ring_seconds)
             reached("written", joined=others)
         return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
 
     def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:
         bells = [row for row, is_bell in rows if is_bell]
         told = [row for row, is_bell in rows if not is_bell]
-        self._client.publisher.publish(told, bells=bells)
+        self._deployment.publisher.publish(told, bells=bells)
         return [None] * len(rows)
 
 

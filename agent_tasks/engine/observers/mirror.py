@@ -4,7 +4,7 @@ import logging
 import threading
 from uuid import UUID
 
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import read
 
@@ -16,8 +16,8 @@ SECONDS = 0.05
 class Mirroring:
     """A thread that shows the tasks noted since it last did; it sleeps while there are none."""
 
-    def __init__(self, client: AgentTasks) -> None:
-        self._client = client
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._lock = threading.Lock()
         self._changed: set[UUID] = set()
         self._noted = threading.Event()
@@ -60,9 +60,9 @@ class Mirroring:
         if not changed:
             return
         try:
-            with self._client.database.connection() as connection:
+            with self._deployment.database.connection() as connection:
                 rows = read.find_many(connection, list(changed))
         except Transient as error:
             log.warning("status not copied to Redis, Postgres cannot be reached: %s", error)
             return
-        self._client.publisher.show(rows)
+        self._deployment.publisher.show(rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from billiard.process import active_children
 
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.runtime import Runtime, worker_id
 from agent_tasks.transitions.release import held_by, release
@@ -85,12 +85,12 @@ def end_children(settings: "Settings", node: str) -> None:
 
 def give_back(settings: "Settings", workers: Sequence[str]) -> None:
     """Give back the leases of processes that are no more."""
-    client = AgentTasks(settings)
+    deployment = Deployment(settings)
     try:
-        with OwnConnection(client.database, _EXIT_SECONDS).use() as connection:
+        with OwnConnection(deployment.database, _EXIT_SECONDS).use() as connection:
             held = held_by(connection, workers)
             rows = release(connection, held, ring_seconds=settings.ring_seconds)
-        client.publish(rows)
+        deployment.publish(rows)
     except psycopg.Error as error:
         log.warning("leases not released, they will expire: %s", error)
 

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from agent_tasks.authoring.agent import loaded_steps
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.engine.process import drain
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.settings import Settings
@@ -66,7 +66,7 @@ class Quarantine:
     def __init__(self, app: Any, settings: Settings, node: str) -> None:
         self._app = app
         self._settings = settings
-        self._own = OwnConnection(AgentTasks(settings).database, _DATABASE_SECONDS)
+        self._own = OwnConnection(Deployment(settings).database, _DATABASE_SECONDS)
         self._node = f"{node}/quarantine"
         self._steps = list(loaded_steps())
         self._processes: list[QuarantineProcess] = []

@@ -1,0 +1,90 @@
+"""Following a task to its end: listen for word of a change and look, else look ever more seldom."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+
+from agent_tasks.client.watched import WatchedTask
+from agent_tasks.doorbell import mirror
+from agent_tasks.task.arguments import checked_timeout
+from agent_tasks.task.snapshot import TaskSnapshot
+
+FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
+"""How long word is waited for before a look without it; doubled each time that nothing has changed."""
+
+
+def follow(
+    task: WatchedTask, timeout: float | None = None, *, slowest: float = SLOWEST_POLL_SECONDS
+) -> Iterator[TaskSnapshot]:
+    """The task as it stands, then at each word and each look without one, until it has ended.
+
+    `timeout` is seconds for all of it; raises TimeoutError after it. `slowest`: seconds from look to look at the most.
+    """
+    timeout = checked_timeout(timeout)
+    changed = threading.Event()
+    with _listening(task, changed.set):
+        looks = _Looks(task, timeout, slowest)
+        yield looks.seen
+        while (seconds := looks.patience()) is not None:
+            heard = changed.wait(seconds)
+            changed.clear()
+            yield looks.look(heard)
+
+
+async def follow_async(task: WatchedTask, timeout: float | None, threads: Executor) -> AsyncGenerator[TaskSnapshot]:
+    """`follow` for an event loop, which it does not block: it looks in `threads`, and listening takes none of them."""
+    timeout = checked_timeout(timeout)
+    changed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with _listening(task, lambda: loop.call_soon_threadsafe(changed.set) and None):
+        looks = await loop.run_in_executor(threads, _Looks, task, timeout, SLOWEST_POLL_SECONDS)
+        yield looks.seen
+        while (seconds := looks.patience()) is not None:
+            heard = await _is_set_within(changed, seconds)
+            changed.clear()
+            yield await loop.run_in_executor(threads, looks.look, heard)
+
+
+def _listening(task: WatchedTask, changed: Callable[[], None]) -> AbstractContextManager[None]:
+    return task.deployment.notices.listening(mirror.key(task.id), lambda _: changed())
+
+
+async def _is_set_within(changed: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(changed.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+class _Looks:
+    """Looks at a task, and how long to listen between them."""
+
+    def __init__(self, task: WatchedTask, timeout: float | None, slowest: float) -> None:
+        self._task = task
+        self._timeout = timeout
+        self._ends = None if timeout is None else time.monotonic() + timeout
+        self._slowest = slowest
+        self._wait = self._first = min(FIRST_POLL_SECONDS, slowest)
+        self.seen = task.look()
+
+    def patience(self) -> float | None:
+        """How long to listen before the next look; None when the task has ended. Raises TimeoutError."""
+        if self.seen.status.is_terminal:
+            return None
+        left = self._slowest if self._ends is None else self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(
+                f"task {self._task.id} is still {self.seen.status} after {self._timeout:g} s; it goes on"
+            )
+        return min(self._wait, left)
+
+    def look(self, heard: bool) -> TaskSnapshot:
+        """The task after word was heard, or was not: then Postgres is asked, as word may have been lost."""
+        before, self.seen = self.seen, self._task.look() if heard else self._task.read()
+        is_new = self.seen.version > before.version
+        self._wait = self._first if is_new else min(self._wait * 2, self._slowest)
+        return self.seen

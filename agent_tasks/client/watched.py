@@ -1,0 +1,90 @@
+"""WatchedTask: what is seen of one task, in the mirror or in Postgres."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import redis
+
+from agent_tasks.client.serving import with_unserved
+from agent_tasks.deployment import Deployment
+from agent_tasks.store.errors import Transient
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+
+_PATIENCE = timedelta(seconds=2)
+
+
+class WatchedTask:
+    """A task as `identity` may see it, or a trusted program where that is None.
+
+    What decides is the task's row in Postgres, whose owner never changes: it is looked at before anything is shown.
+    """
+
+    def __init__(
+        self, deployment: Deployment, task_id: UUID, identity: Identity | None, seen: TaskSnapshot | None = None
+    ) -> None:
+        self.deployment = deployment
+        self.id = task_id
+        self.identity = identity
+        self._seen = seen
+        """The newest snapshot seen; the first one of all is Postgres's where there is an identity."""
+
+    def snapshot(self) -> TaskSnapshot:
+        """The task as it stands: from the mirror, or from Postgres where that has none or is behind.
+
+        Of a task that nobody has taken for two seconds it says why, where no worker would: `unserved`.
+        Raises TaskNotFound.
+        """
+        seen = self.look()
+        if seen.status is not TaskStatus.PENDING or (datetime.now(UTC) - seen.created_at) < _PATIENCE:
+            return seen
+        try:
+            return self.stored()
+        except Transient:  # Postgres is away: the mirror has answered
+            return seen
+
+    def stored(self) -> TaskSnapshot:
+        """The task as Postgres has it; refills the mirror. Raises TaskNotFound."""
+        seen = self.read()
+        with self.deployment.database.connection() as connection:
+            return with_unserved(self.deployment, connection, [seen])[0]
+
+    def look(self) -> TaskSnapshot:
+        """`snapshot`, without a look at the workers."""
+        if self.identity is not None and self._seen is None:
+            return self.read()
+        if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
+            return self._seen
+        mirror = self.deployment.publisher.mirror
+        reader = None
+        try:
+            mirrored = mirror.get(self.id)
+            if mirrored is None:
+                reader = mirror.announce(self.id)
+        except redis.RedisError:
+            mirrored = None
+        if mirrored is None or (self._seen is not None and mirrored.version < self._seen.version):
+            return self.read(reader)
+        return self._see(mirrored)
+
+    def read(self, reader: str | None = None) -> TaskSnapshot:
+        """`stored`, without a look at the workers. `reader` was announced to the mirror."""
+        row = self.deployment.find_row(self.id, self.identity)
+        snapshot = self._see(TaskSnapshot.from_row(row))
+        try:
+            self.deployment.publisher.mirror.fill(snapshot, reader, hidden=row["sensitive"])
+        except redis.RedisError:
+            return snapshot  # Redis is a mirror: without it Postgres answers, as it just did
+        return snapshot
+
+    def _see(self, snapshot: TaskSnapshot) -> TaskSnapshot:
+        if self._seen is None or snapshot.version >= self._seen.version:
+            self._seen = snapshot
+        return self._seen
+
+    def ended(self) -> TaskSnapshot:
+        """The terminal snapshot that was seen at the end of following the task."""
+        assert self._seen is not None
+        assert self._seen.status.is_terminal
+        return self._seen

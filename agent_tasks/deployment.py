@@ -1,0 +1,123 @@
+"""Deployment: the Postgres, the Redis and the keys of one installation, and the one way to commit to it."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+from uuid import UUID
+from weakref import WeakSet
+
+import redis
+
+from agent_tasks.doorbell.publisher import Publisher, connect
+from agent_tasks.doorbell.subscriptions import Notices
+from agent_tasks.moments import reached
+from agent_tasks.settings import Settings
+from agent_tasks.store.access import may_see, not_found
+from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.rows import Row
+from agent_tasks.task.arguments import check_kind
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.signing import keys_of
+
+T = TypeVar("T")
+
+
+class Deployment:
+    """What every process of a deployment shares with the others. Thread-safe; nothing connects before it is used."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
+        self.settings = settings or Settings.load()
+        self.database = self._open_database()
+        _deployments.add(self)
+
+    def _open_database(self) -> Database:
+        return Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        return connect(self.settings)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self.redis)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.settings, self.redis, self._signing_keys())
+
+    def _signing_keys(self) -> tuple[bytes, ...]:
+        if keys := keys_of(self.settings.secret_key):
+            return keys
+        with self.database.connection() as connection:
+            return (catalog.signing_key(connection),)
+
+    def commit(self, transition: Callable[[Connection], list[Row]], *, single: bool = False) -> list[Row]:
+        """Run a transition, repeated where it met rivals, and publish the rows that it returns: those it changed.
+
+        `single`: it is one statement, which commits by itself. Raises ServerAway, Contention, and what the transition
+        raises, which undoes it.
+        """
+        publisher = self.publisher  # first: what it needs may be missing, and then nothing is to be committed
+        rows = self.database.run(transition, single=single)
+        reached("committed")
+        publisher.publish(rows)
+        return rows
+
+    def commit_for(self, transition: Callable[[Connection], tuple[T, Sequence[Row]]]) -> T:
+        """`commit` of a transition that has an answer beside the rows that it changed; returns the answer."""
+        publisher = self.publisher
+        answer, rows = self.database.run(transition)
+        reached("committed")
+        publisher.publish(rows)
+        return answer
+
+    def publish(self, rows: Sequence[Row]) -> None:
+        """Tell of rows that a commit changed: the mirror, bells for what is pending, word to stop for what ran.
+
+        For commits that go another way than `commit`. Never raises for Redis.
+        """
+        self.publisher.publish(rows)
+
+    def find_row(self, task_id: UUID, identity: Identity | None = None) -> Row:
+        """Raises TaskNotFound, and says no more where the task is there and `identity` may not see it."""
+        with self.database.connection() as connection:
+            row = read.find(connection, task_id)
+        if row is None or not may_see(identity, row):
+            raise not_found(task_id, identity)
+        return row
+
+    def close(self) -> None:
+        """Close the connections; the object can be used again."""
+        if "notices" in self.__dict__:
+            self.notices.close()
+        if "publisher" in self.__dict__:
+            self.publisher.close()
+        self._forget()
+        self.database.close()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: its parent's threads are not here, its connections are not the child's to use or close."""
+        _left_alone.append(dict(self.__dict__))
+        self._forget()
+        self.database = self._open_database()
+
+    def _forget(self) -> None:
+        for name in list(self.__dict__):
+            if isinstance(getattr(type(self), name, None), cached_property):
+                del self.__dict__[name]
+
+
+_deployments: "WeakSet[Deployment]" = WeakSet()
+_left_alone: list[Any] = []
+"""What forked children have from their parents: to collect it would close it, or wait for a lock that nobody frees."""
+
+
+def _begin_all_anew() -> None:
+    for deployment in list(_deployments):
+        deployment._begin_anew()  # pyright: ignore[reportPrivateUsage]
+
+
+os.register_at_fork(after_in_child=_begin_all_anew)

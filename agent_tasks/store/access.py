@@ -1,0 +1,24 @@
+"""Access to a task, decided by its row in Postgres."""
+
+from uuid import UUID
+
+from agent_tasks.errors import TaskNotFound
+from agent_tasks.store.rows import Row
+from agent_tasks.task.identity import Identity
+
+
+def may_see(identity: Identity | None, row: Row) -> bool:
+    """Whether a task's row, as Postgres has it, is for `identity`; None is a trusted program."""
+    return identity is None or identity.may_access(
+        Identity.model_validate(row["identity"]) if row["identity"] else None
+    )
+
+
+def not_found(task_id: UUID, identity: Identity | None) -> TaskNotFound:
+    """The same for a task that is not there and for one that `identity` may not see."""
+    if identity is None:
+        return TaskNotFound(f"No task {task_id}: it never existed, or was purged after its retention.")
+    return TaskNotFound(
+        f"No task {task_id} that {identity.subject!r} may see: it never existed, was purged after its retention, or "
+        "belongs to another. Ask as its owner, or with the scope 'tasks:all' in its tenant."
+    )
