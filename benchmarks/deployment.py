@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 WARM_UP = 200
 """Tasks that run before anything is measured, so that all slots are warm."""
 
-_STARTED = "SELECT count(*) FROM workers WHERE id LIKE %s"
-_BUSY = "SELECT EXISTS (SELECT FROM tasks WHERE status IN ('pending', 'running') AND due_at > '-infinity')"
+_STARTED = "SELECT count(*) FROM agent_tasks.workers WHERE id LIKE %s"
+_BUSY = "SELECT EXISTS (SELECT FROM agent_tasks.tasks WHERE status IN ('pending', 'running') AND due_at > '-infinity')"
 
 
 class Deployment:

@@ -9,7 +9,7 @@ from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most, spread
 
 SIGNALS, CHILDREN, ROUNDS = 200, 1_000, 5
-_SPAWNED = "SELECT EXISTS (SELECT FROM tasks WHERE parent_id = %s)"
+_SPAWNED = "SELECT EXISTS (SELECT FROM agent_tasks.tasks WHERE parent_id = %s)"
 
 
 def run(quick: bool) -> list[Table]:
@@ -52,7 +52,9 @@ def _spawn(made: Deployment) -> tuple[float, float]:
     committed = time.time()
     until(lambda: sum(made.client.redis.llen(key) for key in keys) >= CHILDREN, "all children are rung", every=0.001)
     rung = time.time()
-    returned = made.value("SELECT (state ->> 'spawned')::float8 FROM checkpoints WHERE task_id = %s", [task.id])
+    returned = made.value(
+        "SELECT (state ->> 'spawned')::float8 FROM agent_tasks.checkpoints WHERE task_id = %s", [task.id]
+    )
     task.cancel()
     return (committed - returned) * 1000, (rung - returned) * 1000
 

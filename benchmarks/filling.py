@@ -9,7 +9,7 @@ _CHUNK = 250_000
 # Ids are UUIDv7 of the time of their task, so that the indexes are as they would have grown. Ended within the last
 # six days, so that no retention is due.
 _FINISHED = """
-    INSERT INTO tasks
+    INSERT INTO agent_tasks.tasks
         (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, tenant, identity, input, result,
          spent_seconds, spent_steps, run, attempt, version, event_seq, created_at, started_at, claimed_at, finished_at)
     SELECT id, 'loop', 'completed', 'spin', 2, 'agents', id, id, 900, tenant,
@@ -21,7 +21,7 @@ _FINISHED = """
                 FROM generate_series(1, %(count)s) AS n) AS ages) AS ended
 """
 _PARKED = """
-    INSERT INTO tasks
+    INSERT INTO agent_tasks.tasks
         (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, input,
          spent_steps, run, version, event_seq, waiting_for, due_at)
     SELECT id, 'alarm', 'waiting', 'ring', 1, 'agents', id, id, 900, '{"seconds": 60}', 1, 1, 4, 5,
@@ -30,18 +30,18 @@ _PARKED = """
           FROM generate_series(1, %(count)s)) AS parked
 """
 _CHECKPOINTS = """
-    INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at)
+    INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at)
     SELECT id, number, 'spin', CASE WHEN number < spent_steps - 1 THEN 'spin' END,
         jsonb_build_object('steps', 2 - number, 'draft', repeat(md5(id::text), 4)), 1, 0.01, created_at
-    FROM tasks, generate_series(0, spent_steps - 1) AS number WHERE NOT EXISTS (
-        SELECT FROM checkpoints WHERE task_id = tasks.id)
+    FROM agent_tasks.tasks, generate_series(0, spent_steps - 1) AS number WHERE NOT EXISTS (
+        SELECT FROM agent_tasks.checkpoints WHERE task_id = tasks.id)
 """
 _EVENTS = """
-    INSERT INTO events (task_id, seq, type, data, at)
+    INSERT INTO agent_tasks.events (task_id, seq, type, data, at)
     SELECT id, seq, (ARRAY['submitted', 'dispatched', 'claimed', 'committed', 'finished'])[1 + seq %% 5],
         jsonb_build_object('step', step, 'step_number', seq / 2, 'next', step), created_at
-    FROM tasks, generate_series(1, event_seq) AS seq WHERE NOT EXISTS (
-        SELECT FROM events WHERE task_id = tasks.id)
+    FROM agent_tasks.tasks, generate_series(1, event_seq) AS seq WHERE NOT EXISTS (
+        SELECT FROM agent_tasks.events WHERE task_id = tasks.id)
 """
 
 
@@ -66,5 +66,5 @@ def _fill(made: Deployment, tasks: str, count: int) -> None:
             count -= _CHUNK
         connection.execute("RESET session_replication_role")
         connection.execute("RESET synchronous_commit")
-        connection.execute("VACUUM ANALYZE tasks, checkpoints, events")
+        connection.execute("VACUUM ANALYZE agent_tasks.tasks, agent_tasks.checkpoints, agent_tasks.events")
         connection.execute("CHECKPOINT")

@@ -13,9 +13,10 @@ SIZES = ((100_000, 10_000), (1_000_000, 100_000))
 """Finished and waiting tasks."""
 TASKS, STEPS, RUNS, SUBMITS, ROUNDS, TICKS, DUE = 300, 10, 3, 200, 3, 30, 10_000
 _MAKE_DUE = """
-    UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'waiting' LIMIT %s)
+    UPDATE agent_tasks.tasks SET due_at = now() WHERE id IN (SELECT id FROM agent_tasks.tasks
+        WHERE status = 'waiting' LIMIT %s)
 """
-_CLEAR = "TRUNCATE tasks CASCADE"
+_CLEAR = "TRUNCATE agent_tasks.tasks CASCADE"
 
 
 def run(quick: bool) -> list[Table]:

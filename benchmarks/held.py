@@ -11,12 +11,15 @@ from benchmarks.upstream import Upstream
 
 HELD, HOLD_SECONDS, DEADLINE_SECONDS, CANCELLED = 1_000, 35.0, 10.0, 20
 CALLS, CALL_SECONDS = 4_000, 1.0
-_LOST = "SELECT count(*) FROM tasks WHERE agent = 'hold' AND (attempt > 1 OR run > 1 OR crashes > 0)"
-_KEPT = "SELECT count(*) FROM tasks WHERE agent = 'hold' AND status = 'running' AND due_at > clock_timestamp()"
-_ENDED = "SELECT count(*) FROM tasks WHERE agent = 'hold' AND status = %s"
+_LOST = "SELECT count(*) FROM agent_tasks.tasks WHERE agent = 'hold' AND (attempt > 1 OR run > 1 OR crashes > 0)"
+_KEPT = (
+    "SELECT count(*) FROM agent_tasks.tasks WHERE agent = 'hold' AND status = 'running' AND due_at > clock_timestamp()"
+)
+_ENDED = "SELECT count(*) FROM agent_tasks.tasks WHERE agent = 'hold' AND status = %s"
 
 _LATE = (
-    "SELECT extract(epoch FROM finished_at - claimed_at)::float8 - %s FROM tasks WHERE id = %s AND status = 'timeout'"
+    "SELECT extract(epoch FROM finished_at - claimed_at)::float8 - %s FROM agent_tasks.tasks WHERE id = %s "
+    "AND status = 'timeout'"
 )
 
 

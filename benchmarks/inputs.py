@@ -117,12 +117,16 @@ def _counters(made: Deployment) -> dict[str, float]:
 
 
 def _sizes(made: Deployment) -> dict[str, float]:
-    sizes = {name: made.value("SELECT pg_total_relation_size(%s::regclass)", [name]) for name in _TABLES}
+    sizes = {
+        name: made.value("SELECT pg_total_relation_size(%s::regclass)", [f"agent_tasks.{name}"]) for name in _TABLES
+    }
     return {name: float(size) for name, size in sizes.items()}
 
 
 def _mirrored(made: Deployment) -> float:
-    task = made.value("SELECT id FROM tasks WHERE agent = 'loop' AND status = 'completed' ORDER BY id DESC LIMIT 1")
+    task = made.value(
+        "SELECT id FROM agent_tasks.tasks WHERE agent = 'loop' AND status = 'completed' ORDER BY id DESC LIMIT 1"
+    )
     return float(made.client.redis.memory_usage(mirror.key(task)) or 0)
 
 

@@ -11,7 +11,7 @@ from benchmarks.tables import Table, at_least, at_most, spread
 
 TIMES, BATCH, BATCHES = 300, 5_000, 5
 RIVAL_TIMES, DBOS_DEFAULT_SECONDS = 30, 1.0
-_WRITTEN = "SELECT EXISTS (SELECT FROM tasks WHERE queue = %s)"
+_WRITTEN = "SELECT EXISTS (SELECT FROM agent_tasks.tasks WHERE queue = %s)"
 
 
 def run(quick: bool) -> list[Table]:

@@ -9,7 +9,7 @@ from benchmarks.tables import Table, at_most
 from benchmarks.usage import cpu_seconds
 
 PARKED, ALARMS, IDLE_SECONDS = 100_000, 200, 30.0
-_FIRED = "SELECT count(*) FROM tasks WHERE agent = 'alarm' AND status = 'completed'"
+_FIRED = "SELECT count(*) FROM agent_tasks.tasks WHERE agent = 'alarm' AND status = 'completed'"
 
 
 def run(quick: bool) -> list[Table]:

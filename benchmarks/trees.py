@@ -19,13 +19,15 @@ ENDED, STEP_DAYS = 6_000, 0.02
 _DAY = 86_400.0
 _FAMILY = """
     WITH parent AS (
-        INSERT INTO tasks (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, input,
+        INSERT INTO agent_tasks.tasks (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds,
+            input,
             waiting_for, children_left, event_seq)
         SELECT id, 'loop', 'waiting', 'spin', 1, 'agents', id, id, 900, '{"steps": 1}',
             jsonb_build_object('kind', 'children', 'since', now()), %(children)s, 1
         FROM (SELECT %(parent)s::uuid AS id) AS given RETURNING id
     )
-    INSERT INTO tasks (id, agent, status, step, queue, root_id, lineage_id, parent_id, parent_step, child_index, depth,
+    INSERT INTO agent_tasks.tasks (id, agent, status, step, queue, root_id, lineage_id, parent_id, parent_step,
+        child_index, depth,
         ttl_seconds, input, due_at, event_seq)
     SELECT child, 'loop', 'pending', 'spin', 'agents', parent.id, child, parent.id, 0, n, 1, 900, '{"steps": 1}',
         now() + interval '1 day', 1
@@ -49,16 +51,16 @@ def _cancels(made: Deployment, rounds: int) -> Table:
         parent = uuid4()
         with made.client.database.connection() as connection:
             for name in ("tasks", "events"):
-                connection.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
-            connection.execute("TRUNCATE tasks CASCADE")
+                connection.execute(f"ALTER TABLE agent_tasks.{name} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
+            connection.execute("TRUNCATE agent_tasks.tasks CASCADE")
             connection.execute(_FAMILY, {"parent": parent, "children": CHILDREN})
         start = time.perf_counter()
         made.client.get(parent).cancel()
         seconds.append(time.perf_counter() - start)
-        if made.value("SELECT count(*) FROM tasks WHERE status = 'cancelled'") != CHILDREN + 1:
+        if made.value("SELECT count(*) FROM agent_tasks.tasks WHERE status = 'cancelled'") != CHILDREN + 1:
             raise TimeoutError("the cancel left children that live")
     with made.client.database.connection() as connection:
-        connection.execute("TRUNCATE tasks CASCADE")
+        connection.execute("TRUNCATE agent_tasks.tasks CASCADE")
     table.check("cancel()", at_most(3, "s"), median(seconds), f"{spread(seconds, '{:.2f}')} s")
     return table
 

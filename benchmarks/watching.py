@@ -36,7 +36,7 @@ def _reads(task: object, times: int) -> list[float]:
 
 def _waits(made: Deployment, waiters: int) -> list[float]:
     tasks = made.client.submit_many("gate", [None] * waiters)
-    parked = "SELECT count(*) FROM tasks WHERE status = 'waiting'"
+    parked = "SELECT count(*) FROM agent_tasks.tasks WHERE status = 'waiting'"
     until(lambda: made.value(parked) == waiters, "all tasks wait for their signal")
     returned: list[tuple[float, TaskSnapshot]] = []
     failed: list[Exception] = []

@@ -179,5 +179,5 @@ class Processes:
 
     def _registered(self, prefix: str) -> bool:
         with psycopg.connect(self.settings.database_url) as connection:
-            query = "SELECT FROM workers WHERE id LIKE %s"
+            query = "SELECT FROM agent_tasks.workers WHERE id LIKE %s"
             return connection.execute(query, [prefix + "%"]).fetchone() is not None

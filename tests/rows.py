@@ -16,29 +16,29 @@ def query(client: AgentTasks, sql: str, *values: Any) -> list[dict[str, Any]]:
 
 def checkpoints(client: AgentTasks, task_id: UUID) -> list[tuple[int, str]]:
     """(step number, step) of each committed step."""
-    rows = query(client, "SELECT step_number, step FROM checkpoints WHERE task_id = %s ORDER BY 1", task_id)
+    rows = query(client, "SELECT step_number, step FROM agent_tasks.checkpoints WHERE task_id = %s ORDER BY 1", task_id)
     return [(row["step_number"], row["step"]) for row in rows]
 
 
 def runs(client: AgentTasks, task_id: UUID) -> list[int]:
     """The run that committed each step."""
-    rows = query(client, "SELECT run FROM checkpoints WHERE task_id = %s ORDER BY step_number", task_id)
+    rows = query(client, "SELECT run FROM agent_tasks.checkpoints WHERE task_id = %s ORDER BY step_number", task_id)
     return [row["run"] for row in rows]
 
 
 def events(client: AgentTasks, task_id: UUID, *types: str) -> list[dict[str, Any]]:
     """The history, or what of it has these types; it must be gap-free."""
-    rows = query(client, "SELECT seq, type, data FROM events WHERE task_id = %s ORDER BY seq", task_id)
+    rows = query(client, "SELECT seq, type, data FROM agent_tasks.events WHERE task_id = %s ORDER BY seq", task_id)
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     return [row for row in rows if not types or row["type"] in types]
 
 
 def task(client: AgentTasks, task_id: UUID) -> dict[str, Any]:
-    return query(client, "SELECT * FROM tasks WHERE id = %s", task_id)[0]
+    return query(client, "SELECT * FROM agent_tasks.tasks WHERE id = %s", task_id)[0]
 
 
 def calls(client: AgentTasks, task_id: UUID) -> list[dict[str, Any]]:
-    return query(client, "SELECT * FROM calls WHERE task_id = %s ORDER BY step_number, ordinal", task_id)
+    return query(client, "SELECT * FROM agent_tasks.calls WHERE task_id = %s ORDER BY step_number, ordinal", task_id)
 
 
 def assert_all_ran_once(client: AgentTasks, steps: int) -> None:
@@ -46,11 +46,11 @@ def assert_all_ran_once(client: AgentTasks, steps: int) -> None:
     rows = query(
         client,
         """
-        SELECT status, step_number, (SELECT count(*) FROM checkpoints WHERE task_id = id) AS committed,
-            (SELECT count(*) FROM events WHERE task_id = id AND type = 'finished') AS finished,
-            (SELECT count(*) FROM events WHERE task_id = id AND type = 'committed') AS told,
-            (SELECT max(seq) - count(*) FROM events WHERE task_id = id) AS gap, count(*) AS tasks
-        FROM tasks GROUP BY 1, 2, 3, 4, 5, 6
+        SELECT status, step_number, (SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = id) AS committed,
+            (SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = 'finished') AS finished,
+            (SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = 'committed') AS told,
+            (SELECT max(seq) - count(*) FROM agent_tasks.events WHERE task_id = id) AS gap, count(*) AS tasks
+        FROM agent_tasks.tasks GROUP BY 1, 2, 3, 4, 5, 6
         """,
     )
     assert [{k: v for k, v in row.items() if k != "tasks"} for row in rows] == [

@@ -119,7 +119,7 @@ def appended(events: LiteralString) -> LiteralString:
     """Appends `events`, JSON as of `event_text`, to the histories of the rows in `changed`, which have counted them."""
     return f"""
     events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT changed.id, changed.event_seq - jsonb_array_length({events}) + e.ordinal, e.event ->> 0,
             nullif(e.event -> 1, 'null'::jsonb)
         FROM changed, jsonb_array_elements({events}) WITH ORDINALITY AS e (event, ordinal)
@@ -142,7 +142,8 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
     The expressions speak of the row as it was.
     """
     last_undo: LiteralString = """(
-        SELECT {what} FROM checkpoints WHERE task_id = tasks.id AND undo ORDER BY step_number DESC LIMIT 1)"""
+        SELECT {what} FROM agent_tasks.checkpoints WHERE task_id = tasks.id AND undo
+            ORDER BY step_number DESC LIMIT 1)"""
     return f"""
         status = CASE WHEN undoable > 0 THEN 'pending' ELSE {status} END,
         error = CASE WHEN undoable > 0 THEN NULL ELSE {error} END,
@@ -162,7 +163,7 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
 
 ENDING_EVENT: LiteralString = """
     events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'undoing' ELSE 'finished' END,
             jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(told)s::jsonb
         FROM changed

@@ -26,13 +26,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from agent_tasks.task.status import TERMINAL, TaskStatus
 
+SCHEMA = "agent_tasks"
 metadata = MetaData(
+    schema=SCHEMA,
     naming_convention={
         "ix": "%(table_name)s_%(column_0_name)s",
         "pk": "%(table_name)s_pkey",
         "fk": "%(table_name)s_%(column_0_name)s_fkey",
         "ck": "%(table_name)s_%(constraint_name)s",
-    }
+    },
 )
 
 
@@ -166,7 +168,7 @@ tasks = Table(
 
 
 def _task_id() -> Column[object]:
-    return Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    return Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE"), primary_key=True)
 
 
 checkpoints = Table(
@@ -246,7 +248,7 @@ signals = Table(
     "signals",
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
-    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),
     Column("payload", JSONB),
     Column("signal_id", Text),

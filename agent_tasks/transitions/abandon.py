@@ -11,7 +11,8 @@ WATCH = "orphans"
 
 # How long the sweep has looked without a gap: nobody's TTL runs while the whole system is down.
 _WATCH = """
-    INSERT INTO watches AS watch (name, since, last_at) VALUES (%(name)s, clock_timestamp(), clock_timestamp())
+    INSERT INTO agent_tasks.watches AS watch (name, since, last_at)
+        VALUES (%(name)s, clock_timestamp(), clock_timestamp())
     ON CONFLICT (name) DO UPDATE SET
         since = CASE WHEN watch.last_at < clock_timestamp() - make_interval(secs => %(gap_seconds)s)
             THEN clock_timestamp() ELSE watch.since END,
@@ -25,9 +26,9 @@ _SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_i
 _ABANDON = f"""
     WITH servers AS (
         SELECT queue, step, max(seen_at) AS seen_at, bool_or({LIVES}) AS lives
-        FROM workers, unnest(queues) AS queue, unnest(steps) AS step GROUP BY queue, step
+        FROM agent_tasks.workers, unnest(queues) AS queue, unnest(steps) AS step GROUP BY queue, step
     ), orphans AS (
-        SELECT tasks.id FROM tasks
+        SELECT tasks.id FROM agent_tasks.tasks
             LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
         WHERE status = 'pending' AND finished_at IS NULL AND (
             servers.lives IS NOT TRUE AND greatest(pending_since, servers.seen_at, %(since)s)
@@ -37,7 +38,7 @@ _ABANDON = f"""
                 AND NOT {serves("tasks", "tasks.refused -> 'signatures'", _SEEN)})
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             status = CASE WHEN ending IS NOT NULL THEN ending ->> 'status'
                 WHEN partial IS NULL OR sensitive THEN 'failed' ELSE 'partial' END,
             result = CASE WHEN ending IS NOT NULL THEN nullif(ending -> 'result', 'null'::jsonb) ELSE partial END,
@@ -47,7 +48,7 @@ _ABANDON = f"""
                     'not_undone', (ending -> 'not_undone') || (
                         SELECT jsonb_agg(jsonb_build_object('step', c.step, 'step_number', c.step_number,
                             'error', 'no live worker has its code') ORDER BY c.step_number DESC)
-                        FROM checkpoints AS c
+                        FROM agent_tasks.checkpoints AS c
                         WHERE c.task_id = tasks.id AND c.undo AND c.step_number <= tasks.undo_step)))
             ELSE jsonb_build_object(
                 'type', 'context_lost', 'retryable', false, 'retry_after', NULL,

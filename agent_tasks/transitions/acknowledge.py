@@ -6,7 +6,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import SNAPSHOT, Row
 
 _ACKNOWLEDGE = f"""
-    UPDATE tasks SET acknowledged_at = clock_timestamp(), version = version + 1
+    UPDATE agent_tasks.tasks SET acknowledged_at = clock_timestamp(), version = version + 1
     WHERE id = %(id)s AND finished_at IS NOT NULL AND acknowledged_at IS NULL
     RETURNING {SNAPSHOT}
 """

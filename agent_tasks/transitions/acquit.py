@@ -9,11 +9,12 @@ from agent_tasks.store.rows import GIVEN_IDS
 # Its bell is due at once: nothing that answered an earlier one could claim it.
 _ACQUIT = f"""
     WITH suspects AS (
-        SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS lost (id, run) USING (id)
+        SELECT tasks.id FROM agent_tasks.tasks
+            JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS lost (id, run) USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = lost.run AND tasks.status = 'pending' AND tasks.suspect = 1
         FOR NO KEY UPDATE OF tasks SKIP LOCKED
     )
-    UPDATE tasks SET suspect = 0, version = version + 1, due_at = clock_timestamp()
+    UPDATE agent_tasks.tasks SET suspect = 0, version = version + 1, due_at = clock_timestamp()
     WHERE id = ANY (ARRAY(SELECT id FROM suspects))
 """
 

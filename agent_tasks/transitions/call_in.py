@@ -22,7 +22,7 @@ from agent_tasks.transitions.cancel import end_tree
 from agent_tasks.transitions.join import join
 
 _DUE = """
-    SELECT id FROM tasks
+    SELECT id FROM agent_tasks.tasks
     WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
         AND waiting_for ->> 'kind' = 'children'
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -30,7 +30,7 @@ _DUE = """
 
 _END_BELOW = f"""
     WITH changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING},
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING},
             {
     ending(
         "CASE WHEN partial IS NULL THEN 'timeout' ELSE 'partial' END",
@@ -46,7 +46,7 @@ _END_BELOW = f"""
 
 _GO_ON = f"""
     WITH changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
         WHERE {GIVEN_IDS} AND status = 'waiting'
         RETURNING *
     ), {EVENTS}

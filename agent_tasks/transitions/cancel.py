@@ -29,12 +29,12 @@ _ENDING = ending(
 )
 
 _LOCK = f"""
-    SELECT id, status FROM tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
+    SELECT id, status FROM agent_tasks.tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
 """
 
 _CANCEL = f"""
     WITH changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED_ENDING}, {_ENDING}
         WHERE {GIVEN_IDS} AND {WILL_END}
         RETURNING *
@@ -47,18 +47,19 @@ _CANCEL = f"""
 _ABOVE: LiteralString = """
     WITH RECURSIVE above AS (
         SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
-            SELECT parent_id FROM tasks WHERE tasks.id = given.id OFFSET 0
+            SELECT parent_id FROM agent_tasks.tasks WHERE tasks.id = given.id OFFSET 0
         ) AS child, LATERAL (
             SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL AS tells
-            FROM tasks WHERE tasks.id = child.parent_id OFFSET 0
+            FROM agent_tasks.tasks WHERE tasks.id = child.parent_id OFFSET 0
         ) AS parent
         UNION
         SELECT next.* FROM above, LATERAL (
             SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL
-            FROM tasks WHERE tasks.id = above.parent_id OFFSET 0
+            FROM agent_tasks.tasks WHERE tasks.id = above.parent_id OFFSET 0
         ) AS next WHERE above.tells
     )
-    SELECT FROM tasks WHERE id = ANY (ARRAY(SELECT id FROM above {bounded})) ORDER BY depth, id FOR NO KEY UPDATE
+    SELECT FROM agent_tasks.tasks WHERE id = ANY (ARRAY(SELECT id FROM above {bounded}))
+        ORDER BY depth, id FOR NO KEY UPDATE
 """
 _LOCK_ABOVE = _ABOVE.format(bounded="")
 _LOCK_ABOVE_SOON = _ABOVE.format(

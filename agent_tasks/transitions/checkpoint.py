@@ -59,10 +59,10 @@ _CHECKPOINT = f"""
             seconds real, progress jsonb, undo boolean, told jsonb)
         WHERE {few("step_number")}
     ), held AS (
-        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD} WHERE {IN_TIME}
         {PASSING_LOCKED}
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             step = given.next_step, step_number = tasks.step_number + 1, {CLEARED}, rings = 0,
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(given.progress, tasks.progress), undoable = undoable + given.undo::int,
@@ -77,7 +77,7 @@ _CHECKPOINT = f"""
         FROM held JOIN given USING (id) WHERE tasks.id = held.id
         RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.told
     ), checkpoint_added AS (
-        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
+        INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
         SELECT id, step_number - 1, done, step, state, run, seconds, undo FROM changed
     ), {appended("changed.told")}
     SELECT tasks.id, {STEPPED} FROM changed AS tasks
@@ -128,7 +128,7 @@ def committing(then: LiteralString, awaits: LiteralString) -> LiteralString:
     """The statement that commits a step after which the task waits; `then` sets for what."""
     return f"""
     WITH changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             step = %(next_step)s, step_number = step_number + 1, uncounted = 0, {CLEARED},
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(%(progress)s::jsonb, progress), undoable = undoable + %(undoable)s::int,
@@ -136,7 +136,7 @@ def committing(then: LiteralString, awaits: LiteralString) -> LiteralString:
         WHERE {HELD} AND {IN_TIME}
         RETURNING *
     ), checkpoint_added AS (
-        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo, awaits)
+        INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo, awaits)
         SELECT id, step_number - 1, %(step)s, step, %(state)s::jsonb, run, %(seconds)s, %(undoable)s, {awaits}
         FROM changed
     ), {EVENTS}

@@ -116,18 +116,18 @@ _FREE: LiteralString = f"""
         SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (id uuid, step text, step_number integer)
         WHERE {few("step_number")}
     ), free AS (
-        SELECT tasks.id FROM wanted JOIN tasks USING (id, step, step_number)
+        SELECT tasks.id FROM wanted JOIN agent_tasks.tasks USING (id, step, step_number)
         WHERE tasks.status = 'pending' AND tasks.suspect = 0
 """
 _FREE_SUSPECT: LiteralString = f"""
     WITH free AS (
-        SELECT id FROM tasks WHERE {SUSPECT} AND suspect = %(suspect)s ORDER BY pending_since, id LIMIT 1
+        SELECT id FROM agent_tasks.tasks WHERE {SUSPECT} AND suspect = %(suspect)s ORDER BY pending_since, id LIMIT 1
 """
 
 _TAKE: LiteralString = f"""
         FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             status = 'running', run = run + 1, worker = %(worker)s, attempt = attempt + 1,
             started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
             due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
@@ -135,7 +135,7 @@ _TAKE: LiteralString = f"""
         FROM free WHERE tasks.id = free.id
         RETURNING tasks.*
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
             'attempt', attempt, 'run', run, 'worker', worker) FROM changed
     )
@@ -145,9 +145,9 @@ _TAKE: LiteralString = f"""
                 || coalesce(passed_on.state, '{{}}'::jsonb)
             WHEN tasks.step_number = 0 THEN tasks.input ELSE before.state END AS state, before.awaits
     FROM changed AS tasks
-        LEFT JOIN checkpoints AS before ON before.task_id = tasks.id
+        LEFT JOIN agent_tasks.checkpoints AS before ON before.task_id = tasks.id
             AND before.step_number = coalesce(tasks.undo_step, tasks.step_number) - 1
-        LEFT JOIN checkpoints AS passed_on ON passed_on.task_id = tasks.id
+        LEFT JOIN agent_tasks.checkpoints AS passed_on ON passed_on.task_id = tasks.id
             AND passed_on.step_number = tasks.undo_step
 """
 

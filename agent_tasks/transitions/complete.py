@@ -17,10 +17,10 @@ _COMPLETE = f"""
             progress jsonb, told jsonb)
         WHERE {few("step_number")}
     ), held AS (
-        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD} WHERE {IN_TIME}
         {PASSING_LOCKED}
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             status = given.status, error = given.error, result = coalesce(given.result, 'null'::jsonb),
             step_number = tasks.step_number + 1, spent_seconds = spent_seconds + {RUNNING_SECONDS},
             spent_steps = spent_steps + 1, progress = coalesce(given.progress, tasks.progress),
@@ -28,7 +28,7 @@ _COMPLETE = f"""
         FROM held JOIN given USING (id) WHERE tasks.id = held.id
         RETURNING tasks.*, given.seconds, given.told
     ), checkpoint_added AS (
-        INSERT INTO checkpoints (task_id, step_number, step, run, seconds)
+        INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, run, seconds)
         SELECT id, step_number - 1, step, run, seconds FROM changed
     ), {appended("changed.told")}
     SELECT {SNAPSHOT} FROM changed AS tasks

@@ -5,7 +5,7 @@ from agent_tasks.store.rows import HELD
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 
-_COMPLETE = f"UPDATE tasks SET input = %(input)s::jsonb WHERE {HELD}"
+_COMPLETE = f"UPDATE agent_tasks.tasks SET input = %(input)s::jsonb WHERE {HELD}"
 
 
 def complete_input(connection: Connection, claim: Claim, text: str) -> None:

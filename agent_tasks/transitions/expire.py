@@ -8,7 +8,8 @@ from agent_tasks.store.rows import COUNTED, ENDING_EVENT, EVENTS, IDLE, SNAPSHOT
 from agent_tasks.transitions.undo import Undoing, undone
 
 _EXPIRED: LiteralString = """
-    SELECT id FROM tasks WHERE status = 'running' AND finished_at IS NULL AND due_at < statement_timestamp() AND {which}
+    SELECT id FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL
+        AND due_at < statement_timestamp() AND {which}
         AND pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(lease_seconds)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
@@ -19,7 +20,7 @@ _UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_
 
 _EXPIRE = f"""
     WITH expired AS ({_EXPIRED.format(which=f"NOT {_IS_POISON}")}), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             crashes = crashes + (suspect = 2)::int, attempt = attempt - (suspect < 2)::int,
             uncounted = uncounted + (suspect < 2)::int, suspect = least(suspect + 1, 2),
             spent_seconds = spent_seconds + {_UNTIL_EXPIRY}, {COUNTED}, {IDLE}
@@ -41,13 +42,13 @@ _POISONED = """
 
 _POISON = f"""
     WITH expired AS ({_EXPIRED.format(which=f"{_IS_POISON} AND ending IS NULL")}), changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
             version = version + 1, event_seq = event_seq + 2,
             {ending("'failed'", _POISONED)}
         WHERE id = ANY (ARRAY(SELECT id FROM expired))
         RETURNING *
     ), expiry_added AS (
-        INSERT INTO events (task_id, seq, type) SELECT id, event_seq - 1, 'expired' FROM changed
+        INSERT INTO agent_tasks.events (task_id, seq, type) SELECT id, event_seq - 1, 'expired' FROM changed
     ), {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
@@ -80,9 +81,9 @@ def expire(
 
 _DIED = """
     WITH held AS (
-        SELECT id FROM tasks WHERE status = 'running' AND finished_at IS NULL AND worker = %(worker)s
+        SELECT id FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL AND worker = %(worker)s
     )
-    UPDATE tasks SET
+    UPDATE agent_tasks.tasks SET
         due_at = clock_timestamp(), suspect = CASE WHEN (SELECT count(*) FROM held) = 1 THEN 2 ELSE suspect END
     WHERE id = ANY (ARRAY(SELECT id FROM held)) AND status = 'running' AND worker = %(worker)s
     RETURNING id, step, (SELECT count(*) FROM held) = 1 AS alone

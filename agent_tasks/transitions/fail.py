@@ -18,7 +18,7 @@ _ENDING = ending(
 
 _FAIL = f"""
     WITH changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             traceback = %(traceback)s, spent_seconds = spent_seconds + {RUNNING_SECONDS},
             {COUNTED_ENDING}, {_ENDING}
         WHERE {HELD}

@@ -23,7 +23,7 @@ GIVEN_HELD: LiteralString = """
 PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
 """A row that somebody else has locked is passed over, so that the others of its group do not wait for it."""
 
-_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM tasks WHERE {HELD}"
+_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {HELD}"
 
 
 class Held(Protocol):
@@ -70,5 +70,8 @@ _NULL = "null"
 
 def lock_held(connection: Connection, claim: Claim) -> None:
     """Keep the row as it is until the end of this transaction. Raises LeaseLost."""
-    if connection.execute(f"SELECT FROM tasks WHERE {HELD} FOR NO KEY UPDATE", claim.fence).fetchone() is None:
+    if (
+        connection.execute(f"SELECT FROM agent_tasks.tasks WHERE {HELD} FOR NO KEY UPDATE", claim.fence).fetchone()
+        is None
+    ):
         raise lost(claim)

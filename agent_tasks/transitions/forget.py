@@ -15,23 +15,25 @@ _TOLD = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventTy
 # Hashes go, too: whoever has them can try what they are of, where that is one of few.
 _FORGET = f"""
     WITH ended AS (
-        SELECT id FROM tasks WHERE {GIVEN_IDS} AND sensitive AND finished_at IS NOT NULL
+        SELECT id FROM agent_tasks.tasks WHERE {GIVEN_IDS} AND sensitive AND finished_at IS NOT NULL
     ), states AS (
-        UPDATE checkpoints SET state = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND state IS NOT NULL
+        UPDATE agent_tasks.checkpoints SET state = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+            AND state IS NOT NULL
     ), calls AS (
-        UPDATE calls SET outcome = NULL, digest = NULL, key = NULL, idempotency_key = ''
+        UPDATE agent_tasks.calls SET outcome = NULL, digest = NULL, key = NULL, idempotency_key = ''
         WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     ), charges AS (
-        DELETE FROM charges WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+        DELETE FROM agent_tasks.charges WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     ), signals AS (
-        UPDATE signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+        UPDATE agent_tasks.signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     ), events AS (
-        UPDATE events SET data = NULL
+        UPDATE agent_tasks.events SET data = NULL
         WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND (type <> ALL (%(told)s) OR data ? 'reason')
     ), keys AS (
-        UPDATE idempotency_keys SET digest = '' WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
+        UPDATE agent_tasks.idempotency_keys SET digest = '' WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     )
-    UPDATE tasks SET input = NULL, result = NULL, partial = NULL, remaining = NULL, progress = NULL, metadata = NULL,
+    UPDATE agent_tasks.tasks
+        SET input = NULL, result = NULL, partial = NULL, remaining = NULL, progress = NULL, metadata = NULL,
         traceback = NULL, ending = NULL,
         error = CASE WHEN error IS NULL OR error #> '{{details,purged}}' = 'true' THEN error
             ELSE jsonb_build_object('type', error -> 'type', 'retryable', false, 'retry_after', NULL,

@@ -16,18 +16,18 @@ _HEARTBEAT = f"""
     WITH held AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
     ), kept AS (
-        SELECT tasks.id FROM tasks JOIN held USING (id)
+        SELECT tasks.id FROM agent_tasks.tasks JOIN held USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), extended AS (
-        UPDATE tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+        UPDATE agent_tasks.tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
         WHERE id = ANY (ARRAY(SELECT id FROM kept))
     )
-    SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN tasks USING (id) LEFT JOIN kept USING (id)
+    SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN agent_tasks.tasks USING (id) LEFT JOIN kept USING (id)
     WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running'
 """
 
 _SIGN_ON = """
-    INSERT INTO workers (id, hostname, pid, queues, steps, keys, signatures)
+    INSERT INTO agent_tasks.workers (id, hostname, pid, queues, steps, keys, signatures)
     VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s, %(signatures)s)
     ON CONFLICT (id) DO UPDATE SET
         started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
@@ -93,12 +93,13 @@ def _bounded(connection: Connection, seconds: float) -> Generator[None]:
 def sign_off(connection: Connection, worker_id: str) -> None:
     """Note that a worker has stopped: what it served has no owner from now on."""
     connection.execute(
-        "UPDATE workers SET stopped_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = %s", [worker_id]
+        "UPDATE agent_tasks.workers SET stopped_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = %s",
+        [worker_id],
     )
 
 
 def forget_dead(connection: Connection, *, seconds: float) -> int:
     """Forget workers that were silent for so long."""
     return connection.execute(
-        "DELETE FROM workers WHERE seen_at < clock_timestamp() - make_interval(secs => %s)", [seconds]
+        "DELETE FROM agent_tasks.workers WHERE seen_at < clock_timestamp() - make_interval(secs => %s)", [seconds]
     ).rowcount

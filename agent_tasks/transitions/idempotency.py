@@ -6,7 +6,7 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 
 _RESERVE = """
-    INSERT INTO idempotency_keys AS held (tenant, subject, key, digest, task_id, expires_at)
+    INSERT INTO agent_tasks.idempotency_keys AS held (tenant, subject, key, digest, task_id, expires_at)
     VALUES (%(tenant)s, %(subject)s, %(key)s, %(digest)s, %(task_id)s,
             clock_timestamp() + make_interval(secs => %(seconds)s))
     ON CONFLICT (tenant, subject, key) DO UPDATE
@@ -17,7 +17,7 @@ _RESERVE = """
 
 # A second statement: the loser of a race does not see the winner's row in its own INSERT's snapshot.
 _FIND = """
-    SELECT task_id, digest FROM idempotency_keys
+    SELECT task_id, digest FROM agent_tasks.idempotency_keys
     WHERE tenant = %(tenant)s AND subject = %(subject)s AND key = %(key)s
 """
 

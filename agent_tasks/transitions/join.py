@@ -31,7 +31,7 @@ _JOIN = f"""
     WITH RECURSIVE ended AS (
         SELECT id, parent_id, parent_step, spent_tokens, spent_usd, spent_steps, spent_calls, budget_tokens, budget_usd,
             budget_steps, budget_calls, reserved_tokens, reserved_usd, reserved_steps, reserved_calls
-        FROM tasks WHERE {GIVEN_IDS}
+        FROM agent_tasks.tasks WHERE {GIVEN_IDS}
     ), given AS (
         SELECT parent_id AS id, sum(spent_tokens) AS more_tokens, sum(spent_usd) AS more_usd,
             sum(spent_steps)::numeric AS more_steps, sum(spent_calls)::numeric AS more_calls,
@@ -49,11 +49,13 @@ _JOIN = f"""
     ), above AS (
         SELECT source.id AS source, found.*
         FROM (SELECT DISTINCT id FROM given) AS source, LATERAL (
-            SELECT id, parent_id, finished_at IS NOT NULL AS ended FROM tasks WHERE tasks.id = source.id OFFSET 0
+            SELECT id, parent_id, finished_at IS NOT NULL AS ended FROM agent_tasks.tasks
+                WHERE tasks.id = source.id OFFSET 0
         ) AS found
         UNION ALL
         SELECT above.source, found.* FROM above, LATERAL (
-            SELECT id, parent_id, finished_at IS NOT NULL FROM tasks WHERE tasks.id = above.parent_id OFFSET 0
+            SELECT id, parent_id, finished_at IS NOT NULL FROM agent_tasks.tasks
+                WHERE tasks.id = above.parent_id OFFSET 0
         ) AS found WHERE above.ended
     ), sums AS (
         SELECT above.id, bool_and(above.ended) AS passed,
@@ -71,7 +73,8 @@ _JOIN = f"""
             siblings.children IS NOT NULL AND tasks.finished_at IS NULL AND tasks.status = 'waiting'
                 AND tasks.waiting_for ->> 'kind' = 'children'
                 AND tasks.children_left <= siblings.children AS joined
-        FROM tasks LEFT JOIN siblings ON siblings.id = tasks.id AND siblings.parent_step = tasks.step_number - 1
+        FROM agent_tasks.tasks LEFT JOIN siblings ON siblings.id = tasks.id
+            AND siblings.parent_step = tasks.step_number - 1
         WHERE tasks.id = ANY (ARRAY(SELECT id FROM sums))
         ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
     ), low AS (
@@ -86,7 +89,7 @@ _JOIN = f"""
         WHERE lives AND before < most * %(part)s::numeric AND before + more >= most * %(part)s::numeric
         GROUP BY locked.id
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             children_left = CASE WHEN lives THEN greatest(0, children_left - children) ELSE children_left END,
             spent_tokens = least(tasks.spent_tokens + more_tokens, 9223372036854775807),
             spent_usd = tasks.spent_usd + more_usd,
@@ -112,7 +115,7 @@ _JOIN = f"""
                 'back_tokens', back_tokens::text, 'back_usd', back_usd::text, 'back_steps', back_steps::text,
                 'back_calls', back_calls::text) END AS passed_on
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT id, event_seq - 2 * joined::int - cardinality(told) + ordinal, 'budget_low', data
         FROM changed, unnest(told) WITH ORDINALITY AS low (data, ordinal)
         UNION ALL SELECT id, event_seq - 1, 'joined', NULL FROM changed WHERE joined
@@ -123,7 +126,7 @@ _JOIN = f"""
 
 _FAIL_PARENT = f"""
     WITH changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS},
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS},
             {COUNTED_ENDING}, {ending("'failed'", "%(error)s::jsonb")}
         WHERE id = %(id)s AND {WILL_END}
         RETURNING *

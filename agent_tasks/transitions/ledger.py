@@ -108,14 +108,14 @@ _RECORDED = """
         at_most_once, coalesce(begun, 0) AS begun, coalesce(births, '{}') AS births, status, outcome,
         status = 'cancelled' AND outcome IS NOT NULL AS is_late, ended,
         coalesce(extract(epoch FROM finished_at - started_at)::float8, 0) AS seconds, replay, run = 0 AS inherited
-    FROM calls WHERE task_id = %(id)s AND step_number = %(ledger_step)s
+    FROM agent_tasks.calls WHERE task_id = %(id)s AND step_number = %(ledger_step)s
     ORDER BY ordinal
 """
 
 _CHARGED = """
     SELECT fingerprint, branch, ended, spent_tokens AS tokens, least(spent_usd, 1e300)::float8 AS usd,
         run = 0 AS inherited
-    FROM charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
+    FROM agent_tasks.charges WHERE task_id = %(id)s AND step_number = %(ledger_step)s
 """
 _LEFT: LiteralString = "(budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)"
 
@@ -127,15 +127,16 @@ _BEGIN = f"""
             births integer[])
         WHERE {few("step_number")}
     ), held AS (
-        SELECT tasks.id FROM given JOIN tasks ON {GIVEN_HELD}
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD}
         WHERE {_LEFT}
         {PASSING_LOCKED}
     ), changed AS (
-        UPDATE tasks SET spent_calls = spent_calls + 1, version = version + 1
+        UPDATE agent_tasks.tasks SET spent_calls = spent_calls + 1, version = version + 1
         FROM held WHERE tasks.id = held.id
         RETURNING tasks.id, tasks.spent_calls
     ), added AS (
-        INSERT INTO calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run,
+        INSERT INTO agent_tasks.calls AS old (task_id, step_number, ordinal, name, status, at_most_once,
+            idempotency_key, run,
             branch, digest, place, key, begun, births)
         SELECT id, ledger_step, ordinal, name, 'started', at_most_once, given.key, run, branch, digest, place, own_key,
             begun, births
@@ -156,28 +157,28 @@ _END = f"""
             outcome jsonb, ended integer, replay text)
         WHERE {few("step_number")}
     )
-    UPDATE calls SET status = given.status, ended = given.ended, replay = given.replay,
+    UPDATE agent_tasks.calls SET status = given.status, ended = given.ended, replay = given.replay,
         outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)
             WHEN calls.status = 'completed' THEN calls.outcome END,
         finished_at = clock_timestamp()
-    FROM given JOIN tasks ON {GIVEN_HELD}
+    FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD}
     WHERE calls.task_id = given.id AND calls.step_number = given.ledger_step AND calls.ordinal = given.ordinal
         AND calls.run = given.run
     RETURNING calls.task_id, calls.ordinal
 """
 
-_HELD = f"SELECT {_LEFT} AS are_left FROM tasks WHERE {HELD}"
+_HELD = f"SELECT {_LEFT} AS are_left FROM agent_tasks.tasks WHERE {HELD}"
 
 JUDGED: LiteralString = """
     calls_judged AS (
-        UPDATE calls SET status = judged.status, replay = judged.replay
+        UPDATE agent_tasks.calls SET status = judged.status, replay = judged.replay
         FROM changed, jsonb_to_recordset(%(judged)s::jsonb) AS judged (ordinal integer, status text, replay text)
         WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.ordinal = judged.ordinal
     )
 """
 """Says of the calls of a try that raised which are to be made again; `judged` gives its parameters."""
 
-_JUDGE = f"WITH changed AS (SELECT id FROM tasks WHERE {HELD}), {JUDGED} SELECT FROM changed"
+_JUDGE = f"WITH changed AS (SELECT id FROM agent_tasks.tasks WHERE {HELD}), {JUDGED} SELECT FROM changed"
 
 
 def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCall]:

@@ -16,11 +16,11 @@ ACKNOWLEDGED_PART = 0.1
 # Each retention that any root has: 0 stands for the deployment's. (From one to the next by the index.)
 _RETENTIONS = """
     WITH RECURSIVE found AS (
-        (SELECT retention_seconds AS seconds FROM tasks WHERE parent_id IS NULL AND finished_at IS NOT NULL
+        (SELECT retention_seconds AS seconds FROM agent_tasks.tasks WHERE parent_id IS NULL AND finished_at IS NOT NULL
             AND retention_seconds >= 0 ORDER BY retention_seconds LIMIT 1)
         UNION ALL
         SELECT next.seconds FROM found, LATERAL (
-            SELECT retention_seconds AS seconds FROM tasks
+            SELECT retention_seconds AS seconds FROM agent_tasks.tasks
             WHERE parent_id IS NULL AND finished_at IS NOT NULL AND retention_seconds > found.seconds
             ORDER BY retention_seconds LIMIT 1) AS next
     )
@@ -28,7 +28,7 @@ _RETENTIONS = """
 """
 
 _PAGE = """
-    SELECT id, finished_at FROM tasks
+    SELECT id, finished_at FROM agent_tasks.tasks
     WHERE parent_id IS NULL AND finished_at IS NOT NULL AND retention_seconds = %(retention)s
         AND (acknowledged_at IS NOT NULL) = %(acknowledged)s
         AND finished_at < statement_timestamp() - make_interval(secs => %(seconds)s)
@@ -39,31 +39,31 @@ _PAGE = """
 # A tree goes as one, when all of it is old; not while a key stands for it, or a resumed task may read from it.
 # OFFSET 0: each root's is looked up by itself, never all tasks beside all roots.
 _FREE = f"""
-    SELECT id, (SELECT count(*) FROM tasks AS member WHERE member.root_id = tasks.id) AS members
-    FROM tasks WHERE {GIVEN_IDS}
+    SELECT id, (SELECT count(*) FROM agent_tasks.tasks AS member WHERE member.root_id = tasks.id) AS members
+    FROM agent_tasks.tasks WHERE {GIVEN_IDS}
         AND NOT EXISTS (
-            SELECT FROM tasks AS member WHERE member.root_id = tasks.id AND (member.finished_at IS NULL
+            SELECT FROM agent_tasks.tasks AS member WHERE member.root_id = tasks.id AND (member.finished_at IS NULL
                 OR tasks.acknowledged_at IS NULL
                     AND member.finished_at >= statement_timestamp() - make_interval(secs => %(seconds)s))
             OFFSET 0)
         AND NOT EXISTS (
-            SELECT FROM idempotency_keys AS key
+            SELECT FROM agent_tasks.idempotency_keys AS key
             WHERE key.task_id = tasks.id AND key.expires_at > statement_timestamp() OFFSET 0)
 """
 
 _OF_TREES: LiteralString = "root_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 # Whoever resumes a task has locked it: its tree stays, and is looked at again.
-_LOCK = f"SELECT id, root_id FROM tasks WHERE {_OF_TREES} ORDER BY id FOR UPDATE SKIP LOCKED"
+_LOCK = f"SELECT id, root_id FROM agent_tasks.tasks WHERE {_OF_TREES} ORDER BY id FOR UPDATE SKIP LOCKED"
 
 _RESUMED = """
-    SELECT id, resumed_from, finished_at IS NULL AS lives FROM tasks
+    SELECT id, resumed_from, finished_at IS NULL AS lives FROM agent_tasks.tasks
     WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
 """
 
 _DELETE = f"""
     WITH deleted AS (
-        DELETE FROM tasks WHERE {_OF_TREES} RETURNING agent, status
+        DELETE FROM agent_tasks.tasks WHERE {_OF_TREES} RETURNING agent, status
     )
     SELECT agent, status, count(*) AS tasks FROM deleted GROUP BY agent, status
 """
@@ -172,8 +172,8 @@ def purge_keys(connection: Connection, *, limit: int) -> int:
     """Delete expired idempotency keys."""
     return connection.execute(
         """
-        DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM idempotency_keys
+        DELETE FROM agent_tasks.idempotency_keys WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM agent_tasks.idempotency_keys
             WHERE expires_at < statement_timestamp() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED))
         """,
         [limit],

@@ -14,7 +14,7 @@ def serves(task: LiteralString, signatures: LiteralString, seen: LiteralString) 
     """Whether there is a worker, `seen` as the condition says, that takes the step and whose function of it is none of
     the `signatures`, a JSON array. One that has not told its signatures may be of any."""
     return f"""EXISTS (
-        SELECT FROM workers, unnest(workers.steps, workers.signatures) AS served (step, signature)
+        SELECT FROM agent_tasks.workers, unnest(workers.steps, workers.signatures) AS served (step, signature)
         WHERE {task}.queue = ANY (workers.queues) AND served.step = {task}.agent || '.' || {task}.step
             AND ({signatures} ? served.signature) IS NOT TRUE AND ({seen}))"""
 
@@ -26,13 +26,13 @@ _REFUSE = f"""
             coalesce(refused -> 'since', to_jsonb(clock_timestamp())) AS since,
             coalesce(refused -> 'signatures', '[]'::jsonb) - %(signature)s::text || to_jsonb(%(signature)s::text)
                 AS signatures
-        FROM tasks WHERE {HELD} FOR NO KEY UPDATE
+        FROM agent_tasks.tasks WHERE {HELD} FOR NO KEY UPDATE
     ), refusing AS (
         SELECT *,
             clock_timestamp() + make_interval(secs => least(%(slowest)s, %(first)s * 2 ^ least(times, 20))) AS until
         FROM held WHERE NOT %(only_if_served)s OR {serves("held", "held.signatures", LIVES)}
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             status = 'pending', worker = NULL, rings = 0, pending_since = clock_timestamp(), due_at = refusing.until,
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, {UNCOUNTED}, {COUNTED},
             refused = jsonb_build_object('since', since, 'until', refusing.until, 'times', times + 1,

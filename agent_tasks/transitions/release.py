@@ -18,10 +18,10 @@ from agent_tasks.store.rows import (
 
 _RELEASE = f"""
     WITH held AS (
-        SELECT tasks.id FROM tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
+        SELECT tasks.id FROM agent_tasks.tasks JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS h (id, run) USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = h.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {UNCOUNTED}, {COUNTED}, {IDLE}
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {UNCOUNTED}, {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT id FROM held))
         RETURNING *
     ), {EVENTS}
@@ -48,7 +48,7 @@ def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_se
 def held_by(connection: Connection, workers: Sequence[str]) -> list[tuple[UUID, int]]:
     """The (task, run) whose leases these worker processes hold."""
     rows = connection.execute(
-        "SELECT id, run FROM tasks WHERE status = 'running' AND finished_at IS NULL AND worker = ANY (%s)",
+        "SELECT id, run FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL AND worker = ANY (%s)",
         [list(workers)],
     ).fetchall()
     return [(row["id"], row["run"]) for row in rows]

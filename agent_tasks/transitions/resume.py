@@ -27,10 +27,11 @@ _KEPT: LiteralString = """
 # the children that had completed.
 _LOCK = """
     WITH RECURSIVE chain AS (
-        SELECT id, resumed_from, root_id FROM tasks WHERE id = %(old)s
-        UNION SELECT tasks.id, tasks.resumed_from, tasks.root_id FROM tasks JOIN chain ON tasks.id = chain.resumed_from
+        SELECT id, resumed_from, root_id FROM agent_tasks.tasks WHERE id = %(old)s
+        UNION SELECT tasks.id, tasks.resumed_from, tasks.root_id FROM agent_tasks.tasks
+            JOIN chain ON tasks.id = chain.resumed_from
     )
-    SELECT id, error #> '{details,not_undone}' AS not_undone FROM tasks
+    SELECT id, error #> '{details,not_undone}' AS not_undone FROM agent_tasks.tasks
     WHERE id = ANY (ARRAY(SELECT id FROM chain UNION SELECT root_id FROM chain)) ORDER BY id FOR KEY SHARE
 """
 
@@ -42,8 +43,8 @@ _RESUME = f"""
         SELECT tasks.*, tasks.status = 'completed' OR (tasks.status = 'partial' AND %(is_named)s)
                 AS is_forked,
             coalesce(%(from_step)s, tasks.undo_step, ended_by.step_number, tasks.step_number) AS number
-        FROM tasks
-            LEFT JOIN checkpoints AS ended_by ON ended_by.task_id = tasks.id
+        FROM agent_tasks.tasks
+            LEFT JOIN agent_tasks.checkpoints AS ended_by ON ended_by.task_id = tasks.id
                 AND ended_by.step_number = tasks.step_number - 1 AND ended_by.next_step IS NULL
         WHERE id = %(old)s AND finished_at IS NOT NULL
     ), point AS (
@@ -53,14 +54,16 @@ _RESUME = f"""
             CASE WHEN before.awaits ->> 'kind' = 'children'
                     OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt + old.uncounted = 0
                         AND old.step = before.next_step AND NOT EXISTS (
-                            SELECT FROM signals WHERE task_id = old.id AND consumed_step = old.number OFFSET 0))
+                            SELECT FROM agent_tasks.signals WHERE task_id = old.id
+                                AND consumed_step = old.number OFFSET 0))
                 THEN before.awaits END AS awaits
         FROM old
-            LEFT JOIN checkpoints AS before ON before.task_id = old.id AND before.step_number = old.number - 1
-            LEFT JOIN checkpoints AS first ON first.task_id = old.id AND first.step_number = 0
+            LEFT JOIN agent_tasks.checkpoints AS before ON before.task_id = old.id
+                AND before.step_number = old.number - 1
+            LEFT JOIN agent_tasks.checkpoints AS first ON first.task_id = old.id AND first.step_number = 0
         WHERE old.number = 0 OR before.next_step IS NOT NULL
     ), copied AS (
-        INSERT INTO tasks (
+        INSERT INTO agent_tasks.tasks (
             id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, parent_id,
             parent_step, child_index, depth, tenant, identity, session_id, metadata, callback_url, traceparent,
             sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress, budget_seconds,
@@ -74,7 +77,8 @@ _RESUME = f"""
             CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             CASE WHEN old.is_forked THEN 0 ELSE (
-                SELECT count(*) FROM checkpoints WHERE task_id = old.id AND undo AND step_number < point.number) END,
+                SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = old.id AND undo
+                    AND step_number < point.number) END,
             point.awaits || jsonb_build_object('since', clock_timestamp(), 'until', coalesce(point.awaits -> 'until',
                 to_jsonb(clock_timestamp() + make_interval(secs => (point.awaits ->> 'timeout')::float8)))),
             2,
@@ -84,31 +88,34 @@ _RESUME = f"""
         FROM old JOIN point USING (id)
         RETURNING *
     ), checkpoints_copied AS (
-        INSERT INTO checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at, awaits, undo)
+        INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at,
+            awaits, undo)
         SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits,
             c.undo AND NOT old.is_forked
-        FROM checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number, old
+        FROM agent_tasks.checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number, old
     ), calls_copied AS (
-        INSERT INTO calls (task_id, step_number, ordinal, branch, name, digest, place, key, status, at_most_once,
+        INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, branch, name, digest, place, key, status,
+            at_most_once,
             idempotency_key, outcome, run, attempts, begun, births, ended, replay, started_at, finished_at)
         SELECT %(id)s, c.step_number, c.ordinal, c.branch, c.name, c.digest, c.place, c.key, c.status, c.at_most_once,
             c.idempotency_key, c.outcome, 0, c.attempts, c.begun, c.births, c.ended, c.replay, c.started_at,
             c.finished_at
-        FROM calls AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
+        FROM agent_tasks.calls AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
     ), charges_copied AS (
-        INSERT INTO charges (
+        INSERT INTO agent_tasks.charges (
             task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run, charged_at)
         SELECT %(id)s, c.step_number, c.fingerprint, c.branch, c.ended, c.tokens, c.usd, c.spent_tokens, c.spent_usd, 0,
             c.charged_at
-        FROM charges AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
+        FROM agent_tasks.charges AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
     ), signals_copied AS (
-        INSERT INTO signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step, wait_id, receipt)
+        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step, wait_id,
+            receipt)
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.wait_id, s.receipt
-        FROM signals AS s JOIN copied ON s.task_id = %(old)s
+        FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
         ORDER BY s.seq
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
         FROM copied
         UNION ALL
@@ -120,7 +127,7 @@ _RESUME = f"""
 
 _AWAIT_CHILDREN = f"""
     WITH changed AS (
-        UPDATE tasks SET children_left = %(children)s,
+        UPDATE agent_tasks.tasks SET children_left = %(children)s,
             reserved_tokens = %(tokens)s, reserved_usd = %(usd)s, reserved_steps = %(steps)s,
             reserved_calls = %(calls)s, status = CASE WHEN %(children)s = 0 THEN 'pending' ELSE 'waiting' END,
             waiting_for = CASE WHEN %(children)s = 0 THEN NULL

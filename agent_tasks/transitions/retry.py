@@ -12,7 +12,7 @@ from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
 
 _RETRY = f"""
     WITH changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             status = 'waiting', worker = NULL, failures = failures + 1,
             due_at = clock_timestamp() + make_interval(secs => %(delay)s),
             waiting_for = jsonb_build_object('kind', 'retry', 'name', step, 'since', clock_timestamp(),

@@ -8,10 +8,14 @@ from agent_tasks.store.rows import COUNTED, EVENTS, SNAPSHOT, Row, event_list
 
 SLOWEST_SECONDS = 300.0
 
-_PENDING = "SELECT queue, count(*) AS tasks FROM tasks WHERE status = 'pending' AND finished_at IS NULL GROUP BY queue"
+_PENDING = (
+    "SELECT queue, count(*) AS tasks FROM agent_tasks.tasks WHERE status = 'pending' "
+    "AND finished_at IS NULL GROUP BY queue"
+)
 
 _DUE: LiteralString = """
-    SELECT id FROM tasks WHERE status = 'pending' AND finished_at IS NULL AND due_at <= statement_timestamp()
+    SELECT id FROM agent_tasks.tasks WHERE status = 'pending' AND finished_at IS NULL
+        AND due_at <= statement_timestamp()
         AND {which} ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 _LATER: LiteralString = """
@@ -21,14 +25,14 @@ _LATER: LiteralString = """
 
 _RING = f"""
     WITH due AS ({_DUE.format(which="queue <> ALL (%(queues)s)")}), changed AS (
-        UPDATE tasks SET {_LATER}, {COUNTED} WHERE id = ANY (ARRAY(SELECT id FROM due)) RETURNING *
+        UPDATE agent_tasks.tasks SET {_LATER}, {COUNTED} WHERE id = ANY (ARRAY(SELECT id FROM due)) RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 _POSTPONE = f"""
     WITH due AS ({_DUE.format(which="queue = ANY (%(queues)s)")})
-    UPDATE tasks SET {_LATER} WHERE id = ANY (ARRAY(SELECT id FROM due))
+    UPDATE agent_tasks.tasks SET {_LATER} WHERE id = ANY (ARRAY(SELECT id FROM due))
 """
 
 

@@ -15,7 +15,7 @@ _MAY_ACCESS: LiteralString = """
 """
 
 _PUT = f"""
-    INSERT INTO schedules (tenant, name, agent, input, options, cron, every_seconds, timezone, next_at)
+    INSERT INTO agent_tasks.schedules (tenant, name, agent, input, options, cron, every_seconds, timezone, next_at)
     VALUES (coalesce(%(viewer_tenant)s, ''), %(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s,
             %(every_seconds)s, %(timezone)s, %(next_at)s)
     ON CONFLICT (tenant, name) DO UPDATE SET
@@ -39,19 +39,19 @@ def put(connection: Connection, *, identity: Identity | None, **values: Any) -> 
 
 def tenants_with(connection: Connection, name: str, identity: Identity | None) -> list[str]:
     """The tenants in which `identity` may see a schedule of this name."""
-    sql = f"SELECT tenant FROM schedules WHERE name = %(name)s AND {_MAY_ACCESS} ORDER BY tenant"
+    sql = f"SELECT tenant FROM agent_tasks.schedules WHERE name = %(name)s AND {_MAY_ACCESS} ORDER BY tenant"
     return [row["tenant"] for row in connection.execute(sql, {"name": name, **_viewer(identity)})]
 
 
 def remove(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
     """False where there is none of this name in the tenant, or one that `identity` may not see."""
-    sql = f"DELETE FROM schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}"
+    sql = f"DELETE FROM agent_tasks.schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}"
     return connection.execute(sql, {"tenant": tenant, "name": name, **_viewer(identity)}).rowcount > 0
 
 
 def all_schedules(connection: Connection, identity: Identity | None) -> list[Row]:
     """Those that `identity` may see, by name."""
-    sql = f"SELECT * FROM schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
+    sql = f"SELECT * FROM agent_tasks.schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
     return connection.execute(sql, _viewer(identity)).fetchall()
 
 
@@ -67,7 +67,7 @@ def due(connection: Connection, *, limit: int) -> list[Row]:
     """Schedules whose time has come, locked until the end of this transaction; `now` is the database's time."""
     return connection.execute(
         """
-        SELECT *, clock_timestamp() AS now FROM schedules WHERE next_at <= statement_timestamp()
+        SELECT *, clock_timestamp() AS now FROM agent_tasks.schedules WHERE next_at <= statement_timestamp()
         ORDER BY next_at LIMIT %s FOR UPDATE SKIP LOCKED
         """,
         [limit],
@@ -77,7 +77,8 @@ def due(connection: Connection, *, limit: int) -> list[Row]:
 def fired(connection: Connection, row: Row, *, next_at: datetime, task_id: UUID | None) -> None:
     """Note a firing of a schedule that is `due`, in the transaction that submitted its task."""
     connection.execute(
-        "UPDATE schedules SET last_at = %s, next_at = %s, last_task_id = %s WHERE tenant = %s AND name = %s",
+        "UPDATE agent_tasks.schedules SET last_at = %s, next_at = %s, last_task_id = %s WHERE tenant = %s "
+        "AND name = %s",
         [row["now"], next_at, task_id, row["tenant"], row["name"]],
     )
 

@@ -7,16 +7,16 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
 
-_LOCK = f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s FOR NO KEY UPDATE"
+_LOCK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s FOR NO KEY UPDATE"
 
 _KEEP = f"""
     WITH kept AS (
-        INSERT INTO signals (task_id, name, payload, signal_id, sender, wait_id, receipt)
+        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, wait_id, receipt)
         VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb, %(wait_id)s, %(receipt)s::jsonb)
         ON CONFLICT (task_id, signal_id) WHERE signal_id IS NOT NULL DO NOTHING
         RETURNING task_id
     ), changed AS (
-        UPDATE tasks SET {COUNTED} FROM kept WHERE tasks.id = kept.task_id
+        UPDATE agent_tasks.tasks SET {COUNTED} FROM kept WHERE tasks.id = kept.task_id
         RETURNING tasks.*
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
@@ -26,16 +26,17 @@ _KEEP = f"""
 # wait it answers is for no other.
 _DELIVER = f"""
     WITH waiting AS (
-        SELECT id, step_number, waiting_for FROM tasks
+        SELECT id, step_number, waiting_for FROM agent_tasks.tasks
         WHERE id = %(id)s AND status = 'waiting' AND waiting_for ->> 'kind' = 'signal' FOR NO KEY UPDATE
     ), firsts AS (
-        SELECT DISTINCT ON (signals.name) signals.seq FROM signals JOIN waiting ON signals.task_id = waiting.id
+        SELECT DISTINCT ON (signals.name) signals.seq FROM agent_tasks.signals
+            JOIN waiting ON signals.task_id = waiting.id
         WHERE signals.consumed_step IS NULL
             AND signals.name IN (SELECT jsonb_array_elements_text(waiting.waiting_for -> 'names'))
             AND (signals.wait_id IS NULL OR signals.wait_id = waiting.waiting_for ->> 'wait_id')
         ORDER BY signals.name, signals.seq
     ), consumed AS (
-        UPDATE signals SET consumed_step = waiting.step_number,
+        UPDATE agent_tasks.signals SET consumed_step = waiting.step_number,
             receipt = CASE WHEN signals.signal_id = %(signal_id)s THEN %(receipt)s::jsonb ELSE signals.receipt END
         FROM waiting
         WHERE signals.seq = ANY (ARRAY(SELECT seq FROM firsts))
@@ -44,33 +45,34 @@ _DELIVER = f"""
                 ELSE signals.seq = (SELECT min(seq) FROM firsts) END
         RETURNING signals.task_id
     ), changed AS (
-        UPDATE tasks SET {COUNTED}, {IDLE} WHERE id = ANY (ARRAY(SELECT task_id FROM consumed))
+        UPDATE agent_tasks.tasks SET {COUNTED}, {IDLE} WHERE id = ANY (ARRAY(SELECT task_id FROM consumed))
         RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 _INBOX = """
-    SELECT seq, name, payload FROM signals
+    SELECT seq, name, payload FROM agent_tasks.signals
     WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL AND wait_id IS NULL ORDER BY seq
 """
 
 _RECEIPT = """
     SELECT coalesce(receipt, jsonb_build_object('delivered', coalesce(consumed_step >= 0, false))) AS receipt
-    FROM signals WHERE task_id = %s AND signal_id = %s
+    FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s
 """
 
 _REFUSE = f"""
     WITH refused AS (
-        UPDATE signals SET consumed_step = -1 WHERE seq = %(seq)s AND consumed_step IS NULL RETURNING task_id
+        UPDATE agent_tasks.signals SET consumed_step = -1 WHERE seq = %(seq)s
+            AND consumed_step IS NULL RETURNING task_id
     ), changed AS (
-        UPDATE tasks SET {COUNTED} FROM refused WHERE tasks.id = refused.task_id RETURNING tasks.*
+        UPDATE agent_tasks.tasks SET {COUNTED} FROM refused WHERE tasks.id = refused.task_id RETURNING tasks.*
     ), {EVENTS}
     SELECT id FROM changed
 """
 
 _CONSUMED = """
-    SELECT name, payload, signal_id, sender, sent_at FROM signals
+    SELECT name, payload, signal_id, sender, sent_at FROM agent_tasks.signals
     WHERE task_id = %s AND consumed_step = %s ORDER BY seq
 """
 

@@ -15,7 +15,7 @@ from agent_tasks.transitions.fence import lost
 def _report(changes: LiteralString) -> LiteralString:
     return f"""
     WITH changed AS (
-        UPDATE tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
+        UPDATE agent_tasks.tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
     ), {EVENTS}
     SELECT {STEPPED} FROM changed AS tasks
     """
@@ -23,12 +23,12 @@ def _report(changes: LiteralString) -> LiteralString:
 
 _CHARGE = f"""
     WITH changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             spent_tokens = least(spent_tokens::numeric + %(tokens)s, 9223372036854775807),
             spent_usd = spent_usd + %(usd)s, {COUNTED}
         WHERE {HELD} RETURNING *
     ), charge_added AS (
-        INSERT INTO charges (
+        INSERT INTO agent_tasks.charges (
             task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
         SELECT id, %(ledger_step)s, %(fingerprint)s, %(branch)s, %(ended)s, %(tokens)s, %(usd)s,
             least(spent_tokens::numeric + reserved_tokens, 9223372036854775807), spent_usd + reserved_usd, run
@@ -81,7 +81,7 @@ def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) 
     """Note that the step had cancelled a charge before it was told of it. The money is gone all the same."""
     connection.execute(
         f"""
-        UPDATE charges SET ended = NULL FROM tasks WHERE {HELD} AND charges.task_id = tasks.id
+        UPDATE agent_tasks.charges SET ended = NULL FROM agent_tasks.tasks WHERE {HELD} AND charges.task_id = tasks.id
             AND charges.step_number = %(ledger_step)s AND charges.fingerprint = %(fingerprint)s
         """,
         {**claim.fence, "ledger_step": claim.ledger_step, "fingerprint": identity.fingerprint},

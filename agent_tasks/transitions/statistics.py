@@ -10,10 +10,10 @@ TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "charges", "idem
 # a table may analyze it; for the first ten pages the planner takes an empty table anyway.
 _GROWN = """
     SELECT relname AS name FROM pg_class
-    WHERE oid = ANY (ARRAY(SELECT to_regclass(unnest(%s::text[])))) AND pg_has_role(relowner, 'USAGE')
+    WHERE relnamespace = to_regnamespace('agent_tasks') AND relname = ANY (%s) AND pg_has_role(relowner, 'USAGE')
         AND pg_relation_size(oid) > 2 * greatest(relpages, 10) * current_setting('block_size')::bigint
 """
-_ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
+_ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) agent_tasks.{}")
 
 
 def analyze_grown(connection: Connection) -> list[str]:

@@ -73,8 +73,8 @@ _PLAIN = (
 )  # fmt: skip
 
 _SUBMIT = f"""
-    WITH tasks AS (
-        INSERT INTO tasks (
+    WITH added AS (
+        INSERT INTO agent_tasks.tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
             callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input, budget_seconds,
             budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, child_index,
@@ -93,12 +93,12 @@ _SUBMIT = f"""
             depth integer)
         RETURNING *
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
-        SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM tasks
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
+        SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM added
         UNION ALL
-        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM tasks
+        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM added
     )
-    SELECT {SNAPSHOT} FROM tasks
+    SELECT {SNAPSHOT} FROM added AS tasks
 """
 
 

@@ -12,15 +12,15 @@ from agent_tasks.transitions.fence import lost
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
 _UNDONE = f"""
     WITH following AS (
-        SELECT step_number, step FROM checkpoints
-        WHERE task_id = %(id)s AND undo AND step_number < (SELECT undo_step FROM tasks WHERE id = %(id)s)
+        SELECT step_number, step FROM agent_tasks.checkpoints
+        WHERE task_id = %(id)s AND undo AND step_number < (SELECT undo_step FROM agent_tasks.tasks WHERE id = %(id)s)
         ORDER BY step_number DESC LIMIT 1
     ), progressed AS (
         SELECT tasks.id, jsonb_set(tasks.ending, ARRAY[%(list)s],
             (tasks.ending -> %(list)s) || jsonb_build_array(%(report)s::jsonb)) AS ending
-        FROM tasks WHERE {HELD}
+        FROM agent_tasks.tasks WHERE {HELD}
     ), changed AS (
-        UPDATE tasks SET
+        UPDATE agent_tasks.tasks SET
             ending = progressed.ending,
             status = CASE WHEN following IS NULL THEN progressed.ending ->> 'status' ELSE 'pending' END,
             step = CASE WHEN following IS NULL THEN tasks.step ELSE 'undo:' || following.step END,
@@ -42,7 +42,7 @@ _UNDONE = f"""
         WHERE tasks.id = progressed.id AND {HELD}
         RETURNING tasks.*
     ), events_added AS (
-        INSERT INTO events (task_id, seq, type, data)
+        INSERT INTO agent_tasks.events (task_id, seq, type, data)
         SELECT id, event_seq - 1, %(event)s, %(report)s::jsonb FROM changed
         UNION ALL
         SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'dispatched' ELSE 'finished' END,

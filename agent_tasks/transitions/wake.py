@@ -6,12 +6,12 @@ from agent_tasks.store.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_l
 # A wait for a signal that ran out goes on with its on_timeout step. Tasks waiting for children are called in.
 _WAKE = f"""
     WITH due AS (
-        SELECT id FROM tasks
+        SELECT id FROM agent_tasks.tasks
         WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
             AND waiting_for ->> 'kind' <> 'children'
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
-        UPDATE tasks SET step = coalesce(waiting_for ->> 'on_timeout', step), {COUNTED}, {IDLE}
+        UPDATE agent_tasks.tasks SET step = coalesce(waiting_for ->> 'on_timeout', step), {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT id FROM due))
         RETURNING *
     ), {EVENTS}

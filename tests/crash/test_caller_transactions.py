@@ -34,7 +34,7 @@ def test_a_task_whose_submitter_died_after_its_commit_runs(client: AgentTasks, p
 def test_a_task_whose_submitter_rolled_back_never_was(client: AgentTasks, processes: Processes) -> None:
     program = processes.python(PROGRAM.format(end="rollback"))
     assert program.wait_for_exit() == -signal.SIGKILL
-    assert not rows.query(client, "SELECT FROM tasks")
+    assert not rows.query(client, "SELECT FROM agent_tasks.tasks")
 
 
 def test_a_submitter_killed_within_its_transaction_leaves_nothing(
@@ -42,5 +42,5 @@ def test_a_submitter_killed_within_its_transaction_leaves_nothing(
 ) -> None:
     program = processes.python(PROGRAM.format(end="cursor"))  # neither committed nor rolled back
     assert program.wait_for_exit() == -signal.SIGKILL
-    eventually(lambda: not rows.query(client, "SELECT FROM tasks"))
-    assert not rows.query(client, "SELECT FROM events")
+    eventually(lambda: not rows.query(client, "SELECT FROM agent_tasks.tasks"))
+    assert not rows.query(client, "SELECT FROM agent_tasks.events")

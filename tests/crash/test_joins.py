@@ -41,7 +41,7 @@ def test_however_many_children_end_at_once_and_are_rung_for_twice_then_runs_once
         """
         SELECT count(DISTINCT id) AS tasks,
             count(*) FILTER (WHERE type = 'claimed') - count(*) FILTER (WHERE type = 'expired') AS claims
-        FROM tasks JOIN events ON task_id = id WHERE root_id = %s AND parent_id IS NOT NULL
+        FROM agent_tasks.tasks JOIN agent_tasks.events ON task_id = id WHERE root_id = %s AND parent_id IS NOT NULL
         """,
         task.id,
     )

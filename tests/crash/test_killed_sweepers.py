@@ -53,22 +53,27 @@ def test_two_beats_and_five_sweepers_at_once_do_no_harm(client: AgentTasks, proc
     tasks = client.submit_many("hops", [{"to": 8}] * 30) + client.submit_many("flaky_hops", [{"to": 4}] * 10)
     for task in tasks:
         task.wait(timeout=90)
-    (again,) = rows.query(client, "SELECT count(*) FROM events WHERE data ->> 'again' IS NOT NULL")
+    (again,) = rows.query(client, "SELECT count(*) FROM agent_tasks.events WHERE data ->> 'again' IS NOT NULL")
     assert again["count"] > 0
-    committed = rows.query(client, "SELECT agent, count(*) FROM tasks JOIN checkpoints ON id = task_id GROUP BY agent")
+    committed = rows.query(
+        client,
+        "SELECT agent, count(*) FROM agent_tasks.tasks JOIN agent_tasks.checkpoints ON id = task_id GROUP BY agent",
+    )
     assert {row["agent"]: row["count"] for row in committed} == {"hops": 30 * 9, "flaky_hops": 10 * 5}
-    ended = rows.query(client, "SELECT count(*), count(DISTINCT task_id) AS tasks FROM events WHERE type = 'finished'")
+    ended = rows.query(
+        client, "SELECT count(*), count(DISTINCT task_id) AS tasks FROM agent_tasks.events WHERE type = 'finished'"
+    )
     assert ended == [{"count": 40, "tasks": 40}]
     claims = rows.query(
         client,
         """
         SELECT agent, data ->> 'step_number' AS step, data ->> 'attempt' AS attempt, count(*)
-        FROM tasks JOIN events ON id = task_id
+        FROM agent_tasks.tasks JOIN agent_tasks.events ON id = task_id
         WHERE type = 'claimed' GROUP BY id, agent, 2, 3 HAVING count(*) > 1
         """,
     )
     assert claims == []
-    assert not rows.query(client, "SELECT FROM events WHERE type = 'expired'")
+    assert not rows.query(client, "SELECT FROM agent_tasks.events WHERE type = 'expired'")
 
 
 def test_a_stopped_sweeper_that_wakes_up_does_no_harm(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:

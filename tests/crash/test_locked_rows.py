@@ -11,7 +11,7 @@ from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
 
-LOCK = "SELECT FROM tasks WHERE id = %s FOR UPDATE"
+LOCK = "SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE"
 pools = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
@@ -57,7 +57,7 @@ def test_no_other_lease_is_lost(client: AgentTasks, processes: Processes, tmp_pa
         (began,) = rows.query(client, "SELECT clock_timestamp() AS at")
         sql = """
             SELECT bool_and(due_at > clock_timestamp()) AS alive, clock_timestamp() - %s > interval '6 s' AS over
-            FROM tasks WHERE id <> %s
+            FROM agent_tasks.tasks WHERE id <> %s
         """
 
         def three_leases_long() -> bool:

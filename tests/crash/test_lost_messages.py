@@ -34,7 +34,10 @@ def test_two_hundred_tasks_in_flight_survive_flushall_and_run_once(
     processes.fleet(workers=2)
     tasks = client.submit_many("hops", [{"to": 6}] * 200)
     for share in (50, 400, 800):
-        eventually(lambda share=share: rows.query(client, "SELECT count(*) FROM checkpoints")[0]["count"] > share, 30)
+        eventually(
+            lambda share=share: rows.query(client, "SELECT count(*) FROM agent_tasks.checkpoints")[0]["count"] > share,
+            30,
+        )
         broker.flushall()
     for task in tasks:
         assert task.wait(timeout=40).result == 6
@@ -187,4 +190,4 @@ def test_a_step_longer_than_the_visibility_timeout_runs_once(
     (tmp_path / "go").touch()
     assert plain.result(timeout=15) == asynchronous.result(timeout=15) == "done"
     assert notes(tmp_path).count("paid") == len(runs_on(tmp_path, "waits")) == 1
-    assert rows.query(client, "SELECT max(attempt) FROM tasks") == [{"max": 1}]
+    assert rows.query(client, "SELECT max(attempt) FROM agent_tasks.tasks") == [{"max": 1}]

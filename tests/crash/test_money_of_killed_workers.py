@@ -19,7 +19,7 @@ TREES, KILLS, DEEPEST = 6, 4, 2
 ENDS = [*["completes"] * 4, "fails", "partial", "holds"]
 MODULES = (agents_money.__name__,)
 GOES_ON = """
-    SELECT FROM tasks WHERE finished_at IS NULL AND waiting_for ->> 'kind' IS DISTINCT FROM 'children'
+    SELECT FROM agent_tasks.tasks WHERE finished_at IS NULL AND waiting_for ->> 'kind' IS DISTINCT FROM 'children'
         AND NOT (status = 'running' AND step = 'end' AND ending IS NULL)
 """
 """Whoever has not ended, and neither holds nor waits for somebody who does."""
@@ -43,23 +43,23 @@ def budget(chance: Random) -> Budget | None:
 
 
 def living(client: AgentTasks) -> list[dict[str, Any]]:
-    return rows.query(client, "SELECT id FROM tasks WHERE finished_at IS NULL ORDER BY id")
+    return rows.query(client, "SELECT id FROM agent_tasks.tasks WHERE finished_at IS NULL ORDER BY id")
 
 
 def check(client: AgentTasks, root: TaskHandle, told: Counter[str]) -> None:
     """The root's books are the sum of all charges; each of dollars counts once however often its step was repeated,
     each of tokens as often as its call was made, and none that was `told` to a step (by task and amount) is missing.
     """
-    tree = rows.query(client, "SELECT * FROM tasks WHERE root_id = %s", root.id)
+    tree = rows.query(client, "SELECT * FROM agent_tasks.tasks WHERE root_id = %s", root.id)
     ids = [task["id"] for task in tree]
     charged = rows.query(
-        client, f"SELECT task_id, {AMOUNTS} FROM events WHERE type = 'charged' AND task_id = ANY (%s)", ids
+        client, f"SELECT task_id, {AMOUNTS} FROM agent_tasks.events WHERE type = 'charged' AND task_id = ANY (%s)", ids
     )
     (made,) = rows.query(
         client,
         """
-        SELECT (SELECT count(*) FROM checkpoints WHERE task_id = ANY (%s)) AS steps,
-            (SELECT coalesce(sum(attempts), 0) FROM calls WHERE task_id = ANY (%s)) AS calls
+        SELECT (SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = ANY (%s)) AS steps,
+            (SELECT coalesce(sum(attempts), 0) FROM agent_tasks.calls WHERE task_id = ANY (%s)) AS calls
         """,
         ids,
         ids,

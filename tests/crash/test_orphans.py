@@ -71,7 +71,7 @@ def test_a_task_that_only_waits_for_a_free_slot_is_no_orphan(
     blocking = client.submit("inattentive", {"folder": str(tmp_path)}, ttl=0.5)
     eventually(lambda: runs_on(tmp_path, "waits"))
     waiting = client.submit("count_plain", {"to": 2}, ttl=0.5)
-    eventually(lambda: rows.query(client, "SELECT FROM watches WHERE last_at > since + interval '2 s'"), 15)
+    eventually(lambda: rows.query(client, "SELECT FROM agent_tasks.watches WHERE last_at > since + interval '2 s'"), 15)
     assert waiting.stored().status == "pending"
     (tmp_path / "go").touch()
     assert (blocking.result(timeout=10), waiting.result(timeout=10)) == ("done", 2)

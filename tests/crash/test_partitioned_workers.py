@@ -55,7 +55,7 @@ def test_connections_that_are_swallowed_cost_no_lease(
     (began,) = rows.query(client, "SELECT clock_timestamp() AS at")
     sql = """
         SELECT due_at > clock_timestamp() AS alive, clock_timestamp() - %s > interval '9 s' AS over
-        FROM tasks WHERE id = %s
+        FROM agent_tasks.tasks WHERE id = %s
     """
 
     def two_leases_long() -> bool:

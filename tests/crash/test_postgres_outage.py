@@ -27,7 +27,10 @@ def test_nothing_is_lost_when_postgres_is_killed_under_load(fragile: Fragile, po
     tasks = fragile.client.submit_many("hops", [{"to": 9}] * 40)
     for share in (40, 200):
         eventually(
-            lambda share=share: rows.query(fragile.client, "SELECT count(*) FROM checkpoints")[0]["count"] > share, 40
+            lambda share=share: (
+                rows.query(fragile.client, "SELECT count(*) FROM agent_tasks.checkpoints")[0]["count"] > share
+            ),
+            40,
         )
         kill_and_restart(fragile)
     for task in tasks:

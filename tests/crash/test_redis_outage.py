@@ -18,7 +18,7 @@ from tests.eventually import eventually
 
 LEASES = """
     SELECT count(*) FILTER (WHERE due_at > clock_timestamp()) AS alive,
-        clock_timestamp() - %s > interval '8 s' AS over FROM tasks
+        clock_timestamp() - %s > interval '8 s' AS over FROM agent_tasks.tasks
     """
 
 
@@ -41,7 +41,7 @@ def hanging(fragile: Fragile) -> Iterator[None]:
 
 
 def committed(fragile: Fragile) -> int:
-    return rows.query(fragile.client, "SELECT count(*) FROM checkpoints")[0]["count"]
+    return rows.query(fragile.client, "SELECT count(*) FROM agent_tasks.checkpoints")[0]["count"]
 
 
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
@@ -74,8 +74,8 @@ def test_a_busy_worker_goes_on_consuming_after_redis_was_killed_twice(
     assert [task.result(timeout=20) for task in busy] == ["done"] * 2
     assert worker.is_alive
     assert len(runs_on(tmp_path, "waits")) == 2
-    assert rows.query(fragile.client, "SELECT max(run) FROM tasks WHERE agent <> 'hops'") == [{"max": 1}]
-    ended = rows.query(fragile.client, "SELECT count(*) FROM events WHERE type = 'finished'")
+    assert rows.query(fragile.client, "SELECT max(run) FROM agent_tasks.tasks WHERE agent <> 'hops'") == [{"max": 1}]
+    ended = rows.query(fragile.client, "SELECT count(*) FROM agent_tasks.events WHERE type = 'finished'")
     assert ended == [{"count": 32}]
     assert committed(fragile) == 30 * 10 + 2
     assert fragile.client.submit("echo", {"value": 1}).result(timeout=10) == 1
@@ -98,7 +98,7 @@ def test_a_redis_that_hangs_costs_no_step_its_lease(fragile: Fragile, tmp_path: 
     (tmp_path / "go").touch()
     assert [task.result(timeout=20) for task in tasks] == ["done"] * 2
     assert len(runs_on(tmp_path, "waits")) == 2
-    assert not rows.query(fragile.client, "SELECT FROM events WHERE type = 'expired'")
+    assert not rows.query(fragile.client, "SELECT FROM agent_tasks.events WHERE type = 'expired'")
 
 
 def test_a_submit_while_redis_hangs_takes_bounded_time(fragile: Fragile) -> None:

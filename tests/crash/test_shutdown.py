@@ -38,7 +38,7 @@ def test_a_running_step_finishes_before_its_worker_ends(
     assert worker.wait_for_exit(15) == 0
     assert task.stored().status == "completed"
     assert len(runs_on(tmp_path, "begins")) == 1
-    assert not rows.query(client, "SELECT FROM workers WHERE stopped_at IS NULL")
+    assert not rows.query(client, "SELECT FROM agent_tasks.workers WHERE stopped_at IS NULL")
 
 
 @pools

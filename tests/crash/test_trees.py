@@ -42,11 +42,11 @@ def spawning(client: AgentTasks, connection: Connection, taken: Claim, children:
 
 
 def count(client: AgentTasks, which: str, *values: Any) -> int:
-    return rows.query(client, f"SELECT count(*) AS n FROM tasks WHERE {which}", *values)[0]["n"]
+    return rows.query(client, f"SELECT count(*) AS n FROM agent_tasks.tasks WHERE {which}", *values)[0]["n"]
 
 
 def living(client: AgentTasks) -> list[dict[str, Any]]:
-    return rows.query(client, "SELECT id, agent, depth, status FROM tasks WHERE finished_at IS NULL")
+    return rows.query(client, "SELECT id, agent, depth, status FROM agent_tasks.tasks WHERE finished_at IS NULL")
 
 
 @pytest.mark.parametrize("generations_below", [0, 1])
@@ -65,7 +65,7 @@ def test_children_that_are_committed_while_their_parents_tree_is_cancelled_end_w
             cancelling = threads.submit(root.cancel)
             eventually(lambda: blocked(client))
         assert cancelling.result(10).status == "cancelled"
-    assert len(rows.query(client, "SELECT FROM tasks")) == generations_below + 4
+    assert len(rows.query(client, "SELECT FROM agent_tasks.tasks")) == generations_below + 4
     assert living(client) == []
 
 
@@ -96,14 +96,14 @@ def test_nothing_lives_below_a_root_that_is_cancelled_while_its_tree_grows(fleet
         root = client.submit(generations, {"depth": 5})
         eventually(lambda root=root, size=size: count(client, "root_id = %s", root.id) >= size, 20)
         assert root.cancel().status == "cancelled"
-        found = rows.query(client, "SELECT DISTINCT status FROM tasks WHERE root_id = %s", root.id)
+        found = rows.query(client, "SELECT DISTINCT status FROM agent_tasks.tasks WHERE root_id = %s", root.id)
         assert found == [{"status": "cancelled"}]
     assert client.submit("echo", {"value": 1}).result(timeout=20) == 1
     assert living(client) == []
     late = """
-        SELECT FROM events JOIN tasks ON id = task_id
+        SELECT FROM agent_tasks.events JOIN agent_tasks.tasks ON id = task_id
         WHERE type IN ('committed', 'claimed', 'spawned', 'joined') AND seq > (
-            SELECT max(seq) FROM events AS e WHERE e.task_id = id AND e.type = 'finished')
+            SELECT max(seq) FROM agent_tasks.events AS e WHERE e.task_id = id AND e.type = 'finished')
     """
     assert rows.query(client, late) == []
 
@@ -145,7 +145,7 @@ def test_of_a_cancel_and_the_last_join_one_wins_for_the_whole_tree(fleet: Fleet,
         eventually(lambda root=root, ended=ended: count(client, done, root.id) >= ended, 20)
         said = root.cancel()
         assert_same_end(client, root, said, root.wait(timeout=5))
-        tree = "SELECT * FROM tasks WHERE root_id = %s AND finished_at IS NULL"
+        tree = "SELECT * FROM agent_tasks.tasks WHERE root_id = %s AND finished_at IS NULL"
         assert rows.query(client, tree, root.id) == []
         if said.status == "completed":
             assert_tree_ran_once(client, root.id)

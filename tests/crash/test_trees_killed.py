@@ -16,7 +16,7 @@ def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_th
     (stopped,) = processes.fleet(ring_seconds=0.3, lease_seconds=8.0)
     family = [{"agent": "held_member", "input": {"folder": str(tmp_path), "index": index}} for index in range(2)]
     task = client.submit("planner", {"family": family, "reserve": 6.0}, budget=Budget(seconds=10))
-    halves = "SELECT FROM tasks WHERE partial IS NOT NULL"
+    halves = "SELECT FROM agent_tasks.tasks WHERE partial IS NOT NULL"
     eventually(lambda: len(rows.query(client, halves)) == 2)
     stopped.send_all(signal.SIGSTOP)
     processes.worker(ring_seconds=0.3, lease_seconds=8.0, ready=False)
@@ -25,17 +25,19 @@ def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_th
     assert [(c["status"], c["result"]) for c in snapshot.result] == [("partial", "half of 0"), ("partial", "half of 1")]
     assert snapshot.budget.spent.seconds <= 10
     before = (
-        rows.query(client, "SELECT * FROM tasks ORDER BY id"),
-        rows.query(client, "SELECT * FROM events ORDER BY 1, 2"),
+        rows.query(client, "SELECT * FROM agent_tasks.tasks ORDER BY id"),
+        rows.query(client, "SELECT * FROM agent_tasks.events ORDER BY 1, 2"),
     )
     (tmp_path / "go").touch()
     stopped.send_all(signal.SIGCONT)
     eventually(lambda: [line.split()[0] for line in notes(tmp_path)].count("ends") == 2)
     assert client.submit_many("echo", [{"value": 1}] * 20)[-1].result(timeout=20) == 1
     after = (
-        rows.query(client, "SELECT * FROM tasks WHERE agent <> 'echo' ORDER BY id"),
+        rows.query(client, "SELECT * FROM agent_tasks.tasks WHERE agent <> 'echo' ORDER BY id"),
         rows.query(
-            client, "SELECT events.* FROM events JOIN tasks ON id = task_id WHERE agent <> 'echo' ORDER BY 1, 2"
+            client,
+            "SELECT events.* FROM agent_tasks.events JOIN agent_tasks.tasks ON id = task_id "
+            "WHERE agent <> 'echo' ORDER BY 1, 2",
         ),
     )
     assert after == before
@@ -50,8 +52,8 @@ def test_a_tree_whose_worker_was_killed_is_resumed_with_what_had_completed(
     task = client.submit(
         "planner", {"family": [counted, held]}, budget=Budget(seconds=60, tokens=100, steps=50, calls=9)
     )
-    completed = "SELECT FROM tasks WHERE agent = 'counted' AND status = 'completed'"
-    paid = "SELECT FROM calls WHERE status = 'completed'"
+    completed = "SELECT FROM agent_tasks.tasks WHERE agent = 'counted' AND status = 'completed'"
+    paid = "SELECT FROM agent_tasks.calls WHERE status = 'completed'"
     eventually(lambda: rows.query(client, completed) and rows.query(client, paid))
     doomed.kill()
     assert task.cancel().status == "cancelled"
@@ -65,4 +67,4 @@ def test_a_tree_whose_worker_was_killed_is_resumed_with_what_had_completed(
     resumed = rows.task(client, again.id)
     assert [resumed[f"reserved_{name}"] for name in ("tokens", "usd", "steps", "calls")] == [0] * 4
     assert resumed["children_left"] == 0
-    assert not rows.query(client, "SELECT FROM tasks WHERE finished_at IS NULL")
+    assert not rows.query(client, "SELECT FROM agent_tasks.tasks WHERE finished_at IS NULL")

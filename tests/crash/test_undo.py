@@ -27,7 +27,7 @@ POINTS = [
 
 
 def assert_undone_once(client: AgentTasks, task_id: object) -> None:
-    row = rows.query(client, "SELECT * FROM tasks WHERE id = %s", task_id)[0]
+    row = rows.query(client, "SELECT * FROM agent_tasks.tasks WHERE id = %s", task_id)[0]
     assert row["status"] == "failed"
     assert [step["step"] for step in row["error"]["details"]["undone"]] == ["book_three", "book_two", "book_one"]
     assert row["error"]["details"]["not_undone"] == []

@@ -44,7 +44,9 @@ def test_of_many_senders_that_race_for_one_wait_one_wins_and_all_others_are_told
             receipts = list(threads.map(lambda number, task=task: send(task, number), range(6)))
             assert receipts.count("wins") == 1
             task.result(timeout=10)
-            found = rows.query(fleet.client, "SELECT payload, consumed_step FROM signals WHERE task_id = %s", task.id)
+            found = rows.query(
+                fleet.client, "SELECT payload, consumed_step FROM agent_tasks.signals WHERE task_id = %s", task.id
+            )
             assert len(found) == 6 - receipts.count("refused")
             (taken,) = [row for row in found if row["consumed_step"] is not None]
             assert task.stored().result["ok"] == taken["payload"]["ok"] == (receipts.index("wins") % 2 == 0)
@@ -57,7 +59,7 @@ def test_of_signals_that_race_with_waits_each_is_taken_once_and_in_order(fleet: 
         list(threads.map(lambda number: task_takes_no_repeat(task, number), range(40)))
     answers = task.result(timeout=30)
     assert sorted(answers) == list(range(40))
-    taken = rows.query(fleet.client, "SELECT payload FROM signals WHERE task_id = %s ORDER BY seq", task.id)
+    taken = rows.query(fleet.client, "SELECT payload FROM agent_tasks.signals WHERE task_id = %s ORDER BY seq", task.id)
     assert answers == [row["payload"] for row in taken]
 
 

@@ -26,7 +26,7 @@ def test_a_worker_killed_between_taking_an_early_signal_and_ringing_loses_neithe
     (doomed,) = processes.fleet(kill_at="ask:committed", quantum_seconds=0)
     assert doomed.wait_for_exit(20) == -signal.SIGKILL
     assert task.stored().status == "pending"
-    assert [row["consumed_step"] for row in rows.query(client, "SELECT consumed_step FROM signals")] == [1]
+    assert [row["consumed_step"] for row in rows.query(client, "SELECT consumed_step FROM agent_tasks.signals")] == [1]
     processes.worker()
     assert task.result(timeout=10)["ok"] is True
     assert rows.checkpoints(client, task.id) == [(0, "ask"), (1, "decide")]
@@ -85,7 +85,7 @@ def test_a_timer_fires_once_although_everything_was_killed_while_the_task_slept(
 
 
 def due(client: AgentTasks, task: TaskHandle) -> bool:
-    sql = "SELECT FROM tasks WHERE id = %s AND due_at < clock_timestamp()"
+    sql = "SELECT FROM agent_tasks.tasks WHERE id = %s AND due_at < clock_timestamp()"
     return bool(rows.query(client, sql, task.id))
 
 
@@ -105,17 +105,19 @@ def test_two_beats_and_two_sweepers_fire_each_timer_and_each_schedule_once(
     timers = client.submit_many("napper", [{"folder": str(tmp_path), "seconds": 3600.0}] * 60)
     for number in range(20):
         client.schedule("echo", {"value": number}, name=f"schedule {number}", every=3600)
-    parked = "SELECT count(*) AS n FROM tasks WHERE status = 'waiting'"
+    parked = "SELECT count(*) AS n FROM agent_tasks.tasks WHERE status = 'waiting'"
     eventually(lambda: rows.query(client, parked) == [{"n": 60}], 20)
     with client.database.transaction() as connection:  # all at once; and of each schedule three firings were missed
-        connection.execute("UPDATE tasks SET due_at = clock_timestamp()")
-        connection.execute("UPDATE schedules SET next_at = clock_timestamp() - interval '3.5 hours'")
+        connection.execute("UPDATE agent_tasks.tasks SET due_at = clock_timestamp()")
+        connection.execute("UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '3.5 hours'")
     assert {task.result(timeout=30) for task in timers} == {"risen"}
-    fired = "SELECT id FROM tasks WHERE agent = 'echo' AND status = 'completed'"
+    fired = "SELECT id FROM agent_tasks.tasks WHERE agent = 'echo' AND status = 'completed'"
     eventually(lambda: len(rows.query(client, fired)) >= 20)
     for task in timers:
         assert_fired_once(client, task)
     assert len(notes(tmp_path)) == 60
-    values = rows.query(client, "SELECT (input ->> 'value')::int AS value FROM tasks WHERE agent = 'echo' ORDER BY 1")
+    values = rows.query(
+        client, "SELECT (input ->> 'value')::int AS value FROM agent_tasks.tasks WHERE agent = 'echo' ORDER BY 1"
+    )
     assert [row["value"] for row in values] == list(range(20))
-    assert not rows.query(client, "SELECT FROM schedules WHERE next_at <= clock_timestamp()")
+    assert not rows.query(client, "SELECT FROM agent_tasks.schedules WHERE next_at <= clock_timestamp()")

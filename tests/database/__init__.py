@@ -36,13 +36,14 @@ def query(client: AgentTasks, sql: str, *values: Any) -> list[Row]:
 
 
 def row_of(client: AgentTasks, task_id: UUID) -> Row:
-    return query(client, "SELECT * FROM tasks WHERE id = %s", task_id)[0]
+    return query(client, "SELECT * FROM agent_tasks.tasks WHERE id = %s", task_id)[0]
 
 
 def all_of(client: AgentTasks, task_id: UUID) -> dict[str, list[Row]]:
     """A task and its whole history, to compare with later."""
     found = {
-        table: query(client, f"SELECT * FROM {table} WHERE task_id = %s ORDER BY 2, 3", task_id) for table in TABLES
+        table: query(client, f"SELECT * FROM agent_tasks.{table} WHERE task_id = %s ORDER BY 2, 3", task_id)
+        for table in TABLES
     }
     return {"tasks": [row_of(client, task_id)], **found}
 
@@ -73,7 +74,11 @@ def claimed(client: AgentTasks, task_id: UUID | None = None, **options: Any) -> 
     if row_of(client, task_id)["status"] == "running":
         swept(client, poison_crashes=1000)
     if row_of(client, task_id)["suspect"]:
-        query(client, "UPDATE tasks SET pending_since = pending_since - interval '1 year' WHERE id = %s", task_id)
+        query(
+            client,
+            "UPDATE agent_tasks.tasks SET pending_since = pending_since - interval '1 year' WHERE id = %s",
+            task_id,
+        )
         taken = claimed_apart(client, task_id, **options)
     else:
         taken = try_claim(client, task_id, **options)
@@ -162,9 +167,10 @@ def swept(client: AgentTasks, limit: int = 100, poison_crashes: int = 3) -> list
 def adopt(client: AgentTasks, parent: UUID, task_id: UUID) -> UUID:
     """Make a task a child of another one, as its first FanOut would have."""
     sql = """
-        UPDATE tasks SET parent_id = parent.id, root_id = parent.root_id, depth = parent.depth + 1, parent_step = 0,
+        UPDATE agent_tasks.tasks
+            SET parent_id = parent.id, root_id = parent.root_id, depth = parent.depth + 1, parent_step = 0,
             child_index = 0
-        FROM tasks AS parent WHERE parent.id = %s AND tasks.id = %s
+        FROM agent_tasks.tasks AS parent WHERE parent.id = %s AND tasks.id = %s
     """
     query(client, sql, parent, task_id)
     return task_id
@@ -174,11 +180,11 @@ def lapse(client: AgentTasks, task_id: UUID) -> None:
     """The lease was taken ten seconds ago, and is over."""
     query(
         client,
-        "UPDATE tasks SET claimed_at = least(claimed_at, clock_timestamp() - interval '10 s'), "
+        "UPDATE agent_tasks.tasks SET claimed_at = least(claimed_at, clock_timestamp() - interval '10 s'), "
         "due_at = clock_timestamp() - interval '1 ms' WHERE id = %s",
         task_id,
     )
 
 
 def fall_due(client: AgentTasks, task_id: UUID) -> None:
-    query(client, "UPDATE tasks SET due_at = clock_timestamp() - interval '1 ms' WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() - interval '1 ms' WHERE id = %s", task_id)

@@ -56,7 +56,10 @@ class Driver:
         """The task's row, once what came of the try is committed. A retry is due at once."""
         row = self.settlement.settle(run, outcome_of(run)).row
         if row["status"] == "waiting":
-            sql = "UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp() WHERE id = %s"
+            sql = (
+                "UPDATE agent_tasks.tasks "
+                "SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp() WHERE id = %s"
+            )
             query(self.client, sql, run.claim.id)
         return row
 

@@ -149,23 +149,25 @@ def _ends(client: AgentTasks) -> None:
     old = submitted(client)
     query(
         client,
-        "UPDATE tasks SET status = 'completed', finished_at = now() - interval '9 d', due_at = NULL WHERE id = %s",
+        "UPDATE agent_tasks.tasks SET status = 'completed', finished_at = now() - interval '9 d', due_at = NULL "
+        "WHERE id = %s",
         old,
     )
     orphan = submitted(client)
     query(
         client,
-        "UPDATE tasks SET queue = 'nobody', sensitive = true, pending_since = now() - interval '9 d' WHERE id = %s",
+        "UPDATE agent_tasks.tasks "
+        "SET queue = 'nobody', sensitive = true, pending_since = now() - interval '9 d' WHERE id = %s",
         orphan,
     )
     poison = claimed(client)
-    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", poison.id)
+    query(client, "UPDATE agent_tasks.tasks SET crashes = 2, suspect = 2 WHERE id = %s", poison.id)
     undoing = claimed(client)
     with client.database.connection() as connection:
         commit(connection, undoing, undoable=True)
     client.get(undoing.id).cancel()
     undoing = claimed(client, undoing.id)
-    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", undoing.id)
+    query(client, "UPDATE agent_tasks.tasks SET crashes = 2, suspect = 2 WHERE id = %s", undoing.id)
     for taken in (poison, undoing, claimed(client)):
         lapse(client, taken.id)
 
@@ -206,17 +208,25 @@ def _schedules(client: AgentTasks) -> None:
     client.schedules()
     client.unschedule("s", identity=Identity(subject="eve", tenant="acme"))
     client.unschedule("none")
-    query(client, "UPDATE schedules SET next_at = clock_timestamp() - interval '1 s'")
+    query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s'")
 
 
 def _sweeps(client: AgentTasks) -> None:
     Sweeper(client).run("orphans")  # its watch begins
-    query(client, "UPDATE watches SET since = now() - interval '1 d', last_at = now()")
-    query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
+    query(client, "UPDATE agent_tasks.watches SET since = now() - interval '1 d', last_at = now()")
+    query(
+        client,
+        "UPDATE agent_tasks.tasks SET due_at = now() WHERE id IN (SELECT id FROM agent_tasks.tasks "
+        "WHERE status = 'pending' LIMIT 9)",
+    )
     fall_due(client, submitted(client, queue="another"))  # its bell waits
     Sweeper(client).run_due()
     client.redis.delete("agents")  # bells are lost, and rung
-    query(client, "UPDATE tasks SET due_at = now() WHERE id IN (SELECT id FROM tasks WHERE status = 'pending' LIMIT 9)")
+    query(
+        client,
+        "UPDATE agent_tasks.tasks SET due_at = now() WHERE id IN (SELECT id FROM agent_tasks.tasks "
+        "WHERE status = 'pending' LIMIT 9)",
+    )
     for sweeps in ROUNDS.values():
         for sweep in sweeps.values():
             sweep(client)

@@ -137,6 +137,6 @@ NOTHING_HELD = dict.fromkeys(DIVIDED, 0.0) | {"children": 0}
 
 def types_of(client: AgentTasks, task_id: UUID) -> list[str]:
     """The types of a task's events, in order and without a gap."""
-    rows = query(client, "SELECT seq, type FROM events WHERE task_id = %s ORDER BY seq", task_id)
+    rows = query(client, "SELECT seq, type FROM agent_tasks.events WHERE task_id = %s ORDER BY seq", task_id)
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     return [row["type"] for row in rows]

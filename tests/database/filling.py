@@ -4,7 +4,8 @@ from agent_tasks import AgentTasks
 from tests.database import query
 
 SINGLE = """
-    INSERT INTO tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, input, result, error,
+    INSERT INTO agent_tasks.tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, input, result,
+        error,
         spent_usd, finished_at, acknowledged_at, due_at, step_number, event_seq)
     SELECT id, 'agent' || n %% 7, status, 'echo', 'agents', id, id, 900, '{}', '1',
         CASE WHEN status <> 'completed' THEN '{"type": "step_failed", "message": "m"}'::jsonb END, 0.001,
@@ -17,13 +18,15 @@ SINGLE = """
 # a root that still waits for its children, of whom all but the newest have ended
 _FAMILY = """
     WITH root AS (
-        INSERT INTO tasks (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, input,
+        INSERT INTO agent_tasks.tasks (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds,
+            input,
             waiting_for, children_left, event_seq)
         SELECT id, 'echo', 'waiting', 'echo', 1, 'agents', id, id, 900, '{}',
             jsonb_build_object('kind', 'children', 'since', now()), %(left)s, 1
         FROM (SELECT gen_random_uuid() AS id) AS new RETURNING id
     )
-    INSERT INTO tasks (id, agent, status, step, queue, root_id, lineage_id, parent_id, parent_step, child_index, depth,
+    INSERT INTO agent_tasks.tasks (id, agent, status, step, queue, root_id, lineage_id, parent_id, parent_step,
+        child_index, depth,
         ttl_seconds, input, finished_at, due_at, event_seq)
     SELECT child, 'echo', CASE WHEN lives THEN 'pending' ELSE 'completed' END, 'echo', 'agents', root.id, child,
         root.id, 0, n, 1, 900, '{}', CASE WHEN NOT lives THEN clock_timestamp() END,
@@ -33,15 +36,20 @@ _FAMILY = """
     RETURNING parent_id
 """
 _HISTORY = """
-    INSERT INTO events (task_id, seq, type) SELECT id, 1, 'submitted' FROM tasks ON CONFLICT DO NOTHING;
-    INSERT INTO checkpoints (task_id, step_number, step, run, seconds) SELECT id, 0, 'echo', 1, 0 FROM tasks;
-    INSERT INTO calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run, finished_at)
-        SELECT id, 0, 0, 'x', 'completed', false, 'k', 1, now() FROM tasks;
-    INSERT INTO charges (task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
-        SELECT id, 0, 'f', '', 1, 1, 0.001, 1, 0.001, 1 FROM tasks;
-    INSERT INTO signals (task_id, name, consumed_step) SELECT id, 'go', 0 FROM tasks WHERE finished_at IS NOT NULL;
-    INSERT INTO idempotency_keys (tenant, subject, key, digest, task_id, expires_at)
-        SELECT '', '', id::text, '', id, now() + interval '1 h' FROM tasks
+    INSERT INTO agent_tasks.events (task_id, seq, type) SELECT id, 1, 'submitted' FROM agent_tasks.tasks
+        ON CONFLICT DO NOTHING;
+    INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, run, seconds) SELECT id, 0, 'echo', 1, 0
+        FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run,
+        finished_at)
+        SELECT id, 0, 0, 'x', 'completed', false, 'k', 1, now() FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.charges (task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens,
+        spent_usd, run)
+        SELECT id, 0, 'f', '', 1, 1, 0.001, 1, 0.001, 1 FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.signals (task_id, name, consumed_step) SELECT id, 'go', 0 FROM agent_tasks.tasks
+        WHERE finished_at IS NOT NULL;
+    INSERT INTO agent_tasks.idempotency_keys (tenant, subject, key, digest, task_id, expires_at)
+        SELECT '', '', id::text, '', id, now() + interval '1 h' FROM agent_tasks.tasks
         WHERE finished_at IS NOT NULL
 """
 
@@ -50,7 +58,7 @@ def fill(client: AgentTasks, tasks: int, *, family: int) -> None:
     """So many tasks, and one parent of `family` children, half of whom live; none of the tables is analyzed."""
     with client.database.transaction() as connection:
         for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys"):
-            connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
+            connection.execute(f"ALTER TABLE agent_tasks.{table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
         connection.execute("SET LOCAL session_replication_role = replica")  # no look at the other table for each row
         connection.execute(SINGLE, [tasks])
         for children in (family, 3, 3):
@@ -63,7 +71,7 @@ def family_of(client: AgentTasks) -> tuple[str, int]:
     """The parent of the largest family, and how many of its children live."""
     (row,) = query(
         client,
-        "SELECT id, children_left FROM tasks WHERE status = 'waiting' AND parent_id IS NULL "
+        "SELECT id, children_left FROM agent_tasks.tasks WHERE status = 'waiting' AND parent_id IS NULL "
         "ORDER BY children_left DESC LIMIT 1",
     )
     return row["id"], row["children_left"]

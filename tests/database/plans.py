@@ -158,7 +158,9 @@ def _explained(connection: psycopg.Connection[Any], statement: str) -> dict[str,
 
 def _leading(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """The first column of each index."""
-    sql = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid, 1, true) FROM pg_index"
+    sql = (
+        "SELECT relname, pg_get_indexdef(indexrelid, 1, true) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+    )
     with connection.cursor(row_factory=tuple_row) as cursor:
         return dict(cursor.execute(sql, prepare=False).fetchall())
 

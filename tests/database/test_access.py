@@ -94,7 +94,12 @@ def family(client: AgentTasks, *, ended: bool) -> UUID:
     root = claimed(client, client.submit("echo", {"value": 1}, identity=ANA, metadata={"note": "secret"}).id)
     child, _ = spawn(client, root, 2)
     owner = ANA.extended("echo").model_dump_json()
-    query(client, "UPDATE tasks SET tenant = 'acme', identity = %s::jsonb WHERE parent_id = %s", owner, root.id)
+    query(
+        client,
+        "UPDATE agent_tasks.tasks SET tenant = 'acme', identity = %s::jsonb WHERE parent_id = %s",
+        owner,
+        root.id,
+    )
     if ended:
         client.get(root.id).cancel("because")
     return child
@@ -113,8 +118,8 @@ def refusal(operation: Operation, task: TaskHandle) -> Any:
 
 
 def everything(client: AgentTasks) -> Any:
-    ids = [row["id"] for row in query(client, "SELECT id FROM tasks ORDER BY id")]
-    return [all_of(client, task_id) for task_id in ids], query(client, "SELECT * FROM signals ORDER BY seq")
+    ids = [row["id"] for row in query(client, "SELECT id FROM agent_tasks.tasks ORDER BY id")]
+    return [all_of(client, task_id) for task_id in ids], query(client, "SELECT * FROM agent_tasks.signals ORDER BY seq")
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -228,8 +233,8 @@ def test_nobody_believes_what_is_in_redis_without_a_signature_or_for_another_tas
 def test_a_handle_of_an_identity_reads_the_mirror_once_the_row_has_let_it_in(client: AgentTasks) -> None:
     handle = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
     assert handle.snapshot().status == "pending"
-    query(client, "ALTER TABLE tasks RENAME TO hidden")
+    query(client, "ALTER TABLE agent_tasks.tasks RENAME TO hidden")
     try:
         assert handle.snapshot().status == "pending"
     finally:
-        query(client, "ALTER TABLE hidden RENAME TO tasks")
+        query(client, "ALTER TABLE agent_tasks.hidden RENAME TO tasks")

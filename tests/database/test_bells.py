@@ -19,25 +19,27 @@ def queued(client: AgentTasks, queue: str = "agents") -> int:
 
 
 def all_overdue(client: AgentTasks) -> None:
-    query(client, "UPDATE tasks SET due_at = clock_timestamp() - interval '1 ms' WHERE status = 'pending'")
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() - interval '1 ms' WHERE status = 'pending'")
 
 
 def again(client: AgentTasks) -> int:
     """How many events say that a bell was rung again."""
-    return query(client, "SELECT count(*) AS n FROM events WHERE data -> 'again' = 'true'")[0]["n"]
+    return query(client, "SELECT count(*) AS n FROM agent_tasks.events WHERE data -> 'again' = 'true'")[0]["n"]
 
 
 def test_a_backlog_whose_bells_all_wait_is_not_rung_again_however_long_it_lasts(client: AgentTasks) -> None:
     client.submit_many("echo", [{}] * 600, priority=5)
     client.submit_many("echo", [{}] * 100, priority=9)
-    versions = query(client, "SELECT id, version FROM tasks ORDER BY id")
+    versions = query(client, "SELECT id, version FROM agent_tasks.tasks ORDER BY id")
     for _ in range(12):
         all_overdue(client)
         assert bells.run_once(client) == 700
         assert bells.run_once(client) == 0, "they are looked at later"
     assert queued(client) == 700
     assert again(client) == 0
-    assert query(client, "SELECT id, version FROM tasks ORDER BY id") == versions, "nobody sees a change where none is"
+    assert query(client, "SELECT id, version FROM agent_tasks.tasks ORDER BY id") == versions, (
+        "nobody sees a change where none is"
+    )
 
 
 def test_bells_that_were_lost_are_rung_while_those_of_others_wait(client: AgentTasks) -> None:
@@ -73,7 +75,7 @@ def test_a_queue_that_is_full_holds_up_no_other(client: AgentTasks) -> None:
     all_overdue(client)
     bells.run_once(client)
     assert (queued(client), queued(client, "far")) == (20, 1)
-    rung = query(client, "SELECT task_id FROM events WHERE data -> 'again' = 'true'")
+    rung = query(client, "SELECT task_id FROM agent_tasks.events WHERE data -> 'again' = 'true'")
     assert [row["task_id"] for row in rung] == [lonely]
 
 

@@ -44,7 +44,7 @@ def parent_of(client: AgentTasks, count: int = 2, **options: Any) -> tuple[UUID,
 def test_children_are_called_in_when_the_reserve_is_reached_and_not_before(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, budget=HOUR))
     spawn(client, taken, 1, reserve=600)
-    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM tasks WHERE id = %s"
+    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM agent_tasks.tasks WHERE id = %s"
     assert query(client, sql, taken.id)[0]["wait"] == pytest.approx(3000, abs=5)
     assert called(client) == []
 
@@ -99,7 +99,7 @@ def test_each_child_ends_with_what_it_has_and_the_parent_goes_on(client: AgentTa
 def test_the_time_in_which_children_are_awaited_is_the_parents(client: AgentTasks) -> None:
     parent, _ = parent_of(client, 1)
     sql = """
-        UPDATE tasks SET due_at = clock_timestamp(), waiting_for = jsonb_set(waiting_for, '{since}',
+        UPDATE agent_tasks.tasks SET due_at = clock_timestamp(), waiting_for = jsonb_set(waiting_for, '{since}',
             to_jsonb(clock_timestamp() - interval '100 s')) WHERE id = %s
     """
     query(client, sql, parent)

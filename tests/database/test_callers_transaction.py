@@ -58,7 +58,7 @@ def bells(client: AgentTasks, queue: str = "agents") -> list[str]:
 
 
 def count(client: AgentTasks, table: str = "tasks") -> int:
-    return query(client, f"SELECT count(*) AS n FROM {table}")[0]["n"]
+    return query(client, f"SELECT count(*) AS n FROM agent_tasks.{table}")[0]["n"]
 
 
 def bell_rings_after(client: AgentTasks, task_id: object) -> None:
@@ -87,6 +87,19 @@ def test_a_commit_makes_the_task_and_rings_the_bell_soon_after_it_and_not_before
     mine.commit()
     bell_rings_after(client, task.id)
     assert client.get(task.id).snapshot().status == "pending"
+
+
+@pytest.mark.parametrize("path", ["shop", "public", "''", "agent_tasks", "shop, agent_tasks, public"])
+def test_the_search_path_of_the_caller_and_tables_of_its_own_are_all_the_same(client: AgentTasks, path: str) -> None:
+    query(client, "CREATE SCHEMA shop")
+    for table in ("shop.tasks", "shop.events", "public.tasks", "public.checkpoints"):
+        query(client, f"CREATE TABLE {table} (id integer)")
+    with _psycopg(client) as connection:
+        connection.execute(f"SET search_path TO {path}")
+        task = client.submit("echo", connection=connection, idempotency_key="k")
+        assert client.submit("echo", connection=connection, idempotency_key="k").id == task.id
+    bell_rings_after(client, task.id)
+    assert count(client) == 1
 
 
 def test_the_tasks_of_many_transactions_are_each_rung_for(client: AgentTasks) -> None:
@@ -139,14 +152,14 @@ def test_what_was_cancelled_in_the_same_transaction_is_not_rung_for(client: Agen
     with psycopg.connect(client.settings.database_url) as connection:
         task = client.submit("echo", connection=connection)
         connection.execute(
-            "UPDATE tasks SET status = 'cancelled', error = '{}', due_at = NULL, finished_at = now(), "
+            "UPDATE agent_tasks.tasks SET status = 'cancelled', error = '{}', due_at = NULL, finished_at = now(), "
             "version = version + 1 WHERE id = %s",
             [task.id],
         )
         other = client.submit("echo", connection=connection)
         connection.commit()
     eventually(lambda: str(other.id) in bells(client))
-    assert query(client, "SELECT status FROM tasks WHERE id = %s", task.id) == [{"status": "cancelled"}]
+    assert query(client, "SELECT status FROM agent_tasks.tasks WHERE id = %s", task.id) == [{"status": "cancelled"}]
 
 
 def test_a_failed_transaction_of_the_callers_raises_and_leaves_nothing(client: AgentTasks) -> None:

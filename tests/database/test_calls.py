@@ -344,7 +344,7 @@ def test_two_undo_functions_of_one_task_and_the_step_that_failed_have_different_
             raise StepFailed("no money")
 
     task_id = submitted(driver.client)
-    query(driver.client, "UPDATE tasks SET step = 'hotel' WHERE id = %s", task_id)
+    query(driver.client, "UPDATE agent_tasks.tasks SET step = 'hotel' WHERE id = %s", task_id)
     for following in ("flight", "pay"):
         taken = claimed(driver.client, task_id)
         with driver.client.database.connection() as connection:
@@ -535,7 +535,7 @@ def test_a_step_that_has_ended_begins_no_more_calls(driver: Driver) -> None:
 
     run = driver.run(submitted(driver.client), step)
     assert value_of(run) == "done"
-    statuses = query(driver.client, "SELECT status FROM calls WHERE task_id = %s", run.claim.id)
+    statuses = query(driver.client, "SELECT status FROM agent_tasks.calls WHERE task_id = %s", run.claim.id)
     assert {row["status"] for row in statuses} == {"completed"}
     assert driver.settle(run)["status"] == "completed"
 
@@ -551,7 +551,9 @@ def test_a_call_is_tried_again_within_the_step_and_each_try_is_recorded(driver: 
 
     assert crashed_and_repeated(driver, step) == ("ask 3", "ask 3")
     assert world.made == ["ask"] * 3
-    calls = query(driver.client, "SELECT ordinal, status, replay, idempotency_key FROM calls ORDER BY ordinal")
+    calls = query(
+        driver.client, "SELECT ordinal, status, replay, idempotency_key FROM agent_tasks.calls ORDER BY ordinal"
+    )
     assert [(c["ordinal"], c["status"], c["replay"]) for c in calls] == [
         (0, "failed", "tried"), (1, "failed", "tried"), (2, "completed", None),
     ]  # fmt: skip
@@ -633,7 +635,7 @@ def test_no_keyword_of_the_function_is_taken(driver: Driver) -> None:
         return ctx.using(name="taken").call(takes, retry=1, check=2, **words)
 
     assert crashed_and_repeated(driver, step) == ("abcde3", "abcde3")
-    assert query(driver.client, "SELECT name FROM calls")[0]["name"] == "taken"
+    assert query(driver.client, "SELECT name FROM agent_tasks.calls")[0]["name"] == "taken"
 
 
 @pytest.mark.parametrize(
@@ -673,7 +675,7 @@ def test_a_charge_counts_once_however_often_its_step_is_repeated(driver: Driver)
     driver.settle(driver.run(task_id, step))
     row = row_of(driver.client, task_id)
     assert row["spent_tokens"] == 50
-    assert [c["n"] for c in query(driver.client, "SELECT count(*) AS n FROM charges")] == [3]
+    assert [c["n"] for c in query(driver.client, "SELECT count(*) AS n FROM agent_tasks.charges")] == [3]
 
 
 def test_a_charge_within_a_call_counts_each_time_the_call_is_made(driver: Driver) -> None:

@@ -25,13 +25,13 @@ def recorded_by_0_1_0(client: AgentTasks, *calls: tuple[str, str, str]) -> UUID:
             single.begin_call(connection, taken, ordinal, name, key=f"key {ordinal} of 0.1.0", at_most_once=False)
             if status != "started":
                 single.end_call(connection, taken, ordinal, status=status, outcome=outcome)
-    query(client, "UPDATE calls SET ended = NULL WHERE task_id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.calls SET ended = NULL WHERE task_id = %s", taken.id)
     lapse(client, taken.id)
     return taken.id
 
 
 def rows_of(client: AgentTasks, task_id: UUID) -> list[dict[str, Any]]:
-    return query(client, "SELECT * FROM calls WHERE task_id = %s ORDER BY ordinal", task_id)
+    return query(client, "SELECT * FROM agent_tasks.calls WHERE task_id = %s ORDER BY ordinal", task_id)
 
 
 class World:

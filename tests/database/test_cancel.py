@@ -21,7 +21,7 @@ def tree(client: AgentTasks) -> dict[str, UUID]:
         ids[name] = adopt(client, ids[parent], submitted(client))
     client.get(ids["done"]).cancel()
     claimed(client, ids["deep"])
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, ids["a"])
+    query(client, "UPDATE agent_tasks.tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, ids["a"])
     return ids
 
 
@@ -53,7 +53,8 @@ def test_a_branch_leaves_what_is_above_and_beside_it(client: AgentTasks, tree: d
 def test_what_is_below_a_task_that_has_ended_ends_too(client: AgentTasks, tree: dict[str, UUID]) -> None:
     query(
         client,
-        "UPDATE tasks SET status = 'completed', waiting_for = NULL, due_at = NULL, finished_at = now() WHERE id = %s",
+        "UPDATE agent_tasks.tasks "
+        "SET status = 'completed', waiting_for = NULL, due_at = NULL, finished_at = now() WHERE id = %s",
         tree["a"],
     )
     client.get(tree["root"]).cancel()
@@ -80,8 +81,8 @@ def test_a_second_cancel_changes_nothing(client: AgentTasks, tree: dict[str, UUI
 def test_the_time_of_a_running_step_is_spent_and_that_of_others_is_not(client: AgentTasks) -> None:
     running, waiting = claimed(client).id, claimed(client).id
     for task_id in (running, waiting):
-        query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '5 s' WHERE id = %s", task_id)
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, waiting)
+        query(client, "UPDATE agent_tasks.tasks SET claimed_at = claimed_at - interval '5 s' WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET status = 'waiting', waiting_for = %s WHERE id = %s", WAIT, waiting)
     assert client.get(running).cancel().budget.spent.seconds == pytest.approx(5, abs=0.5)
     assert client.get(waiting).cancel().budget.spent.seconds == 0
 

@@ -57,7 +57,7 @@ def test_a_late_message_for_a_committed_step_claims_nothing(client: AgentTasks) 
 def test_what_has_ended_or_waits_is_not_claimed(client: AgentTasks) -> None:
     ended, waiting = submitted(client), submitted(client)
     client.get(ended).cancel()
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
+    query(client, "UPDATE agent_tasks.tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
     assert try_claim(client, ended) is None
     assert try_claim(client, waiting) is None
 
@@ -83,7 +83,7 @@ def test_a_lease_lasts_as_long_as_it_was_asked_for_by_the_clock_of_the_database(
     client: AgentTasks, lease_seconds: float
 ) -> None:
     taken = claimed(client, lease_seconds=lease_seconds)
-    sql = "SELECT extract(epoch FROM due_at - claimed_at)::float8 AS lease FROM tasks WHERE id = %s"
+    sql = "SELECT extract(epoch FROM due_at - claimed_at)::float8 AS lease FROM agent_tasks.tasks WHERE id = %s"
     assert query(client, sql, taken.id)[0]["lease"] == pytest.approx(lease_seconds, abs=0.01)
 
 

@@ -109,7 +109,7 @@ def test_what_children_spend_is_the_parents_and_what_they_leave_returns(client: 
 
 def lows(client: AgentTasks, task_id: UUID) -> list[Row]:
     types_of(client, task_id)  # without a gap
-    sql = "SELECT data FROM events WHERE task_id = %s AND type = 'budget_low' ORDER BY seq"
+    sql = "SELECT data FROM agent_tasks.events WHERE task_id = %s AND type = 'budget_low' ORDER BY seq"
     return [row["data"] for row in query(client, sql, task_id)]
 
 
@@ -132,7 +132,7 @@ def test_the_time_in_which_children_are_awaited_and_the_steps_of_the_tree_warn_t
     taken = claimed(client, submitted(client, budget=Budget(seconds=1000)))
     (child,) = spawn(client, taken, 1)
     since = "to_jsonb(clock_timestamp() - interval '900 s')"
-    sql = f"UPDATE tasks SET waiting_for = jsonb_set(waiting_for, '{{since}}', {since}) WHERE id = %s"
+    sql = f"UPDATE agent_tasks.tasks SET waiting_for = jsonb_set(waiting_for, '{{since}}', {since}) WHERE id = %s"
     query(client, sql, taken.id)
     run_child(client, child)
     (seconds,) = lows(client, taken.id)
@@ -209,7 +209,7 @@ def test_a_thousand_children_joined_by_eight_threads_with_repeated_messages_wake
     snapshot = client.get(taken.id).stored()
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd) == (2 * count, 1.0)
     assert (snapshot.budget.spent.steps, snapshot.budget.spent.calls) == (1 + count, count // 2)
-    sql = "SELECT DISTINCT status, run, step_number, event_seq FROM tasks WHERE parent_id = %s"
+    sql = "SELECT DISTINCT status, run, step_number, event_seq FROM agent_tasks.tasks WHERE parent_id = %s"
     assert query(client, sql, taken.id) == [{"status": "completed", "run": 1, "step_number": 1, "event_seq": 6}]
 
 
@@ -218,7 +218,7 @@ def test_many_that_end_in_one_sweep_are_counted_each(client: AgentTasks) -> None
     ids = spawn(client, taken, 5)
     for child in ids:
         claimed(client, child)
-        query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", child)
+        query(client, "UPDATE agent_tasks.tasks SET crashes = 2, suspect = 2 WHERE id = %s", child)
         lapse(client, child)
     rows = swept(client)
     assert len(rows) == 6
@@ -254,12 +254,12 @@ def test_in_a_deep_tree_each_level_goes_on_when_the_one_below_has(client: AgentT
 
 def test_a_step_that_overran_its_time_spawns_nothing(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, budget=Budget(seconds=5)))
-    query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)
     before = all_of(client, taken.id)
     with pytest.raises(BudgetExhausted):
         spawn(client, taken, 2)
     assert all_of(client, taken.id) == before
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
 
 
 def test_the_next_fan_out_counts_its_own_children(client: AgentTasks) -> None:

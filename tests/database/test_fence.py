@@ -104,7 +104,7 @@ def test_a_run_that_lost_its_step_writes_nothing(client: AgentTasks, lost: Calla
         with client.database.connection() as connection, pytest.raises(LeaseLost):
             write(connection, stale)
         assert all_of(client, stale.id) == before, name
-    assert query(client, "SELECT FROM tasks WHERE parent_id IS NOT NULL") == []
+    assert query(client, "SELECT FROM agent_tasks.tasks WHERE parent_id IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("name", COMMITS)
@@ -116,7 +116,9 @@ def test_a_commit_that_is_repeated_commits_once(client: AgentTasks, name: str) -
         with pytest.raises(LeaseLost):
             COMMITS[name](connection, taken)
     assert all_of(client, taken.id) == before
-    assert len(query(client, "SELECT FROM tasks WHERE parent_id = %s", taken.id)) == (2 if name == "fan out" else 0)
+    assert len(query(client, "SELECT FROM agent_tasks.tasks WHERE parent_id = %s", taken.id)) == (
+        2 if name == "fan out" else 0
+    )
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -149,17 +151,17 @@ def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTas
         held = [(taken.id, taken.run) for taken in (kept, lost, ended)]
         assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {kept.id: True}
     assert row_of(client, lost.id)["due_at"] == due
-    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
+    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM agent_tasks.tasks WHERE id = %s"
     assert query(client, sql, kept.id)[0]["kept"]
 
 
 def test_a_heartbeat_passes_over_a_locked_row_and_keeps_all_others(client: AgentTasks) -> None:
     locked, free = claimed(client), claimed(client)
     held = [(taken.id, taken.run) for taken in (locked, free)]
-    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM tasks WHERE id = %s"
+    sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM agent_tasks.tasks WHERE id = %s"
     with client.database.connection() as connection:
         with client.database.transaction() as rival:
-            rival.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [locked.id])
+            rival.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [locked.id])
             assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {locked.id: False, free.id: True}
         assert [query(client, sql, taken.id)[0]["kept"] for taken in (locked, free)] == [False, True]
         assert heartbeat(connection, held[:1], lease_seconds=500, seconds=60) == {locked.id: True}
@@ -167,7 +169,7 @@ def test_a_heartbeat_passes_over_a_locked_row_and_keeps_all_others(client: Agent
 
 def test_a_heartbeat_does_not_wait_for_tables_that_are_locked(client: AgentTasks) -> None:
     with client.database.transaction() as rival, client.database.connection() as connection:
-        rival.execute("LOCK TABLE tasks, workers")
+        rival.execute("LOCK TABLE agent_tasks.tasks, agent_tasks.workers")
         with pytest.raises(psycopg.errors.QueryCanceled):
             heartbeat(connection, [], lease_seconds=500, seconds=0.1)
         with pytest.raises(psycopg.errors.QueryCanceled):
@@ -177,7 +179,7 @@ def test_a_heartbeat_does_not_wait_for_tables_that_are_locked(client: AgentTasks
 @pytest.mark.parametrize("name", ["checkpoint", "checkpoint in place", "wait", "sleep", "fan out", "complete"])
 def test_a_step_that_overran_its_seconds_cannot_commit_but_can_fail(client: AgentTasks, name: str) -> None:
     taken = claimed(client, submitted(client, budget=Budget(seconds=5)))
-    query(client, "UPDATE tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.tasks SET claimed_at = claimed_at - interval '6 s' WHERE id = %s", taken.id)
     before = all_of(client, taken.id)
     with client.database.connection() as connection:
         with pytest.raises(BudgetExhausted) as caught:

@@ -64,7 +64,7 @@ def test_of_many_commits_a_lost_one_changes_nothing_and_the_others_are_whole(cli
 
 def test_of_many_ends_one_that_is_out_of_time_does_not_end_and_the_others_do(client: AgentTasks) -> None:
     good, late = claimed(client), claimed(client, submitted(client, budget=Budget(seconds=5)))
-    query(client, "UPDATE tasks SET claimed_at = clock_timestamp() - interval '9 s' WHERE id = %s", late.id)
+    query(client, "UPDATE agent_tasks.tasks SET claimed_at = clock_timestamp() - interval '9 s' WHERE id = %s", late.id)
     with client.database.connection() as connection:
         done, refused = complete_all(connection, [Finish(good, "null", 0.1), Finish(late, "1", 0.1)])
     assert isinstance(refused, BudgetExhausted)
@@ -86,7 +86,7 @@ def test_of_many_calls_each_is_counted_in_its_own_task(client: AgentTasks) -> No
         answers = ledger.end_calls(connection, ends)
     assert answers[:2] == [None, None]
     assert isinstance(answers[2], LeaseLost)
-    calls = query(client, "SELECT task_id, ordinal, status, outcome FROM calls")
+    calls = query(client, "SELECT task_id, ordinal, status, outcome FROM agent_tasks.calls")
     assert {tuple(call.values()) for call in calls if call["outcome"] is None} == {(spent.id, 0, "failed", None)}
     assert [call["outcome"] for call in calls if call["task_id"] == free.id] == [{"a": 1}]
 

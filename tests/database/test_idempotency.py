@@ -18,7 +18,7 @@ from tests.eventually import eventually
 
 
 def count(client: AgentTasks) -> int:
-    return query(client, "SELECT count(*) AS n FROM tasks")[0]["n"]
+    return query(client, "SELECT count(*) AS n FROM agent_tasks.tasks")[0]["n"]
 
 
 def test_the_same_key_and_input_is_the_same_task(client: AgentTasks) -> None:
@@ -53,7 +53,7 @@ def test_fifty_submits_at_once_make_one_task(client: AgentTasks) -> None:
     assert len(tasks) == 1
     assert tasks.pop().stored().status == "pending"
     assert count(client) == 2
-    assert query(client, "SELECT count(*) AS n FROM events WHERE type = 'submitted'") == [{"n": 2}]
+    assert query(client, "SELECT count(*) AS n FROM agent_tasks.events WHERE type = 'submitted'") == [{"n": 2}]
 
 
 def test_fifty_different_requests_at_once_make_one_task_and_conflicts(client: AgentTasks) -> None:
@@ -93,7 +93,7 @@ def test_another_scope_of_the_same_person_is_the_same_key(client: AgentTasks) ->
 
 def test_an_expired_key_is_as_good_as_new(client: AgentTasks) -> None:
     first = client.submit("echo", {"value": 1}, idempotency_key="k")
-    query(client, "UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 s'")
+    query(client, "UPDATE agent_tasks.idempotency_keys SET expires_at = clock_timestamp() - interval '1 s'")
     second = client.submit("echo", {"value": 2}, idempotency_key="k")
     assert second != first
     assert client.submit("echo", {"value": 2}, idempotency_key="k") == second
@@ -101,7 +101,9 @@ def test_an_expired_key_is_as_good_as_new(client: AgentTasks) -> None:
 
 def test_a_key_lives_for_a_day(client: AgentTasks) -> None:
     client.submit("echo", idempotency_key="k")
-    sql = "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds FROM idempotency_keys"
+    sql = (
+        "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds FROM agent_tasks.idempotency_keys"
+    )
     assert query(client, sql)[0]["seconds"] == pytest.approx(86_400, abs=5)
 
 
@@ -167,7 +169,7 @@ def test_a_default_that_is_made_anew_does_not_make_another_request(client: Agent
 def test_a_request_that_0_1_0_took_is_known_again(client: AgentTasks) -> None:
     first = client.submit("echo", {"value": {"a": 1e16, "b": [2]}}, idempotency_key="k")
     request = json.dumps(["echo", {"value": {"a": 1e16, "b": [2]}}], sort_keys=True)
-    query(client, "UPDATE idempotency_keys SET digest = %s", hashlib.sha256(request.encode()).digest())
+    query(client, "UPDATE agent_tasks.idempotency_keys SET digest = %s", hashlib.sha256(request.encode()).digest())
     assert client.submit("echo", {"value": {"b": [2], "a": 1e16}}, idempotency_key="k") == first
     with pytest.raises(IdempotencyConflict):
         client.submit("echo", {"value": {"b": [3], "a": 1e16}}, idempotency_key="k")

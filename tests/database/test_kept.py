@@ -110,11 +110,11 @@ def test_what_is_no_list_is_refused_and_nothing_is_kept(client: AgentTasks, nons
 
 def test_what_is_left_of_a_sensitive_task_is_purged_with_the_rest(client: AgentTasks) -> None:
     task_id = ended_short(client)
-    query(client, "ALTER TABLE tasks DISABLE TRIGGER USER")
-    query(client, "UPDATE tasks SET sensitive = true WHERE id = %s", task_id)
-    query(client, "ALTER TABLE tasks ENABLE TRIGGER USER")
+    query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER USER")
+    query(client, "UPDATE agent_tasks.tasks SET sensitive = true WHERE id = %s", task_id)
+    query(client, "ALTER TABLE agent_tasks.tasks ENABLE TRIGGER USER")
     with client.database.transaction() as connection:
         forget(connection, [task_id])
-    assert query(client, "SELECT partial, remaining FROM tasks WHERE id = %s", task_id) == [
+    assert query(client, "SELECT partial, remaining FROM agent_tasks.tasks WHERE id = %s", task_id) == [
         {"partial": None, "remaining": None}
     ]

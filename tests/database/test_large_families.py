@@ -22,7 +22,8 @@ from tests.database.families import NOTHING_HELD, family_of, fan, held_of, spawn
 
 MIB = 1024 * 1024
 LARGE = (
-    "UPDATE tasks SET status = 'completed', finished_at = clock_timestamp(), due_at = NULL, result = {} WHERE id = %s"
+    "UPDATE agent_tasks.tasks "
+    "SET status = 'completed', finished_at = clock_timestamp(), due_at = NULL, result = {} WHERE id = %s"
 )
 
 
@@ -103,10 +104,11 @@ def test_an_outcome_is_what_it_was_when_it_held_its_result(client: AgentTasks) -
 def test_a_child_that_still_undoes_has_the_result_that_was_decided(client: AgentTasks) -> None:
     parent, (child,) = joined(client, "decided")
     with client.database.connection() as connection, connection.transaction(force_rollback=True):
-        connection.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
+        connection.execute("ALTER TABLE agent_tasks.tasks DISABLE TRIGGER USER")
         connection.execute(
             """
-            UPDATE tasks SET status = 'pending', finished_at = NULL, due_at = clock_timestamp(), undo_step = 0,
+            UPDATE agent_tasks.tasks
+                SET status = 'pending', finished_at = NULL, due_at = clock_timestamp(), undo_step = 0,
                 result = NULL, ending = '{"status": "partial", "error": null, "result": "half"}' WHERE id = %s
             """,
             [child],
@@ -159,7 +161,7 @@ def test_inputs_are_written_in_chunks_within_one_commit(client: AgentTasks, monk
         _, rows = fan(connection, taken, family_of(client, taken, directive).children)
     assert [row["child_index"] for row in rows] == list(range(24))
     assert statements == [20, 4]  # an ü is two bytes
-    written = "SELECT count(*) AS n FROM tasks WHERE parent_id = %s AND length(input ->> 'value') = 400000"
+    written = "SELECT count(*) AS n FROM agent_tasks.tasks WHERE parent_id = %s AND length(input ->> 'value') = 400000"
     assert query(client, written, taken.id) == [{"n": 24}]
 
 
@@ -168,7 +170,7 @@ def test_a_chunk_that_is_refused_takes_the_others_with_it(client: AgentTasks) ->
     tasks = [client.new_task(target, {"value": n}, Budget()) for n in range(3)]
     with client.database.connection() as connection, pytest.raises(Exception, match="duplicate key"):
         submit.submit(connection, [*tasks, replace(tasks[0])], ring_seconds=60, chunk_bytes=1)
-    assert query(client, "SELECT id FROM tasks") == []
+    assert query(client, "SELECT id FROM agent_tasks.tasks") == []
 
 
 def test_a_fan_out_above_the_bound_on_the_sum_is_refused_with_the_sum(client: AgentTasks) -> None:

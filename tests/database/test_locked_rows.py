@@ -31,7 +31,7 @@ asks = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 def locked(client: AgentTasks, *ids: UUID) -> Generator[None]:
     """Somebody has these rows, and takes their time."""
     with client.database.transaction() as stranger:
-        stranger.execute("SELECT FROM tasks WHERE id = ANY (%s) FOR UPDATE", [list(ids)])
+        stranger.execute("SELECT FROM agent_tasks.tasks WHERE id = ANY (%s) FOR UPDATE", [list(ids)])
         yield
 
 

@@ -17,4 +17,4 @@ def test_a_submit_whose_answer_is_lost_is_accepted_once(
     task = far.submit("echo", {"value": 1}, idempotency_key=key)
     assert proxy.lost_answer == 0
     assert client.get(task.id).snapshot().status == "pending"
-    assert query(client, "SELECT count(*) AS n FROM tasks") == [{"n": 2}]
+    assert query(client, "SELECT count(*) AS n FROM agent_tasks.tasks") == [{"n": 2}]

@@ -230,7 +230,7 @@ def test_one_observer_never_sees_an_older_version_than_before(client: AgentTasks
 
 def test_a_purged_tasks_mirror_is_no_task(client: AgentTasks) -> None:
     task = looked_at(client)
-    query(client, "DELETE FROM tasks WHERE id = %s", task.id)
+    query(client, "DELETE FROM agent_tasks.tasks WHERE id = %s", task.id)
     assert client.redis.exists(f"{PREFIX}{task.id}") == 1
     client.redis.flushall()
     with pytest.raises(LookupError):

@@ -39,7 +39,7 @@ def spent(client: AgentTasks, task_id: UUID) -> tuple[Decimal, int, int, int]:
 
 
 def nothing_is_reserved(client: AgentTasks) -> bool:
-    return not query(client, f"SELECT FROM tasks WHERE finished_at IS NOT NULL AND {RESERVED} > 0")
+    return not query(client, f"SELECT FROM agent_tasks.tasks WHERE finished_at IS NOT NULL AND {RESERVED} > 0")
 
 
 def family(client: AgentTasks, **options: Any) -> tuple[UUID, list[Claim]]:
@@ -95,14 +95,14 @@ def test_books_of_an_end_only_grow_and_only_where_somebody_is_below(client: Agen
     client.get(root).cancel()
     alone = submitted(client)
     client.get(alone).cancel()
-    grows = "UPDATE tasks SET spent_usd = spent_usd + {}, version = version + 1 {} WHERE id = %s"
+    grows = "UPDATE agent_tasks.tasks SET spent_usd = spent_usd + {}, version = version + 1 {} WHERE id = %s"
     query(client, grows.format(1, ""), root)
     refused = [(root, grows.format(-1, "")), (alone, grows.format(1, "")), (root, grows.format(1, ", step = 'x'"))]
     for task, change in refused:
         with pytest.raises(psycopg.errors.IntegrityError, match="does not change"):
             query(client, change, task)
     with pytest.raises(psycopg.errors.IntegrityError, match="does not change"):
-        query(client, "UPDATE tasks SET reserved_usd = 1, version = version + 1 WHERE id = %s", root)
+        query(client, "UPDATE agent_tasks.tasks SET reserved_usd = 1, version = version + 1 WHERE id = %s", root)
 
 
 @pytest.mark.parametrize("usd", [2.1e-16, 0.1, 1 / 3, 5.000000000000001, 1e-9])
@@ -134,7 +134,7 @@ class Books:
     tokens: int = 0
 
     def some(self, where: str) -> list[UUID]:
-        sql = f"SELECT id FROM tasks WHERE root_id = %s AND {where} ORDER BY depth DESC, id"
+        sql = f"SELECT id FROM agent_tasks.tasks WHERE root_id = %s AND {where} ORDER BY depth DESC, id"
         return [row["id"] for row in query(self.client, sql, self.root)]
 
     def running(self, which: int, *, undoes: bool = False) -> Claim | None:
@@ -159,8 +159,16 @@ class Books:
                 database.fall_due(client, parent)
                 timers.run_once(client)
         elif name == "is given up":
-            query(client, "UPDATE tasks SET pending_since = clock_timestamp() - interval '2 d' WHERE id = %s", one)
-            query(client, "UPDATE watches SET since = clock_timestamp() - interval '1 d', last_at = clock_timestamp()")
+            query(
+                client,
+                "UPDATE agent_tasks.tasks SET pending_since = clock_timestamp() - interval '2 d' WHERE id = %s",
+                one,
+            )
+            query(
+                client,
+                "UPDATE agent_tasks.watches "
+                "SET since = clock_timestamp() - interval '1 d', last_at = clock_timestamp()",
+            )
             orphans.run_once(client)
         elif name == "is purged":
             with client.database.connection() as connection:
@@ -216,18 +224,19 @@ class Books:
     def check(self) -> None:
         client = self.client
         (counted,) = query(client, """
-            SELECT (SELECT count(*) FROM checkpoints) AS steps, (SELECT coalesce(sum(attempts), 0) FROM calls) AS calls
+            SELECT (SELECT count(*) FROM agent_tasks.checkpoints) AS steps, (SELECT coalesce(sum(attempts), 0)
+                FROM agent_tasks.calls) AS calls
             """)  # fmt: skip
         assert spent(client, self.root) == (self.charged, self.tokens, counted["steps"], counted["calls"])
         assert nothing_is_reserved(client)
-        assert not query(client, "SELECT FROM tasks WHERE finished_at IS NULL")
+        assert not query(client, "SELECT FROM agent_tasks.tasks WHERE finished_at IS NULL")
         assert [(row["usd"], row["tokens"]) for row in query(client, COST)] == [(self.charged, self.tokens)]
 
 
 def recorded(client: AgentTasks) -> tuple[Decimal, int]:
     """What was charged by the histories of the tasks; whoever died may have been about to say so."""
     columns = "(data ->> 'usd')::numeric AS usd, (data ->> 'tokens')::int AS tokens"
-    told = query(client, f"SELECT {columns} FROM events WHERE type = 'charged'")
+    told = query(client, f"SELECT {columns} FROM agent_tasks.events WHERE type = 'charged'")
     return sum((row["usd"] for row in told), Decimal(0)), sum(row["tokens"] for row in told)
 
 
@@ -275,7 +284,7 @@ ALWAYS_THE_SAME = hypothesis(
 def test_the_roots_books_are_what_was_charged_however_a_tree_ends_and_whoever_is_killed(
     client: AgentTasks, growth: list[tuple[Any, ...]], others: list[tuple[Any, ...]], limited: bool
 ) -> None:
-    query(client, "DELETE FROM tasks")
+    query(client, "DELETE FROM agent_tasks.tasks")
     orphans.run_once(client)
     books = Books(client, submitted(client, budget=PLENTY if limited else None))
     for name, which, usd, kill in growth + others:
@@ -290,4 +299,4 @@ def test_the_roots_books_are_what_was_charged_however_a_tree_ends_and_whoever_is
     books.check()
     with client.database.connection() as connection:
         assert purge(connection, limit=10, seconds=1e-6)
-    assert query(client, "SELECT FROM tasks") == []
+    assert query(client, "SELECT FROM agent_tasks.tasks") == []

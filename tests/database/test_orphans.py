@@ -26,12 +26,12 @@ def given_up(client: AgentTasks, gap_seconds: float = 90.0) -> list[Row]:
 def watched(client: AgentTasks) -> AgentTasks:
     """The sweep has looked for a day without a gap."""
     given_up(client)
-    query(client, "UPDATE watches SET since = since - interval '1 day'")
+    query(client, "UPDATE agent_tasks.watches SET since = since - interval '1 day'")
     return client
 
 
 def age(client: AgentTasks, task_id: UUID, seconds: float) -> None:
-    sql = "UPDATE tasks SET pending_since = clock_timestamp() - make_interval(secs => %s) WHERE id = %s"
+    sql = "UPDATE agent_tasks.tasks SET pending_since = clock_timestamp() - make_interval(secs => %s) WHERE id = %s"
     query(client, sql, seconds, task_id)
 
 
@@ -81,7 +81,7 @@ def test_a_live_worker_that_serves_the_step_protects_a_task_however_long_it_queu
     with watched.database.connection() as connection:
         sign_off(connection, "w@h/1")
     assert given_up(watched) == []  # its TTL begins when its last worker goes: a deploy ends nothing
-    query(watched, "UPDATE workers SET seen_at = clock_timestamp() - interval '101 seconds'")
+    query(watched, "UPDATE agent_tasks.workers SET seen_at = clock_timestamp() - interval '101 seconds'")
     assert len(given_up(watched)) == 1
 
 
@@ -95,7 +95,7 @@ def test_a_live_worker_of_other_steps_or_queues_protects_nothing(watched: AgentT
 def test_a_worker_that_fell_silent_protects_nothing_and_is_forgotten(watched: AgentTasks) -> None:
     age(watched, submitted(watched, ttl=100), 101)
     alive(watched)
-    query(watched, "UPDATE workers SET seen_at = clock_timestamp() - interval '1 hour'")
+    query(watched, "UPDATE agent_tasks.workers SET seen_at = clock_timestamp() - interval '1 hour'")
     assert len(given_up(watched)) == 1
     with watched.database.connection() as connection:
         assert forget_dead(connection, seconds=4000) == 0
@@ -105,16 +105,16 @@ def test_a_worker_that_fell_silent_protects_nothing_and_is_forgotten(watched: Ag
 def test_an_outage_of_everything_ends_nothing(watched: AgentTasks) -> None:
     task_id = submitted(watched, ttl=100)
     age(watched, task_id, 50_000)
-    query(watched, "UPDATE watches SET last_at = clock_timestamp() - interval '91 s'")
+    query(watched, "UPDATE agent_tasks.watches SET last_at = clock_timestamp() - interval '91 s'")
     assert given_up(watched) == []
     assert given_up(watched) == []
-    query(watched, "UPDATE watches SET since = clock_timestamp() - interval '101 s'")
+    query(watched, "UPDATE agent_tasks.watches SET since = clock_timestamp() - interval '101 s'")
     assert len(given_up(watched)) == 1
 
 
 def test_what_runs_or_waits_is_no_orphan(watched: AgentTasks) -> None:
     running, waiting = claimed(watched).id, submitted(watched)
-    query(watched, "UPDATE tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
+    query(watched, "UPDATE agent_tasks.tasks SET status = 'waiting', waiting_for = '{}' WHERE id = %s", waiting)
     age(watched, running, 1e6)
     age(watched, waiting, 1e6)
     assert given_up(watched) == []
@@ -136,7 +136,7 @@ def test_a_bell_is_no_progress_but_a_commit_is(watched: AgentTasks) -> None:
 def test_what_a_sensitive_agent_recorded_is_purged_and_cannot_be_resumed(watched: AgentTasks) -> None:
     task_id = watched.submit("sensitive", {"folder": "secret", "secret": "secret"}, ttl=100).id
     after_a_step(watched, task_id)
-    query(watched, "UPDATE tasks SET step = 'secretive' WHERE id = %s", task_id)
+    query(watched, "UPDATE agent_tasks.tasks SET step = 'secretive' WHERE id = %s", task_id)
     age(watched, task_id, 101)
     (row,) = given_up(watched)
     assert (row["status"], row["error"]["suggested_action"], row["error"]["checkpoint"]) == ("failed", "escalate", None)
@@ -153,11 +153,11 @@ SECRET = "SSN-123"
 
 def left_of(client: AgentTasks) -> set[str]:
     """The columns of all tables in which the secret still is."""
-    names = "SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'public'"
+    names = "SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'agent_tasks'"
     found = {
         f"{table['t']}.{column}"
         for table in query(client, names)
-        for row in query(client, f"SELECT * FROM {table['t']}")
+        for row in query(client, f"SELECT * FROM agent_tasks.{table['t']}")
         for column, value in row.items()
         if SECRET in str(value)
     }
@@ -181,16 +181,16 @@ def test_of_a_sensitive_orphan_nothing_is_left_that_it_has_seen(watched: AgentTa
         single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
         single.end_call(connection, taken, 0, status="completed", outcome=f'"{SECRET}"')
         commit(connection, taken, "secretive", f'{{"folder": "/tmp", "secret": "{SECRET}"}}', undoable=True)
-    query(watched, "UPDATE calls SET digest = %s, key = %s", SECRET, SECRET)
+    query(watched, "UPDATE agent_tasks.calls SET digest = %s, key = %s", SECRET, SECRET)
     taken = claimed(watched, task.id)
     with watched.database.connection() as connection:
         retry(connection, taken, StepFailed(f"ValueError: {SECRET} is wrong").info, 0.0, progress=None)
     if ending:
-        query(watched, "UPDATE tasks SET traceback = %s", SECRET)
+        query(watched, "UPDATE agent_tasks.tasks SET traceback = %s", SECRET)
         task.cancel(f"{SECRET} must not be seen")
-    query(watched, "UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp()")
+    query(watched, "UPDATE agent_tasks.tasks SET status = 'pending', waiting_for = NULL, due_at = clock_timestamp()")
     age(watched, task.id, 101)
-    keys = query(watched, "SELECT digest FROM idempotency_keys")
+    keys = query(watched, "SELECT digest FROM agent_tasks.idempotency_keys")
     assert left_of(watched) > {"tasks.input", "events.data", "calls.outcome", "checkpoints.state", "signals.payload"}
     assert orphans.run_once(watched) == 1
     assert left_of(watched) == set()
@@ -199,7 +199,7 @@ def test_of_a_sensitive_orphan_nothing_is_left_that_it_has_seen(watched: AgentTa
     assert snapshot.error is not None
     assert snapshot.error.details["purged"] is True
     types_of(watched, task.id)  # without a gap
-    assert query(watched, "SELECT digest FROM idempotency_keys") != keys
+    assert query(watched, "SELECT digest FROM agent_tasks.idempotency_keys") != keys
     with pytest.raises(InvalidState, match="purged"):
         task.resume()
 
@@ -209,7 +209,7 @@ def test_of_an_orphan_that_is_not_sensitive_all_is_kept(watched: AgentTasks) -> 
     operations = operations_of(watched, claimed(watched, task.id))
     operations.emit("found", {"ssn": SECRET})
     operations.partial({"ssn": SECRET})
-    query(watched, "UPDATE tasks SET status = 'pending', worker = NULL, due_at = clock_timestamp()")
+    query(watched, "UPDATE agent_tasks.tasks SET status = 'pending', worker = NULL, due_at = clock_timestamp()")
     age(watched, task.id, 101)
     assert orphans.run_once(watched) == 1
     assert left_of(watched) == {"tasks.input", "tasks.metadata", "tasks.partial", "tasks.result", "events.data"}
@@ -222,8 +222,8 @@ def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, d
     names = ("done", "begun", "new", "undoes")
     ids = dict(zip(names, spawn(client, root, len(names)), strict=True))
     ids["below"] = adopt(client, ids["begun"], submitted(client))
-    query(client, "UPDATE tasks SET sensitive = %s", sensitive)
-    query(client, 'UPDATE tasks SET input = \'{"value": "secret"}\'::jsonb')
+    query(client, "UPDATE agent_tasks.tasks SET sensitive = %s", sensitive)
+    query(client, 'UPDATE agent_tasks.tasks SET input = \'{"value": "secret"}\'::jsonb')
     for name in ("done", "begun", "below"):
         after_a_step(client, ids[name])
     client.get(ids["begun"]).signal("approval", "secret")
@@ -232,7 +232,8 @@ def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, d
         commit(connection, taken, "echo", '{"value": "secret"}', undoable=True)
     run_child(client, ids["done"])
     sql = """
-        UPDATE tasks SET status = 'pending', waiting_for = NULL, due_at = now(), pending_since = now() - interval '1 h'
+        UPDATE agent_tasks.tasks
+            SET status = 'pending', waiting_for = NULL, due_at = now(), pending_since = now() - interval '1 h'
         WHERE id = %s
     """
     query(client, sql, root.id)
@@ -240,7 +241,7 @@ def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, d
 
 
 def recorded(client: AgentTasks, task_id: UUID) -> str:
-    signals = query(client, "SELECT payload FROM signals WHERE task_id = %s", task_id)
+    signals = query(client, "SELECT payload FROM agent_tasks.signals WHERE task_id = %s", task_id)
     return repr([all_of(client, task_id), signals])
 
 

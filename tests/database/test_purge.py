@@ -31,7 +31,8 @@ def finished(
     if root is not None:
         adopt(client, root, task_id)
     sql = """
-        UPDATE tasks SET status = 'completed', due_at = NULL, finished_at = now() - make_interval(secs => %s),
+        UPDATE agent_tasks.tasks
+            SET status = 'completed', due_at = NULL, finished_at = now() - make_interval(secs => %s),
             acknowledged_at = CASE WHEN %s THEN now() END WHERE id = %s
     """
     query(client, sql, days * DAY, acknowledged, task_id)
@@ -45,7 +46,7 @@ def purged(client: AgentTasks) -> int:
 
 
 def left(client: AgentTasks) -> set[UUID]:
-    return {row["id"] for row in query(client, "SELECT id FROM tasks")}
+    return {row["id"] for row in query(client, "SELECT id FROM agent_tasks.tasks")}
 
 
 def test_finished_tasks_go_after_their_retention_with_all_their_history(client: AgentTasks) -> None:
@@ -53,7 +54,7 @@ def test_finished_tasks_go_after_their_retention_with_all_their_history(client: 
     young = finished(client, 6)
     assert purged(client) == 1
     assert left(client) == {young}
-    assert query(client, "SELECT DISTINCT task_id FROM events") == [{"task_id": young}]
+    assert query(client, "SELECT DISTINCT task_id FROM agent_tasks.events") == [{"task_id": young}]
 
 
 def test_acknowledged_ones_go_after_a_tenth_of_it(client: AgentTasks) -> None:
@@ -65,7 +66,7 @@ def test_acknowledged_ones_go_after_a_tenth_of_it(client: AgentTasks) -> None:
 
 def test_what_has_not_ended_is_never_purged(client: AgentTasks) -> None:
     task_id = submitted(client)
-    query(client, "UPDATE tasks SET created_at = now() - interval '1 year' WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET created_at = now() - interval '1 year' WHERE id = %s", task_id)
     assert purged(client) == 0
 
 
@@ -114,10 +115,10 @@ def test_a_key_outlives_no_task_that_it_stands_for(client: AgentTasks) -> None:
 @pytest.mark.parametrize(("hours", "kept"), [(25, 0), (23, 1)])
 def test_keys_go_when_their_time_is_over(client: AgentTasks, hours: int, kept: int) -> None:
     client.submit("echo", idempotency_key="k")
-    query(client, "UPDATE idempotency_keys SET expires_at = expires_at - make_interval(hours => %s)", hours)
+    query(client, "UPDATE agent_tasks.idempotency_keys SET expires_at = expires_at - make_interval(hours => %s)", hours)
     with client.database.connection() as connection:
         assert purge_keys(connection, limit=10) == 1 - kept
-    assert len(query(client, "SELECT FROM idempotency_keys")) == kept
+    assert len(query(client, "SELECT FROM agent_tasks.idempotency_keys")) == kept
 
 
 def test_an_agent_has_a_retention_of_its_own(client: AgentTasks) -> None:
@@ -142,7 +143,7 @@ def test_an_agent_has_a_retention_of_its_own(client: AgentTasks) -> None:
 def test_a_tree_is_kept_as_long_as_its_roots_agent_says(client: AgentTasks) -> None:
     root = finished(client, 2)
     child = finished(client, 2, root=root)
-    query(client, "UPDATE tasks SET retention_seconds = %s WHERE id = %s", DAY, submitted(client))
+    query(client, "UPDATE agent_tasks.tasks SET retention_seconds = %s WHERE id = %s", DAY, submitted(client))
     assert purged(client) == 0
     assert {root, child} <= left(client)
 
@@ -184,7 +185,7 @@ def test_a_tree_of_which_a_task_is_locked_stays_until_the_next_time(client: Agen
     child = finished(client, 8, root=root)
     other = finished(client, 8)
     with client.database.transaction() as connection:
-        connection.execute("SELECT FROM tasks WHERE id = %s FOR KEY SHARE", [child])
+        connection.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR KEY SHARE", [child])
         assert purged(client) == 1
         assert left(client) == {root, child}
     assert purged(client) == 2

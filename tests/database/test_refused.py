@@ -31,7 +31,7 @@ def alive(client: AgentTasks, name: str, signature: str | None, *, queue: str = 
 
 
 def seconds_until_due(client: AgentTasks, task_id: UUID) -> float:
-    sql = "SELECT extract(epoch FROM due_at - pending_since)::float8 AS seconds FROM tasks WHERE id = %s"
+    sql = "SELECT extract(epoch FROM due_at - pending_since)::float8 AS seconds FROM agent_tasks.tasks WHERE id = %s"
     return round(query(client, sql, task_id)[0]["seconds"], 1)
 
 
@@ -97,7 +97,7 @@ def old_refusal(client: AgentTasks, seconds: float = 101) -> UUID:
     task_id = submitted(client, ttl=100)
     give_back(client, claimed(client, task_id))
     since = "jsonb_set(refused, '{since}', to_jsonb(clock_timestamp() - make_interval(secs => %s)))"
-    query(client, f"UPDATE tasks SET refused = {since} WHERE id = %s", seconds, task_id)
+    query(client, f"UPDATE agent_tasks.tasks SET refused = {since} WHERE id = %s", seconds, task_id)
     return task_id
 
 
@@ -123,9 +123,12 @@ def test_a_worker_with_other_code_protects_it_and_for_the_ttl_after_its_end(
     alive(watched, "w1", "a")
     alive(watched, "w2", signature)
     assert given_up(watched) == []
-    query(watched, "UPDATE workers SET seen_at = seen_at - interval '90 s', stopped_at = seen_at WHERE id = 'w2'")
+    query(
+        watched,
+        "UPDATE agent_tasks.workers SET seen_at = seen_at - interval '90 s', stopped_at = seen_at WHERE id = 'w2'",
+    )
     assert given_up(watched) == []
-    query(watched, "UPDATE workers SET seen_at = seen_at - interval '11 s' WHERE id = 'w2'")
+    query(watched, "UPDATE agent_tasks.workers SET seen_at = seen_at - interval '11 s' WHERE id = 'w2'")
     assert [row["id"] for row in given_up(watched)] == [task_id]
 
 
@@ -147,12 +150,16 @@ def test_snapshots_say_why_until_the_step_is_committed(client: AgentTasks) -> No
 
 def test_the_quarantine_does_not_take_it_again_at_once(client: AgentTasks) -> None:
     task_id = submitted(client)
-    query(client, "UPDATE tasks SET suspect = 1 WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET suspect = 1 WHERE id = %s", task_id)
     taken = claimed_apart(client, task_id)
     assert isinstance(taken, Claim)
     give_back(client, taken)
     assert claimed_apart(client, task_id) is None
-    query(client, """UPDATE tasks SET refused = jsonb_set(refused, '{until}', '"2020-01-01"') WHERE id = %s""", task_id)
+    query(
+        client,
+        """UPDATE agent_tasks.tasks SET refused = jsonb_set(refused, '{until}', '"2020-01-01"') WHERE id = %s""",
+        task_id,
+    )
     assert isinstance(claimed_apart(client, task_id), Claim)
 
 

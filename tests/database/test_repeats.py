@@ -85,7 +85,7 @@ class Course:
         """One try; whether there is another one."""
         self.tries += 1
         moments = self._crashes.pop(0) if self._crashes else None
-        found = query(self.driver.client, "SELECT idempotency_key FROM calls WHERE status = 'completed'")
+        found = query(self.driver.client, "SELECT idempotency_key FROM agent_tasks.calls WHERE status = 'completed'")
         self.world.recorded |= {row["idempotency_key"] for row in found}
         trials: list[Trial] = []
 
@@ -140,7 +140,7 @@ class Course:
         twice = {site: outcomes for site, outcomes in self.recorded.items() if len(outcomes) > 1}
         assert twice == {}, "recorded under two keys"
         spent = row_of(self.driver.client, self.task_id)["spent_tokens"]
-        sql = "SELECT coalesce(sum(tokens), 0)::int AS n FROM charges WHERE task_id = %s"
+        sql = "SELECT coalesce(sum(tokens), 0)::int AS n FROM agent_tasks.charges WHERE task_id = %s"
         charges = query(self.driver.client, sql, self.task_id)
         seen = sum(int(value) for site, value in self.seen.items() if site[-1] == "charge")
         assert spent == charges[0]["n"] >= seen

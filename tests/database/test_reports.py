@@ -108,7 +108,7 @@ def test_a_row_that_cannot_be_read_keeps_no_other_from_being_shown_and_rung(
     for child in (sick, well):
         adopt(client, parent, child)
         fall_due(client, child)
-    query(client, f"UPDATE tasks SET {change} WHERE id = %s", sick)
+    query(client, f"UPDATE agent_tasks.tasks SET {change} WHERE id = %s", sick)
     client.redis.flushall()
     assert bells.run_once(client) == 2
     assert sum(client.redis.llen(key) for key in queue_keys("agents")) == bells_rung  # type: ignore[misc]
@@ -120,7 +120,7 @@ def test_a_row_that_cannot_be_read_keeps_no_other_from_being_shown_and_rung(
 
 def test_what_0_1_0_has_counted_without_bound_can_be_read(client: AgentTasks) -> None:
     taken = claimed(client)
-    query(client, "UPDATE tasks SET spent_usd = 2e308, reserved_usd = 3e308 WHERE id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.tasks SET spent_usd = 2e308, reserved_usd = 3e308 WHERE id = %s", taken.id)
     assert client.get(taken.id).stored().budget.spent.usd == 1e300
 
 
@@ -194,7 +194,7 @@ def test_a_call_to_be_made_at_most_once_that_failed_is_not_made_again(client: Ag
     if ended_a_try:
         with client.database.connection() as connection:
             retry(connection, taken, StepFailed("no answer").info, 0, progress=None, calls=first.judge(error))
-        query(client, "UPDATE tasks SET status = 'pending', waiting_for = NULL WHERE id = %s", taken.id)
+        query(client, "UPDATE agent_tasks.tasks SET status = 'pending', waiting_for = NULL WHERE id = %s", taken.id)
     lapse(client, taken.id)
     second = operations_of(client, claimed(client, taken.id))
     if ended_a_try:

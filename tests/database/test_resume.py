@@ -110,7 +110,7 @@ def test_what_has_not_ended_or_has_completed_is_not_resumed(client: AgentTasks) 
         complete(connection, Finish(taken, "1", 0))
     with pytest.raises(InvalidState, match="completed"):
         pending.resume()
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
 
 
 def test_only_who_may_see_a_task_may_resume_or_steer_it(client: AgentTasks, failed: TaskHandle) -> None:
@@ -123,5 +123,5 @@ def test_only_who_may_see_a_task_may_resume_or_steer_it(client: AgentTasks, fail
         with pytest.raises(TaskNotFound):
             act()
     assert all_of(client, failed.id) == before
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
     assert client.get(failed.id, identity=ANA).resume().snapshot().identity == ANA

@@ -73,7 +73,7 @@ def test_a_step_that_does_not_exist_is_refused_and_nothing_is_made(
 ) -> None:
     with pytest.raises(InvalidState, match="no such checkpoint"):
         completed.resume(from_step=step)
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
 
 
 @pytest.mark.parametrize("step", ["1", "echo", 1.0, True, b"1", [1], -1, 2**31, pytest.param(10**5000, id="huge")])
@@ -81,7 +81,7 @@ def test_a_step_is_named_by_its_number(client: AgentTasks, completed: TaskHandle
     with pytest.raises(InvalidInput) as caught:
         completed.resume(from_step=step)
     assert caught.value.details["field"] == "from_step"
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
 
 
 @pytest.mark.parametrize("state", ["pending", "running", "waiting"])
@@ -121,12 +121,12 @@ def test_a_wait_that_was_never_over_is_waited_for_again_with_its_whole_timeout(c
     task = waiting(client, "a", "b", every=True, timeout=1000, on_timeout="give_up")
     task.signal("b", 1)
     task.signal("other", 2)
-    query(client, "UPDATE tasks SET due_at = due_at - interval '900 s' WHERE id = %s", task.id)
+    query(client, "UPDATE agent_tasks.tasks SET due_at = due_at - interval '900 s' WHERE id = %s", task.id)
     task.cancel()
     again = task.resume()
     row = row_of(client, again.id)
     assert (row["status"], row["step"], row["waiting_for"]["names"]) == ("waiting", "echo", ["a", "b"])
-    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM tasks WHERE id = %s"
+    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM agent_tasks.tasks WHERE id = %s"
     assert query(client, sql, again.id)[0]["wait"] == pytest.approx(1000, abs=5)
     assert types_of(client, again.id) == ["resumed", "waiting"]
     assert again.signal("a", 3).delivered
@@ -205,7 +205,7 @@ def test_children_that_had_completed_are_not_run_again_and_the_others_go_on(clie
     before = {task_id: all_of(client, task_id) for task_id in [taken.id, *ids]}
     again = client.get(taken.id).resume(budget=Budget(tokens=900))
     assert {task_id: all_of(client, task_id) for task_id in [taken.id, *ids]} == before
-    children = query(client, "SELECT * FROM tasks WHERE parent_id = %s ORDER BY child_index", again.id)
+    children = query(client, "SELECT * FROM agent_tasks.tasks WHERE parent_id = %s ORDER BY child_index", again.id)
     assert [(c["child_index"], c["resumed_from"], c["step_number"], c["status"]) for c in children] == [
         (1, ids[1], 0, "pending"), (2, ids[2], 2, "pending"), (3, ids[3], 0, "pending"),
     ]  # fmt: skip
@@ -247,7 +247,7 @@ def test_a_tree_is_resumed_all_the_way_down(client: AgentTasks) -> None:
     run_child(client, finished)
     client.get(root.id).cancel()
     again = client.get(root.id).resume()
-    tree = query(client, "SELECT * FROM tasks WHERE root_id = %s ORDER BY depth", again.id)
+    tree = query(client, "SELECT * FROM agent_tasks.tasks WHERE root_id = %s ORDER BY depth", again.id)
     assert [(row["depth"], row["status"], row["children_left"], row["resumed_from"]) for row in tree] == [
         (0, "waiting", 1, root.id), (1, "waiting", 1, middle), (2, "pending", 0, open_),
     ]  # fmt: skip
@@ -261,7 +261,7 @@ def test_a_chain_of_resumes_hands_on_what_completed_in_any_of_them(client: Agent
     ids = spawn(client, taken, 3)
     task, done = client.get(taken.id), []
     for n in range(3):
-        row = query(client, "SELECT id FROM tasks WHERE parent_id = %s AND child_index = %s", task.id, n)[0]
+        row = query(client, "SELECT id FROM agent_tasks.tasks WHERE parent_id = %s AND child_index = %s", task.id, n)[0]
         run_child(client, row["id"])
         done.append(row["id"])
         task.cancel()
@@ -303,7 +303,7 @@ def test_a_budget_that_is_not_enough_for_the_children_resumes_nothing(client: Ag
     client.get(taken.id).cancel()
     with pytest.raises(BudgetExhausted):
         client.get(taken.id).resume(budget=Budget(tokens=2))
-    assert len(query(client, "SELECT FROM tasks")) == 4
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 4
     assert set(statuses(client, [taken.id])) == {"cancelled"}
     assert try_claim(client, taken.id) is None
 

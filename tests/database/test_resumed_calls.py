@@ -137,9 +137,9 @@ def test_a_failed_fork_of_a_task_with_a_result_undoes_only_what_it_did_itself(cl
         commit(connection, claimed(client, task_id), undoable=True)
     run_child(client, task_id, done)
     if ended == "partial":
-        query(client, "ALTER TABLE tasks DISABLE TRIGGER USER")
-        query(client, "UPDATE tasks SET status = 'partial', error = %s WHERE id = %s", SHORT, task_id)
-        query(client, "ALTER TABLE tasks ENABLE TRIGGER USER")
+        query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER USER")
+        query(client, "UPDATE agent_tasks.tasks SET status = 'partial', error = %s WHERE id = %s", SHORT, task_id)
+        query(client, "ALTER TABLE agent_tasks.tasks ENABLE TRIGGER USER")
     fork = client.get(task_id).resume(from_step=1)
     assert row_of(client, fork.id)["undoable"] == 0
     with client.database.connection() as connection:
@@ -167,7 +167,7 @@ def test_a_task_with_steps_that_could_not_be_undone_is_resumed_only_from_a_step_
         task.resume()
     (step,) = caught.value.details["not_undone"]
     assert (step["step"], step["step_number"], step["error"]) == ("echo", 0, "cannot be taken back")
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
     assert row_of(client, task.resume(from_step=1).id)["step_number"] == 1
 
 
@@ -181,11 +181,11 @@ def test_a_join_is_resumed_without_a_step_named_only_where_its_children_have_und
     task = client.get(parent.id)
     with pytest.raises(InvalidState, match=f"{child} .* could not be undone"):
         task.resume()
-    assert len(query(client, "SELECT FROM tasks")) == 2
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 2
     resumed = task.resume(from_step=1)
-    assert [c["status"] for c in query(client, "SELECT status FROM tasks WHERE parent_id = %s", resumed.id)] == [
-        "pending"
-    ]
+    assert [
+        c["status"] for c in query(client, "SELECT status FROM agent_tasks.tasks WHERE parent_id = %s", resumed.id)
+    ] == ["pending"]
 
 
 def test_a_purge_between_the_lock_of_a_resume_and_its_commit_takes_nothing_that_the_new_task_reads(
@@ -198,10 +198,12 @@ def test_a_purge_between_the_lock_of_a_resume_and_its_commit_takes_nothing_that_
     end(client, claimed(client, parent.id), broken)
     second = client.get(parent.id).resume()
     second.cancel()
-    query(client, "ALTER TABLE tasks DISABLE TRIGGER USER")
-    query(client, "UPDATE tasks SET finished_at = clock_timestamp() - interval '1 hour'")
-    query(client, "ALTER TABLE tasks ENABLE TRIGGER USER")
+    query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER USER")
+    query(client, "UPDATE agent_tasks.tasks SET finished_at = clock_timestamp() - interval '1 hour'")
+    query(client, "ALTER TABLE agent_tasks.tasks ENABLE TRIGGER USER")
     with client.database.transaction() as resuming, client.database.connection() as purging:
         resume(resuming, second.id, budget=Budget(), ring_seconds=60)
         purge(purging, limit=10, seconds=1)
-    assert {row["id"] for row in query(client, "SELECT id FROM tasks WHERE parent_id = %s", parent.id)} == set(children)
+    assert {
+        row["id"] for row in query(client, "SELECT id FROM agent_tasks.tasks WHERE parent_id = %s", parent.id)
+    } == set(children)

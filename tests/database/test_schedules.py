@@ -20,20 +20,22 @@ ANA = Identity(subject="ana", tenant="acme", scopes=("write",))
 
 def overdue(client: AgentTasks, seconds: float = 0.001, name: str = "echo") -> None:
     """It should have fired so long ago."""
-    sql = "UPDATE schedules SET next_at = clock_timestamp() - make_interval(secs => %s) WHERE name = %s"
+    sql = "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - make_interval(secs => %s) WHERE name = %s"
     query(client, sql, seconds, name)
 
 
 def row_named(client: AgentTasks, name: str = "echo") -> Row:
-    return query(client, "SELECT * FROM schedules WHERE name = %s", name)[0]
+    return query(client, "SELECT * FROM agent_tasks.schedules WHERE name = %s", name)[0]
 
 
 def tasks(client: AgentTasks) -> list[Row]:
-    return query(client, "SELECT * FROM tasks ORDER BY id")
+    return query(client, "SELECT * FROM agent_tasks.tasks ORDER BY id")
 
 
 def seconds_ahead(client: AgentTasks, name: str = "echo") -> float:
-    sql = "SELECT extract(epoch FROM next_at - clock_timestamp())::float8 AS s FROM schedules WHERE name = %s"
+    sql = (
+        "SELECT extract(epoch FROM next_at - clock_timestamp())::float8 AS s FROM agent_tasks.schedules WHERE name = %s"
+    )
     return query(client, sql, name)[0]["s"]
 
 
@@ -68,7 +70,7 @@ def test_a_firing_is_a_submit_with_all_its_options(client: AgentTasks) -> None:
 
 def test_a_schedule_of_0_1_0_with_a_callback_url_fires(client: AgentTasks) -> None:
     client.schedule("echo", {"value": 1}, every=60)
-    query(client, """UPDATE schedules SET options = options || '{"callback_url": "https://a.example"}'""")
+    query(client, """UPDATE agent_tasks.schedules SET options = options || '{"callback_url": "https://a.example"}'""")
     overdue(client)
     assert run_once(client) == 1
     assert [task["status"] for task in tasks(client)] == ["pending"]
@@ -116,7 +118,7 @@ def test_a_cron_schedule_fires_at_the_wall_clocks_time_in_its_zone(client: Agent
 
 def test_scheduling_again_changes_it_and_an_unchanged_rhythm_keeps_its_next_time(client: AgentTasks) -> None:
     first = client.schedule("echo", {"value": 1}, every=60)
-    query(client, "UPDATE schedules SET next_at = next_at - interval '30 s'")
+    query(client, "UPDATE agent_tasks.schedules SET next_at = next_at - interval '30 s'")
     again = client.schedule("echo", {"value": 2}, every=timedelta(minutes=1))
     assert again.next_at == first.next_at - timedelta(seconds=30)
     changed = client.schedule("echo", {"value": 2}, every=600)
@@ -184,10 +186,12 @@ def test_names_are_told_apart_by_tenant_and_each_fires_for_its_own(client: Agent
     for number, owner in enumerate(owners):
         made = client.schedule("echo", {"value": number}, every=60, name="payroll", identity=owner)
         assert (made.name, made.tenant) == ("payroll", owner.tenant if owner else "")
-    query(client, "UPDATE schedules SET next_at = clock_timestamp() - interval '1 s' WHERE tenant <> 'acme'")
+    query(
+        client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s' WHERE tenant <> 'acme'"
+    )
     assert run_once(client) == 2
     assert [(task["input"], task["tenant"]) for task in tasks(client)] == [({"value": 0}, ""), ({"value": 2}, "evil")]
-    fired = query(client, "SELECT tenant FROM schedules WHERE last_task_id IS NOT NULL ORDER BY 1")
+    fired = query(client, "SELECT tenant FROM agent_tasks.schedules WHERE last_task_id IS NOT NULL ORDER BY 1")
     assert [row["tenant"] for row in fired] == ["", "evil"]
     assert client.unschedule("payroll", identity=ANA)
     assert client.unschedule("payroll")  # that of no tenant
@@ -233,8 +237,8 @@ def test_one_that_cannot_fire_any_more_does_not_stop_the_others(client: AgentTas
     for name in ("a", "b", "c"):
         client.schedule("echo", {"value": name}, every=60, name=name)
         overdue(client, name=name)
-    query(client, "UPDATE schedules SET agent = 'gone' WHERE name = 'a'")
-    query(client, "UPDATE schedules SET input = '{\"other\": 1}' WHERE name = 'b'")
+    query(client, "UPDATE agent_tasks.schedules SET agent = 'gone' WHERE name = 'a'")
+    query(client, "UPDATE agent_tasks.schedules SET input = '{\"other\": 1}' WHERE name = 'b'")
     assert run_once(client) == 3
     assert [task["input"] for task in tasks(client)] == [{"value": "c"}]
     assert {row["last_task_id"] is None for row in (row_named(client, "a"), row_named(client, "b"))} == {True}
@@ -247,7 +251,7 @@ def test_options_that_another_release_wrote_do_not_stop_the_others(client: Agent
     for name in ("a", "b"):
         client.schedule("echo", {"value": name}, every=60, name=name)
         overdue(client, name=name)
-    query(client, "UPDATE schedules SET options = %s WHERE name = 'a'", kept)
+    query(client, "UPDATE agent_tasks.schedules SET options = %s WHERE name = 'a'", kept)
     assert run_once(client) == 2
     assert {"value": "b"} in [task["input"] for task in tasks(client)]
     assert run_once(client) == 0

@@ -32,7 +32,7 @@ def taken_with(client: AgentTasks, task_id: UUID) -> tuple[Claim, list[Any]]:
 
 
 def in_inbox(client: AgentTasks, task_id: UUID) -> list[Any]:
-    sql = "SELECT payload FROM signals WHERE task_id = %s AND consumed_step IS NULL ORDER BY seq"
+    sql = "SELECT payload FROM agent_tasks.signals WHERE task_id = %s AND consumed_step IS NULL ORDER BY seq"
     return [row["payload"] for row in query(client, sql, task_id)]
 
 
@@ -124,7 +124,7 @@ def test_a_repeated_signal_id_has_no_second_effect_whenever_it_comes(client: Age
     again = [task.signal("approval", 2, signal_id="one"), task.signal("payment", 3, signal_id="one")]
     assert [(receipt.kept, receipt.delivered) for receipt in again] == [(False, False)] * 2
     assert all_of(client, task.id) == before
-    assert len(query(client, "SELECT FROM signals")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.signals")) == 1
 
 
 def test_the_same_signal_id_for_another_task_is_another_signal(client: AgentTasks) -> None:
@@ -195,7 +195,7 @@ def test_a_signal_and_a_cancel_at_once_leave_a_cancelled_task_and_no_signal_in_d
         with ThreadPoolExecutor(2) as threads:
             kept, _ = threads.submit(send), threads.submit(stop).result()
         assert row_of(client, task.id)["status"] == "cancelled"
-        assert len(query(client, "SELECT FROM signals WHERE task_id = %s", task.id)) == int(kept.result())
+        assert len(query(client, "SELECT FROM agent_tasks.signals WHERE task_id = %s", task.id)) == int(kept.result())
         assert types_of(client, task.id)[-1] == "finished"
 
 
@@ -206,7 +206,7 @@ def test_a_task_that_has_ended_takes_no_signals_and_stays_as_it_is(client: Agent
     with pytest.raises(InvalidState, match="has ended as cancelled"):
         task.signal("approval", 1)
     assert all_of(client, task.id) == before
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
 
 
 def test_a_task_whose_end_is_decided_takes_no_signals_though_it_is_still_undoing(client: AgentTasks) -> None:
@@ -232,7 +232,7 @@ def test_a_signal_that_cannot_be_kept_is_refused_with_the_field_named(
     with pytest.raises(InvalidInput) as caught:
         task.signal(name, 1, signal_id=signal_id)
     assert caught.value.details["field"] == field
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
 
 
 def test_a_signal_that_the_agent_never_waits_for_is_refused_whoever_has_its_code(client: AgentTasks) -> None:
@@ -257,7 +257,7 @@ def test_a_signal_that_the_agent_does_not_declare_is_refused_with_those_that_it_
         task.signal("aproval", 1)
     assert caught.value.details["field"] == "name"
     assert all_of(client, task.id) == before
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
     assert task.signal("approval", {"ok": True}).kept
 
 
@@ -269,7 +269,10 @@ def test_an_agent_that_declares_no_signals_keeps_any_and_the_receipt_says_what_i
     assert (receipt.kept, receipt.delivered, receipt.waiting_for) == (True, False, [])
     waits(client, "first", "second", task_id=task.id, every=True)
     assert task.signal("third", 3).waiting_for == ["first", "second"]
-    assert [row["name"] for row in query(client, "SELECT name FROM signals ORDER BY seq")] == ["first", "third"]
+    assert [row["name"] for row in query(client, "SELECT name FROM agent_tasks.signals ORDER BY seq")] == [
+        "first",
+        "third",
+    ]
 
 
 def test_a_name_that_the_task_waits_for_now_is_taken_whatever_the_agent_declares(client: AgentTasks) -> None:
@@ -315,12 +318,12 @@ def test_only_who_may_see_a_task_may_signal_it(client: AgentTasks) -> None:
     task = client.submit("echo", identity=Identity(subject="ana", tenant="acme"))
     with pytest.raises(TaskNotFound):
         TaskHandle(client, task.id, Identity(subject="eve", tenant="acme")).signal("approval", 1)
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
 
 
 def test_a_task_that_was_purged_is_not_found(client: AgentTasks) -> None:
     task = client.submit("echo")
-    query(client, "DELETE FROM tasks WHERE id = %s", task.id)
+    query(client, "DELETE FROM agent_tasks.tasks WHERE id = %s", task.id)
     with pytest.raises(TaskNotFound):
         task.signal("approval", 1)
 
@@ -334,7 +337,7 @@ def test_a_handle_with_an_identity_signs_as_nobody_else(client: AgentTasks, othe
     task = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
     with pytest.raises(PermissionDenied, match="'ana' cannot sign as"):
         task.signal("approval", 1, identity=other)
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
 
 
 @pytest.mark.parametrize("named", [None, ANA, ANA.extended("mailer")])
@@ -343,7 +346,7 @@ def test_a_handle_with_an_identity_signs_as_it_and_further_down_its_chain(
 ) -> None:
     task = client.get(client.submit("echo", identity=ANA).id, identity=ANA)
     assert task.signal("approval", 1, identity=named).kept
-    (sent,) = query(client, "SELECT sender FROM signals")
+    (sent,) = query(client, "SELECT sender FROM agent_tasks.signals")
     assert Identity.model_validate(sent["sender"]) == (named or ANA)
 
 
@@ -378,7 +381,7 @@ def test_the_first_receipt_is_given_while_what_was_done_is_undone_too(client: Ag
 def test_a_signal_of_0_1_0_has_a_receipt_too(client: AgentTasks, consumed_step: int | None, delivered: bool) -> None:
     task = client.submit("echo")
     task.signal("approval", 1, signal_id="one")
-    query(client, "UPDATE signals SET receipt = NULL, consumed_step = %s", consumed_step)
+    query(client, "UPDATE agent_tasks.signals SET receipt = NULL, consumed_step = %s", consumed_step)
     task.cancel()
     receipt = task.signal("approval", 1, signal_id="one")
     assert (receipt.kept, receipt.delivered) == (True, delivered)
@@ -411,7 +414,7 @@ def test_a_signal_that_comes_after_its_wait_has_run_out_does_not_answer_the_next
         task.signal("approval", 1, wait_id=first, signal_id="one")
     assert caught.value.details == {"wait_id": first, "waiting_for": ["approval"]}
     assert all_of(client, task.id) == before
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
     assert task.signal("approval", 2, wait_id=wait_of(task)).delivered
 
 
@@ -435,7 +438,7 @@ def test_a_signal_names_a_wait_of_its_own_name(client: AgentTasks) -> None:
     with pytest.raises(InvalidInput) as caught:
         task.signal("approval", 1, wait_id=7)  # type: ignore[arg-type]
     assert caught.value.details["field"] == "wait_id"
-    assert query(client, "SELECT FROM signals") == []
+    assert query(client, "SELECT FROM agent_tasks.signals") == []
 
 
 def test_a_resumed_wait_is_the_same_wait(client: AgentTasks) -> None:
@@ -449,7 +452,7 @@ def test_a_resumed_wait_is_the_same_wait(client: AgentTasks) -> None:
 
 def test_a_wait_of_0_1_0_is_answered_without_its_id(client: AgentTasks) -> None:
     task = client.get(waits(client, "approval")["id"])
-    query(client, "UPDATE tasks SET waiting_for = waiting_for - 'wait_id'")
+    query(client, "UPDATE agent_tasks.tasks SET waiting_for = waiting_for - 'wait_id'")
     with pytest.raises(InvalidState, match="is over"):
         task.signal("approval", 1, wait_id="any")
     assert task.signal("approval", 1).delivered

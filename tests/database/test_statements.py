@@ -48,18 +48,19 @@ def test_the_cancel_of_very_many_children_reads_a_few_pages_for_each(client: Age
     with watched(buffers=100 * children) as seen:
         client.get(parent).cancel()
     assert not seen.faults, seen.story
-    assert query(client, "SELECT count(*) AS n FROM tasks WHERE status = 'cancelled' AND parent_id = %s", parent) == [
-        {"n": children}
-    ]
+    assert query(
+        client, "SELECT count(*) AS n FROM agent_tasks.tasks WHERE status = 'cancelled' AND parent_id = %s", parent
+    ) == [{"n": children}]
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT id FROM tasks WHERE spent_usd = 7",
-        "SELECT count(*) FROM events JOIN tasks ON id = task_id WHERE seq = 5",
-        "UPDATE tasks SET progress = NULL WHERE id IN (SELECT task_id FROM signals WHERE name = 'nobody')",
-        "SELECT id FROM tasks WHERE parent_id IS NOT NULL AND child_index = 70000",
+        "SELECT id FROM agent_tasks.tasks WHERE spent_usd = 7",
+        "SELECT count(*) FROM agent_tasks.events JOIN agent_tasks.tasks ON id = task_id WHERE seq = 5",
+        "UPDATE agent_tasks.tasks SET progress = NULL WHERE id IN (SELECT task_id FROM agent_tasks.signals "
+        "WHERE name = 'nobody')",
+        "SELECT id FROM agent_tasks.tasks WHERE parent_id IS NOT NULL AND child_index = 70000",
     ],
 )
 @pytest.mark.parametrize("analyzed", [False, True])

@@ -109,6 +109,6 @@ def test_times_of_the_record_are_the_databases_and_in_order(client: AgentTasks) 
         complete(connection, Finish(taken, "1", 0))
     row = row_of(client, taken.id)
     assert row["created_at"] <= row["started_at"] <= row["claimed_at"] <= row["finished_at"]
-    sql = "SELECT count(*) AS n FROM events WHERE task_id = %s AND at > clock_timestamp()"
+    sql = "SELECT count(*) AS n FROM agent_tasks.events WHERE task_id = %s AND at > clock_timestamp()"
     assert query(client, sql, taken.id) == [{"n": 0}]
     assert json.dumps([event.model_dump(mode="json") for event in client.get(taken.id).events()])

@@ -33,7 +33,7 @@ def begin(ctx: SyncContext, topic: str, at: datetime | None = None, **more: Any)
 
 
 def count(client: AgentTasks) -> int:
-    return query(client, "SELECT count(*) AS n FROM tasks")[0]["n"]
+    return query(client, "SELECT count(*) AS n FROM agent_tasks.tasks")[0]["n"]
 
 
 def rung(client: AgentTasks, queue: str = "agents") -> int:
@@ -64,9 +64,11 @@ def test_a_submit_writes_the_task_rings_and_tells_what_it_wrote(client: AgentTas
 def test_a_thousand_inputs_are_accepted_in_order_by_one_statement(client: AgentTasks) -> None:
     tasks = client.submit_many("echo", ({"value": n} for n in range(1000)))
     assert len(tasks) == len(set(tasks)) == count(client) == rung(client) == 1000
-    assert [row["n"] for row in query(client, "SELECT input->'value' AS n FROM tasks ORDER BY id")] == list(range(1000))
+    assert [row["n"] for row in query(client, "SELECT input->'value' AS n FROM agent_tasks.tasks ORDER BY id")] == list(
+        range(1000)
+    )
     assert sorted(tasks, key=lambda t: t.id) == tasks
-    assert len(query(client, "SELECT DISTINCT xmin::text FROM tasks")) == 1
+    assert len(query(client, "SELECT DISTINCT xmin::text FROM agent_tasks.tasks")) == 1
 
 
 def test_of_many_inputs_all_are_accepted_or_none(client: AgentTasks) -> None:

@@ -175,7 +175,7 @@ def test_five_sweepers_at_once_move_each_task_once(client: AgentTasks) -> None:
         moved = [row["id"] for rows in threads.map(sweep, range(5)) for row in rows]
     moved += [row["id"] for row in swept(client)]
     assert len(moved) == len(set(moved)) == 30
-    assert query(client, "SELECT DISTINCT suspect FROM tasks") == [{"suspect": 1}]
+    assert query(client, "SELECT DISTINCT suspect FROM agent_tasks.tasks") == [{"suspect": 1}]
 
 
 def test_a_sweep_does_not_wait_for_a_row_that_somebody_holds(client: AgentTasks) -> None:
@@ -183,7 +183,7 @@ def test_a_sweep_does_not_wait_for_a_row_that_somebody_holds(client: AgentTasks)
     lapse(client, held.id)
     lapse(client, free.id)
     with client.database.transaction() as other:
-        other.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [held.id])
+        other.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [held.id])
         assert [row["id"] for row in swept(client)] == [free.id]
     assert [row["id"] for row in swept(client)] == [held.id]
 
@@ -205,7 +205,11 @@ def test_a_retry_wakes_when_it_is_due_and_not_before(client: AgentTasks) -> None
 
 def test_what_waits_without_a_time_is_woken_by_no_clock(client: AgentTasks) -> None:
     task_id = submitted(client)
-    query(client, "UPDATE tasks SET status = 'waiting', waiting_for = '{}', due_at = NULL WHERE id = %s", task_id)
+    query(
+        client,
+        "UPDATE agent_tasks.tasks SET status = 'waiting', waiting_for = '{}', due_at = NULL WHERE id = %s",
+        task_id,
+    )
     with client.database.connection() as connection:
         assert wake(connection, limit=10, ring_seconds=60) == []
         assert ring(connection, limit=10, ring_seconds=60) == []
@@ -222,7 +226,7 @@ def test_a_waiting_task_holds_no_lease_that_could_expire(client: AgentTasks) -> 
 def test_a_bell_that_nobody_answers_is_rung_less_and_less_often(client: AgentTasks) -> None:
     task_id = submitted(client)
     waits: list[float] = []
-    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM tasks WHERE id = %s"
+    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS wait FROM agent_tasks.tasks WHERE id = %s"
     with client.database.connection() as connection:
         assert ring(connection, limit=10, ring_seconds=10) == []
         for _ in range(120):
@@ -249,7 +253,12 @@ def test_a_claim_silences_the_bell_and_a_new_step_is_rung_soon(client: AgentTask
 def test_sweeps_take_no_more_than_a_batch_and_the_oldest_first(client: AgentTasks) -> None:
     ids = [submitted(client) for _ in range(5)]
     for age, task_id in enumerate(ids):
-        query(client, "UPDATE tasks SET due_at = now() - make_interval(secs => %s) WHERE id = %s", 10 + age, task_id)
+        query(
+            client,
+            "UPDATE agent_tasks.tasks SET due_at = now() - make_interval(secs => %s) WHERE id = %s",
+            10 + age,
+            task_id,
+        )
     with client.database.connection() as connection:
         assert {row["id"] for row in ring(connection, limit=2, ring_seconds=60)} == set(ids[3:])
 
@@ -263,14 +272,14 @@ def test_a_tick_runs_the_sweeps_that_have_something_due_and_no_other(client: Age
     assert sweeper.run_due() == {"bells": 1}
     taken = claimed(client, pending)
     lapse(client, taken.id)
-    query(client, "UPDATE tasks SET due_at = due_at - interval '1 hour'")
+    query(client, "UPDATE agent_tasks.tasks SET due_at = due_at - interval '1 hour'")
     assert sweeper.run_due() == {"leases": 1}
     with client.database.connection() as connection:
         park(connection, claimed(client, pending), "go", timeout=60)
     fall_due(client, pending)
     assert sweeper.run_due() == {"timers": 1}
     client.schedule("echo", {"value": 1}, every=3600)
-    query(client, "UPDATE schedules SET next_at = clock_timestamp()")
+    query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp()")
     assert sweeper.run_due() == {"schedules": 1}
     assert sweeper.run_due() == {}
 
@@ -310,13 +319,13 @@ def test_each_round_of_sweeps_has_a_tick_and_a_thread_of_its_own(
 
 
 def test_tables_that_have_doubled_are_analyzed_and_plans_from_before_are_made_anew(client: AgentTasks) -> None:
-    query(client, "ALTER TABLE tasks SET (autovacuum_enabled = false)")
+    query(client, "ALTER TABLE agent_tasks.tasks SET (autovacuum_enabled = false)")
     for _ in range(3):
         submitted(client)
-    query(client, "VACUUM ANALYZE tasks")
+    query(client, "VACUUM ANALYZE agent_tasks.tasks")
     with client.database.connection() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
-        connection.execute("PREPARE kept (uuid) AS SELECT status FROM tasks WHERE id = $1")
+        connection.execute("PREPARE kept (uuid) AS SELECT status FROM agent_tasks.tasks WHERE id = $1")
 
         def plan() -> str:
             rows = connection.execute("EXPLAIN EXECUTE kept (NULL)").fetchall()

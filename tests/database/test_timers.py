@@ -35,7 +35,9 @@ def woken(client: AgentTasks, limit: int = 100) -> list[UUID]:
 
 
 def due_in(client: AgentTasks, task_id: UUID) -> float:
-    sql = "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS seconds FROM tasks WHERE id = %s"
+    sql = (
+        "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS seconds FROM agent_tasks.tasks WHERE id = %s"
+    )
     return query(client, sql, task_id)[0]["seconds"]
 
 
@@ -153,7 +155,8 @@ def test_waiting_costs_no_budget_of_time(client: AgentTasks) -> None:
         sleep(connection, taken, Committed("echo", "{}", 0), seconds=3600, until=None)
     query(
         client,
-        "UPDATE tasks SET claimed_at = claimed_at - interval '1 day', due_at = clock_timestamp() WHERE id = %s",
+        "UPDATE agent_tasks.tasks SET claimed_at = claimed_at - interval '1 day', due_at = clock_timestamp() "
+        "WHERE id = %s",
         taken.id,
     )
     assert woken(client) == [taken.id]
@@ -166,17 +169,18 @@ def test_ten_thousand_sleepers_are_not_touched_by_the_sweeps_while_nothing_is_du
     query(
         client,
         """
-        INSERT INTO tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, waiting_for, due_at)
+        INSERT INTO agent_tasks.tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, waiting_for,
+            due_at)
         SELECT gen_random_uuid(), 'echo', 'waiting', 'echo', 'agents', gen_random_uuid(), gen_random_uuid(), 900,
             '{"kind": "timer"}', clock_timestamp() + interval '1 hour' FROM generate_series(1, 10000)
         """,
     )
-    before = query(client, "SELECT sum(version) AS version FROM tasks")
+    before = query(client, "SELECT sum(version) AS version FROM agent_tasks.tasks")
     assert woken(client) == []
     assert swept(client) == []
     with client.database.connection() as connection:
         assert ring(connection, limit=100, ring_seconds=60) == []
-    assert query(client, "SELECT sum(version) AS version FROM tasks") == before
+    assert query(client, "SELECT sum(version) AS version FROM agent_tasks.tasks") == before
     fall_due(client, sleeping)
     assert woken(client) == [sleeping]
 
@@ -192,4 +196,4 @@ def test_five_sweepers_at_once_wake_each_task_once(client: AgentTasks) -> None:
     with ThreadPoolExecutor(5) as threads:
         moved = [task_id for found in threads.map(sweep, range(5)) for task_id in found]
     assert sorted(moved + woken(client)) == sorted(ids)
-    assert query(client, "SELECT DISTINCT event_seq FROM tasks") == [{"event_seq": 6}]
+    assert query(client, "SELECT DISTINCT event_seq FROM agent_tasks.tasks") == [{"event_seq": 6}]

@@ -51,13 +51,13 @@ def test_without_a_span_each_root_begins_a_trace_of_its_own(client: AgentTasks) 
 def test_what_is_no_traceparent_is_refused_before_anything_is_written(client: AgentTasks) -> None:
     with pytest.raises(InvalidInput, match="W3C"):
         client.submit("echo", traceparent="00-abc")
-    assert query(client, "SELECT FROM tasks") == []
+    assert query(client, "SELECT FROM agent_tasks.tasks") == []
 
 
 def test_a_resumed_task_and_the_children_that_go_on_with_it_stay_in_the_trace(client: AgentTasks) -> None:
     task = client.submit("echo", traceparent=GIVEN)
     children = spawn(client, claimed(client, task.id), 2)
-    query(client, "UPDATE tasks SET traceparent = %s WHERE id = ANY (%s)", GIVEN, children)
+    query(client, "UPDATE agent_tasks.tasks SET traceparent = %s WHERE id = ANY (%s)", GIVEN, children)
     for child in children:
         run_child(client, child, broken)
     client.get(task.id).cancel()
@@ -67,7 +67,7 @@ def test_a_resumed_task_and_the_children_that_go_on_with_it_stay_in_the_trace(cl
 
 def test_a_task_from_before_there_were_traces_is_rung_without_one(client: AgentTasks) -> None:
     task = client.submit("echo", queue="old")
-    query(client, "UPDATE tasks SET traceparent = NULL WHERE id = %s", task.id)
+    query(client, "UPDATE agent_tasks.tasks SET traceparent = NULL WHERE id = %s", task.id)
     client.redis.delete(*queue_keys("old"))
     client.publish([client.find_row(task.id)])
     assert ["traceparent" in header for header in headers(client, "old")] == [False]

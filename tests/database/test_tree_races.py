@@ -30,7 +30,7 @@ ENDED = "('completed', 'failed', 'cancelled', 'timeout', 'partial')"
 
 def check_tree(client: AgentTasks, root: UUID) -> None:
     """What holds of a tree whatever has raced in it."""
-    rows = query(client, "SELECT * FROM tasks WHERE root_id = %s ORDER BY depth DESC", root)
+    rows = query(client, "SELECT * FROM agent_tasks.tasks WHERE root_id = %s ORDER BY depth DESC", root)
     by_id = {row["id"]: row for row in rows}
     for row in rows:
         told = types_of(client, row["id"])
@@ -68,7 +68,7 @@ def test_children_that_are_spawned_while_their_parent_is_being_cancelled_end_wit
     (parent,) = spawn(client, root, 1)
     taken = claimed(client, parent)
     with ThreadPoolExecutor(2) as threads, client.database.transaction() as holding:
-        holding.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [parent])
+        holding.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [parent])
         spawning = threads.submit(spawn, client, taken, 3)
         eventually(lambda: query(client, BLOCKED))
         cancelling = threads.submit(client.get(root.id).cancel)
@@ -78,8 +78,8 @@ def test_children_that_are_spawned_while_their_parent_is_being_cancelled_end_wit
     try:
         assert len(spawning.result(10)) == 3
     except LeaseLost:
-        assert len(query(client, "SELECT FROM tasks")) == 2  # the cancel got the lock first
-    assert query(client, f"SELECT FROM tasks WHERE status NOT IN {ENDED}") == []
+        assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 2  # the cancel got the lock first
+    assert query(client, f"SELECT FROM agent_tasks.tasks WHERE status NOT IN {ENDED}") == []
     check_tree(client, root.id)
 
 
@@ -103,7 +103,7 @@ def test_a_fan_out_and_the_end_from_above_at_once_leave_no_child_behind(client: 
         at_once(stop, *(lambda held=held: spawn(client, held, 2) for held in claims))
         if how == "call in":
             stop()  # it skips a row that somebody holds: the next tick takes it
-        below = f"SELECT FROM tasks WHERE root_id = %s AND depth > 0 AND status NOT IN {ENDED}"
+        below = f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND depth > 0 AND status NOT IN {ENDED}"
         assert query(client, below, root.id) == []
         assert row_of(client, root.id)["status"] == ("cancelled" if how == "cancel" else "pending")
         check_tree(client, root.id)
@@ -116,7 +116,9 @@ def test_a_cancel_of_the_root_and_the_end_of_all_children_at_once(client: AgentT
         finishing = [lambda held=held, n=n: end(client, held, broken if n % 3 == 0 else done)
                      for n, held in enumerate(claims)]  # fmt: skip
         at_once(client.get(root.id).cancel, *finishing)
-        assert query(client, f"SELECT FROM tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
+        assert (
+            query(client, f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
+        )
         assert row_of(client, root.id)["status"] == "cancelled"
         check_tree(client, root.id)
 
@@ -144,7 +146,9 @@ def test_a_failure_that_ends_the_family_and_a_cancel_from_above_at_once(client: 
             lambda beside=beside: end(client, beside),
             *(lambda held=held: end(client, held, broken) for held in claims),
         )
-        assert query(client, f"SELECT FROM tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
+        assert (
+            query(client, f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
+        )
         check_tree(client, root.id)
 
 
@@ -167,7 +171,7 @@ def test_a_deadlock_is_resolved_and_run_again_and_never_seen(client: AgentTasks)
         return join(connection, [row], ring_seconds=60)
 
     def from_above(connection: Any) -> Any:
-        connection.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [root.id])
+        connection.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [root.id])
         meet()
         return cancel(connection, root.id, GONE)
 
@@ -181,7 +185,7 @@ def test_a_deadlock_is_resolved_and_run_again_and_never_seen(client: AgentTasks)
                 assert monotonic() < deadline
 
     at_once(until_it_is_committed, lambda: client.database.run(from_above))
-    assert query(client, f"SELECT FROM tasks WHERE status NOT IN {ENDED} AND id = %s", child) == []
+    assert query(client, f"SELECT FROM agent_tasks.tasks WHERE status NOT IN {ENDED} AND id = %s", child) == []
     check_tree(client, root.id)
 
 
@@ -192,7 +196,9 @@ def test_a_forest_under_fire_stays_whole(client: AgentTasks) -> None:
     def work(seed: int) -> None:
         chance = random.Random(seed)
         for _ in range(40):
-            rows = query(client, "SELECT id, depth FROM tasks WHERE status = 'pending' ORDER BY id LIMIT 30")
+            rows = query(
+                client, "SELECT id, depth FROM agent_tasks.tasks WHERE status = 'pending' ORDER BY id LIMIT 30"
+            )
             if not rows:
                 return
             row = chance.choice(rows)
@@ -220,5 +226,5 @@ def test_a_forest_under_fire_stays_whole(client: AgentTasks) -> None:
     for root in roots:
         check_tree(client, root)
         client.get(root).cancel()
-        assert query(client, f"SELECT FROM tasks WHERE root_id = %s AND status NOT IN {ENDED}", root) == []
+        assert query(client, f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND status NOT IN {ENDED}", root) == []
         check_tree(client, root)

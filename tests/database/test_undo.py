@@ -41,7 +41,7 @@ GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")
 def booked(client: AgentTasks, task_id: UUID | None = None, *, partial: bool = False) -> Claim:
     """hotel (undo) → look (none) → flight (undo) → pay, which a worker holds."""
     task_id = task_id or submitted(client, budget=Budget(tokens=100, calls=9))
-    query(client, "UPDATE tasks SET step = 'hotel', input = '{\"guest\": \"ana\"}' WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET step = 'hotel', input = '{\"guest\": \"ana\"}' WHERE id = %s", task_id)
     steps = ["hotel", "look", "flight", "pay"]
     for number, following in enumerate(steps[1:]):
         taken = claimed(client, task_id)
@@ -98,7 +98,7 @@ def cancelled(client: AgentTasks, taken: Claim) -> None:
 
 
 def poisoned(client: AgentTasks, taken: Claim) -> None:
-    query(client, "UPDATE tasks SET crashes = 2, suspect = 2 WHERE id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.tasks SET crashes = 2, suspect = 2 WHERE id = %s", taken.id)
     lapse(client, taken.id)
     swept(client)
 
@@ -210,7 +210,7 @@ def test_what_was_done_is_undone_whatever_it_costs_and_its_calls_are_recorded_ap
     taken = booked(client)
     with client.database.connection() as connection:
         single.begin_call(connection, taken, 0, "pay", key="k", at_most_once=False)
-    query(client, "UPDATE tasks SET spent_calls = 9, spent_tokens = 100 WHERE id = %s", taken.id)
+    query(client, "UPDATE agent_tasks.tasks SET spent_calls = 9, spent_tokens = 100 WHERE id = %s", taken.id)
     end(client, taken, broken)
     first = claimed(client, taken.id)
     with client.database.connection() as connection:
@@ -235,8 +235,8 @@ def test_an_orphan_in_the_middle_of_its_undo_ends_as_decided_with_all_that_was_n
             return abandon(connection, limit=10, lease_seconds=1, gap_seconds=90)
 
     sweep()
-    query(client, "UPDATE watches SET since = since - interval '1 day'")
-    query(client, "UPDATE tasks SET pending_since = pending_since - interval '1 day'")
+    query(client, "UPDATE agent_tasks.watches SET since = since - interval '1 day'")
+    query(client, "UPDATE agent_tasks.tasks SET pending_since = pending_since - interval '1 day'")
     (row,) = sweep()
     assert (row["status"], row["error"]["type"]) == ("failed", "step_failed")
     assert [step["step"] for step in row["error"]["details"]["not_undone"]] == ["flight", "hotel"]

@@ -34,7 +34,7 @@ def reason(found: Any) -> str | None:
 
 def waited_long(client: AgentTasks, task_id: UUID) -> TaskHandle:
     """Submitted a minute ago: by now somebody should have taken it."""
-    query(client, "UPDATE tasks SET created_at = created_at - interval '1 minute' WHERE id = %s", task_id)
+    query(client, "UPDATE agent_tasks.tasks SET created_at = created_at - interval '1 minute' WHERE id = %s", task_id)
     client.redis.flushall()
     return client.get(task_id)
 
@@ -60,7 +60,7 @@ def test_a_worker_that_stopped_or_fell_silent_serves_nothing(client: AgentTasks)
     task = client.submit("approval")
     alive(client, "w", "agents", ["approval.ask"])
     assert task.stored().unserved is None
-    query(client, "UPDATE workers SET seen_at = seen_at - interval '1 hour'")
+    query(client, "UPDATE agent_tasks.workers SET seen_at = seen_at - interval '1 hour'")
     assert reason(task.stored()) == "no_worker"
     alive(client, "w", "agents", ["approval.ask"])
     with client.database.connection() as connection:

@@ -20,8 +20,12 @@ def not_loaded_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def served(client: AgentTasks) -> set[str]:
     """The bundled agents that workers have loaded and registered."""
-    steps = {step.partition(".")[0] for row in query(client, "SELECT steps FROM workers") for step in row["steps"]}
-    registered = {row["name"] for row in query(client, "SELECT name FROM agents")}
+    steps = {
+        step.partition(".")[0]
+        for row in query(client, "SELECT steps FROM agent_tasks.workers")
+        for step in row["steps"]
+    }
+    registered = {row["name"] for row in query(client, "SELECT name FROM agent_tasks.agents")}
     assert steps == registered
     return steps & (BUNDLED.keys() | CHILDREN)
 

@@ -23,7 +23,9 @@ def test_a_chain_runs_across_two_workers(client: AgentTasks, processes: Processe
     tasks = client.submit_many("hops", [{"to": 30}] * 4)
     assert [task.result(timeout=30) for task in tasks] == [30] * 4
     claims = rows.query(
-        client, "SELECT DISTINCT task_id, split_part(data ->> 'worker', '/', 1) AS w FROM events WHERE type = 'claimed'"
+        client,
+        "SELECT DISTINCT task_id, split_part(data ->> 'worker', '/', 1) AS w FROM agent_tasks.events "
+        "WHERE type = 'claimed'",
     )
     assert {row["w"] for row in claims} == {f"{worker.name}@test" for worker in workers}
     assert len(claims) > len(tasks)  # at least one task was handed from one to the other

@@ -116,7 +116,7 @@ def test_agents_that_spawn_each_other_without_end_reach_the_depth_limit(fleet: F
     snapshot = task.wait(timeout=20)
     assert snapshot.status == "partial"
     with fleet.client.database.connection() as connection:
-        query = "SELECT depth, status, error FROM tasks WHERE root_id = %s ORDER BY depth"
+        query = "SELECT depth, status, error FROM agent_tasks.tasks WHERE root_id = %s ORDER BY depth"
         rows = connection.execute(query, [task.id]).fetchall()
     assert [row["depth"] for row in rows] == [0, 1, 2, 3]
     assert rows[-1]["error"]["details"]["resource"] == "children"
@@ -128,14 +128,14 @@ def test_cancelling_the_root_ends_the_whole_tree(fleet: Fleet) -> None:
 
     def all_run() -> bool:
         with fleet.client.database.connection() as connection:
-            running = "SELECT count(*) AS n FROM tasks WHERE root_id = %s AND status = 'running'"
+            running = "SELECT count(*) AS n FROM agent_tasks.tasks WHERE root_id = %s AND status = 'running'"
             row = connection.execute(running, [task.id]).fetchone()
         return row is not None and row["n"] == 3
 
     eventually(all_run)
     task.cancel("enough")
     with fleet.client.database.connection() as connection:
-        rows = connection.execute("SELECT status FROM tasks WHERE root_id = %s", [task.id]).fetchall()
+        rows = connection.execute("SELECT status FROM agent_tasks.tasks WHERE root_id = %s", [task.id]).fetchall()
     assert [row["status"] for row in rows] == ["cancelled"] * 5
 
 

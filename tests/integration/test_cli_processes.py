@@ -85,7 +85,7 @@ def test_our_beat_and_sweeper_run_there_too(
 
     def swept() -> bool:
         with psycopg.connect(settings.database_url) as connection:
-            return connection.execute("SELECT FROM watches").fetchone() is not None
+            return connection.execute("SELECT FROM agent_tasks.watches").fetchone() is not None
 
     eventually(swept, 20)
     assert "beat: Starting" in beat.output

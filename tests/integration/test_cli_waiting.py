@@ -205,7 +205,7 @@ def test_whoever_waits_longest_comes_first_whenever_it_was_submitted(fleet: Flee
     again = fleet.client.submit("approval", queue="nowhere", identity=Identity(subject="eve", tenant="order"))
     with fleet.client.database.connection() as connection:
         connection.execute(
-            "UPDATE tasks SET pending_since = clock_timestamp() - interval '1 h' WHERE id = %s", [again.id]
+            "UPDATE agent_tasks.tasks SET pending_since = clock_timestamp() - interval '1 h' WHERE id = %s", [again.id]
         )
     living = fleet.client.living(tenant="order")
     assert [task.id for task in living] == [again.id, first.id, pending.id]

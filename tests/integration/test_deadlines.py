@@ -81,7 +81,7 @@ def test_a_plain_step_that_overruns_its_time_cannot_commit(fleet: Fleet, tmp_pat
     assert rows.checkpoints(fleet.client, task.id) == []
 
 
-OVER = "SELECT clock_timestamp() - claimed_at > interval '0.4 s' AS over FROM tasks WHERE id = %s"
+OVER = "SELECT clock_timestamp() - claimed_at > interval '0.4 s' AS over FROM agent_tasks.tasks WHERE id = %s"
 
 SPENDING = [
     ("tokens", {"tokens": 40}, Budget(tokens=100), 2),

@@ -31,7 +31,7 @@ def test_ten_thousand_children_are_spawned_in_one_commit_and_cancelled_in_one(fl
     assert spawned["data"] == {"children": LIMIT, "agents": ["member"]}
     sql = """
         SELECT count(*) AS n, count(DISTINCT child_index) AS places, min(status) AS first, max(status) AS last
-        FROM tasks WHERE parent_id = %s
+        FROM agent_tasks.tasks WHERE parent_id = %s
     """
     assert rows.query(fleet.client, sql, task.id) == [
         {"n": LIMIT, "places": LIMIT, "first": "pending", "last": "pending"}

@@ -68,7 +68,7 @@ def test_doctor_compares_the_keys_that_processes_use_and_shows_none(
     processes.worker(secret_key="sesame,old")
     processes.sweeper(secret_key="old")
     processes.beat()
-    eventually(lambda: query(client, "SELECT keys FROM watches WHERE keys IS NOT NULL"))
+    eventually(lambda: query(client, "SELECT keys FROM agent_tasks.watches WHERE keys IS NOT NULL"))
     (well,) = findings(monkeypatch, settings, "old")
     assert well.ok
     assert "2 keys sign" in well.text
@@ -81,7 +81,7 @@ def test_doctor_compares_the_keys_that_processes_use_and_shows_none(
     refused = {finding.text for finding in findings(monkeypatch, settings, "sesame")}
     assert len(refused) == 1
     assert "refuses what the sweeper signs" in refused.pop()
-    for row in query(client, "SELECT keys FROM workers UNION ALL SELECT keys FROM watches"):
+    for row in query(client, "SELECT keys FROM agent_tasks.workers UNION ALL SELECT keys FROM agent_tasks.watches"):
         assert not {"sesame", "old"} & set(row["keys"] or ())
 
 

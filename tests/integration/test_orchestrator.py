@@ -108,7 +108,7 @@ def test_a_killed_worker_costs_nothing_that_was_recorded(
 
     def calls() -> list[Any]:
         with client.database.connection() as connection:
-            query = "SELECT attempts FROM calls WHERE name = 'read_document' AND status = 'completed'"
+            query = "SELECT attempts FROM agent_tasks.calls WHERE name = 'read_document' AND status = 'completed'"
             return connection.execute(query).fetchall()
 
     eventually(lambda: len(calls()) >= 3)

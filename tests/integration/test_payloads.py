@@ -55,11 +55,11 @@ def test_a_call_whose_outcome_would_be_masked_is_not_recorded_as_completed(clien
     task = client.submit("masked-outcome")
     with pytest.raises(StepFailed, match="secret"):
         task.result(timeout=30)
-    assert query(client, "SELECT status FROM calls WHERE task_id = %s", task.id) == [{"status": "failed"}]
+    assert query(client, "SELECT status FROM agent_tasks.calls WHERE task_id = %s", task.id) == [{"status": "failed"}]
 
 
 def test_a_state_that_would_lose_a_field_is_refused_before_it_is_committed(client: AgentTasks) -> None:
     task = client.submit("lost-field")
     with pytest.raises(InvalidInput, match=r"messages\[0\]\.tool"):
         task.result(timeout=30)
-    assert query(client, "SELECT FROM checkpoints WHERE task_id = %s", task.id) == []
+    assert query(client, "SELECT FROM agent_tasks.checkpoints WHERE task_id = %s", task.id) == []

@@ -35,7 +35,7 @@ def test_a_call_that_is_no_tool_is_not_made_and_ends_the_task(
     assert denied.status == "failed"
     assert denied.error is not None
     assert (denied.error.type, denied.error.details["call"]) == ("permission_denied", "delete")
-    assert query(client, "SELECT FROM calls WHERE task_id = %s", denied.id) == []
+    assert query(client, "SELECT FROM agent_tasks.calls WHERE task_id = %s", denied.id) == []
 
 
 def test_tools_are_called_by_function_by_name_and_partly(client: AgentTasks, worker: Processes) -> None:
@@ -61,17 +61,17 @@ def test_who_lacks_a_scope_is_refused_at_submit_and_nothing_is_kept(client: Agen
             attempt()
         assert caught.value.details == {"agent": "guarded", "missing": ["words:read"]}
     for table in ("tasks", "schedules", "idempotency_keys"):
-        assert query(client, f"SELECT FROM {table}") == []
+        assert query(client, f"SELECT FROM agent_tasks.{table}") == []
 
 
 def test_a_step_whose_identity_lacks_a_scope_does_not_begin(client: AgentTasks, processes: Processes) -> None:
     task = client.submit("guarded", {"name": "fetch"}, identity=ANA)
-    query(client, "UPDATE tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
+    query(client, "UPDATE agent_tasks.tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
     processes.worker(agents=AGENTS)
     ended = task.wait(timeout=20)
     assert ended.error is not None
     assert (ended.status, ended.error.type) == ("failed", "permission_denied")
-    assert query(client, "SELECT FROM calls") == query(client, "SELECT FROM checkpoints") == []
+    assert query(client, "SELECT FROM agent_tasks.calls") == query(client, "SELECT FROM agent_tasks.checkpoints") == []
 
 
 def test_a_child_needs_its_scopes_from_its_parents_identity(client: AgentTasks, worker: Processes) -> None:
@@ -87,7 +87,7 @@ def test_a_resume_needs_the_scopes_of_who_resumes(client: AgentTasks) -> None:
     for options in ({}, {"from_step": 0}):
         with pytest.raises(PermissionDenied, match="words:read"):
             client.get(task.id, identity=ANA.model_copy(update={"scopes": ()})).resume(**options)
-    assert len(query(client, "SELECT FROM tasks")) == 1
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
     assert client.get(task.id, identity=ANA).resume().stored().resumed_from == task.id
 
 
@@ -97,7 +97,7 @@ def test_what_was_done_is_undone_whatever_is_allowed_by_then(client: AgentTasks,
     with client.database.connection() as connection:
         commit(connection, taken, "fail", '{"word": "tides"}', undoable=True)
     task.cancel()
-    query(client, "UPDATE tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
+    query(client, "UPDATE agent_tasks.tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
     processes.worker(agents=AGENTS)
     ended = task.wait(timeout=20)
     assert ended.error is not None

@@ -35,7 +35,7 @@ def test_one_process_holds_three_hundred_async_steps_and_keeps_their_leases(
     (began,) = rows.query(client, "SELECT clock_timestamp() AS at")
     held = """
         SELECT count(*) AS running, count(*) FILTER (WHERE due_at > clock_timestamp()) AS alive,
-            clock_timestamp() - %s > interval '4 s' AS over FROM tasks WHERE status = 'running'
+            clock_timestamp() - %s > interval '4 s' AS over FROM agent_tasks.tasks WHERE status = 'running'
         """
 
     def two_leases_long() -> bool:
@@ -81,7 +81,9 @@ def test_a_step_that_writes_all_the_time_keeps_its_lease(
 ) -> None:
     processes.fleet(lease_seconds=1.0)
     tasks = client.submit_many("chatty", [{"folder": str(tmp_path)}] * 3)
-    eventually(lambda: rows.query(client, "SELECT min(spent_tokens) > 1000 AS much FROM tasks")[0]["much"], 60)
+    eventually(
+        lambda: rows.query(client, "SELECT min(spent_tokens) > 1000 AS much FROM agent_tasks.tasks")[0]["much"], 60
+    )
     (tmp_path / "go").touch()
     assert [task.result(timeout=20) for task in tasks] == ["done"] * 3
-    assert rows.query(client, "SELECT max(run) FROM tasks") == [{"max": 1}]
+    assert rows.query(client, "SELECT max(run) FROM agent_tasks.tasks") == [{"max": 1}]

@@ -37,7 +37,7 @@ def test_retry_after_of_an_error_is_honoured(fleet: Fleet) -> None:
     task = fleet.client.submit("told", {"seconds": 1.0})
     assert task.result(timeout=10) == 2
     first, second = rows.query(
-        fleet.client, "SELECT at FROM events WHERE task_id = %s AND type = 'claimed' ORDER BY seq", task.id
+        fleet.client, "SELECT at FROM agent_tasks.events WHERE task_id = %s AND type = 'claimed' ORDER BY seq", task.id
     )
     assert (second["at"] - first["at"]).total_seconds() >= 1.0
     (retried,) = rows.events(fleet.client, task.id, "retried")

@@ -69,7 +69,7 @@ def test_a_failure_of_a_sensitive_agent_is_told_of_without_what_it_says(
     failed = next(iter(task.children()), task)
     eventually(lambda: f"task={failed.id} step=" in hiding.told())
     assert SECRET not in hiding.told()
-    events = query(hiding.client, "SELECT type, data FROM events")
+    events = query(hiding.client, "SELECT type, data FROM agent_tasks.events")
     assert [event["type"] for event in events if SECRET in str(event["data"])] == []
     for name in hiding.client.redis.keys("*"):  # type: ignore[union-attr]
         dump = hiding.client.redis.dump(name)

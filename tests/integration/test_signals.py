@@ -47,7 +47,7 @@ def test_a_repeated_signal_id_has_no_second_effect(fleet: Fleet) -> None:
     assert task.signal("second", 2, signal_id="two").delivered
     assert task.result(timeout=10) == {"first": 1, "second": 2}
     with fleet.client.database.connection() as connection:
-        assert len(connection.execute("SELECT FROM signals WHERE task_id = %s", [task.id]).fetchall()) == 2
+        assert len(connection.execute("SELECT FROM agent_tasks.signals WHERE task_id = %s", [task.id]).fetchall()) == 2
 
 
 def test_a_signal_for_a_task_that_has_ended_is_refused(fleet: Fleet) -> None:
@@ -109,11 +109,11 @@ def test_a_schedule_fires_once_however_many_sweepers_there_are(fleet: Fleet) -> 
     fleet.processes.wait_until_ready(*others)
     schedule = fleet.client.schedule("echo", {"value": 1}, every=1)
     with fleet.client.database.connection() as connection:  # three firings were missed: they collapse into one
-        connection.execute("UPDATE schedules SET next_at = clock_timestamp() - interval '3.5 seconds'")
+        connection.execute("UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '3.5 seconds'")
 
     def fired() -> list[Any]:
         with fleet.client.database.connection() as connection:
-            query = "SELECT id, created_at FROM tasks WHERE agent = 'echo' ORDER BY created_at"
+            query = "SELECT id, created_at FROM agent_tasks.tasks WHERE agent = 'echo' ORDER BY created_at"
             return connection.execute(query).fetchall()
 
     eventually(lambda: len(fired()) >= 3, 20)

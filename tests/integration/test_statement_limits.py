@@ -72,7 +72,7 @@ def test_a_connection_to_what_is_no_primary_any_more_is_not_used_again(client: A
         with client.database.connection() as connection:
             used.append(connection)
             connection.execute("SET default_transaction_read_only = on")
-            connection.execute("UPDATE tasks SET rings = 0")
+            connection.execute("UPDATE agent_tasks.tasks SET rings = 0")
 
     used: list[Connection] = []
     with pytest.raises(ServerAway, match="read-only"):

@@ -146,5 +146,5 @@ def test_a_full_redis_and_a_broken_connection_end_no_process(
     finally:
         client.redis.config_set("maxmemory", 0)
     assert task.result(timeout=30) == 2
-    assert query(client, "SELECT DISTINCT status FROM tasks") == [{"status": "completed"}]
+    assert query(client, "SELECT DISTINCT status FROM agent_tasks.tasks") == [{"status": "completed"}]
     assert all(process.is_alive for process in processes.all)

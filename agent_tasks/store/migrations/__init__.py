@@ -6,15 +6,14 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.rows import tuple_row
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from agent_tasks.errors import InvalidState
+from agent_tasks.store.migrations import namespace
 from agent_tasks.store.route import connect
 
-VERSION_TABLE = "agent_tasks_version"
 _LOCK = 7_203_418_864
 
 
@@ -27,6 +26,7 @@ def upgrade(database_url: str) -> str:
     with engine.begin() as connection:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         check_known(_current(connection))
+        namespace.enter(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -61,7 +61,8 @@ def head() -> str:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    table = namespace.version_table(connection)
+    return connection.execute(text(f"SELECT version_num FROM {table}")).scalar() if table else None
 
 
 def _config() -> Config:

@@ -11,7 +11,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
 
 _REGISTER = """
-    INSERT INTO agents (name, definition)
+    INSERT INTO agent_tasks.agents (name, definition)
     SELECT name, definition FROM jsonb_to_recordset(%s::jsonb) AS new (name text, definition jsonb)
     ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, seen_at = clock_timestamp()
 """
@@ -20,7 +20,7 @@ _REGISTER = """
 def is_migrated(connection: Connection, revision: str) -> bool:
     """Whether the tables are those of this migration or of a later one."""
     try:
-        row = connection.execute("SELECT version_num FROM agent_tasks_version").fetchone()
+        row = connection.execute("SELECT version_num FROM agent_tasks.agent_tasks_version").fetchone()
     except psycopg.errors.UndefinedTable:
         return False
     return row is not None and row["version_num"] >= revision
@@ -33,18 +33,20 @@ def register_agents(connection: Connection, definitions: dict[str, dict[str, Any
 
 
 def registered_agent(connection: Connection, name: str) -> dict[str, Any] | None:
-    row = connection.execute("SELECT definition FROM agents WHERE name = %s", [name]).fetchone()
+    row = connection.execute("SELECT definition FROM agent_tasks.agents WHERE name = %s", [name]).fetchone()
     return row["definition"] if row else None
 
 
 def registered_names(connection: Connection) -> list[str]:
-    return [row["name"] for row in connection.execute("SELECT name FROM agents ORDER BY name")]
+    return [row["name"] for row in connection.execute("SELECT name FROM agent_tasks.agents ORDER BY name")]
 
 
 def signing_key(connection: Connection) -> bytes:
     """The deployment's own key; the first process that asks makes it."""
     made = secrets.token_bytes(32)
-    connection.execute("INSERT INTO secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made])
+    connection.execute(
+        "INSERT INTO agent_tasks.secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made]
+    )
     key = kept_key(connection)
     assert key is not None
     return key
@@ -52,16 +54,16 @@ def signing_key(connection: Connection) -> bytes:
 
 def kept_key(connection: Connection) -> bytes | None:
     """The deployment's own key, where a process has made one."""
-    row: Row | None = connection.execute("SELECT value FROM secrets WHERE name = 'signing'").fetchone()
+    row: Row | None = connection.execute("SELECT value FROM agent_tasks.secrets WHERE name = 'signing'").fetchone()
     return bytes(row["value"]) if row else None
 
 
 def note_keys(connection: Connection, watch: str, fingerprints: Sequence[str]) -> None:
     """Note the keys of the sweeper that keeps a watch."""
-    connection.execute("UPDATE watches SET keys = %s WHERE name = %s", [list(fingerprints), watch])
+    connection.execute("UPDATE agent_tasks.watches SET keys = %s WHERE name = %s", [list(fingerprints), watch])
 
 
 def watch_keys(connection: Connection, watch: str) -> list[str]:
     """Fingerprints of the keys of the sweeper that kept a watch last; none where it told none."""
-    row: Row | None = connection.execute("SELECT keys FROM watches WHERE name = %s", [watch]).fetchone()
+    row: Row | None = connection.execute("SELECT keys FROM agent_tasks.watches WHERE name = %s", [watch]).fetchone()
     return (row["keys"] if row else None) or []

@@ -14,12 +14,13 @@ _RESULT: LiteralString = "CASE WHEN tasks.finished_at IS NULL THEN tasks.ending 
 # has run the step that spawns them itself: then only its own do. (A copied checkpoint has run 0.)
 _OUTCOMES = f"""
     WITH RECURSIVE chain AS (
-        SELECT id, resumed_from, 0 AS distance FROM tasks WHERE id = %(id)s
+        SELECT id, resumed_from, 0 AS distance FROM agent_tasks.tasks WHERE id = %(id)s
         UNION ALL
         SELECT before.*, chain.distance + 1
-        FROM chain, LATERAL (SELECT id, resumed_from FROM tasks WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
+        FROM chain, LATERAL (SELECT id, resumed_from FROM agent_tasks.tasks
+            WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
         WHERE EXISTS (
-            SELECT FROM checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
+            SELECT FROM agent_tasks.checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
     )
     SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
         tasks.ending - 'result' AS ending, tasks.finished_at,
@@ -31,12 +32,12 @@ _OUTCOMES = f"""
         CASE WHEN tasks.finished_at IS NOT NULL AND pg_column_compression(tasks.result) IS NULL
                 THEN coalesce(pg_column_size(tasks.result), 0)
             ELSE coalesce(octet_length(({_RESULT})::text), 0) END AS result_bytes
-    FROM tasks JOIN chain ON tasks.parent_id = chain.id
+    FROM agent_tasks.tasks JOIN chain ON tasks.parent_id = chain.id
     WHERE tasks.parent_id = ANY (ARRAY(SELECT id FROM chain)) AND tasks.parent_step = %(parent_step)s
     ORDER BY tasks.child_index, chain.distance, tasks.id DESC
 """
 
-_RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM tasks WHERE {GIVEN_IDS}"
+_RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM agent_tasks.tasks WHERE {GIVEN_IDS}"
 
 _USAGE = """
     SELECT agent.name AS agent,
@@ -45,7 +46,7 @@ _USAGE = """
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_calls) AS calls
     FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
-        SELECT * FROM tasks WHERE tasks.agent = agent.name AND status = 'completed'
+        SELECT * FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
         ORDER BY finished_at DESC LIMIT 200
     ) AS past
     GROUP BY agent.name

@@ -19,7 +19,7 @@ _ASKED = """
 """
 
 _LIVING = f"""
-    SELECT {SNAPSHOT}, living.since FROM tasks, LATERAL (SELECT CASE tasks.status
+    SELECT {SNAPSHOT}, living.since FROM agent_tasks.tasks, LATERAL (SELECT CASE tasks.status
             WHEN 'waiting' THEN (tasks.waiting_for ->> 'since')::timestamptz
             WHEN 'running' THEN tasks.claimed_at
             ELSE coalesce(tasks.pending_since, tasks.created_at) END AS since) AS living
@@ -28,26 +28,28 @@ _LIVING = f"""
 """
 
 _ENDED = f"""
-    SELECT {SNAPSHOT}, tasks.finished_at AS since FROM tasks
+    SELECT {SNAPSHOT}, tasks.finished_at AS since FROM agent_tasks.tasks
     WHERE tasks.status = %(status)s AND tasks.finished_at IS NOT NULL AND {_ASKED}
     ORDER BY tasks.finished_at, tasks.id LIMIT %(limit)s
 """
 
-_CHILDREN = "SELECT id FROM tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_CHILDREN = "SELECT id FROM agent_tasks.tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
 
 
 def find(connection: Connection, task_id: UUID) -> Row | None:
-    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE id = %s", [task_id]).fetchone()
+    return connection.execute(f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s", [task_id]).fetchone()
 
 
 def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
-    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS}", {"ids": task_ids}).fetchall()
+    return connection.execute(
+        f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE {GIVEN_IDS}", {"ids": task_ids}
+    ).fetchall()
 
 
 _WITH_PREFIX = """
-    SELECT id FROM tasks WHERE id BETWEEN %(low)s AND %(high)s
+    SELECT id FROM agent_tasks.tasks WHERE id BETWEEN %(low)s AND %(high)s
         AND (%(viewer)s::text IS NULL OR identity IS NOT NULL AND tenant = %(viewer_tenant)s
              AND (%(sees_all)s OR identity ->> 'subject' = %(viewer)s))
     ORDER BY id LIMIT %(limit)s
@@ -69,24 +71,26 @@ def with_prefix(connection: Connection, digits: str, identity: Identity | None, 
 
 def input_hints(connection: Connection, task_ids: list[UUID], characters: int) -> dict[UUID, str]:
     """How the inputs of these tasks begin, as JSON; without those of sensitive agents."""
-    query = "SELECT id, left(input::text, %s) AS hint FROM tasks WHERE id = ANY (%s) AND NOT sensitive"
+    query = "SELECT id, left(input::text, %s) AS hint FROM agent_tasks.tasks WHERE id = ANY (%s) AND NOT sensitive"
     rows = connection.execute(f"{query} AND input IS NOT NULL", [characters, task_ids])
     return {row["id"]: row["hint"] for row in rows}
 
 
 def children(connection: Connection, task_id: UUID) -> list[Row]:
-    return connection.execute(f"SELECT {SNAPSHOT} FROM tasks WHERE parent_id = %s ORDER BY id", [task_id]).fetchall()
+    return connection.execute(
+        f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE parent_id = %s ORDER BY id", [task_id]
+    ).fetchall()
 
 
 def traceback(connection: Connection, task_id: UUID) -> str | None:
-    row = connection.execute("SELECT traceback FROM tasks WHERE id = %s", [task_id]).fetchone()
+    row = connection.execute("SELECT traceback FROM agent_tasks.tasks WHERE id = %s", [task_id]).fetchone()
     return row["traceback"] if row else None
 
 
 def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
     """How many of the task's children are in which state."""
     rows = connection.execute(
-        "SELECT status, count(*) AS number FROM tasks WHERE parent_id = %s GROUP BY status", [task_id]
+        "SELECT status, count(*) AS number FROM agent_tasks.tasks WHERE parent_id = %s GROUP BY status", [task_id]
     ).fetchall()
     return {row["status"]: row["number"] for row in rows}
 
@@ -94,9 +98,9 @@ def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
 def tree(connection: Connection, task_id: UUID, *, root: bool = False) -> list[Row]:
     """The task and all below it, or with `root` all of its tree; parents first, siblings in their FanOut's order."""
     if root:
-        found = connection.execute("SELECT root_id FROM tasks WHERE id = %s", [task_id]).fetchone()
+        found = connection.execute("SELECT root_id FROM agent_tasks.tasks WHERE id = %s", [task_id]).fetchone()
         task_id = found["root_id"] if found else task_id
-    sql = f"SELECT {SNAPSHOT} FROM tasks WHERE {GIVEN_IDS} ORDER BY depth, parent_step, child_index, id"
+    sql = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE {GIVEN_IDS} ORDER BY depth, parent_step, child_index, id"
     return connection.execute(sql, {"ids": tree_ids(connection, [task_id])}, prepare=False).fetchall()
 
 
@@ -112,7 +116,8 @@ def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
 def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
     """The events of a task with a `seq` greater than `after`, in order."""
     return connection.execute(
-        "SELECT task_id, seq, type, data, at FROM events WHERE task_id = %s AND seq > %s ORDER BY seq LIMIT %s",
+        "SELECT task_id, seq, type, data, at FROM agent_tasks.events WHERE task_id = %s AND seq > %s "
+        "ORDER BY seq LIMIT %s",
         [task_id, after, limit],
     ).fetchall()
 
@@ -132,7 +137,9 @@ def transaction_status(connection: Connection, transaction: str) -> str | None:
 
 def workers(connection: Connection, *, seconds: float) -> list[Row]:
     """The worker processes seen within the last `seconds`."""
-    return connection.execute(f"SELECT * FROM workers WHERE {LIVES} ORDER BY id", {"lease_seconds": seconds}).fetchall()
+    return connection.execute(
+        f"SELECT * FROM agent_tasks.workers WHERE {LIVES} ORDER BY id", {"lease_seconds": seconds}
+    ).fetchall()
 
 
 _SERVING = f"""
@@ -140,7 +147,7 @@ _SERVING = f"""
         count(*) FILTER (WHERE served.agent) AS with_agent, count(*) FILTER (WHERE served.step) AS with_step,
         coalesce(bool_or(served.step AND served.queue), false) AS served
     FROM unnest(%(agents)s::text[], %(steps)s::text[], %(queues)s::text[]) AS wanted (agent, step, queue)
-    LEFT JOIN workers ON {LIVES}
+    LEFT JOIN agent_tasks.workers ON {LIVES}
     LEFT JOIN LATERAL (SELECT
         wanted.agent || '.' || wanted.step = ANY (workers.steps) AS step, wanted.queue = ANY (workers.queues) AS queue,
         EXISTS (SELECT FROM unnest(workers.steps) AS s WHERE starts_with(s, wanted.agent || '.')) AS agent
@@ -159,7 +166,7 @@ def serving(connection: Connection, wanted: Collection[tuple[str, str, str]], *,
 # Those that were rung in vain most often are due last: where a backlog is longer than the limit, they are in it.
 _PENDING = """
     SELECT agent, step, queue, count(*) AS tasks FROM (
-        SELECT agent, step, queue FROM tasks WHERE status = 'pending' AND finished_at IS NULL
+        SELECT agent, step, queue FROM agent_tasks.tasks WHERE status = 'pending' AND finished_at IS NULL
         ORDER BY due_at DESC LIMIT %s
     ) AS pending GROUP BY agent, step, queue
 """
@@ -206,7 +213,8 @@ def living_tasks(
 def recorded_calls(connection: Connection, task_id: UUID, step_number: int) -> int:
     """How many calls of this step have a recorded outcome."""
     row = connection.execute(
-        "SELECT count(*) AS calls FROM calls WHERE task_id = %s AND step_number = %s AND status = 'completed'",
+        "SELECT count(*) AS calls FROM agent_tasks.calls WHERE task_id = %s AND step_number = %s "
+        "AND status = 'completed'",
         [task_id, step_number],
     ).fetchone()
     return row["calls"] if row else 0
@@ -215,13 +223,13 @@ def recorded_calls(connection: Connection, task_id: UUID, step_number: int) -> i
 _REPETITION = """
     WITH claims AS (
         SELECT (data ->> 'step_number')::int AS step_number, count(*) AS claims
-        FROM events WHERE task_id = %(id)s AND type = 'claimed' GROUP BY 1
+        FROM agent_tasks.events WHERE task_id = %(id)s AND type = 'claimed' GROUP BY 1
     ), steps AS (
         SELECT step_number, run, claims > 1 AS repeated, step_number < %(step_number)s AND claims = 1 AS kept
-        FROM checkpoints JOIN claims USING (step_number) WHERE task_id = %(id)s
+        FROM agent_tasks.checkpoints JOIN claims USING (step_number) WHERE task_id = %(id)s
     ), step_calls AS (
         SELECT kept AND attempts = 1 AS kept, repeated, repeated AND calls.run < steps.run AS replayed
-        FROM calls JOIN steps USING (step_number) WHERE task_id = %(id)s
+        FROM agent_tasks.calls JOIN steps USING (step_number) WHERE task_id = %(id)s
     )
     SELECT
         (SELECT count(*) FROM steps WHERE kept) AS steps_kept,
@@ -245,15 +253,17 @@ def repetition(connection: Connection, task_id: UUID, step_number: int) -> Row:
 
 _TREE_REPETITION = """
     WITH family AS (
-        SELECT id AS task_id FROM tasks WHERE root_id = %s
+        SELECT id AS task_id FROM agent_tasks.tasks WHERE root_id = %s
     ), claims AS (
         SELECT task_id, (data ->> 'step_number')::int AS step_number, count(*) AS claims
-        FROM events WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND type = 'claimed' GROUP BY 1, 2
+        FROM agent_tasks.events WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND type = 'claimed'
+            GROUP BY 1, 2
     ), steps AS (
-        SELECT claims FROM checkpoints JOIN claims USING (task_id, step_number)
+        SELECT claims FROM agent_tasks.checkpoints JOIN claims USING (task_id, step_number)
         WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
     ), family_calls AS (
-        SELECT attempts FROM calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND status = 'completed'
+        SELECT attempts FROM agent_tasks.calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
+            AND status = 'completed'
     )
     SELECT
         (SELECT count(*) FROM steps) AS steps,
@@ -272,7 +282,7 @@ def tree_repetition(connection: Connection, root_id: UUID) -> Row:
 
 _SUSPECTS = f"""
     SELECT suspect, count(*) AS number FROM (
-        SELECT suspect FROM tasks WHERE {SUSPECT} AND suspect IN (1, 2) LIMIT 1000) AS waiting
+        SELECT suspect FROM agent_tasks.tasks WHERE {SUSPECT} AND suspect IN (1, 2) LIMIT 1000) AS waiting
     GROUP BY suspect
 """
 
@@ -284,14 +294,14 @@ def suspects(connection: Connection, *, queues: Collection[str], steps: Collecti
 
 
 _OVERDUE: LiteralString = """
-    EXISTS (SELECT FROM tasks
+    EXISTS (SELECT FROM agent_tasks.tasks
         WHERE status = '{status}' AND finished_at IS NULL AND due_at <= statement_timestamp())
 """
 
 _DUE = f"""
     SELECT {_OVERDUE.format(status="running")} AS leases, {_OVERDUE.format(status="waiting")} AS timers,
         {_OVERDUE.format(status="pending")} AS bells,
-        EXISTS (SELECT FROM schedules WHERE next_at <= statement_timestamp()) AS schedules
+        EXISTS (SELECT FROM agent_tasks.schedules WHERE next_at <= statement_timestamp()) AS schedules
 """
 
 
@@ -305,7 +315,9 @@ def due(connection: Connection) -> set[str]:
 def seconds_since_sweep(connection: Connection, name: str) -> float | None:
     """How long ago the sweep of this name last ran; None if it never did."""
     row = connection.execute(
-        "SELECT extract(epoch FROM clock_timestamp() - last_at)::float8 AS seconds FROM watches WHERE name = %s", [name]
+        "SELECT extract(epoch FROM clock_timestamp() - last_at)::float8 AS seconds FROM agent_tasks.watches "
+        "WHERE name = %s",
+        [name],
     ).fetchone()
     return row["seconds"] if row else None
 
@@ -314,7 +326,7 @@ def kept(connection: Connection, task_id: UUID) -> Row | None:
     """What a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
     return connection.execute(
         """
-        SELECT partial, CASE WHEN status <> 'completed' THEN remaining END AS remaining FROM tasks
+        SELECT partial, CASE WHEN status <> 'completed' THEN remaining END AS remaining FROM agent_tasks.tasks
         WHERE id = %s AND partial IS NOT NULL
         """,
         [task_id],

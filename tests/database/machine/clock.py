@@ -55,15 +55,23 @@ class Clock(Machine):
     @rule(which=any_one)
     def seconds_are_over(self, which: int) -> None:
         task = pick([t for t in self.some("running") if t.budget.seconds], which)
-        query(self.client, "UPDATE tasks SET claimed_at = claimed_at - interval '2 h' WHERE id = %s", task.id)
+        query(
+            self.client, "UPDATE agent_tasks.tasks SET claimed_at = claimed_at - interval '2 h' WHERE id = %s", task.id
+        )
         task.over_time = True
 
     @precondition(lambda self: self.some("pending", "waiting"))
     @rule(which=any_one)
     def nobody_serves_it_for_its_ttl(self, which: int) -> None:
         task = pick(self.some("pending", "waiting"), which)
-        query(self.client, "UPDATE tasks SET pending_since = clock_timestamp() - interval '2 d' WHERE id = %s", task.id)
-        watched = "UPDATE watches SET since = clock_timestamp() - interval '1 d', last_at = clock_timestamp()"
+        query(
+            self.client,
+            "UPDATE agent_tasks.tasks SET pending_since = clock_timestamp() - interval '2 d' WHERE id = %s",
+            task.id,
+        )
+        watched = (
+            "UPDATE agent_tasks.watches SET since = clock_timestamp() - interval '1 d', last_at = clock_timestamp()"
+        )
         query(self.client, watched)
         orphans.run_once(self.client)
         if task.status == "pending":

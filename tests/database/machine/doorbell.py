@@ -27,7 +27,7 @@ class Doorbell(Machine):
         self.client.redis.flushall()
         self.before.mirrors.clear()
         self.wire.fate = "sent"
-        query(self.client, "UPDATE tasks SET due_at = clock_timestamp() WHERE status = 'pending'")
+        query(self.client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() WHERE status = 'pending'")
         bells.run_once(self.client)
         rung = [verify(message["headers"][HEADER], *self.wire.keys) for message in read_bells(self.client)]
         pending = {(task.id, task.step, task.number) for task in self.some("pending")}

@@ -148,7 +148,9 @@ def invariant_5_what_has_ended_stays_and_nobody_sees_a_task_go_back(move: Move) 
     ended = [row["id"] for row in move.now.tasks.values() if row["finished_at"] is not None]
     for task_id in ended[-1:]:
         with pytest.raises(psycopg.errors.IntegrityConstraintViolation):
-            query(move.client, "UPDATE tasks SET result = '1', version = version + 1 WHERE id = %s", task_id)
+            query(
+                move.client, "UPDATE agent_tasks.tasks SET result = '1', version = version + 1 WHERE id = %s", task_id
+            )
 
 
 def _seen(row: Row) -> dict[str, Any]:

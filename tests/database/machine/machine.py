@@ -36,7 +36,7 @@ class Machine(RuleBasedStateMachine):
         self.client = client
         client.redis.flushall()
         for table in ("tasks", "idempotency_keys", "workers", "watches"):
-            query(client, f"DELETE FROM {table}")
+            query(client, f"DELETE FROM agent_tasks.{table}")
         orphans.run_once(client)
         client.__dict__.pop("publisher", None)
         self.wire = client.__dict__["publisher"] = Wire(client)

@@ -33,7 +33,7 @@ def set_clock_ahead(client: AgentTasks) -> None:
         )
     columns = "SELECT table_name, column_name FROM information_schema.columns WHERE column_default ~ 'clock'"
     for row in query(client, columns):
-        column = f"ALTER TABLE {row['table_name']} ALTER COLUMN {row['column_name']}"
+        column = f"ALTER TABLE agent_tasks.{row['table_name']} ALTER COLUMN {row['column_name']}"
         query(client, f"{column} SET DEFAULT ahead.clock_timestamp()")
     (here,) = query(client, "SELECT current_database() AS name")
     query(client, f"ALTER DATABASE {here['name']} SET search_path = ahead, pg_catalog, public")
@@ -55,7 +55,7 @@ class Moment:
     def now(cls, client: AgentTasks) -> "Moment":
         with client.database.connection() as connection:
             tables = {
-                name: connection.execute(f"SELECT *, xmin::text FROM {name} ORDER BY {order}").fetchall()
+                name: connection.execute(f"SELECT *, xmin::text FROM agent_tasks.{name} ORDER BY {order}").fetchall()
                 for name, order in ORDER.items()
             }
         ids = [row["id"] for row in tables["tasks"]]
@@ -72,7 +72,7 @@ class Moment:
 
     def is_current(self, client: AgentTasks) -> bool:
         """Whether no row was written since."""
-        rows = " UNION ALL ".join(f"SELECT '{table}' AS name, xmin::text FROM {table}" for table in ORDER)
+        rows = " UNION ALL ".join(f"SELECT '{table}' AS name, xmin::text FROM agent_tasks.{table}" for table in ORDER)
         found = sorted((row["name"], row["xmin"]) for row in query(client, rows))
         return found == sorted((name, row["xmin"]) for name, rows in self.tables.items() for row in rows)
 

@@ -83,7 +83,7 @@ class Outside(Machine):
         assert possible
         rows = {
             (row["resumed_from"], row["parent_id"]): self.client.find_row(row["id"])
-            for row in query(self.client, "SELECT * FROM tasks WHERE resumed_from IS NOT NULL")
+            for row in query(self.client, "SELECT * FROM agent_tasks.tasks WHERE resumed_from IS NOT NULL")
             if row["id"] not in self.tasks
         }
 
