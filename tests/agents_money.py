@@ -6,7 +6,7 @@ from typing import Any
 from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Partial, Retry
 from tests.agents import note
 
-spender = Agent("spender")
+purse = Agent("purse")
 """spend → end, with the children of `plan` in between. Each charge of dollars is another amount in its task."""
 
 
@@ -14,16 +14,16 @@ async def pay_back(ctx: Context, plan: dict[str, Any], folder: str):
     await _charge(ctx, folder, 0.5)
 
 
-@spender.step(retry=Retry(attempts=2, base=0.01), undo=pay_back)
+@purse.step(retry=Retry(attempts=2, base=0.01), undo=pay_back)
 async def spend(ctx: Context, plan: dict[str, Any], folder: str):
     await _pay(ctx, folder)
-    children = [Child("spender", {"plan": below, "folder": folder}) for below in plan["children"]]
+    children = [Child("purse", {"plan": below, "folder": folder}) for below in plan["children"]]
     return FanOut(
         children, then=end, reserve=plan["reserve"], on_child_failure=plan["policy"], plan=plan, folder=folder
     )
 
 
-@spender.step
+@purse.step
 async def end(ctx: Context, plan: dict[str, Any], folder: str, children: list[ChildOutcome]):
     await _pay(ctx, folder)
     if plan["end"] == "fails":

@@ -86,7 +86,7 @@ def test_the_roots_books_are_what_was_charged_wherever_its_workers_were_killed(
     terms: dict[str, Any] = {"agents": MODULES, "lease_seconds": 1.0, "ring_seconds": 0.3}
     processes.wait_until_ready(processes.sweeper(ready=False, **terms), processes.beat(ready=False, **terms))
     trees = [
-        client.submit("spender", {"plan": plan(chance), "folder": str(tmp_path)}, budget=budget(chance))
+        client.submit("purse", {"plan": plan(chance), "folder": str(tmp_path)}, budget=budget(chance))
         for _ in range(TREES)
     ]
     killed = 0

@@ -17,7 +17,7 @@ SLOW_OR_LARGE = """
         {body}
         RETURN new;
     END $$;
-    CREATE TRIGGER limits BEFORE {event} ON tasks FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION limits();
+    CREATE TRIGGER limits BEFORE {event} ON agent_tasks.tasks FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION limits();
 """
 TOO_LARGE = "RAISE EXCEPTION 'too many' USING ERRCODE = 'program_limit_exceeded';"
 LIMITS = {"57014": "PERFORM pg_sleep(60);", "54000": TOO_LARGE}
