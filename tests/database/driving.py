@@ -1,12 +1,11 @@
-"""Steps that are run here as a worker's executor runs them, on a real Postgres: claimed, invoked and settled."""
+"""Steps that run here as in a worker's executor, on a real Postgres: claimed, invoked, decided and committed."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from agent_tasks import AgentTasks, Context, Retry, SyncContext
@@ -14,10 +13,11 @@ from agent_tasks.authoring.agent import find_agent
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.batching.batches import Groups
 from agent_tasks.engine.process.loop import StepLoop
+from agent_tasks.engine.steps.commit import Commits
+from agent_tasks.engine.steps.decision import decide, decide_failure
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun
-from agent_tasks.engine.steps.settlement import Settlement
 from agent_tasks.transitions.claim import Claim
 from tests import agents  # noqa: F401 (it declares echo)
 from tests.database import Row, claimed, lapse, query
@@ -27,14 +27,13 @@ AGAIN = Retry(attempts=20, base=0)
 
 
 class Driver:
-    """A worker process without Celery: one loop, its groups, and what settles a step."""
+    """A worker process without Celery: one loop, its groups, and what commits a step."""
 
     def __init__(self, client: AgentTasks, loop: StepLoop) -> None:
         self.client = client
         self.loop = loop
         self.groups = Groups(client, "w")
-        runtime = SimpleNamespace(client=client, settings=client.settings, groups=self.groups, draining=False)
-        self.settlement = Settlement(cast(Any, runtime))
+        self.commits = Commits(client, self.groups)
 
     def run(
         self,
@@ -54,7 +53,8 @@ class Driver:
 
     def settle(self, run: StepRun) -> Row:
         """The task's row, once what came of the try is committed. A retry is due at once."""
-        row = self.settlement.settle(run, outcome_of(run)).row
+        decision = decide(run, outcome_of(run), limit=self.client.settings.payload_limit, draining=False)
+        row = self.commits.commit(run.claim, decision, lambda refused: decide_failure(run, refused)).row
         if row["status"] == "waiting":
             sql = (
                 "UPDATE agent_tasks.tasks "

@@ -1,13 +1,10 @@
 """Parents and children on a real Postgres: spawned, ended and joined as a worker would."""
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType, FanOut
-from agent_tasks.authoring.agent import find_agent
-from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.engine.steps.spawning import Family, Spawned
 from agent_tasks.store.database import Connection
 from agent_tasks.task.allotment import Claimant, divide
@@ -55,10 +52,7 @@ def spawn(
 
 def family_of(client: AgentTasks, taken: Claim, directive: FanOut) -> Spawned:
     """The children that a worker makes of a FanOut. Raises BudgetExhausted."""
-    run = SimpleNamespace(
-        claim=taken, agent=find_agent("echo"), context=SimpleNamespace(spent=spend_of(client.find_row(taken.id)))
-    )
-    return Family(client).spawn(cast(StepRun, run), directive)
+    return Family(client).spawn(taken, directive, spend_of(client.find_row(taken.id)))
 
 
 def fan(

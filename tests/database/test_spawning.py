@@ -1,13 +1,10 @@
 """What a worker makes of a FanOut: children with what is theirs of their parent, and a share of its budget."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Child, FanOut, Identity
-from agent_tasks.authoring.agent import find_agent
-from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.engine.steps.spawning import Family
 from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.submit import NewTask
@@ -19,8 +16,7 @@ from tests.database.test_families import spender
 def spawned(client: AgentTasks, children: list[Child], split: Any = "equal", **options: Any) -> list[NewTask]:
     """The children that a task submitted with these options would get."""
     claim = claimed(client, submitted(client, **options))
-    run = SimpleNamespace(claim=claim, agent=find_agent("echo"), context=SimpleNamespace(spent=Spend()))
-    return Family(client).spawn(cast(StepRun, run), FanOut(children, then="echo", reserve=1, split=split)).children
+    return Family(client).spawn(claim, FanOut(children, then="echo", reserve=1, split=split), Spend()).children
 
 
 def past(client: AgentTasks, agent: str, *tokens: int) -> None:
@@ -40,8 +36,7 @@ def test_children_are_whose_their_parent_is(client: AgentTasks) -> None:
 def test_children_of_a_sensitive_task_are_sensitive_whatever_its_agent_is(client: AgentTasks) -> None:
     claim = claimed(client, submitted(client))
     claim.row["sensitive"] = True  # as a child of a sensitive agent's task
-    run = SimpleNamespace(claim=claim, agent=find_agent("echo"), context=SimpleNamespace(spent=Spend()))
-    found = Family(client).spawn(cast(StepRun, run), FanOut([Child("buyer")], then="echo"))
+    found = Family(client).spawn(claim, FanOut([Child("buyer")], then="echo"), Spend())
     assert [child.sensitive for child in found.children] == [True]
 
 
@@ -50,9 +45,8 @@ def test_a_parent_keeps_the_time_that_it_reserves_a_twentieth_by_default_and_non
     client: AgentTasks, reserve: float | None, kept: float
 ) -> None:
     claim = claimed(client, submitted(client, budget=Budget(seconds=100)))
-    run = SimpleNamespace(claim=claim, agent=find_agent("echo"), context=SimpleNamespace(spent=Spend()))
     made = FanOut([Child("buyer")], then="echo", reserve=reserve)
-    found = Family(client).spawn(cast(StepRun, run), made)
+    found = Family(client).spawn(claim, made, Spend())
     assert found.reserve_seconds == pytest.approx(kept)
     assert [child.budget.seconds for child in found.children] == [pytest.approx(100 - kept)]
 

@@ -1,7 +1,7 @@
 """Telling a run to stop: which one, and before what else."""
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import fakeredis
@@ -9,8 +9,10 @@ import pytest
 
 from agent_tasks import Settings
 from agent_tasks.doorbell.publisher import STOP_CHANNEL, Publisher
+from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.heartbeat import Leases
-from agent_tasks.engine.steps.run import HeldRuns, StepRun
+from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.run import StepRun
 
 TASK = uuid4()
 
@@ -23,9 +25,11 @@ def run(number: int, *, task_id: UUID = TASK, undo_step: int | None = None) -> S
 
 
 def told(held: HeldRuns, text: str | None) -> Leases:
-    leases = Leases.__new__(Leases)
-    settings = SimpleNamespace(overrun_seconds=1.0)
-    leases._runtime = cast(Any, SimpleNamespace(held=held, settings=settings))
+    client: Any = SimpleNamespace(
+        settings=SimpleNamespace(overrun_seconds=1.0, lease_seconds=30.0), database=SimpleNamespace(route=None)
+    )
+    worker: Any = None
+    leases = Leases(client, worker, held, Gate())
     leases._next_beat = 1e9
     leases._told_to_stop(text)
     return leases

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from agent_tasks.authoring.calls.blocking import STEP_LOOP
 from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
@@ -16,9 +16,6 @@ from agent_tasks.authoring.surroundings import async_surroundings, plain_surroun
 from agent_tasks.errors import LeaseLost, UpstreamUnavailable
 from agent_tasks.task.arguments import refused
 
-if TYPE_CHECKING:
-    from agent_tasks.authoring.context import StepContext
-
 P = ParamSpec("P")
 T = TypeVar("T")
 PLAIN, ONCE = CallOptions(), CallOptions(at_most_once=True)
@@ -27,12 +24,21 @@ _LOOK_SECONDS = 1.0
 """How often a plain step that waits for its async call looks whether the loop is still there."""
 
 
+class Cancellable(Protocol):
+    """The context of a step, of which calls know no more than whether it is cancelled."""
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    def check_cancelled(self) -> None: ...
+
+
 class _Calls:
     """Calls made with the same options."""
 
     def __init__(
         self,
-        context: "StepContext",
+        context: Cancellable,
         operations: Operations,
         options: CallOptions,
         loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
@@ -225,7 +231,7 @@ async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: A
     return await await_owned(inner, lambda: value) if inspect.isawaitable(value) else value
 
 
-async def charge(context: "StepContext", operations: Operations, tokens: int, usd: float) -> None:
+async def charge(context: Cancellable, operations: Operations, tokens: int, usd: float) -> None:
     """Count what an async step spent, and tell it in its turn."""
     identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
     if (given := operations.find_charge(identity)) is not None:

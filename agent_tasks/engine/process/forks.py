@@ -5,19 +5,20 @@ import signal
 import sys
 import traceback
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-if TYPE_CHECKING:
-    from agent_tasks.engine.process.runtime import Runtime
+from agent_tasks.deployment import Deployment
+from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.process.loops import Loops
 
 _CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 """What a worker answers in its own way, and any other process in the usual one."""
 _in_child = False
 
 
-def watch(runtime: "Runtime") -> None:
-    """From now on a fork of this process is a child of one of its steps."""
-    os.register_at_fork(after_in_child=partial(_become_child, runtime))
+def watch(deployment: Deployment, groups: Groups, loops: Loops) -> None:
+    """From now on a fork of this process is a child of one of its steps: it is to use none of these."""
+    os.register_at_fork(after_in_child=partial(_become_child, deployment, groups, loops))
 
 
 def leave_if_child(error: BaseException | None = None) -> None:
@@ -36,17 +37,17 @@ class _Closed:
         self()
 
 
-def _become_child(runtime: "Runtime") -> None:
+def _become_child(deployment: Deployment, groups: Groups, loops: Loops) -> None:
     global _in_child
     _in_child = True
     for name in _CELERYS:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    runtime.loop.stop()
-    runtime.loop.loop.stop()  # before its next turn
+    loops.current.stop()
+    loops.current.loop.stop()  # before its next turn
     closed: Any = _Closed()
-    runtime.client.database = closed
-    for door in vars(runtime.groups):
-        setattr(runtime.groups, door, closed)
+    deployment.database = closed
+    for door in vars(groups):
+        setattr(groups, door, closed)
 
 
 def _leave(error: BaseException | None) -> NoReturn:

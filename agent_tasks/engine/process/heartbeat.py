@@ -2,19 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
 
 from agent_tasks import metrics
+from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.publisher import STOP_CHANNEL
+from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.registration import register
-from agent_tasks.engine.process.slots import LostSlots
+from agent_tasks.engine.steps.held import HeldRuns
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.errors import LeaseLost
@@ -22,9 +23,6 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.heartbeat import WorkerRecord, heartbeat, sign_on
-
-if TYPE_CHECKING:
-    from agent_tasks.engine.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
@@ -39,26 +37,36 @@ class Leases:
     The first one opens the gate when the worker is registered and beats, and closes it while it cannot.
     """
 
-    def __init__(self, runtime: "Runtime", worker: WorkerRecord) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        deployment: Deployment,
+        worker: WorkerRecord,
+        held: HeldRuns,
+        gate: Gate,
+        upkeep: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        """`upkeep`: what else is to be done at each tick, and may hang with Redis."""
+        self._deployment = deployment
         self._worker = worker
-        self._lease_seconds = runtime.settings.lease_seconds
+        self._held = held
+        self._gate = gate
+        self._upkeep = upkeep
+        self._lease_seconds = deployment.settings.lease_seconds
         self._bound = self._lease_seconds / 4
-        self._own = OwnConnection(runtime.client.database, self._bound)
+        self._own = OwnConnection(deployment.database, self._bound)
         self._closed = threading.Event()
-        self._lost_slots = LostSlots(runtime)
         self._is_registered = False
         self._next_beat = 0.0
         self._locked: list[StepRun] = []
 
     def start(self) -> None:
-        self._runtime.client.notices.listen(STOP_CHANNEL, self._told_to_stop)
+        self._deployment.notices.listen(STOP_CHANNEL, self._told_to_stop)
         for name, duty in (("leases", self._keep), ("upkeep", self._tend)):
             threading.Thread(target=self._run, args=(duty,), name=f"agent-tasks-{name}", daemon=True).start()
 
     def stop(self) -> None:
         self._closed.set()
-        self._runtime.client.notices.forget(STOP_CHANNEL, self._told_to_stop)
+        self._deployment.notices.forget(STOP_CHANNEL, self._told_to_stop)
 
     def _told_to_stop(self, text: str | None) -> None:
         """A task was ended from outside. Word may be lost (None): then the next heartbeat finds out."""
@@ -66,11 +74,11 @@ class Leases:
             self._next_beat = 0.0
             return
         task_id, _, number = text.partition(" ")
-        for run in self._runtime.held.of(UUID(task_id)):
+        for run in self._held.of(UUID(task_id)):
             if number and run.claim.run == int(number):
                 run.stop()
             elif not number and run.claim.undo_step is not None:  # its end is decided: it is only to come soon
-                run.hurry(self._runtime.settings.overrun_seconds)
+                run.hurry(self._deployment.settings.overrun_seconds)
 
     def _run(self, duty: Callable[[], None]) -> None:
         tick = min(TICK_SECONDS, self._lease_seconds / 6)
@@ -84,16 +92,16 @@ class Leases:
 
     def _keep(self) -> None:
         """Beat when it is time, or when the last beat left something to do."""
-        if monotonic() < self._next_beat and not self._locked and self._runtime.gate.is_open:
+        if monotonic() < self._next_beat and not self._locked and self._gate.is_open:
             return
         try:
             is_well = self._reach()
         except psycopg.Error as error:
             why = "Postgres cannot be reached" if isinstance(error, ServerAway) else "the heartbeat fails"
-            self._runtime.gate.close(f"{why}; leases may be lost", error)
+            self._gate.close(f"{why}; leases may be lost", error)
         else:
             if is_well:
-                self._runtime.gate.open()
+                self._gate.open()
 
     def _reach(self) -> bool:
         """Do what there is to do, at once again where the connection was broken and a new one may not be."""
@@ -110,7 +118,7 @@ class Leases:
         with self._own.use() as connection:
             if not self._is_registered and not self._register(connection):
                 return False
-            if monotonic() >= self._next_beat or not self._runtime.gate.is_open:
+            if monotonic() >= self._next_beat or not self._gate.is_open:
                 self._beat(connection)
             elif self._locked:
                 self._extend(connection, self._locked)
@@ -118,15 +126,15 @@ class Leases:
 
     def _register(self, connection: Connection) -> bool:
         if not register(connection):
-            self._runtime.gate.close("the database is not migrated; run `agent-tasks migrate`")
+            self._gate.close("the database is not migrated; run `agent-tasks migrate`")
             return False
-        keys = self._runtime.client.publisher.fingerprints  # without the keys no message can be read
+        keys = self._deployment.publisher.fingerprints  # without the keys no message can be read
         self._worker = replace(self._worker, keys=keys)
         self._is_registered = True
         return True
 
     def _beat(self, connection: Connection) -> None:
-        self._extend(connection, self._runtime.held.all())
+        self._extend(connection, self._held.all())
         try:
             sign_on(connection, self._worker, seconds=self._bound / 2)
         except psycopg.errors.QueryCanceled as error:
@@ -151,7 +159,7 @@ class Leases:
         self._locked = runs
 
     def _lost(self, run: StepRun) -> None:
-        still_held = self._runtime.held.has(run)  # it may just have ended by itself,
+        still_held = self._held.has(run)  # it may just have ended by itself,
         if still_held and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
@@ -160,11 +168,11 @@ class Leases:
     def _tend(self) -> None:
         """What may hang with Redis, and so must not hold up the heartbeat."""
         self._report()
-        self._lost_slots.look()
-        self._runtime.telemetry.flush()
+        for duty in self._upkeep:
+            duty()
 
     def _report(self) -> None:
-        for run in self._runtime.held.all():
+        for run in self._held.all():
             try:
                 run.operations.flush_progress()
                 run.operations.warn_of_time()

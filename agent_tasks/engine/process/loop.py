@@ -8,6 +8,7 @@ import traceback
 from asyncio.events import Handle
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
@@ -15,7 +16,6 @@ from typing import Any, cast
 
 from agent_tasks.authoring.calls import branches
 from agent_tasks.authoring.calls.blocking import STEP_LOOP
-from agent_tasks.engine.steps.run import StepRun, running
 
 log = logging.getLogger(__name__)
 _HANDLE_RUN = Handle._run.__code__  # pyright: ignore[reportPrivateUsage]
@@ -28,8 +28,8 @@ class Blocked:
     """What has kept the loop from its next turn, and for how long."""
 
     seconds: float
-    run: StepRun | None
-    """Whose code it is, where that can be told; it may have ended, and left a task behind."""
+    context: Context | None
+    """Of the code that does, where that can be told: it says whose code it is, who may have ended meanwhile."""
     stack: str
 
 
@@ -85,9 +85,9 @@ class StepLoop:
         handle = _handle_in(frame)
         self._blocked_seconds = self._blocked_seconds + seconds if handle is self._blocked_by else seconds
         self._blocked_by = handle
-        run = handle._context.get(running) if handle is not None else None  # type: ignore[attr-defined]
+        context: Context | None = handle._context if handle is not None else None  # type: ignore[attr-defined]
         stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
-        return Blocked(self._blocked_seconds, cast("StepRun | None", run), stack)
+        return Blocked(self._blocked_seconds, context, stack)
 
     def abandon(self) -> None:
         """Run nothing on it any more: what is on it is cancelled when it is no longer blocked, and it ends."""

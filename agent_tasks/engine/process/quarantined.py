@@ -99,7 +99,7 @@ class Quarantined:
         if isinstance(taken, ValueError):
             log.error("a step cannot be read by this release, its lease expires: %s", taken)
         else:
-            self._runtime.executor.begin(taken)
+            self._runtime.executor.run_apart(taken)
         return True
 
     def _watch(self) -> None:

@@ -19,11 +19,16 @@ from agent_tasks.engine.observers.mirror import Mirroring
 from agent_tasks.engine.process import forks
 from agent_tasks.engine.process.gate import Gate, NotTaken
 from agent_tasks.engine.process.heartbeat import Leases
-from agent_tasks.engine.process.loop import StepLoop
+from agent_tasks.engine.process.loops import Loops
 from agent_tasks.engine.process.own_connection import OwnConnection
+from agent_tasks.engine.process.slots import LostSlots
 from agent_tasks.engine.process.threads import CallThreads, DatabaseThreads
+from agent_tasks.engine.steps.admission import Admission
+from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.executor import Executor
-from agent_tasks.engine.steps.run import HeldRuns
+from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.publication import Publication
+from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.settings import Settings
 from agent_tasks.store.errors import ServerAway
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
@@ -46,28 +51,45 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.gate = gate
-        self.replace_process = replace_process
         self.client = AgentTasks(settings)
         self.held = HeldRuns()
-        self.draining = False
         self._finished = True
         self._stopped = False
         self._ending = threading.Lock()
-        self.slots = 1
         self.unclaimed: Callable[[], None] = lambda: None
         """Called for each message whose step was not to be claimed: it may be suspect."""
         self.worker_id = worker_id(node, os.getpid())
-        self.telemetry = Telemetry(app, node)
+        self._telemetry = Telemetry(app, node)
         self._database_threads = DatabaseThreads(_DATABASE_THREADS)
-        self.call_threads = CallThreads(settings.call_threads)
-        self.loop = self.new_loop()
-        self.mirroring = Mirroring(self.client)
-        self.groups = Groups(self.client, self.worker_id)
-        self.executor = Executor(self)
+        call_threads = CallThreads(settings.call_threads)
+        self._loops = Loops(settings.async_steps, self._database_threads, call_threads)
+        self._mirroring = Mirroring(self.client)
+        self._groups = Groups(self.client, self.worker_id)
+        commits = Commits(self.client, self._groups)
+        publication = Publication(self.client, self._groups, self._mirroring)
+        unfinished = Unfinished(self.held, commits, publication, self._telemetry)
+        admission = Admission(
+            self.client,
+            self._groups,
+            self._loops,
+            changed=self._mirroring.note,
+            unclaimed=lambda: self.unclaimed(),
+        )
+        self.executor = Executor(
+            settings, self._loops, self.held, admission, commits, publication, unfinished, self._telemetry
+        )
+        self._lost_slots = LostSlots(
+            self.held,
+            self._loops,
+            call_threads,
+            unfinished,
+            overrun_seconds=settings.overrun_seconds,
+            replace_process=replace_process,
+        )
         steps = sorted((name, step.signature) for name, step in loaded_steps().items())
         queues = tuple(app.amqp.queues.consume_from)
         self._leases = Leases(
-            self,
+            self.client,
             WorkerRecord(
                 self.worker_id,
                 socket.gethostname(),
@@ -76,14 +98,17 @@ class Runtime:
                 steps=tuple(name for name, _ in steps),
                 signatures=tuple(signature for _, signature in steps),
             ),
+            self.held,
+            gate,
+            upkeep=(self._lost_slots.look, self._telemetry.flush),
         )
 
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
-        self.slots = slots
-        forks.watch(self)
+        self._lost_slots.slots = slots
+        forks.watch(self.client, self._groups, self._loops)
         self._leases.start()
-        self.mirroring.start()
+        self._mirroring.start()
         log.info("begins: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
 
     def take(self, request: Any) -> None:
@@ -104,17 +129,14 @@ class Runtime:
         except redis.RedisError as error:
             log.warning("message not put back, the sweep sends another: message=%s error=%s", request.id, error)
 
-    def new_loop(self) -> StepLoop:
-        return StepLoop(self.settings.async_steps, self._database_threads, self.call_threads)
-
     def drain(self) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.
 
         Once: who calls it meanwhile waits for the same end.
         """
         with self._ending:
-            if not self.draining:
-                self.draining = True
+            if not self.held.draining:
+                self.held.draining = True
                 self._finished = self.held.wait_until_empty(self.settings.drain_seconds)
                 if not self._finished:
                     self.release_all()
@@ -143,15 +165,15 @@ class Runtime:
                 return
             self._stopped = True
         self._leases.stop()
-        self.mirroring.close()
-        self.loop.stop()
+        self._mirroring.close()
+        self._loops.current.stop()
         self._database_threads.shutdown(wait=False, cancel_futures=True)
         try:
             with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
                 sign_off(connection, self.worker_id)
         except psycopg.Error as error:
             log.warning("worker not signed off: %s", error)
-        self.telemetry.close()
+        self._telemetry.close()
         self.client.close()
 
 

@@ -1,15 +1,16 @@
 """Slots and loops lost to steps that do not stop: each is reported, and too many are cured by a new process."""
 
 import logging
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from agent_tasks import metrics
 from agent_tasks.engine.process.loop import Blocked, StepLoop
-from agent_tasks.engine.steps.run import StepRun
-
-if TYPE_CHECKING:
-    from agent_tasks.engine.process.runtime import Runtime
+from agent_tasks.engine.process.loops import Loops
+from agent_tasks.engine.process.threads import CallThreads
+from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.run import StepRun, running
+from agent_tasks.engine.steps.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 _MOST_LOOPS = 3
@@ -23,8 +24,24 @@ class LostSlots:
     again and again.
     """
 
-    def __init__(self, runtime: "Runtime") -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        held: HeldRuns,
+        loops: Loops,
+        call_threads: CallThreads,
+        unfinished: Unfinished,
+        *,
+        overrun_seconds: float,
+        replace_process: Callable[[], None],
+    ) -> None:
+        self.slots = 1
+        """How many the process has."""
+        self._held = held
+        self._loops = loops
+        self._call_threads = call_threads
+        self._unfinished = unfinished
+        self._overrun_seconds = overrun_seconds
+        self._replace_process = replace_process
         self._lost: list[StepRun] = []
         self._left_behind: list[StepLoop] = []
         self._calls_left = 0
@@ -33,46 +50,43 @@ class LostSlots:
     def look(self) -> None:
         """Give up the steps that are overdue; when half of the slots are lost, the process replaces itself."""
         now = monotonic()
-        for run in self._runtime.held.all():
-            if not run.step.is_async and run.overdue(now) > self._runtime.settings.overrun_seconds:
+        for run in self._held.all():
+            if not run.step.is_async and run.overdue(now) > self._overrun_seconds:
                 self._give_up(run)
             elif run.hurried and run.overdue(now) and run.cancel_async is not None:
                 cancel, run.cancel_async = run.cancel_async, None  # once: it may take a moment to clean up
                 cancel()
         self._lost = [run for run in self._lost if not run.returned]
-        if self._lost and len(self._lost) * 2 >= self._runtime.slots:
+        if self._lost and len(self._lost) * 2 >= self.slots:
             self._replace(f"too many slots are lost: lost={len(self._lost)}")
         self._look_at_calls()
-        blocked = self._runtime.loop.look()
-        if blocked is not None and blocked.seconds > self._runtime.settings.overrun_seconds:
+        blocked = self._loops.current.look()
+        if blocked is not None and blocked.seconds > self._overrun_seconds:
             self._replace_loop(blocked)
 
     def _look_at_calls(self) -> None:
-        left = self._runtime.call_threads.left_behind()
+        left = self._call_threads.left_behind()
         if len(left) > self._calls_left:
             log.warning("plain calls still run after their steps ended: calls=%d step=%s", len(left), _step(left[-1]))
         self._calls_left = len(left)
-        if len(left) * 2 >= self._runtime.call_threads.most:
+        if len(left) * 2 >= self._call_threads.most:
             self._replace(f"too many threads are lost to plain calls that do not end: lost={len(left)}")
 
     def _replace_loop(self, blocked: Blocked) -> None:
         """The step that blocks the loop fails; those that wait on it are given back."""
         metrics.LOOPS_REPLACED.inc()
-        step = _step(blocked.run) if blocked.run else "unknown"
+        run = blocked.context.get(running) if blocked.context is not None else None
         log.error(
             "event loop replaced: a step blocked it for %.0f s: step=%s task=%s\n%s",
             blocked.seconds,
-            step,
-            blocked.run.claim.id if blocked.run else "unknown",
+            _step(run) if run else "unknown",
+            run.claim.id if run else "unknown",
             blocked.stack,
         )
-        old = self._runtime.loop
-        self._runtime.loop = self._runtime.new_loop()
-        old.abandon()
-        if blocked.run is not None and self._runtime.held.has(blocked.run):
-            self._runtime.executor.fail_blocking(blocked.run, blocked.seconds, blocked.stack)
-        left = [run for run in self._runtime.held.all() if run.loop is old and not run.returned]
-        self._runtime.executor.give_up(left)
+        old = self._loops.replace()
+        if run is not None and self._held.has(run):
+            self._unfinished.fail_blocking(run, blocked.seconds, blocked.stack)
+        self._unfinished.give_up([run for run in self._held.all() if run.loop is old and not run.returned])
         self._left_behind = [loop for loop in self._left_behind if loop.is_alive] + [old]
         if len(self._left_behind) >= _MOST_LOOPS:
             self._replace(f"too many event loops are blocked: blocked={len(self._left_behind)}")
@@ -81,7 +95,7 @@ class LostSlots:
         if not self._replacing:
             self._replacing = True
             log.error("process replaced: %s", reason)
-            self._runtime.replace_process()
+            self._replace_process()
 
     def _give_up(self, run: StepRun) -> None:
         metrics.SLOTS_LOST.inc()
@@ -91,7 +105,7 @@ class LostSlots:
             run.claim.step,
             run.overdue(monotonic()),
         )
-        self._runtime.executor.fail_overdue(run)
+        self._unfinished.fail_overdue(run)
         self._lost.append(run)
 
 

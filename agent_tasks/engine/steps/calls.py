@@ -16,7 +16,7 @@ from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.context import StepContext
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.batches import Groups
 from agent_tasks.engine.steps.answers import RecordedAnswer, restore
 from agent_tasks.engine.steps.replay import Replay
@@ -45,12 +45,12 @@ class StepCalls(Operations):
     Postgres being away) is kept, and said again by all that follows: a step that catches it cannot get around it.
     """
 
-    def __init__(self, client: AgentTasks, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
-        self._client = client
+    def __init__(self, deployment: Deployment, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
+        self._deployment = deployment
         self._claim = claim
         self._groups = groups
         self._changed = changed
-        self._limit = client.settings.payload_limit
+        self._limit = deployment.settings.payload_limit
         self._lock = threading.Lock()
         self._replay: Replay | None = None
         self._charges: dict[str, RecordedCharge] = {}
@@ -225,7 +225,7 @@ class StepCalls(Operations):
 
     def _do(self, transition: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         def run() -> T:
-            with self._client.database.connection() as connection:
+            with self._deployment.database.connection() as connection:
                 return transition(connection, self._claim, *args, **kwargs)
 
         return _reaching(run)

@@ -1,20 +1,55 @@
-"""What becomes of a step that raised: pure decisions."""
+"""What becomes of a step, decided from its outcome: no I/O, nothing is committed here."""
 
-import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from traceback import format_tb
+from typing import cast
 
+from agent_tasks.authoring.directives import Done, FanOut, Next, Partial, Sleep, StepRef, Wait
 from agent_tasks.authoring.retry import Retry
-from agent_tasks.errors import AgentTaskError, ErrorInfo, StepFailed, SuggestedAction, text_of
+from agent_tasks.authoring.step import Step
+from agent_tasks.engine.steps.operations import DatabaseAway
+from agent_tasks.engine.steps.raised import NOT_SHOWN, describe, find_cause, formatted, told_by
+from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun, Stopped
+from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.storable import storable
+from agent_tasks.task import payloads
+from agent_tasks.task.budget import Spend
+from agent_tasks.transitions.checkpoint import Committed, StepCommit
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.complete import Finish
+from agent_tasks.transitions.ledger import RecordedCall
 
-NOT_SHOWN = "not shown: the agent is sensitive"
 _LONGEST_TRACEBACK = 20_000
-_OURS = str(Path(__file__).parents[1])
-_PASSING = (ConnectionError, TimeoutError)
-"""What may be over when the task is resumed; of anything else the same code would raise it again."""
+_ONCE = Retry()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForSignals:
+    """The task waits for what the directive names; `step` takes it, or the step `on_timeout` goes on without."""
+
+    committed: Committed
+    directive: Wait
+    step: Step
+    on_timeout: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SleepUntil:
+    """The task waits for a timer."""
+
+    committed: Committed
+    directive: Sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """The task waits for children, who share what is left after `spent`."""
+
+    committed: Committed
+    directive: FanOut
+    spent: Spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +58,10 @@ class RetryAfter:
 
     seconds: float
     error: ErrorInfo
+    cause: BaseException
+    progress: str | None = None
+    calls: Sequence[RecordedCall] = ()
+    """Recorded calls that the next try makes again, or need not make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,73 +70,152 @@ class EndWith:
 
     error: ErrorInfo
     traceback: str
+    cause: BaseException
+    calls: Sequence[RecordedCall] = ()
 
 
-def decide(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
-    """`failures` counts this one."""
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The undo function of a step has run, or, with a failure, is given up."""
+
+    failure: ErrorInfo | None = None
+    cause: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nothing can be committed: another run owns the step, or Postgres did not answer while it ran."""
+
+    reason: Exception
+
+
+OfReturned = StepCommit | Finish | WaitForSignals | SleepUntil | Spawn
+"""Where a step returned. Committing it may yet be refused: a budget is overrun, children cannot be spawned."""
+Decision = OfReturned | RetryAfter | EndWith | Undone | Drop
+
+
+def decide(run: StepRun, outcome: StepOutcome, *, limit: int, draining: bool) -> Decision:
+    """What is to be committed. `limit` bounds payloads; a process that drains goes on with no step in place."""
+    if isinstance(outcome, Raised) and (cause := find_cause(outcome.error, (DatabaseAway, LeaseLost))):
+        return Drop(cause)
+    if isinstance(outcome, Stopped) or run.given_up:
+        return Drop(LeaseLost("the step was told to stop"))
+    if isinstance(outcome, Raised):
+        return decide_failure(run, outcome.error)
+    if run.claim.undo_step is not None:
+        return Undone()
+    try:
+        return _decide_returned(run, outcome.value, limit, draining)
+    except (LeaseLost, DatabaseAway) as reason:
+        return Drop(reason)
+    except BaseException as error:  # what it returned cannot be stored, or a validator of the user's failed
+        return decide_failure(run, error)
+
+
+def decide_failure(run: StepRun, error: BaseException) -> RetryAfter | EndWith | Undone:
+    """What becomes of a step that raised, or whose outcome was refused."""
+    claim, calls = run.claim, run.operations.judge(error)
+    decision = _judge_safely(error, run.step.retry, claim)
+    if isinstance(decision, RetryAfter):
+        return replace(decision, progress=run.operations.take_progress(), calls=calls)
+    if claim.undo_step is not None:
+        return Undone(_of_undo(decision.error, claim), error)
+    return replace(decision, calls=calls)
+
+
+def decide_unstarted(claim: Claim, error: BaseException, traceback: str | None = None) -> EndWith | Undone:
+    """What becomes of a step that may not begin, or not go on: there is no other try."""
+    decision = cast(EndWith, _judge_safely(error, _ONCE, claim))
+    if claim.undo_step is not None:
+        return Undone(_of_undo(decision.error, claim), error)
+    return replace(decision, traceback=traceback or decision.traceback)
+
+
+def judge(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
+    """Whether a step that raised is tried again. `failures` counts this one."""
     info = describe(told_by(error), step, step_number)
     delay = retry.delay(error, failures)
     if delay is not None:
-        return RetryAfter(delay, info)
-    return EndWith(info, storable(formatted(error)[-_LONGEST_TRACEBACK:]))
+        return RetryAfter(delay, info, error)
+    return EndWith(info, storable(formatted(error)[-_LONGEST_TRACEBACK:]), error)
 
 
-def formatted(error: BaseException) -> str:
-    """Its traceback as Python prints it; of an exception that breaks that, where it was raised and its type."""
+def _judge_safely(error: BaseException, retry: Retry, claim: Claim) -> RetryAfter | EndWith:
+    """As `judge`, also where the exception is too broken to be looked at."""
     try:
-        return "".join(traceback.format_exception(type(error), error, theirs(error)))
-    except Exception:
-        return "".join([*traceback.format_tb(theirs(error)), type(error).__qualname__])
+        return judge(error, retry, claim.failures + 1, claim.step, claim.step_number)
+    except Exception as broken:
+        kind = type(error).__qualname__
+        said = f"Step {claim.step} failed: {kind}, which cannot be shown: {type(broken).__name__}"
+        info = StepFailed(said, exception=kind, step=claim.step).info
+        trace = storable("".join(format_tb(error.__traceback__)))
+        return EndWith(info.model_copy(update={"checkpoint": claim.step_number or None}), trace, error)
 
 
-def theirs(error: BaseException) -> TracebackType | None:
-    """Its traceback from the step's own function on: how the worker called that tells its author nothing."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
-        trace = trace.tb_next
-    return trace
+def _of_undo(failure: ErrorInfo, claim: Claim) -> ErrorInfo:
+    """Why an undo was given up, as its task's history and error will say."""
+    if not claim.row["sensitive"]:
+        return failure
+    return failure.model_copy(update={"message": f"{failure.type} ({NOT_SHOWN})"})
 
 
-def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
-    """The machine-readable form of what a step raised."""
-    if isinstance(error, AgentTaskError):
-        info = error.info
-    else:
-        failed = StepFailed(f"Step {step} failed: {said(error)}", exception=type(error).__qualname__, step=step)
-        info = failed.info
-        if isinstance(error, _PASSING):
-            info = info.model_copy(update={"suggested_action": SuggestedAction.RESUME})
-    return info.model_copy(update={"message": storable(info.message[:4000]), "checkpoint": step_number or None})
+# --- what a step returned -------------------------------------------------------------------------------------
 
 
-def said(error: BaseException) -> str:
-    """Its type and message, in one line or more."""
-    kind, text = type(error).__name__, text_of(error)
-    return f"{kind}: {text}" if text else kind
+def _decide_returned(run: StepRun, value: object, limit: int, draining: bool) -> OfReturned:
+    match value:
+        case Next():
+            committed, step = _committed(run, value.then, value.state, limit)
+            return StepCommit(run.claim, committed, in_place=not draining and _goes_on(run, step))
+        case Wait():
+            return _wait(run, value, limit)
+        case Sleep():
+            committed, _ = _committed(run, value.then, value.state, limit)
+            return SleepUntil(committed, value)
+        case FanOut():
+            committed, _ = _committed(run, value.then, value.state, limit)
+            if not value.children:
+                return StepCommit(run.claim, committed, in_place=False)
+            return Spawn(committed, value, run.context.spent)
+        case Partial():
+            return _finish(run, value.result, PartialCompletion(value.reason), limit)
+        case Done():
+            return _finish(run, value.result, None, limit)
+        case _:
+            return _finish(run, value, None, limit)
 
 
-def told_by(error: BaseException) -> BaseException:
-    """What says why a step raised: the first typed error of an exception group, else `error` itself."""
-    if isinstance(error, BaseExceptionGroup):
-        return next((e for e in _causes(error) if isinstance(e, AgentTaskError)), error)
-    return error
+def _finish(run: StepRun, result: object, shortfall: PartialCompletion | None, limit: int) -> Finish:
+    text = payloads.encode_outcome(result, "result", limit=limit)
+    info = None
+    if shortfall is not None:
+        info = shortfall.info.model_copy(update={"checkpoint": run.claim.step_number or None})
+    return Finish(run.claim, text, run.seconds, run.operations.take_progress(), info)
 
 
-def find_cause(error: BaseException, kinds: tuple[type[Exception], ...]) -> Exception | None:
-    """The error of one of these kinds that `error` is, came from, or has in its group."""
-    return next((e for e in _causes(error) if isinstance(e, kinds)), None)
+def _wait(run: StepRun, directive: Wait, limit: int) -> WaitForSignals:
+    committed, step = _committed(run, directive.then, directive.state, limit)
+    if directive.on_timeout is None:
+        return WaitForSignals(committed, directive, step, None)
+    other = run.agent.find_step(directive.on_timeout)
+    other.validate(payloads.stored(committed.state))
+    return WaitForSignals(committed, directive, step, other.name)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    ahead: list[BaseException | None] = [error]
-    while ahead:
-        found = ahead.pop()
-        if found is None or id(found) in seen:
-            continue
-        seen.add(id(found))
-        yield found
-        ahead += [found.__context__, found.__cause__]
-        if isinstance(found, BaseExceptionGroup):
-            members: tuple[BaseException, ...] = found.exceptions
-            ahead += reversed(members)
+def _committed(run: StepRun, then: StepRef, state: dict[str, object], limit: int) -> tuple[Committed, Step]:
+    """What the step leaves behind, checked, and the step that goes on. Raises InvalidInput, PayloadTooLarge."""
+    step = run.agent.find_step(then)
+    text, arguments = step.write(state, f"state of step {step.name}", limit=limit)
+    progress, undoable = run.operations.take_progress(), run.step.undo is not None
+    return Committed(step.name, text, run.seconds, progress, undoable=undoable, arguments=arguments), step
+
+
+def _goes_on(run: StepRun, step: Step) -> bool:
+    """Whether this worker runs the next step itself: within its quantum, and in the same place."""
+    return (
+        step.is_async == run.step.is_async
+        and not step.wants
+        and monotonic() < run.quantum_ends
+        and run.stopped_at is None
+        and not (run.loop is not None and run.loop.is_abandoned)
+    )

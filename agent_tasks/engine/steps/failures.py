@@ -7,7 +7,7 @@ from typing import Any
 from billiard.einfo import ExceptionInfo
 from celery import signals
 
-from agent_tasks.engine.steps.decision import NOT_SHOWN, formatted, said, theirs
+from agent_tasks.engine.steps.raised import NOT_SHOWN, formatted, said, theirs
 from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.errors import AgentTaskError, StepFailed, leaves
 from agent_tasks.transitions.claim import Claim

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks.authoring.kept import Kept
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.batches import Groups
 from agent_tasks.engine.steps.calls import DatabaseAway, StepCalls
 from agent_tasks.errors import InvalidInput, LeaseLost
@@ -30,9 +30,9 @@ SHOW_SECONDS = 0.25
 class StepOperations(StepCalls):
     """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
 
-    def __init__(self, client: AgentTasks, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
+    def __init__(self, deployment: Deployment, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
         """`changed` is told of each write that an observer can see."""
-        super().__init__(client, claim, groups, changed)
+        super().__init__(deployment, claim, groups, changed)
         self._shown_at = 0.0
         self._progress: str | None = None
         self._warned_at = claim.spent
@@ -83,7 +83,7 @@ class StepOperations(StepCalls):
         """The results of some of the children that the step joins."""
 
         def read() -> dict[UUID, Any]:
-            with self._client.database.connection() as connection:
+            with self._deployment.database.connection() as connection:
                 return results(connection, children)
 
         return self._durably(read)

@@ -1,23 +1,18 @@
 """A step run: one claimed step in this process, from its claim to its outcome."""
 
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import Any
 
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.step import Step
+from agent_tasks.engine.process.loop import StepLoop
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, StepFailed
 from agent_tasks.transitions.claim import Claim
-
-if TYPE_CHECKING:
-    from agent_tasks.engine.process.loop import StepLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class StepRun:
     operations: StepOperations
     quantum_ends: float
     """Monotonic time until which the worker goes on with next steps in place."""
-    loop: "StepLoop | None" = None
+    loop: StepLoop | None = None
     """On which an async step runs."""
     started: float = field(default_factory=monotonic)
     deadline: float | None = None
@@ -103,56 +98,3 @@ class StepRun:
 
 running: ContextVar[StepRun | None] = ContextVar("agent_tasks_running", default=None)
 """Whose code it is that runs: set in the step, and so in all that it starts."""
-
-
-class HeldRuns:
-    """The step runs whose leases this process keeps alive."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._runs: dict[tuple[UUID, int], StepRun] = {}
-        self._arriving = 0
-
-    @contextmanager
-    def arriving(self) -> Generator[None]:
-        """While a message is taken whose claim may be on its way: a drain waits for it, too."""
-        with self._condition:
-            self._arriving += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._arriving -= 1
-                self._condition.notify_all()
-
-    def add(self, run: StepRun) -> None:
-        """A run begins, or goes on with its next step. An older run of the same task has lost it, and is told."""
-        with self._condition:
-            self._runs[run.claim.id, run.claim.run] = run
-        for older in self.of(run.claim.id):
-            if older.claim.run < run.claim.run:
-                older.stop()
-
-    def remove(self, run: StepRun) -> None:
-        with self._condition:
-            if self.has(run):
-                del self._runs[run.claim.id, run.claim.run]
-                self._condition.notify_all()
-
-    def has(self, run: StepRun) -> bool:
-        return self._runs.get((run.claim.id, run.claim.run)) is run
-
-    def of(self, task_id: UUID) -> list[StepRun]:
-        """The runs of a task: more than one where an older one has not ended yet."""
-        return [run for run in self.all() if run.claim.id == task_id]
-
-    def all(self) -> list[StepRun]:
-        with self._condition:
-            return list(self._runs.values())
-
-    def __len__(self) -> int:
-        return len(self._runs)
-
-    def wait_until_empty(self, seconds: float) -> bool:
-        with self._condition:
-            return self._condition.wait_for(lambda: not self._runs and not self._arriving, seconds)

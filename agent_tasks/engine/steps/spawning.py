@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from agent_tasks.authoring.directives import FanOut
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.errors import BudgetExhausted, PayloadTooLarge
 from agent_tasks.store.queries.children import usage
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Budget, Spend, remaining
 from agent_tasks.task.trace import new_traceparent
+from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.submit import NewTask
 
 _RESERVED_PART = 0.05
@@ -31,17 +31,20 @@ class Family:
     def __init__(self, client: AgentTasks) -> None:
         self._client = client
 
-    def spawn(self, run: StepRun, directive: FanOut) -> Spawned:
-        """Raises InvalidInput, UnknownAgent, PayloadTooLarge, and BudgetExhausted where limits do not allow it."""
-        self._check_limits(run, len(directive.children))
+    def spawn(self, claim: Claim, directive: FanOut, spent: Spend) -> Spawned:
+        """Share what is left of the task after `spent`.
+
+        Raises InvalidInput, UnknownAgent, PayloadTooLarge, and BudgetExhausted where limits do not allow it.
+        """
+        self._check_limits(claim, len(directive.children))
         targets = {child.agent_name: self._client.find_target(child.agent) for child in directive.children}
         seen = {}
         if directive.split == "adaptive":
             with self._client.database.connection() as connection:
                 seen = usage(connection, list(targets))
         # children of an earlier FanOut may live on, undoing what they did: what they hold is not there
-        used = run.context.spent + run.claim.reserved + Spend(steps=1)
-        left = remaining(run.claim.budget, used)
+        used = spent + claim.reserved + Spend(steps=1)
+        left = remaining(claim.budget, used)
         reserve = directive.reserve
         if reserve.seconds is None and left.seconds and not directive.keeps_nothing:
             reserve = Budget(seconds=left.seconds * _RESERVED_PART).over(reserve)
@@ -54,7 +57,6 @@ class Family:
                 for child, ask in zip(directive.children, asks, strict=True)
             ],
         )
-        claim = run.claim
         identity = claim.identity.extended(claim.agent) if claim.identity else None
         traceparent = claim.row["traceparent"] or new_traceparent()
         children = self._within_limit(
@@ -95,7 +97,7 @@ class Family:
             )
         return kept
 
-    def _check_limits(self, run: StepRun, children: int) -> None:
+    def _check_limits(self, claim: Claim, children: int) -> None:
         settings = self._client.settings
         if children > settings.max_children:
             raise BudgetExhausted(
@@ -105,7 +107,7 @@ class Family:
                 limit=settings.max_children,
                 asked=children,
             )
-        depth = run.claim.row["depth"] + 1
+        depth = claim.row["depth"] + 1
         if depth > settings.max_depth:
             raise BudgetExhausted(
                 f"The tree would be {depth} deep, more than the limit of {settings.max_depth}: agents that spawn each "

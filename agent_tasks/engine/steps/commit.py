@@ -1,0 +1,238 @@
+"""Committing what was decided: each decision is one transition, tried again for as long as the lease may last."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import TypeVar
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.steps.decision import (
+    Decision,
+    Drop,
+    EndWith,
+    OfReturned,
+    RetryAfter,
+    SleepUntil,
+    Spawn,
+    Undone,
+    WaitForSignals,
+)
+from agent_tasks.engine.steps.operations import DatabaseAway
+from agent_tasks.engine.steps.raised import NOT_SHOWN
+from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.engine.steps.spawning import Family
+from agent_tasks.errors import AgentTaskError, LeaseLost
+from agent_tasks.moments import reached
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Transient
+from agent_tasks.store.rows import Row
+from agent_tasks.transitions.acquit import acquit
+from agent_tasks.transitions.cancel import lock_above
+from agent_tasks.transitions.checkpoint import StepCommit
+from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.complete import Finish
+from agent_tasks.transitions.fail import fail
+from agent_tasks.transitions.fan_out import fan_out
+from agent_tasks.transitions.fence import lock_held
+from agent_tasks.transitions.join import join
+from agent_tasks.transitions.refuse import refuse as refuse_step
+from agent_tasks.transitions.release import release
+from agent_tasks.transitions.retry import retry
+from agent_tasks.transitions.signal import inbox, refuse
+from agent_tasks.transitions.undo import Undoing, undone
+from agent_tasks.transitions.wait import sleep as sleep_until
+from agent_tasks.transitions.wait import wait
+
+T = TypeVar("T")
+_SLOWEST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A committed outcome: the task's row as it is now, and what else the commit changed."""
+
+    row: Row
+    name: str
+    """succeeded, retried or failed."""
+    error: BaseException | None = None
+    next_claim: Claim | None = None
+    """The claim to go on with in place, if any."""
+    others: Sequence[Row] = ()
+    """Children that were spawned, parents that were joined."""
+    is_bell: bool = False
+    """The row has no more than a bell tells: the step was handed over."""
+
+
+class Commits:
+    """Maps decisions to transitions."""
+
+    def __init__(self, client: AgentTasks, groups: Groups) -> None:
+        self._client = client
+        self._groups = groups
+        self._family = Family(client)
+        self._lease_seconds = client.settings.lease_seconds
+        self._ring_seconds = client.settings.ring_seconds
+
+    def commit(
+        self, claim: Claim, decision: Decision, instead: Callable[[BaseException], Decision] | None = None
+    ) -> Settled:
+        """Commit the decision, or, where what a step returned is refused, what is to be done `instead`.
+
+        Raises LeaseLost, DatabaseAway when Postgres stayed away, and without `instead` what refuses it.
+        """
+        try:
+            return self._commit(claim, decision)
+        except (LeaseLost, DatabaseAway):
+            raise
+        except BaseException as error:
+            if instead is None or not isinstance(decision, OfReturned):
+                raise
+            return self._commit(claim, instead(error))
+
+    def refuse(self, claim: Claim, error: AgentTaskError, *, signature: str, only_if_served: bool) -> Row | None:
+        """Give back a step that the code here cannot take; None as `transitions.refuse`. Raises DatabaseAway."""
+        why = str(error)
+        if claim.row["sensitive"]:
+            why = f"{claim.agent}.{claim.step} takes other arguments ({NOT_SHOWN})"
+
+        def give_back(connection: Connection) -> Row | None:
+            return refuse_step(
+                connection,
+                claim,
+                why,
+                signature=signature,
+                only_if_served=only_if_served,
+                lease_seconds=self._lease_seconds,
+            )
+
+        return self._alone(give_back)
+
+    def give_back(self, runs: Sequence[StepRun]) -> None:
+        """Release what may still be ours after outcomes were dropped, so that nobody waits for the lease."""
+        with self._client.database.connection() as connection:
+            held = [(run.claim.id, run.claim.run) for run in runs]
+            rows = release(connection, held, ring_seconds=self._ring_seconds)
+            if len(rows) < len(held):
+                acquit(connection, held)
+        self._client.publish(rows)
+
+    def _commit(self, claim: Claim, decision: Decision) -> Settled:
+        match decision:
+            case StepCommit(_, committed, in_place):
+                row = self._persistently(lambda: self._groups.checkpoint(decision))
+                if in_place:
+                    return Settled(row, "succeeded", next_claim=claim.followed_by(row, committed.arguments))
+                return Settled(row, "succeeded", is_bell=True)
+            case Finish():
+                if claim.row["parent_id"] is None:
+                    return Settled(self._persistently(lambda: self._groups.complete(decision)), "succeeded")
+                row, others = self._persistently(lambda: self._groups.complete_child(decision))
+                return Settled(row, "succeeded", others=others)
+            case WaitForSignals():
+                return Settled(self._transaction(lambda c: self._wait(c, claim, decision)), "succeeded")
+            case SleepUntil(committed, timer):
+                row = self._alone(lambda c: sleep_until(c, claim, committed, seconds=timer.seconds, until=timer.until))
+                return Settled(row, "succeeded")
+            case Spawn():
+                return self._spawn(claim, decision)
+            case RetryAfter(seconds, info, cause, progress, calls):
+                row = self._alone(lambda c: retry(c, claim, info, seconds, progress=progress, calls=calls))
+                return Settled(row, "retried", cause)
+            case EndWith(info, traceback, cause, calls):
+                return self._end(claim, lambda c: fail(c, claim, info, traceback=traceback, calls=calls), cause)
+            case Undone(failure, cause):
+                undoing = Undoing.from_row(claim.row)
+                return self._end(
+                    claim, lambda c: undone(c, undoing, failure=failure, ring_seconds=self._ring_seconds), cause
+                )
+            case Drop(reason):
+                raise reason
+
+    def _wait(self, connection: Connection, claim: Claim, decision: WaitForSignals) -> Row:
+        """Within a transaction. Signals that came early are refused where the next step does not take them."""
+        directive = decision.directive
+        lock_held(connection, claim)
+        for kept in inbox(connection, claim.id, directive.names):
+            if why := decision.step.refusal(kept["payload"]):
+                refuse(connection, claim.id, kept["seq"], NOT_SHOWN if claim.row["sensitive"] else why)
+        row = wait(
+            connection,
+            claim,
+            decision.committed,
+            directive.names,
+            all_of_them=directive.all,
+            timeout=directive.timeout,
+            on_timeout=decision.on_timeout,
+            ring_seconds=self._ring_seconds,
+        )
+        reached("written")
+        return row
+
+    def _spawn(self, claim: Claim, decision: Spawn) -> Settled:
+        directive = decision.directive
+        spawned = self._family.spawn(claim, directive, decision.spent)
+
+        def spawn(connection: Connection) -> tuple[Row, list[Row]]:
+            family = fan_out(
+                connection,
+                claim,
+                decision.committed,
+                spawned.children,
+                on_child_failure=directive.on_child_failure,
+                reserve_seconds=spawned.reserve_seconds,
+                clamped=spawned.clamped,
+                ring_seconds=self._ring_seconds,
+            )
+            reached("written")
+            return family
+
+        parent, children = self._transaction(spawn)
+        return Settled(parent, "succeeded", others=children)
+
+    def _end(self, claim: Claim, transition: Callable[[Connection], Row], cause: BaseException | None) -> Settled:
+        """A transition that may end the task; its parent learns of it in the same commit."""
+        name = "succeeded" if cause is None else "failed"
+        if claim.row["parent_id"] is None:
+            return Settled(self._alone(transition), name, cause)
+
+        def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
+            lock_above(connection, [claim.id])
+            row = transition(connection)
+            reached("halfway")
+            others = join(connection, [row], ring_seconds=self._ring_seconds)
+            reached("written", joined=others)
+            return row, others
+
+        row, others = self._transaction(end_and_join)
+        return Settled(row, name, cause, others=others)
+
+    def _transaction(self, transition: Callable[[Connection], T]) -> T:
+        def run(connection: Connection) -> T:
+            with connection.transaction():
+                return transition(connection)
+
+        return self._alone(run)
+
+    def _alone(self, transition: Callable[[Connection], T]) -> T:
+        """Run a fenced transition that goes in no group."""
+
+        def run() -> T:
+            with self._client.database.connection() as connection:
+                return transition(connection)
+
+        return self._persistently(run)
+
+    def _persistently(self, commit: Callable[[], T]) -> T:
+        """Commit by a fenced transition. A COMMIT whose reply was lost may have happened: the fence makes it safe to
+        repeat, and then it raises LeaseLost. A deadlock that Postgres resolved is repeated, too."""
+        until = monotonic() + self._lease_seconds
+        wait = 0.05
+        while True:
+            try:
+                return commit()
+            except Transient as error:
+                if monotonic() > until:
+                    raise DatabaseAway(str(error)) from error
+                sleep(wait)
+                wait = min(wait * 2, _SLOWEST_SECONDS)

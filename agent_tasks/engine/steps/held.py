@@ -1,0 +1,63 @@
+"""The step runs that a process holds: it keeps their leases alive, and drains before it ends."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+from agent_tasks.engine.steps.run import StepRun
+
+
+class HeldRuns:
+    """The step runs whose leases this process keeps alive."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._runs: dict[tuple[UUID, int], StepRun] = {}
+        self._arriving = 0
+        self.draining = False
+        """The process ends: it takes no message, and goes on with no next step in place."""
+
+    @contextmanager
+    def arriving(self) -> Generator[None]:
+        """While a message is taken whose claim may be on its way: a drain waits for it, too."""
+        with self._condition:
+            self._arriving += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._arriving -= 1
+                self._condition.notify_all()
+
+    def add(self, run: StepRun) -> None:
+        """A run begins, or goes on with its next step. An older run of the same task has lost it, and is told."""
+        with self._condition:
+            self._runs[run.claim.id, run.claim.run] = run
+        for older in self.of(run.claim.id):
+            if older.claim.run < run.claim.run:
+                older.stop()
+
+    def remove(self, run: StepRun) -> None:
+        with self._condition:
+            if self.has(run):
+                del self._runs[run.claim.id, run.claim.run]
+                self._condition.notify_all()
+
+    def has(self, run: StepRun) -> bool:
+        return self._runs.get((run.claim.id, run.claim.run)) is run
+
+    def of(self, task_id: UUID) -> list[StepRun]:
+        """The runs of a task: more than one where an older one has not ended yet."""
+        return [run for run in self.all() if run.claim.id == task_id]
+
+    def all(self) -> list[StepRun]:
+        with self._condition:
+            return list(self._runs.values())
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._runs and not self._arriving, seconds)
