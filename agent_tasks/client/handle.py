@@ -25,7 +25,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.cancel import cancel
-from agent_tasks.transitions.join import join
+from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.resume import resume
 
 _INSTEAD = (
@@ -115,11 +115,16 @@ class TaskHandle(WatchedTask):
             details={"reason": reason},
         )
 
-        def cancel_and_join(connection: Connection) -> list[Row]:
-            rows = cancel(connection, self.id, error)
-            return rows + join(connection, rows, ring_seconds=self.deployment.settings.ring_seconds)
+        def cancel_all(connection: Connection) -> list[Row]:
+            rows, told = end(
+                connection,
+                lambda c: cancel(c, self.id, error),
+                ring_seconds=self.deployment.settings.ring_seconds,
+                above=[self.id],
+            )
+            return [*rows, *told]
 
-        if not self.deployment.commit(cancel_and_join):
+        if not self.deployment.commit(cancel_all):
             row = self.deployment.find_row(self.id)
             if row["status"] == "running" and row["ending"] is not None:
                 self.deployment.publisher.hurry(self.id)

@@ -1,12 +1,10 @@
 """The columns that transitions return, and the pieces of SQL that they share."""
 
-import json
-from collections.abc import Sequence
 from typing import Any, LiteralString
 
+from agent_tasks.store.history import written
+
 Row = dict[str, Any]
-EventEntry = tuple[str, str | None]
-"""The type of an event, and its data as JSON text."""
 
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
@@ -102,40 +100,6 @@ HELD: LiteralString = """
 """The fence: this run still owns the step. (The number, because a commit whose reply was lost may be repeated.)"""
 
 
-def event_text(events: Sequence[EventEntry]) -> str:
-    """Events as JSON text: an array would cost psycopg as much as the rest of a statement."""
-    return f"[{', '.join(f'[{json.dumps(type_)}, {data or _NO_DATA}]' for type_, data in events)}]"
-
-
-def event_list(events: Sequence[EventEntry]) -> dict[str, str]:
-    """The parameter of `EVENTS` and `COUNTED`."""
-    return {"events": event_text(events)}
-
-
-_NO_DATA = "null"
-
-
-def appended(events: LiteralString) -> LiteralString:
-    """Appends `events`, JSON as of `event_text`, to the histories of the rows in `changed`, which have counted them."""
-    return f"""
-    events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT changed.id, changed.event_seq - jsonb_array_length({events}) + e.ordinal, e.event ->> 0,
-            nullif(e.event -> 1, 'null'::jsonb)
-        FROM changed, jsonb_array_elements({events}) WITH ORDINALITY AS e (event, ordinal)
-    )
-    """
-
-
-EVENTS: LiteralString = appended("%(events)s::jsonb")
-"""The same events for each of the rows."""
-
-COUNTED: LiteralString = """
-    version = version + 1, event_seq = event_seq + jsonb_array_length(%(events)s::jsonb)
-"""
-"""What every update with `EVENTS` sets."""
-
-
 def ending(status: LiteralString, error: LiteralString, result: LiteralString = "NULL::jsonb") -> LiteralString:
     """The end of a task, or, where committed steps have an undo, the way to it: the undo of the last one is due.
 
@@ -161,14 +125,11 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
     """
 
 
-ENDING_EVENT: LiteralString = """
-    events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
+ENDING_EVENT: LiteralString = written("""
         SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'undoing' ELSE 'finished' END,
             jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(told)s::jsonb
         FROM changed
-    )
-"""
+""")
 """Tells of the end that `ending` decided; the update counts one event."""
 
 COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 1"

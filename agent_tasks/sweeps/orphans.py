@@ -11,8 +11,8 @@ from agent_tasks.store.rows import Row
 from agent_tasks.sweeps.batch import BATCH
 from agent_tasks.transitions.abandon import WATCH, abandon
 from agent_tasks.transitions.cancel import cancel_below
+from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.forget import forget_below
-from agent_tasks.transitions.join import join
 
 log = logging.getLogger(__name__)
 GAP_SECONDS = 90.0
@@ -24,16 +24,21 @@ _PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_actio
 def run_once(deployment: Deployment) -> int:
     settings, fingerprints = deployment.settings, deployment.publisher.fingerprints
 
-    def abandon_and_join(connection: Connection) -> tuple[list[Row], list[Row]]:
+    def abandon_all(connection: Connection) -> list[Row]:
+        """The orphans first, then those below them."""
         given_up = abandon(connection, limit=BATCH, lease_seconds=settings.lease_seconds, gap_seconds=GAP_SECONDS)
         note_keys(connection, WATCH, fingerprints)
         secret = [row["id"] for row in given_up if row["sensitive"]]
-        ended = given_up + cancel_below(connection, secret, _PURGED)
-        ended += cancel_below(connection, [row["id"] for row in given_up if not row["sensitive"]], _GONE)
+        below = cancel_below(connection, secret, _PURGED)
+        below += cancel_below(connection, [row["id"] for row in given_up if not row["sensitive"]], _GONE)
         forget_below(connection, secret)
-        return given_up, ended + join(connection, ended, ring_seconds=settings.ring_seconds)
+        return given_up + below
 
-    rows = deployment.commit_for(abandon_and_join)
+    def abandon_and_tell(connection: Connection) -> tuple[list[Row], list[Row]]:
+        ended, told = end(connection, abandon_all, ring_seconds=settings.ring_seconds)
+        return [row for row in ended if "was" not in row], [*ended, *told]
+
+    rows = deployment.commit_for(abandon_and_tell)
     for row in rows:
         metrics.ORPHANS.labels(row["agent"], row["status"]).inc()
         log.error("task given up, no worker served it: task=%s agent=%s step=%s", row["id"], row["agent"], row["step"])

@@ -3,7 +3,8 @@
 from typing import LiteralString
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, ENDED, EVENTS, LIVES, SNAPSHOT, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import ENDED, LIVES, SNAPSHOT, Row
 from agent_tasks.transitions.forget import forget
 from agent_tasks.transitions.refuse import serves
 

@@ -1,25 +1,25 @@
 """waiting → pending: a parent's reserve is reached; its children end with what they have, and it goes on."""
 
 import json
+from collections.abc import Sequence
+from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.store.database import Connection
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import (
     CLOCKED_SECONDS,
-    COUNTED,
     COUNTED_ENDING,
     ENDING_EVENT,
-    EVENTS,
     GIVEN_IDS,
     IDLE,
     SNAPSHOT,
     WILL_END,
     Row,
     ending,
-    event_list,
 )
 from agent_tasks.transitions.cancel import end_tree
-from agent_tasks.transitions.join import join
+from agent_tasks.transitions.ending import end
 
 _DUE = """
     SELECT id FROM agent_tasks.tasks
@@ -69,17 +69,20 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> list[
     ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
         return []
-    below = end_tree(
-        connection,
-        ids,
-        _END_BELOW,
-        itself=False,
-        error=json.dumps(_ERROR.model_dump(mode="json")),
-        told='{"error": "budget_exhausted", "resource": "seconds"}',
-    )
-    parents = join(connection, below, ring_seconds=ring_seconds)
+    below, parents = end(connection, lambda c: _end_below(c, ids), ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
     rest = connection.execute(
         _GO_ON, {"ids": ids, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"called_in": true}')])}
     ).fetchall()
     return [*below, *parents, *rest]
+
+
+def _end_below(connection: Connection, parents: Sequence[UUID]) -> list[Row]:
+    return end_tree(
+        connection,
+        parents,
+        _END_BELOW,
+        itself=False,
+        error=json.dumps(_ERROR.model_dump(mode="json")),
+        told='{"error": "budget_exhausted", "resource": "seconds"}',
+    )

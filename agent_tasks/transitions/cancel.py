@@ -101,9 +101,8 @@ def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool)
 def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]:
     """Cancel the subtree, within a transaction; returns the tasks that it ended, none where all had ended before.
 
-    `was` in a row is the status it had.
+    Those above are to be locked before (`ending.end`). `was` in a row is the status it had.
     """
-    lock_above(connection, [task_id])
     return _run(connection, [task_id], error, itself=True)
 
 

@@ -8,21 +8,8 @@ from typing import Any, LiteralString
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
-from agent_tasks.store.rows import (
-    CLEARED,
-    COUNTED,
-    EVENTS,
-    HELD,
-    RUNNING_SECONDS,
-    SNAPSHOT,
-    STEPPED,
-    EventEntry,
-    Row,
-    appended,
-    event_list,
-    event_text,
-    few,
-)
+from agent_tasks.store.history import COUNTED, EVENTS, EventEntry, appended, event_list, event_text
+from agent_tasks.store.rows import CLEARED, HELD, RUNNING_SECONDS, SNAPSHOT, STEPPED, Row, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
+from agent_tasks.store.history import written
 from agent_tasks.store.rows import CLAIMED, SUSPECT, Row, few
 from agent_tasks.task.budget import Budget, Spend
 from agent_tasks.task.identity import Identity
@@ -124,6 +125,11 @@ _FREE_SUSPECT: LiteralString = f"""
         SELECT id FROM agent_tasks.tasks WHERE {SUSPECT} AND suspect = %(suspect)s ORDER BY pending_since, id LIMIT 1
 """
 
+_CLAIM_TOLD: LiteralString = """
+        SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
+            'attempt', attempt, 'run', run, 'worker', worker) FROM changed
+"""
+
 _TAKE: LiteralString = f"""
         FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), changed AS (
@@ -134,11 +140,7 @@ _TAKE: LiteralString = f"""
             version = version + 1, event_seq = event_seq + 1
         FROM free WHERE tasks.id = free.id
         RETURNING tasks.*
-    ), events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
-            'attempt', attempt, 'run', run, 'worker', worker) FROM changed
-    )
+    ), {written(_CLAIM_TOLD)}
     SELECT {CLAIMED},
         CASE WHEN tasks.undo_step IS NOT NULL
             THEN coalesce(CASE WHEN tasks.undo_step = 0 THEN tasks.input ELSE before.state END, '{{}}'::jsonb)

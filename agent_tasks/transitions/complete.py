@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from agent_tasks.errors import BudgetExhausted, ErrorInfo, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
-from agent_tasks.store.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, appended, event_text, few
+from agent_tasks.store.history import appended, event_text
+from agent_tasks.store.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 

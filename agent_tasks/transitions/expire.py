@@ -4,7 +4,8 @@ from typing import LiteralString
 
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, ENDING_EVENT, EVENTS, IDLE, SNAPSHOT, Row, ending, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list, written
+from agent_tasks.store.rows import ENDING_EVENT, IDLE, SNAPSHOT, Row, ending
 from agent_tasks.transitions.undo import Undoing, undone
 
 _EXPIRED: LiteralString = """
@@ -40,6 +41,10 @@ _POISONED = """
         'checkpoint', nullif(step_number, 0))
 """
 
+_EXPIRED_TOLD: LiteralString = """
+        SELECT id, event_seq - 1, 'expired', NULL::jsonb FROM changed
+"""
+
 _POISON = f"""
     WITH expired AS ({_EXPIRED.format(which=f"{_IS_POISON} AND ending IS NULL")}), changed AS (
         UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {_UNTIL_EXPIRY},
@@ -47,9 +52,7 @@ _POISON = f"""
             {ending("'failed'", _POISONED)}
         WHERE id = ANY (ARRAY(SELECT id FROM expired))
         RETURNING *
-    ), expiry_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type) SELECT id, event_seq - 1, 'expired' FROM changed
-    ), {ENDING_EVENT}
+    ), {written(_EXPIRED_TOLD, "expiry_added")}, {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 

@@ -3,11 +3,12 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.store.database import Connection
+from agent_tasks.store.history import written
 from agent_tasks.store.rows import (
     CLOCKED_SECONDS,
     COUNTED_ENDING,
@@ -21,6 +22,13 @@ from agent_tasks.store.rows import (
 )
 from agent_tasks.task.budget import WARNING_PART
 from agent_tasks.transitions.cancel import cancel_below
+
+_JOINED_TOLD: LiteralString = """
+        SELECT id, event_seq - 2 * joined::int - cardinality(told) + ordinal, 'budget_low', data
+        FROM changed, unnest(told) WITH ORDINALITY AS low (data, ordinal)
+        UNION ALL SELECT id, event_seq - 1, 'joined', NULL FROM changed WHERE joined
+        UNION ALL SELECT id, event_seq, 'dispatched', NULL FROM changed WHERE joined
+"""
 
 # Books: a task's spend is its own and that of each child that has ended. So what ended children have spent goes to
 # their parent, where that has ended, too, from there to the next above it, and ends with the first that lives, which
@@ -114,13 +122,7 @@ _JOIN = f"""
                 'more_usd', more_usd::text, 'more_steps', more_steps::text, 'more_calls', more_calls::text,
                 'back_tokens', back_tokens::text, 'back_usd', back_usd::text, 'back_steps', back_steps::text,
                 'back_calls', back_calls::text) END AS passed_on
-    ), events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT id, event_seq - 2 * joined::int - cardinality(told) + ordinal, 'budget_low', data
-        FROM changed, unnest(told) WITH ORDINALITY AS low (data, ordinal)
-        UNION ALL SELECT id, event_seq - 1, 'joined', NULL FROM changed WHERE joined
-        UNION ALL SELECT id, event_seq, 'dispatched', NULL FROM changed WHERE joined
-    )
+    ), {written(_JOINED_TOLD)}
     SELECT {SNAPSHOT}, tasks.on_child_failure, tasks.passed_on FROM changed AS tasks
 """
 

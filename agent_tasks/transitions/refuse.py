@@ -4,7 +4,8 @@ import json
 from typing import LiteralString
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, HELD, LIVES, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import HELD, LIVES, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row
 from agent_tasks.transitions.claim import Claim
 
 FIRST_SECONDS, SLOWEST_SECONDS = 0.5, 30.0

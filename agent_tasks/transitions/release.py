@@ -4,17 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import (
-    COUNTED,
-    EVENTS,
-    GIVEN_IDS,
-    IDLE,
-    RUNNING_SECONDS,
-    SNAPSHOT,
-    UNCOUNTED,
-    Row,
-    event_list,
-)
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import GIVEN_IDS, IDLE, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row
 
 _RELEASE = f"""
     WITH held AS (

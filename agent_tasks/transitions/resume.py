@@ -7,6 +7,7 @@ import uuid_utils.compat as uuid_utils
 
 from agent_tasks.errors import InvalidState
 from agent_tasks.store.database import Connection
+from agent_tasks.store.history import written
 from agent_tasks.store.queries.children import outcomes
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.allotment import Claimant, divide
@@ -33,6 +34,14 @@ _LOCK = """
     )
     SELECT id, error #> '{details,not_undone}' AS not_undone FROM agent_tasks.tasks
     WHERE id = ANY (ARRAY(SELECT id FROM chain UNION SELECT root_id FROM chain)) ORDER BY id FOR KEY SHARE
+"""
+
+_RESUMED_TOLD: LiteralString = """
+        SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
+        FROM copied
+        UNION ALL
+        SELECT id, 2, CASE status WHEN 'waiting' THEN 'waiting' ELSE 'dispatched' END,
+            jsonb_build_object('step', step, 'queue', queue, 'kind', waiting_for -> 'kind') FROM copied
 """
 
 # A fork of a task that has ended with its result undoes only what it does itself.
@@ -114,14 +123,7 @@ _RESUME = f"""
         FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
         ORDER BY s.seq
-    ), events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
-        FROM copied
-        UNION ALL
-        SELECT id, 2, CASE status WHEN 'waiting' THEN 'waiting' ELSE 'dispatched' END,
-            jsonb_build_object('step', step, 'queue', queue, 'kind', waiting_for -> 'kind') FROM copied
-    )
+    ), {written(_RESUMED_TOLD)}
     SELECT {SNAPSHOT} FROM copied AS tasks
 """
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, HELD, RUNNING_SECONDS, SNAPSHOT, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import HELD, RUNNING_SECONDS, SNAPSHOT, Row
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import LiteralString
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, SNAPSHOT, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import SNAPSHOT, Row
 
 SLOWEST_SECONDS = 300.0
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import IDLE, SNAPSHOT, Row
 
 _LOCK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s FOR NO KEY UPDATE"
 

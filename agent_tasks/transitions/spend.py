@@ -5,7 +5,8 @@ from typing import Any, LiteralString
 
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, HELD, STEPPED, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import HELD, STEPPED, Row
 from agent_tasks.task.budget import Spend, exact
 from agent_tasks.task.snapshot import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim

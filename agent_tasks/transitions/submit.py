@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
+from agent_tasks.store.history import written
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.budget import RESOURCES, Budget
 from agent_tasks.task.identity import Identity
@@ -72,6 +73,12 @@ _PLAIN = (
     "traceparent",
 )  # fmt: skip
 
+_SUBMITTED_TOLD: LiteralString = """
+        SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM added
+        UNION ALL
+        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM added
+"""
+
 _SUBMIT = f"""
     WITH added AS (
         INSERT INTO agent_tasks.tasks (
@@ -92,12 +99,7 @@ _SUBMIT = f"""
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
             depth integer)
         RETURNING *
-    ), events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM added
-        UNION ALL
-        SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM added
-    )
+    ), {written(_SUBMITTED_TOLD)}
     SELECT {SNAPSHOT} FROM added AS tasks
 """
 

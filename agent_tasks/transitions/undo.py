@@ -2,12 +2,21 @@
 
 import json
 from dataclasses import dataclass
+from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.store.database import Connection
+from agent_tasks.store.history import written
 from agent_tasks.store.rows import CLEARED, HELD, LET_GO, SNAPSHOT, Row
 from agent_tasks.transitions.fence import lost
+
+_UNDONE_TOLD: LiteralString = """
+        SELECT id, event_seq - 1, %(event)s, %(report)s::jsonb FROM changed
+        UNION ALL
+        SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'dispatched' ELSE 'finished' END,
+            jsonb_build_object('step', step, 'status', status) FROM changed
+"""
 
 # `ending` carries the decided end, and what was and was not undone. step_number stays: history is not rewritten.
 _UNDONE = f"""
@@ -41,13 +50,7 @@ _UNDONE = f"""
         FROM progressed LEFT JOIN following ON true
         WHERE tasks.id = progressed.id AND {HELD}
         RETURNING tasks.*
-    ), events_added AS (
-        INSERT INTO agent_tasks.events (task_id, seq, type, data)
-        SELECT id, event_seq - 1, %(event)s, %(report)s::jsonb FROM changed
-        UNION ALL
-        SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'dispatched' ELSE 'finished' END,
-            jsonb_build_object('step', step, 'status', status) FROM changed
-    )
+    ), {written(_UNDONE_TOLD)}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 

@@ -1,7 +1,8 @@
 """waiting → pending: what a task waited for by the clock is due."""
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED, EVENTS, IDLE, SNAPSHOT, Row, event_list
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.rows import IDLE, SNAPSHOT, Row
 
 # A wait for a signal that ran out goes on with its on_timeout step. Tasks waiting for children are called in.
 _WAKE = f"""

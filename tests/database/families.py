@@ -10,13 +10,12 @@ from agent_tasks.store.database import Connection
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Spend, remaining
 from agent_tasks.task.snapshot import spend_of
-from agent_tasks.transitions.cancel import lock_above
+from agent_tasks.transitions import ending
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
-from agent_tasks.transitions.join import join
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.undo import Undoing, undone
 from tests.database import Row, claimed, query, row_of
@@ -104,12 +103,11 @@ def broken(connection: Connection, taken: Claim) -> Row:
 def end(client: AgentTasks, taken: Claim, write: Write = done) -> list[Row]:
     """End a task as its worker does, and tell its parent in the same commit; all rows that this changed."""
 
-    def end_and_join(connection: Connection) -> list[Row]:
-        lock_above(connection, [taken.id])
-        row = write(connection, taken)
-        return [row, *join(connection, [row], ring_seconds=60)]
+    def end_and_tell(connection: Connection) -> list[Row]:
+        rows, told = ending.end(connection, lambda c: [write(c, taken)], ring_seconds=60, above=[taken.id])
+        return [*rows, *told]
 
-    return client.database.run(end_and_join)
+    return client.database.run(end_and_tell)
 
 
 def run_child(client: AgentTasks, task_id: UUID, write: Write = done) -> list[Row]:

@@ -25,15 +25,11 @@ OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR"}
 """Read from the environment, and not settings of a deployment."""
 WITHOUT_ARROW = {
     "__init__",
-    "catalog",
-    "children",
+    "ending",
     "fence",
     "idempotency",
-    "read",
     "statistics",
-    "rows",
     "schedule",
-    "session",
 }
 
 
@@ -231,3 +227,8 @@ def loaded(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleTy
 
     monkeypatch.setattr(agents, "_registry", dict(agents.loaded_agents()))
     return module_of(name, folder, monkeypatch)
+
+
+def test_one_file_writes_events() -> None:
+    writing = [f for f in (ROOT / "agent_tasks").rglob("*.py") if "INSERT INTO agent_tasks.events" in f.read_text()]
+    assert [str(file.relative_to(ROOT)) for file in writing] == ["agent_tasks/store/history.py"]

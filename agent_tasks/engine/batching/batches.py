@@ -11,15 +11,13 @@ from weakref import WeakValueDictionary
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiner import Group
 from agent_tasks.errors import BudgetExhausted, LeaseLost
-from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.rows import Row
-from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import StepCommit, checkpoint_all
 from agent_tasks.transitions.claim import Claim, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
-from agent_tasks.transitions.join import join
+from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
 
 A = TypeVar("A")
@@ -114,13 +112,15 @@ class Groups:
     def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
         """Their parents learn of it in the same commit; those whom that changed are told of with the first child."""
         with self._deployment.database.transaction() as connection:
-            lock_above(connection, [finish.claim.id for finish in finishes], seconds=_LOCK_SECONDS)
-            rows = complete_all(connection, finishes)
-            ended = [row for row in rows if not isinstance(row, Exception)]
-            reached("halfway")
-            others = join(connection, ended, ring_seconds=self._deployment.settings.ring_seconds)
-            reached("written", joined=others)
-        return [row if isinstance(row, Exception) else (row, others if row is ended[0] else []) for row in rows]
+            rows, others = end(
+                connection,
+                lambda c: complete_all(c, finishes),
+                ring_seconds=self._deployment.settings.ring_seconds,
+                above=[finish.claim.id for finish in finishes],
+                lock_seconds=_LOCK_SECONDS,
+            )
+        first = next((row for row in rows if not isinstance(row, Exception)), None)
+        return [row if isinstance(row, Exception) else (row, others if row is first else []) for row in rows]
 
     def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:
         bells = [row for row, is_bell in rows if is_bell]

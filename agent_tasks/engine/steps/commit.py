@@ -28,14 +28,13 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
 from agent_tasks.transitions.acquit import acquit
-from agent_tasks.transitions.cancel import lock_above
 from agent_tasks.transitions.checkpoint import StepCommit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
+from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.fence import lock_held
-from agent_tasks.transitions.join import join
 from agent_tasks.transitions.refuse import refuse as refuse_step
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
@@ -196,15 +195,11 @@ class Commits:
         if claim.row["parent_id"] is None:
             return Settled(self._alone(transition), name, cause)
 
-        def end_and_join(connection: Connection) -> tuple[Row, list[Row]]:
-            lock_above(connection, [claim.id])
-            row = transition(connection)
-            reached("halfway")
-            others = join(connection, [row], ring_seconds=self._ring_seconds)
-            reached("written", joined=others)
-            return row, others
-
-        row, others = self._transaction(end_and_join)
+        (row,), others = self._transaction(
+            lambda connection: end(
+                connection, lambda c: [transition(c)], ring_seconds=self._ring_seconds, above=[claim.id]
+            )
+        )
         return Settled(row, name, cause, others=others)
 
     def _transaction(self, transition: Callable[[Connection], T]) -> T:
