@@ -51,6 +51,8 @@ def test_five_innocents_beside_a_step_that_kills_its_worker_each_time_complete(
     beside = client.submit_many("innocent", [{"folder": folder}] * 4)
     beside.append(client.submit("innocent_plain", {"folder": folder}))
     eventually(lambda: len(innocents(tmp_path)) == 5, 20)
+    for task in beside[:4]:
+        eventually(lambda task=task: [call["finished_at"] for call in rows.calls(client, task.id)] not in ([], [None]))
     with supervised(processes, concurrency=4):
         bad = client.submit("assassin", {"folder": folder, "how": how})
         eventually(lambda: len(notes(tmp_path)) > 10, 20)
