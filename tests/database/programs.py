@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,7 +34,8 @@ class World:
     """The keys of calls whose outcome is in the ledger."""
     again: list[str] = field(default_factory=list)
     """Effects under a key whose outcome was in the ledger already."""
-    charged: int = 0
+    charges: dict[Site, int] = field(default_factory=dict)
+    """What charges of each site were begun, whether or not the step was told of them."""
     serial: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,6 +59,8 @@ class Trial:
     is_flaky: bool
     is_dead: Callable[[], bool] = lambda: False
     seen: dict[Site, str] = field(default_factory=dict)
+    unordered: Counter[int] = field(default_factory=Counter)
+    """How often threads that the step knows nothing of made calls of each number: two of one number are equal."""
     scale: float = 1.0
     """Of all times."""
 
@@ -182,6 +185,7 @@ async def _tried(parts: Any, trial: Trial, site: Site, last: Any) -> Any:
 
 
 async def _charge(parts: Any, trial: Trial, site: Site, last: Any) -> Any:
+    trial.world.charges[(*site, "charge")] = parts[0]
     await trial.ctx.charge(tokens=parts[0])
     trial.seen[(*site, "charge")] = str(parts[0])
     return last
@@ -269,6 +273,8 @@ def _threads(own: bool) -> Any:
 
         def blocking(number: int) -> str:
             value = str(number)
+            if own:
+                trial.unordered[number] += 1
             for turn in range(2):
                 made = trial.call((*site, number, turn), "blocking", [number, value])
                 future = asyncio.run_coroutine_threadsafe(made, loop)
@@ -316,6 +322,7 @@ def perform_plainly(node: Program, trial: Trial, site: Site = (), last: Any = "s
         except Boom:
             return perform_plainly(parts[1], trial, (*site, "fallback"), "fell back")
     if kind == "charge":
+        trial.world.charges[(*site, "charge")] = parts[0]
         trial.ctx.charge(tokens=parts[0])
         trial.seen[(*site, "charge")] = str(parts[0])
         return last
