@@ -40,15 +40,16 @@ demo: $(INSTALLED) ## answer a question from documents, killing a worker on the 
 dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper, beat, Flower
 	@$(BIN)/agent-tasks dev $(ARGS)
 
-lint: $(INSTALLED) ## ruff, pyright, import-linter, and type checks of the examples
+lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter, and type checks of the examples
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	$(BIN)/pyright --project tests
 	$(BIN)/python -m tests.typed
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --durations=15 $(ARGS)
 
 check: lint test ## what CI runs: lint, then test
 

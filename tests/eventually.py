@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], timeout: float = 10) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], timeout: float = 10) -> T:
     """The first truthy value of `check`; fails after `timeout` seconds, with the last value told."""
     deadline = time.monotonic() + timeout
     while not (value := check()):

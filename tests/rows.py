@@ -10,8 +10,8 @@ from agent_tasks import AgentTasks
 
 
 def query(client: AgentTasks, sql: str, *values: Any) -> list[dict[str, Any]]:
-    with psycopg.connect(client.settings.database_url, row_factory=dict_row) as connection:
-        return connection.execute(sql.encode(), list(values)).fetchall()
+    with psycopg.connect(client.settings.database_url) as connection:
+        return connection.cursor(row_factory=dict_row).execute(sql.encode(), list(values)).fetchall()
 
 
 def checkpoints(client: AgentTasks, task_id: UUID) -> list[tuple[int, str]]:

@@ -49,7 +49,7 @@ def test_two_beats_and_five_sweepers_at_once_do_no_harm(client: AgentTasks, proc
     started += [processes.beat(ready=False, ring_seconds=0.05, sweep_seconds=0.05) for _ in range(2)]
     processes.wait_until_ready(*started)
     short = {"ring_seconds": 0.05}
-    client.settings.__dict__.update(short)  # bells are rung again at once, by all sweepers
+    vars(client.settings).update(short)  # bells are rung again at once, by all sweepers
     tasks = client.submit_many("hops", [{"to": 8}] * 30) + client.submit_many("flaky_hops", [{"to": 4}] * 10)
     for task in tasks:
         task.wait(timeout=90)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from kombu import Connection
+from kombu.connection import Connection
 
 from agent_tasks import AgentTasks
 from agent_tasks.doorbell.bell import PASSES

@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -192,7 +192,7 @@ async def _charge(parts: Any, trial: Trial, site: Site, last: Any) -> Any:
 
 
 async def _generator(parts: Any, trial: Trial, site: Site, last: Any) -> Any:
-    async def pages() -> Any:
+    async def pages() -> AsyncIterator[str]:
         for number in range(parts[0]):
             yield await trial.call((*site, "page", number), "page", last)
 

@@ -103,6 +103,7 @@ def clock(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock
 
 
 def tick(clock: Clock, times: int) -> None:
+    assert clock.schedule is not None
     entries = list(clock.schedule.values())
     for n in range(times):
         clock.apply_entry(entries[n % len(entries)], producer=clock.producer)

@@ -88,7 +88,7 @@ def test_gathered_branches_with_several_calls_each_get_their_own_outcomes_back(d
             first = await ctx.call(world.does("fetch", seconds))
             return first + ", " + await ctx.call(world.does("fetch", seconds))
 
-        return await asyncio.gather(branch(0.06), branch(0.01))
+        return list(await asyncio.gather(branch(0.06), branch(0.01)))
 
     first, second = crashed_and_repeated(driver, step)
     assert first == second
@@ -489,8 +489,10 @@ def test_a_gathered_call_that_goes_on_when_another_one_failed_is_recorded_before
     world = World()
 
     async def step(ctx: Context) -> list[str]:
-        return await asyncio.gather(
-            ctx.call(world.does("flaky", fails=1)), ctx.call(world.does("pay", 0.3), at_most_once=True)
+        return list(
+            await asyncio.gather(
+                ctx.call(world.does("flaky", fails=1)), ctx.call(world.does("pay", 0.3), at_most_once=True)
+            )
         )
 
     assert tried_again(driver, step) == ["flaky 2", "pay 1"]

@@ -220,7 +220,7 @@ def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, d
     """A task that lost its workers while its children of an earlier FanOut were in all states."""
     root = claimed(client, submitted(client, ttl=100))
     names = ("done", "begun", "new", "undoes")
-    ids = dict(zip(names, spawn(client, root, len(names)), strict=True))
+    ids: dict[str, UUID] = dict(zip(names, spawn(client, root, len(names)), strict=True))
     ids["below"] = adopt(client, ids["begun"], submitted(client))
     query(client, "UPDATE agent_tasks.tasks SET sensitive = %s", sensitive)
     query(client, 'UPDATE agent_tasks.tasks SET input = \'{"value": "secret"}\'::jsonb')

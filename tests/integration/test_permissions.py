@@ -1,7 +1,6 @@
 """Agents that say what they may do, on real workers: calls that are no tools, and callers without a scope."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ BOB = Identity(subject="bob", tenant="acme")
 
 
 @pytest.fixture
-def worker(processes: Processes) -> Iterator[Processes]:
+def worker(processes: Processes) -> Processes:
     processes.worker(agents=AGENTS)
     return processes
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.eventually import eventually
 from tests.proxy import address_of
@@ -23,7 +24,7 @@ def bouncing(url: str, *, mode: str = "transaction", size: int = 20, prepared: i
     folder_of, _, server_port = (
         address.rpartition("/.s.PGSQL.") if isinstance(address, str) else (address[0], "", address[1])
     )
-    user = psycopg.conninfo.conninfo_to_dict(url).get("user", "postgres")
+    user = conninfo_to_dict(url).get("user", "postgres")
     with tempfile.TemporaryDirectory(prefix="at-bouncer-") as name, socket.create_server(("127.0.0.1", 0)) as free:
         folder, port = Path(name), free.getsockname()[1]
         free.close()
@@ -48,7 +49,7 @@ def bouncing(url: str, *, mode: str = "transaction", size: int = 20, prepared: i
         )
         theirs(folder, ini)
         bouncer = Program([program, ini], folder / "log")
-        database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        database = conninfo_to_dict(url)["dbname"]
         try:
             through = f"postgresql://{user}@127.0.0.1:{port}/{database}"
             eventually(lambda: _answers(through), 10)

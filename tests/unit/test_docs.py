@@ -11,6 +11,7 @@ import prometheus_client
 import pytest
 import typer
 import yaml
+from typer.core import TyperCommand
 
 import agent_tasks
 from agent_tasks import errors, metrics
@@ -54,7 +55,7 @@ def code() -> str:
     return fenced + "\n".join(re.findall(r"`([^`\n]+)`", "\n".join(map(prose, NAMES))))
 
 
-def commands() -> dict[str, typer.core.TyperCommand]:
+def commands() -> dict[str, TyperCommand]:
     from agent_tasks.cli.application import app
 
     return typer.main.get_command(app).commands  # type: ignore[attr-defined]
