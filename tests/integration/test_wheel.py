@@ -1,4 +1,4 @@
-"""The wheel, installed into an empty environment beside a project whose folders are named as ours could be."""
+"""The wheel, installed into an empty environment beside a project with folders and tables that are named like ours."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
+import psycopg
 import pytest
 
 from tests.documents import ROOT, blocks
@@ -109,15 +110,32 @@ def test_all_that_the_wheel_brings_lies_below_agent_tasks(wheel: Path) -> None:
     assert in_checkout | {"agent_tasks/py.typed"} <= set(names)
 
 
-def test_the_readmes_lines_run_from_the_wheel_in_a_project_with_colliding_folders(
+def make_their_tables(log: str) -> str:
+    """Tables of theirs in the database that `dev` told of; returns its URL."""
+    (url,) = re.findall(r"^  Postgres +(\S+)$", log, flags=re.MULTILINE)
+    with psycopg.connect(url) as connection:
+        for name in THEIRS:
+            connection.execute(f"CREATE TABLE {name} (theirs text)".encode())
+            connection.execute(f"INSERT INTO {name} VALUES ('kept')".encode())
+    return url
+
+
+def their_rows(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [str(row) for name in THEIRS for row in connection.execute(f"SELECT * FROM {name}".encode())]
+
+
+def test_the_readmes_lines_run_from_the_wheel_in_a_project_with_colliding_folders_and_tables(
     installed: Path, project: Path, shell: dict[str, str]
 ) -> None:
     where = run("python -c 'import agent_tasks; print(agent_tasks.__file__)'", project, shell)
     assert where.startswith(str(installed.parent))
     start, others = (block.replace("$ ", "").splitlines() for block in blocks("README.md", "console")[:2])
     with started(*start, project, shell) as log:
+        url = make_their_tables(log.read_text())
         program, submitted, doctor = (run(command, project, shell) for command in others)
         assert re.fullmatch(r"(\S+) Hello Ada, signed by task \1\n", program)
         assert re.fullmatch(r"(\S+)\nHello Bob, signed by task \1\n", submitted)
         assert "worker@" in doctor
+        assert their_rows(url) == ["('kept',)"] * len(THEIRS)
     assert "decoy" not in log.read_text()
