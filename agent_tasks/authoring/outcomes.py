@@ -12,6 +12,7 @@ from agent_tasks.authoring.child_results import ChildResults, UnreadResult
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.task.budget import Spend
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.row import Limits, Spent
 from agent_tasks.task.snapshot import spend_of
 from agent_tasks.task.status import TaskStatus
 
@@ -71,15 +72,29 @@ class ChildOutcome(BaseModel):
         return result.load() if isinstance(result, UnreadResult) else result
 
 
+class OutcomeRow(Limits, Spent):
+    """A child as `queries.children.outcomes` finds it."""
+
+    id: UUID
+    child_index: int
+    agent: str
+    status: str
+    error: dict[str, Any] | None
+    ending: dict[str, Any] | None
+    finished_at: datetime | None
+    remaining: list[Any] | None
+    result_bytes: int
+
+
 def child_outcomes(
-    rows: Sequence[dict[str, Any]], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
+    rows: Sequence[OutcomeRow], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
 ) -> list[ChildOutcome]:
-    """From rows of `transitions.children.outcomes`; `read` finds the results of some of the children, by their ids."""
+    """`read` finds the results of some of the children, by their ids."""
     results = ChildResults({row["id"]: row["result_bytes"] for row in rows}, read)
     return [_child_outcome(row, UnreadResult(results, row["id"])) for row in rows]
 
 
-def _child_outcome(row: dict[str, Any], result: UnreadResult) -> ChildOutcome:
+def _child_outcome(row: OutcomeRow, result: UnreadResult) -> ChildOutcome:
     """A child that is still undoing has its end decided."""
     ending = row["ending"] if row["finished_at"] is None else None
     error = ending["error"] if ending else row["error"]
@@ -87,7 +102,7 @@ def _child_outcome(row: dict[str, Any], result: UnreadResult) -> ChildOutcome:
         task_id=row["id"],
         index=row["child_index"],
         agent=row["agent"],
-        status=ending["status"] if ending else row["status"],
+        status=TaskStatus(ending["status"] if ending else row["status"]),
         result=result,
         remaining=row["remaining"],
         error=ErrorInfo.model_validate(error) if error else None,

@@ -11,7 +11,6 @@ from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
-from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import LONGEST_WAIT, check_text, refused, shown
 from agent_tasks.task.budget import Budget
@@ -36,7 +35,7 @@ class Schedule(BaseModel):
     last_task_id: UUID | None = None
 
     @classmethod
-    def from_row(cls, row: Row) -> "Schedule":
+    def from_row(cls, row: schedule_rows.ScheduleRow) -> "Schedule":
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
@@ -124,7 +123,7 @@ def next_time(cron: str | None, every: float | None, timezone: str, last: dateti
     return last + interval * (max(0, (now - last) // interval) + 1)
 
 
-def options_of(row: Row) -> dict[str, Any]:
+def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:
     """The options of `submit` that a schedule's row keeps."""
     options: dict[str, Any] = dict(row["options"])
     identity = options.pop("identity")

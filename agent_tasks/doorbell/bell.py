@@ -7,11 +7,10 @@ from uuid import uuid4
 
 from agent_tasks.doorbell import envelope
 from agent_tasks.task.budget import RESOURCES, remaining
+from agent_tasks.task.row import BellRow
 from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
 
-Row = dict[str, Any]
-"""A task's row, with what `transitions.rows` lists as `CLAIMED` or more."""
-
+_Family = dict[str, str | None]
 _BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
 _SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 PRIORITY_STEPS = (0, 3, 6, 9)
@@ -32,12 +31,12 @@ def queue_keys(queue: str) -> list[str]:
     return [_list(queue, level) for level in PRIORITY_STEPS]
 
 
-def message_id(row: Row) -> str:
+def message_id(row: BellRow) -> str:
     """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
     return f"{row['id']}:{row['step_number']}:{row['version']}"
 
 
-def message(row: Row, key: bytes) -> tuple[str, str]:
+def message(row: BellRow, key: bytes) -> tuple[str, str]:
     """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
     level = broker_priority(row["priority"])
     return _list(row["queue"], level), json.dumps(_message(row, level, key))
@@ -47,12 +46,12 @@ def repeated(request: Any) -> tuple[str, str]:
     """As `message`, of a message that Celery took: `request` is what its task knows of it."""
     where = request.delivery_info
     level, queue = int(where["priority"] or 0), where["routing_key"]
-    family = {"root_id": request.root_id, "parent_id": request.parent_id}
+    family: _Family = {"root_id": request.root_id, "parent_id": request.parent_id}
     headers = _headers(request.task, request.id, family, request.kwargsrepr, request.retries) | request.headers
     return _list(queue, level), json.dumps(_enclosed(headers, queue, level))
 
 
-def passed_on(headers: Row, queue: str, level: int) -> tuple[str, str] | None:
+def passed_on(headers: dict[str, Any], queue: str, level: int) -> tuple[str, str] | None:
     """As `message`, of one whose step a worker has no code for. None where it has been passed on often enough, or is
     no bell of ours."""
     passes = headers.get(PASSES_HEADER, 0)
@@ -65,8 +64,8 @@ def _list(queue: str, level: int) -> str:
     return f"{queue}{_SEPARATOR}{level}" if level else queue
 
 
-def _message(row: Row, level: int, key: bytes) -> Row:
-    family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
+def _message(row: BellRow, level: int, key: bytes) -> dict[str, Any]:
+    family: _Family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
     kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
     headers = {
         **_headers(f"{row['agent']}.{row['step']}", message_id(row), family, kwargs, row["attempt"]),
@@ -76,7 +75,7 @@ def _message(row: Row, level: int, key: bytes) -> Row:
     return _enclosed(headers, row["queue"], level)
 
 
-def _headers(task_name: str, identifier: str, family: Row, kwargs: str, retries: int) -> Row:
+def _headers(task_name: str, identifier: str, family: _Family, kwargs: str, retries: int) -> dict[str, Any]:
     return {
         "lang": "py",
         "task": task_name,
@@ -93,7 +92,7 @@ def _headers(task_name: str, identifier: str, family: Row, kwargs: str, retries:
     }
 
 
-def _enclosed(headers: Row, queue: str, level: int) -> Row:
+def _enclosed(headers: dict[str, Any], queue: str, level: int) -> dict[str, Any]:
     return {
         "body": _BODY,
         "content-encoding": "utf-8",
@@ -111,7 +110,7 @@ def _enclosed(headers: Row, queue: str, level: int) -> Row:
     }
 
 
-def _envelope(row: Row, family: Row) -> Row:
+def _envelope(row: BellRow, family: _Family) -> dict[str, Any]:
     left = remaining(budget_of(row), spend_of(row) + reserved_of(row))
     amounts = {name: getattr(left, name) for name in RESOURCES}
     return {

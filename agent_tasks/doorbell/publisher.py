@@ -19,6 +19,7 @@ from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.doorbell.unsent import UnsentBells
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
+from agent_tasks.task.row import BellRow, TaskRow
 from agent_tasks.task.signing import fingerprints
 from agent_tasks.task.snapshot import TaskSnapshot
 
@@ -59,12 +60,12 @@ class Publisher:
         """What tells the keys apart, in their order."""
         return tuple(fingerprints(self.keys))
 
-    def publish(self, rows: Iterable[dict[str, Any]], *, bells: Sequence[dict[str, Any]] = ()) -> bool:
+    def publish(self, rows: Iterable[TaskRow], *, bells: Sequence[BellRow] = ()) -> bool:
         """True when Redis took it all. False costs nothing but time: the bells are rung when Redis is back, by this
         process or by the sweep.
 
         A row that `was` running is of a task that was ended from outside: the run that had it is told to stop, before
-        any bell. `bells` are rung only: they need hold no more than `transitions.rows.CLAIMED`.
+        any bell. `bells` are rung only.
         """
         rows = list(rows)
         told: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
@@ -79,7 +80,7 @@ class Publisher:
         """Tell an undo function that runs for this task to come to its end soon."""
         return self._send([(self._hurry, task_id)])
 
-    def show(self, rows: Iterable[dict[str, Any]]) -> bool:
+    def show(self, rows: Iterable[TaskRow]) -> bool:
         """The mirror alone; otherwise as `publish`."""
         return self._send([(self._show, row) for row in rows])
 
@@ -111,16 +112,16 @@ class Publisher:
             return False
         return True
 
-    def _tell(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+    def _tell(self, row: TaskRow, pipeline: Pipeline) -> None:
         self._show(row, pipeline)
         if row["status"] == "pending":
             self._ring(row, pipeline)
 
-    def _show(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+    def _show(self, row: TaskRow, pipeline: Pipeline) -> None:
         if (snapshot := TaskSnapshot.read(row)) is not None:
             self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
 
-    def _ring(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+    def _ring(self, row: BellRow, pipeline: Pipeline) -> None:
         try:
             message = bell.message(row, self.keys[0])
         except ValueError as error:  # a budget that cannot be read: it keeps no other task's bell from ringing
@@ -128,7 +129,7 @@ class Publisher:
             return
         pipeline.lpush(*message)
 
-    def _stop(self, row: dict[str, Any], pipeline: Pipeline) -> None:
+    def _stop(self, row: TaskRow, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, f"{row['id']} {row['run']}")
 
     def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:

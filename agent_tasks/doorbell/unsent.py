@@ -3,29 +3,28 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
+
+from agent_tasks.task.row import BellRow
 
 log = logging.getLogger(__name__)
 MOST = 10_000
 """How many are kept; those above it are left to the sweep, as are all of a program that ends before."""
 _AGAIN_SECONDS = 1.0
 
-Row = dict[str, Any]
-
 
 class UnsentBells:
     """Keeps the newest bell of each task, and a thread for as long as there are any."""
 
-    def __init__(self, send: Callable[[Sequence[Row]], bool]) -> None:
+    def __init__(self, send: Callable[[Sequence[BellRow]], bool]) -> None:
         """`send` returns whether Redis took them."""
         self._send = send
         self._lock = threading.Lock()
-        self._rows: dict[UUID, Row] = {}
+        self._rows: dict[UUID, BellRow] = {}
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def keep(self, rows: Sequence[Row]) -> None:
+    def keep(self, rows: Sequence[BellRow]) -> None:
         with self._lock:
             for row in rows:
                 if len(self._rows) < MOST or row["id"] in self._rows:

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from time import monotonic
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
-from psycopg.rows import DictRow
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from agent_tasks.store import session
@@ -18,8 +17,10 @@ from agent_tasks.store.route import Route, RoutedConnection
 from agent_tasks.store.unanswered import Unanswered
 
 T = TypeVar("T")
-Connection = psycopg.Connection[DictRow]
-"""What every transition takes: rows are dicts; outside `transaction()` each statement commits by itself."""
+Connection = psycopg.Connection[Any]
+"""What every transition takes: rows are dicts, each of the type that is declared beside its statement.
+
+Outside `transaction()` each statement commits by itself."""
 
 PreparedStatements = Literal["auto", "on", "off"]
 _TAKE_SECONDS = 10.0

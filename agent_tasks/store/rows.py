@@ -1,10 +1,12 @@
 """The columns that transitions return, and the pieces of SQL that they share."""
 
-from typing import Any, LiteralString
+from typing import LiteralString
+from uuid import UUID
 
 from agent_tasks.store.history import written
+from agent_tasks.task.row import BellRow, TaskRow
 
-Row = dict[str, Any]
+Row = TaskRow
 
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
@@ -21,7 +23,7 @@ SNAPSHOT: LiteralString = """
     tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused,
     CASE WHEN tasks.status <> 'completed' THEN tasks.remaining END AS remaining
 """
-"""What an observer sees of a task."""
+"""What an observer sees of a task: a `TaskRow`."""
 
 STEPPED: LiteralString = """
     tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at,
@@ -29,7 +31,7 @@ STEPPED: LiteralString = """
     tasks.spent_calls, tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd,
     tasks.reserved_steps, tasks.reserved_calls
 """
-"""What changes while a worker holds a task."""
+"""What changes while a worker holds a task: a `SteppedRow`."""
 
 CLAIMED: LiteralString = f"""
     tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.queue, tasks.priority, tasks.parent_id, tasks.root_id,
@@ -38,7 +40,16 @@ CLAIMED: LiteralString = f"""
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, {STEPPED}
 """
-"""What a worker needs of a task to run its step, and to ring for the next one."""
+"""What a worker needs of a task to run its step, and to ring for the next one: a `ClaimedRow`."""
+
+
+class ClaimedRow(BellRow):
+    """The columns of `CLAIMED`."""
+
+    failures: int
+    lineage_id: UUID
+    uncounted: int
+
 
 IDLE: LiteralString = """
     status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, refused = NULL,

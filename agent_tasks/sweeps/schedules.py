@@ -39,12 +39,12 @@ def run_once(client: AgentTasks) -> int:
     return client.commit_for(fire)
 
 
-def _kept(row: Row) -> str:
+def _kept(row: schedule.DueRow) -> str:
     """All that a schedule says, to know it by."""
     return json.dumps({name: value for name, value in row.items() if name != "now"}, sort_keys=True, default=str)
 
 
-def _request(client: AgentTasks, row: Row) -> NewTask | None:
+def _request(client: AgentTasks, row: schedule.DueRow) -> NewTask | None:
     """The task of a firing; None where it cannot be made: the other schedules fire all the same."""
     sensitive = False
     try:

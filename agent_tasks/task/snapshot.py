@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.row import Limits, Reserved, Spent, TaskRow
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.unserved import Unserved
 
@@ -87,10 +88,9 @@ class TaskSnapshot(BaseModel):
     """Of a pending or waiting task: why no living worker would run its step; None where one would."""
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Self:
-        """From the columns that `transitions.rows.SNAPSHOT` names."""
+    def from_row(cls, row: TaskRow) -> Self:
         limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row)
-        fields = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
+        fields: dict[str, Any] = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
         return cls(
             **fields,
             suspect=row["suspect"] > 0 and row["finished_at"] is None,
@@ -101,12 +101,12 @@ class TaskSnapshot(BaseModel):
         )
 
     @classmethod
-    def from_rows(cls, rows: Iterable[dict[str, Any]]) -> list[Self]:
+    def from_rows(cls, rows: Iterable[TaskRow]) -> list[Self]:
         """Those of the rows that can be read; each of the others is logged, and keeps none of them from being shown."""
         return [snapshot for row in rows if (snapshot := cls.read(row)) is not None]
 
     @classmethod
-    def read(cls, row: dict[str, Any]) -> Self | None:
+    def read(cls, row: TaskRow) -> Self | None:
         """`from_row`, or None, and the error in the log, for a row that cannot be read."""
         try:
             return cls.from_row(row)
@@ -115,15 +115,15 @@ class TaskSnapshot(BaseModel):
             return None
 
 
-def budget_of(row: dict[str, Any]) -> Budget:
+def budget_of(row: Limits) -> Budget:
     return Budget(
         row["budget_seconds"], row["budget_tokens"], row["budget_usd"], row["budget_steps"], row["budget_calls"]
     )
 
 
-def spend_of(row: dict[str, Any]) -> Spend:
+def spend_of(row: Spent) -> Spend:
     return Spend(row["spent_seconds"], row["spent_tokens"], row["spent_usd"], row["spent_steps"], row["spent_calls"])
 
 
-def reserved_of(row: dict[str, Any]) -> Spend:
+def reserved_of(row: Reserved) -> Spend:
     return Spend(0.0, row["reserved_tokens"], row["reserved_usd"], row["reserved_steps"], row["reserved_calls"])

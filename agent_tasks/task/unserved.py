@@ -1,7 +1,7 @@
 """A task whose next step no living worker takes: why, and what to do."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,18 @@ class UnservedReason(StrEnum):
     NO_STEP = "no_step"
     NO_QUEUE = "no_queue"
     REFUSED = "refused"
+
+
+class ServingRow(TypedDict):
+    """What `queries.read.serving` counts for an agent's step on a queue."""
+
+    agent: str
+    step: str
+    queue: str
+    living: int
+    with_agent: int
+    with_step: int
+    served: bool
 
 
 class Unserved(BaseModel):
@@ -37,8 +49,8 @@ class Unserved(BaseModel):
         )
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "Unserved | None":
-        """Of what `transitions.read.serving` counted for a step; None where a worker takes it."""
+    def of(cls, row: ServingRow) -> "Unserved | None":
+        """Of what was counted for a step; None where a worker takes it."""
         agent, step, queue = row["agent"], row["step"], row["queue"]
         if row["served"]:
             return None

@@ -81,7 +81,7 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
     """
     watch = connection.execute(_WATCH, {"name": WATCH, "gap_seconds": gap_seconds}).fetchone()
     assert watch is not None
-    rows = connection.execute(
+    rows: list[Row] = connection.execute(
         _ABANDON,
         {
             "since": watch["since"],

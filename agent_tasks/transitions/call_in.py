@@ -66,12 +66,12 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> list[
 
     Returns all changed rows; `was` in those of the children is the status they had.
     """
-    ids = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
+    ids: list[UUID] = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
     if not ids:
         return []
     below, parents = end(connection, lambda c: _end_below(c, ids), ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
-    rest = connection.execute(
+    rest: list[Row] = connection.execute(
         _GO_ON, {"ids": ids, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"called_in": true}')])}
     ).fetchall()
     return [*below, *parents, *rest]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo
@@ -31,6 +31,12 @@ _ENDING = ending(
 _LOCK = f"""
     SELECT id, status FROM agent_tasks.tasks WHERE {GIVEN_IDS} AND {WILL_END} ORDER BY id FOR UPDATE
 """
+
+
+class _LivingRow(TypedDict):
+    id: UUID
+    status: str
+
 
 _CANCEL = f"""
     WITH changed AS (
@@ -93,7 +99,7 @@ def lock_tree(connection: Connection, task_ids: Sequence[UUID], *, itself: bool)
     above = 0 if itself else len(task_ids)
     while more := set(tree_ids(connection, task_ids)[above:]) - known:
         known |= more
-        rows = connection.execute(_LOCK, {"ids": list(more)}, prepare=False).fetchall()
+        rows: list[_LivingRow] = connection.execute(_LOCK, {"ids": list(more)}, prepare=False).fetchall()
         living |= {row["id"]: row["status"] for row in rows}
     return living
 
@@ -129,5 +135,5 @@ def end_tree(
     living = lock_tree(connection, task_ids, itself=itself)
     if not living:
         return []
-    rows = connection.execute(statement, {"ids": list(living), **values}, prepare=False).fetchall()
+    rows: list[Row] = connection.execute(statement, {"ids": list(living), **values}, prepare=False).fetchall()
     return [{**row, "was": living[row["id"]]} for row in rows]

@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
+from uuid import UUID
 
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import COUNTED, EVENTS, EventEntry, appended, event_list, event_text
 from agent_tasks.store.rows import CLEARED, HELD, RUNNING_SECONDS, SNAPSHOT, STEPPED, Row, few
-from agent_tasks.transitions.claim import Claim
+from agent_tasks.task.row import SteppedRow
+from agent_tasks.transitions.claim import Claim, ClaimRow
 from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
 
 
@@ -71,27 +73,31 @@ _CHECKPOINT = f"""
 """
 
 
+class _CheckpointRow(SteppedRow):
+    id: UUID
+
+
 def checkpoint_all(
     connection: Connection, steps: Sequence[StepCommit], *, ring_seconds: float
-) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
+) -> list[ClaimRow | LeaseLost | BudgetExhausted | Contention]:
     """Commit these steps, each of another task, and each as if alone.
 
     Returns the claim's row as it is now of each, or LeaseLost, or BudgetExhausted where it overran its seconds, or
     Contention where somebody else has locked the row.
     """
-    told = connection.execute(
+    told: list[_CheckpointRow] = connection.execute(
         _CHECKPOINT, {"given": f"[{', '.join(map(_given, steps))}]", "ring_seconds": ring_seconds}
     ).fetchall()
     rows = {row["id"]: row for row in told}
     return [
-        step.claim.row | rows[step.claim.id] if step.claim.id in rows else refusal(connection, step.claim)
+        {**step.claim.row, **rows[step.claim.id]} if step.claim.id in rows else refusal(connection, step.claim)
         for step in steps
     ]
 
 
 def _given(step: StepCommit) -> str:
     claim, committed = step.claim, step.committed
-    following: Row = {"step": committed.next_step, "step_number": claim.step_number + 1}
+    following: dict[str, Any] = {"step": committed.next_step, "step_number": claim.step_number + 1}
     if step.in_place:
         following |= {"attempt": 1, "run": claim.run}
     told = [_committed_event(claim, committed), ("claimed" if step.in_place else "dispatched", json.dumps(following))]
@@ -140,7 +146,7 @@ def run_commit(
     **values: Any,
 ) -> Row:
     """Execute a statement made by `committing`. Raises LeaseLost, BudgetExhausted."""
-    row = connection.execute(
+    row: Row | None = connection.execute(
         statement,
         {
             **claim.fence,

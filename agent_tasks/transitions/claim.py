@@ -9,10 +9,17 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import written
-from agent_tasks.store.rows import CLAIMED, SUSPECT, Row, few
+from agent_tasks.store.rows import CLAIMED, SUSPECT, ClaimedRow, few
 from agent_tasks.task.budget import Budget, Spend
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
+
+
+class ClaimRow(ClaimedRow):
+    """What the statement that claims returns."""
+
+    state: dict[str, Any] | None
+    awaits: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -40,7 +47,7 @@ class Claim:
     """The committed step that this one undoes."""
     repeated: bool
     """Whether the step may have begun before: its recorded calls are to be read."""
-    row: Row
+    row: ClaimRow
     arguments: dict[str, Any] | None = None
     """Of the step, where this worker has made them of the state before it was committed."""
 
@@ -50,12 +57,12 @@ class Claim:
         return self.step_number if self.undo_step is None else -1 - self.undo_step
 
     @property
-    def fence(self) -> Row:
+    def fence(self) -> dict[str, Any]:
         """The parameters of `rows.HELD`."""
         return {"id": self.id, "run": self.run, "step_number": self.step_number}
 
     @classmethod
-    def from_row(cls, row: Row) -> "Claim":
+    def from_row(cls, row: ClaimRow) -> "Claim":
         return cls(
             id=row["id"],
             run=row["run"],
@@ -77,7 +84,7 @@ class Claim:
             row=row,
         )
 
-    def followed_by(self, row: Row, arguments: dict[str, Any]) -> "Claim":
+    def followed_by(self, row: ClaimRow, arguments: dict[str, Any]) -> "Claim":
         """The claim of the next step, which this run goes on with in place; `row` is that of the commit."""
         return Claim(
             id=self.id,
@@ -167,9 +174,10 @@ def claim_all(
     for one that may be free, and whose row somebody else has locked.
     """
     terms = {"worker": worker, "lease_seconds": lease_seconds}
-    taken = {row["id"]: row for row in connection.execute(_CLAIM, {"wanted": _listed(wanted), **terms}).fetchall()}
+    rows: list[ClaimRow] = connection.execute(_CLAIM, {"wanted": _listed(wanted), **terms}).fetchall()
+    taken = {row["id"]: row for row in rows}
     missed = [one for one in wanted if one.task_id not in taken]
-    locked = {
+    locked: set[UUID] = {
         row["id"] for row in (connection.execute(_LOCKED, {"wanted": _listed(missed), **terms}) if missed else ())
     }
 
@@ -185,7 +193,7 @@ def _listed(wanted: Sequence[Wanted]) -> str:
     return json.dumps([{"id": str(w.task_id), "step": w.step, "step_number": w.step_number} for w in wanted])
 
 
-def _readable(row: Row) -> Claim | ValueError:
+def _readable(row: ClaimRow) -> Claim | ValueError:
     try:
         return Claim.from_row(row)
     except ValueError as error:  # of pydantic, or of a budget
@@ -206,7 +214,7 @@ def claim_suspect(
     `suspect` is 1 for one that was suspected once, 2 for one that was again. None where there is none; a row that
     this release cannot read is its own error.
     """
-    row = connection.execute(
+    row: ClaimRow | None = connection.execute(
         _CLAIM_SUSPECT,
         {
             "suspect": suspect,

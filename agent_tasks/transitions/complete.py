@@ -58,7 +58,7 @@ def complete_all(
     Returns the row of each, or LeaseLost, or BudgetExhausted where its step overran its seconds, or Contention where
     somebody else has locked the row.
     """
-    told = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
+    told: list[Row] = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
     rows = {row["id"]: row for row in told}
     return [rows.get(finish.claim.id) or refusal(connection, finish.claim) for finish in finishes]
 

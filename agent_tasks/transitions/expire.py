@@ -1,12 +1,13 @@
 """running → pending or failed: the lease is over, the worker is dead or asleep."""
 
-from typing import LiteralString
+from typing import LiteralString, TypedDict
+from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list, written
 from agent_tasks.store.rows import ENDING_EVENT, IDLE, SNAPSHOT, Row, ending
-from agent_tasks.transitions.undo import Undoing, undone
+from agent_tasks.transitions.undo import Undoing, UndoingRow, undone
 
 _EXPIRED: LiteralString = """
     SELECT id FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL
@@ -74,9 +75,10 @@ def expire(
         "ring_seconds": ring_seconds,
         "lease_seconds": lease_seconds,
     }
-    rows = connection.execute(_POISON, {**common, "told": '{"error": "poison"}'}).fetchall()
+    rows: list[Row] = connection.execute(_POISON, {**common, "told": '{"error": "poison"}'}).fetchall()
     failure = ErrorInfo(type=ErrorType.POISON, message="its worker died each time it ran")
-    for row in connection.execute(_POISONED_UNDO, common).fetchall():
+    undoing: list[UndoingRow] = connection.execute(_POISONED_UNDO, common).fetchall()
+    for row in undoing:
         rows.append(undone(connection, Undoing.from_row(row), failure=failure, ring_seconds=ring_seconds))
     expired = event_list([("expired", None), ("dispatched", None)])
     return rows + connection.execute(_EXPIRE, {**common, **expired}).fetchall()
@@ -93,9 +95,15 @@ _DIED = """
 """
 
 
-def died(connection: Connection, worker: str) -> list[Row]:
-    """A process of the quarantine is dead: its leases are over now; where it held one step, that one has crashed.
+class DiedRow(TypedDict):
+    """A step whose process died."""
 
-    Returns the `id` and `step` of each, and whether it was `alone`.
-    """
+    id: UUID
+    step: str
+    alone: bool
+    """It held no other: this step has crashed."""
+
+
+def died(connection: Connection, worker: str) -> list[DiedRow]:
+    """A process of the quarantine is dead: its leases are over now; where it held one step, that one has crashed."""
     return connection.execute(_DIED, {"worker": worker}).fetchall()

@@ -43,7 +43,7 @@ def fail(
     early = error.type is ErrorType.BUDGET_EXHAUSTED
     out_of_time = early and error.details.get("resource") == "seconds"
     resource = {"resource": error.details["resource"]} if early and "resource" in error.details else {}
-    row = connection.execute(
+    row: Row | None = connection.execute(
         _FAIL,
         {
             **claim.fence,

@@ -1,7 +1,8 @@
 """The fence of writes by a run, and why one changed nothing."""
 
 import json
-from typing import Any, LiteralString, Protocol
+from decimal import Decimal
+from typing import Any, LiteralString, Protocol, TypedDict
 from uuid import UUID
 
 from agent_tasks.errors import BudgetExhausted, LeaseLost
@@ -24,6 +25,11 @@ PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
 """A row that somebody else has locked is passed over, so that the others of its group do not wait for it."""
 
 _HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {HELD}"
+
+
+class _HeldRow(TypedDict):
+    spent: Decimal | float
+    in_time: bool
 
 
 class Held(Protocol):
@@ -50,7 +56,7 @@ def locked(held: Held) -> Contention:
 def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted | Contention:
     """Why a commit changed nothing: the lease is lost; or the run still owns the step, and its seconds were over, or
     somebody else had locked the row."""
-    row = connection.execute(_HELD, claim.fence).fetchone()
+    row: _HeldRow | None = connection.execute(_HELD, claim.fence).fetchone()
     if row is None:
         return lost(claim)
     if row["in_time"]:

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -25,6 +26,12 @@ _HEARTBEAT = f"""
     SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN agent_tasks.tasks USING (id) LEFT JOIN kept USING (id)
     WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running'
 """
+
+
+class _KeptRow(TypedDict):
+    id: UUID
+    kept: bool
+
 
 _SIGN_ON = """
     INSERT INTO agent_tasks.workers (id, hostname, pid, queues, steps, keys, signatures)
@@ -65,7 +72,8 @@ def heartbeat(
         "lease_seconds": lease_seconds,
     }
     with _bounded(connection, seconds):
-        return {row["id"]: row["kept"] for row in connection.execute(_HEARTBEAT, values).fetchall()}
+        rows: list[_KeptRow] = connection.execute(_HEARTBEAT, values).fetchall()
+    return {row["id"]: row["kept"] for row in rows}
 
 
 def sign_on(connection: Connection, worker: WorkerRecord, *, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Idempotency keys: who was first with a key, and for what."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -22,6 +23,11 @@ _FIND = """
 """
 
 
+class _FoundRow(TypedDict):
+    task_id: UUID
+    digest: bytes
+
+
 def reserve(
     connection: Connection,
     *,
@@ -41,7 +47,7 @@ def reserve(
     mine = {**scope, "digest": digests[0], "task_id": task_id, "seconds": seconds}
     if connection.execute(_RESERVE, mine).fetchone():
         return task_id, True
-    held = connection.execute(_FIND, scope).fetchone()
+    held: _FoundRow | None = connection.execute(_FIND, scope).fetchone()
     if held is None:  # it expired and was purged between the two statements
         return reserve(connection, **scope, digests=digests, task_id=task_id, seconds=seconds)
     return held["task_id"], bytes(held["digest"]) in digests

@@ -126,6 +126,12 @@ _JOIN = f"""
     SELECT {SNAPSHOT}, tasks.on_child_failure, tasks.passed_on FROM changed AS tasks
 """
 
+
+class _JoinRow(Row):
+    on_child_failure: str | None
+    passed_on: dict[str, Any] | None
+
+
 _FAIL_PARENT = f"""
     WITH changed AS (
         UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS},
@@ -150,10 +156,10 @@ def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float)
     result: list[Row] = []
     ended = [row for row in changed if row["finished_at"] is not None]
     while any(row["parent_id"] is not None for row in ended):
-        children: dict[UUID, list[Row]] = defaultdict(list)
+        children: dict[UUID | None, list[Row]] = defaultdict(list)
         for row in ended:
             children[row["parent_id"]].append(row)
-        ended = []
+        ended = list[Row]()
         for parent in _told(connection, [row["id"] for rows in children.values() for row in rows], ring_seconds):
             failed = next((row for row in children[parent["id"]] if _ends(row, parent)), None)
             if failed is None:
@@ -166,7 +172,7 @@ def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float)
     return result
 
 
-def _ends(child: Row, parent: Row) -> bool:
+def _ends(child: Row, parent: _JoinRow) -> bool:
     """Whether a child of the parent's current FanOut has failed, and the parent ends with the first that does."""
     return (
         parent["finished_at"] is None
@@ -176,9 +182,9 @@ def _ends(child: Row, parent: Row) -> bool:
     )
 
 
-def _told(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[Row]:
+def _told(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[_JoinRow]:
     """Those above `ended`, as they are now. One that lived a moment ago may have ended: then the next ones are told."""
-    rows: list[Row] = []
+    rows: list[_JoinRow] = []
     ids, passed_on = list(ended), list[Any]()
     while ids or passed_on:
         values = {
@@ -187,14 +193,14 @@ def _told(connection: Connection, ended: Sequence[UUID], ring_seconds: float) ->
             "ring_seconds": ring_seconds,
             "part": WARNING_PART,
         }
-        found = connection.execute(_JOIN, values).fetchall()
+        found: list[_JoinRow] = connection.execute(_JOIN, values).fetchall()
         rows += found
         ids, passed_on = [], [row["passed_on"] for row in found if row["passed_on"] is not None]
     return rows
 
 
 def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
-    cause: Row = child["error"] or {}
+    cause: dict[str, Any] = child["error"] or {}
     if child["sensitive"]:  # the parent may not be, and then is mirrored and shown
         cause = {"type": cause.get("type"), "message": "not shown: the agent is sensitive"}
     error = ErrorInfo(

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
+from uuid import UUID
 
 from agent_tasks.authoring.calls.branches import Branch
 from agent_tasks.authoring.calls.call_identity import CallIdentity
@@ -167,6 +168,17 @@ _END = f"""
     RETURNING calls.task_id, calls.ordinal
 """
 
+
+class _BegunRow(TypedDict):
+    id: UUID
+    spent_calls: int
+
+
+class _EndedRow(TypedDict):
+    task_id: UUID
+    ordinal: int
+
+
 _HELD = f"SELECT {_LEFT} AS are_left FROM agent_tasks.tasks WHERE {HELD}"
 
 JUDGED: LiteralString = """
@@ -199,7 +211,7 @@ def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int 
     Returns the calls spent of each, None where none were left, or LeaseLost, or Contention where somebody else has
     locked the row.
     """
-    told = connection.execute(_BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}).fetchall()
+    told: list[_BegunRow] = connection.execute(_BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}).fetchall()
     spent = {row["id"]: row["spent_calls"] for row in told}
     return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c.claim) for c in calls]
 
@@ -213,7 +225,7 @@ def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | Contention |
 
 def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLost | None]:
     """Record the outcomes of these calls; returns LeaseLost for those whose run owns the step no more."""
-    told = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
+    told: list[_EndedRow] = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
     ended = {(row["task_id"], row["ordinal"]) for row in told}
     return [None if (call.claim.id, call.ordinal) in ended else lost(call.claim) for call in calls]
 

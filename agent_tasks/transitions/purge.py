@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import GIVEN_IDS, Row
+from agent_tasks.store.rows import GIVEN_IDS
 
 ACKNOWLEDGED_PART = 0.1
 """Of its retention that a tree is kept whose root was acknowledged."""
@@ -36,6 +36,12 @@ _PAGE = """
     ORDER BY finished_at, id LIMIT %(limit)s
 """
 
+
+class _PageRow(TypedDict):
+    id: UUID
+    finished_at: datetime
+
+
 # A tree goes as one, when all of it is old; not while a key stands for it, or a resumed task may read from it.
 # OFFSET 0: each root's is looked up by itself, never all tasks beside all roots.
 _FREE = f"""
@@ -51,15 +57,34 @@ _FREE = f"""
             WHERE key.task_id = tasks.id AND key.expires_at > statement_timestamp() OFFSET 0)
 """
 
+
+class _FreeRow(TypedDict):
+    id: UUID
+    members: int
+
+
 _OF_TREES: LiteralString = "root_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
 # Whoever resumes a task has locked it: its tree stays, and is looked at again.
 _LOCK = f"SELECT id, root_id FROM agent_tasks.tasks WHERE {_OF_TREES} ORDER BY id FOR UPDATE SKIP LOCKED"
 
+
+class _LockedRow(TypedDict):
+    id: UUID
+    root_id: UUID
+
+
 _RESUMED = """
     SELECT id, resumed_from, finished_at IS NULL AS lives FROM agent_tasks.tasks
     WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
 """
+
+
+class _ResumedRow(TypedDict):
+    id: UUID
+    resumed_from: UUID
+    lives: bool
+
 
 _DELETE = f"""
     WITH deleted AS (
@@ -67,6 +92,13 @@ _DELETE = f"""
     )
     SELECT agent, status, count(*) AS tasks FROM deleted GROUP BY agent, status
 """
+
+
+class _DeletedRow(TypedDict):
+    agent: str
+    status: str
+    tasks: int
+
 
 _MEMBERS = 2_000
 """Tasks that are deleted in one transaction, or one tree if that has more."""
@@ -91,7 +123,7 @@ def purge(connection: Connection, *, limit: int, seconds: float, keep_unacknowle
     transactions; `limit` roots are looked at together.
     """
     purged: Purged = Counter()
-    retentions = [row["seconds"] for row in connection.execute(_RETENTIONS, prepare=False).fetchall()]
+    retentions: list[float] = [row["seconds"] for row in connection.execute(_RETENTIONS, prepare=False).fetchall()]
     for retention in retentions:
         kept = retention or seconds
         purged += _pages(connection, _Due(retention, True, kept * ACKNOWLEDGED_PART), limit)
@@ -105,7 +137,7 @@ def _pages(connection: Connection, due: _Due, limit: int) -> Purged:
     purged: Purged = Counter()
     after: tuple[datetime | None, UUID | None] = (None, None)
     while True:
-        page = connection.execute(
+        page: list[_PageRow] = connection.execute(
             _PAGE,
             {
                 "retention": due.retention,
@@ -127,7 +159,8 @@ def _pages(connection: Connection, due: _Due, limit: int) -> Purged:
 
 def _free(connection: Connection, roots: Sequence[UUID], due: _Due) -> dict[UUID, int]:
     """Those of these trees that may go, and how many tasks each has."""
-    return {row["id"]: row["members"] for row in _run(connection, _FREE, roots, due)}
+    rows: list[_FreeRow] = _run(connection, _FREE, roots, due)
+    return {row["id"]: row["members"] for row in rows}
 
 
 def _in_parts(members: dict[UUID, int]) -> Iterator[list[UUID]]:
@@ -145,24 +178,26 @@ def _in_parts(members: dict[UUID, int]) -> Iterator[list[UUID]]:
 
 def _delete(connection: Connection, trees: Sequence[UUID], due: _Due) -> Purged:
     """Those of these trees of which all is locked now, and that may go still."""
-    tree_of = {row["id"]: row["root_id"] for row in _run(connection, _LOCK, trees, due)}
+    rows: list[_LockedRow] = _run(connection, _LOCK, trees, due)
+    tree_of = {row["id"]: row["root_id"] for row in rows}
     locked = Counter(tree_of.values())
     whole = {tree for tree, members in _free(connection, trees, due).items() if members == locked[tree]}
     tree_of = {task: tree for task, tree in tree_of.items() if tree in whole}
-    gone = _run(connection, _DELETE, list(whole - _read_from(connection, tree_of, due)), due)
+    gone: list[_DeletedRow] = _run(connection, _DELETE, list(whole - _read_from(connection, tree_of, due)), due)
     return Counter({(row["agent"], row["status"]): row["tasks"] for row in gone})
 
 
 def _read_from(connection: Connection, tree_of: dict[UUID, UUID], due: _Due) -> set[UUID]:
     """The trees from whose tasks one that lives was resumed, or from what was resumed from them."""
     found: set[UUID] = set()
+    rows: list[_ResumedRow]
     while rows := _run(connection, _RESUMED, list(tree_of), due):
         found |= {tree_of[row["resumed_from"]] for row in rows if row["lives"]}
         tree_of = {row["id"]: tree_of[row["resumed_from"]] for row in rows}
     return found
 
 
-def _run(connection: Connection, statement: LiteralString, ids: Sequence[UUID], due: _Due) -> list[Row]:
+def _run(connection: Connection, statement: LiteralString, ids: Sequence[UUID], due: _Due) -> list[Any]:
     if not ids:
         return []
     return connection.execute(statement, {"ids": list(ids), "seconds": due.seconds}, prepare=False).fetchall()

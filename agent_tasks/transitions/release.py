@@ -1,6 +1,7 @@
 """running → pending: a worker that stops gives its steps back, so that others go on at once."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -36,9 +37,14 @@ def release(connection: Connection, held: Sequence[tuple[UUID, int]], *, ring_se
     ).fetchall()
 
 
+class _HeldRow(TypedDict):
+    id: UUID
+    run: int
+
+
 def held_by(connection: Connection, workers: Sequence[str]) -> list[tuple[UUID, int]]:
     """The (task, run) whose leases these worker processes hold."""
-    rows = connection.execute(
+    rows: list[_HeldRow] = connection.execute(
         "SELECT id, run FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL AND worker = ANY (%s)",
         [list(workers)],
     ).fetchall()

@@ -1,6 +1,6 @@
 """terminal → a new task: it goes on from a checkpoint of the old one, with the calls recorded since."""
 
-from typing import LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
@@ -35,6 +35,12 @@ _LOCK = """
     SELECT id, error #> '{details,not_undone}' AS not_undone FROM agent_tasks.tasks
     WHERE id = ANY (ARRAY(SELECT id FROM chain UNION SELECT root_id FROM chain)) ORDER BY id FOR KEY SHARE
 """
+
+
+class _LockedRow(TypedDict):
+    id: UUID
+    not_undone: list[dict[str, Any]] | None
+
 
 _RESUMED_TOLD: LiteralString = """
         SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
@@ -161,11 +167,12 @@ def resume(
     not be undone and the step to go on from is not named (of a child: `repeats_not_undone`).
     """
     repeats_not_undone = repeats_not_undone or from_step is not None
-    locked = {row["id"]: row for row in connection.execute(_LOCK, {"old": old}).fetchall()}
-    if old in locked and (not_undone := locked[old]["not_undone"]) and not repeats_not_undone:
+    locked: list[_LockedRow] = connection.execute(_LOCK, {"old": old}).fetchall()
+    not_undone = next((row["not_undone"] for row in locked if row["id"] == old), None)
+    if not_undone and not repeats_not_undone:
         raise _not_undone(old, not_undone)
     new = uuid_utils.uuid7()
-    row = connection.execute(
+    row: Row | None = connection.execute(
         _RESUME,
         {
             "old": old,
@@ -192,13 +199,15 @@ def resume(
             task_id=str(old),
             from_step=from_step,
         )
-    if row["status"] == "waiting" and row["waiting_for"]["kind"] == "children":
-        return _with_children(connection, row, ring_seconds=ring_seconds, repeats_not_undone=repeats_not_undone)
+    waits = row["waiting_for"]
+    if waits is not None and waits["kind"] == "children":
+        reserve: float = waits.get("reserve") or 0.0
+        return _with_children(connection, row, reserve, ring_seconds, repeats_not_undone=repeats_not_undone)
     # a signal that the old task got after its wait had run out is what this one waits for
     return [deliver(connection, new, ring_seconds=ring_seconds) or row]
 
 
-def _not_undone(old: UUID, steps: list[Row]) -> InvalidState:
+def _not_undone(old: UUID, steps: list[dict[str, Any]]) -> InvalidState:
     named = ", ".join(f"{step['step']} (step {step['step_number']})" for step in steps)
     return InvalidState(
         f"Task {old} cannot be resumed as it is: {named} could not be undone, and might be done again. Find out what "
@@ -209,10 +218,11 @@ def _not_undone(old: UUID, steps: list[Row]) -> InvalidState:
     )
 
 
-def _with_children(connection: Connection, row: Row, *, ring_seconds: float, repeats_not_undone: bool) -> list[Row]:
+def _with_children(
+    connection: Connection, row: Row, reserve: float, ring_seconds: float, *, repeats_not_undone: bool
+) -> list[Row]:
     unfinished = [c for c in outcomes(connection, row["id"], row["step_number"]) if c["status"] != "completed"]
     left = remaining(budget_of(row), spend_of(row))
-    reserve: float = row["waiting_for"].get("reserve") or 0.0
     shares = divide(left, Budget(seconds=reserve or None), [Claimant(asks=budget_of(c)) for c in unfinished])
     kin = Kin(row["id"], row["root_id"], row["step_number"] - 1, row["depth"] + 1)
     children: list[Row] = []
@@ -225,7 +235,7 @@ def _with_children(connection: Connection, row: Row, *, ring_seconds: float, rep
             kin=kin,
             repeats_not_undone=repeats_not_undone,
         )
-    parent = connection.execute(
+    parent: Row | None = connection.execute(
         _AWAIT_CHILDREN,
         {
             "id": row["id"],

@@ -43,7 +43,7 @@ def retry(
         "delay": round(delay, 3),
         "error": error.type if claim.row["sensitive"] else error.message,
     }
-    row = connection.execute(
+    row: Row | None = connection.execute(
         _RETRY,
         {
             **claim.fence,

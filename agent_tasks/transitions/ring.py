@@ -1,7 +1,7 @@
 """pending → pending: a bell that nobody answered is rung again, or is looked for later where it may still wait."""
 
 from collections.abc import Collection
-from typing import LiteralString
+from typing import Any, LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
@@ -13,6 +13,12 @@ _PENDING = (
     "SELECT queue, count(*) AS tasks FROM agent_tasks.tasks WHERE status = 'pending' "
     "AND finished_at IS NULL GROUP BY queue"
 )
+
+
+class _PendingRow(TypedDict):
+    queue: str
+    tasks: int
+
 
 _DUE: LiteralString = """
     SELECT id FROM agent_tasks.tasks WHERE status = 'pending' AND finished_at IS NULL
@@ -39,7 +45,8 @@ _POSTPONE = f"""
 
 def pending_by_queue(connection: Connection) -> dict[str, int]:
     """How many tasks are pending on each queue that has any."""
-    return {row["queue"]: row["tasks"] for row in connection.execute(_PENDING, prepare=False).fetchall()}
+    rows: list[_PendingRow] = connection.execute(_PENDING, prepare=False).fetchall()
+    return {row["queue"]: row["tasks"] for row in rows}
 
 
 def ring(
@@ -55,5 +62,5 @@ def postpone(connection: Connection, queues: Collection[str], *, limit: int, rin
     return connection.execute(_POSTPONE, _terms(limit, ring_seconds, queues), prepare=False).rowcount
 
 
-def _terms(limit: int, ring_seconds: float, queues: Collection[str]) -> Row:
+def _terms(limit: int, ring_seconds: float, queues: Collection[str]) -> dict[str, Any]:
     return {"limit": limit, "ring_seconds": ring_seconds, "slowest": SLOWEST_SECONDS, "queues": list(queues)}

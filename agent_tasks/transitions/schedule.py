@@ -1,12 +1,34 @@
 """Schedules: rows that say when a task is to be submitted next."""
 
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import Row
 from agent_tasks.task.identity import Identity
+
+
+class ScheduleRow(TypedDict):
+    """All columns of a schedule."""
+
+    tenant: str
+    name: str
+    agent: str
+    input: Any
+    options: dict[str, Any]
+    cron: str | None
+    every_seconds: float | None
+    timezone: str
+    next_at: datetime
+    last_at: datetime | None
+    last_task_id: UUID | None
+
+
+class DueRow(ScheduleRow):
+    """A schedule whose time has come."""
+
+    now: datetime
+
 
 # `Identity.may_access`: whose tasks the schedule submits, it belongs to. Nobody asks for a trusted program.
 _MAY_ACCESS: LiteralString = """
@@ -29,7 +51,7 @@ _PUT = f"""
 """
 
 
-def put(connection: Connection, *, identity: Identity | None, **values: Any) -> Row | None:
+def put(connection: Connection, *, identity: Identity | None, **values: Any) -> ScheduleRow | None:
     """Make or change the schedule of a name in the tenant of `identity`; an unchanged rhythm keeps its next time.
 
     None where there is one that `identity` may not change.
@@ -49,7 +71,7 @@ def remove(connection: Connection, tenant: str, name: str, identity: Identity | 
     return connection.execute(sql, {"tenant": tenant, "name": name, **_viewer(identity)}).rowcount > 0
 
 
-def all_schedules(connection: Connection, identity: Identity | None) -> list[Row]:
+def all_schedules(connection: Connection, identity: Identity | None) -> list[ScheduleRow]:
     """Those that `identity` may see, by name."""
     sql = f"SELECT * FROM agent_tasks.schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
     return connection.execute(sql, _viewer(identity)).fetchall()
@@ -63,7 +85,7 @@ def _viewer(identity: Identity | None) -> dict[str, Any]:
     }
 
 
-def due(connection: Connection, *, limit: int) -> list[Row]:
+def due(connection: Connection, *, limit: int) -> list[DueRow]:
     """Schedules whose time has come, locked until the end of this transaction; `now` is the database's time."""
     return connection.execute(
         """
@@ -74,7 +96,7 @@ def due(connection: Connection, *, limit: int) -> list[Row]:
     ).fetchall()
 
 
-def fired(connection: Connection, row: Row, *, next_at: datetime, task_id: UUID | None) -> None:
+def fired(connection: Connection, row: DueRow, *, next_at: datetime, task_id: UUID | None) -> None:
     """Note a firing of a schedule that is `due`, in the transaction that submitted its task."""
     connection.execute(
         "UPDATE agent_tasks.schedules SET last_at = %s, next_at = %s, last_task_id = %s WHERE tenant = %s "

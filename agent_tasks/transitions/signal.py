@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -51,6 +53,32 @@ _DELIVER = f"""
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
+
+
+class InboxRow(TypedDict):
+    """A signal that no step has consumed."""
+
+    seq: int
+    name: str
+    payload: Any
+
+
+class ConsumedRow(TypedDict):
+    """A signal that a step is handed."""
+
+    name: str
+    payload: Any
+    signal_id: str | None
+    sender: dict[str, Any] | None
+    sent_at: datetime
+
+
+class Told(TypedDict):
+    """What the sender of a signal was told, as it is kept with the signal."""
+
+    delivered: bool
+    waiting_for: NotRequired[list[str]]
+
 
 _INBOX = """
     SELECT seq, name, payload FROM agent_tasks.signals
@@ -112,7 +140,7 @@ def keep(
     return connection.execute(_KEEP, {**values, **event_list([("signalled", told)])}).fetchone()
 
 
-def receipt(connection: Connection, task_id: UUID, signal_id: str) -> Row | None:
+def receipt(connection: Connection, task_id: UUID, signal_id: str) -> Told | None:
     """What the sender of this signal was told: `delivered`, and what the task waited for. None where none was sent."""
     row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
     return row["receipt"] if row else None
@@ -132,7 +160,7 @@ def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signa
     return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
 
 
-def inbox(connection: Connection, task_id: UUID, names: Sequence[str]) -> list[Row]:
+def inbox(connection: Connection, task_id: UUID, names: Sequence[str]) -> list[InboxRow]:
     """The signals of these names that the task has not consumed."""
     return connection.execute(_INBOX, [task_id, list(names)]).fetchall()
 
@@ -143,6 +171,6 @@ def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:
     connection.execute(_REFUSE, {"id": task_id, "seq": seq, **told})
 
 
-def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
+def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[ConsumedRow]:
     """The signals that this step of the task was handed, in the order they came."""
     return connection.execute(_CONSUMED, [task_id, step_number]).fetchall()

@@ -6,8 +6,9 @@ from typing import Any, LiteralString
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import HELD, STEPPED, Row
+from agent_tasks.store.rows import HELD, STEPPED
 from agent_tasks.task.budget import Spend, exact
+from agent_tasks.task.row import SteppedRow
 from agent_tasks.task.snapshot import reserved_of, spend_of
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
@@ -44,8 +45,8 @@ _EMIT = _report("")
 
 def _run(
     connection: Connection, sql: LiteralString, claim: Claim, events: list[tuple[str, str | None]], **values: Any
-) -> Row:
-    row = connection.execute(sql, {**claim.fence, **values, **event_list(events)}).fetchone()
+) -> SteppedRow:
+    row: SteppedRow | None = connection.execute(sql, {**claim.fence, **values, **event_list(events)}).fetchone()
     if row is None:
         raise lost(claim)
     return row
@@ -89,7 +90,7 @@ def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) 
     )
 
 
-def keep_partial(connection: Connection, claim: Claim, value: str, remaining: str | None = None) -> Row:
+def keep_partial(connection: Connection, claim: Claim, value: str, remaining: str | None = None) -> SteppedRow:
     """What to keep if the task ends early, and what is left to do then (JSON texts); replaces what was kept before.
 
     Raises LeaseLost.
@@ -97,11 +98,11 @@ def keep_partial(connection: Connection, claim: Claim, value: str, remaining: st
     return _run(connection, _KEEP_PARTIAL, claim, [("partial", None)], partial=value, remaining=remaining)
 
 
-def show_progress(connection: Connection, claim: Claim, progress: str) -> Row:
+def show_progress(connection: Connection, claim: Claim, progress: str) -> SteppedRow:
     """Raises LeaseLost."""
     return _run(connection, _SHOW_PROGRESS, claim, [], progress=progress)
 
 
-def emit(connection: Connection, claim: Claim, name: str, data: str) -> Row:
+def emit(connection: Connection, claim: Claim, name: str, data: str) -> SteppedRow:
     """Append an event of the agent's own to the task's history. Raises LeaseLost."""
     return _run(connection, _EMIT, claim, [(name, data)])

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo
@@ -55,6 +55,16 @@ _UNDONE = f"""
 """
 
 
+class UndoingRow(TypedDict):
+    """What of a task's row `Undoing` is made of."""
+
+    id: UUID
+    run: int
+    step_number: int
+    step: str
+    undo_step: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Undoing:
     """Whose undo it is: the fence, the undo step's name, and the number of the step that it undoes."""
@@ -66,8 +76,10 @@ class Undoing:
     undo_step: int
 
     @classmethod
-    def from_row(cls, row: Row) -> "Undoing":
-        return cls(row["id"], row["run"], row["step_number"], row["step"], row["undo_step"])
+    def from_row(cls, row: UndoingRow) -> "Undoing":
+        undo_step = row["undo_step"]
+        assert undo_step is not None
+        return cls(row["id"], row["run"], row["step_number"], row["step"], undo_step)
 
 
 def undone(connection: Connection, undoing: Undoing, *, failure: ErrorInfo | None, ring_seconds: float) -> Row:
@@ -78,7 +90,7 @@ def undone(connection: Connection, undoing: Undoing, *, failure: ErrorInfo | Non
     report: dict[str, object] = {"step": undoing.step.removeprefix("undo:"), "step_number": undoing.undo_step}
     if failure is not None:
         report["error"] = failure.message
-    row = connection.execute(
+    row: Row | None = connection.execute(
         _UNDONE,
         {
             "id": undoing.id,

@@ -18,7 +18,8 @@ from agent_tasks.transitions.wait import sleep, wait
 from tests.database import single
 from tests.database.single import checkpoint, claim
 
-Row = dict[str, Any]
+Row = Any
+"""A row of any statement, whose keys the tests read unchecked."""
 BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 """Somebody waits for a lock: a rival has come to where it must wait."""
 TABLES = ("checkpoints", "calls", "events")

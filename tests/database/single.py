@@ -6,7 +6,7 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
 from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint_all
-from agent_tasks.transitions.claim import Claim, Wanted, claim_all
+from agent_tasks.transitions.claim import Claim, ClaimRow, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
 
@@ -20,7 +20,7 @@ def claim(connection: Connection, task_id: UUID, step: str, step_number: int, **
 
 def checkpoint(
     connection: Connection, claim: Claim, committed: Committed, *, in_place: bool, ring_seconds: float
-) -> Row:
+) -> ClaimRow:
     (row,) = checkpoint_all(connection, [StepCommit(claim, committed, in_place)], ring_seconds=ring_seconds)
     return _answer(row)
 

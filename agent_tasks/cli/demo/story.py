@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from agent_tasks.cli.text import duration
-from agent_tasks.store.rows import Row
+from agent_tasks.store.queries.read import RepetitionRow, TreeRepetitionRow
 
 SHORTENED_LINES = 20
 """Of a report on a terminal: so much of it is shown at once, to a paragraph's end."""
@@ -96,7 +96,7 @@ def shortened(text: str) -> str:
     return "\n".join(lines[: max(ends, default=SHORTENED_LINES)])
 
 
-def repetition_lines(row: Row, step: int) -> list[str]:
+def repetition_lines(row: RepetitionRow, step: int) -> list[str]:
     """What the kill cost, from the task's history: `step` is the one that it cut off, counted from 1."""
     kept = f"{counted(row['steps_kept'], 'step')} and {counted(row['calls_kept'], 'recorded call')}"
     lines = [f"{kept} done before the kill were not repeated."]
@@ -113,7 +113,7 @@ def repetition_lines(row: Row, step: int) -> list[str]:
     return lines
 
 
-def tree_line(row: Row) -> str:
+def tree_line(row: TreeRepetitionRow) -> str:
     """What of a whole tree was done only once."""
     steps = f"{row['steps_once']:,} of {counted(row['steps'], 'committed step')}"
     calls = f"{row['calls_once']:,} of {counted(row['calls'], 'recorded call')}"

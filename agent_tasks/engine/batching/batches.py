@@ -14,8 +14,9 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.rows import Row
+from agent_tasks.task.row import BellRow
 from agent_tasks.transitions.checkpoint import StepCommit, checkpoint_all
-from agent_tasks.transitions.claim import Claim, Wanted, claim_all
+from agent_tasks.transitions.claim import Claim, ClaimRow, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
 from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_calls
@@ -43,11 +44,13 @@ class Groups:
         self._trees: WeakValueDictionary[UUID, Group[Finish, Family]] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._claim: Callable[[Wanted], Claim | None] = self._group(self._claim_all, lambda asked: asked.task_id)
-        self.checkpoint: Callable[[StepCommit], Row] = self._patient(self._checkpoint_all, lambda asked: asked.claim.id)
+        self.checkpoint: Callable[[StepCommit], ClaimRow] = self._patient(
+            self._checkpoint_all, lambda asked: asked.claim.id
+        )
         self.complete: Callable[[Finish], Row] = self._patient(complete_all, lambda asked: asked.claim.id)
         self.begin_call: Callable[[CallBegin], int | None] = self._patient(begin_calls, lambda asked: asked.claim.id)
         self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
-        self._redis = Group[tuple[Row, bool], None](self._publish)
+        self._redis = Group[tuple[Row | None, BellRow | None], None](self._publish)
 
     def claim(self, wanted: Wanted) -> Claim | None:
         """None, too, where somebody else has the row locked for long: the sweep rings again."""
@@ -70,13 +73,13 @@ class Groups:
                 tree = self._trees[root] = Group(self._complete_children, lambda asked: asked.claim.id)
         return _patiently(tree.ask, finish)
 
-    def ring(self, row: Row) -> None:
-        """The bell of a step that was handed over; `row` need hold no more than `transitions.rows.CLAIMED`."""
-        self._redis.ask((row, True))
+    def ring(self, row: BellRow) -> None:
+        """The bell of a step that was handed over."""
+        self._redis.ask((None, row))
 
     def publish(self, row: Row) -> None:
         """Mirror and, where it is pending, bell."""
-        self._redis.ask((row, False))
+        self._redis.ask((row, None))
 
     def _group(
         self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
@@ -106,7 +109,7 @@ class Groups:
 
     def _checkpoint_all(
         self, connection: Connection, steps: Sequence[StepCommit]
-    ) -> list[Row | LeaseLost | BudgetExhausted | Contention]:
+    ) -> list[ClaimRow | LeaseLost | BudgetExhausted | Contention]:
         return checkpoint_all(connection, steps, ring_seconds=self._deployment.settings.ring_seconds)
 
     def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
@@ -122,9 +125,9 @@ class Groups:
         first = next((row for row in rows if not isinstance(row, Exception)), None)
         return [row if isinstance(row, Exception) else (row, others if row is first else []) for row in rows]
 
-    def _publish(self, rows: Sequence[tuple[Row, bool]]) -> list[None]:
-        bells = [row for row, is_bell in rows if is_bell]
-        told = [row for row, is_bell in rows if not is_bell]
+    def _publish(self, rows: Sequence[tuple[Row | None, BellRow | None]]) -> list[None]:
+        told = [row for row, _ in rows if row is not None]
+        bells = [bell for _, bell in rows if bell is not None]
         self._deployment.publisher.publish(told, bells=bells)
         return [None] * len(rows)
 

@@ -27,6 +27,7 @@ from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
+from agent_tasks.task.row import BellRow
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.checkpoint import StepCommit
 from agent_tasks.transitions.claim import Claim
@@ -49,18 +50,17 @@ _SLOWEST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A committed outcome: the task's row as it is now, and what else the commit changed."""
+    """A committed outcome: the task's row as it is now, and what is to be published of the commit."""
 
-    row: Row
+    row: BellRow
     name: str
     """succeeded, retried or failed."""
     error: BaseException | None = None
     next_claim: Claim | None = None
     """The claim to go on with in place, if any."""
-    others: Sequence[Row] = ()
-    """Children that were spawned, parents that were joined."""
-    is_bell: bool = False
-    """The row has no more than a bell tells: the step was handed over."""
+    changed: Sequence[Row] = ()
+    """The task, children that were spawned, parents that were joined; none where the step was handed over, of which
+    only a bell tells."""
 
 
 class Commits:
@@ -122,22 +122,24 @@ class Commits:
                 row = self._persistently(lambda: self._groups.checkpoint(decision))
                 if in_place:
                     return Settled(row, "succeeded", next_claim=claim.followed_by(row, committed.arguments))
-                return Settled(row, "succeeded", is_bell=True)
+                return Settled(row, "succeeded")
             case Finish():
                 if claim.row["parent_id"] is None:
-                    return Settled(self._persistently(lambda: self._groups.complete(decision)), "succeeded")
+                    row = self._persistently(lambda: self._groups.complete(decision))
+                    return Settled(row, "succeeded", changed=[row])
                 row, others = self._persistently(lambda: self._groups.complete_child(decision))
-                return Settled(row, "succeeded", others=others)
+                return Settled(row, "succeeded", changed=[row, *others])
             case WaitForSignals():
-                return Settled(self._transaction(lambda c: self._wait(c, claim, decision)), "succeeded")
+                row = self._transaction(lambda c: self._wait(c, claim, decision))
+                return Settled(row, "succeeded", changed=[row])
             case SleepUntil(committed, timer):
                 row = self._alone(lambda c: sleep_until(c, claim, committed, seconds=timer.seconds, until=timer.until))
-                return Settled(row, "succeeded")
+                return Settled(row, "succeeded", changed=[row])
             case Spawn():
                 return self._spawn(claim, decision)
             case RetryAfter(seconds, info, cause, progress, calls):
                 row = self._alone(lambda c: retry(c, claim, info, seconds, progress=progress, calls=calls))
-                return Settled(row, "retried", cause)
+                return Settled(row, "retried", cause, changed=[row])
             case EndWith(info, traceback, cause, calls):
                 return self._end(claim, lambda c: fail(c, claim, info, traceback=traceback, calls=calls), cause)
             case Undone(failure, cause):
@@ -187,20 +189,21 @@ class Commits:
             return family
 
         parent, children = self._transaction(spawn)
-        return Settled(parent, "succeeded", others=children)
+        return Settled(parent, "succeeded", changed=[parent, *children])
 
     def _end(self, claim: Claim, transition: Callable[[Connection], Row], cause: BaseException | None) -> Settled:
         """A transition that may end the task; its parent learns of it in the same commit."""
         name = "succeeded" if cause is None else "failed"
         if claim.row["parent_id"] is None:
-            return Settled(self._alone(transition), name, cause)
+            row = self._alone(transition)
+            return Settled(row, name, cause, changed=[row])
 
         (row,), others = self._transaction(
             lambda connection: end(
                 connection, lambda c: [transition(c)], ring_seconds=self._ring_seconds, above=[claim.id]
             )
         )
-        return Settled(row, name, cause, others=others)
+        return Settled(row, name, cause, changed=[row, *others])
 
     def _transaction(self, transition: Callable[[Connection], T]) -> T:
         def run(connection: Connection) -> T:

@@ -21,7 +21,7 @@ from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.errors import LeaseLost
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
-from agent_tasks.store.rows import Row
+from agent_tasks.task.row import BellRow
 from agent_tasks.transitions.claim import Claim
 
 log = logging.getLogger(__name__)
@@ -144,6 +144,6 @@ class Executor:
         return following
 
 
-def _log_end(row: Row) -> None:
+def _log_end(row: BellRow) -> None:
     what = (row["id"], row["agent"], row["status"], row["step_number"])
     log.info("task finished: task=%s agent=%s status=%s steps=%d", *what)

@@ -26,15 +26,15 @@ class Publication:
     def publish(self, settled: Settled) -> None:
         """Tell of a commit that this worker does not go on from in place."""
         reached("committed")
-        if settled.is_bell:
+        if not settled.changed:
             self._groups.ring(settled.row)
             self._mirroring.note(settled.row["id"])
         else:
             self._mirroring.forget(settled.row["id"])
-            if settled.others:
-                self._deployment.publish([settled.row, *settled.others])
+            if len(settled.changed) > 1:
+                self._deployment.publish(settled.changed)
             else:
-                self._groups.publish(settled.row)
+                self._groups.publish(settled.changed[0])
         reached("published")
 
     def show(self, row: Row) -> None:

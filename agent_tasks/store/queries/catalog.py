@@ -8,7 +8,6 @@ from typing import Any
 import psycopg.errors
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import Row
 
 _REGISTER = """
     INSERT INTO agent_tasks.agents (name, definition)
@@ -54,7 +53,7 @@ def signing_key(connection: Connection) -> bytes:
 
 def kept_key(connection: Connection) -> bytes | None:
     """The deployment's own key, where a process has made one."""
-    row: Row | None = connection.execute("SELECT value FROM agent_tasks.secrets WHERE name = 'signing'").fetchone()
+    row = connection.execute("SELECT value FROM agent_tasks.secrets WHERE name = 'signing'").fetchone()
     return bytes(row["value"]) if row else None
 
 
@@ -65,5 +64,5 @@ def note_keys(connection: Connection, watch: str, fingerprints: Sequence[str]) -
 
 def watch_keys(connection: Connection, watch: str) -> list[str]:
     """Fingerprints of the keys of the sweeper that kept a watch last; none where it told none."""
-    row: Row | None = connection.execute("SELECT keys FROM agent_tasks.watches WHERE name = %s", [watch]).fetchone()
+    row = connection.execute("SELECT keys FROM agent_tasks.watches WHERE name = %s", [watch]).fetchone()
     return (row["keys"] if row else None) or []

@@ -1,11 +1,12 @@
 """No arrow: the children of a FanOut, as the step that joins them is handed them."""
 
 from collections.abc import Sequence
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
+from agent_tasks.authoring.outcomes import OutcomeRow
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import GIVEN_IDS, Row
+from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.budget import Budget
 
 _RESULT: LiteralString = "CASE WHEN tasks.finished_at IS NULL THEN tasks.ending -> 'result' ELSE tasks.result END"
@@ -39,6 +40,12 @@ _OUTCOMES = f"""
 
 _RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM agent_tasks.tasks WHERE {GIVEN_IDS}"
 
+
+class _ResultRow(TypedDict):
+    id: UUID
+    result: Any
+
+
 _USAGE = """
     SELECT agent.name AS agent,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_tokens) AS tokens,
@@ -53,7 +60,15 @@ _USAGE = """
 """
 
 
-def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[Row]:
+class _UsageRow(TypedDict):
+    agent: str
+    tokens: float
+    usd: float
+    steps: float
+    calls: float
+
+
+def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[OutcomeRow]:
     """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut.
 
     Without their results, which may be more than a process can hold, but with the size of each in bytes.
@@ -63,17 +78,17 @@ def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[Ro
 
 def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
     """What these children have for a result, by their ids."""
-    rows = connection.execute(_RESULTS, {"ids": list(children)}).fetchall()
+    rows: list[_ResultRow] = connection.execute(_RESULTS, {"ids": list(children)}).fetchall()
     return {row["id"]: row["result"] for row in rows}
 
 
 def usage(connection: Connection, agents: list[str]) -> dict[str, Budget]:
     """What 95 of 100 of an agent's latest completed tasks stayed within, by agent, where there are any."""
-    rows = connection.execute(_USAGE, {"agents": sorted(set(agents))}).fetchall()
+    rows: list[_UsageRow] = connection.execute(_USAGE, {"agents": sorted(set(agents))}).fetchall()
     return {row["agent"]: _seen(row) for row in rows}
 
 
-def _seen(row: Row) -> Budget:
-    amounts = {name: row[name] for name in ("tokens", "usd", "steps", "calls")}
-    whole = {name: int(-(-amount // 1)) if name != "usd" else amount for name, amount in amounts.items()}
+def _seen(row: _UsageRow) -> Budget:
+    whole: dict[str, Any] = {name: int(-(-row[name] // 1)) for name in ("tokens", "steps", "calls")}
+    whole["usd"] = row["usd"]
     return Budget(**{name: amount for name, amount in whole.items() if amount > 0})

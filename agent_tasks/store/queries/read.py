@@ -1,13 +1,68 @@
 """No arrow: reading tasks, their history and their workers."""
 
 from collections.abc import Collection, Sequence
-from typing import LiteralString
+from datetime import datetime
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS, LIVES, SNAPSHOT, SUSPECT, Row
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.unserved import ServingRow
+
+
+class LivingRow(Row):
+    since: datetime
+
+
+class EventRow(TypedDict):
+    task_id: UUID
+    seq: int
+    type: str
+    data: Any
+    at: datetime
+
+
+class WorkerRow(TypedDict):
+    id: str
+    hostname: str
+    pid: int
+    queues: list[str]
+    steps: list[str]
+    started_at: datetime
+    seen_at: datetime
+    stopped_at: datetime | None
+    keys: list[str] | None
+    signatures: list[str] | None
+
+
+class PendingRow(TypedDict):
+    agent: str
+    step: str
+    queue: str
+    tasks: int
+
+
+class RepetitionRow(TypedDict):
+    steps_kept: int
+    calls_kept: int
+    steps_repeated: int
+    calls_of_repeated: int
+    calls_replayed: int
+
+
+class TreeRepetitionRow(TypedDict):
+    steps: int
+    steps_once: int
+    calls: int
+    calls_once: int
+
+
+class KeptRow(TypedDict):
+    partial: Any
+    remaining: list[Any] | None
+
 
 _ASKED = """
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
@@ -113,7 +168,7 @@ def tree_ids(connection: Connection, task_ids: Sequence[UUID]) -> list[UUID]:
     return found
 
 
-def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[Row]:
+def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000) -> list[EventRow]:
     """The events of a task with a `seq` greater than `after`, in order."""
     return connection.execute(
         "SELECT task_id, seq, type, data, at FROM agent_tasks.events WHERE task_id = %s AND seq > %s "
@@ -135,7 +190,7 @@ def transaction_status(connection: Connection, transaction: str) -> str | None:
     return row["status"] if row else None
 
 
-def workers(connection: Connection, *, seconds: float) -> list[Row]:
+def workers(connection: Connection, *, seconds: float) -> list[WorkerRow]:
     """The worker processes seen within the last `seconds`."""
     return connection.execute(
         f"SELECT * FROM agent_tasks.workers WHERE {LIVES} ORDER BY id", {"lease_seconds": seconds}
@@ -156,7 +211,9 @@ _SERVING = f"""
 """
 
 
-def serving(connection: Connection, wanted: Collection[tuple[str, str, str]], *, lease_seconds: float) -> list[Row]:
+def serving(
+    connection: Connection, wanted: Collection[tuple[str, str, str]], *, lease_seconds: float
+) -> list[ServingRow]:
     """For each (agent, step, queue): how many workers live, have the agent, the step, and whether one takes it."""
     agents, steps, queues = zip(*wanted, strict=True) if wanted else ((), (), ())
     values = {"agents": list(agents), "steps": list(steps), "queues": list(queues), "lease_seconds": lease_seconds}
@@ -172,7 +229,7 @@ _PENDING = """
 """
 
 
-def pending_steps(connection: Connection, limit: int = 10_000) -> list[Row]:
+def pending_steps(connection: Connection, limit: int = 10_000) -> list[PendingRow]:
     """Which steps pending tasks are at, on which queues, and how many of the `limit` looked at."""
     return connection.execute(_PENDING, [limit]).fetchall()
 
@@ -187,7 +244,7 @@ def living_tasks(
     kind: str | None = None,
     identity: Identity | None = None,
     limit: int = 100,
-) -> list[Row]:
+) -> list[LivingRow]:
     """Tasks that have not ended (or those of `status`), each with `since` when it waits, runs, is pending or over.
 
     Whoever is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
@@ -240,7 +297,7 @@ _REPETITION = """
 """
 
 
-def repetition(connection: Connection, task_id: UUID, step_number: int) -> Row:
+def repetition(connection: Connection, task_id: UUID, step_number: int) -> RepetitionRow:
     """What was and what was not repeated of a task that lost its worker with `step_number` steps committed.
 
     `steps_kept` and `calls_kept` were done before and once; of the calls of the repeated steps, those replayed
@@ -273,7 +330,7 @@ _TREE_REPETITION = """
 """
 
 
-def tree_repetition(connection: Connection, root_id: UUID) -> Row:
+def tree_repetition(connection: Connection, root_id: UUID) -> TreeRepetitionRow:
     """How many steps the tasks of a tree have committed and calls they have recorded, and how many of each once."""
     row = connection.execute(_TREE_REPETITION, [root_id]).fetchone()
     assert row is not None
@@ -322,7 +379,7 @@ def seconds_since_sweep(connection: Connection, name: str) -> float | None:
     return row["seconds"] if row else None
 
 
-def kept(connection: Connection, task_id: UUID) -> Row | None:
+def kept(connection: Connection, task_id: UUID) -> KeptRow | None:
     """What a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
     return connection.execute(
         """
