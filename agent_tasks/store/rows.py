@@ -7,6 +7,7 @@ from agent_tasks.store.history import written
 from agent_tasks.task.row import BellRow, TaskRow
 
 Row = TaskRow
+"""What most transitions return."""
 
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,

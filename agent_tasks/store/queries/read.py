@@ -64,6 +64,21 @@ class KeptRow(TypedDict):
     remaining: list[Any] | None
 
 
+class _HintRow(TypedDict):
+    id: UUID
+    hint: str
+
+
+class _StatusRow(TypedDict):
+    status: str
+    number: int
+
+
+class _SuspectRow(TypedDict):
+    suspect: int
+    number: int
+
+
 _ASKED = """
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
         AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
@@ -127,7 +142,7 @@ def with_prefix(connection: Connection, digits: str, identity: Identity | None, 
 def input_hints(connection: Connection, task_ids: list[UUID], characters: int) -> dict[UUID, str]:
     """How the inputs of these tasks begin, as JSON; without those of sensitive agents."""
     query = "SELECT id, left(input::text, %s) AS hint FROM agent_tasks.tasks WHERE id = ANY (%s) AND NOT sensitive"
-    rows = connection.execute(f"{query} AND input IS NOT NULL", [characters, task_ids])
+    rows: list[_HintRow] = connection.execute(f"{query} AND input IS NOT NULL", [characters, task_ids]).fetchall()
     return {row["id"]: row["hint"] for row in rows}
 
 
@@ -144,7 +159,7 @@ def traceback(connection: Connection, task_id: UUID) -> str | None:
 
 def children_by_status(connection: Connection, task_id: UUID) -> dict[str, int]:
     """How many of the task's children are in which state."""
-    rows = connection.execute(
+    rows: list[_StatusRow] = connection.execute(
         "SELECT status, count(*) AS number FROM agent_tasks.tasks WHERE parent_id = %s GROUP BY status", [task_id]
     ).fetchall()
     return {row["status"]: row["number"] for row in rows}
@@ -346,7 +361,7 @@ _SUSPECTS = f"""
 
 def suspects(connection: Connection, *, queues: Collection[str], steps: Collection[str]) -> dict[int, int]:
     """How many suspect steps wait for a process that serves these, by `tasks.suspect`."""
-    rows = connection.execute(_SUSPECTS, {"queues": list(queues), "steps": list(steps)})
+    rows: list[_SuspectRow] = connection.execute(_SUSPECTS, {"queues": list(queues), "steps": list(steps)}).fetchall()
     return {row["suspect"]: row["number"] for row in rows}
 
 
