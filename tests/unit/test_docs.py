@@ -233,3 +233,13 @@ def loaded(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleTy
 def test_one_file_writes_events() -> None:
     writing = [f for f in (ROOT / "agent_tasks").rglob("*.py") if "INSERT INTO agent_tasks.events" in f.read_text()]
     assert [str(file.relative_to(ROOT)) for file in writing] == ["agent_tasks/store/history.py"]
+
+
+def test_the_path_of_a_step_names_files_and_functions_that_are_there() -> None:
+    (section,) = re.findall(r"^## The path of a step\n(.*?)^## ", DOCUMENTS["docs/architecture.md"], re.M | re.S)
+    named = re.findall(r"`([\w/]+\.py)`(?:, `(\w+)`)?(?: or `(\w+)`)?", section)
+    assert len(named) > 20
+    for file, *functions in named:
+        text = (ROOT / "agent_tasks" / file).read_text(encoding="utf-8")
+        for function in filter(None, functions):
+            assert re.search(rf"\b(def|class) {function}\b", text), f"{file} has no {function}"
