@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev lint test check test-slow test-servers test-containers bench lock clean
+.PHONY: help install demo dev lint test coverage check test-slow test-servers test-containers bench lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -49,9 +49,12 @@ lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadfile --durations=15 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --durations=15 --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
-check: lint test ## what CI runs: lint, then test
+coverage: $(INSTALLED) ## what of the code the last `make test` ran in its own processes, and whether that is enough
+	$(BIN)/coverage report --skip-covered
+
+check: lint test coverage ## what CI runs: lint, test, coverage
 
 test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)
@@ -80,5 +83,5 @@ lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer ver
 	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache celerybeat-schedule*
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis .import_linter_cache celerybeat-schedule*
 	find agent_tasks beat workers tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
