@@ -56,11 +56,8 @@ class Running:
 
     def kill(self) -> None:
         """SIGKILL to the process and all its children, as the kernel or a power cut would."""
-        try:
+        with suppress(ProcessLookupError):  # it had ended, and its children too
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:  # all had ended; or it was forked just now, and has no group and no children yet
-            with suppress(ProcessLookupError):
-                self.popen.send_signal(signal.SIGKILL)
         self.popen.wait()
 
     def wait_for_exit(self, timeout: float = 20) -> int:

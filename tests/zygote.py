@@ -44,6 +44,7 @@ def main() -> None:
             *lines, rest = (rest + received).split(b"\n")
             for line in lines:
                 pid = fork(json.loads(line))
+                os.setpgid(pid, pid)  # as it does itself: whoever hears of it may signal its group
                 children.add(pid)
                 tell(f"started {pid}")
 
@@ -82,7 +83,7 @@ def become(request: dict[str, Any]) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
+        os.setpgid(0, 0)
         os.chdir(request["folder"])
         log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
