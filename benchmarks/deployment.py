@@ -16,7 +16,7 @@ import psycopg
 
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
-from agent_tasks.embedded.roster import Roster, end_group
+from agent_tasks.embedded.roster import Roster, end_process_group
 from agent_tasks.store.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +78,7 @@ class Deployment:
         try:
             yield popen
         finally:
-            end_group(popen)
+            end_process_group(popen)
             popen.wait()
             self.roster.forget(popen)
 

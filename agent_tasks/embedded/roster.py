@@ -184,7 +184,7 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def end_process_group(process: subprocess.Popen[bytes]) -> None:
     """Kill what a process started with `spawn`, and anything left of its session's first group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

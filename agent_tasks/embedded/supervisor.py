@@ -15,7 +15,7 @@ from typing import IO
 from rich.console import Console
 from rich.text import Text
 
-from agent_tasks.embedded.roster import Roster, end_group
+from agent_tasks.embedded.roster import Roster, end_process_group
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_cyan", "bright_magenta")
 FIRST_BACKOFF = 0.5
@@ -172,7 +172,7 @@ class Supervisor:
             self._spawn(child)
 
     def _bury(self, child: "_Child", process: subprocess.Popen[bytes]) -> None:
-        end_group(process)
+        end_process_group(process)
         self._roster.forget(process)
         assert process.stdout is not None
         while self._read_from(child, process.stdout):
@@ -197,7 +197,7 @@ class Supervisor:
             for name, child in [*running.items()]:
                 assert child.process is not None
                 if kill and child.process.poll() is None:
-                    end_group(child.process)
+                    end_process_group(child.process)
                     child.process.wait()
                 if child.process.poll() is not None:
                     self._bury(child, child.process)

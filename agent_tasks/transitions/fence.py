@@ -22,7 +22,7 @@ GIVEN_HELD: LiteralString = """
 """`rows.HELD` for each of the rows `given`."""
 
 PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
-"""A row that somebody else has locked is passed over, so that the others of its group do not wait for it."""
+"""A row that somebody else has locked is passed over, so that the others of its batch do not wait for it."""
 
 _HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {HELD}"
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
@@ -50,7 +50,7 @@ def all_of(client: AgentTasks, task_id: UUID) -> dict[str, list[Row]]:
 
 
 def operations_of(client: AgentTasks, taken: Claim) -> StepOperations:
-    return StepOperations(client, taken, Groups(client, "w"), lambda _: None)
+    return StepOperations(client, taken, Combiners(client, "w"), lambda _: None)
 
 
 def try_claim(client: AgentTasks, task_id: UUID, worker: str = "w", **options: Any) -> Claim | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from agent_tasks import AgentTasks, Context, Retry, SyncContext
 from agent_tasks.authoring.agent import find_agent
 from agent_tasks.authoring.step import Step
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.loop import StepLoop
 from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.decision import decide, decide_failure
@@ -27,13 +27,13 @@ AGAIN = Retry(attempts=20, base=0)
 
 
 class Driver:
-    """A worker process without Celery: one loop, its groups, and what commits a step."""
+    """A worker process without Celery: one loop, its combiners, and what commits a step."""
 
     def __init__(self, client: AgentTasks, loop: StepLoop) -> None:
         self.client = client
         self.loop = loop
-        self.groups = Groups(client, "w")
-        self.commits = Commits(client, self.groups)
+        self.combiners = Combiners(client, "w")
+        self.commits = Commits(client, self.combiners)
 
     def run(
         self,
@@ -44,7 +44,7 @@ class Driver:
     ) -> StepRun:
         """One try of `function` as the task's current step, up to what came of it in `outcome`; nothing is settled."""
         claim = claimed(self.client, task_id)
-        mine = operations(self.client, claim, self.groups, lambda _: None, **options)
+        mine = operations(self.client, claim, self.combiners, lambda _: None, **options)
         step = Step("echo", "echo", function, AGAIN)
         run = StepRun(claim, find_agent("echo"), step, {}, self._context(step, claim, mine), mine, quantum_ends=0)
         mine.context = run.context

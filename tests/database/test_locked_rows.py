@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim, Wanted
 from agent_tasks.transitions.complete import Finish
@@ -18,11 +18,11 @@ from agent_tasks.transitions.release import release
 from tests.database import BLOCKED, claimed, query, row_of, submitted
 from tests.database.families import spawn
 
-Ask = Callable[[Groups, Claim], Any]
+Ask = Callable[[Combiners, Claim], Any]
 ASKS: dict[str, Ask] = {
-    "checkpoint": lambda groups, taken: groups.checkpoint(StepCommit(taken, Committed("echo", "{}", 0), True)),
-    "complete": lambda groups, taken: groups.complete(Finish(taken, "1", 0)),
-    "begin a call": lambda groups, taken: groups.begin_call(CallBegin(taken, 0, "pay", "k", False)),
+    "checkpoint": lambda combiners, taken: combiners.checkpoint(StepCommit(taken, Committed("echo", "{}", 0), True)),
+    "complete": lambda combiners, taken: combiners.complete(Finish(taken, "1", 0)),
+    "begin a call": lambda combiners, taken: combiners.begin_call(CallBegin(taken, 0, "pay", "k", False)),
 }
 asks = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 
@@ -45,12 +45,12 @@ def many() -> Generator[Callable[..., "Future[Any]"]]:
 def test_what_is_asked_of_other_rows_is_done_at_once_and_the_rest_when_the_row_is_free(
     client: AgentTasks, ask: Ask
 ) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     held, *free = (claimed(client) for _ in range(6))
     with many() as start:
         with locked(client, held.id):
-            waiting = start(ask, groups, held)
-            for future in [start(ask, groups, taken) for taken in free]:
+            waiting = start(ask, combiners, held)
+            for future in [start(ask, combiners, taken) for taken in free]:
                 future.result(10)
             assert not query(client, BLOCKED)
             assert not waiting.done()
@@ -60,24 +60,24 @@ def test_what_is_asked_of_other_rows_is_done_at_once_and_the_rest_when_the_row_i
 
 @asks
 def test_more_locked_rows_than_there_are_connections_leave_connections_for_others(client: AgentTasks, ask: Ask) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     held = [claimed(client) for _ in range(client.settings.pool_size + 4)]
     free = claimed(client)
     with many() as start:
         with locked(client, *(taken.id for taken in held)):
-            waiting = [start(ask, groups, taken) for taken in held]
-            start(ask, groups, free).result(10)
+            waiting = [start(ask, combiners, taken) for taken in held]
+            start(ask, combiners, free).result(10)
         for future in waiting:
             future.result(10)
 
 
 def test_a_locked_parent_holds_up_its_own_tree_and_no_other(client: AgentTasks) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     trees = [claimed(client) for _ in range(3)]
     children = [[claimed(client, child) for child in spawn(client, parent, 3)] for parent in trees]
 
     def finish(child: Claim) -> Any:
-        return groups.complete_child(Finish(child, "1", 0))
+        return combiners.complete_child(Finish(child, "1", 0))
 
     with many() as start:
         with locked(client, trees[0].id):
@@ -93,22 +93,22 @@ def test_a_locked_parent_holds_up_its_own_tree_and_no_other(client: AgentTasks) 
 
 
 def test_a_slot_does_not_wait_long_for_a_step_to_claim(client: AgentTasks) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     held, free = submitted(client), submitted(client)
     with many() as start:
         with locked(client, held):
-            waiting = start(groups.claim, Wanted(held, "echo", 0))
-            assert start(groups.claim, Wanted(free, "echo", 0)).result(10).run == 1
+            waiting = start(combiners.claim, Wanted(held, "echo", 0))
+            assert start(combiners.claim, Wanted(free, "echo", 0)).result(10).run == 1
             assert waiting.result(10) is None
-        assert start(groups.claim, Wanted(held, "echo", 0)).result(10).run == 1
+        assert start(combiners.claim, Wanted(held, "echo", 0)).result(10).run == 1
 
 
 def test_a_claim_of_a_row_that_is_locked_for_a_moment_is_made_when_it_is_free(client: AgentTasks) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     task_id = submitted(client)
     with many() as start:
         with locked(client, task_id):
-            waiting = start(groups.claim, Wanted(task_id, "echo", 0))
+            waiting = start(combiners.claim, Wanted(task_id, "echo", 0))
         assert waiting.result(10).run == 1
 
 

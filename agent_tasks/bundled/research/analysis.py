@@ -72,13 +72,13 @@ class Findings(BaseModel):
 def analyse(question: str, chosen: Sequence[Passage], concepts: Sequence[Concept], corpus: Corpus) -> Findings:
     """`chosen` are the passages to quote, best first."""
     vectors = _vectors(chosen, concepts)
-    groups = _themes(chosen, vectors)
-    order = [at for _, group in groups for at in group]
+    clusters = _themes(chosen, vectors)
+    order = [at for _, cluster in clusters for at in cluster]
     passages = [chosen[at] for at in order]
     themes: list[Theme] = []
-    for title, group in groups:
+    for title, cluster in clusters:
         first = sum(len(theme.passages) for theme in themes) + 1
-        themes.append(Theme(title=title, passages=list(range(first, first + len(group)))))
+        themes.append(Theme(title=title, passages=list(range(first, first + len(cluster)))))
     return Findings(
         passages=passages,
         answer=_answer(passages, concepts, corpus),
@@ -111,23 +111,24 @@ def _cosine(one: dict[str, float], other: dict[str, float]) -> float:
 
 def _themes(passages: Sequence[Passage], vectors: list[dict[str, float]]) -> list[tuple[str, list[int]]]:
     """Each passage joins the first theme it is like, or one of its own section; small leftovers come last."""
-    groups: list[list[int]] = []
+    clusters: list[list[int]] = []
     for at, passage in enumerate(passages):
         section = (passage.path, passage.headings)
 
-        def likeness(group: list[int], at: int = at, section: tuple[str, list[str]] = section) -> float:
-            same = any((passages[other].path, passages[other].headings) == section for other in group)
-            return 1.0 if same else max(_cosine(vectors[at], vectors[other]) for other in group)
+        def likeness(cluster: list[int], at: int = at, section: tuple[str, list[str]] = section) -> float:
+            same = any((passages[other].path, passages[other].headings) == section for other in cluster)
+            return 1.0 if same else max(_cosine(vectors[at], vectors[other]) for other in cluster)
 
-        best = max(groups, key=likeness, default=None)
+        best = max(clusters, key=likeness, default=None)
         if best is not None and likeness(best) >= SAME_THEME:
             best.append(at)
         else:
-            groups.append([at])
+            clusters.append([at])
     named: dict[str, list[int]] = {}
-    for at, group in enumerate(groups):
-        title = _title(passages[group[0]]) if at < MOST_THEMES - 1 or len(groups) <= MOST_THEMES else "Further passages"
-        named.setdefault(title, []).extend(group)
+    for at, cluster in enumerate(clusters):
+        is_shown = at < MOST_THEMES - 1 or len(clusters) <= MOST_THEMES
+        title = _title(passages[cluster[0]]) if is_shown else "Further passages"
+        named.setdefault(title, []).extend(cluster)
     return list(named.items())
 
 

@@ -88,7 +88,7 @@ async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) 
 def citation_problem(written: Written, count: int) -> str | None:
     """What is wrong with the citations, in words for the model; None where each is of a passage there is."""
     for text in (written.answer, *(section.text for section in written.findings)):
-        cited = [int(number) for group in _CITATION.findall(text) for number in re.findall(r"\d+", group)]
+        cited = [int(number) for numbers in _CITATION.findall(text) for number in re.findall(r"\d+", numbers)]
         if wrong := [number for number in cited if not 1 <= number <= count]:
             return f"There is no passage [{wrong[0]}]; the passages are numbered 1 to {count}."
         if not cited:

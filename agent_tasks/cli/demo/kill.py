@@ -44,8 +44,8 @@ def try_to_kill(task: TaskHandle, seen: Family) -> Kill | None:
         reader = child.stored()
         if reader.worker is None or not _is_the_middle(seen, reader) or not _calls_suffice(task, seen, reader):
             continue
-        group = pid_of(reader.worker)  # each process is the leader of its own
-        os.killpg(group, signal.SIGSTOP)
+        process_group = pid_of(reader.worker)  # each process is the leader of its own
+        os.killpg(process_group, signal.SIGSTOP)
         last = signal.SIGCONT
         try:
             if _held(child.stored()) == _held(reader):
@@ -53,7 +53,7 @@ def try_to_kill(task: TaskHandle, seen: Family) -> Kill | None:
                 last = signal.SIGKILL
                 return kill
         finally:
-            os.killpg(group, last)
+            os.killpg(process_group, last)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Grouping: what many threads ask for at the same moment is done at once, by the one of them that came first."""
+"""A combiner: what many threads ask for at the same moment is done at once, by the one of them that came first."""
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -9,7 +9,7 @@ from agent_tasks.store.errors import Contention, ServerAway
 A = TypeVar("A")
 T = TypeVar("T")
 MOST = 100
-"""So many are done at once, at most."""
+"""How many requests one batch holds, at most."""
 
 
 class _Asked(Generic[A, T]):
@@ -25,14 +25,14 @@ class _Asked(Generic[A, T]):
         self.error: Exception | None = None
 
 
-class Group(Generic[A, T]):
+class Combiner(Generic[A, T]):
     """Answers many requests with one `run`, as a database commits many transactions with one flush.
 
-    Who comes first leads: it runs its own request at once, and meanwhile others queue; the first of those leads the
-    next group. So nobody waits for company, and a thread alone pays nothing. `key`: no two requests of the same key
-    are in one group. `run` returns the answers in order, errors among them.
-    It raises only where it has committed nothing: then each is run alone, so that one request does no harm to others,
-    but for Postgres being away, which all are told.
+    The thread that comes first leads: it runs its own request at once, and meanwhile others queue; the first of those
+    leads the next batch. So nobody waits for company, and a thread alone pays nothing. No two requests of the same
+    `key` are in one batch. `run` returns the answers in order, errors among them.
+    It may raise only where it has committed nothing: then each request is run alone, so that one does no harm to the
+    others. Where Postgres is away, all of them raise ServerAway at once.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Group(Generic[A, T]):
         self._led = False
 
     def ask(self, what: A) -> T:
-        """The answer. Raises what `run` returned or raised for it."""
+        """Return the answer to `what`. Raises what `run` returned or raised for it."""
         mine = _Asked[A, T](what)
         with self._lock:
             self._waiting.append(mine)
@@ -65,26 +65,26 @@ class Group(Generic[A, T]):
         return cast(T, mine.answer)
 
     def _lead(self) -> None:
-        group: list[_Asked[A, T]] = []
+        batch: list[_Asked[A, T]] = []
         try:
             with self._lock:
-                group = self._take()
-            self._answer(group)
+                batch = self._take()
+            self._answer(batch)
         finally:
             with self._lock:
                 self._pass_on()
-            for asked in group:
+            for asked in batch:
                 asked.turn.release()
 
     def _pass_on(self) -> None:
-        """The first in line leads next."""
+        """Have the first in line lead next."""
         self._led = bool(self._waiting)
         if self._waiting:
             self._waiting[0].leads = True
             self._waiting[0].turn.release()
 
     def _leave(self, mine: "_Asked[A, T]") -> None:
-        """Who only waited is waited for no more; who was to lead, and did not, passes that on."""
+        """Take a request out of the line; the next one leads where it was to and did not."""
         with self._lock:
             if mine in self._waiting:
                 self._waiting.remove(mine)
@@ -92,7 +92,7 @@ class Group(Generic[A, T]):
                     self._pass_on()
 
     def _take(self) -> list[_Asked[A, T]]:
-        """The first in line, who leads, and all that may go with it."""
+        """Take the first in line, which leads, and all that may go with it."""
         taken: dict[Hashable, _Asked[A, T]] = {}
         left: list[_Asked[A, T]] = []
         for asked in self._waiting:
@@ -104,18 +104,18 @@ class Group(Generic[A, T]):
         self._waiting = left
         return list(taken.values())
 
-    def _answer(self, group: list[_Asked[A, T]]) -> None:
-        for asked in group:
-            asked.error = Contention("the thread that led this group was ended")
+    def _answer(self, batch: list[_Asked[A, T]]) -> None:
+        for asked in batch:
+            asked.error = Contention("the thread that led this batch was ended")
             asked.is_answered = True
         try:
-            answers = self._run([asked.what for asked in group])
+            answers = self._run([asked.what for asked in batch])
         except Exception as error:
-            if len(group) > 1 and not isinstance(error, ServerAway):
-                for asked in group:
+            if len(batch) > 1 and not isinstance(error, ServerAway):
+                for asked in batch:
                     self._answer([asked])
                 return
-            answers = [error] * len(group)
-        for asked, answer in zip(group, answers, strict=True):
+            answers = [error] * len(batch)
+        for asked, answer in zip(batch, answers, strict=True):
             asked.error = answer if isinstance(answer, Exception) else None
             asked.answer = None if isinstance(answer, Exception) else answer

@@ -42,8 +42,8 @@ def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
 
 
 def drain_on_sigterm(runtime: Runtime) -> None:
-    """Take SIGTERM for a child of a prefork pool, in its main thread: it drains, too, where its whole group is told to
-    end (systemd, honcho, Heroku). The pool's own handler would raise in the midst of a step."""
+    """Take SIGTERM for a child of a prefork pool, in its main thread: it drains, too, where the whole process
+    group gets SIGTERM (systemd, honcho, Heroku). The pool's own handler would raise in the midst of a step."""
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from agent_tasks.deployment import Deployment
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.loops import Loops
 
 _CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
@@ -16,9 +16,9 @@ _CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 _in_child = False
 
 
-def watch(deployment: Deployment, groups: Groups, loops: Loops) -> None:
+def watch(deployment: Deployment, combiners: Combiners, loops: Loops) -> None:
     """From now on a fork of this process is a child of one of its steps: it is to use none of these."""
-    os.register_at_fork(after_in_child=partial(_become_child, deployment, groups, loops))
+    os.register_at_fork(after_in_child=partial(_become_child, deployment, combiners, loops))
 
 
 def leave_if_child(error: BaseException | None = None) -> None:
@@ -37,7 +37,7 @@ class _Closed:
         self()
 
 
-def _become_child(deployment: Deployment, groups: Groups, loops: Loops) -> None:
+def _become_child(deployment: Deployment, combiners: Combiners, loops: Loops) -> None:
     global _in_child
     _in_child = True
     for name in _CELERYS:
@@ -46,8 +46,8 @@ def _become_child(deployment: Deployment, groups: Groups, loops: Loops) -> None:
     loops.current.loop.stop()  # before its next turn
     closed: Any = _Closed()
     deployment.database = closed
-    for door in vars(groups):
-        setattr(groups, door, closed)
+    for door in vars(combiners):
+        setattr(combiners, door, closed)
 
 
 def _leave(error: BaseException | None) -> NoReturn:

@@ -13,7 +13,7 @@ import redis
 from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.doorbell import bell, envelope
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.observers.flower import Telemetry
 from agent_tasks.engine.observers.mirror import Mirroring
 from agent_tasks.engine.process import forks
@@ -64,13 +64,13 @@ class Runtime:
         call_threads = CallThreads(settings.call_threads)
         self._loops = Loops(settings.async_steps, self._database_threads, call_threads)
         self._mirroring = Mirroring(self.client)
-        self._groups = Groups(self.client, self.worker_id)
-        commits = Commits(self.client, self._groups)
-        publication = Publication(self.client, self._groups, self._mirroring)
+        self._combiners = Combiners(self.client, self.worker_id)
+        commits = Commits(self.client, self._combiners)
+        publication = Publication(self.client, self._combiners, self._mirroring)
         unfinished = Unfinished(self.held, commits, publication, self._telemetry)
         admission = Admission(
             self.client,
-            self._groups,
+            self._combiners,
             self._loops,
             changed=self._mirroring.note,
             unclaimed=lambda: self.unclaimed(),
@@ -106,7 +106,7 @@ class Runtime:
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
         self._lost_slots.slots = slots
-        forks.watch(self.client, self._groups, self._loops)
+        forks.watch(self.client, self._combiners, self._loops)
         self._leases.start()
         self._mirroring.start()
         log.info("begins: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)

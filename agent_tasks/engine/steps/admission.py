@@ -14,7 +14,7 @@ from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.authoring.step import Step
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.envelope import Envelope, ForgedEnvelope, verify
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.gate import NotTaken
 from agent_tasks.engine.process.loop import StepLoop
 from agent_tasks.engine.process.loops import Loops
@@ -61,7 +61,7 @@ class Admission:
     def __init__(
         self,
         deployment: Deployment,
-        groups: Groups,
+        combiners: Combiners,
         loops: Loops,
         *,
         changed: Callable[[UUID], None],
@@ -70,7 +70,7 @@ class Admission:
         """`changed` is told of each write of a step that an observer can see, `unclaimed` of each message in vain."""
         self._deployment = deployment
         self._settings = deployment.settings
-        self._groups = groups
+        self._combiners = combiners
         self._loops = loops
         self._changed = changed
         self._unclaimed = unclaimed
@@ -90,7 +90,7 @@ class Admission:
     def claim(self, envelope: Envelope) -> Claim | None:
         """The step, if it is to be had. Raises NotTaken where Postgres could not be asked."""
         try:
-            claim = self._groups.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
+            claim = self._combiners.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
         except Transient as error:
             raise NotTaken(str(error)) from error
         if claim is None:
@@ -104,7 +104,7 @@ class Admission:
         Raises what keeps it from beginning: CodeGone, OtherArguments, another AgentTaskError, Transient or
         DatabaseAway where Postgres is away, anything that a validator of the user's may raise.
         """
-        operations = StepOperations(self._deployment, claim, self._groups, self._changed)
+        operations = StepOperations(self._deployment, claim, self._combiners, self._changed)
         agent, step = code_of(claim)
         used = claim.spent + claim.reserved
         if claim.undo_step is None:  # what was allowed is taken back, whatever is allowed now

@@ -17,7 +17,7 @@ from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, 
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.context import StepContext
 from agent_tasks.deployment import Deployment
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.answers import RecordedAnswer, restore
 from agent_tasks.engine.steps.replay import Replay
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, ContextLost, LeaseLost
@@ -45,10 +45,12 @@ class StepCalls(Operations):
     Postgres being away) is kept, and said again by all that follows: a step that catches it cannot get around it.
     """
 
-    def __init__(self, deployment: Deployment, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
+    def __init__(
+        self, deployment: Deployment, claim: Claim, combiners: Combiners, changed: Callable[[UUID], None]
+    ) -> None:
         self._deployment = deployment
         self._claim = claim
-        self._groups = groups
+        self._combiners = combiners
         self._changed = changed
         self._limit = deployment.settings.payload_limit
         self._lock = threading.Lock()
@@ -97,7 +99,7 @@ class StepCalls(Operations):
             record.begun,
             record.births,
         )
-        spent = self._durably(lambda: self._groups.begin_call(begin))
+        spent = self._durably(lambda: self._combiners.begin_call(begin))
         if spent is None:
             limit = self._claim.budget.calls or 0
             raise BudgetExhausted.of("calls", limit, limit)
@@ -149,7 +151,7 @@ class StepCalls(Operations):
     def _end(self, intent: Intent, status: str, outcome: str | None, order: int, replay: str | None = None) -> None:
         record: RecordedCall = intent.call.record
         end = CallEnd(self._claim, intent.ordinal, status, outcome, order, replay)
-        self._durably(lambda: self._groups.end_call(end))
+        self._durably(lambda: self._combiners.end_call(end))
         record.status, record.ended, record.replay = status, order, replay
 
     # --- charges --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.decision import (
     Decision,
     Drop,
@@ -66,9 +66,9 @@ class Settled:
 class Commits:
     """Maps decisions to transitions."""
 
-    def __init__(self, client: AgentTasks, groups: Groups) -> None:
+    def __init__(self, client: AgentTasks, combiners: Combiners) -> None:
         self._client = client
-        self._groups = groups
+        self._combiners = combiners
         self._family = Family(client)
         self._lease_seconds = client.settings.lease_seconds
         self._ring_seconds = client.settings.ring_seconds
@@ -119,15 +119,15 @@ class Commits:
     def _commit(self, claim: Claim, decision: Decision) -> Settled:
         match decision:
             case StepCommit(_, committed, in_place):
-                row = self._persistently(lambda: self._groups.checkpoint(decision))
+                row = self._persistently(lambda: self._combiners.checkpoint(decision))
                 if in_place:
                     return Settled(row, "succeeded", next_claim=claim.followed_by(row, committed.arguments))
                 return Settled(row, "succeeded")
             case Finish():
                 if claim.row["parent_id"] is None:
-                    row = self._persistently(lambda: self._groups.complete(decision))
+                    row = self._persistently(lambda: self._combiners.complete(decision))
                     return Settled(row, "succeeded", changed=[row])
-                row, others = self._persistently(lambda: self._groups.complete_child(decision))
+                row, others = self._persistently(lambda: self._combiners.complete_child(decision))
                 return Settled(row, "succeeded", changed=[row, *others])
             case WaitForSignals():
                 row = self._transaction(lambda c: self._wait(c, claim, decision))
@@ -213,7 +213,7 @@ class Commits:
         return self._alone(run)
 
     def _alone(self, transition: Callable[[Connection], T]) -> T:
-        """Run a fenced transition that goes in no group."""
+        """Run a fenced transition that goes in no batch."""
 
         def run() -> T:
             with self._client.database.connection() as connection:

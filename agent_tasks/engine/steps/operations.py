@@ -10,7 +10,7 @@ from uuid import UUID
 
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.deployment import Deployment
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.calls import DatabaseAway, StepCalls
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.queries import read
@@ -30,9 +30,11 @@ SHOW_SECONDS = 0.25
 class StepOperations(StepCalls):
     """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
 
-    def __init__(self, deployment: Deployment, claim: Claim, groups: Groups, changed: Callable[[UUID], None]) -> None:
+    def __init__(
+        self, deployment: Deployment, claim: Claim, combiners: Combiners, changed: Callable[[UUID], None]
+    ) -> None:
         """`changed` is told of each write that an observer can see."""
-        super().__init__(deployment, claim, groups, changed)
+        super().__init__(deployment, claim, combiners, changed)
         self._shown_at = 0.0
         self._progress: str | None = None
         self._warned_at = claim.spent

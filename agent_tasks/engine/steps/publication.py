@@ -4,7 +4,7 @@ import logging
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.envelope import Envelope
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.observers.mirror import Mirroring
 from agent_tasks.engine.steps.commit import Settled
 from agent_tasks.moments import reached
@@ -18,23 +18,23 @@ log = logging.getLogger(__name__)
 class Publication:
     """Never raises: what Redis does not take, the sweep makes up for."""
 
-    def __init__(self, deployment: Deployment, groups: Groups, mirroring: Mirroring) -> None:
+    def __init__(self, deployment: Deployment, combiners: Combiners, mirroring: Mirroring) -> None:
         self._deployment = deployment
-        self._groups = groups
+        self._combiners = combiners
         self._mirroring = mirroring
 
     def publish(self, settled: Settled) -> None:
         """Tell of a commit that this worker does not go on from in place."""
         reached("committed")
         if not settled.changed:
-            self._groups.ring(settled.row)
+            self._combiners.ring(settled.row)
             self._mirroring.note(settled.row["id"])
         else:
             self._mirroring.forget(settled.row["id"])
             if len(settled.changed) > 1:
                 self._deployment.publish(settled.changed)
             else:
-                self._groups.publish(settled.changed[0])
+                self._combiners.publish(settled.changed[0])
         reached("published")
 
     def show(self, row: Row) -> None:

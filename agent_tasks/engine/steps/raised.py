@@ -56,7 +56,7 @@ def told_by(error: BaseException) -> BaseException:
 
 
 def find_cause(error: BaseException, kinds: tuple[type[Exception], ...]) -> Exception | None:
-    """The error of one of these kinds that `error` is, came from, or has in its group."""
+    """The error of one of these kinds that `error` is, came from, or holds as an exception group."""
     return next((e for e in _causes(error) if isinstance(e, kinds)), None)
 
 

@@ -229,7 +229,7 @@ class Replay:
             ends = [r for r in records if r.status in ("failed", "cancelled") and r.replay is None]
             again = {r for r in ends if id(r.error) in raised or not any(_follows(o, r) for o in records if o is not r)}
             since = min((r.ended or 0 for r in again if r.status == "failed"), default=None)
-            if since is not None:  # what its group cancelled, or failed in turn
+            if since is not None:  # what its task group cancelled, or failed in turn
                 later = [r for r in ends if r not in again and (r.ended or 0) > since]
                 again |= {r for r in later if self._was_cancelled_with_it(r) or any(_follows(r, a) for a in again)}
             optional = {
@@ -314,7 +314,7 @@ def _follows(later: RecordedCall, record: RecordedCall) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it says it came from, and what is in its group."""
+    """The error, what it says it came from, and what is in its exception group."""
     ahead, seen = [error], set[int]()
     while ahead:
         found = ahead.pop()

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted
-from agent_tasks.engine.batching.batches import Groups
+from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint_all
@@ -91,14 +91,14 @@ def test_of_many_calls_each_is_counted_in_its_own_task(client: AgentTasks) -> No
     assert [call["outcome"] for call in calls if call["task_id"] == free.id] == [{"a": 1}]
 
 
-def test_a_step_that_postgres_refuses_harms_none_of_its_group(client: AgentTasks) -> None:
-    groups = Groups(client, "w")
+def test_a_step_that_postgres_refuses_harms_none_of_its_batch(client: AgentTasks) -> None:
+    combiners = Combiners(client, "w")
     claims = [claimed(client, task_id) for task_id in tasks(client, 24)]
 
     def commit(number: int) -> object:
         state = "no JSON" if number == 7 else f'{{"value": {number}}}'
         try:
-            return groups.checkpoint(StepCommit(claims[number], Committed("echo", state, 0), in_place=True))
+            return combiners.checkpoint(StepCommit(claims[number], Committed("echo", state, 0), in_place=True))
         except Exception as error:
             return error
 
@@ -110,8 +110,8 @@ def test_a_step_that_postgres_refuses_harms_none_of_its_group(client: AgentTasks
 
 @pytest.mark.parametrize("threads", [2, 16])
 def test_one_task_named_by_many_messages_at_once_is_claimed_once(client: AgentTasks, threads: int) -> None:
-    groups = Groups(client, "w")
+    combiners = Combiners(client, "w")
     task_id = submitted(client)
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(lambda _: groups.claim(Wanted(task_id, "echo", 0)), range(4 * threads)))
+        found = list(pool.map(lambda _: combiners.claim(Wanted(task_id, "echo", 0)), range(4 * threads)))
     assert [taken.run for taken in found if taken] == [1]

@@ -1,4 +1,4 @@
-"""What the threads of a worker do together: claims, commits, calls, and word to Redis."""
+"""What the threads of a worker do together: claims, commits, calls, and what is published to Redis."""
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -9,7 +9,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from agent_tasks.deployment import Deployment
-from agent_tasks.engine.batching.combiner import Group
+from agent_tasks.engine.batching.combiner import Combiner
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
@@ -31,29 +31,31 @@ _LOCK_SECONDS = 0.1
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.25
 
 
-class Groups:
-    """One group a transition. Each method raises what the transition raises for its request, and ServerAway.
+class Combiners:
+    """One combiner for each transition. A method raises what the transition raises for its request, and ServerAway.
 
-    A group holds a row once, since a statement changes each row once. It waits for no row that somebody else has
-    locked: who asked for that one asks again, and holds no connection meanwhile.
+    A batch has a row once, since a statement changes each row once. It waits for no row that somebody else has
+    locked: the thread that asked for that one asks again, and holds no connection meanwhile.
     """
 
     def __init__(self, deployment: Deployment, worker_id: str) -> None:
         self._deployment = deployment
         self._worker_id = worker_id
-        self._trees: WeakValueDictionary[UUID, Group[Finish, Family]] = WeakValueDictionary()
+        self._trees: WeakValueDictionary[UUID, Combiner[Finish, Family]] = WeakValueDictionary()
         self._lock = threading.Lock()
-        self._claim: Callable[[Wanted], Claim | None] = self._group(self._claim_all, lambda asked: asked.task_id)
+        self._claim: Callable[[Wanted], Claim | None] = self._combined(self._claim_all, lambda asked: asked.task_id)
         self.checkpoint: Callable[[StepCommit], ClaimRow] = self._patient(
             self._checkpoint_all, lambda asked: asked.claim.id
         )
         self.complete: Callable[[Finish], Row] = self._patient(complete_all, lambda asked: asked.claim.id)
         self.begin_call: Callable[[CallBegin], int | None] = self._patient(begin_calls, lambda asked: asked.claim.id)
-        self.end_call: Callable[[CallEnd], None] = self._group(end_calls, lambda asked: (asked.claim.id, asked.ordinal))
-        self._redis = Group[tuple[Row | None, BellRow | None], None](self._publish)
+        self.end_call: Callable[[CallEnd], None] = self._combined(
+            end_calls, lambda asked: (asked.claim.id, asked.ordinal)
+        )
+        self._redis = Combiner[tuple[Row | None, BellRow | None], None](self._publish)
 
     def claim(self, wanted: Wanted) -> Claim | None:
-        """None, too, where somebody else has the row locked for long: the sweep rings again."""
+        """Claim the step; None, too, where somebody else has the row locked for long: the sweep rings again."""
         until = monotonic() + _CLAIM_SECONDS
         try:
             return _patiently(self._claim, wanted, until)
@@ -61,39 +63,39 @@ class Groups:
             return None
 
     def complete_child(self, finish: Finish) -> Family:
-        """Also returns the parents that were joined, and what that changed in turn.
+        """Complete a child; also returns the parents that were joined, and what that changed in turn.
 
-        A group is of one tree: rows of several could not be locked in the order in which others lock them, and a
+        A batch is of one tree: rows of several could not be locked in the order in which others lock them, and a
         parent that is locked for long holds up no other tree.
         """
         root: UUID = finish.claim.row["root_id"]
         with self._lock:
             tree = self._trees.get(root)
             if tree is None:
-                tree = self._trees[root] = Group(self._complete_children, lambda asked: asked.claim.id)
+                tree = self._trees[root] = Combiner(self._complete_children, lambda asked: asked.claim.id)
         return _patiently(tree.ask, finish)
 
     def ring(self, row: BellRow) -> None:
-        """The bell of a step that was handed over."""
+        """Ring the bell of a step that was handed over."""
         self._redis.ask((None, row))
 
     def publish(self, row: Row) -> None:
-        """Mirror and, where it is pending, bell."""
+        """Bring the mirror up to date, and ring the bell where the task is pending."""
         self._redis.ask((row, None))
 
-    def _group(
+    def _combined(
         self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
     ) -> Callable[[A], Any]:
         def run(requests: Sequence[A]) -> Sequence[Any]:
             with self._deployment.database.connection() as connection:
                 return transition(connection, requests)
 
-        return Group[A, Any](run, row).ask
+        return Combiner[A, Any](run, row).ask
 
     def _patient(
         self, transition: Callable[[Connection, Sequence[A]], Sequence[Any]], row: Callable[[A], Hashable]
     ) -> Callable[[A], Any]:
-        ask = self._group(transition, row)
+        ask = self._combined(transition, row)
         return lambda request: _patiently(ask, request)
 
     def _claim_all(
@@ -113,7 +115,7 @@ class Groups:
         return checkpoint_all(connection, steps, ring_seconds=self._deployment.settings.ring_seconds)
 
     def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
-        """Their parents learn of it in the same commit; those whom that changed are told of with the first child."""
+        """Complete children and join their parents in one commit; the first answer has the parents' rows."""
         with self._deployment.database.transaction() as connection:
             rows, others = end(
                 connection,
@@ -133,7 +135,7 @@ class Groups:
 
 
 def _patiently(ask: Callable[[A], T], request: A, until: float = inf) -> T:
-    """The answer, once rivals are out of the way. Raises Contention after `until`, by the monotonic clock."""
+    """Ask again until no rival is in the way. Raises Contention after `until`, by the monotonic clock."""
     wait = _FIRST_WAIT
     while True:
         try:

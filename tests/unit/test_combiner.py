@@ -1,4 +1,4 @@
-"""Grouping: requests of the same moment are answered together, each as if alone."""
+"""The combiner: requests of the same moment are answered together, each as if alone."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent_tasks.engine.batching.combiner import MOST, Group
+from agent_tasks.engine.batching.combiner import MOST, Combiner
 from agent_tasks.store.errors import Contention, ServerAway
 from tests.eventually import eventually
 
@@ -20,11 +20,11 @@ class Held:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.groups: list[list[Any]] = []
+        self.batches: list[list[Any]] = []
         self.begun, self.let_go = threading.Event(), threading.Event()
 
     def __call__(self, requests: Sequence[Any]) -> Sequence[Any]:
-        self.groups.append(list(requests))
+        self.batches.append(list(requests))
         self.begun.set()
         assert self.let_go.wait(10)
         return self.run(requests)
@@ -33,13 +33,13 @@ class Held:
 def ask_while_one_runs(requests: Sequence[Any], run: Run, **options: Any) -> tuple[Held, list["Future[Any]"]]:
     """The first request runs; all others come meanwhile, in their order."""
     held = Held(run)
-    group = Group[Any, Any](held, **options)
+    combiner = Combiner[Any, Any](held, **options)
     threads = ThreadPoolExecutor(len(requests))
-    futures = [threads.submit(group.ask, requests[0])]
+    futures = [threads.submit(combiner.ask, requests[0])]
     assert held.begun.wait(10)
     for number, request in enumerate(requests[1:], 1):
-        futures.append(threads.submit(group.ask, request))
-        eventually(lambda number=number: len(group._waiting) == number)
+        futures.append(threads.submit(combiner.ask, request))
+        eventually(lambda number=number: len(combiner._waiting) == number)
     held.let_go.set()
     threads.shutdown()
     return held, futures
@@ -50,24 +50,24 @@ def doubled(requests: Sequence[int]) -> list[int]:
 
 
 def test_a_request_alone_runs_at_once() -> None:
-    assert Group[int, int](doubled).ask(4) == 8
+    assert Combiner[int, int](doubled).ask(4) == 8
 
 
 def test_those_that_come_while_one_runs_are_run_together_and_each_has_its_own_answer() -> None:
     held, futures = ask_while_one_runs([1, 2, 3, 4], doubled)
-    assert held.groups == [[1], [2, 3, 4]]
+    assert held.batches == [[1], [2, 3, 4]]
     assert [future.result() for future in futures] == [2, 4, 6, 8]
 
 
-def test_no_two_of_a_key_are_in_one_group_and_none_is_forgotten() -> None:
+def test_no_two_of_a_key_are_in_one_batch_and_none_is_forgotten() -> None:
     held, futures = ask_while_one_runs([1, 12, 22, 3, 32], doubled, key=lambda request: request % 10)
-    assert held.groups == [[1], [12, 3], [22], [32]]
+    assert held.batches == [[1], [12, 3], [22], [32]]
     assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
 
 
-def test_a_group_is_bounded() -> None:
+def test_a_batch_is_bounded() -> None:
     held, futures = ask_while_one_runs(range(MOST + 3), doubled)
-    assert [len(group) for group in held.groups] == [1, MOST, 2]
+    assert [len(batch) for batch in held.batches] == [1, MOST, 2]
     assert [future.result() for future in futures] == doubled(range(MOST + 3))
 
 
@@ -79,12 +79,12 @@ def test_an_answer_may_be_an_error() -> None:
     assert futures[2].result() == 3
 
 
-def test_a_request_that_breaks_its_group_harms_no_other() -> None:
+def test_a_request_that_breaks_its_batch_harms_no_other() -> None:
     def divided(requests: Sequence[int]) -> list[int]:
         return [12 // request for request in requests]
 
     held, futures = ask_while_one_runs([1, 2, 0, 3], divided)
-    assert held.groups == [[1], [2, 0, 3], [2], [0], [3]]
+    assert held.batches == [[1], [2, 0, 3], [2], [0], [3]]
     assert [futures[position].result() for position in (0, 1, 3)] == [12, 6, 4]
     with pytest.raises(ZeroDivisionError):
         futures[2].result()
@@ -95,7 +95,7 @@ def test_when_postgres_is_away_all_are_told_and_none_is_run_again() -> None:
         raise ServerAway("away")
 
     held, futures = ask_while_one_runs([1, 2, 3], away)
-    assert held.groups == [[1], [2, 3]]
+    assert held.batches == [[1], [2, 3]]
     assert all(isinstance(future.exception(), ServerAway) for future in futures)
 
 
@@ -106,7 +106,7 @@ def test_an_error_of_one_statement_is_not_taken_for_a_postgres_that_is_away() ->
         return doubled(requests)
 
     held, futures = ask_while_one_runs([1, 2, 0], cancelled)
-    assert held.groups == [[1], [2, 0], [2], [0]]
+    assert held.batches == [[1], [2, 0], [2], [0]]
     assert futures[1].result() == 4
     assert isinstance(futures[2].exception(), psycopg.errors.QueryCanceled)
 
@@ -127,21 +127,21 @@ class Interrupted(BaseException):
 
 
 def test_one_that_is_interrupted_before_it_leads_passes_that_on() -> None:
-    group = Group[int, int](doubled)
-    lead = group._lead
+    combiner = Combiner[int, int](doubled)
+    lead = combiner._lead
 
     def interrupted() -> None:
-        group._lead = lead  # type: ignore[method-assign]
+        combiner._lead = lead  # type: ignore[method-assign]
         raise Interrupted
 
-    group._lead = interrupted  # type: ignore[method-assign]
+    combiner._lead = interrupted  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
-        group.ask(1)
-    assert (group._waiting, group._led) == ([], False)
-    assert group.ask(2) == 4
+        combiner.ask(1)
+    assert (combiner._waiting, combiner._led) == ([], False)
+    assert combiner.ask(2) == 4
 
 
-def test_a_group_goes_on_after_its_thread_was_ended() -> None:
+def test_a_combiner_goes_on_after_its_thread_was_ended() -> None:
     def ended(requests: Sequence[int]) -> list[int]:
         if requests[0] == 1:
             raise SystemExit
@@ -153,6 +153,6 @@ def test_a_group_goes_on_after_its_thread_was_ended() -> None:
 
 
 def test_many_threads_at_once_each_get_what_they_asked_for() -> None:
-    group = Group[int, int](doubled, key=lambda request: request % 7)
+    combiner = Combiner[int, int](doubled, key=lambda request: request % 7)
     with ThreadPoolExecutor(32) as threads:
-        assert list(threads.map(group.ask, range(5_000))) == doubled(range(5_000))
+        assert list(threads.map(combiner.ask, range(5_000))) == doubled(range(5_000))
