@@ -163,6 +163,17 @@ tasks = Table(
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
     Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
     Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
+    # partial, so that tasks without an identity, or a session, pay nothing for them
+    Index("tasks_tenant", "tenant", "id", postgresql_where=text("identity IS NOT NULL")),
+    Index(
+        "tasks_subject",
+        "tenant",
+        text("(identity ->> 'subject')"),
+        "id",
+        postgresql_where=text("identity IS NOT NULL"),
+    ),
+    Index("tasks_open", "tenant", postgresql_where=text("identity IS NOT NULL AND finished_at IS NULL")),
+    Index("tasks_session", "session_id", "id", postgresql_where=text("session_id IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -326,4 +337,38 @@ secrets = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("tenant", Text, "''"),
+    Column("subject", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of the key, which is kept nowhere
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("expires_at", _TIME),  # null: never
+    Column("last_used_at", _TIME),
+    Column("revoked_at", _TIME),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    _required("tenant", Text, "''"),
+    Column("subject", Text),  # null: a trusted program
+    Column("key_id", Text),
+    Column("door", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("task_id", Uuid),  # no foreign key: a row outlives its task
+    Column("target", Text),  # the name of the schedule or the signal
+    Column("data", JSONB),
+    Column("answer", Text, nullable=False),  # 'accepted', or the type of the error
+    Index("audit_tenant", "tenant", "id"),
+    Index("audit_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
+    Index("audit_at", "at"),
 )
