@@ -166,7 +166,7 @@ def fresh_deployment(urls: tuple[str, str], template: str) -> Iterator[Settings]
         redis_url=broker,
         agents=(
             "tests.agents",
-            "tests.agents_family",
+            "tests.agents_children",
             "tests.agents_ledger",
             "tests.agents_limits",
             "tests.agents_neighbours",

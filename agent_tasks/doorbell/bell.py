@@ -10,7 +10,7 @@ from agent_tasks.task.budget import RESOURCES, remaining
 from agent_tasks.task.row import BellRow
 from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
 
-_Family = dict[str, str | None]
+_Above = dict[str, str | None]
 _BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
 _SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 PRIORITY_STEPS = (0, 3, 6, 9)
@@ -46,8 +46,8 @@ def repeated(request: Any) -> tuple[str, str]:
     """As `message`, of a message that Celery took: `request` is what its task knows of it."""
     where = request.delivery_info
     level, queue = int(where["priority"] or 0), where["routing_key"]
-    family: _Family = {"root_id": request.root_id, "parent_id": request.parent_id}
-    headers = _headers(request.task, request.id, family, request.kwargsrepr, request.retries) | request.headers
+    above: _Above = {"root_id": request.root_id, "parent_id": request.parent_id}
+    headers = _headers(request.task, request.id, above, request.kwargsrepr, request.retries) | request.headers
     return _list(queue, level), json.dumps(_enclosed(headers, queue, level))
 
 
@@ -65,22 +65,22 @@ def _list(queue: str, level: int) -> str:
 
 
 def _message(row: BellRow, level: int, key: bytes) -> dict[str, Any]:
-    family: _Family = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
+    above: _Above = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
     kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
     headers = {
-        **_headers(f"{row['agent']}.{row['step']}", message_id(row), family, kwargs, row["attempt"]),
-        envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, family)), key),
+        **_headers(f"{row['agent']}.{row['step']}", message_id(row), above, kwargs, row["attempt"]),
+        envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, above)), key),
         **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
     }
     return _enclosed(headers, row["queue"], level)
 
 
-def _headers(task_name: str, identifier: str, family: _Family, kwargs: str, retries: int) -> dict[str, Any]:
+def _headers(task_name: str, identifier: str, above: _Above, kwargs: str, retries: int) -> dict[str, Any]:
     return {
         "lang": "py",
         "task": task_name,
         "id": identifier,
-        **family,
+        **above,
         "argsrepr": "(***)",
         "kwargsrepr": kwargs,
         "retries": retries,
@@ -110,12 +110,12 @@ def _enclosed(headers: dict[str, Any], queue: str, level: int) -> dict[str, Any]
     }
 
 
-def _envelope(row: BellRow, family: _Family) -> dict[str, Any]:
+def _envelope(row: BellRow, above: _Above) -> dict[str, Any]:
     left = remaining(budget_of(row), spend_of(row) + reserved_of(row))
     amounts = {name: getattr(left, name) for name in RESOURCES}
     return {
         "task_id": str(row["id"]),
-        **family,
+        **above,
         "agent": row["agent"],
         "step": row["step"],
         "step_number": row["step_number"],

@@ -133,18 +133,18 @@ class Roster:
         state = json.loads(self.path.read_text())
         entries = {int(pid): entry for pid, entry in cast(dict[str, Entry], state["processes"]).items()}
         leftovers = dict(_living(entries, cast(str, state["mark"])))
-        family = set(leftovers)
+        processes = set(leftovers)
         for process in leftovers:
             with suppress(*GONE):
-                family.update(process.children(recursive=True))
+                processes.update(process.children(recursive=True))
         for process, ending in leftovers.items():
             with suppress(*GONE):
                 process.send_signal(ending)
-        if not _all_ended(family, timeout=10):
-            for process in family:
+        if not _all_ended(processes, timeout=10):
+            for process in processes:
                 with suppress(*GONE):
                     process.kill()
-            _all_ended(family, timeout=10)
+            _all_ended(processes, timeout=10)
 
 
 def _living(entries: Mapping[int, Entry], mark: str) -> Iterator[tuple[psutil.Process, int]]:

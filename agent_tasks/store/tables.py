@@ -60,7 +60,7 @@ tasks = Table(
     _required("step_number", Integer, "0"),
     Column("queue", Text, nullable=False),
     _required("priority", SmallInteger, "5"),
-    # the family
+    # the place in the tree
     Column("parent_id", Uuid),
     Column("root_id", Uuid, nullable=False),
     Column("lineage_id", Uuid, nullable=False),  # the first task of a chain of resumes

@@ -71,8 +71,8 @@ def fan_out(
     )
     reached("halfway")
     kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
-    family = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
-    return parent, submit(connection, family, ring_seconds=ring_seconds)
+    spawned = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
+    return parent, submit(connection, spawned, ring_seconds=ring_seconds)
 
 
 def patience(left: float | None, reserve_seconds: float) -> float | None:

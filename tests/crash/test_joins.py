@@ -7,7 +7,7 @@ import redis
 
 from agent_tasks import Budget
 from tests import rows
-from tests.agents_family import CROWD
+from tests.agents_children import CROWD
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import assert_tree_ran_once
 from tests.crash.test_killed_workers import runs_on

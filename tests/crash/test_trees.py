@@ -15,7 +15,7 @@ from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fan_out import fan_out
 from tests import rows
-from tests.agents_family import generations
+from tests.agents_children import generations
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import assert_tree_ran_once
 from tests.database import claimed, fall_due
@@ -34,10 +34,10 @@ def blocked(client: AgentTasks) -> bool:
 def spawning(client: AgentTasks, connection: Connection, taken: Claim, children: int) -> list[UUID]:
     """The claimed step fans out; committed with `connection`."""
     target = client.find_target(generations)
-    family = [client.new_task(target, {"depth": 0}, Budget()) for _ in range(children)]
+    tasks = [client.new_task(target, {"depth": 0}, Budget()) for _ in range(children)]
     committed = Committed("remember", "{}", 0.0)
     options: dict[str, Any] = {"on_child_failure": "collect", "reserve_seconds": 0.0, "clamped": {}}
-    _, spawned = fan_out(connection, taken, committed, family, ring_seconds=60, **options)
+    _, spawned = fan_out(connection, taken, committed, tasks, ring_seconds=60, **options)
     return [row["id"] for row in spawned]
 
 

@@ -8,7 +8,7 @@ import pytest
 from agent_tasks import AgentTasks
 from tests import rows
 from tests.agents import notes
-from tests.agents_family import journey
+from tests.agents_children import journey
 from tests.conftest import Fleet
 from tests.crash.test_fan_out import sweeping as sweeping
 from tests.eventually import eventually

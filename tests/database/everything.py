@@ -25,7 +25,7 @@ from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
-from tests.database.families import BROKEN, broken, end, run_child, spawn, undo
+from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("tasks:all",))
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=500, calls=500)

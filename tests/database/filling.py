@@ -1,4 +1,4 @@
-"""Tables as they are after a while: many single tasks that have ended, one family of very many, and some of a few."""
+"""Tables as they are after a while: many single tasks that have ended, one parent of very many, and some of a few."""
 
 from agent_tasks import AgentTasks
 from tests.database import query
@@ -16,7 +16,7 @@ SINGLE = """
         FROM generate_series(1, %s) AS n) AS single
 """
 # a root that still waits for its children, of whom all but the newest have ended
-_FAMILY = """
+_TREE = """
     WITH root AS (
         INSERT INTO agent_tasks.tasks (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds,
             input,
@@ -54,21 +54,21 @@ _HISTORY = """
 """
 
 
-def fill(client: AgentTasks, tasks: int, *, family: int) -> None:
-    """So many tasks, and one parent of `family` children, half of whom live; none of the tables is analyzed."""
+def fill(client: AgentTasks, tasks: int, *, children: int) -> None:
+    """So many tasks, and one parent of `children` children, half of whom live; none of the tables is analyzed."""
     with client.database.transaction() as connection:
         for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys"):
             connection.execute(f"ALTER TABLE agent_tasks.{table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
         connection.execute("SET LOCAL session_replication_role = replica")  # no look at the other table for each row
         connection.execute(SINGLE, [tasks])
-        for children in (family, 3, 3):
-            connection.execute(_FAMILY, {"children": children, "left": children // 2})
+        for count in (children, 3, 3):
+            connection.execute(_TREE, {"children": count, "left": count // 2})
         for statement in _HISTORY.split(";"):
             connection.execute(statement)  # type: ignore[arg-type]
 
 
-def family_of(client: AgentTasks) -> tuple[str, int]:
-    """The parent of the largest family, and how many of its children live."""
+def largest_parent(client: AgentTasks) -> tuple[str, int]:
+    """The parent of most children, and how many of them live."""
     (row,) = query(
         client,
         "SELECT id, children_left FROM agent_tasks.tasks WHERE status = 'waiting' AND parent_id IS NULL "

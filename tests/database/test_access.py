@@ -15,7 +15,7 @@ from agent_tasks import AgentTasks, Identity, InvalidState, PermissionDenied, Ta
 from agent_tasks.aio import AsyncAgentTasks
 from agent_tasks.doorbell.mirror import key
 from tests.database import all_of, claimed, query
-from tests.database.families import spawn
+from tests.database.children import spawn
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("write",))
 MAY = {
@@ -89,7 +89,7 @@ AFTER_THE_END: dict[str, Operation] = {
 }
 
 
-def family(client: AgentTasks, *, ended: bool) -> UUID:
+def child_of_two(client: AgentTasks, *, ended: bool) -> UUID:
     """A task of ana's with two children, one of which is looked at."""
     root = claimed(client, client.submit("echo", {"value": 1}, identity=ANA, metadata={"note": "secret"}).id)
     child, _ = spawn(client, root, 2)
@@ -125,7 +125,7 @@ def everything(client: AgentTasks) -> Any:
 @pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("who", MAY_NOT)
 def test_what_one_may_not_see_does_not_exist(client: AgentTasks, who: str, ended: bool) -> None:
-    child = family(client, ended=ended)
+    child = child_of_two(client, ended=ended)
     before = everything(client)
     said: dict[str, Any] = {}
     for name, operation in operations(ended=ended).items():
@@ -154,7 +154,7 @@ def is_there(operation: Operation, task: TaskHandle) -> str | bool:
 @pytest.mark.parametrize("who", MAY)
 def test_what_one_may_see_is_there(client: AgentTasks, who: str, ended: bool) -> None:
     found = {
-        name: is_there(operation, TaskHandle(client, family(client, ended=ended), MAY[who]))
+        name: is_there(operation, TaskHandle(client, child_of_two(client, ended=ended), MAY[who]))
         for name, operation in operations(ended=ended).items()
     }
     assert found == dict.fromkeys(found, True)
@@ -177,7 +177,7 @@ def test_a_missing_scope_is_told_of_where_something_would_run_and_nowhere_else(c
 
 
 def test_a_list_has_what_one_may_see_and_nothing_else(client: AgentTasks) -> None:
-    family(client, ended=False)
+    child_of_two(client, ended=False)
     for who, identity in {**MAY, **MAY_NOT}.items():
         expected = 3 if who in MAY else 0
         assert len(client.living(identity=identity)) == expected

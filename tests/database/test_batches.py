@@ -13,7 +13,7 @@ from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint
 from agent_tasks.transitions.claim import Claim, Wanted, claim_all
 from agent_tasks.transitions.complete import Finish, complete_all
 from tests.database import all_of, claimed, lapse, query, row_of, single, submitted
-from tests.database.families import types_of
+from tests.database.children import types_of
 
 TERMS = {"worker": "w", "lease_seconds": 60}
 

@@ -15,15 +15,15 @@ from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, claimed, commit, fall_due, park, query, row_of, submitted
-from tests.database.families import (
+from tests.database.children import (
     NOTHING_HELD,
     broken,
     done,
     end,
-    family_of,
     held_of,
     run_child,
     spawn,
+    spawned_of,
     statuses,
     types_of,
 )
@@ -197,9 +197,9 @@ def test_a_parent_shares_out_only_what_its_earlier_children_do_not_hold(
     parent, late = undoing
     taken = claimed(client, parent)
     with pytest.raises(BudgetExhausted):  # the late child may still spend all of it
-        family_of(client, taken, FanOut([Child("echo")], then="echo"))
+        spawned_of(client, taken, FanOut([Child("echo")], then="echo"))
     undo(client, late)
     with client.database.connection() as connection:
         commit(connection, taken)
-    spawned = family_of(client, claimed(client, parent), FanOut([Child("echo")], then="echo"))
+    spawned = spawned_of(client, claimed(client, parent), FanOut([Child("echo")], then="echo"))
     assert spawned.children[0].budget.tokens == 1000 - 30

@@ -12,7 +12,7 @@ from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.wake import wake
 from tests.database import claimed, commit, emit, fall_due, lapse, row_of, submitted, swept
-from tests.database.families import BROKEN, broken, done, end, types_of
+from tests.database.children import BROKEN, broken, done, end, types_of
 
 THEN: dict[str, Callable[[AgentTasks, Claim], Any]] = {
     "expire": lambda client, taken: swept(client),

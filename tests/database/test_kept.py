@@ -10,7 +10,7 @@ from agent_tasks.authoring.outcomes import child_outcomes
 from agent_tasks.store.queries.children import outcomes
 from agent_tasks.transitions.forget import forget
 from tests.database import claimed, operations_of, query, submitted
-from tests.database.families import done, end, out_of_time, spawn
+from tests.database.children import done, end, out_of_time, spawn
 
 ANA = Identity(subject="ana", tenant="a")
 

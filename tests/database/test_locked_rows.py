@@ -16,7 +16,7 @@ from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.ledger import CallBegin
 from agent_tasks.transitions.release import release
 from tests.database import BLOCKED, claimed, query, row_of, submitted
-from tests.database.families import spawn
+from tests.database.children import spawn
 
 Ask = Callable[[Combiners, Claim], Any]
 ASKS: dict[str, Ask] = {

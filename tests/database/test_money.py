@@ -20,7 +20,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.purge import purge
 from tests import database
 from tests.database import Row, claimed, lapse, query, row_of, submitted
-from tests.database.families import broken, done, end, out_of_time, run_child, shortened, spawn, undo
+from tests.database.children import broken, done, end, out_of_time, run_child, shortened, spawn, undo
 from tests.documents import blocks
 
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=5.0, steps=500, calls=200)
@@ -42,7 +42,7 @@ def nothing_is_reserved(client: AgentTasks) -> bool:
     return not query(client, f"SELECT FROM agent_tasks.tasks WHERE finished_at IS NOT NULL AND {RESERVED} > 0")
 
 
-def family(client: AgentTasks, **options: Any) -> tuple[UUID, list[Claim]]:
+def parent_of_two(client: AgentTasks, **options: Any) -> tuple[UUID, list[Claim]]:
     """A root that has charged 1 usd and waits for two children, which run and have each charged 0.1 + 0.2."""
     root = claimed(client, submitted(client, budget=PLENTY))
     charge(client, root, 1.0)
@@ -54,7 +54,7 @@ def family(client: AgentTasks, **options: Any) -> tuple[UUID, list[Claim]]:
 
 
 def test_what_cancelled_children_had_spent_is_in_the_books_of_all_above_them(client: AgentTasks) -> None:
-    root, (first, _) = family(client)
+    root, (first, _) = parent_of_two(client)
     grandchildren = [claimed(client, child) for child in spawn(client, first, 2)]
     for grandchild in grandchildren:
         charge(client, grandchild, 1e-7, tokens=7)
@@ -65,8 +65,8 @@ def test_what_cancelled_children_had_spent_is_in_the_books_of_all_above_them(cli
     assert client.get(root).snapshot().budget.spent.usd == 1.6000002, "observers see the books as they were committed"
 
 
-def test_the_first_failure_that_ends_a_family_leaves_what_all_had_spent(client: AgentTasks) -> None:
-    root, (first, _) = family(client, on_child_failure="fail")
+def test_the_first_failure_that_ends_a_tree_leaves_what_all_had_spent(client: AgentTasks) -> None:
+    root, (first, _) = parent_of_two(client, on_child_failure="fail")
     end(client, first, broken)
     assert row_of(client, root)["status"] == "failed"
     assert spent(client, root)[0] == Decimal("1.6")
@@ -91,7 +91,7 @@ def test_what_an_undo_spends_after_the_end_of_its_root_is_found_in_the_root(clie
 
 
 def test_books_of_an_end_only_grow_and_only_where_somebody_is_below(client: AgentTasks) -> None:
-    root, _ = family(client)
+    root, _ = parent_of_two(client)
     client.get(root).cancel()
     alone = submitted(client)
     client.get(alone).cancel()

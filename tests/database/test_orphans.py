@@ -14,7 +14,7 @@ from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import ring
 from tests.database import adopt, all_of, claimed, commit, fall_due, operations_of, query, row_of, single, submitted
-from tests.database.families import run_child, spawn, types_of
+from tests.database.children import run_child, spawn, types_of
 
 
 def given_up(client: AgentTasks, gap_seconds: float = 90.0) -> list[Row]:
@@ -216,7 +216,7 @@ def test_of_an_orphan_that_is_not_sensitive_all_is_kept(watched: AgentTasks) -> 
     assert task.stored().status == "partial"
 
 
-def family_of_an_orphan(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, dict[str, UUID]]:
+def orphan_with_children(client: AgentTasks, *, sensitive: bool) -> tuple[UUID, dict[str, UUID]]:
     """A task that lost its workers while its children of an earlier FanOut were in all states."""
     root = claimed(client, submitted(client, ttl=100))
     names = ("done", "begun", "new", "undoes")
@@ -246,7 +246,7 @@ def recorded(client: AgentTasks, task_id: UUID) -> str:
 
 
 def test_what_is_below_a_sensitive_orphan_ends_with_it_and_is_purged(watched: AgentTasks) -> None:
-    root, ids = family_of_an_orphan(watched, sensitive=True)
+    root, ids = orphan_with_children(watched, sensitive=True)
     assert all("'secret'" in recorded(watched, task_id) for task_id in ids.values())
     assert orphans.run_once(watched) == 1
     assert [row_of(watched, ids[name])["status"] for name in ids] == [
@@ -263,7 +263,7 @@ def test_what_is_below_a_sensitive_orphan_ends_with_it_and_is_purged(watched: Ag
 
 
 def test_what_is_below_an_orphan_that_is_not_sensitive_keeps_what_it_recorded(watched: AgentTasks) -> None:
-    _, ids = family_of_an_orphan(watched, sensitive=False)
+    _, ids = orphan_with_children(watched, sensitive=False)
     assert orphans.run_once(watched) == 1
     assert all("'secret'" in recorded(watched, task_id) for task_id in ids.values())
     assert row_of(watched, ids["begun"])["error"]["checkpoint"] == 1

@@ -193,7 +193,7 @@ def test_a_tree_of_which_a_task_is_locked_stays_until_the_next_time(client: Agen
 
 
 def test_retention_with_nothing_to_delete_costs_nothing(client: AgentTasks) -> None:
-    fill(client, 20_000, family=10)
+    fill(client, 20_000, children=10)
     query(client, "ANALYZE")
     with watched(buffers=40) as seen:
         assert retention.run_once(client) == 0

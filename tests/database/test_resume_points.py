@@ -18,7 +18,7 @@ from agent_tasks.transitions.signal import consumed
 from agent_tasks.transitions.wait import sleep
 from agent_tasks.transitions.wake import wake
 from tests.database import all_of, claimed, commit, fall_due, park, query, row_of, single, submitted, try_claim
-from tests.database.families import DIVIDED, NOTHING_HELD, broken, held_of, run_child, spawn, statuses, types_of
+from tests.database.children import DIVIDED, NOTHING_HELD, broken, held_of, run_child, spawn, statuses, types_of
 from tests.database.single import complete
 
 PLENTY = Budget(seconds=3600, tokens=10_000, usd=10.0, steps=100, calls=100)

@@ -10,9 +10,9 @@ from agent_tasks import AgentTasks, Budget, InvalidState, Next, PartialCompletio
 from agent_tasks.engine.steps.run import Raised
 from agent_tasks.transitions.purge import purge
 from agent_tasks.transitions.resume import resume
-from tests.database import all_of, claimed, commit, families, query, row_of, submitted
+from tests.database import all_of, children, claimed, commit, query, row_of, submitted
+from tests.database.children import broken, done, end, run_child, spawn
 from tests.database.driving import Driver, driving, outcome_of, value_of
-from tests.database.families import broken, done, end, run_child, spawn
 
 SHORT = PartialCompletion("short").info.model_dump_json()
 NOT_TAKEN_BACK = StepFailed("cannot be taken back").info
@@ -55,7 +55,7 @@ def ran(driver: Driver, task_id: UUID, *steps: Any) -> None:
 
 
 def undo(client: AgentTasks, task_id: UUID, *, fails: bool = False) -> None:
-    end(client, claimed(client, task_id), lambda c, taken: families.undo(c, taken, NOT_TAKEN_BACK if fails else None))
+    end(client, claimed(client, task_id), lambda c, taken: children.undo(c, taken, NOT_TAKEN_BACK if fails else None))
 
 
 def test_a_call_that_may_be_made_at_most_once_is_not_made_by_a_fork_of_a_resumed_task(driver: Driver) -> None:

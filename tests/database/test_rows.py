@@ -34,7 +34,7 @@ from agent_tasks.transitions.fence import refusal
 from agent_tasks.transitions.join import _JoinRow, join
 from agent_tasks.transitions.undo import UndoingRow
 from tests.database import begin_call, claimed, commit, emit, end_call, parked
-from tests.database.families import BROKEN
+from tests.database.children import BROKEN
 
 HELD = {"worker": "w", "lease_seconds": 60.0}
 SCHEDULE = {

@@ -14,7 +14,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.signal import consumed, deliver, inbox, keep, lock, refuse
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, all_of, claimed, park, query, row_of, submitted, try_claim
-from tests.database.families import types_of
+from tests.database.children import types_of
 
 
 def waits(client: AgentTasks, *names: str, task_id: UUID | None = None, every: bool = False, **options: Any) -> Row:

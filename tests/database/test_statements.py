@@ -5,7 +5,7 @@ import pytest
 from agent_tasks import AgentTasks
 from tests.database import claimed, query
 from tests.database.everything import everything
-from tests.database.filling import family_of, fill
+from tests.database.filling import fill, largest_parent
 from tests.database.plans import sites, watched
 
 SMALL, LARGE_SIZE = (20_000, 3_000), (300_000, 10_000)
@@ -15,7 +15,7 @@ FEW_PAGES = 5_000
 
 @pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE_SIZE, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tuple[int, int]) -> None:
-    fill(client, size[0], family=size[1])
+    fill(client, size[0], children=size[1])
     with watched(buffers=FEW_PAGES) as before:
         everything(client)
     query(client, "ANALYZE")
@@ -28,7 +28,7 @@ def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tup
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 def test_the_cancel_of_one_task_reads_a_few_pages_beside_many(client: AgentTasks, rows: int) -> None:
-    fill(client, rows, family=3_000)
+    fill(client, rows, children=3_000)
     for analyzed in (False, True):
         if analyzed:
             query(client, "ANALYZE")
@@ -42,8 +42,8 @@ def test_the_cancel_of_one_task_reads_a_few_pages_beside_many(client: AgentTasks
 def test_the_cancel_of_very_many_children_reads_a_few_pages_for_each(client: AgentTasks) -> None:
     """Before the tables are analyzed the planner takes any parent to have few children, and must not go wrong by it."""
     children = 10_000
-    fill(client, 20_000, family=2 * children)
-    parent, living = family_of(client)
+    fill(client, 20_000, children=2 * children)
+    parent, living = largest_parent(client)
     assert living == children
     with watched(buffers=100 * children) as seen:
         client.get(parent).cancel()
@@ -65,7 +65,7 @@ def test_the_cancel_of_very_many_children_reads_a_few_pages_for_each(client: Age
 )
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_a_statement_that_does_is_found_out(client: AgentTasks, statement: str, analyzed: bool) -> None:
-    fill(client, 20_000, family=3_000)
+    fill(client, 20_000, children=3_000)
     if analyzed:
         query(client, "ANALYZE")
     with watched(buffers=FEW_PAGES) as seen, client.database.connection() as connection:

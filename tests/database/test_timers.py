@@ -14,7 +14,7 @@ from agent_tasks.transitions.signal import consumed
 from agent_tasks.transitions.wait import sleep
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, claimed, fall_due, park, query, row_of, submitted, swept
-from tests.database.families import types_of
+from tests.database.children import types_of
 
 
 def waits(client: AgentTasks, *, timeout: float | None = 3600, on_timeout: str | None = None) -> UUID:

@@ -11,7 +11,7 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.doorbell.bell import queue_keys
 from agent_tasks.task.trace import check_traceparent
 from tests.database import claimed, query
-from tests.database.families import broken, run_child, spawn
+from tests.database.children import broken, run_child, spawn
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

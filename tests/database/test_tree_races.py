@@ -19,7 +19,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.join import join
 from tests.database import BLOCKED, claimed, fall_due, query, row_of, submitted, try_claim
-from tests.database.families import broken, done, end, spawn, types_of
+from tests.database.children import broken, done, end, spawn, types_of
 from tests.database.single import complete
 from tests.eventually import eventually
 
@@ -135,7 +135,7 @@ def test_the_cancel_of_a_child_and_the_end_of_its_siblings_at_once_wake_the_pare
         check_tree(client, root.id)
 
 
-def test_a_failure_that_ends_the_family_and_a_cancel_from_above_at_once(client: AgentTasks) -> None:
+def test_a_failure_that_ends_the_tree_and_a_cancel_from_above_at_once(client: AgentTasks) -> None:
     for _ in range(3):
         root = claimed(client, submitted(client, budget=PLENTY))
         parent, other = spawn(client, root, 2)

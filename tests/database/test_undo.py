@@ -32,7 +32,7 @@ from tests.database import (
     swept,
     try_claim,
 )
-from tests.database.families import BROKEN, NOTHING_HELD, broken, end, held_of, spawn, types_of
+from tests.database.children import BROKEN, NOTHING_HELD, broken, end, held_of, spawn, types_of
 from tests.eventually import eventually
 
 GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")

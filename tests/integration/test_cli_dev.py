@@ -44,7 +44,7 @@ class Dev:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def family(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         return psutil.Process(self.popen.pid).children(recursive=True)
 
     def end(self, number: int) -> int:
@@ -89,19 +89,19 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         assert second.returncode == 2
         assert f"in use by process {dev.popen.pid}" in second.stderr
         assert second.stderr.count("\n") == 1
-        family = dev.family()
-        assert len(family) >= 6
+        processes = dev.processes()
+        assert len(processes) >= 6
         dev.end(signal.SIGKILL)
         without = agent_tasks(folder, "ps")
         assert (without.returncode, "agent-tasks dev" in without.stderr) == (2, True)
         dev.log.unlink()
         dev = Dev(folder, "--agents", "theirs")
-        eventually(lambda: all_gone(family), 10)
+        eventually(lambda: all_gone(processes), 10)
         again = agent_tasks(folder, "ps", "--status", "completed", "--json")
         assert [task["id"] for task in json.loads(again.stdout)] == submitted.stdout.split()[:1]
-        family = dev.family()
+        processes = dev.processes()
         assert dev.end(signal.SIGTERM) == 0
-        eventually(lambda: all_gone(family), 10)
+        eventually(lambda: all_gone(processes), 10)
         assert not (folder / "dev.json").exists()
     except BaseException:
         print(dev.output[-6000:])

@@ -16,7 +16,7 @@ from tests.eventually import eventually
 
 pytestmark = pytest.mark.usefixtures("in_force")
 
-FAMILY = [
+CHILDREN = [
     {"agent": "echo", "input": {"value": 1}},
     {"agent": "approval", "input": {}},
     {"agent": "planner", "input": {"family": [{"agent": "sleeper", "input": {"seconds": 1000}}]}},
@@ -58,10 +58,10 @@ def wait_until(task: TaskHandle, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def family(fleet: Fleet) -> TaskHandle:
+def planned(fleet: Fleet) -> TaskHandle:
     """A tree of five: one has completed, the others wait."""
     ana = Identity(subject="ana", tenant="acme")
-    task = fleet.client.submit("planner", {"family": FAMILY, "reserve": 5}, identity=ana, budget=BUDGET)
+    task = fleet.client.submit("planner", {"family": CHILDREN, "reserve": 5}, identity=ana, budget=BUDGET)
     eventually(lambda: sorted(waits(task)) == ["children", "children", "signal", "timer"])
     return task
 
@@ -118,8 +118,8 @@ def test_a_signal_that_cannot_be_taken_is_refused_and_the_task_keeps_waiting(fle
     assert (ended.exit_code, "has ended as completed" in ended.stderr) == (2, True)
 
 
-def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(family: TaskHandle) -> None:
-    drawn = output("tree", family.id)
+def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(planned: TaskHandle) -> None:
+    drawn = output("tree", planned.id)
     lines = drawn.splitlines()
     assert all(len(line) <= 80 for line in lines)
     assert lines[0].startswith("planner.gather  waiting")
@@ -130,19 +130,19 @@ def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(family: T
     assert "for signal approval" in heads[1]
     assert "for 1 child" in heads[2]
     assert "for a timer, due in 17 min" in heads[3]
-    assert all(str(node["id"]) in drawn for node in nodes(family.tree().model_dump(mode="json")))
+    assert all(str(node["id"]) in drawn for node in nodes(planned.tree().model_dump(mode="json")))
     assert "0 of 9,000 tokens · 0.00 of 3.00 usd" in drawn
     assert "reserved 6,000 tokens, 2.00 usd" in drawn
 
 
-def test_the_tree_is_nested_in_json_from_any_task_and_from_its_root(family: TaskHandle) -> None:
-    tree = told("tree", family.id)
+def test_the_tree_is_nested_in_json_from_any_task_and_from_its_root(planned: TaskHandle) -> None:
+    tree = told("tree", planned.id)
     assert [child["snapshot"]["agent"] for child in tree["children"]] == ["echo", "approval", "planner"]
     below = tree["children"][2]
     assert [child["snapshot"]["agent"] for child in below["children"]] == ["sleeper"]
     inner = below["snapshot"]["id"]
     assert [node["id"] for node in nodes(told("tree", inner))] == [node["id"] for node in nodes(below)]
-    assert told("tree", inner, "--root")["snapshot"]["id"] == str(family.id)
+    assert told("tree", inner, "--root")["snapshot"]["id"] == str(planned.id)
 
 
 def test_of_many_children_those_that_have_completed_are_counted_and_not_drawn(fleet: Fleet) -> None:
@@ -155,31 +155,31 @@ def test_of_many_children_those_that_have_completed_are_counted_and_not_drawn(fl
     task.cancel()
 
 
-def test_only_who_may_see_the_task_sees_its_tree(family: TaskHandle) -> None:
-    assert run("tree", family.id, "--as", "bob", "--tenant", "acme").exit_code == 4
-    assert run("tree", family.id, *WHO, "--root").exit_code == 0
+def test_only_who_may_see_the_task_sees_its_tree(planned: TaskHandle) -> None:
+    assert run("tree", planned.id, "--as", "bob", "--tenant", "acme").exit_code == 4
+    assert run("tree", planned.id, *WHO, "--root").exit_code == 0
     assert run("tree", uuid4()).exit_code == 4
 
 
-def test_status_says_what_the_task_waits_for_and_what_its_children_hold(family: TaskHandle) -> None:
-    shown = dict(line.split("  ", 1) for line in output("status", family.id).splitlines())
+def test_status_says_what_the_task_waits_for_and_what_its_children_hold(planned: TaskHandle) -> None:
+    shown = dict(line.split("  ", 1) for line in output("status", planned.id).splitlines())
     assert "for 3 children" in shown["waits"]
     assert shown["children"].strip() == "3: 2 waiting, 1 completed"
     assert shown["reserved"].strip() == "6,000 tokens · 2.00 usd, for its children"
 
 
-def test_ps_says_who_waits_for_what_and_for_how_long_in_80_columns(family: TaskHandle) -> None:
+def test_ps_says_who_waits_for_what_and_for_how_long_in_80_columns(planned: TaskHandle) -> None:
     lines = output("ps", "--tenant", "acme").splitlines()
     assert all(len(line) <= 80 for line in lines)
     text = " ".join("\n".join(lines).split())
     assert "for 3 children · at most" in text
     assert "left 10 min, 3,000 tokens, 1.00 usd" in text
     assert "reserved 6,000 tokens, 2.00 usd" in text
-    assert f"in the tree of {family.id}" in text
+    assert f"in the tree of {planned.id}" in text
     assert "for a timer · due in 17 min" in text
 
 
-def test_ps_filters_by_kind_agent_status_and_person(family: TaskHandle) -> None:
+def test_ps_filters_by_kind_agent_status_and_person(planned: TaskHandle) -> None:
     def agents(*arguments: str) -> list[str]:
         return sorted(task["agent"] for task in told("ps", "--tenant", "acme", *arguments))
 
@@ -191,7 +191,7 @@ def test_ps_filters_by_kind_agent_status_and_person(family: TaskHandle) -> None:
     assert run("ps", "--kind", "nothing").exit_code == 2
 
 
-def test_ps_as_somebody_shows_what_they_may_see(family: TaskHandle) -> None:
+def test_ps_as_somebody_shows_what_they_may_see(planned: TaskHandle) -> None:
     assert len(told("ps", *WHO)) == 4
     assert told("ps", "--as", "bob", "--tenant", "acme") == []
     assert len(told("ps", "--as", "bob", "--tenant", "acme", "--scope", "tasks:all")) == 4
@@ -301,12 +301,12 @@ def test_a_task_goes_on_from_a_named_step_also_when_it_has_completed(fleet: Flee
     assert (missing.exit_code, "no such checkpoint" in missing.stderr) == (2, True)
 
 
-def test_the_history_of_a_tree_reads_as_sentences(fleet: Fleet, family: TaskHandle) -> None:
-    history = output("events", family.id)
+def test_the_history_of_a_tree_reads_as_sentences(fleet: Fleet, planned: TaskHandle) -> None:
+    history = output("events", planned.id)
     assert "3 children: approval, echo, planner" in history
     assert "for its children" in history
     assert "{" not in history
-    joined = fleet.client.submit("planner", {"family": [FAMILY[0]]})
+    joined = fleet.client.submit("planner", {"family": [CHILDREN[0]]})
     joined.wait(timeout=10)
     assert "all children have ended" in output("events", joined.id)
 

@@ -173,11 +173,11 @@ def test_demos_at_the_same_time_publish_under_different_names(folder: Path, monk
 def test_a_demo_that_is_stopped_takes_everything_along(folder: Path) -> None:
     run = demo(folder)
     eventually(lambda: len(ours(run.pid)) == 4 or run.poll() is not None, 40)
-    family = psutil.Process(run.pid).children(recursive=True)
+    processes = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate(timeout=30)
     assert run.returncode == 128 + signal.SIGTERM, output
-    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert list((folder / "tmp").iterdir()) == []
 
 

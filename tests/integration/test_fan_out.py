@@ -4,7 +4,7 @@ import pytest
 
 from agent_tasks import Budget, BudgetExhausted
 from tests import rows
-from tests.agents_family import CROWD
+from tests.agents_children import CROWD
 from tests.conftest import Fleet
 from tests.eventually import eventually
 

@@ -59,10 +59,10 @@ def test_children_complete_and_the_report_is_published_once_approved(
     agents = ["research-reader"] * 3 + ["research-analyst", "research-writer"]
     assert [child["agent"] for child in result["children"]] == agents
     assert {child["status"] for child in result["children"]} == {"completed"}
-    family = [child.stored() for child in task.children()]
-    assert sorted(child.agent for child in family) == sorted(agents)
-    assert {child.identity.actors for child in family if child.identity} == {("orchestrator",)}
-    assert sorted(child.progress.done for child in family if child.progress) == [6, 7, 7]
+    children = [child.stored() for child in task.children()]
+    assert sorted(child.agent for child in children) == sorted(agents)
+    assert {child.identity.actors for child in children if child.identity} == {("orchestrator",)}
+    assert sorted(child.progress.done for child in children if child.progress) == [6, 7, 7]
 
 
 def test_a_refused_report_and_one_that_nobody_answers_for_are_kept_unpublished(

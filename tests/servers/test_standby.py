@@ -79,7 +79,7 @@ def ways(fragile: Fragile, standby: Standby) -> Iterator[tuple[Proxy, Proxy]]:
         yield one, other
 
 
-def family(servers: EmbeddedServers) -> list[psutil.Process]:
+def processes_of(servers: EmbeddedServers) -> list[psutil.Process]:
     assert servers.postgres.pid is not None
     postmaster = psutil.Process(servers.postgres.pid)
     return [postmaster, *postmaster.children(recursive=True)]
@@ -87,7 +87,7 @@ def family(servers: EmbeddedServers) -> list[psutil.Process]:
 
 def freeze(servers: EmbeddedServers) -> Callable[[], None]:
     """Every process of the primary stands still, as on a host that hangs; returns what lets them go on."""
-    frozen = family(servers)
+    frozen = processes_of(servers)
     for process in frozen:
         process.send_signal(signal.SIGSTOP)
 

@@ -52,13 +52,13 @@ def concepts(question: str) -> tuple[Concept, ...]:
     """The distinct concepts of the question, in its order; every word where all of them are empty."""
     question = HOW_MUCH.sub(" ", question) or question
     plain = words(question) or _WORD.findall(question.lower())
-    families = [stem_words(family) for family in KIN]
+    all_kin = [stem_words(related) for related in KIN]
     found: dict[str, Concept] = {}
     for word, stem in zip(plain, stem_words(plain), strict=True):
-        family = {kin for family in families if stem in family for kin in family} | {stem}
+        related = {kin for related in all_kin if stem in related for kin in related} | {stem}
         long = len(stem) >= _ROOT
-        forms = frozenset(kin for kin in family if kin == stem or (long and kin.startswith(stem[:_ROOT])))
+        forms = frozenset(kin for kin in related if kin == stem or (long and kin.startswith(stem[:_ROOT])))
         weight = VAGUE_WEIGHT if word in VAGUE else 1.0
-        found.setdefault(stem, Concept(word, stem, forms, frozenset(family) - forms, weight))
+        found.setdefault(stem, Concept(word, stem, forms, frozenset(related) - forms, weight))
     # What the question itself names is no mere kin of its other words.
     return tuple(replace(concept, kin=concept.kin - found.keys()) for concept in found.values())

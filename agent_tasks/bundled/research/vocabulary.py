@@ -1,4 +1,4 @@
-"""English words as questions use them: those without meaning, the vague ones, and families of kin."""
+"""English words as questions use them: those without meaning, the vague ones, and those that are kin."""
 
 _EMPTY = """
 a about above after again all also am an and any are as at be because been before being below between both

@@ -5,7 +5,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from agent_tasks.cli.demo.family import READER, Family, pid_of
+from agent_tasks.cli.demo.tree import READER, Tree, pid_of
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -32,7 +32,7 @@ class Kill:
     """Monotonic."""
 
 
-def try_to_kill(task: TaskHandle, seen: Family) -> Kill | None:
+def try_to_kill(task: TaskHandle, seen: Tree) -> Kill | None:
     """Kill the worker of a reader that is in the middle of its work; None where none is.
 
     The worker is stopped first, to look whether it still runs this step: nobody else is hit, and the step is cut
@@ -61,14 +61,14 @@ def _held(task: TaskSnapshot) -> tuple[object, ...]:
     return task.status, task.worker, task.step_number, task.attempt
 
 
-def _is_the_middle(seen: Family, reader: TaskSnapshot) -> bool:
+def _is_the_middle(seen: Tree, reader: TaskSnapshot) -> bool:
     if reader.agent != READER or reader.status is not TaskStatus.RUNNING or not seen.documents:
         return False
     share = seen.done / seen.documents
     return seen.documents <= FEW_DOCUMENTS or share >= LATE or (share >= MIDDLE and reader.step_number >= 1)
 
 
-def _calls_suffice(task: TaskHandle, seen: Family, reader: TaskSnapshot) -> bool:
+def _calls_suffice(task: TaskHandle, seen: Tree, reader: TaskSnapshot) -> bool:
     return _calls(task, reader) >= min(CALLS, seen.documents // DOCUMENTS_PER_CALL)
 
 
@@ -77,8 +77,8 @@ def _calls(task: TaskHandle, reader: TaskSnapshot) -> int:
         return read.recorded_calls(connection, reader.id, reader.step_number)
 
 
-def _described(task: TaskHandle, seen: Family, child: TaskSnapshot, worker: str) -> Kill:
+def _described(task: TaskHandle, seen: Tree, child: TaskSnapshot, worker: str) -> Kill:
     now = [other.stored() for other in task.children()]
-    family = Family(seen.root, now)
-    others = [family.name(other) for other in now if other.worker == worker and other.id != child.id]
-    return Kill(child, family.name(child), _calls(task, child), others, worker, time.monotonic())
+    tree = Tree(seen.root, now)
+    others = [tree.name(other) for other in now if other.worker == worker and other.id != child.id]
+    return Kill(child, tree.name(child), _calls(task, child), others, worker, time.monotonic())

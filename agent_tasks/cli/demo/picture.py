@@ -5,7 +5,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent_tasks.cli.demo.family import Family, node_of
+from agent_tasks.cli.demo.tree import Tree, node_of
 from agent_tasks.cli.text import COLOURS, awaited, duration, since
 from agent_tasks.task.snapshot import TaskSnapshot
 
@@ -13,37 +13,37 @@ _INDENT, _BAR = "   ", 40
 
 
 class Picture:
-    """Renders `family`, which may be replaced by a later one at any time; `dead` is the worker that was killed."""
+    """Renders `tree`, which may be replaced by a later one at any time; `dead` is the worker that was killed."""
 
-    def __init__(self, family: Family, dead: str | None = None) -> None:
-        self.family = family
+    def __init__(self, tree: Tree, dead: str | None = None) -> None:
+        self.tree = tree
         self._dead = dead
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Group(self._bar(), self._members())
 
     def _bar(self) -> Table:
-        family, root = self.family, self.family.root
-        total = family.total
+        tree, root = self.tree, self.tree.root
+        total = tree.total
         took = (root.finished_at - root.created_at).total_seconds() if root.finished_at else since(root.created_at)
         row = Table.grid(padding=(0, 2, 0, 0))
         row.add_row(
             _INDENT[:-2],
-            ProgressBar(total=total or 1, completed=family.done if total else 0, width=_BAR),
-            f"{family.done:g} of {total:g}" if total else "planning",
+            ProgressBar(total=total or 1, completed=tree.done if total else 0, width=_BAR),
+            f"{tree.done:g} of {total:g}" if total else "planning",
             duration(took),
         )
         return row
 
     def _members(self) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
-        root = self.family.root
+        root = self.tree.root
         table.add_row(_INDENT, "orchestrator", self._state(root), f"step {root.step_number + 1}", root.step)
-        for child in self.family.children:
+        for child in self.tree.children:
             progress = child.progress
             read = f"{progress.done:g} of {progress.total:g}" if progress and progress.total else child.step
             number = child.step_number if child.status.is_terminal else child.step_number + 1
-            name = Text(f"  {self.family.name(child)}")
+            name = Text(f"  {self.tree.name(child)}")
             table.add_row(_INDENT, name, self._state(child), f"step {number}", read)
         return table
 

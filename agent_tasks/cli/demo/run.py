@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.live import Live
 
 from agent_tasks.cli.demo.approval import Answer, ask, can_ask, user_name
-from agent_tasks.cli.demo.family import Family, changes, look, node_of, pid_of
 from agent_tasks.cli.demo.judgement import Judgement
 from agent_tasks.cli.demo.kill import Kill, try_to_kill
 from agent_tasks.cli.demo.picture import Picture
 from agent_tasks.cli.demo.stage import LEASE_SECONDS, Stage, stage
 from agent_tasks.cli.demo.story import Story, counted, repetition_lines, tree_line
+from agent_tasks.cli.demo.tree import Tree, changes, look, node_of, pid_of
 from agent_tasks.cli.problems import Failed, ended_badly
 from agent_tasks.cli.text import duration, printable
 from agent_tasks.client.handle import TaskHandle
@@ -63,7 +63,7 @@ class Demo:
             task, kill = self._run_and_kill(ready)
             if kill is not None:
                 self._go_on(task, kill)
-            self._follow(task, lambda family: family.waits_for_a_person, kill)
+            self._follow(task, lambda tree: tree.waits_for_a_person, kill)
             answer = self._approve(task)
             self._tell_end(ready, task, kill, answer)
         self._story.end()
@@ -99,26 +99,26 @@ class Demo:
     def _follow(
         self,
         task: TaskHandle,
-        is_over: Callable[[Family], bool],
+        is_over: Callable[[Tree], bool],
         kill: Kill | None = None,
         *,
         every: float = 0.1,
         transient: bool = False,
-    ) -> Family:
+    ) -> Tree:
         """Show the task until `is_over`, or to its end."""
-        family = look(task)
-        picture = Picture(family, kill.worker if kill else None)
+        tree = look(task)
+        picture = Picture(tree, kill.worker if kill else None)
         deadline = time.monotonic() + LONGEST_SECONDS
         with self._live(picture, transient=transient):
-            for family in changes(task, every):
-                picture.family = family
-                self._show_line(family)
-                if is_over(family):
-                    picture.family = look(task)
+            for tree in changes(task, every):
+                picture.tree = tree
+                self._show_line(tree)
+                if is_over(tree):
+                    picture.tree = look(task)
                     break
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"The task has not ended after {duration(LONGEST_SECONDS)}.")
-        return family
+        return tree
 
     def _live(self, picture: Picture, *, transient: bool) -> AbstractContextManager[object]:
         if not self._console.is_terminal:
@@ -138,8 +138,8 @@ class Demo:
         story.line(f"Its lease of {LEASE_SECONDS} s runs out in Postgres; then the sweeper hands its steps to others.")
         story.phase("Go on from the checkpoint on the other worker")
 
-        def taken_over(family: Family) -> bool:
-            now = family.child(child)
+        def taken_over(tree: Tree) -> bool:
+            now = tree.child(child)
             return now.status.is_terminal or now.worker not in (None, kill.worker)
 
         now = self._follow(task, taken_over, kill, transient=True).child(child)
@@ -210,16 +210,16 @@ class Demo:
         story.line("And the whole tree, the task with all of its children:", "green")
         story.line(tree_line(tree), "green", indent=5)
 
-    def _show_line(self, family: Family) -> None:
+    def _show_line(self, tree: Tree) -> None:
         """Where there is no live picture: now and then."""
-        if self._console.is_terminal or not family.total:
+        if self._console.is_terminal or not tree.total:
             return
-        share = family.done / family.total
+        share = tree.done / tree.total
         if share >= self._shown + _SHOWN_SHARE:
             self._shown = share
-            statuses = Counter(str(reader.status) for reader in family.readers)
+            statuses = Counter(str(reader.status) for reader in tree.readers)
             readers = ", ".join(f"{number} {status}" for status, number in statuses.items())
-            self._story.line(f"{family.done:g} of {family.total:g}; readers: {readers}", "dim")
+            self._story.line(f"{tree.done:g} of {tree.total:g}; readers: {readers}", "dim")
 
 
 class _Hunt:
@@ -229,7 +229,7 @@ class _Hunt:
         self.kill: Kill | None = None
         self._task = task
 
-    def is_over(self, seen: Family) -> bool:
+    def is_over(self, seen: Tree) -> bool:
         self.kill = try_to_kill(self._task, seen)
         return self.kill is not None or seen.readers_are_over
 

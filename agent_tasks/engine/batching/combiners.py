@@ -23,7 +23,8 @@ from agent_tasks.transitions.ledger import CallBegin, CallEnd, begin_calls, end_
 
 A = TypeVar("A")
 T = TypeVar("T")
-Family = tuple[Row, list[Row]]
+Joined = tuple[Row, list[Row]]
+"""A child that has ended, and its parents as that changed them."""
 _CLAIM_SECONDS = 1.0
 """How long a slot may wait for a row that somebody else has locked, before it has a step to lose."""
 _LOCK_SECONDS = 0.1
@@ -41,7 +42,7 @@ class Combiners:
     def __init__(self, deployment: Deployment, worker_id: str) -> None:
         self._deployment = deployment
         self._worker_id = worker_id
-        self._trees: WeakValueDictionary[UUID, Combiner[Finish, Family]] = WeakValueDictionary()
+        self._trees: WeakValueDictionary[UUID, Combiner[Finish, Joined]] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._claim: Callable[[Wanted], Claim | None] = self._combined(self._claim_all, lambda asked: asked.task_id)
         self.checkpoint: Callable[[StepCommit], ClaimRow] = self._patient(
@@ -62,7 +63,7 @@ class Combiners:
         except Contention:
             return None
 
-    def complete_child(self, finish: Finish) -> Family:
+    def complete_child(self, finish: Finish) -> Joined:
         """Complete a child; also returns the parents that were joined, and what that changed in turn.
 
         A batch is of one tree: rows of several could not be locked in the order in which others lock them, and a
@@ -114,7 +115,7 @@ class Combiners:
     ) -> list[ClaimRow | LeaseLost | BudgetExhausted | Contention]:
         return checkpoint_all(connection, steps, ring_seconds=self._deployment.settings.ring_seconds)
 
-    def _complete_children(self, finishes: Sequence[Finish]) -> list[Family | Exception]:
+    def _complete_children(self, finishes: Sequence[Finish]) -> list[Joined | Exception]:
         """Complete children and join their parents in one commit; the first answer has the parents' rows."""
         with self._deployment.database.transaction() as connection:
             rows, others = end(

@@ -21,7 +21,7 @@ from agent_tasks.engine.steps.decision import (
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.raised import NOT_SHOWN
 from agent_tasks.engine.steps.run import StepRun
-from agent_tasks.engine.steps.spawning import Family
+from agent_tasks.engine.steps.spawning import Spawning
 from agent_tasks.errors import AgentTaskError, LeaseLost
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
@@ -69,7 +69,7 @@ class Commits:
     def __init__(self, client: AgentTasks, combiners: Combiners) -> None:
         self._client = client
         self._combiners = combiners
-        self._family = Family(client)
+        self._spawning = Spawning(client)
         self._lease_seconds = client.settings.lease_seconds
         self._ring_seconds = client.settings.ring_seconds
 
@@ -172,10 +172,10 @@ class Commits:
 
     def _spawn(self, claim: Claim, decision: Spawn) -> Settled:
         directive = decision.directive
-        spawned = self._family.spawn(claim, directive, decision.spent)
+        spawned = self._spawning.spawn(claim, directive, decision.spent)
 
         def spawn(connection: Connection) -> tuple[Row, list[Row]]:
-            family = fan_out(
+            rows = fan_out(
                 connection,
                 claim,
                 decision.committed,
@@ -186,7 +186,7 @@ class Commits:
                 ring_seconds=self._ring_seconds,
             )
             reached("written")
-            return family
+            return rows
 
         parent, children = self._transaction(spawn)
         return Settled(parent, "succeeded", changed=[parent, *children])

@@ -14,7 +14,7 @@ from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.submit import NewTask
 
 _RESERVED_PART = 0.05
-"""Of the seconds left, where a FanOut names no reserve: `then` must have time to run."""
+"""The part of the seconds left that is reserved where a FanOut names none: `then` must have time to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,17 @@ class Spawned:
     children: list[NewTask]
     reserve_seconds: float
     clamped: dict[int, list[str]]
-    """Children, by index, that asked for more than their share, and of which resources."""
+    """The resources of which a child asked for more than its share, by the child's index."""
 
 
-class Family:
-    """Makes children of a run: their identity is the parent's, extended; their budget is a part of the parent's."""
+class Spawning:
+    """Makes the children of a run, with the parent's identity, extended, and parts of the parent's budget."""
 
     def __init__(self, client: AgentTasks) -> None:
         self._client = client
 
     def spawn(self, claim: Claim, directive: FanOut, spent: Spend) -> Spawned:
-        """Share what is left of the task after `spent`.
+        """Make the children of `directive`, which share what is left of the task after `spent`.
 
         Raises InvalidInput, UnknownAgent, PayloadTooLarge, and BudgetExhausted where limits do not allow it.
         """
@@ -78,7 +78,7 @@ class Family:
         return Spawned(children, reserve.seconds or 0.0, clamped)
 
     def _within_limit(self, children: Iterable[NewTask]) -> list[NewTask]:
-        """All of them. Raises PayloadTooLarge, and holds no more than the limit until the sum is known."""
+        """Return them all, or raise PayloadTooLarge; never keeps more than the limit in memory."""
         limit, size, kept = self._client.settings.fan_out_limit, 0, list[NewTask]()
         for child in children:
             size += child.size

@@ -324,24 +324,24 @@ def repetition(connection: Connection, task_id: UUID, step_number: int) -> Repet
 
 
 _TREE_REPETITION = """
-    WITH family AS (
+    WITH tree AS (
         SELECT id AS task_id FROM agent_tasks.tasks WHERE root_id = %s
     ), claims AS (
         SELECT task_id, (data ->> 'step_number')::int AS step_number, count(*) AS claims
-        FROM agent_tasks.events WHERE task_id = ANY (ARRAY(SELECT task_id FROM family)) AND type = 'claimed'
+        FROM agent_tasks.events WHERE task_id = ANY (ARRAY(SELECT task_id FROM tree)) AND type = 'claimed'
             GROUP BY 1, 2
     ), steps AS (
         SELECT claims FROM agent_tasks.checkpoints JOIN claims USING (task_id, step_number)
-        WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
-    ), family_calls AS (
-        SELECT attempts FROM agent_tasks.calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM family))
+        WHERE task_id = ANY (ARRAY(SELECT task_id FROM tree))
+    ), tree_calls AS (
+        SELECT attempts FROM agent_tasks.calls WHERE task_id = ANY (ARRAY(SELECT task_id FROM tree))
             AND status = 'completed'
     )
     SELECT
         (SELECT count(*) FROM steps) AS steps,
         (SELECT count(*) FROM steps WHERE claims = 1) AS steps_once,
-        (SELECT count(*) FROM family_calls) AS calls,
-        (SELECT count(*) FROM family_calls WHERE attempts = 1) AS calls_once
+        (SELECT count(*) FROM tree_calls) AS calls,
+        (SELECT count(*) FROM tree_calls WHERE attempts = 1) AS calls_once
 """
 
 

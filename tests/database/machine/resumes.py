@@ -86,10 +86,10 @@ def resume(old: Task, from_step: int | None, accepted: Accepted, parent: Task | 
         return [new]
     new.status, new.waits = "waiting", there.awaits
     new.deliver()
-    family = [new]
+    resumed = [new]
     if there.awaits == Waits("children"):
         for child in unfinished(new, there.number):
-            family += resume(child, None, accepted, new)
+            resumed += resume(child, None, accepted, new)
         if not new.awaited:
             new.status, new.waits = "pending", None
-    return family
+    return resumed

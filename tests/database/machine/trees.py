@@ -1,4 +1,4 @@
-"""The model of families: what the end of a task means for those above and below it."""
+"""The model of trees: what the end of a task means for those above and below it."""
 
 from collections.abc import Callable, Iterable, Sequence
 

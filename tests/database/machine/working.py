@@ -13,7 +13,7 @@ from agent_tasks.transitions.heartbeat import heartbeat
 from agent_tasks.transitions.release import release
 from tests import database
 from tests.database import Row
-from tests.database.families import BROKEN, broken, done, end, family_of, fan, out_of_time, shortened, undo
+from tests.database.children import BROKEN, broken, done, end, fan, out_of_time, shortened, spawned_of, undo
 from tests.database.machine import trees
 from tests.database.machine.machine import Machine, any_one, pick
 from tests.database.machine.model import Task, Waits
@@ -95,7 +95,7 @@ class Working(Machine):
         taken = self.claims[task.id]
         children = [Child("echo", budget=Budget(tokens=ask) if ask else None) for ask in asks]
         try:
-            spawned = family_of(self.client, taken, FanOut(children, then="echo", on_child_failure=policy))
+            spawned = spawned_of(self.client, taken, FanOut(children, then="echo", on_child_failure=policy))
         except BudgetExhausted:
             return
         rows: list[Row] = []
@@ -110,9 +110,9 @@ class Working(Machine):
         if self.commit(task, spawn):
             self.client.publish(rows)
             identity = task.identity.extended("echo") if task.identity else None
-            family = [Task(child.id, child.budget, identity, index=n) for n, child in enumerate(spawned.children)]
-            task.spawn(family, policy, undo=undoable)
-            for child in family:
+            born = [Task(child.id, child.budget, identity, index=n) for n, child in enumerate(spawned.children)]
+            task.spawn(born, policy, undo=undoable)
+            for child in born:
                 self.tasks[child.id] = child
 
     @precondition(lambda self: self.some("running"))

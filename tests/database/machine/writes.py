@@ -7,7 +7,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.retry import retry
 from tests import database
-from tests.database.families import BROKEN, broken, done, fan
+from tests.database.children import BROKEN, broken, done, fan
 
 Write = Callable[[Connection, Claim], Any]
 WRITES: dict[str, Write] = {

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType, FanOut
-from agent_tasks.engine.steps.spawning import Family, Spawned
+from agent_tasks.engine.steps.spawning import Spawned, Spawning
 from agent_tasks.store.database import Connection
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Spend, remaining
@@ -49,9 +49,9 @@ def spawn(
     return [row["id"] for row in sorted(rows, key=lambda row: row["child_index"])]
 
 
-def family_of(client: AgentTasks, taken: Claim, directive: FanOut) -> Spawned:
+def spawned_of(client: AgentTasks, taken: Claim, directive: FanOut) -> Spawned:
     """The children that a worker makes of a FanOut. Raises BudgetExhausted."""
-    return Family(client).spawn(taken, directive, spend_of(client.find_row(taken.id)))
+    return Spawning(client).spawn(taken, directive, spend_of(client.find_row(taken.id)))
 
 
 def fan(

@@ -1,4 +1,4 @@
-"""Families: children are spawned in one commit, joined by a counter, and what they do not spend returns."""
+"""Children: they are spawned in one commit, joined by a counter, and what they do not spend returns."""
 
 import random
 import threading
@@ -16,7 +16,7 @@ from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
 from tests.database import Row, all_of, claimed, lapse, query, row_of, single, submitted, swept, try_claim
-from tests.database.families import (
+from tests.database.children import (
     DIVIDED,
     NOTHING_HELD,
     broken,

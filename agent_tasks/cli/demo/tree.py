@@ -13,7 +13,7 @@ LAST_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Family:
+class Tree:
     root: TaskSnapshot
     children: list[TaskSnapshot]
 
@@ -55,13 +55,13 @@ class Family:
         return next(child for child in self.children if child.id == like.id)
 
 
-def look(task: TaskHandle) -> Family:
+def look(task: TaskHandle) -> Tree:
     root = task.snapshot()
-    return Family(root, [child.snapshot() for child in task.children()])
+    return Tree(root, [child.snapshot() for child in task.children()])
 
 
-def changes(task: TaskHandle, seconds: float) -> Iterator[Family]:
-    """The family at each change of the root, and every so many `seconds`, to the root's end."""
+def changes(task: TaskHandle, seconds: float) -> Iterator[Tree]:
+    """The tree at each change of the root, and every so many `seconds`, to the root's end."""
     for _ in follow(task, slowest=seconds):
         yield look(task)
 

@@ -18,7 +18,7 @@ from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries.children import outcomes, results
 from agent_tasks.transitions import submit
 from tests.database import claimed, operations_of, query, submitted
-from tests.database.families import NOTHING_HELD, family_of, fan, held_of, spawn
+from tests.database.children import NOTHING_HELD, fan, held_of, spawn, spawned_of
 
 MIB = 1024 * 1024
 LARGE = (
@@ -158,7 +158,7 @@ def test_inputs_are_written_in_chunks_within_one_commit(client: AgentTasks, monk
     directive = FanOut([Child("echo", {"value": "ü" * 400_000}) for _ in range(24)], then="echo")
     statements.clear()
     with client.database.connection() as connection:
-        _, rows = fan(connection, taken, family_of(client, taken, directive).children)
+        _, rows = fan(connection, taken, spawned_of(client, taken, directive).children)
     assert [row["child_index"] for row in rows] == list(range(24))
     assert statements == [20, 4]  # an ü is two bytes
     written = "SELECT count(*) AS n FROM agent_tasks.tasks WHERE parent_id = %s AND length(input ->> 'value') = 400000"
@@ -177,10 +177,10 @@ def test_a_fan_out_above_the_bound_on_the_sum_is_refused_with_the_sum(client: Ag
     client = AgentTasks(client.settings.model_copy(update={"fan_out_limit": 2000}))
     taken = claimed(client, submitted(client))
     fits = FanOut([Child("echo", {"value": "x" * 900}) for _ in range(2)], then="echo")
-    assert len(family_of(client, taken, fits).children) == 2
+    assert len(spawned_of(client, taken, fits).children) == 2
     above = FanOut([Child("echo", {"value": "x" * 900}) for _ in range(5)], then="echo")
     with pytest.raises(PayloadTooLarge) as refused:
-        family_of(client, taken, above)
+        spawned_of(client, taken, above)
     info = refused.value.info
     assert info.details == {"payload": "inputs of children", "size": 4565, "limit": 2000}
     assert (info.retryable, "4,565" in info.message, "2,000" in info.message) == (False, True, True)
