@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev lint test coverage check test-slow test-servers test-containers bench lock clean
+.PHONY: help install demo dev lint test coverage check test-slow test-servers test-containers bench docs lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ $(MEASURING): $(INSTALLED) benchmarks/requirements.txt
 	  -r benchmarks/requirements.txt
 	@touch $@
 
+docs: $(INSTALLED) ## build docs/ as a site, in site/ (a broken link fails it)
+	@$(BIN)/zensical build --clean --strict $(ARGS)
+
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
 lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer versions)
@@ -83,5 +86,5 @@ lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer ver
 	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis .import_linter_cache celerybeat-schedule*
+	rm -rf .venv build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis .import_linter_cache celerybeat-schedule*
 	find agent_tasks beat workers tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -157,3 +157,5 @@ def _on_default(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -
 submit = _on_default(AsyncAgentTasks.submit)
 submit_many = _on_default(AsyncAgentTasks.submit_many)
 get = _on_default(AsyncAgentTasks.get)
+
+__all__ = ["AsyncAgentTasks", "AsyncTaskHandle", "get", "submit", "submit_many"]

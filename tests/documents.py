@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 def documents() -> dict[str, str]:
     """Text by path from the project's folder."""
-    paths = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
 
 

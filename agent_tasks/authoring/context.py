@@ -25,6 +25,23 @@ NOTHING = Spend()
 class StepContext:
     """What both contexts share: the attributes of the step that runs."""
 
+    task_id: UUID
+    """The task's id, a UUIDv7."""
+    agent: str
+    """The name of the task's agent."""
+    step: str
+    """The name of this step."""
+    step_number: int
+    """Steps committed before this one, from 0."""
+    attempt: int
+    """How often this step was begun, from 1."""
+    identity: Identity | None
+    """The person or service for whom the task runs; None where the submit named none."""
+    session_id: str | None
+    """The session that the submit named."""
+    traceparent: str | None
+    """The task's place in its trace, as W3C Trace Context writes it."""
+
     def __init__(
         self,
         *,
@@ -46,9 +63,7 @@ class StepContext:
         self.agent = agent
         self.step = step
         self.step_number = step_number
-        """Steps committed before this one, from 0."""
         self.attempt = attempt
-        """How often this step was begun, from 1."""
         self.identity = identity
         self.session_id = session_id
         self.traceparent = traceparent
