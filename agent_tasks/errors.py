@@ -16,7 +16,7 @@ AgentTaskError
 ├── Poison                    poison
 ├── StepFailed                step_failed
 └── TaskCancelled             cancelled
-LeaseLost                     not for users: the worker drops its outcome
+LeaseLost                     not for users: the worker drops its work
 """
 
 import logging
@@ -37,7 +37,7 @@ RetryAfter = float | timedelta | datetime | str
 
 
 class ErrorType(StrEnum):
-    """What went wrong, in one word: `ErrorInfo.type`."""
+    """The kind of error, in one word: `ErrorInfo.type`."""
 
     BUDGET_EXHAUSTED = "budget_exhausted"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
@@ -52,7 +52,7 @@ class ErrorType(StrEnum):
 
 
 class SuggestedAction(StrEnum):
-    """What a caller can do about an error: `ErrorInfo.suggested_action`."""
+    """The remedy open to a caller: `ErrorInfo.suggested_action`."""
 
     RETRY = "retry"
     RESUME = "resume"
@@ -72,7 +72,7 @@ class ErrorInfo(BaseModel):
     """Seconds, or null where the caller may choose."""
     details: dict[str, Any] = {}
     checkpoint: int | None = None
-    """The step number from which `resume` would go on."""
+    """The number of the step from which `resume` would continue."""
     suggested_action: SuggestedAction = SuggestedAction.NONE
 
 
@@ -95,7 +95,7 @@ class AgentTaskError(Exception):
 
     @property
     def info(self) -> ErrorInfo:
-        """Always storable: what of the details has no JSON form is there as text."""
+        """The machine-readable form; always storable, since details with no JSON form are there as text."""
         if self._recorded is not None:
             return self._recorded
         return ErrorInfo(
@@ -109,7 +109,7 @@ class AgentTaskError(Exception):
 
     @classmethod
     def recorded(cls, info: ErrorInfo) -> Self:
-        """The exception for a recorded error; its `info` is the record itself."""
+        """Return the exception for a recorded error; its `info` is the record itself."""
         error = cls(info.message, retry_after=info.retry_after)
         error.details = dict(info.details)
         error._recorded = info
@@ -117,7 +117,7 @@ class AgentTaskError(Exception):
 
 
 class InvalidInput(AgentTaskError, ValueError):
-    """What was given does not do; `details["field"]` names it where it has a name."""
+    """An argument or input is not acceptable; `details["field"]` names it where it has a name."""
 
     type = ErrorType.INVALID_INPUT
     suggested_action = SuggestedAction.FIX_INPUT
@@ -132,11 +132,11 @@ class IdempotencyConflict(InvalidInput):
 
 
 class TaskNotFound(InvalidInput, LookupError):
-    """No such task, or none that this identity may see."""
+    """The task does not exist, or this identity may not see it."""
 
 
 class AmbiguousCall(InvalidInput):
-    """A call that a repeated step could not tell from another one: give it a key."""
+    """A repeated step could not tell this call from another one: give it a key."""
 
 
 class InvalidState(InvalidInput):
@@ -144,14 +144,14 @@ class InvalidState(InvalidInput):
 
 
 class PayloadTooLarge(AgentTaskError, ValueError):
-    """An input, state, result or call outcome is above the limit; `details` has payload, size and limit in bytes."""
+    """An input, state, result or call outcome exceeds the limit; `details` has payload, size and limit in bytes."""
 
     type = ErrorType.PAYLOAD_TOO_LARGE
     suggested_action = SuggestedAction.FIX_INPUT
 
 
 class BudgetExhausted(AgentTaskError):
-    """`details["resource"]` names what ran out: seconds, tokens, usd, steps, calls or children."""
+    """A resource of the budget ran out; `details["resource"]` is seconds, tokens, usd, steps, calls or children."""
 
     type = ErrorType.BUDGET_EXHAUSTED
     suggested_action = SuggestedAction.RAISE_BUDGET
@@ -168,7 +168,7 @@ class BudgetExhausted(AgentTaskError):
 
 
 class UpstreamUnavailable(AgentTaskError):
-    """A model or tool outside did not answer; `retry_after` in seconds is honoured by `Retry`."""
+    """An external model or tool did not answer; `retry_after`, in seconds, is the least that `Retry` waits."""
 
     type = ErrorType.UPSTREAM_UNAVAILABLE
     retryable = True
@@ -176,7 +176,7 @@ class UpstreamUnavailable(AgentTaskError):
 
 
 class PartialCompletion(AgentTaskError):
-    """The task ended early; `details["result"]` is what it had recorded, `details["cause"]` why it ended."""
+    """The task ended early; `details["result"]` is its partial result, `details["cause"]` the reason."""
 
     type = ErrorType.PARTIAL_COMPLETION
     suggested_action = SuggestedAction.RESUME
@@ -190,21 +190,21 @@ class ContextLost(AgentTaskError):
 
 
 class PermissionDenied(AgentTaskError):
-    """The identity may not do this; it is never told more than that."""
+    """The identity may not do this; the error says no more than that."""
 
     type = ErrorType.PERMISSION_DENIED
     suggested_action = SuggestedAction.ESCALATE
 
 
 class Poison(AgentTaskError):
-    """The step killed its worker again and again."""
+    """The step killed its worker repeatedly."""
 
     type = ErrorType.POISON
     suggested_action = SuggestedAction.ESCALATE
 
 
 class StepFailed(AgentTaskError):
-    """A step raised what is no typed error: its code is to be looked at, by `TaskHandle.traceback`."""
+    """A step raised an exception that is not a typed error; `TaskHandle.traceback` shows where."""
 
     type = ErrorType.STEP_FAILED
     suggested_action = SuggestedAction.ESCALATE
@@ -218,7 +218,7 @@ class TaskCancelled(AgentTaskError):
 
 
 class LeaseLost(Exception):
-    """Another run owns the step, or the task has ended: what this worker has is dropped."""
+    """Another run owns the step, or the task has ended: this worker's work is dropped."""
 
 
 _CLASSES: dict[ErrorType, type[AgentTaskError]] = {
@@ -239,12 +239,12 @@ _CLASSES: dict[ErrorType, type[AgentTaskError]] = {
 
 
 def from_info(info: ErrorInfo) -> AgentTaskError:
-    """The exception that `task.result()` raises for a recorded error."""
+    """Return the exception that `task.result()` raises for a recorded error."""
     return _CLASSES[info.type].recorded(info)
 
 
 def text_of(message: object) -> str:
-    """`message` as text, also where its own `__str__` fails."""
+    """Return `message` as text, even where its own `__str__` fails."""
     try:
         return str(message)
     except Exception as broken:
@@ -252,7 +252,7 @@ def text_of(message: object) -> str:
 
 
 def leaves(error: BaseException) -> list[BaseException]:
-    """The exceptions in a group, and in groups within it; of any other exception itself."""
+    """Return the exceptions in a group and in the groups within it; any other exception alone."""
     return list(_leaves(error))
 
 
@@ -266,7 +266,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _seconds(value: Any) -> float | None:
-    """`value` as seconds to wait; None, with a warning, for what is no such thing."""
+    """Return `value` as seconds to wait; None, with a warning, if it is no such value."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What Postgres can hold of any text and any value: for messages and details that must be stored whatever they are."""
+"""Making any text or value storable in Postgres, for messages and details that must be kept whatever they are."""
 
 import json
 import math
@@ -8,21 +8,21 @@ from pydantic_core import from_json, to_jsonable_python
 
 DEEPEST = 150
 _PARSED = 201
-"""Levels that pydantic's JSON parser follows."""
+"""The levels that pydantic's JSON parser follows."""
 
 
 def storable(text: str) -> str:
-    """`text` without what Postgres refuses: for messages that must be stored whatever they hold."""
+    """Return `text` without what Postgres refuses."""
     return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def storable_value(value: Any) -> Any:
-    """`value` as JSON that jsonb accepts, whatever it is: what has no JSON form is there as text."""
+    """Return `value` as JSON that jsonb accepts, whatever it is; parts with no JSON form become text."""
     try:
         plain = _cleaned(to_jsonable_python(value, fallback=repr, inf_nan_mode="strings"))
         if not is_deep(json.dumps(plain)):
             return plain
-    except Exception:  # no JSON form, or a broken one of somebody's
+    except Exception:  # no JSON form, or a user's broken one
         plain = value
     try:
         return storable(repr(plain)[:2000])
@@ -43,7 +43,7 @@ def _cleaned(plain: Any) -> Any:
 
 
 def is_deep(text: str) -> bool:
-    """Whether `text` is nested more deeply than who reads it in a snapshot can follow."""
+    """Whether `text` is nested too deeply for readers of a snapshot to parse."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return False
     try:

@@ -1,1 +1,1 @@
-"""What a task is: its states, what it may spend, and whose it is."""
+"""The task itself: its states, its budget, and the identity it acts for."""

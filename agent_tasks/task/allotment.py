@@ -1,4 +1,4 @@
-"""How a parent's budget is divided among its children: pure arithmetic, and never more than there is."""
+"""Dividing a parent's budget among its children: pure arithmetic, never handing out more than there is."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from agent_tasks.errors import BudgetExhausted
 from agent_tasks.task.budget import Budget, Remaining
 
 DIVIDED = ("tokens", "usd", "steps", "calls")
-"""Seconds are shared: children run side by side."""
+"""The resources that are divided. Seconds are not: children run side by side and share them."""
 _UNITS = {"usd": 10**9}
-"""Dollars are shared in billionths: whole numbers add up to what there is, to the last one."""
+"""Units per whole: dollars are divided in billionths, since whole numbers add up exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A child to be: its weight, what it asks for (None: its whole share), and what its agent was seen to use."""
+    """A child to be: its weight, what it asks for (None: its whole share), and what its agent usually uses."""
 
     weight: float = 1.0
     asks: Budget = field(default_factory=Budget)
@@ -26,17 +26,17 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """A child's budget, and the resources of which it asked for more than its share."""
+    """A child's budget, and the resources of which the child asked for more than its share."""
 
     budget: Budget
     clamped: tuple[str, ...] = ()
 
 
 def divide(left: Remaining, reserve: Budget, claimants: Sequence[Claimant]) -> list[Allotment]:
-    """The budget of each child: of `left` minus `reserve`, by weight; the parent keeps at least one step.
+    """Return the budget of each child: `left` minus `reserve`, by weight; the parent keeps at least one step.
 
-    A share follows `usage` where it is known, and its mean over the others where it is not. What a child does
-    not ask for is not shared out again. Raises BudgetExhausted when nothing of a resource is left for a child.
+    A share follows `usage` where it is known, and the mean of the others' usage where it is not. The part of a share
+    that a child does not ask for stays with the parent. Raises BudgetExhausted where a child would get nothing.
     """
     budgets: list[dict[str, Any]] = [dict[str, Any]() for _ in claimants]
     clamped: list[list[str]] = [[] for _ in claimants]
@@ -51,7 +51,7 @@ def divide(left: Remaining, reserve: Budget, claimants: Sequence[Claimant]) -> l
                 clamped[position].append(resource)
             if amount is not None and amount <= 0:
                 raise BudgetExhausted(
-                    f"Nothing of the budget of {resource} is left for {len(claimants)} children. Raise it, spawn "
+                    f"The budget has no {resource} left for {len(claimants)} children. Raise it, spawn "
                     "fewer, or lower the reserve.",
                     resource=resource,
                     children=len(claimants),
@@ -66,7 +66,7 @@ def _shares(resource: str, left: Remaining, reserve: Budget, claimants: Sequence
         return [None] * len(claimants)
     kept = getattr(reserve, resource) or 0
     if resource == "steps":
-        kept = max(kept, 1)  # `then` is a step, too
+        kept = max(kept, 1)  # `then` is a step too
     free = there - kept
     if resource == "seconds":
         return [free] * len(claimants)
@@ -79,9 +79,9 @@ def _shares(resource: str, left: Remaining, reserve: Budget, claimants: Sequence
 
 
 def _whole(weights: Sequence[float]) -> list[int]:
-    """Whole numbers in the same proportion."""
+    """Return whole numbers in the same proportion."""
     ratios = [weight.as_integer_ratio() for weight in weights]
-    common = max(below for _, below in ratios)  # those of floats are all powers of two
+    common = max(below for _, below in ratios)  # the denominators of floats are all powers of two
     return [above * (common // below) for above, below in ratios]
 
 

@@ -1,4 +1,4 @@
-"""Arguments of the public functions: what means nothing is refused by its name before anything is done with it."""
+"""Checks of the public functions' arguments: a bad value is refused by its field's name before anything is done."""
 
 import math
 from typing import Any, TypeVar
@@ -10,30 +10,30 @@ LONGEST_WAIT = 100 * 365 * 86_400.0
 """A hundred years, in seconds."""
 LONGEST_TTL = 10 * 365 * 86_400.0
 LARGEST_NUMBER = 2**31 - 1
-"""That a column of whole numbers holds."""
+"""The largest number that an integer column holds."""
 LONGEST_SIGNAL = 128
-"""Characters of a signal's name."""
+"""Characters in a signal's name."""
 _SHOWN = 80
 
 
 def shown(value: Any) -> str:
-    """`value` as an error shows it: short, and whatever it is."""
+    """Return `value` as an error message shows it: short, whatever it is."""
     if isinstance(value, str | bytes):
         value = value[: _SHOWN + 1]
     try:
         text = repr(value)
-    except Exception:  # of somebody's own, or a number of more digits than Python prints
+    except Exception:  # a broken __repr__, or an int with more digits than Python prints
         return f"this {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def refused(what: str, value: Any, field: str) -> InvalidInput:
-    """The error for a value that is not `what` says."""
+    """Return the error for a value that is not what `what` says."""
     return InvalidInput(f"{what}, not {shown(value)}", field=field)
 
 
 def check_text(value: Any, field: str, most: int, *, printable: bool = False) -> None:
-    """Raise InvalidInput for what is no text of 1 to `most` characters that Postgres can keep."""
+    """Raise InvalidInput unless `value` is text of 1 to `most` characters that Postgres can store."""
     if type(value) is not str:
         raise refused(f"{field} must be text", value, field)
     if not 0 < len(value) <= most:
@@ -44,7 +44,7 @@ def check_text(value: Any, field: str, most: int, *, printable: bool = False) ->
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can keep the text: it has no NUL character and no lone surrogate."""
+    """Whether Postgres can store the text: it has no NUL character and no lone surrogate."""
     return text.isprintable() or ("\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text))
 
 
@@ -54,7 +54,7 @@ def check_flag(value: Any, field: str) -> None:
 
 
 def check_kind(value: Any, field: str, kind: type, said: str) -> None:
-    """Raise InvalidInput for what is neither None nor a `kind`, which is written as `said` says."""
+    """Raise InvalidInput unless `value` is None or a `kind`; `said` is how the message describes one."""
     if not isinstance(value, kind | None):
         raise refused(f"{field} must be {said}", value, field)
 
@@ -71,18 +71,18 @@ def check_queue(value: Any) -> None:
 
 def check_priority(value: Any) -> None:
     if type(value) is not int or not 0 <= value <= 9:
-        raise refused("priority must be 0 to 9, 9 the most urgent", value, "priority")
+        raise refused("priority must be 0 to 9, where 9 is the most urgent", value, "priority")
 
 
 def check_ttl(value: Any, field: str = "ttl") -> None:
     if value is not None and (type(value) not in (int, float) or not 0 < value <= LONGEST_TTL):
-        raise refused(f"{field} is seconds, above zero and at most ten years", value, field)
+        raise refused(f"{field} must be seconds, above zero and at most ten years", value, field)
 
 
 def checked_timeout(value: Any) -> float | None:
-    """Seconds to wait at most: none where it is negative, and without end where it is None or infinite."""
+    """Return the most seconds to wait: 0 for a negative value, None (no limit) for None or infinity."""
     if value is None or value == math.inf:
         return None
     if type(value) not in (int, float) or not abs(value) <= LONGEST_WAIT:
-        raise refused("timeout must be seconds, at most a hundred years, or None for no end", value, "timeout")
+        raise refused("timeout must be seconds, at most a hundred years, or None for no limit", value, "timeout")
     return max(0.0, float(value))

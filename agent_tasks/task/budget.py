@@ -12,13 +12,13 @@ from agent_tasks.task.arguments import refused
 
 RESOURCES = ("seconds", "tokens", "usd", "steps", "calls")
 WARNING_PART = 0.8
-"""When this part of a limit is spent, the task's history says so."""
+"""The share of a limit at which the task's history records a warning."""
 _LARGEST = {"tokens": 2**63 - 1, "steps": 2**31 - 1, "calls": 2**31 - 1}
-"""Whole numbers, and what their columns hold at most."""
+"""The resources counted in whole numbers, and the largest value that their columns hold."""
 LARGEST_AMOUNT = 1e300
-"""Of seconds or usd in one place: sums of them are numbers still."""
+"""The largest amount of seconds or usd in one place: sums of such amounts stay finite."""
 _USUAL = tuple((name, int if name in _LARGEST else float, _LARGEST.get(name, LARGEST_AMOUNT)) for name in RESOURCES)
-"""What most limits are: of this type, and not above this. They are made many times."""
+"""The type and maximum that nearly every limit satisfies: a fast check, since budgets are made many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Budget:
 
     `seconds` is the time in which steps run or children are awaited: the clock stands still in the queue and
     in waits for signals, timers and retries. `tokens` and `usd` are what `ctx.charge` reports, `steps` the
-    committed steps, `calls` the ledger's calls.
+    committed steps, `calls` the recorded calls.
 
     Raises InvalidInput for zero, negative, NaN, infinite or non-numeric values.
     """
@@ -45,7 +45,7 @@ class Budget:
                 object.__setattr__(self, name, _checked(f"Budget({name}=)", name, value, is_limit=True))
 
     def over(self, default: "Budget | None") -> "Budget":
-        """This budget, with what it leaves open taken from `default`."""
+        """Return this budget with its open limits taken from `default`."""
         if default is None:
             return self
         return replace(default, **{k: v for k, v in self.as_dict().items() if v is not None})
@@ -55,17 +55,17 @@ class Budget:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """From JSON. Raises InvalidInput for a resource that does not exist."""
+        """Read a budget from JSON. Raises InvalidInput for a resource that does not exist."""
         if unknown := set(values) - set(RESOURCES):
             raise InvalidInput(
-                f"Budget has no {', '.join(sorted(unknown))}; it knows {', '.join(RESOURCES)}", field="budget"
+                f"Budget has no {', '.join(sorted(unknown))}; its resources are {', '.join(RESOURCES)}", field="budget"
             )
         return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What was spent; zero is allowed, negative is not.
+    """The amounts spent; zero is allowed, negative is not.
 
     Raises InvalidInput for negative, NaN or infinite values.
     """
@@ -86,7 +86,7 @@ class Spend:
             and 0 <= self.steps <= _LARGEST["steps"]
             and 0 <= self.calls <= _LARGEST["calls"]
         ):
-            return  # as it nearly always is, many times a step
+            return  # nearly always the case, many times a step
         for name in RESOURCES:
             object.__setattr__(self, name, _checked(f"charge({name}=)", name, getattr(self, name)))
 
@@ -112,7 +112,7 @@ class Remaining:
 
 
 def check_charge(tokens: Any, usd: Any) -> None:
-    """Raises InvalidInput for what is no amount that one call can have cost."""
+    """Raise InvalidInput for an amount that no single call can have cost."""
     Spend(tokens=tokens, usd=usd)
     if usd > LARGEST_AMOUNT:
         raise InvalidInput(f"charge(usd=) must be at most {LARGEST_AMOUNT:g}, not {usd!r}", field="usd")
@@ -131,7 +131,7 @@ def remaining(budget: Budget, spent: Spend) -> Remaining:
 
 
 def overdrawn(budget: Budget, spent: Spend) -> BudgetExhausted | None:
-    """The error for the first resource of which more than the limit was spent."""
+    """Return the error for the first resource that is spent beyond its limit, if any."""
     for name in RESOURCES:
         limit, used = getattr(budget, name), getattr(spent, name)
         if limit is not None and used > limit:
@@ -140,7 +140,7 @@ def overdrawn(budget: Budget, spent: Spend) -> BudgetExhausted | None:
 
 
 def crossed(budget: Budget, before: Spend, after: Spend, part: float = WARNING_PART) -> list[str]:
-    """The resources of which `part` of the limit was reached between `before` and `after`."""
+    """Return the resources of which `part` of the limit was reached between `before` and `after`."""
     limits = {name: getattr(budget, name) for name in RESOURCES}
     return [
         name
@@ -150,9 +150,9 @@ def crossed(budget: Budget, before: Spend, after: Spend, part: float = WARNING_P
 
 
 def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
-    """The error if one more step may not start: nothing is left of seconds or steps.
+    """Return the error if one more step may not start: no seconds or no steps are left.
 
-    A step that charges no tokens may run without any; `ctx.charge` stops those that do.
+    A step that charges no tokens may run when none are left; `ctx.charge` stops the others.
     """
     for name in ("seconds", "steps"):
         limit, used = getattr(budget, name), getattr(spent, name)
@@ -162,22 +162,22 @@ def exhausted_for_step(budget: Budget, spent: Spend) -> BudgetExhausted | None:
 
 
 _EXACT = Context(prec=1000)
-"""More digits than the sum of any floats has."""
+"""More digits than any sum of floats has."""
 
 
 def exact(usd: float | None) -> Decimal | None:
-    """The decimal number that is written for a float: what Postgres is given, and adds up without rounding."""
+    """Return the decimal number that a float is written as, which Postgres adds up without rounding."""
     return None if usd is None else Decimal(str(usd))
 
 
 def exact_sum(amounts: Iterable[float]) -> Decimal:
-    """The sum of the decimal numbers that are written for these."""
+    """Return the sum of the decimal numbers that these floats are written as."""
     return reduce(_EXACT.add, (Decimal(str(amount)) for amount in amounts), Decimal(0))
 
 
 def _checked(what: str, name: str, value: Any, *, is_limit: bool = False) -> Any:
-    """`value`, as an int where the resource is counted in whole numbers."""
-    if isinstance(value, int) and value.bit_length() > 1000:  # beyond every float, and not to be printed
+    """Return `value`, as an int where the resource is counted in whole numbers. Raises InvalidInput."""
+    if isinstance(value, int) and value.bit_length() > 1000:  # beyond every float, and too long to print
         raise InvalidInput(f"{what} must be a finite number, not one of more than 300 digits", field=name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise refused(f"{what} must be a finite number", value, name)

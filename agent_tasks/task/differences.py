@@ -1,4 +1,4 @@
-"""What of a value has not come back: a comparison with what was read from its JSON."""
+"""Comparing a value with what was read back from its JSON: the first part that was lost or changed."""
 
 import dataclasses
 from collections import OrderedDict
@@ -9,14 +9,14 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 _PLAIN = (str, int, float, bool, type(None), list, dict)
 Difference = tuple[str, str]
-"""Where it is, and what it is."""
+"""The path of the difference, and a description of it."""
 
 
 def difference(written: Any, read: Any, path: str, *, untyped: bool) -> Difference | None:
-    """The first part of `written` that `read` lacks or has otherwise; None where it came back equal.
+    """Return the first part of `written` that `read` lacks or has otherwise; None where it came back equal.
 
-    `untyped`: what no annotation says the type of comes back as plain JSON, a tuple as a list and a date as text, say.
-    Masked secrets, missing fields and lost keys are differences there, too.
+    `untyped`: values whose type no annotation names come back as plain JSON: a tuple as a list, a date as text.
+    Masked secrets, missing fields and lost keys count as differences there too.
     """
     if is_same(written, read):
         return None
@@ -33,23 +33,23 @@ def difference(written: Any, read: Any, path: str, *, untyped: bool) -> Differen
     if isinstance(written, Collection) and not isinstance(written, str | bytes | bytearray | memoryview):
         return _of_items(cast("Collection[Any]", written), read, path, untyped=untyped)
     if read is None and isinstance(written, float):
-        return path, f"is {written}, which JSON has no number for"
+        return path, f"is {written}, for which JSON has no number"
     if untyped and isinstance(read, _PLAIN):
         return None  # its JSON form
     if type(read) is type(written) and (type(written).__eq__ is object.__eq__ or written != written):
-        return None  # nothing can be said: no two of them are equal
+        return None  # nothing can be said: no two instances are ever equal
     return _changed(written, read, path)
 
 
 def is_same(written: Any, read: Any) -> bool:
-    """Whether a value came back equal, and in order where its order counts."""
+    """Whether a value came back equal, and in the same order where order counts."""
     return written is read or (_equal(written, read) and not _reordered(written, read))
 
 
 def _equal(written: Any, read: Any) -> bool:
     try:
         return bool(written == read)
-    except Exception:  # an __eq__ of somebody's, of an array say
+    except Exception:  # a user's __eq__ that fails or returns no bool, as an array's does
         return False
 
 
@@ -61,7 +61,7 @@ def _changed(written: Any, read: Any, path: str) -> Difference:
     kinds = f"a {type(written).__qualname__}", f"a {type(read).__qualname__}"
     if kinds[0] == kinds[1]:
         return path, f"is {written!r:.60} and comes back as {read!r:.60}"
-    return path, f"is {kinds[0]} and comes back as {kinds[1]}; let its annotation name each type that it may have"
+    return path, f"is {kinds[0]} and comes back as {kinds[1]}; name each type it may have in its annotation"
 
 
 def _of_model(written: BaseModel, read: Any, path: str, *, untyped: bool) -> Difference | None:
@@ -69,7 +69,7 @@ def _of_model(written: BaseModel, read: Any, path: str, *, untyped: bool) -> Dif
     fields = {name: getattr(written, name) for name in kind.model_fields} | (written.model_extra or {})
     if untyped and not isinstance(read, BaseModel):
         if not isinstance(read, dict) or kind.__pydantic_decorators__.model_serializers:
-            return None  # its author's own form
+            return None  # a form chosen by its author
         found = cast("dict[str, Any]", read)
         for name, value in fields.items():
             info = kind.model_fields.get(name)
@@ -78,7 +78,7 @@ def _of_model(written: BaseModel, read: Any, path: str, *, untyped: bool) -> Dif
             names = (name, info.serialization_alias, info.alias) if info else (name,)
             key = next((key for key in names if key in found), None)
             if key is None:
-                return f"{path}.{name}", "is lost: the annotation of what holds it does not know this field"
+                return f"{path}.{name}", "is lost: the annotation of its object has no such field"
             if lost := difference(value, found[key], f"{path}.{name}", untyped=True):
                 return lost
         return None
@@ -101,11 +101,11 @@ def _of_fields(written: Any, fields: dict[str, Any], read: Any, path: str, *, un
         return None if untyped and isinstance(read, _PLAIN) else _changed(written, read, path)
     for name, value in fields.items():
         if name not in found:
-            return f"{path}.{name}", "is lost: the annotation of what holds it does not know this field"
+            return f"{path}.{name}", "is lost: the annotation of its object has no such field"
         if lost := difference(value, found[name], f"{path}.{name}", untyped=untyped):
             return lost
     if added := sorted(found.keys() - fields.keys()):
-        return f"{path}.{added[0]}", "comes back though it was not there"
+        return f"{path}.{added[0]}", "appears, although it was not there"
     return None if type(read) is type(written) or isinstance(read, dict) else _changed(written, read, path)
 
 
@@ -114,14 +114,14 @@ def _of_mapping(written: Mapping[Any, Any], read: Any, path: str, *, untyped: bo
         return None if untyped and isinstance(read, _PLAIN) else _changed(written, read, path)
     found = cast("Mapping[Any, Any]", read)
     if len(found) != len(written):
-        return path, f"has {len(written)} keys, of which {len(found)} come back: some are the same text in JSON"
+        return path, f"has {len(written)} keys, of which {len(found)} come back: several are the same text in JSON"
     if _reordered(written, read):
         return path, "comes back in another order: pass a list of pairs"
     for key, value in written.items():
         name = next((name for name in _names(key) if name in found), None) if untyped else key
         if name not in found:
             if untyped:
-                continue  # a key that its author has written in a form of their own
+                continue  # a key written in a form chosen by its author
             return f"{path} key", f"{key!r:.60} is lost"
         if lost := difference(value, found[name], f"{path}.{name}"[:200], untyped=untyped):
             return lost
@@ -129,7 +129,7 @@ def _of_mapping(written: Mapping[Any, Any], read: Any, path: str, *, untyped: bo
 
 
 def _names(key: Any) -> tuple[Any, ...]:
-    """What `key` may be called in JSON."""
+    """Return the names that `key` may have in JSON."""
     return key, *({True: ("true",), False: ("false",), None: ("null", "None")}.get(key, (str(key),)))
 
 

@@ -1,4 +1,4 @@
-"""A task's history: numbered events, from its submit to its end."""
+"""A task's history: numbered events, from submission to the end."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class EventType(StrEnum):
-    """The events that the system writes; `ctx.emit` adds types of the agent's own."""
+    """The events that the system writes; `ctx.emit` adds the agent's own types."""
 
     SUBMITTED = "submitted"
     RESUMED = "resumed"

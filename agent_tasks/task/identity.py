@@ -1,4 +1,4 @@
-"""Who asked: the identity that enters at submit and travels with the task."""
+"""The identity of the caller: given at submit, it travels with the task."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class Identity(BaseModel):
         return self.model_copy(update={"actors": (*self.actors, actor)})
 
     def may_access(self, owner: "Identity | None") -> bool:
-        """Same tenant, and the same subject unless the scope `tasks:all` was granted."""
+        """Whether the tenant is the same, and the subject too unless the scope `tasks:all` was granted."""
         if owner is None:
             return False
         return self.tenant == owner.tenant and (self.subject == owner.subject or "tasks:all" in self.scopes)
@@ -40,7 +40,7 @@ class Identity(BaseModel):
 
 
 def check_identity(identity: Any) -> None:
-    """Raise InvalidInput for what is neither None nor an Identity that Postgres can be asked about."""
+    """Raise InvalidInput unless `identity` is None or an Identity whose texts Postgres can store."""
     check_kind(identity, "identity", Identity, "an Identity(subject=..., ...)")
     if identity is not None:
         for field, text in (("subject", identity.subject), ("tenant", identity.tenant)):

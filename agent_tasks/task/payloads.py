@@ -1,4 +1,4 @@
-"""The one place where values become JSON for Postgres, and are refused when they cannot."""
+"""The one place where values become JSON for Postgres, or are refused."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _NEGATIVE_ZERO = "-1e-324"
 
 
 def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput) -> str:
-    """`value` as JSON text that jsonb accepts, and gives back as `stored` says.
+    """Return `value` as JSON text that jsonb accepts and gives back as `stored` says.
 
     `what` names the payload in errors ("input", "result", ...). Raises PayloadTooLarge above `limit` bytes,
     and `error` for what JSON or jsonb cannot hold: NaN and infinity (RFC 8259, section 6), NUL characters
@@ -48,10 +48,10 @@ def encode(value: Any, what: str, *, limit: int = DEFAULT_LIMIT, error: type[Age
 
 
 def stored(text: str) -> Any:
-    """The value of `text`, made by `encode`, as it is read back from jsonb: equal, of the same types, and its keys in
+    """Return the value of `text`, made by `encode`, as jsonb gives it back: equal, of the same types, its keys in
     jsonb's order (by their length in bytes, then by their bytes).
 
-    Whoever goes on with a value without a look into the database gets it from here, so that a repeat, which does look,
+    Code that goes on with a value without reading the database gets it from here, so that a repeat, which does read,
     sees the same.
     """
     return _from_json(text)
@@ -65,17 +65,17 @@ def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _place(pair: tuple[str, Any]) -> tuple[int, str]:
     key = pair[0]
-    return len(key) if key.isascii() else len(key.encode()), key  # code points are in the order of their bytes
+    return len(key) if key.isascii() else len(key.encode()), key  # code points sort as their UTF-8 bytes do
 
 
 _from_json = json.JSONDecoder(object_pairs_hook=_in_order).decode
 
 
 def _exact(text: str) -> str:
-    """`text` with its floats as jsonb keeps them: it knows numbers, and no floats.
+    """Return `text` with its floats written so that jsonb, which has only decimal numbers, keeps them.
 
     1e+16 would come back as an integer, -0.0 without its sign: the one is written with a fraction, the other as a
-    number too small for a float. Both are read as what they were.
+    number too small for a float. Both are read back as they were.
     """
     return _LARGE_OR_NEGATIVE_ZERO.sub(_exact_token, text)
 
@@ -88,7 +88,7 @@ def _exact_token(found: "re.Match[str]") -> str:
 
 
 def _keys_clash(value: Any) -> bool:
-    """Whether an object in `value` has two keys that are the same text in JSON, of which one would be lost."""
+    """Whether an object in `value` has two keys that are the same text in JSON, so that one would be lost."""
     if isinstance(value, dict):
         if not _TEXT.issuperset(map(type, value)) and _twins(value):  # pyright: ignore[reportUnknownArgumentType]
             return True
@@ -103,7 +103,7 @@ def _twins(keyed: "dict[Any, Any]") -> bool:
 
 
 def encode_outcome(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
-    """`encode` for what an agent's code returned: a value with no JSON form is the step's failure."""
+    """Encode what an agent's code returned: a value with no JSON form fails the step."""
     return encode(value, what, limit=limit, error=StepFailed)
 
 
@@ -112,11 +112,11 @@ _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 class _Lossy(ValueError):
-    """Some part of a value has no JSON form that tells all of it: where (below the value), and why."""
+    """A part of a value has no JSON form that keeps all of it: the path below the value, and why."""
 
 
 def _plain(value: Any) -> Any:
-    """Raises _Lossy, and what pydantic raises for what has no JSON form."""
+    """Return the value as plain data. Raises _Lossy, or pydantic's own error where there is no JSON form."""
     lost = None
     for whole in (False, True):
         plain = to_jsonable_python(value, inf_nan_mode="constants", serialize_as_any=whole)
@@ -131,13 +131,13 @@ _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain)
 
 
 def _flaw(value: Any, path: str, depth: int = 1) -> tuple[str, str] | None:
-    """Where the first value is that JSON or jsonb cannot hold, and why; None if there is none."""
+    """Return the path of the first value that JSON or jsonb cannot hold, and why; None if there is none."""
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return None if value.bit_length() < 14_000 else (path, "is a number of more than 4,000 digits")
+        return None if value.bit_length() < 14_000 else (path, "is a number with more than 4,000 digits")
     if isinstance(value, float):
-        return None if math.isfinite(value) else (path, f"is {value}, which JSON has no number for")
+        return None if math.isfinite(value) else (path, f"is {value}, for which JSON has no number")
     if isinstance(value, str):
         if "\x00" in value:
             return path, "contains a NUL character (\\u0000), which Postgres refuses; remove it"
@@ -157,7 +157,7 @@ def _flaw(value: Any, path: str, depth: int = 1) -> tuple[str, str] | None:
                 return flaw
             name = next(iter(json.loads(json.dumps({key: 0}))))
             if name in seen:
-                return f"{path}.{name}", "is there twice: its keys differ in Python, and are one name in JSON"
+                return f"{path}.{name}", "is there twice: keys that differ in Python are the same name in JSON"
             seen.add(name)
         return None
     if isinstance(value, list | tuple):

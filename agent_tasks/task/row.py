@@ -1,4 +1,4 @@
-"""A task's row: the columns that statements return of it, by who needs them.
+"""The columns that statements return for a task, by who needs them.
 
 The lists of columns are in `store.rows`; a test compares them with these.
 """
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class Limits(TypedDict):
-    """The budget; None is no limit."""
+    """The columns of the budget; None is no limit."""
 
     budget_seconds: float | None
     budget_tokens: int | None
@@ -19,7 +19,7 @@ class Limits(TypedDict):
 
 
 class Spent(TypedDict):
-    """What the task has spent, and the children of it that have ended."""
+    """The columns of what the task and its ended children have spent."""
 
     spent_seconds: float
     spent_tokens: int
@@ -29,7 +29,7 @@ class Spent(TypedDict):
 
 
 class Reserved(TypedDict):
-    """What living children hold."""
+    """The columns of what living children have reserved."""
 
     reserved_tokens: int
     reserved_usd: float
@@ -38,7 +38,7 @@ class Reserved(TypedDict):
 
 
 class SteppedRow(Spent, Reserved):
-    """`store.rows.STEPPED`: what changes while a worker holds a task."""
+    """The columns of `store.rows.STEPPED`, which change while a worker holds a task."""
 
     status: str
     step: str
@@ -49,7 +49,7 @@ class SteppedRow(Spent, Reserved):
 
 
 class BellRow(SteppedRow, Limits):
-    """What a bell needs, and the log; `SNAPSHOT` and `CLAIMED` have all of it."""
+    """The columns that a bell and the log need; `SNAPSHOT` and `CLAIMED` have them all."""
 
     id: UUID
     run: int
@@ -68,7 +68,7 @@ class BellRow(SteppedRow, Limits):
 
 
 class TaskRow(BellRow):
-    """`store.rows.SNAPSHOT`: what an observer sees of a task."""
+    """The columns of `store.rows.SNAPSHOT`: a task as observers see it."""
 
     progress: dict[str, Any] | None
     waiting_for: dict[str, Any] | None
@@ -90,4 +90,4 @@ class TaskRow(BellRow):
     suspect: int
     refused: dict[str, Any] | None
     was: NotRequired[str]
-    """No column: the status that a task had which was ended from outside."""
+    """Not a column: the status from which a task was ended from outside."""

@@ -1,4 +1,4 @@
-"""Texts that hold a secret: they are what they are, and show none of it."""
+"""Text with a secret in it, which prints without the secret."""
 
 import re
 
@@ -8,7 +8,7 @@ MASK = "***"
 
 
 class SecretText(str):
-    """A secret as a whole: `repr` and JSON show three stars, `str` is the text itself."""
+    """Text that is a secret as a whole: `repr` and JSON show three stars, `str` is the text itself."""
 
     __slots__ = ()
 
@@ -17,12 +17,12 @@ class SecretText(str):
 
     @property
     def masked(self) -> str:
-        """The text as anybody may see it."""
+        """Return the text as anybody may see it."""
         return MASK if self else ""
 
 
 class SecretUrl(SecretText):
-    """An address; its password is the secret."""
+    """A URL whose password is the secret."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Shapes: the types of values that are kept as JSON, and written only where they are proved to come back."""
+"""Shapes: the types of stored values, which are written only where they provably come back from JSON."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from agent_tasks.task.differences import Difference, difference, is_same
 
 _READS_NAMES = "by_name" in inspect.signature(TypeAdapter[Any].validate_json).parameters
 _BY_BOTH: dict[str, Any] = {"by_alias": True, "by_name": True} if _READS_NAMES else {}
-"""Fields are found by their aliases or by their names; pydantic before 2.11 goes by what their model says alone."""
+"""Options that find fields by alias or name; before 2.11 pydantic follows the model's own setting alone."""
 _JSON_TYPES = frozenset({
     "any", "bool", "dict", "float", "int", "list", "none", "nullable", "str", "typed-dict", "typed-dict-field", "union",
 })  # fmt: skip
@@ -32,24 +32,24 @@ def _forms(*, names_first: bool) -> tuple[dict[str, Any], ...]:
 
 
 _ALIASES_FIRST, _NAMES_FIRST = _forms(names_first=False), _forms(names_first=True)
-"""How pydantic can write a value: the usual way, without what is computed, by the other names of fields, whole."""
+"""The ways pydantic can write a value: as usual, without computed fields, by the fields' other names, in full."""
 
 
 class Shape:
-    """What an annotation says of a value that is kept.
+    """The type that an annotation gives to a stored value.
 
-    What `write` has written, `read` reads: the same value, of the same types, for as long as the annotation stays.
-    What has no annotation, or `Any`, is plain JSON.
+    `read` gives back what `write` has written: the same value, of the same types, for as long as the annotation stays.
+    A value annotated with `Any`, or not at all, is plain JSON.
     """
 
     def __init__(self, hint: Any, parts: Mapping[str, Any] | None = None) -> None:
-        """`parts`: where `hint` is a TypedDict, the types of its items."""
+        """Build the shape of `hint`; `parts` are the types of its items where it is a TypedDict."""
         self.adapter: TypeAdapter[Any] = TypeAdapter(hint)
         self._hint = hint
         self._parts = parts
 
     def read(self, value: Any) -> Any:
-        """The value of JSON that Postgres gave back, or that somebody sent. Raises ValidationError."""
+        """Return the value of JSON that Postgres gave back or a caller sent. Raises ValidationError."""
         if self._is_plain_json:
             return self.adapter.validate_python(value)
         return self.adapter.validate_json(json.dumps(value), **_BY_BOTH)
@@ -57,10 +57,10 @@ class Shape:
     def write(
         self, value: Any, what: str, *, limit: int = payloads.DEFAULT_LIMIT, error: type[AgentTaskError] = InvalidInput
     ) -> tuple[str, Any]:
-        """`value` as JSON text, and as it will be read.
+        """Return `value` as JSON text, and as it will be read.
 
         `what` names it in errors. Raises ValidationError for a value that does not fit, PayloadTooLarge, and `error`,
-        which names the field, for one that would not come back.
+        which names the field, for a value that would not come back.
         """
         accepted = self._accept(value)
         if type(accepted) is dict and self._is_plain_json and _SCALARS.issuperset(map(type, accepted.values())):
@@ -81,7 +81,7 @@ class Shape:
         raise first
 
     def _accept(self, value: Any) -> Any:
-        """`value`, validated as Python's, or where it is JSON (a date as text for a strict model, say) as that."""
+        """Return `value` validated as a Python value or, where only that fits (a date as text, strictly), as JSON."""
         try:
             return self.adapter.validate_python(value, **({} if self._is_plain_json else _BY_BOTH))
         except ValidationError:
@@ -99,7 +99,7 @@ class Shape:
         try:
             return self.adapter.dump_python(accepted, mode="json", warnings=False, **form)
         except (ValueError, TypeError, RecursionError) as problem:
-            payloads.encode(accepted, what, error=error)  # names the field
+            payloads.encode(accepted, what, error=error)  # raises an error that names the field
             raise error(f"The {what} cannot be stored as JSON: {problem}", field=what) from None
 
     def _lost(self, accepted: Any, read: Any, what: str) -> Difference | None:
@@ -116,7 +116,7 @@ class Shape:
 
     @cached_property
     def _is_plain_json(self) -> bool:
-        """Whether JSON is validated alike as Python's values and as JSON, and names have no aliases."""
+        """Whether a value is validated the same as Python and as JSON, and no name has an alias."""
         return all(
             part["type"] in _JSON_TYPES
             and not _FURTHER & part.keys()
@@ -126,7 +126,7 @@ class Shape:
 
     @cached_property
     def has_made_defaults(self) -> bool:
-        """Whether a default is made anew each time: a value may be read from the same JSON as another one."""
+        """Whether a default is made anew each time, so that reading the same JSON twice may give two values."""
         return any("default_factory" in part for part in _schemas(self.adapter.core_schema))
 
     @cached_property
@@ -149,7 +149,7 @@ def _knows_no_type(adapter: TypeAdapter[Any]) -> bool:
 
 
 def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """All parts of a schema of pydantic's core that have a type."""
+    """Yield all parts of a pydantic core schema that have a type."""
     if isinstance(schema, Mapping):
         if isinstance(schema.get("type"), str):
             yield schema
@@ -165,5 +165,5 @@ def _misread(problem: ValidationError, what: str) -> Difference:
     first = problem.errors(include_url=False)[0]
     return (
         ".".join([what, *map(str, first["loc"])]),
-        f"is not read back from what pydantic writes for it ({first['msg']}): give it a type that reads its own JSON",
+        f"is not read back from the JSON that pydantic writes ({first['msg']}): give it a type that reads its own JSON",
     )

@@ -1,4 +1,4 @@
-"""The keys of a deployment: the newest signs, all of them verify, and a fingerprint tells them apart."""
+"""The signing keys of a deployment: the newest signs, all of them verify, and a fingerprint tells them apart."""
 
 import base64
 import hashlib
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 _SALT = b"agent-tasks key fingerprint"
 _COST = 2**12
-"""So that who reads fingerprints cannot try passwords by the billion; 10 ms a key."""
+"""The scrypt cost: passwords cannot be tried by the billion from a fingerprint; about 10 ms a key."""
 
 
 def keys_of(text: str) -> tuple[bytes, ...]:
-    """The keys in AGENT_TASKS_SECRET_KEY: with commas, newest first."""
+    """Return the keys in AGENT_TASKS_SECRET_KEY, which are separated by commas, newest first."""
     return tuple(part.strip().encode() for part in text.split(",") if part.strip())
 
 
 def mac(data: bytes, key: bytes) -> bytes:
-    """The signature of `data`: URL-safe base64."""
+    """Return the signature of `data` as URL-safe base64."""
     return base64.urlsafe_b64encode(hmac.digest(key, data, hashlib.sha256)).rstrip(b"=")
 
 
@@ -26,5 +26,5 @@ def is_signed(data: bytes, given: bytes, keys: Sequence[bytes]) -> bool:
 
 
 def fingerprints(keys: Sequence[bytes]) -> list[str]:
-    """What tells keys apart and does not give them away, in their order."""
+    """Return a fingerprint of each key, in order: it tells keys apart without giving them away."""
     return [hashlib.scrypt(key, salt=_SALT, n=_COST, r=8, p=1, dklen=6).hex() for key in keys]

@@ -1,4 +1,4 @@
-"""What an observer sees of a task at one version."""
+"""The snapshot: a task at one version, as observers see it."""
 
 import logging
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from agent_tasks.task.unserved import Unserved
 
 log = logging.getLogger(__name__)
 _DERIVED = ("budget", "suspect", "unserved")
-"""What of a snapshot is no column."""
+"""The fields of a snapshot that are not columns."""
 
 
 class Progress(BaseModel):
@@ -27,15 +27,15 @@ class Progress(BaseModel):
 
 
 class WaitingFor(BaseModel):
-    """What a waiting task waits for: `kind` is signal, timer, children or retry."""
+    """The reason a task waits: `kind` is signal, timer, children or retry."""
 
     kind: str
     name: str | None = None
     names: list[str] | None = None
-    """Of signals: which; `mode` says whether any or all of them."""
+    """The names of the signals awaited; `mode` says whether any or all of them."""
     mode: str | None = None
     wait_id: str | None = None
-    """Of signals: this wait and no other, for `signal(..., wait_id=)`."""
+    """The id of this wait and no other, for `signal(..., wait_id=)`; only for signals."""
     since: datetime
     until: datetime | None = None
 
@@ -45,7 +45,7 @@ class BudgetState(BaseModel):
     spent: Spend
     remaining: Remaining
     reserved: Spend = Spend()
-    """Held by living children; what they leave unspent returns."""
+    """Reserved by living children; what they leave unspent returns."""
 
 
 class TaskSnapshot(BaseModel):
@@ -65,7 +65,7 @@ class TaskSnapshot(BaseModel):
     result: Any = None
     partial: Any = None
     remaining: list[Any] | None = None
-    """What was left to do when `partial` was kept, where the agent said so."""
+    """What was left to do when `partial` was kept, if the agent said so."""
     error: ErrorInfo | None = None
     version: int
     parent_id: UUID | None = None
@@ -83,9 +83,9 @@ class TaskSnapshot(BaseModel):
     finished_at: datetime | None = None
     acknowledged_at: datetime | None = None
     suspect: bool = False
-    """Its step ran when a process died, and runs apart from others until it commits."""
+    """The step was running when a process died, and is run apart from others until it commits."""
     unserved: Unserved | None = None
-    """Of a pending or waiting task: why no living worker would run its step; None where one would."""
+    """Why no living worker would run the step of this pending or waiting task; None where one would."""
 
     @classmethod
     def from_row(cls, row: TaskRow) -> Self:
@@ -102,15 +102,15 @@ class TaskSnapshot(BaseModel):
 
     @classmethod
     def from_rows(cls, rows: Iterable[TaskRow]) -> list[Self]:
-        """Those of the rows that can be read; each of the others is logged, and keeps none of them from being shown."""
+        """Return a snapshot of each row that can be read; the others are logged and left out."""
         return [snapshot for row in rows if (snapshot := cls.read(row)) is not None]
 
     @classmethod
     def read(cls, row: TaskRow) -> Self | None:
-        """`from_row`, or None, and the error in the log, for a row that cannot be read."""
+        """Return the snapshot of a row, or None where it cannot be read, which is logged."""
         try:
             return cls.from_row(row)
-        except ValueError as error:  # of pydantic, or of a budget
+        except ValueError as error:  # from pydantic, or from a budget
             log.error("task cannot be shown: task=%s error=%s", row["id"], error)
             return None
 

@@ -1,13 +1,13 @@
-"""The states of a task, and who moves it on from each."""
+"""The states of a task, and what moves it on from each."""
 
 from enum import StrEnum
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands. The same list is a CHECK in the database."""
+    """The state of a task. The same list is a CHECK in the database."""
 
     PENDING = "pending"  # accepted, no step is running; a worker's claim moves it on
-    RUNNING = "running"  # a worker holds the lease of its step; that worker moves it on, or the sweep when it dies
+    RUNNING = "running"  # a worker holds the lease of its step; the worker moves it on, or the sweep if it dies
     WAITING = "waiting"  # for a signal, a timer, children or a retry; whichever comes moves it on
     COMPLETED = "completed"  # the result is there
     FAILED = "failed"  # a typed error is there

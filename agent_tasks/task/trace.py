@@ -1,4 +1,4 @@
-"""The trace of which a task is a part, as the `traceparent` of W3C Trace Context (https://www.w3.org/TR/trace-context/)."""
+"""A task's trace, as the `traceparent` of W3C Trace Context (https://www.w3.org/TR/trace-context/)."""
 
 import re
 import secrets
@@ -12,7 +12,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 
 def check_traceparent(traceparent: Any) -> str:
-    """`traceparent`, where it is one. Raises InvalidInput."""
+    """Return `traceparent` if it is a valid one. Raises InvalidInput otherwise."""
     if not isinstance(traceparent, str) or not _TRACEPARENT.match(traceparent):
         raise InvalidInput(
             "traceparent must be 00-<trace id>-<span id>-<flags> of 32, 16 and 2 lowercase hex digits, neither id all "
@@ -23,7 +23,7 @@ def check_traceparent(traceparent: Any) -> str:
 
 
 def current_traceparent() -> str | None:
-    """That of the caller's span, where the program uses OpenTelemetry; None where there is no span."""
+    """Return the traceparent of the caller's span if the program uses OpenTelemetry; None if there is no span."""
     opentelemetry = sys.modules.get("opentelemetry.trace")
     if opentelemetry is None:
         return None
@@ -34,5 +34,5 @@ def current_traceparent() -> str | None:
 
 
 def new_traceparent() -> str:
-    """A trace that begins here; marked as sampled, so that workers which trace record their spans of it."""
+    """Return the traceparent of a new trace, marked as sampled so that workers which trace record its spans."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -1,4 +1,4 @@
-"""A task whose next step no living worker takes: why, and what to do."""
+"""Tasks whose next step no living worker takes: why, and what to do."""
 
 from enum import StrEnum
 from typing import Any, TypedDict
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class UnservedReason(StrEnum):
-    """Why nobody takes a task's step, the first of these that is so."""
+    """The reason nobody takes a task's step; where several apply, the first in this order."""
 
     NO_WORKER = "no_worker"
     NO_AGENT = "no_agent"
@@ -17,7 +17,7 @@ class UnservedReason(StrEnum):
 
 
 class ServingRow(TypedDict):
-    """What `queries.read.serving` counts for an agent's step on a queue."""
+    """The counts that `queries.read.serving` returns for an agent's step on a queue."""
 
     agent: str
     step: str
@@ -29,28 +29,28 @@ class ServingRow(TypedDict):
 
 
 class Unserved(BaseModel):
-    """Why no living worker takes the task's step. It waits for one, and is given up when its TTL is over."""
+    """Why no living worker takes the task's step; it waits for one until its TTL is over, and is then given up."""
 
     model_config = ConfigDict(frozen=True)
 
     reason: UnservedReason
     message: str
-    """What is so, in one sentence."""
+    """The reason in one sentence."""
     action: str
-    """What to do about it."""
+    """The remedy in one sentence."""
 
     @classmethod
     def refused(cls, refused: dict[str, Any]) -> "Unserved":
-        """Of `tasks.refused`: workers gave the step back, since their code takes other arguments."""
+        """Build the reason from `tasks.refused`: workers gave the step back, since their code takes other arguments."""
         return cls(
             reason=UnservedReason.REFUSED,
-            message=f"Workers gave it back, whose code cannot take it: {refused['why'].rstrip('.')}.",
+            message=f"Workers gave it back, since their code cannot run it: {refused['why'].rstrip('.')}.",
             action="Deploy the release that recorded it, or a later one that takes these arguments.",
         )
 
     @classmethod
     def of(cls, row: ServingRow) -> "Unserved | None":
-        """Of what was counted for a step; None where a worker takes it."""
+        """Build the reason from what was counted for a step; None where a worker takes it."""
         agent, step, queue = row["agent"], row["step"], row["queue"]
         if row["served"]:
             return None
