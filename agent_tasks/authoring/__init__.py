@@ -1,1 +1,1 @@
-"""What the author of an agent writes with."""
+"""The parts with which an author writes an agent."""

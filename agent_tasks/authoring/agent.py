@@ -1,4 +1,4 @@
-"""Agents: declared in modules, found by workers under the names of their steps."""
+"""Agents: modules declare them, and workers find them by the names of their steps."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,15 +27,15 @@ _registry: dict[str, "Agent"] = {}
 class Agent:
     """An agent: a name, defaults, and steps. The first step declared is where a task starts.
 
-    `budget` applies where submit names none, field by field. `sensitive=True`: recorded input and state are
+    `budget` applies, field by field, where submit sets no limit. `sensitive=True`: recorded input and state are
     purged when a task is given up as an orphan, and its result is not mirrored to Redis. `queue` and `ttl`
-    (seconds) are defaults for submit. `retention` (seconds or timedelta): how long its trees of tasks are kept after
-    their end, by default AGENT_TASKS_RETENTION_SECONDS. `signals` names every signal that its steps wait for, so that
-    a misspelt one is refused; without it a signal of any name is kept for the task. `goal` says what it is for. `tools`
-    are the functions that `ctx.call` may be given, or their names; any, where it says none. `scopes` are what an
+    (seconds) are defaults for submit. `retention` (seconds or timedelta): how long its task trees are kept after
+    they end, by default AGENT_TASKS_RETENTION_SECONDS. `signals` names every signal that its steps wait for, so that
+    a misspelt one is refused; without it a signal of any name is kept for the task. `goal` says what the agent is for.
+    `tools` are the functions, or their names, that `ctx.call` may be given; by default any. `scopes` are those an
     identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted.
 
-    Raises InvalidInput for a name that is not usable, or that another agent has taken.
+    Raises InvalidInput for a name that is not valid, or that another agent has taken.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Agent:
         retry: Retry | None = None,
         undo: Callable[..., Any] | None = None,
     ) -> Any:
-        """Declare a step; the function itself is returned, so that it can be called in a unit test."""
+        """Declare a step. Returns the function itself, so that a unit test can call it."""
 
         def declare(function: F) -> F:
             called = name_of(function) if name is None else name
@@ -122,7 +122,7 @@ class Agent:
 
     @property
     def says(self) -> Declared:
-        """Its goal, tools and scopes, to show."""
+        """The agent's goal, tools and scopes, to show."""
         return Declared(self.goal, self.tools.names, self.scopes)
 
     @property
@@ -138,7 +138,7 @@ class Agent:
 
     @property
     def runnable(self) -> dict[str, Step]:
-        """All that a worker can run: the steps, and the undo of each that has one, by name."""
+        """All that a worker can run, by name: the steps, and the undo of each step that has one."""
         undos = {
             f"undo:{step.name}": Step(self.name, f"undo:{step.name}", step.undo, _UNDO_RETRY, undoes=step.name)
             for step in self.steps.values()
@@ -147,7 +147,7 @@ class Agent:
         return self.steps | undos
 
     def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
-        """The step that `reference` names. Raises `error` that lists the steps there are."""
+        """Return the step that `reference` names. Raises `error`, which lists the known steps."""
         if isinstance(reference, str):
             found = [step] if (step := self.steps.get(reference)) else []
         else:
@@ -158,14 +158,14 @@ class Agent:
         name = reference if isinstance(reference, str) else name_of(reference)
         known = ", ".join(self.steps) or "none"
         if found:
-            said = f"Agent {self.name!r} has several steps of the function {name!r}: name the one you mean, of {known}."
+            said = f"Agent {self.name!r} has several steps of the function {name!r}: name one of {known}."
         elif name in self.steps:
             said = (
-                f"Agent {self.name!r} has a step {name!r}, but of another function. Name the step as text, or decorate "
-                "it with functools.wraps."
+                f"Agent {self.name!r} has a step {name!r}, but of another function. Name the step as text, or "
+                "decorate the function with functools.wraps."
             )
         else:
-            said = f"Agent {self.name!r} has no step {name!r}; it has {known}."
+            said = f"Agent {self.name!r} has no step {name!r}; its steps are: {known}."
         raise error(said, step=name, steps=list(self.steps))
 
     def __repr__(self) -> str:
@@ -185,7 +185,7 @@ def agent(
     tools: "Sequence[Tool] | Literal['*']" = ANY,
     scopes: Sequence[str] = (),
 ) -> Callable[[F], F]:
-    """A one-function agent: `@agent("name")` over `async def f(ctx, ...)`."""
+    """Declare an agent of one function: `@agent("name")` over `async def f(ctx, ...)`."""
     declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:
@@ -209,13 +209,13 @@ def agent(
 def _check_name(name: Any, what: str, how: str) -> None:
     if not isinstance(name, str) or not NAME.match(name):
         raise InvalidInput(
-            f"{shown(name)} is no name for {what}: use 1 to 64 letters, digits, '_' and '-', a letter first{how}",
+            f"{shown(name)} is no valid name for {what}: use 1 to 64 letters, digits, '_' and '-', a letter first{how}",
             field="name",
         )
 
 
 def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:
-    """The texts of a list, or the one text that was given instead. Raises InvalidInput."""
+    """Return the texts of a collection, or a single text as a tuple of one. Raises InvalidInput."""
     texts: tuple[Any, ...] = tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)  # pyright: ignore
     for text in texts:
         check_text(text, field, most)
@@ -223,7 +223,7 @@ def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:
 
 
 def find_agent(name: str) -> Agent:
-    """The agent of this name. Raises UnknownAgent that lists those loaded."""
+    """Return the agent of this name. Raises UnknownAgent, which lists the loaded ones."""
     try:
         return _registry[name]
     except KeyError:
@@ -235,7 +235,7 @@ def find_agent(name: str) -> Agent:
 
 
 def check_tool(agent: str, function: Callable[..., Any]) -> None:
-    """Raise PermissionDenied where `function` is none of the tools that the agent declares."""
+    """Raise PermissionDenied if `function` is not among the tools that the agent declares."""
     if (found := _registry.get(agent)) is not None:
         found.tools.check(agent, function)
 
@@ -245,12 +245,12 @@ def loaded_agents() -> dict[str, Agent]:
 
 
 def loaded_steps() -> dict[str, Step]:
-    """What this process can run, by the names of Celery's tasks."""
+    """Return what this process can run, by the names of Celery's tasks."""
     return {step.task_name: step for agent in _registry.values() for step in agent.runnable.values()}
 
 
 def input_mapping(value: Any) -> Mapping[str, Any]:
-    """The input of a submit as a mapping of arguments. Raises InvalidInput for anything else."""
+    """Return the input of a submit as a mapping of arguments. Raises InvalidInput for anything else."""
     if value is None:
         return {}
     if isinstance(value, BaseModel):
@@ -264,7 +264,7 @@ def input_mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _problems(error: Any) -> Iterator[tuple[str, str]]:
-    """The fields that an error of jsonschema's is about, and what is wrong with each."""
+    """Yield the fields that a jsonschema error is about, and what is wrong with each."""
     path = [str(part) for part in error.absolute_path]
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {})
@@ -285,18 +285,18 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
 def checked_against(
     schema: dict[str, Any] | None, value: dict[str, Any], agent: str, what: str = "input"
 ) -> dict[str, Any]:
-    """`value`, where it is valid by the JSON schema that a worker registered; that worker checks it in full.
+    """Return `value` if it is valid by the JSON schema that a worker registered; that worker checks it in full.
 
     Raises InvalidInput that names the field.
     """
     if schema is None:
         return value
-    from jsonschema import Draft202012Validator  # a fifth of a second that few programs need
+    from jsonschema import Draft202012Validator  # importing it takes a fifth of a second, and few programs need it
     from jsonschema.exceptions import by_relevance
 
     found = Draft202012Validator(schema).iter_errors(to_jsonable_python(value))
     errors: list[Any] = sorted(found, key=by_relevance(), reverse=True)
-    errors.sort(key=lambda error: error.validator != "additionalProperties")  # a misspelt name says why one is missing
+    errors.sort(key=lambda error: error.validator != "additionalProperties")  # a misspelt name explains a missing one
     problems = list(dict.fromkeys(problem for error in errors for problem in _problems(error)))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -1,4 +1,4 @@
-"""The results of the children that a step joins, read from Postgres when they are asked for, a part at a time."""
+"""The results of the children that a step joins, read from Postgres on demand, a part at a time."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 from agent_tasks.errors import TaskNotFound
 
 PART_BYTES = 16 * 1024 * 1024
-"""Of results that are read, and held, at once; a larger one is a part of its own."""
+"""The bytes of results that are read and held at once; a larger result is a part of its own."""
 
 
 class ChildResults:
@@ -39,7 +39,7 @@ class ChildResults:
             self._part_of[task_id] = len(self._parts) - 1
 
     def load(self, task_id: UUID) -> Any:
-        """The result of a child. Raises TaskNotFound where it was purged, long after the step."""
+        """Return the result of a child. Raises TaskNotFound if it was purged, long after the step."""
         with self._lock:
             part = self._part_of[task_id]
             if self._held != part:
@@ -51,7 +51,7 @@ class ChildResults:
 
 
 class UnreadResult:
-    """Stands in a ChildOutcome for a result until somebody asks for it. Copied or pickled it is the result itself."""
+    """A placeholder in a ChildOutcome until the result is asked for; copied or pickled, it is the result itself."""
 
     def __init__(self, results: ChildResults, task_id: UUID) -> None:
         self._results = results

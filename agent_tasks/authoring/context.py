@@ -1,4 +1,4 @@
-"""What a step is given: who asks, what is left, and the operations that are durable."""
+"""The context of a step: who asks, what is left, and the durable operations."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ NOTHING = Spend()
 
 
 class StepContext:
-    """What both contexts share: the attributes of the step that runs."""
+    """The attributes of the running step that both contexts share."""
 
     task_id: UUID
     """The task's id, a UUIDv7."""
@@ -32,7 +32,7 @@ class StepContext:
     step: str
     """The name of this step."""
     step_number: int
-    """Steps committed before this one, from 0."""
+    """The number of steps committed before this one, from 0."""
     attempt: int
     """How often this step was begun, from 1."""
     identity: Identity | None
@@ -77,12 +77,12 @@ class StepContext:
 
     @property
     def budget(self) -> Remaining:
-        """What is left now, without what living children hold; None where there is no limit."""
+        """What is left of each resource now, not counting what living children hold; None is no limit."""
         return remaining(self._limit, self.spent + self._reserved)
 
     @property
     def spent(self) -> Spend:
-        """What the task has spent up to now."""
+        """What the task has spent so far."""
         return self._spent + Spend(seconds=monotonic() - self._started)
 
     @property
@@ -96,17 +96,17 @@ class StepContext:
 
     @property
     def cancelled(self) -> bool:
-        """Whether to stop: the task was cancelled, lost its lease, or is out of time. It cannot commit any more."""
+        """Whether to stop: the task was cancelled, lost its lease, or is out of time, and can no longer commit."""
         return self._cancelled or self.budget.seconds == 0
 
     def check_cancelled(self) -> None:
-        """Raise TaskCancelled where the step should stop: for loops in plain steps."""
+        """Raise TaskCancelled if the step should stop: for loops in plain steps."""
         if self.cancelled:
             raise TaskCancelled(f"Step {self.step} was told to stop")
 
     @property
     def idempotency_key(self) -> str:
-        """Inside a call: a key for the outside world, stable across retries and resumes.
+        """The key of the current call for the outside world, stable across retries and resumes.
 
         Raises RuntimeError outside of `ctx.call`.
         """
@@ -120,7 +120,7 @@ class StepContext:
         self._cancelled = True
 
     def note_spent(self, spent: Spend, reserved: Spend | None = None) -> None:
-        """Take over what Postgres says is spent and held, but for seconds, whose clock runs here."""
+        """Take over the spent and held amounts from Postgres, except for seconds, whose clock runs here."""
         self._reserved = self._reserved if reserved is None else reserved
         mine = self._spent  # answers of gathered charges may come in any order: what is spent only grows
         self._spent = Spend(
@@ -152,12 +152,12 @@ class Context(StepContext):
     async def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
         """Run `function` once: its outcome is recorded, and a repeated step gets the record back.
 
-        The outcome is what its JSON form validates to by the function's return annotation. A failure that the step
-        went on from is part of the record; the call whose failure ended a try is made again when the step is. So is
+        Returns what the outcome's JSON form validates to by the function's return annotation. A failure after which the
+        step went on is part of the record; a call whose failure ended the attempt is made again with the step. So is
         a call whose worker died before the outcome was written, unless `at_most_once`. Raises what the function
-        raises; AmbiguousCall where a repeat could not tell the call from another one; ContextLost for an
-        at-most-once call of unknown outcome or a step that goes another way than before; BudgetExhausted when no
-        calls are left; PayloadTooLarge.
+        raises; AmbiguousCall if a repeat could not tell the call from another one; ContextLost for an at-most-once
+        call of unknown outcome, or if the step takes another path than before; BudgetExhausted when no calls are
+        left; PermissionDenied for a function that is not one of the agent's tools; PayloadTooLarge.
         """
         return await Calls(self, self._operations, _once(at_most_once)).make(function, args, kwargs)
 
@@ -170,18 +170,18 @@ class Context(StepContext):
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
     ) -> Calls:
-        """`ctx.using(…).call(fn, …)`: a call with options that are not the function's own.
+        """Return the options for a call, which are not the function's own: `ctx.using(…).call(fn, …)`.
 
-        `key`: what the call is known by, wherever it is made; each key once a step. `name`: recorded instead of the
+        `key`: identifies the call wherever it is made; use each key once a step. `name`: recorded instead of the
         function's. `retry`: a failed call is tried again within the step. `check`: is given the outcome, and makes
-        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as of `call`.
+        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as for `call`.
         """
         return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once))
 
     async def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, once however often the step is repeated.
 
-        Raises BudgetExhausted when that passes the task's limit.
+        Raises BudgetExhausted if that passes the task's limit, InvalidInput for negative or non-finite amounts.
         """
         await charge(self, self._operations, tokens, usd)
 
@@ -190,21 +190,21 @@ class Context(StepContext):
         await durably(self._operations.progress, done, total, message)
 
     async def emit(self, name: str, data: Any = None) -> None:
-        """Append an event of your own to the task's history."""
+        """Append an event of the agent's own to the task's history."""
         await durably(self._operations.emit, name, data)
 
     async def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
-        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
-        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
+        """Keep `value` as the result should this task end early, and `remaining` as what is then left to do; replaces
+        what was kept before. Raises InvalidInput if `remaining` is no list, StepFailed if either has no JSON form."""
         await durably(self._operations.partial, value, remaining)
 
     async def kept(self) -> Kept | None:
-        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        """Return what the task that this one was resumed from had kept by `partial`; None if nothing."""
         return await durably(self._operations.kept)
 
 
 class SyncContext(StepContext):
-    """The context of a plain `def` step: the same operations, called plainly."""
+    """The context of a plain `def` step: the same operations, called without await."""
 
     @overload
     def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -219,7 +219,7 @@ class SyncContext(StepContext):
     def call(self, function: Callable[..., T], /, *args: Any, at_most_once: bool, **kwargs: Any) -> T: ...
 
     def call(self, function: Callable[..., Any], /, *args: Any, at_most_once: bool = False, **kwargs: Any) -> Any:
-        """As `Context.call`; an `async def` function runs on the worker's event loop."""
+        """Call as `Context.call` does; an `async def` function runs on the worker's event loop."""
         self._refuse_on_loop("ctx.call")
         return SyncCalls(self, self._operations, _once(at_most_once), self._loop).make(function, args, kwargs)
 
@@ -232,11 +232,11 @@ class SyncContext(StepContext):
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
     ) -> SyncCalls:
-        """As `Context.using`."""
+        """Return the options for a call, as `Context.using` does."""
         return SyncCalls(self, self._operations, CallOptions(key, name, retry, check, at_most_once), self._loop)
 
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
-        """As `Context.charge`."""
+        """Count what was spent, as `Context.charge` does."""
         self._refuse_on_loop("ctx.charge")
         charge_plainly(self._operations, tokens, usd)
 
@@ -246,18 +246,18 @@ class SyncContext(StepContext):
         self._operations.progress(done, total, message)
 
     def emit(self, name: str, data: Any = None) -> None:
-        """Append an event of your own to the task's history."""
+        """Append an event of the agent's own to the task's history."""
         self._refuse_on_loop("ctx.emit")
         self._operations.emit(name, data)
 
     def partial(self, value: Any, *, remaining: Sequence[Any] | None = None) -> None:
-        """Keep `value` as the result if this task ends early, and what is left to do then; replaces what was kept
-        before. Raises InvalidInput where `remaining` is no list, StepFailed where either has no JSON form."""
+        """Keep `value` as the result should this task end early, and `remaining` as what is then left to do; replaces
+        what was kept before. Raises InvalidInput if `remaining` is no list, StepFailed if either has no JSON form."""
         self._refuse_on_loop("ctx.partial")
         self._operations.partial(value, remaining)
 
     def kept(self) -> Kept | None:
-        """What the task that this one was resumed from had kept by `partial`; None where there is nothing."""
+        """Return what the task that this one was resumed from had kept by `partial`; None if nothing."""
         self._refuse_on_loop("ctx.kept")
         return self._operations.kept()
 

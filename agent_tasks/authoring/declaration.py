@@ -1,4 +1,4 @@
-"""Where an agent is declared: how a second one of its name is told from its own module running again."""
+"""The place where an agent is declared, which tells a second agent of its name from the same module running again."""
 
 from dataclasses import dataclass
 from types import CodeType, FrameType
@@ -6,7 +6,7 @@ from types import CodeType, FrameType
 
 @dataclass(frozen=True)
 class Declaration:
-    """`run` is the code of the module whose import declares the agent; None where a function does so later."""
+    """The place of a declaration; `run` is the code of the module whose import makes the agent, None in a function."""
 
     module: str
     file: str
@@ -15,7 +15,7 @@ class Declaration:
 
     @classmethod
     def of(cls, caller: FrameType) -> "Declaration":
-        """Of the frame in which the agent is made."""
+        """Return the declaration of an agent that is made in this frame."""
         importing = _importing(caller)
         named = importing or caller
         return cls(
@@ -26,7 +26,7 @@ class Declaration:
         )
 
     def clashes(self, earlier: "Declaration") -> str | None:
-        """Where the two are, if they are two. A reload, and a file that is both a program and a module, is one."""
+        """Return where the two are if they are two; a reload, and a file both program and module, is one."""
         if self.run is not None and self.run is earlier.run:
             return f"in {self.module}, in lines {earlier.line} and {self.line}"
         is_program = "__main__" in (self.module, earlier.module) and self.file == earlier.file
@@ -36,7 +36,7 @@ class Declaration:
 
 
 def _importing(caller: FrameType) -> FrameType | None:
-    """The frame of the module that is run for the first time, and in it the agent is made."""
+    """Return the frame of the module whose first run makes the agent."""
     frame: FrameType | None = caller
     while frame is not None:
         if frame.f_code.co_name == "<module>" and (frame.f_globals is caller.f_globals or _is_import(frame.f_back)):

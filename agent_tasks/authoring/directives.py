@@ -1,4 +1,4 @@
-"""What a step returns to say how its task goes on."""
+"""Directives: what a step returns to say how its task goes on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from agent_tasks.task.arguments import (
 from agent_tasks.task.budget import LARGEST_AMOUNT, Budget
 
 P = ParamSpec("P")
-_LATEST_YEAR = 9000  # in every time zone a date that all can read
+_LATEST_YEAR = 9000  # the last year that is valid in every time zone and readable by all
 StepRef = str | Callable[..., Any]
 """A step, as the function itself or by its name."""
 
 
 class _Then:
-    """What all directives that name a next step share."""
+    """The part that all directives naming a next step share."""
 
     __slots__ = ("state", "then")
 
@@ -52,7 +52,7 @@ class _Then:
 
 
 class Next(_Then):
-    """Commit this step, then run `step` with `state` as its arguments. A loop is a Next to an earlier step."""
+    """Commit this step, then run `step` with `state` as its arguments. To loop, name an earlier step."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class Next(_Then):
     @overload
     def __init__(
         self, step: Callable[Concatenate[Any, P], Any], /, *positional: P.args, **state: P.kwargs
-    ) -> None: ...  # what a type checker knows of the step, it knows of its arguments
+    ) -> None: ...  # a type checker that knows the step knows its arguments
 
     def __init__(self, step: StepRef, /, *positional: Any, **state: Any) -> None:
         if positional:
@@ -78,9 +78,9 @@ class Next(_Then):
 class Wait(_Then):
     """Park the task until a signal comes; it costs nothing meanwhile.
 
-    `signal` is a name, or several: any of them, or with `all=True` all of them. `timeout` is seconds or a
-    timedelta; then `on_timeout` runs, or `then` with `signal=None`. A step that declares `signal` is handed a
-    `Signal`, with `all=True` a dict of them by name. Raises InvalidInput for what means nothing.
+    `signal` is a name, or several: any of them, or with `all=True` all of them. After `timeout` (seconds or a
+    timedelta) `on_timeout` runs, or `then` with `signal=None`. A step that declares `signal` is given a
+    `Signal`, or with `all=True` a dict of them by name. Raises InvalidInput for arguments that mean nothing.
     """
 
     __slots__ = ("all", "names", "on_timeout", "timeout")
@@ -108,7 +108,7 @@ class Wait(_Then):
         self.names = tuple(dict.fromkeys(names))
         self.timeout = None if timeout is None else seconds_of(timeout, "timeout")
         if on_timeout is not None and timeout is None:
-            raise InvalidInput("Wait(on_timeout=) needs a timeout", field="timeout")
+            raise InvalidInput("Wait(on_timeout=) also needs timeout=", field="timeout")
         if on_timeout is not None:
             _check_step(on_timeout, "on_timeout")
         check_flag(all, "all")
@@ -117,7 +117,7 @@ class Wait(_Then):
 
 
 class Sleep(_Then):
-    """Park the task for a duration (seconds or timedelta) or until a time (aware datetime); past times fire now.
+    """Park the task for a duration (seconds or timedelta) or until a time (aware datetime); past times fire at once.
 
     Raises InvalidInput for a naive datetime, NaN or infinity.
     """
@@ -131,7 +131,7 @@ class Sleep(_Then):
         if isinstance(duration_or_time, datetime):
             if duration_or_time.tzinfo is None:
                 raise InvalidInput(
-                    "Sleep takes an aware datetime: a naive one means another time on each machine", field="until"
+                    "Sleep takes an aware datetime: a naive one means a different time on each machine", field="until"
                 )
             if duration_or_time.year >= _LATEST_YEAR:
                 raise InvalidInput(f"Sleep takes a time before the year {_LATEST_YEAR}", field="until")
@@ -142,7 +142,7 @@ class Sleep(_Then):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A task to be spawned: `weight` is its part of what the parent shares out; `budget` asks for less.
+    """A task to spawn: `weight` is its part of what the parent shares out; `budget` asks for less.
 
     `queue` and `priority` are the parent's unless given, or unless the agent has a queue of its own.
     """
@@ -177,10 +177,10 @@ class FanOut(_Then):
     """Spawn children in this step's commit, and run `then` when all of them have ended.
 
     `reserve` is what the parent keeps for itself: seconds (0: nothing; default: a twentieth of its time), or a
-    Budget. When only that is left of its time, children still running are told to stop. `on_child_failure`: "collect"
-    hands all outcomes to `then`, "fail" ends this task with the first failure and cancels the rest. `split`: "equal"
-    by weight, or "adaptive": by weight and what each agent was seen to use. Raises InvalidInput for what means
-    nothing.
+    Budget. When only that much of its time is left, children still running are told to stop. `on_child_failure`:
+    "collect" hands all outcomes to `then`, "fail" ends this task at the first failure and cancels the rest. `split`:
+    "equal" by weight, or "adaptive": by weight and each agent's usual usage. Raises InvalidInput for arguments that
+    mean nothing.
     """
 
     __slots__ = ("children", "keeps_nothing", "on_child_failure", "reserve", "split")
@@ -202,7 +202,7 @@ class FanOut(_Then):
         if isinstance(given, Child | str | bytes) or not all(
             isinstance(child, Child) for child in cast(list[Any], self.children)
         ):
-            raise refused("FanOut takes as its children a list of Child(agent, input)", given, "children")
+            raise refused("FanOut takes a list of Child(agent, input)", given, "children")
         amount: Any = reserve
         if not isinstance(amount, Budget | None) and not (
             type(amount) in (int, float) and 0 <= amount <= LARGEST_AMOUNT
@@ -254,7 +254,7 @@ def _check_step(step: Any, field: str) -> None:
 
 
 def seconds_of(duration: float | timedelta, field: str) -> float:
-    """Raises InvalidInput for NaN, infinity and more than a hundred years; negative durations are zero."""
+    """Return a duration in seconds, 0 if negative. Raises InvalidInput for NaN, infinity and over a hundred years."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if type(seconds) not in (int, float) or not -LARGEST_AMOUNT <= seconds <= LONGEST_WAIT:
         raise refused(f"{field} must be seconds or a timedelta of at most a hundred years", seconds, field)

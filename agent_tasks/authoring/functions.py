@@ -1,4 +1,4 @@
-"""Functions as users write them: plain, async, bound, partial, decorated, or objects that can be called."""
+"""Functions as users write them: plain, async, bound, partial, decorated, or callable objects."""
 
 import functools
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether a call of `function` gives something to await: also behind `functools.wraps`, a partial, an object."""
+    """Whether calling `function` gives an awaitable, also behind `functools.wraps`, a partial or an object."""
     inner = _inner(function)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
@@ -23,7 +23,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def name_of(function: Any) -> str:
-    """The name it was defined with; that of its class where it is an object."""
+    """Return the name with which a function was defined, or of an object its class's name."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__name__", None) or type(function).__name__

@@ -1,4 +1,4 @@
-"""What a task kept before it ended early, as one that goes on from it finds it."""
+"""What a task kept before it ended early, for the task that resumes it."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Kept(BaseModel):
-    """What was kept by `ctx.partial`."""
+    """A value kept by `ctx.partial`."""
 
     model_config = ConfigDict(frozen=True)
 
     value: Any = None
     remaining: list[Any] | None = None
-    """What was left to do; None where the agent did not say."""
+    """What was left to do; None if the agent did not say."""

@@ -1,4 +1,4 @@
-"""Importing the modules that declare agents, as the settings and installed packages name them."""
+"""Importing the modules that declare agents, named by the settings and by installed packages."""
 
 import importlib
 import logging
@@ -16,20 +16,20 @@ BUNDLED = {
     "orchestrator": "agent_tasks.bundled.research.orchestrator",
     "research": "agent_tasks.bundled.research.agent",
 }
-"""The agents that come with the system. None of them is loaded where AGENT_TASKS_BUNDLED does not name it."""
+"""The agents that come with the system. None of them is loaded unless AGENT_TASKS_BUNDLED names it."""
 _NOT_THEIRS = ("<frozen importlib", str(Path(__file__).parents[1]))
 
 
 def import_from_current_folder() -> None:
-    """Let modules of the current folder be imported, after all that is installed."""
+    """Let modules of the current folder be imported, after everything that is installed."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
 
 def load_agents(modules: Sequence[str], bundled: Sequence[str] = ()) -> dict[str, Exception]:
-    """Import `modules`, these of the bundled agents, and the entry points of the group `agent_tasks.agents`.
+    """Import `modules`, the bundled agents named, and the entry points of the group `agent_tasks.agents`.
 
-    Returns what failed, by name.
+    Returns the errors of those that failed, by name.
     """
     failed: dict[str, Exception] = {}
     for name, find in [*((m, str) for m in modules), *((b, _bundled_module) for b in bundled)]:
@@ -48,21 +48,21 @@ def load_agents(modules: Sequence[str], bundled: Sequence[str] = ()) -> dict[str
 
 
 def why_not_loaded(module: str, error: Exception) -> str:
-    """The error, and the line of the user's code that it comes from."""
+    """Return the error, and the line of the user's code that it comes from."""
     said = f"{type(error).__name__}: {text_of(error)}"
     if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
-        return f"{said}. Start in the folder that has it, or set PYTHONPATH"
+        return f"{said}. Start in the folder that contains it, or set PYTHONPATH"
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(_NOT_THEIRS)]
-    if isinstance(error, SyntaxError) or not frames:  # syntax errors say where they are
+    if isinstance(error, SyntaxError) or not frames:  # a syntax error says where it is
         return said
     return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def _bundled_module(name: str) -> str:
-    """The module that declares a bundled agent. Raises InvalidInput that lists those there are."""
+    """Return the module that declares a bundled agent. Raises InvalidInput that lists the known ones."""
     try:
         return BUNDLED[name]
     except KeyError:
         raise InvalidInput(
-            f"No bundled agent is named {name!r}; there are {', '.join(sorted(BUNDLED))}", field="AGENT_TASKS_BUNDLED"
+            f"No bundled agent is named {name!r}; choose from {', '.join(sorted(BUNDLED))}", field="AGENT_TASKS_BUNDLED"
         ) from None

@@ -1,4 +1,4 @@
-"""What a waiting step is handed when it goes on: signals, and the outcomes of children."""
+"""The arguments that a waiting step is given when it goes on: signals, and the outcomes of children."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ P = TypeVar("P")
 
 
 class Signal(BaseModel, Generic[P]):
-    """A signal as a step gets it; `Signal[Approval]` has its payload validated before it is accepted."""
+    """A signal as a step gets it; the payload of a `Signal[Approval]` is validated before it is accepted."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,10 +33,10 @@ class Signal(BaseModel, Generic[P]):
 
 
 class ChildOutcome(BaseModel):
-    """How a child ended; `result` is what it recorded where it is partial.
+    """How a child ended; a partial child's `result` is what it recorded.
 
-    The results of a join are read when they are asked for, some 16 MiB at a time, and are let go for the next ones: a
-    step that looks at one after the other needs no memory for all. So a change of a result may be lost.
+    The results of a join are read when they are asked for, some 16 MiB at a time, and dropped for the next ones, so
+    that a step which looks at one after the other needs no memory for all. A change of a result may therefore be lost.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,13 +48,13 @@ class ChildOutcome(BaseModel):
     status: TaskStatus
     result: Any = None
     remaining: list[Any] | None = None
-    """Of a partial child: what was left to do, where its agent said so."""
+    """What was left to do, if the agent of a partial child said so."""
     error: ErrorInfo | None = None
     spent: Spend
 
     async def load(self) -> Any:
-        """The result, read in a thread: for async steps whose results are more than 16 MiB, where `result` would wait
-        for Postgres on the event loop."""
+        """Return the result, read in a thread: for async steps with results over 16 MiB, where `result` would block
+        the event loop while it waits for Postgres."""
         held = self.__dict__["result"]
         return await durably(held.load) if isinstance(held, UnreadResult) else held
 
@@ -73,7 +73,7 @@ class ChildOutcome(BaseModel):
 
 
 class OutcomeRow(Limits, Spent):
-    """A child as `queries.children.outcomes` finds it."""
+    """A child as `queries.children.outcomes` returns it."""
 
     id: UUID
     child_index: int
@@ -89,13 +89,13 @@ class OutcomeRow(Limits, Spent):
 def child_outcomes(
     rows: Sequence[OutcomeRow], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
 ) -> list[ChildOutcome]:
-    """`read` finds the results of some of the children, by their ids."""
+    """Return the outcomes of the children in `rows`; `read` finds the results of some of them by their ids."""
     results = ChildResults({row["id"]: row["result_bytes"] for row in rows}, read)
     return [_child_outcome(row, UnreadResult(results, row["id"])) for row in rows]
 
 
 def _child_outcome(row: OutcomeRow, result: UnreadResult) -> ChildOutcome:
-    """A child that is still undoing has its end decided."""
+    """Return the outcome of a child; one that is still undoing has its end decided."""
     ending = row["ending"] if row["finished_at"] is None else None
     error = ending["error"] if ending else row["error"]
     return ChildOutcome(

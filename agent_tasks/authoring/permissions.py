@@ -1,4 +1,4 @@
-"""What an agent is allowed: the functions that it may call, and the scopes that its caller needs."""
+"""The permissions of an agent: the functions that it may call, and the scopes that its caller needs."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ Tool = Callable[..., Any] | str
 
 
 class Tools:
-    """The functions that `ctx.call` may be given. Raises InvalidInput for what is neither a function nor a name."""
+    """The functions that `ctx.call` may be given. Raises InvalidInput for anything but functions and names."""
 
     def __init__(self, given: "Sequence[Tool] | Literal['*']") -> None:
         tools: list[Any] = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]  # pyright: ignore
@@ -29,11 +29,11 @@ class Tools:
 
     @property
     def names(self) -> list[str]:
-        """What to show of them."""
+        """The tools' names, to show."""
         return [ANY] if self.are_all else sorted(self._names | {name_of(tool) for tool in self._functions})
 
     def check(self, agent: str, function: Callable[..., Any]) -> None:
-        """Raise PermissionDenied where the function is none of them."""
+        """Raise PermissionDenied if the function is not one of the tools."""
         if self.are_all or self._have(function):
             return
         name = name_of(function)
@@ -59,7 +59,7 @@ def _names(function: Any) -> set[str]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What an agent says of itself."""
+    """An agent's own description: its goal, tools and scopes."""
 
     goal: str | None
     tools: Sequence[str]
@@ -67,12 +67,12 @@ class Declared:
 
     @classmethod
     def registered(cls, definition: dict[str, Any]) -> "Declared":
-        """From what a worker registered; one of 0.1.0 told nothing of it."""
+        """Build it from a worker's registration; workers of 0.1.0 registered none of it."""
         return cls(definition.get("goal"), definition.get("tools") or [ANY], definition.get("scopes") or ())
 
 
 def check_scopes(agent: str, needed: Iterable[str], identity: Identity | None) -> None:
-    """Raise PermissionDenied where `identity` lacks a scope that the agent needs; None is a trusted program."""
+    """Raise PermissionDenied if `identity` lacks a scope that the agent needs; None is a trusted program."""
     if identity is None:
         return
     if missing := [scope for scope in needed if scope not in identity.scopes]:

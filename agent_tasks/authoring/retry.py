@@ -10,17 +10,17 @@ from agent_tasks.errors import AgentTaskError, leaves
 from agent_tasks.task.arguments import refused
 
 LONGEST_SECONDS = 366 * 86_400.0
-"""No wait is longer, whatever an upstream asks for."""
+"""The longest wait, whatever an upstream asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Exponential backoff with full jitter.
 
-    `attempts` counts the first try; `base` and `cap` are seconds. Before try n+1 the wait is drawn evenly
+    `attempts` counts the first try; `base` and `cap` are seconds. The wait before try n+1 is drawn evenly
     from 0 to min(cap, base * 2**(n-1)) (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
     2015). An error's own `retry_after` is a lower bound on it. `on` limits which exceptions are retried;
-    typed errors that say they are not retryable never are. An exception group is retried where all in it are.
+    typed errors that are not retryable never are. An exception group is retried if all in it are.
 
     Raises InvalidInput for values that mean nothing.
     """
@@ -48,7 +48,7 @@ class Retry:
     def delay(
         self, error: BaseException, failures: int, draw: Callable[[float, float], float] = random.uniform
     ) -> float | None:
-        """Seconds to wait after the `failures`-th failure of a step, or None where it is final."""
+        """Return the seconds to wait after the `failures`-th failure of a step, or None if it is final."""
         if failures >= self.attempts:
             return None
         raised = leaves(error)

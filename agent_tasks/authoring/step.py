@@ -1,4 +1,4 @@
-"""Steps: plain functions, and what their annotations say of their arguments and signals."""
+"""Steps: plain functions, and what their annotations say about their arguments and signals."""
 
 import inspect
 import re
@@ -23,14 +23,14 @@ from agent_tasks.task import payloads
 from agent_tasks.task.shapes import Shape
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
-"""Of an agent or a step."""
+"""The valid names of agents and steps."""
 _INJECTED = ("children", "signal")
 _OTHER = ("missing", "extra_forbidden")
-"""What pydantic calls an argument that is not there, and one that is not the function's."""
+"""The names by which pydantic reports a missing argument, and one that is not the function's."""
 
 
 class OtherArguments(InvalidInput):
-    """The function lacks an argument, or is given one that it does not take: another release's may be the right one."""
+    """An argument is missing or unknown: the code of another release may take these arguments."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Step:
     retry: Retry
     undo: Callable[..., Any] | None = None
     undoes: str | None = None
-    """The step whose undo this is; it is called with what it declares of that step's arguments and next state."""
+    """The step whose undo this is; it is called with those of that step's arguments and next state that it declares."""
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,17 +55,17 @@ class Step:
 
     @cached_property
     def wants(self) -> frozenset[str]:
-        """Which of `children` and `signal` the function declares."""
+        """The injected arguments, `children` and `signal`, that the function declares."""
         return frozenset(_INJECTED) & set(inspect.signature(self.function).parameters)
 
     @cached_property
     def _reserved(self) -> frozenset[str]:
-        """Arguments that no input may set: the context's, and those that the system injects here."""
+        """The arguments that no input may set: the context, and those that the system injects here."""
         return self.wants | {next(iter(inspect.signature(self.function).parameters))}
 
     @cached_property
     def signature(self) -> str:
-        """Which arguments the function takes, those that may be left out with a question mark."""
+        """The arguments that the function takes, the optional ones with a question mark."""
         taken = []
         for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
             if parameter.kind is parameter.VAR_KEYWORD:
@@ -78,7 +78,7 @@ class Step:
 
     @cached_property
     def has_made_defaults(self) -> bool:
-        """Whether some default of an argument, or in one, is made anew each time."""
+        """Whether a default of an argument, or one within it, is made anew each time."""
         return self._shape.has_made_defaults or any(field.default_factory for field in self._defaults.values())
 
     @property
@@ -114,7 +114,7 @@ class Step:
 
     @cached_property
     def signal_type(self) -> Shape | None:
-        """The type of the `signal` that the step declares; None where it declares none."""
+        """The type of the `signal` that the step declares; None if it declares none."""
         if "signal" not in self.wants:
             return None
         hint = _hints(self.function, {"signal"}).get("signal", Any)
@@ -122,7 +122,7 @@ class Step:
 
     @cached_property
     def payload_type(self) -> Shape | None:
-        """The type of a signal's payload, from `signal: Signal[Payload]`; None where any will do."""
+        """The type of a signal's payload, from `signal: Signal[Payload]`; None if any will do."""
         hint = _hints(self.function, {"signal"}).get("signal") if "signal" in self.wants else None
         for candidate in _parts(hint):
             arguments = getattr(candidate, "__pydantic_generic_metadata__", {}).get("args", ())
@@ -131,7 +131,7 @@ class Step:
         return None
 
     def refusal(self, payload: Any) -> str | None:
-        """Why the step does not accept a signal with this payload, which is JSON; None where it does."""
+        """Return why the step does not accept a signal with this payload, which is JSON; None if it does."""
         if self.payload_type is None:
             return None
         try:
@@ -142,7 +142,7 @@ class Step:
         return None
 
     def handed_signal(self, found: Sequence[Mapping[str, Any]], *, every: bool) -> Any:
-        """The value of `signal`: one Signal, or with `every` a dict of them by name; None where none came."""
+        """Return the value of `signal`: one Signal, or with `every` a dict of them by name; None if none came."""
         assert self.signal_type is not None
         value = None if not found else {s["name"]: Signal(**s) for s in found} if every else Signal(**found[0])
         try:
@@ -151,7 +151,7 @@ class Step:
             raise self._invalid(error) from None
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments to call the function with, of JSON. Raises InvalidInput that names the field."""
+        """Return the arguments to call the function with, from JSON. Raises InvalidInput that names the field."""
         try:
             return self._shape.read(self._given(state))
         except ValidationError as error:
@@ -165,9 +165,9 @@ class Step:
         limit: int = payloads.DEFAULT_LIMIT,
         error: type[AgentTaskError] = InvalidInput,
     ) -> tuple[str, dict[str, Any]]:
-        """`state` as JSON text that is kept, and the arguments that `validate` will make of it.
+        """Return `state` as the JSON text to keep, and the arguments that `validate` will make of it.
 
-        Raises InvalidInput that names the field, PayloadTooLarge, and `error` for what would not come back.
+        Raises InvalidInput that names the field, PayloadTooLarge, and `error` for a value that would not come back.
         """
         try:
             return self._shape.write(self._given(state), what, limit=limit, error=error)
@@ -177,7 +177,7 @@ class Step:
     def _given(self, state: Mapping[str, Any]) -> dict[str, Any]:
         if not self._reserved.isdisjoint(state):
             taken = min(self._reserved & set(state))
-            raise InvalidInput(f"{self.task_name} is given {taken!r} by the system, not as input", field=taken)
+            raise InvalidInput(f"{self.task_name} gets {taken!r} from the system: leave it out", field=taken)
         if not self._defaults:
             return dict(state)
         missing = {
@@ -206,12 +206,12 @@ def _without_default(field: FieldInfo) -> FieldInfo:
 
 
 def _parts(hint: Any) -> list[Any]:
-    """`hint` and, of a union or a dict, what it is made of."""
+    """Return `hint` and, if it is a union or a dict, its parts."""
     return [hint, *(part for argument in typing.get_args(hint) for part in _parts(argument))]
 
 
 def unusable(function: Callable[..., Any]) -> str | None:
-    """Why a function cannot be called as a step: the context comes first, everything else by name."""
+    """Return why a function cannot be a step: it must take the context first, everything else by name."""
     if not callable(function):
         return "it is not a function"
     if is_generator(function):
@@ -219,7 +219,7 @@ def unusable(function: Callable[..., Any]) -> str | None:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):
-        return "its parameters are not known to Python: call it from a function of your own"
+        return "Python does not know its parameters: call it from a function of your own"
     if parameters and parameters[0].name == "self":
         return "it is a method without its object: declare it with the object, as in `agent.step(self.begin)`"
     if not parameters or parameters[0].kind not in (
@@ -229,12 +229,12 @@ def unusable(function: Callable[..., Any]) -> str | None:
         return "its first parameter must be the context"
     for parameter in parameters[1:]:
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
-            return f"its arguments are given by name, and {parameter.name!r} takes none"
+            return f"its arguments are given by name, which {parameter.name!r} does not allow"
     return None
 
 
 def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
-    """The annotations of these parameters only: the context's may be known to type checkers alone."""
+    """Return the annotations of these parameters only: the context's may be known to type checkers alone."""
     plain = inspect.unwrap(function)
     annotations = {name: hint for name, hint in getattr(plain, "__annotations__", {}).items() if name in names}
     holder = types.SimpleNamespace(__annotations__=annotations)

@@ -1,4 +1,4 @@
-"""What is done around a user's code, for what is bound to a thread or a task: the connections of an ORM, say."""
+"""Context managers around users' code, for what is bound to a thread or a task, such as an ORM's connections."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import (
@@ -48,12 +48,12 @@ def _check(manager: Any) -> None:
 
 
 def plain_surroundings() -> AbstractContextManager[Any]:
-    """All that was given to `surround`, entered in that order."""
+    """Return a manager that enters all that `surround` was given, in that order."""
     return _all_plain() if _plain else _NOTHING
 
 
 def async_surroundings() -> AbstractAsyncContextManager[Any]:
-    """All that was given to `surround_async`, entered in that order."""
+    """Return a manager that enters all that `surround_async` was given, in that order."""
     return _all_async() if _async else _NOTHING
 
 

@@ -59,9 +59,9 @@ def test_a_name_of_letters_digits_and_dashes_is_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "2a", "a b", "a.b", "é", "a" * 65, "a\n", "_a", "a/b", 'a"'])
 def test_any_other_name_is_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="is no name"):
+    with pytest.raises(InvalidInput, match="is no valid name"):
         Agent(name)
-    with pytest.raises(InvalidInput, match="is no name"):
+    with pytest.raises(InvalidInput, match="is no valid name"):
         Agent("mine").step(lambda ctx: None, name=name or "<lambda>")
 
 

@@ -1,1 +1,1 @@
-"""Recorded calls: who a call is, in which order calls run, and what is kept of them."""
+"""Recorded calls: how a call is known, in which order calls run, and what is kept of them."""

@@ -3,13 +3,13 @@
 import asyncio
 
 STEP_LOOP = "agent_tasks_database_threads"
-"""The attribute that a worker's loop has, and no other: the threads in which its steps' writes wait for Postgres."""
+"""The attribute that only a worker's loop has: the threads in which its steps' writes wait for Postgres."""
 
 
 def refuse_to_block(what: str, instead: str) -> None:
-    """Raise RuntimeError, with advice, where this thread is in the middle of a worker's event loop.
+    """Raise RuntimeError, with advice, if this thread is running a worker's event loop.
 
-    Elsewhere, in a notebook or in the loop of a program of the user's, it is for them to decide.
+    On any other loop, as in a notebook or a user's program, blocking is the user's choice.
     """
     try:
         loop = asyncio.get_running_loop()

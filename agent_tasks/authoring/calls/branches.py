@@ -1,4 +1,4 @@
-"""The branches of a step: code that runs one thing after another, told apart so that a repeat finds its own calls."""
+"""The branches of a step: sequential pieces of its code, told apart so that a repeat finds its own calls."""
 
 import asyncio
 import functools
@@ -19,31 +19,31 @@ _current: ContextVar["Branch | None"] = ContextVar("agent_tasks_branch", default
 LOOSE = "*"
 """The part of a path below which nothing is ordered."""
 _FRAMES = 9
-"""From the creation of a task back to asyncio.as_completed, which asks for it through several functions."""
+"""The frames from the creation of a task back to asyncio.as_completed, which creates it through several functions."""
 
 
 class Making:
-    """A call that is being made, from before its intent is written until after its outcome is."""
+    """A call in progress, from before its intent is written until after its outcome is."""
 
     __slots__ = ("has_calls", "is_tried", "key", "number", "outer")
 
     def __init__(self, number: int, outer: "Making | None", is_tried: bool) -> None:
         self.key = ""
-        """For the outside world."""
+        """The idempotency key for the outside world."""
         self.number = number
-        """By the clock of the step: another one each time that the call is made."""
+        """The call's time by the step's clock: a new number each time that the call is made."""
         self.outer = outer
         self.is_tried = is_tried or (outer is not None and outer.is_tried)
-        """It, or a call around it, may be tried again in this run."""
+        """Whether the call, or one around it, may be tried again in this run."""
         self.has_calls = False
-        """Whether its function has made recorded calls of its own."""
+        """Whether the call's function has made recorded calls of its own."""
 
 
 class Branch:
-    """The step itself, a task that it creates, a function that it hands to a thread, or the function of a call.
+    """The code of the step itself, of a task it creates, of a function it hands to a thread, or of a call's function.
 
-    `path` names it below the step: each part is what was begun there, and how many of its name came before it from
-    the same code. What nothing orders (callbacks, threads of one's own) is one loose branch.
+    `path` names it below the step: each part is the kind of branch, and how many of that kind the same code began
+    before it. Code that nothing orders (callbacks, threads that the user starts) is one loose branch.
     """
 
     __slots__ = ("_born", "_equals", "births", "is_loose", "making", "owner", "path", "returned", "run")
@@ -54,26 +54,26 @@ class Branch:
         self.run = run
         self.path = path
         self.births = births
-        """When it was born, and each branch above it, by the clock of the step."""
+        """The times by the step's clock when this branch and each one above it began."""
         self.making = making
         """The nearest call around it."""
         self.is_loose = is_loose
         self.owner: Any = None
         """The task that runs it, or the number of the thread."""
         self.returned: bool | None = False
-        """Whether its code came to its own end; None: the task that owns it says so."""
+        """Whether its code ran to its end; None: the owning task tells."""
         self._born: dict[str, int] = {}
         self._equals: dict[tuple[str, str], int] = {}
 
     def child(self, kind: str) -> "Branch":
-        """A task or a thread that its code begins."""
+        """Begin the branch of a task or thread that this branch's code starts."""
         with self.run.lock:
             number = self._born.get(kind, 0)
             self._born[kind] = number + 1
         return self._bear(f"{self.path}/{part_of(kind)}:{number}")
 
     def of_call(self, identity: CallIdentity, making: Making) -> "Branch":
-        """Where the function of a call runs; its own calls are numbered below it."""
+        """Begin the branch of a call's function; the function's own calls are numbered below it."""
         above = () if identity.key is not None else self.births
         return self.run.keep(Branch(self.run, identity.path, (*above, next(self.run.clock)), making))
 
@@ -89,7 +89,7 @@ class Branch:
             return self.run.find(path) or self._bear(path, is_loose=True)
 
     def place(self, name: str, digest: str) -> int:
-        """The next place among equals."""
+        """Return the next place among equal calls."""
         with self.run.lock:
             place = self._equals.get((name, digest), 0)
             self._equals[name, digest] = place + 1
@@ -97,19 +97,19 @@ class Branch:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the task that runs it was cancelled in the end."""
+        """Whether the task that runs it ended by being cancelled."""
         return isinstance(self.owner, asyncio.Task) and self.owner.cancelled()
 
     @property
     def has_returned(self) -> bool:
-        """Whether its code came to its own end, and neither raised nor was cancelled."""
+        """Whether its code ran to its end, and neither raised nor was cancelled."""
         if self.returned is None:
             return self.owner.done() and not self.owner.cancelled() and self.owner.exception() is None
         return self.returned
 
 
 class Branches:
-    """The branches of one run of a step. `repeats`: it may have begun before, and its end is compared with that."""
+    """The branches of one run of a step. `repeats`: it may have run before, and its end is compared with that."""
 
     def __init__(self, *, repeats: bool = False) -> None:
         self.lock = threading.RLock()
@@ -123,10 +123,10 @@ class Branches:
         self._is_closed = False
         self._when_idle: Callable[[], None] | None = None
         self.refused: AmbiguousCall | None = None
-        """A call that was refused, whether or not the step heeds that."""
+        """The error of a call that was refused, whether or not the step heeds it."""
 
     def enter(self) -> Token["Branch | None"]:
-        """The step's own code runs from here on, in this task or thread; `leave` ends that."""
+        """Enter the step's own code, in this task or thread, until `leave` is called."""
         self.root.owner = me = _me()
         if isinstance(me, asyncio.Task):
             self.tasks.add(me)
@@ -137,12 +137,12 @@ class Branches:
 
     @contextmanager
     def making(self, within: Branch, *, is_tried: bool) -> Generator[Making]:
-        """A call is made, by the code of this branch. Raises TaskCancelled where the step has ended already."""
+        """Track a call that this branch's code makes. Raises TaskCancelled if the step has already ended."""
         outer = within.making
         made = Making(next(self.clock), outer, is_tried)
         with self.lock:
             if self._is_closed and outer not in self._made:
-                raise TaskCancelled("The step has ended: it begins no more calls")
+                raise TaskCancelled("The step has ended: it can begin no more calls")
             self._made.add(made)
         try:
             yield made
@@ -154,14 +154,14 @@ class Branches:
                 idle()
 
     def is_busy(self, making: Making) -> bool:
-        """Whether calls that the function of this one has begun are still being made."""
+        """Whether calls that the function of this call has begun are still in progress."""
         with self.lock:
             return any(making in around(made) for made in self._made)
 
     def close(self, when_idle: Callable[[], None]) -> bool:
-        """The step has ended, and may begin no calls. Returns whether those that it has begun have ended.
+        """End the step: it may begin no more calls. Returns whether all those that it has begun have ended.
 
-        Otherwise `when_idle` is called when they have.
+        If not, `when_idle` is called once they have.
         """
         with self.lock:
             self._is_closed = True
@@ -173,7 +173,7 @@ class Branches:
         return self._is_closed
 
     def here(self) -> Branch:
-        """The branch of the code that asks."""
+        """Return the branch of the calling code."""
         branch, me = _current.get(), _me()
         if branch is None or branch.run is not self:
             branch = self.root.loose_part()
@@ -184,7 +184,7 @@ class Branches:
         return branch
 
     def identify(self, name: str, digest: str, key: str | None) -> tuple[Branch, CallIdentity]:
-        """What a call that is begun now is known by. Raises AmbiguousCall."""
+        """Return the branch and identity of a call that begins now. Raises AmbiguousCall."""
         branch = self.here()
         if branch.making is not None:
             branch.making.has_calls = True
@@ -197,7 +197,7 @@ class Branches:
         place = branch.place(name, digest)
         if branch.is_loose and place:
             raise self._refuse(
-                f"Call {name} is made twice with equal arguments by code that nothing orders (a thread, a callback): a "
+                f"Call {name} is made twice with equal arguments by code in no fixed order (a thread, a callback): a "
                 "repeat could not tell the two apart. Give each a key: ctx.using(key=…).call(…).",
                 name,
             )
@@ -208,10 +208,10 @@ class Branches:
         return self.refused
 
     def identify_charge(self, digest: str) -> CallIdentity:
-        """What a charge is known by.
+        """Return the identity of a charge.
 
-        One within a call's function counts each time that the call is made, since that costs each time; but not
-        where the function has made calls of its own: they are answered from the ledger, as in the step.
+        A charge within a call's function counts each time that the call is made, since each time costs; but if the
+        function has made calls of its own, which the ledger answers, its charges count once, as in the step.
         """
         branch = self.here()
         making = branch.making
@@ -219,7 +219,7 @@ class Branches:
         return CallIdentity(branch.path, name, digest, branch.place(name, digest))
 
     def forget_keys(self, within: Branch) -> None:
-        """The function of a call is run again: its keys are free."""
+        """Free the keys that a call's function has used, since the function runs again."""
         below = f"{within.path}/"
         with self.lock:
             for key in [k for k, at in self._keys.items() if f"{at.path}/".startswith(below)]:
@@ -236,7 +236,7 @@ class Branches:
 
 @contextmanager
 def inside(branch: Branch) -> Generator[None]:
-    """The code within the `with` is of this branch."""
+    """Run the code within the `with` as this branch's."""
     token: Token[Branch | None] = _current.set(branch)
     try:
         yield
@@ -246,20 +246,20 @@ def inside(branch: Branch) -> Generator[None]:
 
 
 def around(making: Making) -> Iterator[Making]:
-    """The calls within whose functions this one is made."""
+    """Yield this call, then the calls within whose functions it is made, from the inside out."""
     while making.outer is not None:
         making = making.outer
         yield making
 
 
 def call_around() -> Making | None:
-    """The call within whose function this code runs, if any."""
+    """Return the call within whose function this code runs, if any."""
     branch = _current.get()
     return branch.making if branch is not None else None
 
 
 def run_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Run `function` as the code of this branch, in the thread that calls."""
+    """Run `function` as the code of this branch, in the calling thread."""
     branch.owner = threading.get_ident()
     with inside(branch):
         value = function(*args, **kwargs)
@@ -268,7 +268,7 @@ def run_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwa
 
 
 async def await_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Await what `function` returns as the code of this branch, in the task that calls."""
+    """Await what `function` returns as the code of this branch, in the calling task."""
     branch.owner = _me()
     with inside(branch):
         value = await function(*args, **kwargs)
@@ -279,7 +279,7 @@ async def await_owned(branch: Branch, function: Callable[..., Any], /, *args: An
 def follow(loop: asyncio.AbstractEventLoop) -> None:
     """Number the tasks and threads that a step's code begins on this loop, as it begins them.
 
-    Numbers at the first call would follow the order of time, which a repeat does not keep.
+    Numbers given at the first call would follow the order of time, which a repeat does not keep.
     """
     begin = loop.run_in_executor
     ours = getattr(loop, STEP_LOOP, None)
@@ -313,10 +313,9 @@ def _create_task(
 
 
 def _kind_of(coroutine: Any) -> str:
-    """The name by which a task is numbered: of its coroutine, and a digest of its arguments where no order is kept.
+    """Return the name by which a task is numbered: its coroutine's, with a digest of the arguments where order varies.
 
-    asyncio.as_completed makes tasks of the coroutines that it is given in the order of a set, which is another one in
-    each process.
+    asyncio.as_completed makes its tasks in the order of a set of coroutines, which differs from process to process.
     """
     name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
     arguments = getattr(coroutine, "cr_frame", None)
@@ -340,7 +339,7 @@ def _in_thread(branch: Branch, function: Callable[..., Any], *args: Any) -> Any:
     context = _context_of(function)
     if context is None:
         return run_owned(branch, function, *args)
-    branch.owner = threading.get_ident()  # asyncio.to_thread has copied a context for it, where it is to be found
+    branch.owner = threading.get_ident()  # asyncio.to_thread has copied a context for it, in which it is found
     context.run(_current.set, branch)
     value = function(*args)
     branch.returned = True
@@ -353,7 +352,7 @@ def _context_of(function: Any) -> Context | None:
 
 
 def _called(function: Any) -> Any:
-    """The function that asyncio.to_thread was given, where `function` is what it makes of it."""
+    """Return the function that asyncio.to_thread was given, if `function` is its wrapper."""
     return function.args[0] if _context_of(function) is not None and function.args else function
 
 

@@ -1,4 +1,4 @@
-"""What a call is known by: its branch, its name, its arguments and its place among equals, or the author's own key."""
+"""The identity of a call: its branch, name, arguments and place among equals, or the author's own key."""
 
 import functools
 import hashlib
@@ -9,24 +9,24 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 _LONGEST_NUMBER = 14_000
-"""Bits."""
+"""The most bits of an integer that Python writes in decimal digits."""
 _DEEPEST = 150
 _BY_TEXT = frozenset(("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"))
-"""Modules of the standard library whose objects say in full what they are."""
+"""The standard library's modules whose objects show their whole value in their repr."""
 
 
 class CallIdentity(NamedTuple):
-    """A call of a step, the same in each repeat of it, wherever and whenever that runs."""
+    """The identity of a step's call, the same in each repeat of the step, wherever and whenever it runs."""
 
     branch: str
     """The path of the code that made it: `agent_tasks.authoring.calls.branches`."""
     name: str
     digest: str
-    """Of the arguments."""
+    """The digest of the arguments."""
     place: int
-    """Among the calls of this branch with the same name and digest, from 0."""
+    """The place among the calls of this branch with the same name and digest, from 0."""
     key: str | None = None
-    """The author's own: then branch and place say nothing."""
+    """The author's own key, which replaces branch and place."""
 
     @property
     def fingerprint(self) -> str:
@@ -35,42 +35,42 @@ class CallIdentity(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Of the branch in which its function runs; that of a call with a key is the same wherever it is made."""
+        """The path of the branch in which the call's function runs; with a key, the same wherever the call is made."""
         part = f"{part_of(self.name)}({self.fingerprint[:12]})"
         return f"/{part}" if self.key is not None else f"{self.branch}/{part}"
 
     def idempotency_key(self, lineage: UUID, ledger_step: int) -> str:
-        """For the outside world: one key for this call of the tasks that go on from each other."""
+        """Return the key for the outside world: one for this call over all tasks resumed from each other."""
         return hashlib.sha256(f"{lineage}:{ledger_step}:{self.fingerprint}".encode()).hexdigest()
 
 
 def part_of(name: str) -> str:
-    """A name as a part of a branch's path."""
+    """Return a name as a part of a branch's path."""
     return name.replace("/", "|")[:100]
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The qualified name under which a call of `function` is recorded."""
+    """Return the qualified name under which a call of `function` is recorded."""
     while isinstance(function, functools.partial):
         function = cast("functools.partial[Any]", function).func
     return getattr(function, "__qualname__", None) or type(function).__qualname__
 
 
 def digest_of(args: Iterable[Any], kwargs: dict[str, Any]) -> str:
-    """A digest of the data in a call's arguments, whatever the order of keys in it.
+    """Return a digest of the data in a call's arguments, whatever the order of keys in it.
 
-    What is no data (a client, a context, a lock) counts by its type: its repr has an address in it, which differs
-    from process to process.
+    An object that is not data (a client, a context, a lock) counts by its type, since the address in its repr
+    differs from process to process.
     """
     try:
         text = _ENCODER.encode((args, kwargs))
-    except (TypeError, ValueError, RecursionError):  # keys of several types, or something that contains itself
+    except (TypeError, ValueError, RecursionError):  # keys of several types, or an object that contains itself
         text = json.dumps(_plain((args, kwargs), 0))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _data(value: Any) -> Any:
-    """The data that `value` stands for, tagged with its type."""
+    """Return the data that `value` stands for, tagged with its type."""
     kind = type(value).__qualname__
     dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
     if dump is not None:
@@ -94,7 +94,7 @@ def _data(value: Any) -> Any:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """`value` with dicts as sorted lists of their pairs, for keys that JSON cannot sort."""
+    """Return `value` with dicts as sorted lists of their pairs, for keys that JSON cannot sort."""
     if depth > _DEEPEST:
         return {"": type(value).__qualname__}
     if isinstance(value, dict):

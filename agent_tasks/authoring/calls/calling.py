@@ -1,4 +1,4 @@
-"""Making a call: its record is given back, or it is made between its intent and its outcome."""
+"""Making a call: either its record is returned, or the function runs between its intent and its outcome."""
 
 import asyncio
 import inspect
@@ -21,11 +21,11 @@ T = TypeVar("T")
 PLAIN, ONCE = CallOptions(), CallOptions(at_most_once=True)
 _GLANCE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
-"""How often a plain step that waits for its async call looks whether the loop is still there."""
+"""How often a plain step that waits for its async call checks that the loop is still there."""
 
 
 class Cancellable(Protocol):
-    """The context of a step, of which calls know no more than whether it is cancelled."""
+    """The part of a step's context that calls need: whether the step is cancelled."""
 
     @property
     def cancelled(self) -> bool: ...
@@ -34,7 +34,7 @@ class Cancellable(Protocol):
 
 
 class _Calls:
-    """Calls made with the same options."""
+    """Makes calls with the same options."""
 
     def __init__(
         self,
@@ -49,15 +49,15 @@ class _Calls:
         self._loop = loop
 
     def _begin(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Call:
-        """The call, with its place among the others: taken now, so that gathered calls keep theirs."""
+        """Return the call with its place among the others, taken now so that gathered calls keep theirs."""
         if not callable(function):
-            raise refused("ctx.call takes a function, and its arguments after it", function, "function")
+            raise refused("ctx.call takes a function, followed by its arguments", function, "function")
         name = self._options.name or name_of(function)
         branch, identity = self._operations.branches.identify(name, digest_of(args, kwargs), self._options.key)
         return Call(function, identity, branch, self._options)
 
     def _next_try(self, call: Call, error: BaseException) -> float | None:
-        """Seconds until the call is tried again; None where its failure is the step's."""
+        """Return the seconds until the call is tried again; None if its failure is the step's."""
         retry = self._options.retry
         if retry is None or self._operations.branches.is_closed or self._context.cancelled:
             return None
@@ -67,7 +67,7 @@ class _Calls:
         return self._operations.branches.making(call.branch, is_tried=self._options.retry is not None)
 
     def _order(self) -> int:
-        """When the step is given an outcome, by its clock."""
+        """Return the time, by the step's clock, at which the step is given an outcome."""
         return next(self._operations.branches.clock)
 
     def _inner(self, call: Call, making: Making, intent: Intent) -> Branch:
@@ -82,7 +82,7 @@ class _Calls:
 
 
 class Calls(_Calls):
-    """What `ctx.using(…)` of an async step returns."""
+    """The object that `ctx.using(…)` returns in an async step."""
 
     @overload
     async def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -91,7 +91,7 @@ class Calls(_Calls):
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """As `Context.call`, with these options; all keywords are the function's own."""
+        """Call as `Context.call` does, with these options; all keywords are the function's own."""
         return await self.make(function, args, kwargs)
 
     async def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -121,7 +121,7 @@ class Calls(_Calls):
                     return await self._end(intent, self._operations.end_call, answer)
 
     async def _begun(self, call: Call) -> Intent:
-        """The intent, written. One that is cancelled meanwhile is cancelled when it is known."""
+        """Return the written intent. A call cancelled while it is written is cancelled once that is known."""
         intent, cancelled = await _settled(self._operations.begin_call, call)
         if cancelled is not None:
             await self._cancel(intent)
@@ -129,7 +129,7 @@ class Calls(_Calls):
         return intent
 
     async def _end(self, intent: Intent, write: Callable[..., T], *what: Any, **how: Any) -> T:
-        """Record what came of the call; returns when it is the step's turn to see that."""
+        """Record how the call ended; return when it is the step's turn to see that."""
         turns, order = self._operations.turns, self._order()
         with turns.writing(order):
             try:
@@ -143,7 +143,7 @@ class Calls(_Calls):
         return written
 
     async def _cancel(self, intent: Intent) -> None:
-        """The step's own code cancelled it, and goes on from that; not so where the worker stops the step."""
+        """Record that the step's own code cancelled the call and went on; do not where the worker stops the step."""
         if not self._context.cancelled:
             await _settled(self._operations.cancel_call, intent)
 
@@ -159,7 +159,7 @@ class Calls(_Calls):
 
 
 class SyncCalls(_Calls):
-    """What `ctx.using(…)` of a plain step returns."""
+    """The object that `ctx.using(…)` returns in a plain step."""
 
     @overload
     def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -168,7 +168,7 @@ class SyncCalls(_Calls):
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """As `SyncContext.call`, with these options; all keywords are the function's own."""
+        """Call as `SyncContext.call` does, with these options; all keywords are the function's own."""
         return self.make(function, args, kwargs)
 
     def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -210,7 +210,7 @@ class SyncCalls(_Calls):
 
 
 def _result_of(running: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Any:
-    """What comes of a coroutine on the worker's loop. Raises LeaseLost where that was given up meanwhile."""
+    """Return what a coroutine on the worker's loop returns. Raises LeaseLost if the loop is given up meanwhile."""
     future = asyncio.run_coroutine_threadsafe(running, loop)
     while True:
         try:
@@ -232,7 +232,7 @@ async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: A
 
 
 async def charge(context: Cancellable, operations: Operations, tokens: int, usd: float) -> None:
-    """Count what an async step spent, and tell it in its turn."""
+    """Count what an async step spent, and return in its turn."""
     identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
     if (given := operations.find_charge(identity)) is not None:
         await given.turn()
@@ -261,14 +261,14 @@ def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
 
 
 async def durably(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """A blocking write, in a thread of the worker's. One that has begun goes on when the step is cancelled."""
+    """Run a blocking write in one of the worker's threads. Once begun, it goes on even if the step is cancelled."""
     return await asyncio.shield(_in_thread(operation, *args, **kwargs))
 
 
 async def _settled(
     operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> tuple[T, asyncio.CancelledError | None]:
-    """What a blocking write returned, and whether its caller was cancelled while it went on. Raises what it raised."""
+    """Return a blocking write's result, and whether its caller was cancelled meanwhile. Raises what it raises."""
     cancelled = None
     write = _in_thread(operation, *args, **kwargs)
     while not write.done():
@@ -281,11 +281,11 @@ async def _settled(
 
 def _in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
     loop = asyncio.get_running_loop()
-    threads = getattr(loop, STEP_LOOP, None)  # elsewhere the loop's own
+    threads = getattr(loop, STEP_LOOP, None)  # on another loop, its own default threads
     return loop.run_in_executor(threads, lambda: operation(*args, **kwargs))
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody cancels this task; else the function itself raised CancelledError."""
+    """Whether somebody is cancelling this task; if not, the function itself raised CancelledError."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""The durable side of a context: what a worker does on Postgres for the step that it runs."""
+"""The durable side of a context: what a worker does in Postgres for the step that it runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _LONGEST_KEY = 256
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How a call is made; none of it is the function's own. Raises InvalidInput for values that mean nothing."""
+    """Options of a call that are not its function's arguments. Raises InvalidInput for values that mean nothing."""
 
     key: str | None = None
     name: str | None = None
@@ -35,11 +35,11 @@ class CallOptions:
         if retry is not None and not isinstance(retry, Retry):
             raise refused("using(retry=) takes a Retry", retry, "retry")
         if check is not None and not callable(check):
-            raise refused("using(check=) takes a function of the outcome", check, "check")
+            raise refused("using(check=) takes a function that checks the outcome", check, "check")
         if type(once) is not bool:
-            raise refused("at_most_once is True or False", once, "at_most_once")
+            raise refused("at_most_once must be True or False", once, "at_most_once")
         if once and retry is not None and retry.attempts > 1:
-            raise InvalidInput("A call that may be made at most once cannot be tried again", field="retry")
+            raise InvalidInput("A call with at_most_once=True cannot be retried: leave out retry", field="retry")
 
 
 @dataclass(slots=True, eq=False)
@@ -49,12 +49,12 @@ class Call:
     function: Callable[..., Any]
     identity: CallIdentity
     branch: Branch
-    """Of the code that makes it."""
+    """The branch of the code that makes it."""
     options: CallOptions
     tries: int = 0
-    """How often it was begun, of those that its `retry` allows."""
+    """How often it was begun, of the attempts that its `retry` allows."""
     record: Any = field(default=None)
-    """What the worker knows of it from before, where it is to be made again."""
+    """The worker's earlier record of it, if it is to be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +64,42 @@ class Intent:
     call: Call
     ordinal: int
     key: str
-    """For the outside world."""
+    """The idempotency key for the outside world."""
 
 
 class Given(ABC):
-    """A call that was made before: what came of it then comes of it again."""
+    """A call that was made before: it ends again as it ended then."""
 
     @abstractmethod
     async def turn(self) -> None:
         """Return when it is its turn, in the order in which the step first saw outcomes.
 
-        A call that the step cancelled waits to be cancelled again. Raises ContextLost where nobody does.
+        A call that the step cancelled waits to be cancelled again. Raises ContextLost if it is not.
         """
 
     @abstractmethod
     def outcome(self) -> Any:
-        """What the function returned. Raises what it raised."""
+        """Return what the function returned, or raise what it raised."""
 
 
 class Answer(ABC):
-    """What a call's function returned, in the JSON form that is recorded."""
+    """The value that a call's function returned, in the JSON form that is recorded."""
 
     @property
     @abstractmethod
     def value(self) -> Any:
-        """What the step is given, now and on each repeat. Raises StepFailed, PayloadTooLarge."""
+        """Return the value that the step is given, now and on each repeat. Raises StepFailed, PayloadTooLarge."""
 
 
 class Operations(ABC):
-    """What a context does durably; a worker's run implements it, blocking, on Postgres."""
+    """The durable operations of a context; a worker's run implements them on Postgres, blocking."""
 
     branches: Branches
     turns: Turns
 
     @abstractmethod
     def find(self, call: Call) -> Given | None:
-        """What a repeated step is given back for this call; None where it is to be made. Raises ContextLost."""
+        """Return the earlier result of this call for a repeated step; None if it is to be made. Raises ContextLost."""
 
     @abstractmethod
     def begin_call(self, call: Call) -> Intent: ...
@@ -109,26 +109,26 @@ class Operations(ABC):
 
     @abstractmethod
     def end_call(self, intent: Intent, answer: Answer, order: int) -> Any:
-        """Record the outcome; returns what the step is given, at `order` by its clock."""
+        """Record the outcome; return what the step is given, at `order` by its clock."""
 
     @abstractmethod
     def fail_call(self, intent: Intent, error: BaseException, order: int, *, tried: bool) -> None:
-        """Record that the function raised; `tried`: the call is made again, and the step does not see this."""
+        """Record that the function raised; `tried`: the call is made again, and the step does not see this failure."""
 
     @abstractmethod
     def cancel_call(self, intent: Intent) -> None:
-        """Record that the step's own code cancelled the call, and saw that, whatever came later."""
+        """Record that the step's own code cancelled the call and saw that, whatever came later."""
 
     @abstractmethod
     def find_charge(self, identity: CallIdentity) -> Given | None:
-        """What a repeated step is given back for this charge; None where it is to be counted."""
+        """Return the earlier result of this charge for a repeated step; None if it is to be counted."""
 
     @abstractmethod
     def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None: ...
 
     @abstractmethod
     def cancel_charge(self, identity: CallIdentity) -> None:
-        """Record that the step's own code had cancelled the charge when that was counted."""
+        """Record that the step's own code had cancelled the charge by the time it was counted."""
 
     @abstractmethod
     def progress(self, done: float, total: float | None, message: str | None) -> None: ...
@@ -141,7 +141,7 @@ class Operations(ABC):
 
     @abstractmethod
     def kept(self) -> Kept | None:
-        """What the task that this one was resumed from had kept."""
+        """Return what the task that this one was resumed from had kept."""
 
 
 def _plain(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Exceptions of calls as they are recorded, and as a repeated step is given them back."""
+"""Recording the exceptions of calls, and rebuilding them for a repeated step."""
 
 import importlib
 import json
@@ -9,12 +9,12 @@ from agent_tasks.storable import storable
 
 _LONGEST_MESSAGE = 2000
 _LARGEST = 16_384
-"""Bytes of JSON that an exception's own arguments and attributes may take."""
+"""The most bytes of JSON that an exception's own arguments and attributes may take."""
 _DEEPEST = 8
 
 
 def record(error: BaseException, depth: int = 0) -> dict[str, Any]:
-    """What is kept of an exception, as JSON: its type and message, and what it takes to build it again."""
+    """Return an exception as JSON: its type, its message, and what is needed to build it again."""
     kinds = [f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__[:-2]]  # not BaseException, object
     kept: dict[str, Any] = {
         "type": type(error).__name__,
@@ -30,10 +30,10 @@ def record(error: BaseException, depth: int = 0) -> dict[str, Any]:
 
 
 def rebuild(kept: dict[str, Any]) -> BaseException:
-    """The exception that was recorded.
+    """Return the exception that was recorded.
 
-    Of the same class where that can be imported and takes the recorded arguments; else a stand-in of the class, or of
-    its nearest base that can be imported, with the same message. So `except` catches it as it did the first time.
+    It has the same class if that can be imported and takes the recorded arguments; otherwise it is a stand-in of that
+    class, or of its nearest base that can be imported, with the same message. So `except` catches it as at first.
     """
     error = _built(kept) or _stand_in(kept)
     error.add_note("This call was not made again: a repeated step sees the failure that was recorded.")
@@ -41,9 +41,9 @@ def rebuild(kept: dict[str, Any]) -> BaseException:
 
 
 def _parts(error: BaseException) -> dict[str, Any]:
-    """The arguments of the constructor and the attributes, as pickle would keep them, where they are plain JSON.
+    """Return the constructor's arguments and the attributes, as pickle would keep them, where they are plain JSON.
 
-    Arguments only where all attributes are: those left out the constructor would set to something else.
+    Arguments are kept only if all attributes are: the constructor would set a missing one to something else.
     """
     try:
         reduced: Any = error.__reduce_ex__(4)
@@ -51,7 +51,7 @@ def _parts(error: BaseException) -> dict[str, Any]:
         kept = {name: value for name, value in state.items() if _is_kept([name, value])}
         can_be_built = reduced[0] is type(error) and _is_kept(args) and len(kept) == len(state)
         return {"state": kept, "args": args} if can_be_built else {"state": kept}
-    except Exception:  # whatever an exception of somebody's does when it is taken apart: it has its message
+    except Exception:  # an exception class may do anything when taken apart; the message is kept all the same
         return {}
 
 
@@ -94,13 +94,13 @@ def _stand_in(kept: dict[str, Any]) -> BaseException:
     for kind in (found for found in kinds if found is not None):
         try:
             return _dressed(kind, kept)
-        except Exception:  # a class that cannot have another one below it: its base will do
+        except Exception:  # the class cannot be subclassed: its base will do
             continue
     return _dressed(Exception, kept)
 
 
 def _dressed(kind: type[BaseException], kept: dict[str, Any]) -> BaseException:
-    """An instance of a subclass of `kind` under the recorded name, whose constructor is not run."""
+    """Return an instance of a subclass of `kind` under the recorded name, without running its constructor."""
     message: str = kept["message"]
     body = {"__module__": __name__, "__str__": lambda self: message}
     stand_in = cast("type[BaseException]", type(kept["type"], (kind,), body))
@@ -116,7 +116,7 @@ def _dressed(kind: type[BaseException], kept: dict[str, Any]) -> BaseException:
 
 
 def _found(kind: str) -> type[BaseException] | None:
-    """The class of a recorded name such as `builtins:OSError`, if it is still there."""
+    """Return the class of a recorded name such as `builtins:OSError`, if it still exists."""
     module, _, name = kind.partition(":")
     try:
         found: Any = importlib.import_module(module)

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 _PASSES = 4
-"""Of the event loop, until what an outcome has set going has come to its next wait."""
+"""Passes of the event loop until the code that an outcome wakes has come to its next wait."""
 _GLANCE_SECONDS = 0.001
 _GRACE_SECONDS = 0.05
-"""An outcome waits so long for an older one that nobody has asked for yet."""
+"""How long an outcome waits for an older one that the step has not asked for yet."""
 
 
 class Earlier(Protocol):
-    """What a repeated step has not been given back yet."""
+    """The outcomes that a repeated step has not been given back yet."""
 
     def has_before(self, order: int) -> bool:
         """Whether an outcome that the step first saw before this one is still to be asked for."""
@@ -25,9 +25,9 @@ class Earlier(Protocol):
 class Turns:
     """Gives outcomes to the tasks of one step, on their loop.
 
-    Code that follows the order of time (races, `as_completed`, queues) goes the same way again when outcomes come back
-    in their order, each when no task of the step can go on without one. That helps such code; what a call is known by
-    does not rest on it.
+    Code that follows the order of time (races, `as_completed`, queues) takes the same path again if outcomes come back
+    in their order, each when no task of the step can go on without one. This only helps such code: the identity of a
+    call does not rest on it.
     """
 
     def __init__(self, tasks: "WeakSet[asyncio.Task[Any]]", earlier: Earlier | None = None) -> None:
@@ -41,7 +41,7 @@ class Turns:
 
     @contextmanager
     def writing(self, order: int) -> Generator[None]:
-        """While an outcome is written for the first time: those after it are given after it."""
+        """Hold back later outcomes while this one is written for the first time."""
         self._written[order] = None
         try:
             yield
@@ -53,7 +53,7 @@ class Turns:
         if self._is_giving or next(iter(self._written)) != order:
             await self._turn(order, is_repeated=False)
         elif len(self._tasks) > 1:
-            self._begin()  # what comes next waits until this one has been taken in
+            self._begin()  # the next one waits until this one has been taken in
 
     async def again(self, order: int) -> None:
         """Return when a repeated step may be given back an outcome."""
@@ -73,7 +73,7 @@ class Turns:
         loop.call_soon(self._give, loop)
 
     def _give(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting and self._waiting[0][1].done():  # it was cancelled while it waited
+        while self._waiting and self._waiting[0][1].done():  # cancelled while it waited
             heapq.heappop(self._waiting)
         is_repeated = bool(self._waiting) and self._waiting[0][2]
         self._passes = self._passes + 1 if not is_repeated or all(map(_is_blocked, tuple(self._tasks))) else 0
