@@ -49,7 +49,7 @@ _default: AgentTasks | None = None
 
 
 def default() -> AgentTasks:
-    """The deployment behind the module-level functions, made from the environment at first use."""
+    """Return the deployment behind the module-level functions, made from the environment at first use."""
     global _default
     if _default is None:
         _default = AgentTasks()
@@ -57,7 +57,7 @@ def default() -> AgentTasks:
 
 
 def _on_default(method: "Callable[Concatenate[AgentTasks, P], R]") -> Callable[P, R]:
-    """A function of the module that does the same on the default deployment."""
+    """Return the module-level function that does the same on the default deployment."""
 
     @functools.wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

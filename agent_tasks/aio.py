@@ -23,7 +23,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 P = ParamSpec("P")
 R = TypeVar("R")
 _threads = ThreadPoolExecutor(16, thread_name_prefix="agent-tasks-aio")
-"""For calls that take milliseconds; nothing waits for a task in here."""
+"""Threads for calls that take milliseconds; none of them ever waits for a task."""
 
 
 async def _in_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
@@ -31,7 +31,7 @@ async def _in_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R
 
 
 def _awaited(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
-    """The coroutine method that does what `method` does of the blocking object."""
+    """Return the coroutine method that does what `method` of the blocking object does."""
 
     @functools.wraps(method)
     async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -43,7 +43,7 @@ def _awaited(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[A
 def _handle(
     method: Callable[Concatenate[Any, P], TaskHandle],
 ) -> "Callable[Concatenate[Any, P], Coroutine[Any, Any, AsyncTaskHandle]]":
-    """`_awaited`, of a method that returns a handle."""
+    """Wrap, as `_awaited` does, a method that returns a handle."""
     awaited = _awaited(method)
 
     @functools.wraps(method)
@@ -56,7 +56,7 @@ def _handle(
 def _handles(
     method: Callable[Concatenate[Any, P], list[TaskHandle]],
 ) -> "Callable[Concatenate[Any, P], Coroutine[Any, Any, list[AsyncTaskHandle]]]":
-    """`_awaited`, of a method that returns handles."""
+    """Wrap, as `_awaited` does, a method that returns handles."""
     awaited = _awaited(method)
 
     @functools.wraps(method)
@@ -84,9 +84,9 @@ class AsyncAgentTasks:
 
 
 class AsyncTaskHandle:
-    """`TaskHandle` for async callers: every method awaited, `events` with `async for`.
+    """`TaskHandle` for async callers: every method is awaited, `events` is used with `async for`.
 
-    Only what lasts is written anew: waiting holds no thread.
+    Only the methods that wait are written anew, so that waiting holds no thread.
     """
 
     def __init__(self, blocking: TaskHandle) -> None:
@@ -117,17 +117,17 @@ class AsyncTaskHandle:
     traceback = _awaited(TaskHandle.traceback)
 
     async def wait(self, timeout: float | None = None) -> TaskSnapshot:
-        """As `TaskHandle.wait`."""
+        """Wait for the task to end, as `TaskHandle.wait` does."""
         async for _ in follow_async(self.blocking, timeout, _threads):
             pass
         return self.blocking.ended()
 
     async def result(self, timeout: float | None = None) -> Any:
-        """As `TaskHandle.result`."""
+        """Return the result once the task has ended, as `TaskHandle.result` does."""
         return result_of(await self.wait(timeout))
 
     async def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> AsyncIterator[Event]:
-        """As `TaskHandle.events`."""
+        """Yield the task's history, as `TaskHandle.events` does."""
         check_flag(follow, "follow")
         handle = self.blocking
         if not follow:
@@ -145,7 +145,7 @@ class AsyncTaskHandle:
 
 
 def _on_default(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """A function of the module that does the same on the default deployment."""
+    """Return the module-level function that does the same on the default deployment."""
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:

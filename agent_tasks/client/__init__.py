@@ -1,1 +1,1 @@
-"""What a caller does with tasks."""
+"""The client: submitting, watching and steering tasks."""

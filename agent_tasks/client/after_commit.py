@@ -1,4 +1,4 @@
-"""Bells for tasks submitted in the caller's own transaction: rung when that has committed."""
+"""Bells for tasks submitted in the caller's own transaction, rung once it has committed."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ _FIRST_SECONDS, _SLOWEST_SECONDS, _LONGEST_SECONDS = 0.002, 1.0, 3600.0
 
 
 def driver_connection(given: Any) -> "Connection":
-    """The psycopg connection behind a SQLAlchemy Connection or Session, or `given` itself if it is one.
+    """Return the psycopg connection behind a SQLAlchemy Connection or Session, or `given` itself if it is one.
 
     Raises InvalidInput for anything else.
     """
@@ -52,9 +52,9 @@ class _Watched:
 
 
 class AfterCommit:
-    """Asks Postgres how a transaction ended and publishes its tasks if it committed.
+    """Asks Postgres how a transaction ended, and publishes its tasks if it committed.
 
-    A thread of its own, because no driver tells of a commit that somebody else makes. When this process dies
+    It has a thread of its own, since no driver reports a commit that somebody else makes. If this process dies
     between the commit and the bell, the sweep rings.
     """
 
@@ -89,10 +89,10 @@ class AfterCommit:
             try:
                 ended = self._publish_if_committed(due)
             except Transient as error:
-                log.warning("Postgres cannot be reached, the look at callers' transactions is repeated: %s", error)
+                log.warning("Postgres cannot be reached; callers' transactions will be checked again: %s", error)
                 ended = False
             except Exception:  # one transaction must not end this thread: the sweep rings for its tasks
-                log.exception("messages of a caller's transaction were not sent")
+                log.exception("the messages for a caller's transaction were not sent")
                 ended = True
             if not ended and time.monotonic() - due.since < _LONGEST_SECONDS:
                 due.wait = min(due.wait * 1.5, _SLOWEST_SECONDS)
@@ -101,7 +101,7 @@ class AfterCommit:
                     self._watched.append(due)
 
     def _publish_if_committed(self, due: _Watched) -> bool:
-        """Whether the transaction has ended; a savepoint in it may have been rolled back all the same."""
+        """Return whether the transaction has ended; even so, a savepoint in it may have been rolled back."""
         with self._database.connection() as connection:
             status = read.transaction_status(connection, due.transaction)
             rows = read.find_many(connection, due.tasks) if status == "committed" else []
@@ -109,7 +109,7 @@ class AfterCommit:
         return status != "in progress"
 
     def _next(self) -> _Watched | None:
-        """The next one to look at, when its time has come; None after close()."""
+        """Return the next transaction to check, once it is due; None after close()."""
         with self._condition:
             while not self._closed:
                 first = min(self._watched, key=lambda w: w.look_at, default=None)

@@ -1,4 +1,4 @@
-"""AgentTasks: submitting to one deployment, and finding its tasks."""
+"""AgentTasks: submits to one deployment, and finds its tasks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -33,14 +33,14 @@ from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.submit import NewTask, submit
 
 Kind = Literal["signal", "timer", "children", "retry"]
-"""What a task can wait for."""
+"""The conditions that a task can wait for."""
 
 
 class LivingTask(TaskSnapshot):
     """A task as `AgentTasks.living` lists it."""
 
     since: datetime
-    """Since when it waits, runs, is pending, or is over."""
+    """When it began to wait, to run or to be pending, or ended."""
 
 
 class AgentTasks(Deployment):
@@ -74,17 +74,18 @@ class AgentTasks(Deployment):
         traceparent: str | None = None,
         connection: Any = None,
     ) -> TaskHandle:
-        """Accept a task and return at once.
+        """Accept a task and return its handle at once.
 
         `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
-        field. `priority` is 0 to 9, 9 the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
+        field. `priority` is 0 to 9, where 9 is the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
         hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
         Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
         Connection or Session, or psycopg) makes the submit part of the caller's own transaction. `callback_url` is
         refused as InvalidInput: this version calls no URL.
 
-        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict; a psycopg.OperationalError
-        (ServerAway) when Postgres is away. When Redis is away the task is accepted, and runs when it is back.
+        Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict, PermissionDenied for an identity that
+        lacks the agent's scopes, and a psycopg.OperationalError (ServerAway) when Postgres is away. When Redis is away
+        the task is accepted, and runs once Redis is back.
         """
         task = self.new_task(
             self.find_target(agent),
@@ -125,7 +126,7 @@ class AgentTasks(Deployment):
         return [self._handle(task.id, by_id[task.id]) for task in tasks]
 
     def get(self, task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
-        """The handle of a task. `identity`: whom to check every access against; None: a trusted program.
+        """Return the handle of a task. Every access is checked against `identity`; None is a trusted program.
 
         Raises TaskNotFound, also for a task that `identity` may not see.
         """
@@ -145,17 +146,17 @@ class AgentTasks(Deployment):
         identity: Identity | None = None,
         limit: int = 100,
     ) -> list[LivingTask]:
-        """Who waits for what: the tasks that have not ended, whoever waits, runs or is pending longest first.
+        """List the tasks that have not ended, those that have waited, run or been pending longest first.
 
         `status`: those in this state, ended ones too. `kind`: those that wait for a signal, a timer, children or
-        a retry. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
+        a retry. `identity`: only those it may see; None is a trusted program. Raises InvalidInput.
         """
         if kind is not None and kind not in get_args(Kind):
             raise refused("kind must be signal, timer, children or retry", kind, "kind")
         if status is not None and status not in tuple(TaskStatus):
             raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
         for field, value in (("agent", agent), ("tenant", tenant), ("subject", subject)):
-            if value is not None and not (field == "tenant" and value == ""):  # of no tenant
+            if value is not None and not (field == "tenant" and value == ""):  # the tasks without a tenant
                 check_text(value, field, 256)
         check_identity(identity)
         check_whole(limit, "limit", 1)
@@ -186,10 +187,10 @@ class AgentTasks(Deployment):
     ) -> Schedule:
         """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
 
-        Kept in Postgres under `name` (default: the agent's); calling it again changes it. Firings that were
-        missed collapse into one. `options` are those of `submit`; one of them is `identity`, to which the schedule
-        belongs; names are told apart by its tenant. Raises InvalidInput, UnknownAgent, and PermissionDenied where
-        somebody else of the tenant has the name.
+        The schedule is kept in Postgres under `name` (default: the agent's); calling this again changes it. Missed
+        firings collapse into one. `options` are those of `submit`; the schedule belongs to the `identity` among them,
+        and each tenant has names of its own. Raises InvalidInput, UnknownAgent, and PermissionDenied if somebody else
+        of the tenant has the name.
         """
         return put_schedule(
             self,
@@ -205,16 +206,16 @@ class AgentTasks(Deployment):
         )
 
     def schedules(self, *, identity: Identity | None = None) -> list[Schedule]:
-        """All schedules by name, or those that `identity` may see."""
+        """List all schedules by name, or those that `identity` may see."""
         check_identity(identity)
         with self.database.connection() as connection:
             return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
 
     def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
-        """Forget a schedule; False where there is none of this name. Tasks it submitted go on.
+        """Delete a schedule; return False if there is none of this name. Tasks it has submitted go on.
 
-        `identity`: who asks, for whom another's schedule does not exist. None: a trusted program, which means that of
-        no tenant, or else the only one of the name. Raises InvalidInput where several tenants have one.
+        `identity`: the caller, for whom schedules of others do not exist. None is a trusted program, which means the
+        schedule of no tenant, or else the only one of the name. Raises InvalidInput if several tenants have one.
         """
         return remove_schedule(self, name, identity)
 
@@ -268,9 +269,9 @@ class AgentTasks(Deployment):
         *,
         transaction: bool = False,
     ) -> list[Row]:
-        """Commit what `write` does, or leave that to the owner of the `given` connection's transaction."""
+        """Commit what `write` does, or leave the commit to the owner of the `given` connection."""
         if given is not None:
-            after_commit = self._after_commit  # first: what it needs may be missing, and then nothing is to be accepted
+            after_commit = self._after_commit  # first: if what it needs is missing, nothing is to be accepted
             connection = driver_connection(given)
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
             with _DictRows(connection), whole:
@@ -289,11 +290,11 @@ class AgentTasks(Deployment):
         return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
 
     def find_target(self, agent: str | Agent) -> Target:
-        """What there is to know of an agent. Raises UnknownAgent."""
+        """Return what a submit must know of an agent. Raises UnknownAgent."""
         return self._submission.find_target(agent)
 
     def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
-        """A request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
+        """Return a request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
 
 
@@ -301,11 +302,11 @@ def _as_uuid(value: UUID | str) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, AttributeError, TypeError):
-        raise TaskNotFound(f"{shown(value)} is no task_id: ids look like 0198c2f4-….", field="task_id") from None
+        raise TaskNotFound(f"{shown(value)} is no task id: ids look like 0198c2f4-….", field="task_id") from None
 
 
 class _DictRows:
-    """Transitions read rows as dicts, whatever the caller's connection is set to."""
+    """A connection whose rows are dicts for the transitions, whatever the caller's own is set to."""
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Following a task to its end: listen for word of a change and look, else look ever more seldom."""
+"""Following a task to its end: listen for word of a change and look, or else look ever less often."""
 
 import asyncio
 import threading
@@ -13,15 +13,15 @@ from agent_tasks.task.arguments import checked_timeout
 from agent_tasks.task.snapshot import TaskSnapshot
 
 FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
-"""How long word is waited for before a look without it; doubled each time that nothing has changed."""
+"""How long to wait for word before looking without it; doubled each time that nothing has changed."""
 
 
 def follow(
     task: WatchedTask, timeout: float | None = None, *, slowest: float = SLOWEST_POLL_SECONDS
 ) -> Iterator[TaskSnapshot]:
-    """The task as it stands, then at each word and each look without one, until it has ended.
+    """Yield the task as it stands, then at each word or look without one, until it has ended.
 
-    `timeout` is seconds for all of it; raises TimeoutError after it. `slowest`: seconds from look to look at the most.
+    `timeout` is seconds for all of it, after which TimeoutError is raised. `slowest`: the most seconds between looks.
     """
     timeout = checked_timeout(timeout)
     changed = threading.Event()
@@ -35,7 +35,7 @@ def follow(
 
 
 async def follow_async(task: WatchedTask, timeout: float | None, threads: Executor) -> AsyncGenerator[TaskSnapshot]:
-    """`follow` for an event loop, which it does not block: it looks in `threads`, and listening takes none of them."""
+    """Follow a task on an event loop without blocking it: looks run in `threads`, and listening takes none of them."""
     timeout = checked_timeout(timeout)
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ async def _is_set_within(changed: asyncio.Event, seconds: float) -> bool:
 
 
 class _Looks:
-    """Looks at a task, and how long to listen between them."""
+    """Looks at a task, and decides how long to listen between looks."""
 
     def __init__(self, task: WatchedTask, timeout: float | None, slowest: float) -> None:
         self._task = task
@@ -72,7 +72,7 @@ class _Looks:
         self.seen = task.look()
 
     def patience(self) -> float | None:
-        """How long to listen before the next look; None when the task has ended. Raises TimeoutError."""
+        """Return how long to listen before the next look; None once the task has ended. Raises TimeoutError."""
         if self.seen.status.is_terminal:
             return None
         left = self._slowest if self._ends is None else self._ends - time.monotonic()
@@ -83,7 +83,7 @@ class _Looks:
         return min(self._wait, left)
 
     def look(self, heard: bool) -> TaskSnapshot:
-        """The task after word was heard, or was not: then Postgres is asked, as word may have been lost."""
+        """Return the task after word was or was not heard; if not, ask Postgres, as word may have been lost."""
         before, self.seen = self.seen, self._task.look() if heard else self._task.read()
         is_new = self.seen.version > before.version
         self._wait = self._first if is_new else min(self._wait * 2, self._slowest)

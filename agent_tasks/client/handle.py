@@ -1,4 +1,4 @@
-"""TaskHandle: watching one task, and steering it."""
+"""TaskHandle: watches one task, and steers it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,16 +29,16 @@ from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.resume import resume
 
 _INSTEAD = (
-    "await the same of agent_tasks.aio; better, spawn the task by FanOut([Child(...)]), or return Wait(...) for a "
-    "signal that it sends, and hold no worker meanwhile."
+    "await its counterpart in agent_tasks.aio; better, spawn the task by FanOut([Child(...)]), or return Wait(...) for "
+    "a signal that it sends, which keeps no worker busy meanwhile."
 )
 
 
 class TaskHandle(WatchedTask):
     """A task of a deployment; `id` is a UUIDv7. Every access is checked against `identity`, if one is given.
 
-    What decides is the task's row in Postgres, whose owner never changes: it is looked at before anything is shown,
-    and before each write.
+    The check reads the task's row in Postgres, whose owner never changes, before anything is shown and before each
+    write.
     """
 
     def __repr__(self) -> str:
@@ -51,9 +51,9 @@ class TaskHandle(WatchedTask):
         return hash(self.id)
 
     def wait(self, timeout: float | None = None) -> TaskSnapshot:
-        """The terminal snapshot. `timeout` is seconds; raises TimeoutError after it.
+        """Wait for the task to end, and return its last snapshot. `timeout` is seconds; raises TimeoutError after it.
 
-        Listens for word on Redis; polls Postgres at 1 s, doubling to 30 s, for when word is lost. Raises RuntimeError
+        Listens for word on Redis; in case word is lost, polls Postgres at 1 s, doubling to 30 s. Raises RuntimeError
         in an async step, whose event loop it would block.
         """
         refuse_to_block("TaskHandle.wait() and result()", _INSTEAD)
@@ -62,10 +62,10 @@ class TaskHandle(WatchedTask):
         return self.ended()
 
     def result(self, timeout: float | None = None) -> Any:
-        """The result of a completed task. Raises TimeoutError, or the typed error that the task ended with.
+        """Wait for the task to end, and return its result. Raises TimeoutError, or the typed error it ended with.
 
-        A partial task raises PartialCompletion: `details["result"]` has what it recorded, `details["cause"]`
-        why it ended.
+        A partial task raises PartialCompletion: `details["result"]` is its partial result, `details["cause"]`
+        the reason.
         """
         return result_of(self.wait(timeout))
 
@@ -81,16 +81,16 @@ class TaskHandle(WatchedTask):
         """Send the task a signal; one that comes before its wait is kept for it.
 
         `signal_id`: sending it again has no second effect, and after the task's end gets the first receipt. `wait_id`
-        (of `snapshot.waiting_for`): the wait that it answers, and no other. `identity`: who sends it (default: the
-        handle's), as the step and the history are told; a handle with an identity signs as nobody else.
+        (of `snapshot.waiting_for`): the one wait that it answers. `identity`: the sender (default: the handle's), whom
+        the step and the history name; a handle with an identity signs only as the same subject.
 
         Raises InvalidInput for a payload that the step's annotation refuses or a name that the agent does not declare,
-        InvalidState where the task has ended or that wait is over, PermissionDenied for another's identity.
+        InvalidState if the task has ended or that wait is over, PermissionDenied for another's identity.
         """
         check_identity(identity)
         if self.identity is not None and identity is not None and not self.identity.may_sign_as(identity):
             raise PermissionDenied(
-                f"{self.identity.subject!r} cannot sign as {identity.subject!r}, nor with scopes of which it has none.",
+                f"{self.identity.subject!r} cannot sign as {identity.subject!r}, or with scopes that it does not have.",
                 subject=identity.subject,
             )
         sender = identity or self.identity
@@ -99,10 +99,10 @@ class TaskHandle(WatchedTask):
         )
 
     def cancel(self, reason: str = "cancelled by request") -> TaskSnapshot:
-        """End the task and all below it as cancelled; without effect where its end is decided.
+        """End the task and all below it as cancelled; this has no effect once its end is decided.
 
-        A task with steps to undo ends when they are undone. Where one is being undone by now, its undo function has
-        AGENT_TASKS_OVERRUN_SECONDS more before it is given up as not undone.
+        A task with steps to undo ends when they are undone. An undo function that is running now has
+        AGENT_TASKS_OVERRUN_SECONDS more before its step is given up as not undone.
         """
         if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise refused("reason must be text", reason, "reason")
@@ -131,10 +131,10 @@ class TaskHandle(WatchedTask):
         return self.stored()
 
     def events(self, after: int = 0, follow: bool = False, timeout: float | None = None) -> Iterator[Event]:
-        """The task's history in order, gap-free, from `seq` > `after`.
+        """Yield the task's history in order, without gaps, from `seq` > `after`.
 
         With `follow` it goes on until the task has ended. `timeout` is seconds for all of it; raises
-        TimeoutError.
+        TimeoutError after it.
         """
         check_flag(follow, "follow")
         timeout = checked_timeout(timeout)
@@ -152,7 +152,7 @@ class TaskHandle(WatchedTask):
                 return
 
     def more_events(self, after: int) -> Iterator[Event]:
-        """The events with `seq` > `after` that are there now."""
+        """Yield the events with `seq` > `after` that are there now."""
         check_whole(after, "after", 0)
         while True:
             with self.deployment.database.connection() as connection:
@@ -163,14 +163,14 @@ class TaskHandle(WatchedTask):
             after = rows[-1]["seq"]
 
     def children(self) -> list["TaskHandle"]:
-        """The tasks that this one has spawned, in the order of their FanOuts."""
+        """Return the tasks that this one has spawned, in the order of their FanOuts."""
         self._check()
         with self.deployment.database.connection() as connection:
             rows = [row for row in read.children(connection, self.id) if may_see(self.identity, row)]
         return [TaskHandle(self.deployment, row["id"], self.identity, TaskSnapshot.read(row)) for row in rows]
 
     def tree(self, *, root: bool = False) -> TreeNode:
-        """This task and all below it at one moment; with `root` the whole tree to which it belongs.
+        """Return this task and all below it at one moment; with `root` the whole tree to which it belongs.
 
         Raises TaskNotFound.
         """
@@ -179,13 +179,12 @@ class TaskHandle(WatchedTask):
         return read_tree(self.deployment, self.id, self.identity, root=root)
 
     def resume(self, *, budget: Budget | None = None, from_step: int | None = None) -> "TaskHandle":
-        """A new task that goes on from this one's last checkpoint, with its recorded calls and a fresh budget.
+        """Start a new task from this one's last checkpoint, with its recorded calls and a fresh budget.
 
-        `from_step`: from an earlier step number instead, also of a completed task: a fork. `budget` overrides
-        this task's own limits, field by field. Children that had completed are not run again. Raises InvalidInput,
-        InvalidState where this task has not ended or was purged, and, where no step is named, has completed or has
-        steps that could not be undone (`details["not_undone"]`); PermissionDenied where the handle's identity lacks a
-        scope that the agent needs.
+        `from_step`: start from an earlier step number instead, also of a completed task: a fork. `budget` overrides
+        this task's own limits, field by field. Completed children are not run again. Raises InvalidInput; InvalidState
+        if this task has not ended or was purged or, unless a step is named, has completed or has steps that could not
+        be undone (`details["not_undone"]`); PermissionDenied if the handle's identity lacks a scope of the agent.
         """
         if from_step is not None:
             check_whole(from_step, "from_step", 0)
@@ -196,7 +195,7 @@ class TaskHandle(WatchedTask):
                 f"Task {self.id} cannot be resumed: it is {old.status}, not ended.", status=str(old.status)
             )
         if old.status is TaskStatus.COMPLETED and from_step is None:
-            raise InvalidState(f"Task {self.id} cannot be resumed: it has completed. Name a step number to go on from.")
+            raise InvalidState(f"Task {self.id} cannot be resumed: it has completed. Name the step to continue from.")
         if old.error is not None and old.error.details.get("purged"):
             raise InvalidState(f"Task {self.id} cannot be resumed: its state was purged. Submit it again.")
         check_scopes(old.agent, declared(self.deployment.database, old.agent).scopes, self.identity)
@@ -208,9 +207,9 @@ class TaskHandle(WatchedTask):
         return TaskHandle(self.deployment, rows[0]["id"], self.identity, TaskSnapshot.from_row(rows[0]))
 
     def acknowledge(self) -> TaskSnapshot:
-        """Say that the result was taken: the task may be purged after a tenth of the retention.
+        """Report that the result was taken: the task may then be purged after a tenth of the retention.
 
-        Once is enough; again changes nothing. Raises InvalidState where the task has not ended.
+        Repeating it changes nothing. Raises InvalidState if the task has not ended.
         """
         snapshot = self.read()
         if not snapshot.status.is_terminal:
@@ -220,12 +219,12 @@ class TaskHandle(WatchedTask):
         return self.read()
 
     def traceback(self) -> str | None:
-        """Where its step raised what ended the task, as Python prints it; None where no step raised anything."""
+        """Return the traceback of the error that ended the task, as Python prints it; None if no step raised one."""
         self._check()
         with self.deployment.database.connection() as connection:
             return read.traceback(connection, self.id)
 
     def _check(self) -> None:
-        """Raise TaskNotFound where there is no such task for the handle's identity."""
+        """Raise TaskNotFound if the task does not exist for the handle's identity."""
         if self.identity is not None or self._seen is None:
             self.deployment.find_row(self.id, self.identity)

@@ -8,7 +8,7 @@ from agent_tasks.task.status import TaskStatus
 
 
 def result_of(snapshot: TaskSnapshot) -> Any:
-    """The result of a terminal snapshot. Raises the typed error that the task ended with."""
+    """Return the result of a terminal snapshot. Raises the typed error that the task ended with."""
     if snapshot.status is TaskStatus.COMPLETED:
         return snapshot.result
     if snapshot.error is None:

@@ -25,7 +25,7 @@ class Schedule(BaseModel):
 
     name: str
     tenant: str = ""
-    """Of its identity; names are told apart by it."""
+    """The tenant of its identity; each tenant has names of its own."""
     agent: str
     cron: str | None = None
     every_seconds: float | None = None
@@ -52,13 +52,13 @@ def put_schedule(
     budget: Budget | None,
     options: dict[str, Any],
 ) -> Schedule:
-    """Raises InvalidInput for a name, a rhythm or an input that cannot be, UnknownAgent, PermissionDenied."""
+    """Create or change a schedule. Raises InvalidInput for a bad argument, UnknownAgent, PermissionDenied."""
     if name is not None:
         check_text(name, "name", 200, printable=True)
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
     if options.get("traceparent") is not None:
-        raise InvalidInput("schedule takes no traceparent=: each task begins a trace of its own", field="traceparent")
+        raise InvalidInput("schedule takes no traceparent=: each task starts a trace of its own", field="traceparent")
     task = submission.new_task(submission.find_target(agent), value, budget, **options)
     identity: Identity | None = options.get("identity")
     kept = {
@@ -86,7 +86,7 @@ def put_schedule(
 
 
 def remove_schedule(deployment: Deployment, name: str, identity: Identity | None) -> bool:
-    """False where there is none of this name that `identity` may see."""
+    """Delete a schedule; return False if there is none of this name that `identity` may see."""
     check_text(name, "name", 200, printable=True)
     check_identity(identity)
     with deployment.database.connection() as connection:
@@ -109,7 +109,7 @@ def _taken(name: str, identity: Identity | None) -> PermissionDenied:
 
 
 def next_time(cron: str | None, every: float | None, timezone: str, last: datetime, now: datetime) -> datetime:
-    """The first time of the rhythm after `now`; an interval counts on from `last`, so that it does not drift."""
+    """Return the first time of the rhythm after `now`; an interval counts on from `last`, so that it does not drift."""
     if cron is not None:
         from croniter import croniter
 
@@ -124,7 +124,7 @@ def next_time(cron: str | None, every: float | None, timezone: str, last: dateti
 
 
 def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:
-    """The options of `submit` that a schedule's row keeps."""
+    """Return the options of `submit` that a schedule's row keeps."""
     options: dict[str, Any] = dict(row["options"])
     identity = options.pop("identity")
     options.pop("callback_url", None)  # 0.1.0 took it, and called nobody
@@ -137,7 +137,7 @@ def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:
 
 def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> None:
     if (cron is None) == (seconds is None):
-        raise InvalidInput("schedule takes one of cron= and every=", field="cron")
+        raise InvalidInput("schedule takes either cron= or every=", field="cron")
     if seconds is not None and (type(seconds) not in (int, float) or not 1 <= seconds <= LONGEST_WAIT):
         raise refused("every= must be seconds, at least 1 and at most a hundred years", seconds, "every")
     check_text(timezone, "timezone", 100, printable=True)
@@ -152,8 +152,8 @@ def _check_rhythm(cron: str | None, seconds: float | None, timezone: str) -> Non
 
         check_text(cron, "cron", 200)
         if len(cron.split()) != 5:
-            raise refused("cron has five fields, minute hour day month weekday", cron, "cron")
+            raise refused("cron must have five fields, minute hour day month weekday", cron, "cron")
         try:
             croniter(cron).get_next(datetime)
         except (CroniterError, ValueError, KeyError) as error:
-            raise InvalidInput(f"cron={shown(cron)} cannot be: {error}", field="cron") from None
+            raise InvalidInput(f"cron={shown(cron)} is not valid: {error}", field="cron") from None

@@ -1,4 +1,4 @@
-"""Why tasks stand still: no living worker would run their step."""
+"""Finding tasks that stand still because no living worker would run their step."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -15,7 +15,7 @@ _NEEDS_A_WORKER = (TaskStatus.PENDING, TaskStatus.WAITING)
 
 
 def with_unserved(deployment: Deployment, connection: Connection, tasks: Sequence[S]) -> list[S]:
-    """The snapshots, each with why no living worker would run its step, where none would."""
+    """Return the snapshots; each that no living worker would run says why."""
     wanted = {(task.agent, task.step, task.queue) for task in tasks if task.status in _NEEDS_A_WORKER}
     if not wanted:
         return list(tasks)

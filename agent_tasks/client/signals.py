@@ -1,4 +1,4 @@
-"""Sending a signal: checked against what the waiting step accepts, then kept or delivered."""
+"""Sending a signal: it is checked against what the waiting step accepts, then kept or delivered."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ from agent_tasks.transitions import signal
 
 
 class Receipt(BaseModel):
-    """What became of a signal."""
+    """The receipt of a signal: whether it was kept and delivered."""
 
     kept: bool
-    """False: this `signal_id` had been sent before, nothing has changed. (After the task's end the first receipt is
-    given again.)"""
+    """False: this `signal_id` had been sent before, so nothing has changed. (After the task's end the first receipt
+    is given again.)"""
     delivered: bool
-    """True: the task waited for it and goes on. False: it is in the inbox until the task waits for it."""
+    """True: the task was waiting for it and goes on. False: it is in the inbox until the task waits for it."""
     waiting_for: list[str] = []
-    """The names the task waits for, where they are others or more are needed."""
+    """The names the task waits for, if they are others or more are needed."""
     unserved: Unserved | None = None
     """Why no living worker would run the task's step; None where one would."""
 
@@ -43,7 +43,7 @@ def send_signal(
     wait_id: str | None,
     sender: Identity | None,
 ) -> Receipt:
-    """Raises InvalidInput, PayloadTooLarge, InvalidState."""
+    """Send a signal to a task. Raises InvalidInput, PayloadTooLarge, InvalidState."""
     check_text(name, "name", LONGEST_SIGNAL)
     if signal_id is not None:
         check_text(signal_id, "signal_id", 255)
@@ -65,7 +65,7 @@ def send_signal(
                 return _nothing_new(deployment, connection, row)
             raise _wait_is_over(row, wait_id)
         if wait_id is not None and name not in _names(row):
-            raise InvalidInput(f"That wait is for {', '.join(_names(row))}, not {name!r}", field="name")
+            raise InvalidInput(f"This wait is for {', '.join(_names(row))}, not {name!r}", field="name")
         if name in _names(row):
             definition.check_payload(row["step"], payloads.stored(text))
         kept = signal.keep(
@@ -112,7 +112,7 @@ def _is_over(row: Row) -> bool:
 def _check_open(row: Row) -> None:
     if _is_over(row):
         raise InvalidState(
-            f"Task {row['id']} has ended as {row['status']}: it takes no signals any more.", status=row["status"]
+            f"Task {row['id']} has ended as {row['status']}: it no longer takes signals.", status=row["status"]
         )
 
 
@@ -136,7 +136,7 @@ def _names(row: Row) -> list[str]:
 
 
 class _Definition:
-    """What an agent says of its signals, from its code or from what a worker registered."""
+    """An agent's declaration of its signals, from its code or from a worker's registration."""
 
     def __init__(self, deployment: Deployment, agent: str) -> None:
         self._agent = agent
@@ -148,7 +148,7 @@ class _Definition:
         self._names = self._code.signals if self._code else self._registered.get("signals")
 
     def check_name(self, name: str) -> None:
-        """Raises InvalidInput where the agent declares its signals, and this name is none of them."""
+        """Raise InvalidInput if the agent declares its signals and this name is not one of them."""
         if self._names is not None and name not in self._names:
             known = ", ".join(sorted(self._names)) or "none"
             raise InvalidInput(
@@ -158,7 +158,7 @@ class _Definition:
             )
 
     def check_payload(self, step_name: str, payload: Any) -> None:
-        """Raises InvalidInput where the waiting step does not accept the payload, which is JSON: it keeps waiting."""
+        """Raise InvalidInput if the waiting step does not accept the payload, which is JSON: it keeps waiting."""
         if self._code is None:
             schemas = self._registered.get("payload_schemas") or {}
             try:

@@ -1,4 +1,4 @@
-"""What a request to run an agent must be to be accepted, and the task that it becomes."""
+"""Checking a request to run an agent, and making a task of it."""
 
 import dataclasses
 import hashlib
@@ -36,7 +36,7 @@ TaskInput = Mapping[str, Any] | BaseModel | None
 
 
 class ScheduleOptions(TypedDict, total=False):
-    """The options of `submit` that `schedule` takes, too."""
+    """The options of `submit` that `schedule` takes too."""
 
     identity: Identity | None
     session_id: str | None
@@ -48,14 +48,14 @@ class ScheduleOptions(TypedDict, total=False):
 
 
 class SubmitOptions(ScheduleOptions, total=False):
-    """The options of `submit` that `submit_many` takes, too."""
+    """The options of `submit` that `submit_many` takes too."""
 
     traceparent: str | None
 
 
 @dataclass(frozen=True)
 class Target:
-    """What submit must know of an agent, from its code or from what a worker registered."""
+    """The facts about an agent that submit needs, from its code or from a worker's registration."""
 
     name: str
     first_step: str
@@ -65,12 +65,12 @@ class Target:
     ttl: float | None
     retention: float | None
     write: Callable[[Any, int], str]
-    """An input as JSON text of at most so many bytes. Raises InvalidInput that names the field, PayloadTooLarge."""
+    """Writes an input as JSON text, up to a limit in bytes. Raises InvalidInput, PayloadTooLarge."""
     scopes: Sequence[str] = ()
 
 
 class Submission:
-    """Finds agents and makes tasks of requests; the agents' modules are loaded at the first name not known."""
+    """Finds agents and makes tasks of requests; the agents' modules are loaded at the first unknown name."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
@@ -80,7 +80,7 @@ class Submission:
         self._failed: dict[str, Exception] = {}
 
     def find_target(self, agent: str | Agent) -> Target:
-        """Raises UnknownAgent where neither this process nor any worker knows the agent."""
+        """Return the facts about an agent. Raises UnknownAgent if neither this process nor any worker knows it."""
         if not isinstance(agent, str | Agent):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise refused("agent must be an Agent or the name of one", agent, "agent")
         name = agent if isinstance(agent, str) else agent.name
@@ -115,11 +115,11 @@ class Submission:
         traceparent: str | None = None,
         **options: Any,
     ) -> NewTask:
-        """A task of the request. Raises InvalidInput that names the field, PayloadTooLarge, PermissionDenied."""
+        """Make a task of a request. Raises InvalidInput that names the field, PayloadTooLarge, PermissionDenied."""
         limit = self._settings.payload_limit
         if unknown := sorted(set(options) - OPTIONS):
             raise InvalidInput(
-                f"{unknown[0]}= is no option here; there are {', '.join(sorted(OPTIONS))}", field=unknown[0]
+                f"{unknown[0]}= is not an option; the options are {', '.join(sorted(OPTIONS))}", field=unknown[0]
             )
         _check_options(queue=queue, ttl=ttl, **options)
         check_scopes(target.name, target.scopes, options.get("identity"))
@@ -191,8 +191,8 @@ def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -
     check_kind(options.get("session_id"), "session_id", str, "text")
     if options.get("callback_url") is not None:
         raise InvalidInput(
-            "callback_url is not supported: this version of agent-tasks calls no URL. Leave it out, and follow the "
-            "task by wait() or events().",
+            "callback_url is not supported: this version of agent-tasks calls no URLs. Leave it out, and follow the "
+            "task with wait() or events().",
             field="callback_url",
         )
     check_identity(options.get("identity"))
@@ -200,7 +200,7 @@ def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -
 
 
 def declared(database: Database, agent: str) -> Declared:
-    """The goal, tools and scopes of an agent, from its code or from what a worker registered; else nothing."""
+    """Return an agent's goal, tools and scopes, from its code or a worker's registration; empty if unknown."""
     if (found := agents.loaded_agents().get(agent)) is not None:
         return found.says
     with database.connection() as connection:
@@ -218,21 +218,21 @@ def _written(first: Step, value: Any, limit: int) -> str:
 
 
 def digests(task: NewTask, value: Any) -> tuple[bytes, bytes]:
-    """What makes two requests the same: the agent and what the caller gave as its input, in a certain order.
+    """Return the digests that equal requests share, over the agent and the caller's input in a fixed order.
 
-    The second is that of 0.1.0, which took the input as it is kept.
+    The second is the one of 0.1.0, which was taken over the input as stored.
     """
     kept = json.loads(task.input)
     try:
         given = _sorted(value)
-    except (ValueError, TypeError, RecursionError):  # what a validator has made something else of
+    except (ValueError, TypeError, RecursionError):  # a validator has changed it into something without a JSON form
         given = kept
     first, second = (json.dumps([task.agent, what], sort_keys=True).encode() for what in ([given], kept))
     return hashlib.sha256(first).digest(), hashlib.sha256(second).digest()
 
 
 def _sorted(value: Any) -> Any:
-    """The JSON form of what a caller gave: without the defaults of models, and sets in order."""
+    """Return the JSON form of a caller's input: without the defaults of models, and with sets in order."""
     if isinstance(value, BaseModel):
         value = {name: item for name, item in value if name in value.model_fields_set}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -13,7 +13,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 
 class TreeNode(BaseModel):
-    """A task and what it has spawned, in the order of its FanOuts."""
+    """A task and the tasks it has spawned, in the order of its FanOuts."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,7 +22,7 @@ class TreeNode(BaseModel):
 
 
 def read_tree(deployment: Deployment, task_id: UUID, identity: Identity | None, *, root: bool) -> TreeNode:
-    """The task and all below it at one moment; with `root` the whole tree to which it belongs. Raises TaskNotFound."""
+    """Return the task and all below it at one moment; with `root` its whole tree. Raises TaskNotFound."""
     with deployment.database.connection() as connection:
         rows = read.tree(connection, task_id, root=root)
         tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(rows))

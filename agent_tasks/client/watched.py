@@ -1,4 +1,4 @@
-"""WatchedTask: what is seen of one task, in the mirror or in Postgres."""
+"""WatchedTask: reads one task from the mirror or from Postgres."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,9 +16,9 @@ _PATIENCE = timedelta(seconds=2)
 
 
 class WatchedTask:
-    """A task as `identity` may see it, or a trusted program where that is None.
+    """A task as `identity` may see it; None is a trusted program.
 
-    What decides is the task's row in Postgres, whose owner never changes: it is looked at before anything is shown.
+    The check reads the task's row in Postgres, whose owner never changes, before anything is shown.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class WatchedTask:
         self.id = task_id
         self.identity = identity
         self._seen = seen
-        """The newest snapshot seen; the first one of all is Postgres's where there is an identity."""
+        """The newest snapshot seen; with an identity, the very first comes from Postgres."""
 
     def snapshot(self) -> TaskSnapshot:
-        """The task as it stands: from the mirror, or from Postgres where that has none or is behind.
+        """Return the task as it stands: from the mirror, or from Postgres if the mirror has none or is behind.
 
-        Of a task that nobody has taken for two seconds it says why, where no worker would: `unserved`.
+        If nobody has taken the task for two seconds and no worker would, `unserved` says why.
         Raises TaskNotFound.
         """
         seen = self.look()
@@ -45,13 +45,13 @@ class WatchedTask:
             return seen
 
     def stored(self) -> TaskSnapshot:
-        """The task as Postgres has it; refills the mirror. Raises TaskNotFound."""
+        """Return the task as Postgres has it, and refill the mirror. Raises TaskNotFound."""
         seen = self.read()
         with self.deployment.database.connection() as connection:
             return with_unserved(self.deployment, connection, [seen])[0]
 
     def look(self) -> TaskSnapshot:
-        """`snapshot`, without a look at the workers."""
+        """Return the `snapshot` without checking the workers."""
         if self.identity is not None and self._seen is None:
             return self.read()
         if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
@@ -69,13 +69,13 @@ class WatchedTask:
         return self._see(mirrored)
 
     def read(self, reader: str | None = None) -> TaskSnapshot:
-        """`stored`, without a look at the workers. `reader` was announced to the mirror."""
+        """Return the task as `stored` does, without checking the workers. `reader` was announced to the mirror."""
         row = self.deployment.find_row(self.id, self.identity)
         snapshot = self._see(TaskSnapshot.from_row(row))
         try:
             self.deployment.publisher.mirror.fill(snapshot, reader, hidden=row["sensitive"])
         except redis.RedisError:
-            return snapshot  # Redis is a mirror: without it Postgres answers, as it just did
+            return snapshot  # Redis is only a mirror: Postgres has just answered without it
         return snapshot
 
     def _see(self, snapshot: TaskSnapshot) -> TaskSnapshot:
@@ -84,7 +84,7 @@ class WatchedTask:
         return self._seen
 
     def ended(self) -> TaskSnapshot:
-        """The terminal snapshot that was seen at the end of following the task."""
+        """Return the terminal snapshot that was seen when following the task ended."""
         assert self._seen is not None
         assert self._seen.status.is_terminal
         return self._seen

@@ -1,1 +1,1 @@
-"""Redis: bells, the status mirror, and word of what changed."""
+"""Redis: bells, the status mirror, and word of changes."""

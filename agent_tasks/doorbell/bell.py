@@ -14,36 +14,36 @@ _Above = dict[str, str | None]
 _BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
 _SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 PRIORITY_STEPS = (0, 3, 6, 9)
-"""kombu keeps one Redis list per step; 0 is taken first."""
+"""The priorities for which kombu keeps a Redis list each; 0 is taken first."""
 PASSES_HEADER = "agent_tasks_passes"
 PASSES = 12
-"""How often a bell goes from worker to worker that have no code for its step; then the sweep rings another."""
+"""How often a bell is passed between workers that have no code for its step; then the sweep rings another."""
 
 
 def broker_priority(priority: int) -> int:
-    """The Redis list for a task's priority: 9 is the most urgent for us, 0 for Redis."""
+    """Return the broker's priority for a task's: 9 is the most urgent for us, 0 for Redis."""
     wanted = 9 - priority
     return max(step for step in PRIORITY_STEPS if step <= wanted)
 
 
 def queue_keys(queue: str) -> list[str]:
-    """The Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
+    """Return the Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
     return [_list(queue, level) for level in PRIORITY_STEPS]
 
 
 def message_id(row: BellRow) -> str:
-    """The Celery id of a bell: another one for each, so that revoking one does not silence those after it."""
+    """Return the Celery id of a bell, unique to it, so that revoking one bell does not silence later ones."""
     return f"{row['id']}:{row['step_number']}:{row['version']}"
 
 
 def message(row: BellRow, key: bytes) -> tuple[str, str]:
-    """The Redis list and the message, written as kombu's Redis transport writes it, without its overhead."""
+    """Return the Redis list and the message, in the form of kombu's Redis transport but without its overhead."""
     level = broker_priority(row["priority"])
     return _list(row["queue"], level), json.dumps(_message(row, level, key))
 
 
 def repeated(request: Any) -> tuple[str, str]:
-    """As `message`, of a message that Celery took: `request` is what its task knows of it."""
+    """Return the list and message again for one that Celery took, from the `request` of its task."""
     where = request.delivery_info
     level, queue = int(where["priority"] or 0), where["routing_key"]
     above: _Above = {"root_id": request.root_id, "parent_id": request.parent_id}
@@ -52,8 +52,8 @@ def repeated(request: Any) -> tuple[str, str]:
 
 
 def passed_on(headers: dict[str, Any], queue: str, level: int) -> tuple[str, str] | None:
-    """As `message`, of one whose step a worker has no code for. None where it has been passed on often enough, or is
-    no bell of ours."""
+    """Return the list and message to pass on a bell for whose step a worker has no code. None if it has been passed
+    on often enough, or is no bell of ours."""
     passes = headers.get(PASSES_HEADER, 0)
     if envelope.HEADER not in headers or passes not in range(PASSES):
         return None

@@ -1,4 +1,4 @@
-"""The breaker before Redis: after a call that was not answered, those that follow do not wait for it."""
+"""The breaker before Redis: after a call without an answer, those that follow fail at once instead of waiting."""
 
 import logging
 import threading
@@ -15,13 +15,13 @@ _REMIND_SECONDS = 60.0
 
 
 class RedisAway(redis.ConnectionError):
-    """Redis did not answer a moment ago: it was not asked."""
+    """Redis did not answer a moment ago, so it was not asked."""
 
 
 class Breaker:
-    """A context for each call to Redis. Raises RedisAway for a second after one that was not answered.
+    """A context for each call to Redis. Raises RedisAway for a second after a call without an answer.
 
-    An outage is told of in the log when it begins, once a minute while it lasts, and when it is over.
+    An outage is logged when it begins, once a minute while it lasts, and when it is over.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Breaker:
         self._open_until = 0.0
         self._is_away = False
         self._told: dict[str, float] = {}
-        """When each reason was last told of."""
+        """When each reason was last logged."""
 
     @property
     def is_open(self) -> bool:
@@ -37,7 +37,7 @@ class Breaker:
 
     def __enter__(self) -> None:
         if self.is_open:
-            raise RedisAway("redis did not answer a moment ago")
+            raise RedisAway("Redis did not answer a moment ago")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -51,7 +51,7 @@ class Breaker:
             self._failed(error)
 
     def _failed(self, error: redis.RedisError) -> None:
-        if not isinstance(error, redis.ResponseError):  # that is an answer, if no welcome one
+        if not isinstance(error, redis.ResponseError):  # an answer, if an unwelcome one
             self._open_until = monotonic() + OPEN_SECONDS
             self._is_away = True
         reason = ": ".join(filter(None, (type(error).__name__, str(error), remedy(error))))
@@ -59,4 +59,4 @@ class Breaker:
             if monotonic() - self._told.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return
             self._told[reason] = monotonic()
-        log.error("Redis cannot be used, tasks wait in Postgres meanwhile: %s", reason)
+        log.error("Redis cannot be used; tasks wait in Postgres meanwhile: %s", reason)

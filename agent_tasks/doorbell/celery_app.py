@@ -17,11 +17,11 @@ SWEEP_QUEUE = "agent-tasks-sweeps"
 
 
 def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
-    """A Celery app on the settings' broker that takes work from `queues` unless told otherwise with -Q."""
+    """Return a Celery app on the settings' broker that takes work from `queues` unless -Q says otherwise."""
     url = RedisUrl(settings.redis_url)
     app: Any = Celery(name, broker=url.broker, set_as_current=False, amqp=DoorbellAMQP)
     app.conf.update(
-        broker_read_url=url.broker,  # CELERY_BROKER_URL in the environment outdoes `broker`, but not these
+        broker_read_url=url.broker,  # CELERY_BROKER_URL in the environment overrides `broker`, but not these
         broker_write_url=url.broker,
         task_default_queue=queues[0],
         task_queues=[Queue(queue) for queue in queues],
@@ -38,7 +38,7 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         worker_enable_remote_control=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_channel_error_retry=True,  # an error of Redis (it is full, say) ends no worker
+        broker_channel_error_retry=True,  # an error of Redis, such as being full, ends no worker
         broker_connection_timeout=4,
         broker_transport_options={
             "priority_steps": list(PRIORITY_STEPS),
@@ -57,7 +57,7 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
 
 
 def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None:
-    """Have `handler` told of `signal` where it is about `app`: an app of the user's may run in the same process."""
+    """Have `signal` call `handler` where it concerns `app`: a user's own app may run in the same process."""
 
     def handle(sender: Any = None, instance: Any = None, **told: Any) -> None:
         if getattr(instance or sender, "app", None) is app:
@@ -68,7 +68,7 @@ def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None
 
 def _quieten() -> None:
     for name in ("celery.app.trace", "celery.worker.strategy"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a message is no step: the executor tells of steps
+        logging.getLogger(name).setLevel(logging.WARNING)  # a message is not a step: the executor logs steps
     logging.getLogger("celery.beat").addFilter(_is_no_tick)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_short_when_unknown)
 
@@ -78,9 +78,9 @@ def _is_no_tick(record: logging.LogRecord) -> bool:
 
 
 def _short_when_unknown(record: logging.LogRecord) -> bool:
-    """Celery prints a page, with the envelope in it, for a step that this worker has no code for."""
+    """Shorten the page, envelope and all, that Celery prints for a step that this worker has no code for."""
     if str(record.msg).startswith("Received unregistered task"):
-        record.msg = "no code here for the step %s: passed on to other workers; give it a queue of its own"
+        record.msg = "no code here for the step %s: passed on to other workers; give its agent a queue of its own"
         record.args = (record.args[0] if isinstance(record.args, tuple) and record.args else "?",)
         record.exc_info = None
     return True

@@ -1,4 +1,4 @@
-"""The signed envelope in a message's headers: who asked, what may be spent, whose child, where it resumes."""
+"""The signed envelope in a message's headers: the caller, the budget left, the parent, and the checkpoint."""
 
 import base64
 from typing import Any
@@ -14,11 +14,11 @@ _VERSION = "v1"
 
 
 class ForgedEnvelope(Exception):
-    """The signature does not match, or what it signs is not an envelope of this message."""
+    """The signature does not match, or the signed content is not an envelope of this message."""
 
 
 class Envelope(BaseModel):
-    """What a message says. Postgres stays the truth: a claim reads the row and trusts no amount in here."""
+    """The content of a message. Postgres remains the truth: a claim reads the row and trusts no amount in here."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class Envelope(BaseModel):
     agent: str
     step: str
     step_number: int
-    """The checkpoint: steps committed before this one."""
+    """The checkpoint: the number of steps committed before this one."""
     identity: Identity | None = None
     session_id: str | None = None
     budget: dict[str, Any] = {}
@@ -49,13 +49,13 @@ def sign_text(envelope_json: str, key: bytes) -> str:
 
 
 def verify(signed: Any, *keys: bytes) -> Envelope:
-    """The envelope. Raises ForgedEnvelope when it was signed with none of the keys, or was altered since."""
+    """Return the envelope. Raises ForgedEnvelope if no key has signed it, or it was altered since."""
     try:
         version, payload, signature = signed.encode("ascii").decode().split(".")
     except (AttributeError, TypeError, ValueError):
         raise ForgedEnvelope("no envelope of a known form") from None
     if version != _VERSION or not is_signed(_signed_part(payload), signature.encode(), keys):
-        raise ForgedEnvelope("the signature is of no key that this process has")
+        raise ForgedEnvelope("the signature is not by any key that this process has")
     try:
         return Envelope.model_validate_json(base64.urlsafe_b64decode(payload))
     except (ValueError, ValidationError) as error:

@@ -1,4 +1,4 @@
-"""The status mirror in Redis: a snapshot per task that a compare-and-set by version never lets regress."""
+"""The status mirror in Redis: a snapshot per task, which a compare-and-set by version never lets regress."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 PREFIX = "agent-tasks:task:"
 LARGEST = 32 * 1024
-"""A snapshot of more bytes is not mirrored: readers go to Postgres."""
+"""The most bytes of a mirrored snapshot: for a larger one readers go to Postgres."""
 TERMINAL_SECONDS = 60
-"""Long enough for those who wait for the end; a lookup of what has ended is cheap in Postgres, too."""
+"""How long an ended task stays mirrored: long enough for those who wait; later reads are cheap in Postgres."""
 _NO_READER = "-"
 
 # KEYS: the mirror, which is also the name of its channel. ARGV: version, snapshot, milliseconds to live, signature, and
@@ -62,11 +62,11 @@ def key(task_id: UUID) -> str:
 
 
 class Mirror:
-    """Reads and writes mirrored snapshots, each signed: who can write to Redis cannot say what a task is.
+    """Reads and writes mirrored snapshots, each signed, so that write access to Redis cannot forge a task's state.
 
-    Only what somebody looks at is mirrored: a reader who finds nothing announces itself, looks into Postgres and
-    fills the entry, which is then kept up to date by those who publish. Postgres is the truth: an entry of a living
-    task expires after `living_seconds`, which bounds how long a reader can be behind when the writer died between
+    Only tasks that somebody looks at are mirrored: a reader who finds nothing announces itself, reads Postgres and
+    fills the entry, which publishers then keep up to date. Postgres is the truth: the entry of a living
+    task expires after `living_seconds`, which bounds how long a reader can be behind if the writer died between
     its commit and its publish. Every method raises redis.RedisError when Redis is away.
     """
 
@@ -79,20 +79,20 @@ class Mirror:
         self._living_ms = int(living_seconds * 1000)
 
     def announce(self, task_id: UUID) -> str:
-        """Say that somebody is about to look into Postgres, and will `fill` the entry; returns this reader's name."""
+        """Announce that a reader is about to read Postgres and `fill` the entry; return the reader's name."""
         with self._breaker:
             eval_: Any = self._client.eval
             name: bytes = eval_(_ANNOUNCE, 1, key(task_id), secrets.token_hex(8), self._living_ms)
         return name.decode()
 
     def fill(self, snapshot: TaskSnapshot, reader: str | None, *, hidden: bool = False) -> None:
-        """Mirror what was read in Postgres after `reader` was announced; without one, where an older entry is."""
+        """Mirror what was read from Postgres after `reader` was announced; without one, only over an older entry."""
         self._set(self._client, snapshot, hidden, reader or _NO_READER)
 
     def put(self, snapshot: TaskSnapshot, pipeline: "Pipeline | None" = None, *, hidden: bool = False) -> None:
-        """Mirror a change, and tell of it, where an entry is kept and no newer one.
+        """Mirror a change, and send word of it, if an entry is kept and none is newer.
 
-        `hidden`: only its version, as for sensitive agents.
+        `hidden`: mirror only its version, as for sensitive agents.
         """
         self._set(self._client if pipeline is None else pipeline, snapshot, hidden, "")
 
@@ -108,7 +108,7 @@ class Mirror:
             target.eval(_COMPARE_AND_SET, 1, key(snapshot.id), *arguments)
 
     def get(self, task_id: UUID) -> TaskSnapshot | None:
-        """The mirrored snapshot; None where Postgres must be asked."""
+        """Return the mirrored snapshot; None if Postgres must be asked."""
         with self._breaker:
             found: Any = self._client.hmget(key(task_id), "snapshot", "signature")
         body, signature = found
@@ -122,5 +122,5 @@ class Mirror:
 
 
 def _signed_part(body: bytes) -> bytes:
-    """Apart from what else the keys sign."""
+    """Return the bytes to sign, set apart from what else the keys sign."""
     return b"mirror.v1." + body

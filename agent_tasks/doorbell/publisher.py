@@ -25,16 +25,16 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
-"""Workers listen here for the task and run of a step that is to stop, as its task was ended from outside; a task alone
-is one whose undo function is to come to its end."""
+"""The channel on which workers hear that a step is to stop, by task and run, since its task was ended from outside;
+a task alone means that its undo function is to finish soon."""
 BATCH = 500
-"""So many rows go to Redis in one round trip."""
+"""The most rows that go to Redis in one round trip."""
 
 
 def connect(settings: Settings) -> "redis.Redis":
-    """A client whose every call is bounded: Redis is only the doorbell, nobody may hang on it.
+    """Return a client whose every call is bounded: Redis is only the doorbell, and nobody may hang on it.
 
-    A connection that broke is made again, once; an answer that did not come in time is not asked for again.
+    A broken connection is made again, once; a call whose answer did not come in time is not repeated.
     """
     return RedisUrl(settings.redis_url).client(
         socket_timeout=1.5,
@@ -48,7 +48,7 @@ class Publisher:
     """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
 
     def __init__(self, settings: Settings, client: "redis.Redis", keys: Sequence[bytes]) -> None:
-        """`keys`: the first signs, all of them verify."""
+        """Create a publisher; the first of `keys` signs, all of them verify."""
         self._client = client
         self.keys = tuple(keys)
         self._breaker = Breaker()
@@ -57,15 +57,15 @@ class Publisher:
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
-        """What tells the keys apart, in their order."""
+        """The fingerprints that tell the keys apart, in their order."""
         return tuple(fingerprints(self.keys))
 
     def publish(self, rows: Iterable[TaskRow], *, bells: Sequence[BellRow] = ()) -> bool:
-        """True when Redis took it all. False costs nothing but time: the bells are rung when Redis is back, by this
-        process or by the sweep.
+        """Publish the rows; return True if Redis took it all. False costs nothing but time: this process rings the
+        bells when Redis is back, or the sweep does.
 
-        A row that `was` running is of a task that was ended from outside: the run that had it is told to stop, before
-        any bell. `bells` are rung only.
+        A row that `was` running belongs to a task that was ended from outside: its run is told to stop, before
+        any bell. Rows in `bells` are only rung.
         """
         rows = list(rows)
         told: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
@@ -77,15 +77,15 @@ class Publisher:
         return False
 
     def hurry(self, task_id: UUID) -> bool:
-        """Tell an undo function that runs for this task to come to its end soon."""
+        """Tell the undo function that runs for this task to finish soon."""
         return self._send([(self._hurry, task_id)])
 
     def show(self, rows: Iterable[TaskRow]) -> bool:
-        """The mirror alone; otherwise as `publish`."""
+        """Update the mirror alone; otherwise as `publish`."""
         return self._send([(self._show, row) for row in rows])
 
     def waiting(self, queues: Sequence[str]) -> dict[str, int]:
-        """How many bells wait in each of these queues. Raises redis.RedisError when Redis is away."""
+        """Return how many bells wait in each of these queues. Raises redis.RedisError when Redis is away."""
         keys = {queue: bell.queue_keys(queue) for queue in queues}
         with self._breaker, self._client.pipeline(transaction=False) as pipeline:
             for key in (key for of_queue in keys.values() for key in of_queue):
@@ -94,7 +94,7 @@ class Publisher:
         return {queue: sum(next(lengths) for _ in of_queue) for queue, of_queue in keys.items()}
 
     def close(self) -> None:
-        """Leave the bells that could not be rung to the sweep."""
+        """Close, leaving the bells that could not be rung to the sweep."""
         self._unsent.close()
 
     def _send(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
@@ -124,8 +124,8 @@ class Publisher:
     def _ring(self, row: BellRow, pipeline: Pipeline) -> None:
         try:
             message = bell.message(row, self.keys[0])
-        except ValueError as error:  # a budget that cannot be read: it keeps no other task's bell from ringing
-            log.error("task cannot be rung for: task=%s error=%s", row["id"], error)
+        except ValueError as error:  # a budget that cannot be read must not keep other tasks' bells from ringing
+            log.error("no bell can be rung for the task: task=%s error=%s", row["id"], error)
             return
         pipeline.lpush(*message)
 

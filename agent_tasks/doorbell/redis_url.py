@@ -1,4 +1,4 @@
-"""The URL of Redis: which forms there are, and what each is for our own client and for Celery's."""
+"""The URL of Redis: its allowed forms, and what our own client and Celery's make of it."""
 
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -17,10 +17,10 @@ _SENTINEL_BOUNDS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 
 
 class RedisUrl:
-    """Raises ValueError, saying what is wrong, for what is no URL of a Redis that can serve here."""
+    """A parsed URL. Raises ValueError, saying what is wrong, for any URL that cannot be of a usable Redis."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url.replace(";sentinel://", ","))  # as Celery writes several
+        parts = urlsplit(url.replace(";sentinel://", ","))  # Celery writes several this way
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         database = options.get("db") or options.get("virtual_host") or ""
         self._sentinels: list[tuple[str, int]] = []
@@ -28,7 +28,7 @@ class RedisUrl:
         self._is_socket = parts.scheme in _SOCKET
         if self._is_socket:
             if not parts.path.strip("/"):
-                raise ValueError(f"it names no path: use {FORMS}")
+                raise ValueError(f"it has no path: use {FORMS}")
         elif parts.scheme in _TCP or parts.scheme == "sentinel":
             database = database or parts.path.strip("/")
             if parts.scheme in _TCP and not _has_port(parts):
@@ -44,7 +44,7 @@ class RedisUrl:
         self._parts, self._number = parts, int(database or 0)
 
     def client(self, **terms: Any) -> "redis.Redis":
-        """A client; `terms` are arguments of `redis.Redis`."""
+        """Return a client; `terms` are arguments of `redis.Redis`."""
         if not (self._sentinels or self._is_socket):
             return redis.Redis.from_url(self._tcp, **terms)  # pyright: ignore[reportUnknownMemberType]
         terms |= {
@@ -76,7 +76,7 @@ class RedisUrl:
 
     @property
     def _tcp(self) -> str:
-        """With the database in the path, where both clients look for it."""
+        """Return the URL with the database in the path, where both clients look for it."""
         parts = [part for part in self._parts.query.split("&") if not part.startswith(("db=", "virtual_host="))]
         scheme = _TCP[self._parts.scheme]
         if scheme == "rediss" and not any(part.startswith("ssl_cert_reqs=") for part in parts):
@@ -86,18 +86,18 @@ class RedisUrl:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether Redis did not write because it has no memory left."""
+    """Whether Redis refused to write because it has no memory left."""
     return isinstance(error, redis.ResponseError) and "command not allowed when used memory" in str(error)
 
 
 def remedy(error: Exception) -> str | None:
-    """What to do about a certificate that was not believed; None for any other error."""
+    """Return what to do about a certificate that was not trusted; None for any other error."""
     said = str(error)
     if "CERTIFICATE_VERIFY_FAILED" not in said:
         return None
     if "mismatch" in said:
         return "name the host in AGENT_TASKS_REDIS_URL as its certificate does"
-    return "if its CA is one of your own, name it in AGENT_TASKS_REDIS_URL: rediss://host/0?ssl_ca_certs=/path/ca.pem"
+    return "if its CA is your own, name it in AGENT_TASKS_REDIS_URL: rediss://host/0?ssl_ca_certs=/path/ca.pem"
 
 
 def _address(text: str) -> tuple[str, int]:

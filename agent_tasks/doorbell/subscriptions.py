@@ -1,4 +1,4 @@
-"""Word of changes from Redis: one subscription per process that wakes whoever waits for a task."""
+"""Word of changes from Redis: one subscription per process, which wakes everyone who waits for a task."""
 
 import logging
 import queue
@@ -15,16 +15,16 @@ from agent_tasks.doorbell.redis_url import remedy
 log = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 1.0
 _PING_SECONDS = 2.0
-"""Silence for so long is broken by a ping, and three times as long ends the connection."""
+"""The seconds of silence before a ping; three times as long ends the connection."""
 
 
 class Notices:
     """Calls back on messages of Redis channels.
 
-    A callback is called from the listening thread, with the message's text; with None when word may have been
-    missed (Redis was away), so that it looks for itself. Redis is never needed: who waits polls Postgres, too.
+    A callback is called from the listening thread with the message's text, or with None when word may have been
+    missed (Redis was away), so that it looks for itself. Redis is never needed: all who wait poll Postgres too.
 
-    Who listens or forgets waits for nothing, and may be an event loop: a thread of its own tells Redis.
+    Listening and forgetting never block, even on an event loop: a separate thread tells Redis.
     """
 
     def __init__(self, client: "redis.Redis") -> None:
@@ -74,18 +74,18 @@ class Notices:
                 continue  # the listening thread subscribes to all channels when it connects
             try:
                 getattr(pubsub, name)(*channels)
-            except Exception as error:  # of many kinds, as below: that thread connects again
-                log.debug("Redis cannot be reached, the listening thread will connect again: %s", error)
+            except Exception as error:  # errors of many kinds, as below: that thread connects again
+                log.debug("Redis cannot be reached; the listening thread will connect again: %s", error)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             pubsub: Any = self._client.pubsub()
             try:
                 self._listen_until_broken(pubsub)
-            except Exception as error:  # of many kinds where the connection was closed while it was read
+            except Exception as error:  # errors of many kinds where the connection was closed while it was read
                 if not self._is_away and not self._closed.is_set():
                     said = ": ".join(filter(None, (str(error), remedy(error))))
-                    log.warning("Redis cannot be reached, waiting polls Postgres instead: %s", said)
+                    log.warning("Redis cannot be reached; waiting polls Postgres instead: %s", said)
                 self._is_away = True
             self._pubsub = None
             pubsub.close()

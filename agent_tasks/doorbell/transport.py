@@ -1,4 +1,4 @@
-"""How Celery reaches Redis for us: kombu's transport, with what makes it a doorbell."""
+"""Celery's connection to Redis: kombu's transport, changed so that it serves as a doorbell."""
 
 import logging
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from agent_tasks.doorbell.redis_url import is_full
 
 log = logging.getLogger(__name__)
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 2.0
-"""Between tries to connect; kombu's grow to 30, which would be waited for after Redis is back."""
+"""The first and longest wait between attempts to connect; kombu's grow to 30 s, even after Redis is back."""
 
 
 class DoorbellQoS(virtual.QoS):
     """Takes a message off Redis for good. kombu keeps a copy of each until it is acknowledged, in two round trips a
     message, and delivers it again after the visibility timeout; here the sweep rings again for what was lost.
 
-    What was taken and not begun when a worker ends is put back, if Redis is there. (kombu raises where it is not,
+    Messages taken but not begun when a worker ends are put back, if Redis is there. (kombu raises if it is not,
     which ends a worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".)
     """
 
@@ -36,7 +36,7 @@ class DoorbellQoS(virtual.QoS):
                     self._put_back(message, pipeline)
                 pipeline.execute()
         except Exception as error:
-            log.warning("messages not put back, the sweep sends others: %s", error)
+            log.warning("messages were not put back; the sweep sends others: %s", error)
         self._delivered.clear()
         return []
 
@@ -54,7 +54,7 @@ class DoorbellQoS(virtual.QoS):
 class _Doorbell(kombu_redis.Channel):
     QoS = DoorbellQoS
     may_ask: Callable[[], bool] = staticmethod(lambda: True)
-    """Whether Redis may be asked for a message. What it was asked for before, and gives, is taken all the same:
+    """Whether Redis may be asked for a message. An answer to an earlier request is taken all the same:
     `QoS.can_consume` would leave it on the socket, where nobody else gets it."""
 
     def _brpop_start(self, timeout: Any = None) -> None:
@@ -62,13 +62,13 @@ class _Doorbell(kombu_redis.Channel):
             super()._brpop_start(timeout)
 
     def _queue_bind(self, exchange: Any, routing_key: Any, pattern: Any, queue: Any) -> None:
-        """A queue's binding is noted in Redis; where that is full, taking messages is what makes room in it."""
+        """Note a queue's binding in Redis; if Redis is full, go on, since taking messages is what makes room."""
         try:
             super()._queue_bind(exchange, routing_key, pattern, queue)
         except redis.ResponseError as error:
             if not is_full(error):
                 raise
-            log.error("Redis is full, messages are taken all the same: %s", error)
+            log.error("Redis is full; messages are taken all the same: %s", error)
 
 
 class _SentinelDoorbell(_Doorbell, kombu_redis.SentinelChannel):
@@ -84,7 +84,7 @@ class SentinelTransport(kombu_redis.SentinelTransport):
 
 
 class DoorbellConnection(Connection):
-    """A connection that is by one of these transports, and made again within two seconds of Redis's return."""
+    """A connection by one of these transports, made again within two seconds of Redis's return."""
 
     def get_transport_cls(self) -> Any:
         return SentinelTransport if self.transport_cls == "sentinel" else Transport

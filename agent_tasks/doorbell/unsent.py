@@ -1,4 +1,4 @@
-"""Bells that Redis did not take: they are rung as soon as it is back."""
+"""Bells that Redis did not take, rung as soon as it is back."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ from agent_tasks.task.row import BellRow
 
 log = logging.getLogger(__name__)
 MOST = 10_000
-"""How many are kept; those above it are left to the sweep, as are all of a program that ends before."""
+"""How many bells are kept; the sweep rings the rest, and all of a program that ends before."""
 _AGAIN_SECONDS = 1.0
 
 
@@ -17,7 +17,7 @@ class UnsentBells:
     """Keeps the newest bell of each task, and a thread for as long as there are any."""
 
     def __init__(self, send: Callable[[Sequence[BellRow]], bool]) -> None:
-        """`send` returns whether Redis took them."""
+        """Keep bells for `send`, which returns whether Redis took them."""
         self._send = send
         self._lock = threading.Lock()
         self._rows: dict[UUID, BellRow] = {}
@@ -41,7 +41,7 @@ class UnsentBells:
             kept = dict(self._rows)
             if not self._send(list(kept.values())):
                 continue
-            log.info("messages sent that Redis had not taken: tasks=%d", len(kept))
+            log.info("sent the messages that Redis had not taken: tasks=%d", len(kept))
             with self._lock:
                 self._rows = {task_id: row for task_id, row in self._rows.items() if kept.get(task_id) is not row}
                 if not self._rows:

@@ -176,7 +176,7 @@ def test_a_cron_expression_that_cannot_be_is_refused(cron: Any) -> None:
 
 @pytest.mark.parametrize(("cron", "every"), [(None, None), ("* * * * *", 60.0)])
 def test_a_rhythm_is_one_of_the_two(cron: str | None, every: float | None) -> None:
-    with pytest.raises(InvalidInput, match="one of cron= and every="):
+    with pytest.raises(InvalidInput, match="either cron= or every="):
         _check_rhythm(cron, every, "UTC")
 
 
