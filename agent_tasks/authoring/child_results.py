@@ -27,7 +27,7 @@ class ChildResults:
         self._lock = threading.Lock()
         self._parts: list[list[UUID]] = []
         self._part_of: dict[UUID, int] = {}
-        self._held: int | None = None
+        self._loaded: int | None = None
         self._values: Mapping[UUID, Any] = {}
         room = -1
         for task_id, size in sizes.items():
@@ -42,9 +42,9 @@ class ChildResults:
         """Return the result of a child. Raises TaskNotFound if it was purged, long after the step."""
         with self._lock:
             part = self._part_of[task_id]
-            if self._held != part:
-                self._held, self._values = None, {}  # let go before the next part comes
-                self._values, self._held = self._read(self._parts[part]), part
+            if self._loaded != part:
+                self._loaded, self._values = None, {}  # let go before the next part comes
+                self._values, self._loaded = self._read(self._parts[part]), part
             if task_id not in self._values:
                 raise TaskNotFound(f"The result of child {task_id} was purged with its task, after its retention.")
             return self._values[task_id]

@@ -55,8 +55,8 @@ class ChildOutcome(BaseModel):
     async def load(self) -> Any:
         """Return the result, read in a thread: for async steps with results over 16 MiB, where `result` would block
         the event loop while it waits for Postgres."""
-        held = self.__dict__["result"]
-        return await durably(held.load) if isinstance(held, UnreadResult) else held
+        result = self.__dict__["result"]
+        return await durably(result.load) if isinstance(result, UnreadResult) else result
 
     if not TYPE_CHECKING:
 

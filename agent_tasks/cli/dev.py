@@ -132,8 +132,8 @@ def _announced(folder: Path, settings: dict[str, str]) -> Generator[None]:
     draft.unlink(missing_ok=True)
     draft.touch(0o600)
     draft.write_text(json.dumps({"pid": os.getpid(), "settings": settings}))
-    with draft.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # how others know that this process lives
+    with draft.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # how others know that this process lives
         draft.replace(path)
         try:
             yield

@@ -66,8 +66,8 @@ def budget_left(budget: BudgetState, between: str = " · ") -> str:
 
 def budget_reserved(budget: BudgetState, between: str = " · ") -> str:
     """What living children hold of it; empty where that is nothing."""
-    held = [(name, getattr(budget.reserved, name)) for name in RESOURCES]
-    return between.join(amount(name, value) for name, value in held if value)
+    reserved = [(name, getattr(budget.reserved, name)) for name in RESOURCES]
+    return between.join(amount(name, value) for name, value in reserved if value)
 
 
 def budget_spent(budget: BudgetState) -> str:

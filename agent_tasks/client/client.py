@@ -229,10 +229,10 @@ class AgentTasks(Deployment):
         check_text(key, "idempotency_key", 255)
         wanted = digests(task, given)
         identity = task.identity
-        held: list[tuple[UUID, bool]] = []
+        owners: list[tuple[UUID, bool]] = []
 
         def reserve_and_submit(c: Connection, tasks: Sequence[NewTask]) -> list[Row]:
-            held[:] = [
+            owners[:] = [
                 idempotency.reserve(
                     c,
                     tenant=identity.tenant if identity else "",
@@ -243,12 +243,12 @@ class AgentTasks(Deployment):
                     seconds=self.settings.idempotency_seconds,
                 )
             ]
-            return self._insert(c, tasks) if held[0][0] == task.id else []
+            return self._insert(c, tasks) if owners[0][0] == task.id else []
 
         rows = self._write(connection, [task], reserve_and_submit, transaction=True)
         if rows:
             return self._handle(task.id, rows[0])
-        (owner, same) = held[0]
+        (owner, same) = owners[0]
         if not same:
             raise IdempotencyConflict(
                 f"The idempotency key {key!r} was used for another request, task {owner}. Use a new key for a new "

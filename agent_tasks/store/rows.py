@@ -80,7 +80,7 @@ LET_GO: LiteralString = """
 """Nobody above a root takes over what it has reserved for those below that live on. Of others `join` does."""
 
 CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0, refused = NULL"
-"""What a step begins with: nothing is held against it. (`attempt` and `uncounted` are set beside it.)"""
+"""What a step begins with: no failure, no crash, no suspicion. (`attempt` and `uncounted` are set beside it.)"""
 
 LIVES: LiteralString = """
     workers.stopped_at IS NULL AND workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
@@ -106,7 +106,7 @@ CLOCKED_SECONDS: LiteralString = """
 
 RUNNING_SECONDS: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - tasks.claimed_at))"
 
-HELD: LiteralString = """
+OWNED: LiteralString = """
     tasks.id = %(id)s AND tasks.run = %(run)s AND tasks.step_number = %(step_number)s AND tasks.status = 'running'
 """
 """The fence: this run still owns the step. (The number, because a commit whose reply was lost may be repeated.)"""

@@ -100,7 +100,7 @@ tasks = Table(
     _required("spent_usd", Numeric, "0"),
     _required("spent_steps", Integer, "0"),
     _required("spent_calls", Integer, "0"),
-    # held by living children, returned when they end
+    # reserved for living children, returned when they end
     _required("reserved_tokens", BigInteger, "0"),
     _required("reserved_usd", Numeric, "0"),
     _required("reserved_steps", Integer, "0"),
@@ -238,7 +238,7 @@ charges = Table(
     Column("ended", Integer),  # when the step was told, by its own clock; null: it had cancelled the charge meanwhile
     Column("tokens", BigInteger, nullable=False),
     Column("usd", Numeric, nullable=False),
-    # of the task, with what its children held, when the step was told
+    # of the task, with what was reserved for its children, as the step saw it
     Column("spent_tokens", BigInteger, nullable=False),
     Column("spent_usd", Numeric, nullable=False),
     Column("run", Integer, nullable=False),

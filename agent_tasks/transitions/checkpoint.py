@@ -10,10 +10,10 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import COUNTED, EVENTS, EventEntry, appended, event_list, event_text
-from agent_tasks.store.rows import CLEARED, HELD, RUNNING_SECONDS, SNAPSHOT, STEPPED, Row, few
+from agent_tasks.store.rows import CLEARED, OWNED, RUNNING_SECONDS, SNAPSHOT, STEPPED, Row, few
 from agent_tasks.task.row import SteppedRow
 from agent_tasks.transitions.claim import Claim, ClaimRow
-from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
+from agent_tasks.transitions.fence import GIVEN_OWNED, IN_TIME, PASSING_LOCKED, given, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ _CHECKPOINT = f"""
             id uuid, run integer, step_number integer, in_place boolean, done text, next_step text, state jsonb,
             seconds real, progress jsonb, undo boolean, told jsonb)
         WHERE {few("step_number")}
-    ), held AS (
-        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+    ), owned AS (
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
         {PASSING_LOCKED}
     ), changed AS (
         UPDATE agent_tasks.tasks SET
@@ -63,7 +63,7 @@ _CHECKPOINT = f"""
             pending_since = CASE WHEN given.in_place THEN pending_since ELSE clock_timestamp() END,
             due_at = CASE WHEN given.in_place THEN due_at
                 ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END
-        FROM held JOIN given USING (id) WHERE tasks.id = held.id
+        FROM owned JOIN given USING (id) WHERE tasks.id = owned.id
         RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.told
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
@@ -126,7 +126,7 @@ def committing(then: LiteralString, awaits: LiteralString) -> LiteralString:
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(%(progress)s::jsonb, progress), undoable = undoable + %(undoable)s::int,
             {COUNTED}, {then}
-        WHERE {HELD} AND {IN_TIME}
+        WHERE {OWNED} AND {IN_TIME}
         RETURNING *
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo, awaits)

@@ -39,7 +39,7 @@ class Claim:
     budget: Budget
     spent: Spend
     reserved: Spend
-    """Held by children that live on although the task does not wait for them any more."""
+    """What is reserved for children that live on although the task does not wait for them any more."""
     state: dict[str, Any] | None
     awaits: dict[str, Any] | None
     """What the step waited for before it came to run."""
@@ -58,7 +58,7 @@ class Claim:
 
     @property
     def fence(self) -> dict[str, Any]:
-        """The parameters of `rows.HELD`."""
+        """The parameters of `rows.OWNED`."""
         return {"id": self.id, "run": self.run, "step_number": self.step_number}
 
     @classmethod
@@ -168,7 +168,7 @@ _LOCKED = f"{_FREE}) SELECT id FROM free"
 def claim_all(
     connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float
 ) -> list[Claim | ValueError | Contention | None]:
-    """Take these steps, each of another task; None for one that is not current any more, is held, or is suspect.
+    """Take these steps, each of another task; None for one that is not current any more, is claimed, or is suspect.
 
     A row that this release cannot read is its own error: the claims of the others are committed. Contention stands
     for one that may be free, and whose row somebody else has locked.

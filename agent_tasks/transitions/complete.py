@@ -9,7 +9,7 @@ from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import appended, event_text
 from agent_tasks.store.rows import ENDED, RUNNING_SECONDS, SNAPSHOT, Row, few
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, IN_TIME, PASSING_LOCKED, given, refusal
+from agent_tasks.transitions.fence import GIVEN_OWNED, IN_TIME, PASSING_LOCKED, given, refusal
 
 _COMPLETE = f"""
     WITH given AS (
@@ -17,8 +17,8 @@ _COMPLETE = f"""
             id uuid, run integer, step_number integer, status text, error jsonb, result jsonb, seconds real,
             progress jsonb, told jsonb)
         WHERE {few("step_number")}
-    ), held AS (
-        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD} WHERE {IN_TIME}
+    ), owned AS (
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
         {PASSING_LOCKED}
     ), changed AS (
         UPDATE agent_tasks.tasks SET
@@ -26,7 +26,7 @@ _COMPLETE = f"""
             step_number = tasks.step_number + 1, spent_seconds = spent_seconds + {RUNNING_SECONDS},
             spent_steps = spent_steps + 1, progress = coalesce(given.progress, tasks.progress),
             version = version + 1, event_seq = event_seq + jsonb_array_length(given.told), {ENDED}
-        FROM held JOIN given USING (id) WHERE tasks.id = held.id
+        FROM owned JOIN given USING (id) WHERE tasks.id = owned.id
         RETURNING tasks.*, given.seconds, given.told
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, run, seconds)

@@ -85,13 +85,13 @@ def expire(
 
 
 _DIED = """
-    WITH held AS (
+    WITH owned AS (
         SELECT id FROM agent_tasks.tasks WHERE status = 'running' AND finished_at IS NULL AND worker = %(worker)s
     )
     UPDATE agent_tasks.tasks SET
-        due_at = clock_timestamp(), suspect = CASE WHEN (SELECT count(*) FROM held) = 1 THEN 2 ELSE suspect END
-    WHERE id = ANY (ARRAY(SELECT id FROM held)) AND status = 'running' AND worker = %(worker)s
-    RETURNING id, step, (SELECT count(*) FROM held) = 1 AS alone
+        due_at = clock_timestamp(), suspect = CASE WHEN (SELECT count(*) FROM owned) = 1 THEN 2 ELSE suspect END
+    WHERE id = ANY (ARRAY(SELECT id FROM owned)) AND status = 'running' AND worker = %(worker)s
+    RETURNING id, step, (SELECT count(*) FROM owned) = 1 AS alone
 """
 
 
@@ -101,9 +101,9 @@ class DiedRow(TypedDict):
     id: UUID
     step: str
     alone: bool
-    """It held no other: this step has crashed."""
+    """Whether the process had no other step: then this one has crashed."""
 
 
 def died(connection: Connection, worker: str) -> list[DiedRow]:
-    """A process of the quarantine is dead: its leases are over now; where it held one step, that one has crashed."""
+    """End the leases of a process of the quarantine that is dead; where it had a single step, that one has crashed."""
     return connection.execute(_DIED, {"worker": worker}).fetchall()

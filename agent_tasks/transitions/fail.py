@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from agent_tasks.errors import ErrorInfo, ErrorType
 from agent_tasks.store.database import Connection
-from agent_tasks.store.rows import COUNTED_ENDING, ENDING_EVENT, HELD, RUNNING_SECONDS, SNAPSHOT, Row, ending
+from agent_tasks.store.rows import COUNTED_ENDING, ENDING_EVENT, OWNED, RUNNING_SECONDS, SNAPSHOT, Row, ending
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
@@ -21,7 +21,7 @@ _FAIL = f"""
         UPDATE agent_tasks.tasks SET
             traceback = %(traceback)s, spent_seconds = spent_seconds + {RUNNING_SECONDS},
             {COUNTED_ENDING}, {_ENDING}
-        WHERE {HELD}
+        WHERE {OWNED}
         RETURNING *
     ), {JUDGED}, {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks

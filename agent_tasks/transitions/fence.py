@@ -8,31 +8,31 @@ from uuid import UUID
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
-from agent_tasks.store.rows import HELD, RUNNING_SECONDS
+from agent_tasks.store.rows import OWNED, RUNNING_SECONDS
 from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.claim import Claim
 
 IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECONDS} <= tasks.budget_seconds)"
 """A step that overran its budget of seconds cannot commit."""
 
-GIVEN_HELD: LiteralString = """
+GIVEN_OWNED: LiteralString = """
     tasks.id = given.id AND tasks.run = given.run AND tasks.step_number = given.step_number
         AND tasks.status = 'running'
 """
-"""`rows.HELD` for each of the rows `given`."""
+"""`rows.OWNED` for each of the rows `given`."""
 
 PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
 """A row that somebody else has locked is passed over, so that the others of its batch do not wait for it."""
 
-_HELD = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {HELD}"
+_SPENT = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {OWNED}"
 
 
-class _HeldRow(TypedDict):
+class _SpentRow(TypedDict):
     spent: Decimal | float
     in_time: bool
 
 
-class Held(Protocol):
+class Fenced(Protocol):
     """What a run holds: a step of a task."""
 
     @property
@@ -43,20 +43,20 @@ class Held(Protocol):
     def step_number(self) -> int: ...
 
 
-def lost(held: Held) -> LeaseLost:
+def lost(claim: Fenced) -> LeaseLost:
     """The error of a fenced write that changed nothing."""
-    return LeaseLost(f"run {held.run} of task {held.id} does not own step {held.step_number} any more")
+    return LeaseLost(f"run {claim.run} of task {claim.id} does not own step {claim.step_number} any more")
 
 
-def locked(held: Held) -> Contention:
+def locked(claim: Fenced) -> Contention:
     """The error of a fenced write that passed over its row."""
-    return Contention(f"somebody else has locked the row of task {held.id}")
+    return Contention(f"somebody else has locked the row of task {claim.id}")
 
 
 def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted | Contention:
     """Why a commit changed nothing: the lease is lost; or the run still owns the step, and its seconds were over, or
     somebody else had locked the row."""
-    row: _HeldRow | None = connection.execute(_HELD, claim.fence).fetchone()
+    row: _SpentRow | None = connection.execute(_SPENT, claim.fence).fetchone()
     if row is None:
         return lost(claim)
     if row["in_time"]:
@@ -74,10 +74,10 @@ def given(claim: Claim, *, raw: dict[str, str | None], **fields: Any) -> str:
 _NULL = "null"
 
 
-def lock_held(connection: Connection, claim: Claim) -> None:
+def lock_owned(connection: Connection, claim: Claim) -> None:
     """Keep the row as it is until the end of this transaction. Raises LeaseLost."""
     if (
-        connection.execute(f"SELECT FROM agent_tasks.tasks WHERE {HELD} FOR NO KEY UPDATE", claim.fence).fetchone()
+        connection.execute(f"SELECT FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE", claim.fence).fetchone()
         is None
     ):
         raise lost(claim)

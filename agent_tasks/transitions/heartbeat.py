@@ -14,17 +14,18 @@ from agent_tasks.store.rows import GIVEN_IDS
 _BOUND = "SELECT set_config('statement_timeout', %s, true)"
 
 _HEARTBEAT = f"""
-    WITH held AS (
-        SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS held (id, run)
+    WITH claims AS (
+        SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS claims (id, run)
     ), kept AS (
-        SELECT tasks.id FROM agent_tasks.tasks JOIN held USING (id)
-        WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+        SELECT tasks.id FROM agent_tasks.tasks JOIN claims USING (id)
+        WHERE {GIVEN_IDS} AND tasks.run = claims.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED
     ), extended AS (
         UPDATE agent_tasks.tasks SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
         WHERE id = ANY (ARRAY(SELECT id FROM kept))
     )
-    SELECT held.id, kept.id IS NOT NULL AS kept FROM held JOIN agent_tasks.tasks USING (id) LEFT JOIN kept USING (id)
-    WHERE {GIVEN_IDS} AND tasks.run = held.run AND tasks.status = 'running'
+    SELECT claims.id, kept.id IS NOT NULL AS kept
+    FROM claims JOIN agent_tasks.tasks USING (id) LEFT JOIN kept USING (id)
+    WHERE {GIVEN_IDS} AND tasks.run = claims.run AND tasks.status = 'running'
 """
 
 
@@ -59,7 +60,7 @@ class WorkerRecord:
 
 
 def heartbeat(
-    connection: Connection, held: Sequence[tuple[UUID, int]], *, lease_seconds: float, seconds: float
+    connection: Connection, claims: Sequence[tuple[UUID, int]], *, lease_seconds: float, seconds: float
 ) -> dict[UUID, bool]:
     """Extend the leases of these (task, run); returns those still owned, and whether each was extended.
 
@@ -67,8 +68,8 @@ def heartbeat(
     ends the statement after `seconds`.
     """
     values = {
-        "ids": [task_id for task_id, _ in held],
-        "runs": [run for _, run in held],
+        "ids": [task_id for task_id, _ in claims],
+        "runs": [run for _, run in claims],
         "lease_seconds": lease_seconds,
     }
     with _bounded(connection, seconds):

@@ -7,12 +7,12 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 
 _RESERVE = """
-    INSERT INTO agent_tasks.idempotency_keys AS held (tenant, subject, key, digest, task_id, expires_at)
+    INSERT INTO agent_tasks.idempotency_keys AS kept (tenant, subject, key, digest, task_id, expires_at)
     VALUES (%(tenant)s, %(subject)s, %(key)s, %(digest)s, %(task_id)s,
             clock_timestamp() + make_interval(secs => %(seconds)s))
     ON CONFLICT (tenant, subject, key) DO UPDATE
     SET digest = excluded.digest, task_id = excluded.task_id, expires_at = excluded.expires_at
-    WHERE held.expires_at < clock_timestamp()
+    WHERE kept.expires_at < clock_timestamp()
     RETURNING task_id
 """
 
@@ -47,7 +47,7 @@ def reserve(
     mine = {**scope, "digest": digests[0], "task_id": task_id, "seconds": seconds}
     if connection.execute(_RESERVE, mine).fetchone():
         return task_id, True
-    held: _FoundRow | None = connection.execute(_FIND, scope).fetchone()
-    if held is None:  # it expired and was purged between the two statements
+    found: _FoundRow | None = connection.execute(_FIND, scope).fetchone()
+    if found is None:  # it expired and was purged between the two statements
         return reserve(connection, **scope, digests=digests, task_id=task_id, seconds=seconds)
-    return held["task_id"], bytes(held["digest"]) in digests
+    return found["task_id"], bytes(found["digest"]) in digests

@@ -11,9 +11,9 @@ from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.errors import LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
-from agent_tasks.store.rows import HELD, few
+from agent_tasks.store.rows import OWNED, few
 from agent_tasks.transitions.claim import Claim
-from agent_tasks.transitions.fence import GIVEN_HELD, PASSING_LOCKED, given, locked, lost
+from agent_tasks.transitions.fence import GIVEN_OWNED, PASSING_LOCKED, given, locked, lost
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,7 @@ class RecordedCharge:
 
     branch: str
     tokens: int
-    """Spent and held by the task, as the step was told then; `usd` likewise."""
+    """What the task had spent and reserved, as the step saw it then; `usd` likewise."""
     usd: float
     ended: int | None
     """When the step was told; None where it had cancelled the charge."""
@@ -127,13 +127,13 @@ _BEGIN = f"""
             at_most_once boolean, branch text, digest text, place integer, own_key text, begun integer,
             births integer[])
         WHERE {few("step_number")}
-    ), held AS (
-        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD}
+    ), owned AS (
+        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED}
         WHERE {_LEFT}
         {PASSING_LOCKED}
     ), changed AS (
         UPDATE agent_tasks.tasks SET spent_calls = spent_calls + 1, version = version + 1
-        FROM held WHERE tasks.id = held.id
+        FROM owned WHERE tasks.id = owned.id
         RETURNING tasks.id, tasks.spent_calls
     ), added AS (
         INSERT INTO agent_tasks.calls AS old (task_id, step_number, ordinal, name, status, at_most_once,
@@ -162,7 +162,7 @@ _END = f"""
         outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)
             WHEN calls.status = 'completed' THEN calls.outcome END,
         finished_at = clock_timestamp()
-    FROM given JOIN agent_tasks.tasks ON {GIVEN_HELD}
+    FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED}
     WHERE calls.task_id = given.id AND calls.step_number = given.ledger_step AND calls.ordinal = given.ordinal
         AND calls.run = given.run
     RETURNING calls.task_id, calls.ordinal
@@ -179,7 +179,7 @@ class _EndedRow(TypedDict):
     ordinal: int
 
 
-_HELD = f"SELECT {_LEFT} AS are_left FROM agent_tasks.tasks WHERE {HELD}"
+_CALLS_LEFT = f"SELECT {_LEFT} AS are_left FROM agent_tasks.tasks WHERE {OWNED}"
 
 JUDGED: LiteralString = """
     calls_judged AS (
@@ -190,7 +190,7 @@ JUDGED: LiteralString = """
 """
 """Says of the calls of a try that raised which are to be made again; `judged` gives its parameters."""
 
-_JUDGE = f"WITH changed AS (SELECT id FROM agent_tasks.tasks WHERE {HELD}), {JUDGED} SELECT FROM changed"
+_JUDGE = f"WITH changed AS (SELECT id FROM agent_tasks.tasks WHERE {OWNED}), {JUDGED} SELECT FROM changed"
 
 
 def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCall]:
@@ -217,7 +217,7 @@ def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int 
 
 
 def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | Contention | None:
-    row = connection.execute(_HELD, claim.fence).fetchone()
+    row = connection.execute(_CALLS_LEFT, claim.fence).fetchone()
     if row is None:
         return lost(claim)
     return locked(claim) if row["are_left"] else None

@@ -5,7 +5,7 @@ from typing import LiteralString
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import HELD, LIVES, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row
+from agent_tasks.store.rows import LIVES, OWNED, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row
 from agent_tasks.transitions.claim import Claim
 
 FIRST_SECONDS, SLOWEST_SECONDS = 0.5, 30.0
@@ -22,16 +22,16 @@ def serves(task: LiteralString, signatures: LiteralString, seen: LiteralString) 
 
 # Its bell rings when `until` comes, for whoever takes it then: each time it is given back, that takes twice as long.
 _REFUSE = f"""
-    WITH held AS (
+    WITH owned AS (
         SELECT id, agent, step, queue, coalesce((refused ->> 'times')::int, 0) AS times,
             coalesce(refused -> 'since', to_jsonb(clock_timestamp())) AS since,
             coalesce(refused -> 'signatures', '[]'::jsonb) - %(signature)s::text || to_jsonb(%(signature)s::text)
                 AS signatures
-        FROM agent_tasks.tasks WHERE {HELD} FOR NO KEY UPDATE
+        FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE
     ), refusing AS (
         SELECT *,
             clock_timestamp() + make_interval(secs => least(%(slowest)s, %(first)s * 2 ^ least(times, 20))) AS until
-        FROM held WHERE NOT %(only_if_served)s OR {serves("held", "held.signatures", LIVES)}
+        FROM owned WHERE NOT %(only_if_served)s OR {serves("owned", "owned.signatures", LIVES)}
     ), changed AS (
         UPDATE agent_tasks.tasks SET
             status = 'pending', worker = NULL, rings = 0, pending_since = clock_timestamp(), due_at = refusing.until,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import HELD, RUNNING_SECONDS, SNAPSHOT, Row
+from agent_tasks.store.rows import OWNED, RUNNING_SECONDS, SNAPSHOT, Row
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import lost
 from agent_tasks.transitions.ledger import JUDGED, RecordedCall, judged
@@ -20,7 +20,7 @@ _RETRY = f"""
                 'until', clock_timestamp() + make_interval(secs => %(delay)s)),
             spent_seconds = spent_seconds + {RUNNING_SECONDS},
             progress = coalesce(%(progress)s::jsonb, progress), {COUNTED}
-        WHERE {HELD}
+        WHERE {OWNED}
         RETURNING *
     ), {JUDGED}, {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks

@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import HELD, STEPPED
+from agent_tasks.store.rows import OWNED, STEPPED
 from agent_tasks.task.budget import Spend, exact
 from agent_tasks.task.row import SteppedRow
 from agent_tasks.task.snapshot import reserved_of, spend_of
@@ -17,7 +17,7 @@ from agent_tasks.transitions.fence import lost
 def _report(changes: LiteralString) -> LiteralString:
     return f"""
     WITH changed AS (
-        UPDATE agent_tasks.tasks SET {changes} {COUNTED} WHERE {HELD} RETURNING *
+        UPDATE agent_tasks.tasks SET {changes} {COUNTED} WHERE {OWNED} RETURNING *
     ), {EVENTS}
     SELECT {STEPPED} FROM changed AS tasks
     """
@@ -28,7 +28,7 @@ _CHARGE = f"""
         UPDATE agent_tasks.tasks SET
             spent_tokens = least(spent_tokens::numeric + %(tokens)s, 9223372036854775807),
             spent_usd = spent_usd + %(usd)s, {COUNTED}
-        WHERE {HELD} RETURNING *
+        WHERE {OWNED} RETURNING *
     ), charge_added AS (
         INSERT INTO agent_tasks.charges (
             task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run)
@@ -83,7 +83,7 @@ def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) 
     """Note that the step had cancelled a charge before it was told of it. The money is gone all the same."""
     connection.execute(
         f"""
-        UPDATE agent_tasks.charges SET ended = NULL FROM agent_tasks.tasks WHERE {HELD} AND charges.task_id = tasks.id
+        UPDATE agent_tasks.charges SET ended = NULL FROM agent_tasks.tasks WHERE {OWNED} AND charges.task_id = tasks.id
             AND charges.step_number = %(ledger_step)s AND charges.fingerprint = %(fingerprint)s
         """,
         {**claim.fence, "ledger_step": claim.ledger_step, "fingerprint": identity.fingerprint},

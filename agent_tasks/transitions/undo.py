@@ -8,7 +8,7 @@ from uuid import UUID
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import written
-from agent_tasks.store.rows import CLEARED, HELD, LET_GO, SNAPSHOT, Row
+from agent_tasks.store.rows import CLEARED, LET_GO, OWNED, SNAPSHOT, Row
 from agent_tasks.transitions.fence import lost
 
 _UNDONE_TOLD: LiteralString = """
@@ -27,7 +27,7 @@ _UNDONE = f"""
     ), progressed AS (
         SELECT tasks.id, jsonb_set(tasks.ending, ARRAY[%(list)s],
             (tasks.ending -> %(list)s) || jsonb_build_array(%(report)s::jsonb)) AS ending
-        FROM agent_tasks.tasks WHERE {HELD}
+        FROM agent_tasks.tasks WHERE {OWNED}
     ), changed AS (
         UPDATE agent_tasks.tasks SET
             ending = progressed.ending,
@@ -48,7 +48,7 @@ _UNDONE = f"""
             {LET_GO.format(ends="following IS NULL AND tasks.parent_id IS NULL")},
             version = version + 1, event_seq = event_seq + 2
         FROM progressed LEFT JOIN following ON true
-        WHERE tasks.id = progressed.id AND {HELD}
+        WHERE tasks.id = progressed.id AND {OWNED}
         RETURNING tasks.*
     ), {written(_UNDONE_TOLD)}
     SELECT {SNAPSHOT} FROM changed AS tasks

@@ -118,13 +118,13 @@ def statuses(client: AgentTasks, ids: Sequence[UUID]) -> list[str]:
     return [row_of(client, task_id)["status"] for task_id in ids]
 
 
-def held_of(client: AgentTasks, task_id: UUID) -> dict[str, Any]:
+def reserved_of(client: AgentTasks, task_id: UUID) -> dict[str, Any]:
     """What a task has set aside for its children, and how many of them it still waits for."""
     row = row_of(client, task_id)
     return {name: float(row[f"reserved_{name}"]) for name in DIVIDED} | {"children": row["children_left"]}
 
 
-NOTHING_HELD = dict.fromkeys(DIVIDED, 0.0) | {"children": 0}
+NOTHING_RESERVED = dict.fromkeys(DIVIDED, 0.0) | {"children": 0}
 
 
 def types_of(client: AgentTasks, task_id: UUID) -> list[str]:

@@ -20,7 +20,7 @@ from agent_tasks.transitions import heartbeat, ledger, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
-from agent_tasks.transitions.fence import lock_held
+from agent_tasks.transitions.fence import lock_owned
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
 from tests import database
@@ -58,7 +58,7 @@ def _steps(client: AgentTasks) -> None:
     client.submit_many("echo", [{"value": n} for n in range(3)])
     taken = claimed(client, submitted(client, budget=PLENTY), worker=WORKER.id)
     with client.database.connection() as connection, connection.transaction():
-        lock_held(connection, taken)
+        lock_owned(connection, taken)
         complete_input(connection, taken, '{"value": 1}')
         database.charge(connection, taken)
         charged = CallIdentity("", "charge", "d", 0)
@@ -77,9 +77,9 @@ def _steps(client: AgentTasks) -> None:
             commit(connection, taken)  # a run that has lost its step asks why
         with pytest.raises(LeaseLost):
             database.begin_call(connection, taken)
-        held = release.held_by(connection, [WORKER.id])
-        assert (taken.id, taken.run) in held
-        release.release(connection, held, ring_seconds=60)
+        claims = release.claims_of(connection, [WORKER.id])
+        assert (taken.id, taken.run) in claims
+        release.release(connection, claims, ring_seconds=60)
     taken = claimed(client, taken.id)
     with client.database.connection() as connection:
         refuse(connection, taken, "b", signature="a", only_if_served=False, lease_seconds=60)

@@ -30,13 +30,13 @@ def lost(client: AgentTasks, taken: Claim) -> Claim:
 
 
 def test_of_many_claims_each_wins_or_loses_for_itself(client: AgentTasks) -> None:
-    free, held, past, gone = tasks(client)
-    claimed(client, held)
+    free, taken, past, gone = tasks(client)
+    claimed(client, taken)
     with client.database.connection() as connection:
-        wanted = [Wanted(free, "echo", 0), Wanted(held, "echo", 0), Wanted(past, "echo", 7), Wanted(gone, "gone", 0)]
+        wanted = [Wanted(free, "echo", 0), Wanted(taken, "echo", 0), Wanted(past, "echo", 7), Wanted(gone, "gone", 0)]
         found = claim_all(connection, wanted, **TERMS)
-    assert [taken and getattr(taken, "id", taken) for taken in found] == [free, None, None, None]
-    assert [row_of(client, task_id)["run"] for task_id in (free, held, past, gone)] == [1, 1, 0, 0]
+    assert [claim and getattr(claim, "id", claim) for claim in found] == [free, None, None, None]
+    assert [row_of(client, task_id)["run"] for task_id in (free, taken, past, gone)] == [1, 1, 0, 0]
 
 
 def test_of_many_commits_a_lost_one_changes_nothing_and_the_others_are_whole(client: AgentTasks) -> None:

@@ -16,11 +16,11 @@ from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, claimed, commit, fall_due, park, query, row_of, submitted
 from tests.database.children import (
-    NOTHING_HELD,
+    NOTHING_RESERVED,
     broken,
     done,
     end,
-    held_of,
+    reserved_of,
     run_child,
     spawn,
     spawned_of,
@@ -69,11 +69,11 @@ def test_a_limit_of_time_beyond_all_calendars_can_still_be_waited_within(client:
 def test_each_child_ends_with_what_it_has_and_the_parent_goes_on(client: AgentTasks) -> None:
     parent, (finished, running, kept, pending, parked) = parent_of(client, 5)
     run_child(client, finished)
-    held = claimed(client, running), claimed(client, kept)
+    taken = claimed(client, running), claimed(client, kept)
     with client.database.connection() as connection:
-        spend.keep_partial(connection, held[1], '"half"')
+        spend.keep_partial(connection, taken[1], '"half"')
         park(connection, claimed(client, parked), "approval")
-    (below,) = spawn(client, held[0], 1)
+    (below,) = spawn(client, taken[0], 1)
     deepest = claimed(client, below)
     fall_due(client, parent)
     with client.database.connection() as connection:
@@ -86,11 +86,11 @@ def test_each_child_ends_with_what_it_has_and_the_parent_goes_on(client: AgentTa
     assert {row["id"] for row in rows} == {parent, running, kept, pending, parked, below}
     row = row_of(client, parent)
     assert (row["status"], row["waiting_for"]) == ("pending", None)
-    assert held_of(client, parent) == NOTHING_HELD
+    assert reserved_of(client, parent) == NOTHING_RESERVED
     assert row_of(client, kept)["result"] == "half"
     assert row_of(client, kept)["error"]["details"] == {"resource": "seconds"}
     assert types_of(client, parent)[-2:] == ["joined", "dispatched"]
-    for claim in (held[1], deepest):
+    for claim in (taken[1], deepest):
         with pytest.raises(LeaseLost):
             end(client, claim)
     assert called(client) == []
@@ -114,10 +114,10 @@ def test_a_sweep_and_the_last_child_at_once_wake_the_parent_once(client: AgentTa
         fall_due(client, parent)
         barrier = threading.Barrier(4)
 
-        def finish(held: Any, barrier: threading.Barrier = barrier) -> None:
+        def finish(claim: Any, barrier: threading.Barrier = barrier) -> None:
             barrier.wait(10)
             try:
-                end(client, held)
+                end(client, claim)
             except LeaseLost:
                 return  # it was called in first
 
@@ -126,14 +126,14 @@ def test_a_sweep_and_the_last_child_at_once_wake_the_parent_once(client: AgentTa
             client.database.run(lambda c: call_in(c, limit=10, ring_seconds=60))
 
         with ThreadPoolExecutor(4) as threads:
-            racing = [threads.submit(finish, held) for held in claims] + [threads.submit(sweep)]
+            racing = [threads.submit(finish, claim) for claim in claims] + [threads.submit(sweep)]
             for one in racing:
                 one.result()
         called(client)
         assert row_of(client, parent)["status"] == "pending"
         assert set(statuses(client, ids)) <= {"completed", "timeout"}
         assert types_of(client, parent).count("dispatched") == 2
-        assert held_of(client, parent) == NOTHING_HELD
+        assert reserved_of(client, parent) == NOTHING_RESERVED
 
 
 @pytest.fixture
@@ -158,14 +158,14 @@ def test_a_parent_does_not_wait_for_what_its_children_undo(client: AgentTasks, u
     parent, child = undoing
     assert statuses(client, [parent, child]) == ["pending", "pending"]
     assert row_of(client, child)["ending"]["status"] == "timeout"
-    assert held_of(client, parent)["children"] == 1
+    assert reserved_of(client, parent)["children"] == 1
     with client.database.connection() as connection:
         (found,) = outcomes(connection, parent, 1)
     assert found["ending"]["status"] == "timeout"
     taken = claimed(client, parent)
     undo(client, child)
     assert statuses(client, [parent, child]) == ["running", "timeout"]
-    assert held_of(client, parent) == NOTHING_HELD
+    assert reserved_of(client, parent) == NOTHING_RESERVED
     assert row_of(client, parent)["spent_tokens"] == 30
     end(client, taken)
     assert row_of(client, parent)["status"] == "completed"
@@ -175,19 +175,19 @@ def test_a_late_child_of_an_earlier_fan_out_is_counted_for_nothing_but_its_money
     client: AgentTasks, undoing: tuple[UUID, UUID]
 ) -> None:
     parent, late = undoing
-    before = held_of(client, parent)
+    before = reserved_of(client, parent)
     ids = spawn(client, claimed(client, parent), 2)
     theirs = sum(row_of(client, child)["budget_tokens"] for child in ids)
-    assert held_of(client, parent)["children"] == 2
-    assert held_of(client, parent)["tokens"] == before["tokens"] + theirs
+    assert reserved_of(client, parent)["children"] == 2
+    assert reserved_of(client, parent)["tokens"] == before["tokens"] + theirs
     undo(client, late)
     assert row_of(client, parent)["status"] == "waiting"
-    assert held_of(client, parent)["children"] == 2
-    assert held_of(client, parent)["tokens"] == theirs
+    assert reserved_of(client, parent)["children"] == 2
+    assert reserved_of(client, parent)["tokens"] == theirs
     for child in ids:
         run_child(client, child, broken if child == ids[0] else done)
     assert row_of(client, parent)["status"] == "pending"
-    assert held_of(client, parent) == NOTHING_HELD
+    assert reserved_of(client, parent) == NOTHING_RESERVED
     assert row_of(client, parent)["spent_tokens"] == 30
 
 

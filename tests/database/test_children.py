@@ -18,11 +18,11 @@ from agent_tasks.transitions.complete import Finish
 from tests.database import Row, all_of, claimed, lapse, query, row_of, single, submitted, swept, try_claim
 from tests.database.children import (
     DIVIDED,
-    NOTHING_HELD,
+    NOTHING_RESERVED,
     broken,
     done,
     end,
-    held_of,
+    reserved_of,
     run_child,
     spawn,
     statuses,
@@ -77,7 +77,7 @@ def test_a_parent_goes_on_when_the_last_child_has_ended_and_not_before(client: A
         assert changed[1]["status"] == ("pending" if n == 2 else "waiting")
     row = row_of(client, taken.id)
     assert (row["status"], row["waiting_for"], row["step"]) == ("pending", None, "echo")
-    assert held_of(client, taken.id) == NOTHING_HELD
+    assert reserved_of(client, taken.id) == NOTHING_RESERVED
     assert types_of(client, taken.id)[-2:] == ["joined", "dispatched"]
     with client.database.connection() as connection:
         found = outcomes(connection, taken.id, 1)
@@ -92,16 +92,16 @@ def test_what_children_spend_is_the_parents_and_what_they_leave_returns(client: 
         spend.charge(connection, taken, tokens=10, usd=0.1)
     taken.spent = client.get(taken.id).stored().budget.spent
     first, second, third = spawn(client, taken, 3)
-    assert held_of(client, taken.id) == {"tokens": 288, "usd": 0.9, "steps": 27, "calls": 30, "children": 3}
+    assert reserved_of(client, taken.id) == {"tokens": 288, "usd": 0.9, "steps": 27, "calls": 30, "children": 3}
     run_child(client, first, spender(50, 0.2, calls=4))
-    assert held_of(client, taken.id) == {"tokens": 192, "usd": 0.6, "steps": 18, "calls": 20, "children": 2}
+    assert reserved_of(client, taken.id) == {"tokens": 192, "usd": 0.6, "steps": 18, "calls": 20, "children": 2}
     snapshot = client.get(taken.id).stored()
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.calls) == (60, 4)
     assert snapshot.budget.remaining.tokens == 300 - 60 - 192
     run_child(client, second, spender(500, 0.0))  # the last charge may pass the limit: the money is gone
     run_child(client, third, broken)
     snapshot = client.get(taken.id).stored()
-    assert held_of(client, taken.id) == NOTHING_HELD
+    assert reserved_of(client, taken.id) == NOTHING_RESERVED
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd) == (560, 0.3)
     assert (snapshot.budget.spent.steps, snapshot.budget.spent.calls) == (1 + 2, 4)
     assert snapshot.budget.remaining.tokens == 0
@@ -189,12 +189,12 @@ def test_a_thousand_children_joined_by_eight_threads_with_repeated_messages_wake
     def work(mine: list[UUID]) -> int:
         ended = 0
         for child in mine:
-            held = try_claim(client, child)
-            if held is None:
+            claim = try_claim(client, child)
+            if claim is None:
                 continue
-            changed = end(client, held, spender(2, 0.001, calls=1 if row_of(client, child)["child_index"] % 2 else 0))
+            changed = end(client, claim, spender(2, 0.001, calls=1 if row_of(client, child)["child_index"] % 2 else 0))
             with pytest.raises(LeaseLost):  # its reply was lost: the commit is repeated
-                end(client, held)
+                end(client, claim)
             ended += 1
             with lock:
                 woken.extend(row for row in changed if row["id"] == taken.id and row["status"] == "pending")
@@ -205,7 +205,7 @@ def test_a_thousand_children_joined_by_eight_threads_with_repeated_messages_wake
     assert len(woken) == 1
     told = types_of(client, taken.id)
     assert (told.count("joined"), told.count("dispatched")) == (1, 2)
-    assert held_of(client, taken.id) == NOTHING_HELD
+    assert reserved_of(client, taken.id) == NOTHING_RESERVED
     snapshot = client.get(taken.id).stored()
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd) == (2 * count, 1.0)
     assert (snapshot.budget.spent.steps, snapshot.budget.spent.calls) == (1 + count, count // 2)
@@ -224,7 +224,7 @@ def test_many_that_end_in_one_sweep_are_counted_each(client: AgentTasks) -> None
     assert len(rows) == 6
     assert statuses(client, ids) == ["failed"] * 5
     assert row_of(client, taken.id)["status"] == "pending"
-    assert held_of(client, taken.id) == NOTHING_HELD
+    assert reserved_of(client, taken.id) == NOTHING_RESERVED
 
 
 def test_a_child_that_is_only_taken_back_or_tried_again_is_not_joined(client: AgentTasks) -> None:
@@ -249,7 +249,7 @@ def test_in_a_deep_tree_each_level_goes_on_when_the_one_below_has(client: AgentT
         assert row_of(client, chain[level - 1])["status"] == "pending"
     assert row_of(client, chain[0])["spent_tokens"] == 40
     assert float(row_of(client, chain[0])["spent_usd"]) == 2.0
-    assert all(held_of(client, task_id) == NOTHING_HELD for task_id in chain)
+    assert all(reserved_of(client, task_id) == NOTHING_RESERVED for task_id in chain)
 
 
 def test_a_step_that_overran_its_time_spawns_nothing(client: AgentTasks) -> None:
@@ -271,7 +271,7 @@ def test_the_next_fan_out_counts_its_own_children(client: AgentTasks) -> None:
             run_child(client, child)
         with client.database.connection() as connection:
             assert [row["id"] for row in outcomes(connection, task_id, number + 1)] == ids
-    assert held_of(client, task_id) == NOTHING_HELD
+    assert reserved_of(client, task_id) == NOTHING_RESERVED
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -295,7 +295,7 @@ def test_the_first_failure_ends_the_parent_that_asked_for_it_and_cancels_the_res
     ]  # fmt: skip
     row = row_of(client, grand.id)
     assert (row["status"], row["spent_tokens"]) == ("pending", 5)
-    assert held_of(client, grand.id) == NOTHING_HELD
+    assert reserved_of(client, grand.id) == NOTHING_RESERVED
 
 
 def test_children_that_fail_at_once_end_their_parent_once(client: AgentTasks) -> None:
@@ -304,16 +304,16 @@ def test_children_that_fail_at_once_end_their_parent_once(client: AgentTasks) ->
         claims = [claimed(client, child) for child in spawn(client, taken, 6, on_child_failure="fail")]
         barrier = threading.Barrier(6)
 
-        def fail_it(held: Claim, barrier: threading.Barrier = barrier) -> None:
+        def fail_it(claim: Claim, barrier: threading.Barrier = barrier) -> None:
             barrier.wait(10)
             try:
-                end(client, held, broken)
+                end(client, claim, broken)
             except LeaseLost:
                 return  # a sibling was first, and it was cancelled
 
         with ThreadPoolExecutor(6) as threads:
             list(threads.map(fail_it, claims))
-        ended = statuses(client, [held.id for held in claims])
+        ended = statuses(client, [claim.id for claim in claims])
         assert row_of(client, taken.id)["status"] == "failed"
         assert set(ended) <= {"failed", "cancelled"}
         assert "failed" in ended

@@ -148,8 +148,8 @@ def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTas
     cancelled(client, ended)
     due = row_of(client, lost.id)["due_at"]
     with client.database.connection() as connection:
-        held = [(taken.id, taken.run) for taken in (kept, lost, ended)]
-        assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {kept.id: True}
+        claims = [(taken.id, taken.run) for taken in (kept, lost, ended)]
+        assert heartbeat(connection, claims, lease_seconds=500, seconds=60) == {kept.id: True}
     assert row_of(client, lost.id)["due_at"] == due
     sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM agent_tasks.tasks WHERE id = %s"
     assert query(client, sql, kept.id)[0]["kept"]
@@ -157,14 +157,14 @@ def test_a_heartbeat_keeps_what_is_held_and_names_what_was_lost(client: AgentTas
 
 def test_a_heartbeat_passes_over_a_locked_row_and_keeps_all_others(client: AgentTasks) -> None:
     locked, free = claimed(client), claimed(client)
-    held = [(taken.id, taken.run) for taken in (locked, free)]
+    claims = [(taken.id, taken.run) for taken in (locked, free)]
     sql = "SELECT (due_at - clock_timestamp()) > interval '490 s' AS kept FROM agent_tasks.tasks WHERE id = %s"
     with client.database.connection() as connection:
         with client.database.transaction() as rival:
             rival.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [locked.id])
-            assert heartbeat(connection, held, lease_seconds=500, seconds=60) == {locked.id: False, free.id: True}
+            assert heartbeat(connection, claims, lease_seconds=500, seconds=60) == {locked.id: False, free.id: True}
         assert [query(client, sql, taken.id)[0]["kept"] for taken in (locked, free)] == [False, True]
-        assert heartbeat(connection, held[:1], lease_seconds=500, seconds=60) == {locked.id: True}
+        assert heartbeat(connection, claims[:1], lease_seconds=500, seconds=60) == {locked.id: True}
 
 
 def test_a_heartbeat_does_not_wait_for_tables_that_are_locked(client: AgentTasks) -> None:

@@ -46,26 +46,26 @@ def test_what_is_asked_of_other_rows_is_done_at_once_and_the_rest_when_the_row_i
     client: AgentTasks, ask: Ask
 ) -> None:
     combiners = Combiners(client, "w")
-    held, *free = (claimed(client) for _ in range(6))
+    busy, *free = (claimed(client) for _ in range(6))
     with many() as start:
-        with locked(client, held.id):
-            waiting = start(ask, combiners, held)
+        with locked(client, busy.id):
+            waiting = start(ask, combiners, busy)
             for future in [start(ask, combiners, taken) for taken in free]:
                 future.result(10)
             assert not query(client, BLOCKED)
             assert not waiting.done()
         waiting.result(10)
-    assert row_of(client, held.id)["version"] == row_of(client, free[0].id)["version"]
+    assert row_of(client, busy.id)["version"] == row_of(client, free[0].id)["version"]
 
 
 @asks
 def test_more_locked_rows_than_there_are_connections_leave_connections_for_others(client: AgentTasks, ask: Ask) -> None:
     combiners = Combiners(client, "w")
-    held = [claimed(client) for _ in range(client.settings.pool_size + 4)]
+    busy = [claimed(client) for _ in range(client.settings.pool_size + 4)]
     free = claimed(client)
     with many() as start:
-        with locked(client, *(taken.id for taken in held)):
-            waiting = [start(ask, combiners, taken) for taken in held]
+        with locked(client, *(taken.id for taken in busy)):
+            waiting = [start(ask, combiners, taken) for taken in busy]
             start(ask, combiners, free).result(10)
         for future in waiting:
             future.result(10)
@@ -94,13 +94,13 @@ def test_a_locked_parent_holds_up_its_own_tree_and_no_other(client: AgentTasks) 
 
 def test_a_slot_does_not_wait_long_for_a_step_to_claim(client: AgentTasks) -> None:
     combiners = Combiners(client, "w")
-    held, free = submitted(client), submitted(client)
+    busy, free = submitted(client), submitted(client)
     with many() as start:
-        with locked(client, held):
-            waiting = start(combiners.claim, Wanted(held, "echo", 0))
+        with locked(client, busy):
+            waiting = start(combiners.claim, Wanted(busy, "echo", 0))
             assert start(combiners.claim, Wanted(free, "echo", 0)).result(10).run == 1
             assert waiting.result(10) is None
-        assert start(combiners.claim, Wanted(held, "echo", 0)).result(10).run == 1
+        assert start(combiners.claim, Wanted(busy, "echo", 0)).result(10).run == 1
 
 
 def test_a_claim_of_a_row_that_is_locked_for_a_moment_is_made_when_it_is_free(client: AgentTasks) -> None:
@@ -113,8 +113,8 @@ def test_a_claim_of_a_row_that_is_locked_for_a_moment_is_made_when_it_is_free(cl
 
 
 def test_a_lease_of_a_locked_row_is_not_waited_for_when_all_are_given_back(client: AgentTasks) -> None:
-    held, free = claimed(client), claimed(client)
-    with locked(client, held.id), client.database.connection() as connection:
-        rows = release(connection, [(held.id, held.run), (free.id, free.run)], ring_seconds=1)
+    busy, free = claimed(client), claimed(client)
+    with locked(client, busy.id), client.database.connection() as connection:
+        rows = release(connection, [(busy.id, busy.run), (free.id, free.run)], ring_seconds=1)
     assert [row["id"] for row in rows] == [free.id]
-    assert row_of(client, held.id)["status"] == "running"
+    assert row_of(client, busy.id)["status"] == "running"

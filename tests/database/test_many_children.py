@@ -18,7 +18,7 @@ from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries.children import outcomes, results
 from agent_tasks.transitions import submit
 from tests.database import claimed, operations_of, query, submitted
-from tests.database.children import NOTHING_HELD, fan, held_of, spawn, spawned_of
+from tests.database.children import NOTHING_RESERVED, fan, reserved_of, spawn, spawned_of
 
 MIB = 1024 * 1024
 LARGE = (
@@ -67,14 +67,14 @@ def test_the_read_of_a_join_brings_no_results(client: AgentTasks) -> None:
     assert [row["result_bytes"] for row in rows] == [900_002, 900_002]  # though they are compressed to a hundredth
 
 
-def test_results_are_read_in_parts_of_a_bounded_size_and_one_part_is_held_at_a_time(client: AgentTasks) -> None:
+def test_results_are_read_in_parts_of_a_bounded_size_and_one_part_is_in_memory_at_a_time(client: AgentTasks) -> None:
     parent, ids = joined(client, *("x" * (6 * MIB) for _ in range(4)), "y" * (20 * MIB), "z")
     found, reads = outcomes_of(client, parent)
     assert reads.parts == []
     assert [len(child.result) for child in found] == [6 * MIB] * 4 + [20 * MIB, 1]
     assert reads.parts == [ids[:2], ids[2:4], ids[4:5], ids[5:]]
-    held = found[0].__dict__["result"]._results._values
-    assert set(held) == {ids[5]}
+    loaded = found[0].__dict__["result"]._results._values
+    assert set(loaded) == {ids[5]}
 
 
 def test_small_results_are_read_at_once_and_once(client: AgentTasks) -> None:
@@ -184,4 +184,4 @@ def test_a_fan_out_above_the_bound_on_the_sum_is_refused_with_the_sum(client: Ag
     info = refused.value.info
     assert info.details == {"payload": "inputs of children", "size": 4565, "limit": 2000}
     assert (info.retryable, "4,565" in info.message, "2,000" in info.message) == (False, True, True)
-    assert held_of(client, taken.id) == NOTHING_HELD
+    assert reserved_of(client, taken.id) == NOTHING_RESERVED

@@ -35,7 +35,7 @@ def seconds_until_due(client: AgentTasks, task_id: UUID) -> float:
     return round(query(client, sql, task_id)[0]["seconds"], 1)
 
 
-def test_it_is_pending_again_and_nothing_is_held_against_it(client: AgentTasks) -> None:
+def test_it_is_pending_again_and_nothing_counts_against_it(client: AgentTasks) -> None:
     task_id = submitted(client)
     assert give_back(client, claimed(client, task_id))
     row = row_of(client, task_id)

@@ -18,7 +18,7 @@ from agent_tasks.transitions.signal import consumed
 from agent_tasks.transitions.wait import sleep
 from agent_tasks.transitions.wake import wake
 from tests.database import all_of, claimed, commit, fall_due, park, query, row_of, single, submitted, try_claim
-from tests.database.children import DIVIDED, NOTHING_HELD, broken, held_of, run_child, spawn, statuses, types_of
+from tests.database.children import DIVIDED, NOTHING_RESERVED, broken, reserved_of, run_child, spawn, statuses, types_of
 from tests.database.single import complete
 
 PLENTY = Budget(seconds=3600, tokens=10_000, usd=10.0, steps=100, calls=100)
@@ -210,15 +210,15 @@ def test_children_that_had_completed_are_not_run_again_and_the_others_go_on(clie
         (1, ids[1], 0, "pending"), (2, ids[2], 2, "pending"), (3, ids[3], 0, "pending"),
     ]  # fmt: skip
     assert {(c["root_id"], c["depth"], c["parent_step"]) for c in children} == {(again.id, 1, 0)}
-    held = held_of(client, again.id)
-    assert held["children"] == 3
+    reserved = reserved_of(client, again.id)
+    assert reserved["children"] == 3
     for name in DIVIDED:
-        assert held[name] == pytest.approx(sum(float(c[f"budget_{name}"]) for c in children))
-    assert held["tokens"] <= 900
+        assert reserved[name] == pytest.approx(sum(float(c[f"budget_{name}"]) for c in children))
+    assert reserved["tokens"] <= 900
     for child in children:
         assert row_of(client, again.id)["status"] == "waiting"
         run_child(client, child["id"])
-    assert held_of(client, again.id) == NOTHING_HELD
+    assert reserved_of(client, again.id) == NOTHING_RESERVED
     last = claimed(client, again.id)
     with client.database.connection() as connection:
         found = outcomes(connection, again.id, last.step_number)
@@ -234,7 +234,7 @@ def test_a_parent_whose_children_had_all_completed_goes_on_at_once(client: Agent
     run_child(client, taken.id, broken)
     again = client.get(taken.id).resume()
     assert row_of(client, again.id)["status"] == "pending"
-    assert held_of(client, again.id) == NOTHING_HELD
+    assert reserved_of(client, again.id) == NOTHING_RESERVED
     last = claimed(client, again.id)
     with client.database.connection() as connection:
         assert [row["id"] for row in outcomes(connection, again.id, last.step_number)] == ids

@@ -36,7 +36,7 @@ from agent_tasks.transitions.undo import UndoingRow
 from tests.database import begin_call, claimed, commit, emit, end_call, parked
 from tests.database.children import BROKEN
 
-HELD = {"worker": "w", "lease_seconds": 60.0}
+CLAIMING = {"worker": "w", "lease_seconds": 60.0}
 SCHEDULE = {
     "agent": "echo", "input": "{}", "options": "{}", "cron": None, "every_seconds": 60, "timezone": "UTC",
     "next_at": datetime(2030, 1, 1), "identity": None,
@@ -95,12 +95,12 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: children.outcomes(c, taken.id, 1), [OutcomeRow]),
     (lambda c, taken: children.results(c, [taken.id]), [children._ResultRow]),
     (lambda c, taken: children.usage(c, ["echo"]), [children._UsageRow]),
-    (lambda c, taken: claim_all(c, [Wanted(taken.id, "echo", 0)], **HELD), [ClaimRow]),
-    (lambda c, taken: claim_suspect(c, suspect=1, queues=[], steps=[], **HELD), [ClaimRow]),
+    (lambda c, taken: claim_all(c, [Wanted(taken.id, "echo", 0)], **CLAIMING), [ClaimRow]),
+    (lambda c, taken: claim_suspect(c, suspect=1, queues=[], steps=[], **CLAIMING), [ClaimRow]),
     (commit, [checkpoint._CheckpointRow]),
     (parked, [TaskRow]),
     (lambda c, taken: complete_all(c, [Finish(taken, "1", 0)]), [TaskRow]),
-    (out_of_time, [fence._HeldRow]),
+    (out_of_time, [fence._SpentRow]),
     (lambda c, taken: cancel.cancel(c, taken.id, BROKEN), [cancel._LivingRow, TaskRow]),
     (joined, [_JoinRow]),
     (emit, [SteppedRow]),
@@ -110,7 +110,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (keyed, [idempotency._FoundRow]),
     (lambda c, taken: expire.expire(c, **EXPIRY), [UndoingRow, TaskRow]),
     (lambda c, taken: expire.died(c, "w"), [expire.DiedRow]),
-    (lambda c, taken: release.held_by(c, ["w"]), [release._HeldRow]),
+    (lambda c, taken: release.claims_of(c, ["w"]), [release._ClaimedRow]),
     (lambda c, taken: ring.pending_by_queue(c), [ring._PendingRow]),
     (resumed, [resume._LockedRow, TaskRow]),
     (purged, [purge._PageRow, purge._FreeRow, purge._LockedRow, purge._ResumedRow, purge._DeletedRow]),

@@ -35,7 +35,7 @@ COLUMNS = """
 DUMP = Path(__file__).parent / "database_of_0_1_0.sql"
 """Made by pg_dump of 0.1.0, with tasks in every state."""
 OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
-HELD = ("agents", "calls", "checkpoints", "events", "idempotency_keys", "schedules", "signals", "tasks")
+FILLED = ("agents", "calls", "checkpoints", "events", "idempotency_keys", "schedules", "signals", "tasks")
 CONTRACT = {
     "tasks": {"id", "agent", "status", "step", "step_number", "parent_id", "root_id", "tenant", "created_at",
               "finished_at"},
@@ -96,11 +96,11 @@ def test_a_database_of_0_1_0_is_moved_into_the_schema_with_all_it_holds(server_u
         load(url, DUMP)
         assert current(url) == "0003"
         with psycopg.connect(url) as connection:
-            before = {table: counted(connection, f"public.{table}") for table in HELD}
+            before = {table: counted(connection, f"public.{table}") for table in FILLED}
         assert all(before.values())
         assert upgrade(url) == upgrade(new) == current(url) == head()
         with psycopg.connect(url) as connection:
-            assert {table: counted(connection, f"agent_tasks.{table}") for table in HELD} == before
+            assert {table: counted(connection, f"agent_tasks.{table}") for table in FILLED} == before
             left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
             assert connection.execute(left).fetchall() == []
             with pytest.raises(psycopg.errors.IntegrityConstraintViolation):

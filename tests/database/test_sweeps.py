@@ -14,7 +14,7 @@ from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.expire import died
-from agent_tasks.transitions.release import held_by, release
+from agent_tasks.transitions.release import claims_of, release
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.ring import SLOWEST_SECONDS, ring
 from agent_tasks.transitions.statistics import analyze_grown
@@ -134,7 +134,7 @@ def test_no_two_processes_take_the_same_suspect_and_the_first_is_taken_first(cli
     assert sorted(one for pair in taken for one in pair) == sorted(ids[1:])
 
 
-def test_a_committed_step_clears_what_was_held_against_it(client: AgentTasks) -> None:
+def test_a_committed_step_clears_what_counted_against_it(client: AgentTasks) -> None:
     task_id = submitted(client)
     for _ in range(3):
         claimed(client, task_id)
@@ -155,7 +155,7 @@ def test_a_released_step_has_not_crashed(client: AgentTasks) -> None:
     for n in range(5):
         taken = claimed(client, task_id, worker=f"w{n}")
         with client.database.connection() as connection:
-            assert held_by(connection, [f"w{n}", "other"]) == [(task_id, taken.run)]
+            assert claims_of(connection, [f"w{n}", "other"]) == [(task_id, taken.run)]
             (row,) = release(connection, [(task_id, taken.run)], ring_seconds=60)
         assert row["status"] == "pending"
     assert counts(client, task_id) == (0, 0, 0), "and was not tried"
@@ -179,13 +179,13 @@ def test_five_sweepers_at_once_move_each_task_once(client: AgentTasks) -> None:
 
 
 def test_a_sweep_does_not_wait_for_a_row_that_somebody_holds(client: AgentTasks) -> None:
-    held, free = claimed(client), claimed(client)
-    lapse(client, held.id)
+    busy, free = claimed(client), claimed(client)
+    lapse(client, busy.id)
     lapse(client, free.id)
     with client.database.transaction() as other:
-        other.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [held.id])
+        other.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [busy.id])
         assert [row["id"] for row in swept(client)] == [free.id]
-    assert [row["id"] for row in swept(client)] == [held.id]
+    assert [row["id"] for row in swept(client)] == [busy.id]
 
 
 def test_a_retry_wakes_when_it_is_due_and_not_before(client: AgentTasks) -> None:

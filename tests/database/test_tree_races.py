@@ -100,7 +100,7 @@ def test_a_fan_out_and_the_end_from_above_at_once_leave_no_child_behind(client: 
                 lambda c: join(c, cancel_below(c, [root_id], GONE), ring_seconds=60)
             )  # fmt: skip
 
-        at_once(stop, *(lambda held=held: spawn(client, held, 2) for held in claims))
+        at_once(stop, *(lambda claim=claim: spawn(client, claim, 2) for claim in claims))
         if how == "call in":
             stop()  # it skips a row that somebody holds: the next tick takes it
         below = f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND depth > 0 AND status NOT IN {ENDED}"
@@ -113,8 +113,8 @@ def test_a_cancel_of_the_root_and_the_end_of_all_children_at_once(client: AgentT
     for _ in range(12):
         root = claimed(client, submitted(client, budget=PLENTY))
         claims = [claimed(client, child) for child in spawn(client, root, 6)]
-        finishing = [lambda held=held, n=n: end(client, held, broken if n % 3 == 0 else done)
-                     for n, held in enumerate(claims)]  # fmt: skip
+        finishing = [lambda claim=claim, n=n: end(client, claim, broken if n % 3 == 0 else done)
+                     for n, claim in enumerate(claims)]  # fmt: skip
         at_once(client.get(root.id).cancel, *finishing)
         assert (
             query(client, f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
@@ -128,7 +128,9 @@ def test_the_cancel_of_a_child_and_the_end_of_its_siblings_at_once_wake_the_pare
         root = claimed(client, submitted(client, budget=PLENTY))
         first, *others = spawn(client, root, 5)
         claims = [claimed(client, child) for child in others]
-        at_once(client.get(first).cancel, client.get(first).cancel, *(lambda h=held: end(client, h) for held in claims))
+        at_once(
+            client.get(first).cancel, client.get(first).cancel, *(lambda h=claim: end(client, h) for claim in claims)
+        )
         row = row_of(client, root.id)
         assert (row["status"], row["children_left"], row["reserved_tokens"]) == ("pending", 0, 0)
         assert types_of(client, root.id).count("joined") == 1
@@ -144,7 +146,7 @@ def test_a_failure_that_ends_the_tree_and_a_cancel_from_above_at_once(client: Ag
         at_once(
             client.get(root.id).cancel,
             lambda beside=beside: end(client, beside),
-            *(lambda held=held: end(client, held, broken) for held in claims),
+            *(lambda claim=claim: end(client, claim, broken) for claim in claims),
         )
         assert (
             query(client, f"SELECT FROM agent_tasks.tasks WHERE root_id = %s AND status NOT IN {ENDED}", root.id) == []
@@ -156,7 +158,7 @@ def test_a_deadlock_is_resolved_and_run_again_and_never_seen(client: AgentTasks)
     """A transition that locks from below meets one that locks from above, over and over."""
     root = claimed(client, submitted(client, budget=PLENTY))
     (child,) = spawn(client, root, 1)
-    held = claimed(client, child)
+    claim = claimed(client, child)
     met = threading.Barrier(2)
 
     def meet() -> None:
@@ -166,7 +168,7 @@ def test_a_deadlock_is_resolved_and_run_again_and_never_seen(client: AgentTasks)
             return  # the second time each is alone
 
     def from_below(connection: Any) -> Any:
-        row = complete(connection, Finish(held, "1", 0))
+        row = complete(connection, Finish(claim, "1", 0))
         meet()
         return join(connection, [row], ring_seconds=60)
 
@@ -202,24 +204,24 @@ def test_a_forest_under_fire_stays_whole(client: AgentTasks) -> None:
             if not rows:
                 return
             row = chance.choice(rows)
-            held = try_claim(client, row["id"])
-            if held is None:
+            claim = try_claim(client, row["id"])
+            if claim is None:
                 continue
             try:
-                act_on(held, row["depth"], chance)
+                act_on(claim, row["depth"], chance)
             except LeaseLost:
                 continue
 
-    def act_on(held: Claim, depth: int, chance: random.Random) -> None:
+    def act_on(claim: Claim, depth: int, chance: random.Random) -> None:
         roll = chance.random()
-        if roll < 0.35 and depth < 4 and (held.budget.tokens or 0) > 20:
-            spawn(client, held, chance.randint(1, 4), on_child_failure=chance.choice(["collect", "fail"]))
+        if roll < 0.35 and depth < 4 and (claim.budget.tokens or 0) > 20:
+            spawn(client, claim, chance.randint(1, 4), on_child_failure=chance.choice(["collect", "fail"]))
         elif roll < 0.45:
-            end(client, held, broken)
+            end(client, claim, broken)
         elif roll < 0.52:
-            client.get(held.row["parent_id"] or held.id).cancel()
+            client.get(claim.row["parent_id"] or claim.id).cancel()
         else:
-            end(client, held)
+            end(client, claim)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))

@@ -32,7 +32,7 @@ from tests.database import (
     swept,
     try_claim,
 )
-from tests.database.children import BROKEN, NOTHING_HELD, broken, end, held_of, spawn, types_of
+from tests.database.children import BROKEN, NOTHING_RESERVED, broken, end, reserved_of, spawn, types_of
 from tests.eventually import eventually
 
 GONE = ErrorInfo(type=ErrorType.CANCELLED, message="gone")
@@ -253,7 +253,7 @@ def test_a_parent_learns_of_its_child_when_that_has_undone_what_it_did(client: A
     assert row_of(client, parent.id)["status"] == "waiting"
     undo(client, child)
     assert row_of(client, parent.id)["status"] == "pending"
-    assert held_of(client, parent.id) == NOTHING_HELD
+    assert reserved_of(client, parent.id) == NOTHING_RESERVED
 
 
 def test_a_cancelled_parent_undoes_when_its_children_have_ended_or_before_and_is_woken_by_none(
@@ -310,7 +310,7 @@ def test_what_is_spent_below_a_parent_that_has_ended_is_spent_all_the_same(clien
         commit(connection, taken, undoable=True)
     client.get(middle).cancel("gone")
     assert (row_of(client, middle)["status"], row_of(client, low)["status"]) == ("cancelled", "pending")
-    assert held_of(client, top.id)["tokens"] == 60  # the undo may spend it
+    assert reserved_of(client, top.id)["tokens"] == 60  # the undo may spend it
     undo(client, low)
     assert row_of(client, top.id)["spent_tokens"] == 20
-    assert held_of(client, top.id) == NOTHING_HELD
+    assert reserved_of(client, top.id) == NOTHING_RESERVED

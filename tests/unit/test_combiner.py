@@ -15,7 +15,7 @@ from tests.eventually import eventually
 Run = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-class Held:
+class Gated:
     """A `run` whose first call waits until it is let go, while others queue."""
 
     def __init__(self, run: Run) -> None:
@@ -30,19 +30,19 @@ class Held:
         return self.run(requests)
 
 
-def ask_while_one_runs(requests: Sequence[Any], run: Run, **options: Any) -> tuple[Held, list["Future[Any]"]]:
+def ask_while_one_runs(requests: Sequence[Any], run: Run, **options: Any) -> tuple[Gated, list["Future[Any]"]]:
     """The first request runs; all others come meanwhile, in their order."""
-    held = Held(run)
-    combiner = Combiner[Any, Any](held, **options)
+    gated = Gated(run)
+    combiner = Combiner[Any, Any](gated, **options)
     threads = ThreadPoolExecutor(len(requests))
     futures = [threads.submit(combiner.ask, requests[0])]
-    assert held.begun.wait(10)
+    assert gated.begun.wait(10)
     for number, request in enumerate(requests[1:], 1):
         futures.append(threads.submit(combiner.ask, request))
         eventually(lambda number=number: len(combiner._waiting) == number)
-    held.let_go.set()
+    gated.let_go.set()
     threads.shutdown()
-    return held, futures
+    return gated, futures
 
 
 def doubled(requests: Sequence[int]) -> list[int]:
@@ -54,20 +54,20 @@ def test_a_request_alone_runs_at_once() -> None:
 
 
 def test_those_that_come_while_one_runs_are_run_together_and_each_has_its_own_answer() -> None:
-    held, futures = ask_while_one_runs([1, 2, 3, 4], doubled)
-    assert held.batches == [[1], [2, 3, 4]]
+    gated, futures = ask_while_one_runs([1, 2, 3, 4], doubled)
+    assert gated.batches == [[1], [2, 3, 4]]
     assert [future.result() for future in futures] == [2, 4, 6, 8]
 
 
 def test_no_two_of_a_key_are_in_one_batch_and_none_is_forgotten() -> None:
-    held, futures = ask_while_one_runs([1, 12, 22, 3, 32], doubled, key=lambda request: request % 10)
-    assert held.batches == [[1], [12, 3], [22], [32]]
+    gated, futures = ask_while_one_runs([1, 12, 22, 3, 32], doubled, key=lambda request: request % 10)
+    assert gated.batches == [[1], [12, 3], [22], [32]]
     assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
 
 
 def test_a_batch_is_bounded() -> None:
-    held, futures = ask_while_one_runs(range(MOST + 3), doubled)
-    assert [len(batch) for batch in held.batches] == [1, MOST, 2]
+    gated, futures = ask_while_one_runs(range(MOST + 3), doubled)
+    assert [len(batch) for batch in gated.batches] == [1, MOST, 2]
     assert [future.result() for future in futures] == doubled(range(MOST + 3))
 
 
@@ -83,8 +83,8 @@ def test_a_request_that_breaks_its_batch_harms_no_other() -> None:
     def divided(requests: Sequence[int]) -> list[int]:
         return [12 // request for request in requests]
 
-    held, futures = ask_while_one_runs([1, 2, 0, 3], divided)
-    assert held.batches == [[1], [2, 0, 3], [2], [0], [3]]
+    gated, futures = ask_while_one_runs([1, 2, 0, 3], divided)
+    assert gated.batches == [[1], [2, 0, 3], [2], [0], [3]]
     assert [futures[position].result() for position in (0, 1, 3)] == [12, 6, 4]
     with pytest.raises(ZeroDivisionError):
         futures[2].result()
@@ -94,8 +94,8 @@ def test_when_postgres_is_away_all_are_told_and_none_is_run_again() -> None:
     def away(requests: Sequence[int]) -> list[int]:
         raise ServerAway("away")
 
-    held, futures = ask_while_one_runs([1, 2, 3], away)
-    assert held.batches == [[1], [2, 3]]
+    gated, futures = ask_while_one_runs([1, 2, 3], away)
+    assert gated.batches == [[1], [2, 3]]
     assert all(isinstance(future.exception(), ServerAway) for future in futures)
 
 
@@ -105,8 +105,8 @@ def test_an_error_of_one_statement_is_not_taken_for_a_postgres_that_is_away() ->
             raise psycopg.errors.QueryCanceled("statement timeout")
         return doubled(requests)
 
-    held, futures = ask_while_one_runs([1, 2, 0], cancelled)
-    assert held.batches == [[1], [2, 0], [2], [0]]
+    gated, futures = ask_while_one_runs([1, 2, 0], cancelled)
+    assert gated.batches == [[1], [2, 0], [2], [0]]
     assert futures[1].result() == 4
     assert isinstance(futures[2].exception(), psycopg.errors.QueryCanceled)
 

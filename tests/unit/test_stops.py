@@ -11,7 +11,7 @@ from agent_tasks import Settings
 from agent_tasks.doorbell.publisher import STOP_CHANNEL, Publisher
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.heartbeat import Leases
-from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.run import StepRun
 
 TASK = uuid4()
@@ -24,58 +24,58 @@ def run(number: int, *, task_id: UUID = TASK, undo_step: int | None = None) -> S
     return StepRun(claim, nothing, nothing, {}, context, nothing, quantum_ends=0)
 
 
-def told(held: HeldRuns, text: str | None) -> Leases:
+def told(active: ActiveRuns, text: str | None) -> Leases:
     client: Any = SimpleNamespace(
         settings=SimpleNamespace(overrun_seconds=1.0, lease_seconds=30.0), database=SimpleNamespace(route=None)
     )
     worker: Any = None
-    leases = Leases(client, worker, held, Gate())
+    leases = Leases(client, worker, active, Gate())
     leases._next_beat = 1e9
     leases._told_to_stop(text)
     return leases
 
 
 def test_a_run_that_is_replaced_in_its_own_process_is_told_and_held_until_it_ends() -> None:
-    held, old, new = HeldRuns(), run(1), run(2)
-    held.add(old)
-    held.add(new)
+    active, old, new = ActiveRuns(), run(1), run(2)
+    active.add(old)
+    active.add(new)
     assert old.stopped_at is not None
     assert new.stopped_at is None
-    assert held.all() == [old, new]
-    held.remove(old)
-    assert held.all() == [new]
+    assert active.all() == [old, new]
+    active.remove(old)
+    assert active.all() == [new]
 
 
 def test_a_run_that_goes_on_with_its_next_step_is_not_told() -> None:
-    held, first, following = HeldRuns(), run(1), run(1)
-    held.add(first)
-    held.add(following)
-    held.remove(first)
-    assert held.all() == [following]
+    active, first, following = ActiveRuns(), run(1), run(1)
+    active.add(first)
+    active.add(following)
+    active.remove(first)
+    assert active.all() == [following]
     assert first.stopped_at is None
     assert following.stopped_at is None
 
 
 @pytest.mark.parametrize("undo_step", [None, 3])
 def test_the_word_to_stop_reaches_the_run_that_it_names_and_no_other(undo_step: int | None) -> None:
-    held, named, later = HeldRuns(), run(4), run(5, task_id=uuid4(), undo_step=undo_step)
+    active, named, later = ActiveRuns(), run(4), run(5, task_id=uuid4(), undo_step=undo_step)
     later.claim.id = TASK
-    held._runs = {(TASK, 4): named, (TASK, 5): later}
-    told(held, f"{TASK} 4")
+    active._runs = {(TASK, 4): named, (TASK, 5): later}
+    told(active, f"{TASK} 4")
     assert named.stopped_at is not None
     assert (later.stopped_at, later.hurried) == (None, False)
 
 
 def test_an_undo_is_hurried_by_a_word_that_names_its_task_alone() -> None:
-    held, undoing = HeldRuns(), run(5, undo_step=3)
-    held.add(undoing)
-    told(held, str(TASK))
+    active, undoing = ActiveRuns(), run(5, undo_step=3)
+    active.add(undoing)
+    told(active, str(TASK))
     assert undoing.stopped_at is None
     assert undoing.hurried
 
 
 def test_lost_word_is_made_up_for_by_the_next_heartbeat() -> None:
-    assert told(HeldRuns(), None)._next_beat == 0.0
+    assert told(ActiveRuns(), None)._next_beat == 0.0
 
 
 def test_runs_are_told_to_stop_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def try_to_kill(task: TaskHandle, seen: Tree) -> Kill | None:
         os.killpg(process_group, signal.SIGSTOP)
         last = signal.SIGCONT
         try:
-            if _held(child.stored()) == _held(reader):
+            if _claim_of(child.stored()) == _claim_of(reader):
                 kill = _described(task, seen, child.stored(), reader.worker)
                 last = signal.SIGKILL
                 return kill
@@ -57,7 +57,7 @@ def try_to_kill(task: TaskHandle, seen: Tree) -> Kill | None:
     return None
 
 
-def _held(task: TaskSnapshot) -> tuple[object, ...]:
+def _claim_of(task: TaskSnapshot) -> tuple[object, ...]:
     return task.status, task.worker, task.step_number, task.attempt
 
 

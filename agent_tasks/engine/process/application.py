@@ -179,7 +179,7 @@ class WorkerProcess:
     def _show_running(self, sender: Any = None, **_: Any) -> None:
         """With prefork the steps run in children, each in its message."""
         if self._runtime is not None and not self.is_prefork_parent:
-            show_running(sender, self._runtime.held.__len__)
+            show_running(sender, self._runtime.active.__len__)
 
     def _pass_on(self, message: Any = None, **_: Any) -> None:
         if self._passing is not None:

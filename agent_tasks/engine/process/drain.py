@@ -14,7 +14,7 @@ from billiard.process import active_children
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.runtime import Runtime, worker_id
-from agent_tasks.transitions.release import held_by, release
+from agent_tasks.transitions.release import claims_of, release
 
 if TYPE_CHECKING:
     from agent_tasks.settings import Settings
@@ -88,8 +88,8 @@ def give_back(settings: "Settings", workers: Sequence[str]) -> None:
     deployment = Deployment(settings)
     try:
         with OwnConnection(deployment.database, _EXIT_SECONDS).use() as connection:
-            held = held_by(connection, workers)
-            rows = release(connection, held, ring_seconds=settings.ring_seconds)
+            claims = claims_of(connection, workers)
+            rows = release(connection, claims, ring_seconds=settings.ring_seconds)
         deployment.publish(rows)
     except psycopg.Error as error:
         log.warning("leases not released, they will expire: %s", error)

@@ -15,7 +15,7 @@ from agent_tasks.doorbell.publisher import STOP_CHANNEL
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.registration import register
-from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.errors import LeaseLost
@@ -41,14 +41,14 @@ class Leases:
         self,
         deployment: Deployment,
         worker: WorkerRecord,
-        held: HeldRuns,
+        active: ActiveRuns,
         gate: Gate,
         upkeep: Sequence[Callable[[], None]] = (),
     ) -> None:
         """`upkeep`: what else is to be done at each tick, and may hang with Redis."""
         self._deployment = deployment
         self._worker = worker
-        self._held = held
+        self._active = active
         self._gate = gate
         self._upkeep = upkeep
         self._lease_seconds = deployment.settings.lease_seconds
@@ -74,7 +74,7 @@ class Leases:
             self._next_beat = 0.0
             return
         task_id, _, number = text.partition(" ")
-        for run in self._held.of(UUID(task_id)):
+        for run in self._active.of(UUID(task_id)):
             if number and run.claim.run == int(number):
                 run.stop()
             elif not number and run.claim.undo_step is not None:  # its end is decided: it is only to come soon
@@ -134,7 +134,7 @@ class Leases:
         return True
 
     def _beat(self, connection: Connection) -> None:
-        self._extend(connection, self._held.all())
+        self._extend(connection, self._active.all())
         try:
             sign_on(connection, self._worker, seconds=self._bound / 2)
         except psycopg.errors.QueryCanceled as error:
@@ -147,8 +147,8 @@ class Leases:
         for pause in (*_PAUSES, None):
             if not runs:
                 return
-            held = [(run.claim.id, run.claim.run) for run in runs]
-            kept = heartbeat(connection, held, lease_seconds=self._lease_seconds, seconds=self._bound)
+            claims = [(run.claim.id, run.claim.run) for run in runs]
+            kept = heartbeat(connection, claims, lease_seconds=self._lease_seconds, seconds=self._bound)
             if lost := [run for run in runs if run.claim.id not in kept]:
                 for run in lost:
                     self._lost(run)
@@ -159,8 +159,8 @@ class Leases:
         self._locked = runs
 
     def _lost(self, run: StepRun) -> None:
-        still_held = self._held.has(run)  # it may just have ended by itself,
-        if still_held and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
+        is_active = self._active.has(run)  # it may just have ended by itself,
+        if is_active and not run.returned and run.stopped_at is None:  # or be committing, which finds out, too
             metrics.LEASES_LOST.inc()
             log.warning("lease lost: task=%s step=%s run=%d", run.claim.id, run.claim.step, run.claim.run)
             run.stop()
@@ -172,7 +172,7 @@ class Leases:
             duty()
 
     def _report(self) -> None:
-        for run in self._held.all():
+        for run in self._active.all():
             try:
                 run.operations.flush_progress()
                 run.operations.warn_of_time()

@@ -20,7 +20,7 @@ from agent_tasks.authoring.calls.blocking import STEP_LOOP
 log = logging.getLogger(__name__)
 _HANDLE_RUN = Handle._run.__code__  # pyright: ignore[reportPrivateUsage]
 _LONGEST_LOOK = 1.0
-"""Seconds for which one look counts at most: what looks may itself have been held up, with the whole process."""
+"""How many seconds one look counts for, at most: the looking thread may have stood still with the whole process."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Quarantined:
         idle_since = monotonic()
         while not self._leaving.is_set():
             took = self._may_take() and self._take()
-            if not self._runtime.held.wait_until_empty(_LOOK_SECONDS) or took:
+            if not self._runtime.active.wait_until_empty(_LOOK_SECONDS) or took:
                 idle_since = monotonic()
             elif monotonic() - idle_since > _IDLE_SECONDS or (self._is_alone and self._taken_at):
                 return
@@ -76,7 +76,7 @@ class Quarantined:
             return False
         if self._taken_at is None or self._is_alone:
             return self._taken_at is None
-        return not self._runtime.held.all() or monotonic() - self._taken_at > COMPANY_SECONDS
+        return not self._runtime.active.all() or monotonic() - self._taken_at > COMPANY_SECONDS
 
     def _take(self) -> bool:
         """Claim a suspect and begin it; whether there was one."""

@@ -23,10 +23,10 @@ from agent_tasks.engine.process.loops import Loops
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.slots import LostSlots
 from agent_tasks.engine.process.threads import CallThreads, DatabaseThreads
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.admission import Admission
 from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.executor import Executor
-from agent_tasks.engine.steps.held import HeldRuns
 from agent_tasks.engine.steps.publication import Publication
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.settings import Settings
@@ -52,7 +52,7 @@ class Runtime:
         self.settings = settings
         self.gate = gate
         self.client = AgentTasks(settings)
-        self.held = HeldRuns()
+        self.active = ActiveRuns()
         self._finished = True
         self._stopped = False
         self._ending = threading.Lock()
@@ -67,7 +67,7 @@ class Runtime:
         self._combiners = Combiners(self.client, self.worker_id)
         commits = Commits(self.client, self._combiners)
         publication = Publication(self.client, self._combiners, self._mirroring)
-        unfinished = Unfinished(self.held, commits, publication, self._telemetry)
+        unfinished = Unfinished(self.active, commits, publication, self._telemetry)
         admission = Admission(
             self.client,
             self._combiners,
@@ -76,10 +76,10 @@ class Runtime:
             unclaimed=lambda: self.unclaimed(),
         )
         self.executor = Executor(
-            settings, self._loops, self.held, admission, commits, publication, unfinished, self._telemetry
+            settings, self._loops, self.active, admission, commits, publication, unfinished, self._telemetry
         )
         self._lost_slots = LostSlots(
-            self.held,
+            self.active,
             self._loops,
             call_threads,
             unfinished,
@@ -98,7 +98,7 @@ class Runtime:
                 steps=tuple(name for name, _ in steps),
                 signatures=tuple(signature for _, signature in steps),
             ),
-            self.held,
+            self.active,
             gate,
             upkeep=(self._lost_slots.look, self._telemetry.flush),
         )
@@ -135,22 +135,22 @@ class Runtime:
         Once: who calls it meanwhile waits for the same end.
         """
         with self._ending:
-            if not self.held.draining:
-                self.held.draining = True
-                self._finished = self.held.wait_until_empty(self.settings.drain_seconds)
+            if not self.active.draining:
+                self.active.draining = True
+                self._finished = self.active.wait_until_empty(self.settings.drain_seconds)
                 if not self._finished:
                     self.release_all()
         return self._finished
 
     def release_all(self) -> None:
         """Give every lease back, so that other workers go on at once; what still runs here cannot commit."""
-        runs = self.held.all()
+        runs = self.active.all()
         for run in runs:
             run.stop()
-        held = [(run.claim.id, run.claim.run) for run in runs]
+        claims = [(run.claim.id, run.claim.run) for run in runs]
         try:
             with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
-                rows = release(connection, held, ring_seconds=self.settings.ring_seconds)
+                rows = release(connection, claims, ring_seconds=self.settings.ring_seconds)
         except psycopg.Error as error:
             log.warning("leases not released, they will expire: %s", error)
             return

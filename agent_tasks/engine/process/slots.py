@@ -8,7 +8,7 @@ from agent_tasks import metrics
 from agent_tasks.engine.process.loop import Blocked, StepLoop
 from agent_tasks.engine.process.loops import Loops
 from agent_tasks.engine.process.threads import CallThreads
-from agent_tasks.engine.steps.held import HeldRuns
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.run import StepRun, running
 from agent_tasks.engine.steps.unfinished import Unfinished
 
@@ -26,7 +26,7 @@ class LostSlots:
 
     def __init__(
         self,
-        held: HeldRuns,
+        active: ActiveRuns,
         loops: Loops,
         call_threads: CallThreads,
         unfinished: Unfinished,
@@ -36,7 +36,7 @@ class LostSlots:
     ) -> None:
         self.slots = 1
         """How many the process has."""
-        self._held = held
+        self._active = active
         self._loops = loops
         self._call_threads = call_threads
         self._unfinished = unfinished
@@ -50,7 +50,7 @@ class LostSlots:
     def look(self) -> None:
         """Give up the steps that are overdue; when half of the slots are lost, the process replaces itself."""
         now = monotonic()
-        for run in self._held.all():
+        for run in self._active.all():
             if not run.step.is_async and run.overdue(now) > self._overrun_seconds:
                 self._give_up(run)
             elif run.hurried and run.overdue(now) and run.cancel_async is not None:
@@ -84,9 +84,9 @@ class LostSlots:
             blocked.stack,
         )
         old = self._loops.replace()
-        if run is not None and self._held.has(run):
+        if run is not None and self._active.has(run):
             self._unfinished.fail_blocking(run, blocked.seconds, blocked.stack)
-        self._unfinished.give_up([run for run in self._held.all() if run.loop is old and not run.returned])
+        self._unfinished.give_up([run for run in self._active.all() if run.loop is old and not run.returned])
         self._left_behind = [loop for loop in self._left_behind if loop.is_alive] + [old]
         if len(self._left_behind) >= _MOST_LOOPS:
             self._replace(f"too many event loops are blocked: blocked={len(self._left_behind)}")

@@ -35,7 +35,7 @@ from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
-from agent_tasks.transitions.fence import lock_held
+from agent_tasks.transitions.fence import lock_owned
 from agent_tasks.transitions.refuse import refuse as refuse_step
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
@@ -110,10 +110,10 @@ class Commits:
     def give_back(self, runs: Sequence[StepRun]) -> None:
         """Release what may still be ours after outcomes were dropped, so that nobody waits for the lease."""
         with self._client.database.connection() as connection:
-            held = [(run.claim.id, run.claim.run) for run in runs]
-            rows = release(connection, held, ring_seconds=self._ring_seconds)
-            if len(rows) < len(held):
-                acquit(connection, held)
+            claims = [(run.claim.id, run.claim.run) for run in runs]
+            rows = release(connection, claims, ring_seconds=self._ring_seconds)
+            if len(rows) < len(claims):
+                acquit(connection, claims)
         self._client.publish(rows)
 
     def _commit(self, claim: Claim, decision: Decision) -> Settled:
@@ -153,7 +153,7 @@ class Commits:
     def _wait(self, connection: Connection, claim: Claim, decision: WaitForSignals) -> Row:
         """Within a transaction. Signals that came early are refused where the next step does not take them."""
         directive = decision.directive
-        lock_held(connection, claim)
+        lock_owned(connection, claim)
         for kept in inbox(connection, claim.id, directive.names):
             if why := decision.step.refusal(kept["payload"]):
                 refuse(connection, claim.id, kept["seq"], NOT_SHOWN if claim.row["sensitive"] else why)

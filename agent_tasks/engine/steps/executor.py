@@ -9,10 +9,10 @@ from typing import Any
 from agent_tasks.engine.observers.flower import Telemetry
 from agent_tasks.engine.process.loop import StepLoop
 from agent_tasks.engine.process.loops import Loops
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.admission import Admission, is_async
 from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.decision import decide, decide_failure
-from agent_tasks.engine.steps.held import HeldRuns
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
@@ -35,7 +35,7 @@ class Executor:
         self,
         settings: Settings,
         loops: Loops,
-        held: HeldRuns,
+        active: ActiveRuns,
         admission: Admission,
         commits: Commits,
         publication: Publication,
@@ -44,7 +44,7 @@ class Executor:
     ) -> None:
         self._settings = settings
         self._loops = loops
-        self._held = held
+        self._active = active
         self._admission = admission
         self._commits = commits
         self._publication = publication
@@ -65,8 +65,8 @@ class Executor:
             return
         run = None
         try:
-            with self._held.arriving():
-                if self._held.draining:
+            with self._active.arriving():
+                if self._active.draining:
                     threading.Event().wait(_PASS_ON_SECONDS)
                     self._publication.ring_again(envelope)
                 elif claim := self._admission.claim(envelope):
@@ -115,7 +115,7 @@ class Executor:
             self._unfinished.end_unstarted(claim, error)
             return None
         run.operations.warn_of_steps()
-        self._held.add(run)
+        self._active.add(run)
         self._telemetry.started(run)
         if run.loop is not None and run.loop.is_abandoned:  # just now: who abandoned it may not have seen this run
             self._unfinished.give_up([run])
@@ -127,7 +127,7 @@ class Executor:
         reached("returned", step=run.claim.step)
         name, error, following = "dropped", None, None
         try:
-            decision = decide(run, outcome, limit=self._settings.payload_limit, draining=self._held.draining)
+            decision = decide(run, outcome, limit=self._settings.payload_limit, draining=self._active.draining)
             settled = self._commits.commit(run.claim, decision, instead=lambda refused: decide_failure(run, refused))
             name, error = settled.name, settled.error
             if settled.row["finished_at"] is not None:
@@ -139,7 +139,7 @@ class Executor:
         except (LeaseLost, DatabaseAway) as reason:
             self._unfinished.drop(run, reason)
         finally:
-            self._held.remove(run)
+            self._active.remove(run)
             self._telemetry.ended(run, name, error)
         return following
 

@@ -7,11 +7,11 @@ from time import monotonic
 from agent_tasks import metrics
 from agent_tasks.authoring.step import OtherArguments
 from agent_tasks.engine.observers.flower import Telemetry
+from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.admission import CodeGone, code_of
 from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.decision import decide_unstarted
 from agent_tasks.engine.steps.failures import told_of
-from agent_tasks.engine.steps.held import HeldRuns
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
 from agent_tasks.engine.steps.raised import said
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class Unfinished:
     """Ends these steps, or gives them back."""
 
-    def __init__(self, held: HeldRuns, commits: Commits, publication: Publication, telemetry: Telemetry) -> None:
-        self._held = held
+    def __init__(self, active: ActiveRuns, commits: Commits, publication: Publication, telemetry: Telemetry) -> None:
+        self._active = active
         self._commits = commits
         self._publication = publication
         self._telemetry = telemetry
@@ -55,7 +55,7 @@ class Unfinished:
     def fail_overdue(self, run: StepRun) -> None:
         """End the task of a plain step that goes on past its time; called when its slot is given up."""
         run.given_up = True
-        self._held.remove(run)
+        self._active.remove(run)
         if run.deadline is not None and monotonic() > run.deadline:
             self._end(run.claim, run.out_of_time())
 
@@ -69,7 +69,7 @@ class Unfinished:
             blocked_seconds=round(seconds, 1),
         )
         run.given_up = True
-        self._held.remove(run)
+        self._active.remove(run)
         overdue = run.deadline is not None and monotonic() > run.deadline
         self._end(run.claim, run.out_of_time() if overdue else error, stack)
         self._telemetry.ended(run, "failed", error)
@@ -78,7 +78,7 @@ class Unfinished:
         """Give back the steps of a loop that is no more: they run again elsewhere, or here on the next one."""
         for run in runs:
             run.given_up = True
-            self._held.remove(run)
+            self._active.remove(run)
             self._telemetry.ended(run, "dropped")
         try:
             self._commits.give_back(runs)

@@ -199,15 +199,15 @@ def invariant_9_budgets_only_shrink_downwards(move: Move) -> None:
     for row in move.now.tasks.values():
         task = move.model[row["id"]]
         for name in DIVIDED:
-            limit, spent, held = row[f"budget_{name}"], row[f"spent_{name}"], row[f"reserved_{name}"]
+            limit, spent, reserved = row[f"budget_{name}"], row[f"spent_{name}"], row[f"reserved_{name}"]
             assert (None if limit is None else float(limit)) == task.limit(name), "a limit is never changed"
             assert float(spent) == pytest.approx(task.spent[name]), f"spent {name}"
             if not task.living:
-                assert held == 0, f"{name} reserved after the end"
+                assert reserved == 0, f"{name} reserved after the end"
                 continue
-            assert float(held) == pytest.approx(task.held(name)), f"{name} held for those who live"
+            assert float(reserved) == pytest.approx(task.reserved(name)), f"{name} reserved for those who live"
             if limit is not None:
-                assert float(spent + held) <= float(limit) + task.beyond[name] + 1e-6, f"{name} out of nothing"
+                assert float(spent + reserved) <= float(limit) + task.beyond[name] + 1e-6, f"{name} out of nothing"
 
 
 def invariant_10_identity_is_extended_and_checked(move: Move) -> None:

@@ -116,9 +116,9 @@ class Task:
             yield child
             yield from child.below()
 
-    def held(self, name: str) -> float:
+    def reserved(self, name: str) -> float:
         """What is set aside for those below it that live; an ended child passes on what its own still hold."""
-        return sum((child.limit(name) or 0) if child.living else child.held(name) for child in self.children)
+        return sum((child.limit(name) or 0) if child.living else child.reserved(name) for child in self.children)
 
     def limit(self, name: str) -> float | None:
         return getattr(self.budget, name)
@@ -130,7 +130,7 @@ class Task:
     def _note_beyond(self, name: str) -> None:
         limit = self.limit(name)
         if limit is not None:
-            self.beyond[name] = max(self.beyond[name], self.spent[name] + self.held(name) - limit)
+            self.beyond[name] = max(self.beyond[name], self.spent[name] + self.reserved(name) - limit)
 
     # --- moves --------------------------------------------------------------------------------------------
 

@@ -20,14 +20,14 @@ class Outside(Machine):
         value=st.integers(min_value=1, max_value=2),
     )  # fmt: skip
     def submit(self, budget: Budget | None, named: bool, key: str | None, value: int) -> None:
-        held = self.keys.get((key, named))
+        known = self.keys.get((key, named))
         try:
             task = self.accept(budget, ANA if named else None, key=key, value=value)
         except IdempotencyConflict:
-            assert held is not None
-            assert held[1] != value
+            assert known is not None
+            assert known[1] != value
             return
-        assert held is None or held == (task, value)
+        assert known is None or known == (task, value)
         if key:
             self.keys[key, named] = task, value
 

@@ -32,7 +32,7 @@ class Reporting(Machine):
         task = pick(self.some("running"), which)
         limit, ledger_step = task.budget.calls, self.claims[task.id].ledger_step
         begun = self.write(task, lambda c, t: database.begin_call(c, t, ordinal))
-        if limit is not None and task.spent["calls"] + task.held("calls") >= limit and task.ending is None:
+        if limit is not None and task.spent["calls"] + task.reserved("calls") >= limit and task.ending is None:
             assert begun is None
             return
         task.spend("calls", 1)

@@ -43,10 +43,10 @@ class Working(Machine):
     @precondition(lambda self: self.some("running"))
     @rule()
     def heartbeat(self) -> None:
-        held = [(task.id, self.claims[task.id].run) for task in self.some("running")]
+        claims = [(task.id, self.claims[task.id].run) for task in self.some("running")]
         with self.client.database.connection() as connection:
-            kept = heartbeat(connection, held, lease_seconds=600, seconds=60)
-        assert kept == {task_id: True for task_id, _ in held}
+            kept = heartbeat(connection, claims, lease_seconds=600, seconds=60)
+        assert kept == {task_id: True for task_id, _ in claims}
         for task in self.some("running"):
             task.due = False
 

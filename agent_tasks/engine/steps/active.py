@@ -8,7 +8,7 @@ from uuid import UUID
 from agent_tasks.engine.steps.run import StepRun
 
 
-class HeldRuns:
+class ActiveRuns:
     """The step runs whose leases this process keeps alive."""
 
     def __init__(self) -> None:
