@@ -67,10 +67,13 @@ class ErrorInfo(BaseModel):
 
     type: ErrorType
     message: str
+    """A sentence for people: what happened, and what to do."""
     retryable: bool = False
+    """Whether the same request may succeed later."""
     retry_after: float | None = None
     """Seconds, or null where the caller may choose."""
     details: dict[str, Any] = {}
+    """The cause in detail, by names that depend on the type."""
     checkpoint: int | None = None
     """The number of the step from which `resume` would continue."""
     suggested_action: SuggestedAction = SuggestedAction.NONE

@@ -67,7 +67,7 @@ Text = Annotated[str, AfterValidator(_printable)]
 
 
 class Settings(BaseSettings):
-    """Settings of one deployment; each field is read from AGENT_TASKS_<NAME> in capitals.
+    """Settings of one deployment; each field is read from `AGENT_TASKS_<NAME>` in capitals.
 
     Times are in seconds, sizes in bytes. Secrets and passwords are in the fields, and in no `repr`, JSON or error.
     """
@@ -85,10 +85,12 @@ class Settings(BaseSettings):
     database_url: PostgresUrl = Field(
         default="", validation_alias=AliasChoices("AGENT_TASKS_DATABASE_URL", "DATABASE_URL", "database_url")
     )
+    """The URL of the Postgres; DATABASE_URL is read where it is not set."""
     redis_url: RedisServer = Field(
         default="",
         validation_alias=AliasChoices("AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL", "redis_url"),
     )
+    """The URL of the Redis; REDIS_URL or CELERY_BROKER_URL is read where it is not set."""
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
     bundled: Names = ()

@@ -102,7 +102,13 @@ class Agent:
         retry: Retry | None = None,
         undo: Callable[..., Any] | None = None,
     ) -> Any:
-        """Declare a step. Returns the function itself, so that a unit test can call it."""
+        """Declare a step: `@agent.step`, or with options `@agent.step(retry=Retry(attempts=5))`.
+
+        `name` is the function's own unless given. `retry` says when a failed step is tried again; without it, never.
+        `undo` takes back what the step did, where the task later fails, is cancelled or runs out of budget. Returns
+        the function itself, so that a unit test can call it. Raises InvalidInput for a function that cannot be a step,
+        or a name that is taken.
+        """
 
         def declare(function: F) -> F:
             called = name_of(function) if name is None else name
@@ -185,7 +191,10 @@ def agent(
     tools: "Sequence[Tool] | Literal['*']" = ANY,
     scopes: Sequence[str] = (),
 ) -> Callable[[F], F]:
-    """Declare an agent of one function: `@agent("name")` over `async def f(ctx, ...)`."""
+    """Declare an agent of one function: `@agent("name")` over `async def f(ctx, ...)`.
+
+    `retry` is that of its step; all else is as for `Agent`. Raises InvalidInput as `Agent` and `Agent.step` do.
+    """
     declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
 
     def declare(function: F) -> F:

@@ -72,6 +72,7 @@ class Next(_Then):
 
     @property
     def step(self) -> StepRef:
+        """The next step, as it was given."""
         return self.then
 
 
@@ -170,6 +171,7 @@ class Child:
 
     @property
     def agent_name(self) -> str:
+        """The name of the agent, whether `agent` is one or its name."""
         return self.agent if isinstance(self.agent, str) else self.agent.name
 
 

@@ -11,5 +11,6 @@ class Kept(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     value: Any = None
+    """The value given to `ctx.partial`."""
     remaining: list[Any] | None = None
     """What was left to do; None if the agent did not say."""

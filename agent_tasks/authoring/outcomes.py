@@ -26,10 +26,13 @@ class Signal(BaseModel, Generic[P]):
 
     name: str
     payload: P | None = None
+    """The payload, as `P` validates it."""
     signal_id: str | None = None
+    """The sender's own id for it, which makes sending it again harmless."""
     sender: Identity | None = None
     """Who sent it; None: a trusted program that named nobody."""
     sent_at: datetime
+    """The time it was accepted, by the database's clock."""
 
 
 class ChildOutcome(BaseModel):
@@ -47,10 +50,13 @@ class ChildOutcome(BaseModel):
     agent: str
     status: TaskStatus
     result: Any = None
+    """The result of a completed child, or the partial one of a child that ended early."""
     remaining: list[Any] | None = None
     """What was left to do, if the agent of a partial child said so."""
     error: ErrorInfo | None = None
+    """The reason the child ended without completing."""
     spent: Spend
+    """The amounts spent by the child and the tasks below it."""
 
     async def load(self) -> Any:
         """Return the result, read in a thread: for async steps with results over 16 MiB, where `result` would block

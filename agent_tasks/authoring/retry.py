@@ -18,7 +18,7 @@ class Retry:
     """Exponential backoff with full jitter.
 
     `attempts` counts the first try; `base` and `cap` are seconds. The wait before try n+1 is drawn evenly
-    from 0 to min(cap, base * 2**(n-1)) (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+    from 0 to `min(cap, base * 2**(n-1))` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
     2015). An error's own `retry_after` is a lower bound on it. `on` limits which exceptions are retried;
     typed errors that are not retryable never are. An exception group is retried if all in it are.
 

@@ -28,11 +28,16 @@ class Schedule(BaseModel):
     """The tenant of its identity; each tenant has names of its own."""
     agent: str
     cron: str | None = None
+    """The cron expression, of five fields, in `timezone`; None for an interval."""
     every_seconds: float | None = None
+    """The interval in seconds; None for cron."""
     timezone: str
     next_at: datetime
+    """The time of the next task."""
     last_at: datetime | None = None
+    """The time of the last task."""
     last_task_id: UUID | None = None
+    """The last task's id."""
 
     @classmethod
     def from_row(cls, row: schedule_rows.ScheduleRow) -> "Schedule":

@@ -41,5 +41,8 @@ class Event(BaseModel):
     task_id: UUID
     seq: int
     type: str
+    """An `EventType`, or the name given to `ctx.emit`."""
     data: Any = None
+    """The details, which differ by type."""
     at: datetime
+    """The time it was written, by the database's clock."""

@@ -17,8 +17,11 @@ class Identity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: str = Field(min_length=1, max_length=256)
+    """The person or service, by a name that does not change."""
     tenant: str = Field(default="", max_length=256)
+    """The customer or department whose tasks it may see; empty where there are none to tell apart."""
     scopes: tuple[str, ...] = ()
+    """The rights granted to it; `tasks:all` is access to all tasks of the tenant."""
     actors: tuple[str, ...] = ()
 
     def extended(self, actor: str) -> "Identity":

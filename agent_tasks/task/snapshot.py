@@ -22,8 +22,11 @@ _DERIVED = ("budget", "suspect", "unserved")
 
 class Progress(BaseModel):
     done: float
+    """The amount done, as given to `ctx.progress`, in the agent's own unit."""
     total: float | None = None
+    """The amount there is to do, in the same unit; None where the agent did not say."""
     message: str | None = None
+    """A line for people, in the agent's own words."""
 
 
 class WaitingFor(BaseModel):
@@ -31,19 +34,25 @@ class WaitingFor(BaseModel):
 
     kind: str
     name: str | None = None
+    """A label to show: the signals, the number of children, or the step to be tried again."""
     names: list[str] | None = None
     """The names of the signals awaited; `mode` says whether any or all of them."""
     mode: str | None = None
     wait_id: str | None = None
     """The id of this wait and no other, for `signal(..., wait_id=)`; only for signals."""
     since: datetime
+    """The time the wait began."""
     until: datetime | None = None
+    """The time a timer or a retry is due, or the wait times out; None where it has no end."""
 
 
 class BudgetState(BaseModel):
     limit: Budget
+    """The task's own limits."""
     spent: Spend
+    """The amounts spent by the task, and by those of its children that have ended."""
     remaining: Remaining
+    """The limits, less the amounts spent and reserved."""
     reserved: Spend = Spend()
     """Reserved by living children; what they leave unspent returns."""
 
@@ -54,34 +63,56 @@ class TaskSnapshot(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: UUID
+    """The task's id, a UUIDv7."""
     agent: str
     status: TaskStatus
     step: str
+    """The step that runs or is next, or the last one of an ended task."""
     step_number: int
+    """The number of committed steps."""
     attempt: int
+    """The number of times the step was begun; 0 before its first claim."""
     progress: Progress | None = None
+    """The latest report by `ctx.progress`."""
     budget: BudgetState
     waiting_for: WaitingFor | None = None
     result: Any = None
+    """The result of a completed task, or the partial one of a task that ended early."""
     partial: Any = None
+    """The value last kept by `ctx.partial`."""
     remaining: list[Any] | None = None
     """What was left to do when `partial` was kept, if the agent said so."""
     error: ErrorInfo | None = None
+    """The reason the task ended without completing."""
     version: int
+    """A number that grows with every change of the task."""
     parent_id: UUID | None = None
+    """The task that spawned this one; None at the top of a tree."""
     root_id: UUID
+    """The task at the top of the tree; its own id where that is this one."""
     resumed_from: UUID | None = None
+    """The ended task that this one goes on from."""
     identity: Identity | None = None
+    """The person or service for whom the task acts; None where the submit named nobody."""
     session_id: str | None = None
+    """The session named at submit; children inherit it."""
     metadata: dict[str, Any] | None = None
+    """The metadata given at submit."""
     traceparent: str | None = None
+    """The place of the task in its trace, as W3C Trace Context writes it."""
     queue: str
+    """The queue from which workers take its steps."""
     worker: str | None = None
+    """The worker that runs the step, or ran the last one."""
     created_at: datetime
     started_at: datetime | None = None
+    """The time a worker first claimed the task."""
     claimed_at: datetime | None = None
+    """The time the step was last begun."""
     finished_at: datetime | None = None
+    """The time the task ended."""
     acknowledged_at: datetime | None = None
+    """The time its result was acknowledged."""
     suspect: bool = False
     """The step was running when a process died, and is run apart from others until it commits."""
     unserved: Unserved | None = None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -44,6 +45,10 @@ class Page(HTMLParser):
         return re.sub(r"<[^>]+>", "", found)
 
 
+def configuration() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+
+
 def names_on(file: Path) -> list[str]:
     return re.findall(r"^::: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -69,14 +74,23 @@ def test_the_reference_has_each_public_name_on_one_page() -> None:
 
 
 def test_every_document_is_in_the_navigation_of_the_site() -> None:
-    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
-    (home,), (guide,), (reference,) = (part.values() for part in nav)
+    (home,), (guide,), (reference,) = (part.values() for part in configuration()["nav"])
     there = {str(file.relative_to(ROOT / "docs")) for file in (ROOT / "docs").rglob("*.md")}
     assert sorted([home, *guide, *reference]) == sorted(there)
 
 
 def test_the_site_shows_each_public_name(site: dict[str, Page]) -> None:
     assert PUBLIC - {name for page in site.values() for name in page.ids} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in agent_tasks.__all__ if inspect.isclass(getattr(agent_tasks, name))])
+def test_the_site_shows_each_method_that_is_not_for_the_package_alone(site: dict[str, Page], name: str) -> None:
+    filters = configuration()["plugins"][1]["mkdocstrings"]["handlers"]["python"]["options"]["filters"]
+    shown = {identifier for page in site.values() for identifier in page.ids}
+    for method, value in vars(getattr(agent_tasks, name)).items():
+        is_one = isinstance(value, property | classmethod) or inspect.isfunction(value)
+        if is_one and not any(re.search(pattern.removeprefix("!"), method) for pattern in filters):
+            assert f"agent_tasks.{name}.{method}" in shown, f"{name}.{method} needs a docstring to be shown"
 
 
 def test_what_is_made_of_a_method_is_shown_with_the_arguments_of_the_method(site: dict[str, Page]) -> None:
