@@ -149,6 +149,10 @@ class Settings(BaseSettings):
     """Where a worker serves Prometheus metrics; 0: nowhere."""
     metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
+    gateway_body_limit: int = Field(default=2 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
+    """For the body of a request over HTTP, in bytes."""
+    gateway_body_seconds: Seconds = 30.0
+    """How long the body of a request may take to come in."""
     model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 

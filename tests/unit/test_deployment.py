@@ -24,8 +24,8 @@ OURS = ["beat", "flower", "sweeper", "worker"]
 PACKAGES = ["agent_tasks", "beat", "workers"]
 ONE_SHOTS = ["migrate"]
 REQUIRED_TARGETS = {"help", "install", "demo", "dev", "test", "check", "test-containers", "bench"}
-BROUGHT = {"psycopg-pool", "pydantic-core"}
-"""psycopg[pool] brings the one, pydantic an exact version of the other."""
+BROUGHT = {"psycopg-pool", "pydantic-core", "starlette"}
+"""Brought by psycopg[pool], pydantic (an exact version) and fastapi, which hands out its classes."""
 
 
 def read(name: str) -> str:

@@ -1,0 +1,1 @@
+"""The gateway: tasks over HTTP."""
