@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T | Literal[False] | None], timeout: float = 10) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], timeout: float = 30) -> T:
     """The first truthy value of `check`; fails after `timeout` seconds, with the last value told."""
     deadline = time.monotonic() + timeout
     while not (value := check()):

@@ -60,7 +60,7 @@ class Running:
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
-    def wait_for_exit(self, timeout: float = 20) -> int:
+    def wait_for_exit(self, timeout: float = 60) -> int:
         return self.popen.wait(timeout)
 
 
@@ -141,11 +141,11 @@ class Processes:
     def wait_until_ready(self, *processes: Running) -> None:
         for process in processes:
             if process.name.startswith("beat"):
-                eventually(lambda p=process: "beat: Starting" in p.output, 30)
+                eventually(lambda p=process: "beat: Starting" in p.output)
                 continue
-            eventually(lambda p=process: f"{p.name}@test ready" in p.output, 30)
+            eventually(lambda p=process: f"{p.name}@test ready" in p.output)
             if process.name.startswith("worker"):
-                eventually(lambda p=process: self._registered(f"{p.name}@test/"), 20)
+                eventually(lambda p=process: self._registered(f"{p.name}@test/"))
 
     def python(self, code: str, **settings: Any) -> Running:
         """A Python program of a user's, with the deployment's settings in its environment."""

@@ -31,6 +31,6 @@ app.conf.update(
 def pay(folder: str) -> None:
     """Say so, wait for the file `go`, then tell which threads of ours there are."""
     note(folder, f"began {os.getpid()}")
-    eventually((Path(folder) / "go").exists, 30)
+    eventually((Path(folder) / "go").exists)
     ours = [thread.name for thread in threading.enumerate() if thread.name.startswith("agent-tasks")]
     note(folder, f"paid {os.getpid()} {ours}")

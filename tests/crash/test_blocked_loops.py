@@ -32,7 +32,7 @@ def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     beside = client.submit("patient", {"folder": str(held)})
     eventually(lambda: runs_on(held, "waits"))
     blocker = client.submit("blocks_until_go", {"folder": str(blocking), "where": where})
-    snapshot = blocker.wait(timeout=20)
+    snapshot = blocker.wait(timeout=30)
     assert snapshot.error is not None
     assert snapshot.error.type == "step_failed"
     assert snapshot.error.details["blocked_seconds"] >= 1
@@ -40,10 +40,10 @@ def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     assert "in block" in rows.task(client, blocker.id)["traceback"]
     assert "event loop replaced" in worker.output
     assert "step=blocks_until_go.blocks_until_go" in worker.output
-    assert client.submit("count", {"to": 3}).result(timeout=20) == 3
-    eventually(lambda: len(runs_on(held, "waits")) == 2, 20)
+    assert client.submit("count", {"to": 3}).result(timeout=30) == 3
+    eventually(lambda: len(runs_on(held, "waits")) == 2)
     (held / "go").touch()
-    assert beside.result(timeout=20) == "done"
+    assert beside.result(timeout=30) == "done"
     assert len(set(runs_on(held, "waits"))) == 1, "in the same process"
     row = rows.task(client, beside.id)
     assert (row["crashes"], row["suspect"], row["attempt"], row["uncounted"]) == (0, 0, 1, 1)
@@ -57,11 +57,11 @@ def test_what_a_step_left_behind_to_block_the_loop_fails_no_other_step(
     held, blocking = folders(tmp_path, "held", "blocking")
     beside = client.submit("patient", {"folder": str(held)})
     eventually(lambda: runs_on(held, "waits"))
-    assert client.submit("blocks_until_go", {"folder": str(blocking), "where": "later"}).result(timeout=20) == "done"
-    eventually(lambda: "event loop replaced" in worker.output, 20)
+    assert client.submit("blocks_until_go", {"folder": str(blocking), "where": "later"}).result(timeout=30) == "done"
+    eventually(lambda: "event loop replaced" in worker.output)
     assert "step=blocks_until_go.blocks_until_go" in worker.output
     (held / "go").touch()
-    assert beside.result(timeout=20) == "done"
+    assert beside.result(timeout=30) == "done"
     (blocking / "go").touch()
 
 
@@ -73,19 +73,19 @@ def test_a_call_of_a_plain_step_that_blocks_the_loop_fails_its_step_and_those_of
     beside = client.submit("rests_from_a_plain_step", {"folder": str(resting)})
     eventually(lambda: notes(resting))
     blocker = client.submit("blocks_from_a_plain_step", {"folder": str(blocking)})
-    snapshot = blocker.wait(timeout=20)
+    snapshot = blocker.wait(timeout=30)
     assert snapshot.error is not None
     assert snapshot.error.details["blocked_seconds"] >= 1
-    eventually(lambda: len(notes(resting)) == 2, 20)
+    eventually(lambda: len(notes(resting)) == 2)
     (resting / "go").touch()
-    assert beside.result(timeout=20) == "rested"
+    assert beside.result(timeout=30) == "rested"
     (blocking / "go").touch()
 
 
 def test_a_blocker_whose_time_is_over_ends_as_timeout(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     processes.fleet(concurrency=1)
     blocker = client.submit("blocks_until_go", {"folder": str(tmp_path)}, budget=Budget(seconds=0.5))
-    assert blocker.wait(timeout=20).status == "timeout"
+    assert blocker.wait(timeout=30).status == "timeout"
     (tmp_path / "go").touch()
 
 
@@ -95,8 +95,8 @@ def test_a_process_whose_loops_are_blocked_again_and_again_replaces_itself(
     (worker,) = processes.fleet(concurrency=2, drain_seconds=1)
     for number in range(3):
         task = client.submit("blocks_until_go", {"folder": str(tmp_path)})
-        assert task.wait(timeout=20).status == "failed", number
-    eventually(lambda: "too many event loops are blocked: blocked=3" in worker.output, 20)
+        assert task.wait(timeout=30).status == "failed", number
+    eventually(lambda: "too many event loops are blocked: blocked=3" in worker.output)
     assert client.submit("count", {"to": 3}).result(timeout=40) == 3
     (tmp_path / "go").touch()
 

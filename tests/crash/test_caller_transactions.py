@@ -28,7 +28,7 @@ def test_a_task_whose_submitter_died_after_its_commit_runs(client: AgentTasks, p
     processes.fleet()
     assert program.wait_for_exit() == -signal.SIGKILL
     (order,) = rows.query(client, "SELECT task FROM orders")
-    assert client.get(order["task"]).result(timeout=10) == 3
+    assert client.get(order["task"]).result(timeout=30) == 3
 
 
 def test_a_task_whose_submitter_rolled_back_never_was(client: AgentTasks, processes: Processes) -> None:

@@ -17,10 +17,10 @@ def test_an_at_most_once_call_of_unknown_outcome_is_not_made_again(
     eventually(lambda: notes(tmp_path))
     worker.kill()
     processes.worker()
-    snapshot = task.wait(timeout=10)
+    snapshot = task.wait(timeout=30)
     assert (snapshot.status, snapshot.error.type) == ("failed", "context_lost")  # type: ignore[union-attr]
     assert notes(tmp_path) == ["called"]
-    again = task.resume().wait(timeout=10)
+    again = task.resume().wait(timeout=30)
     assert again.error is not None
     assert again.error.type == "context_lost"
     assert notes(tmp_path) == ["called"]
@@ -36,9 +36,9 @@ def test_a_usual_call_of_unknown_outcome_is_made_again_under_its_key(
     worker.kill()
     (tmp_path / "hold").unlink()
     processes.worker()
-    assert task.wait(timeout=10).status == "failed"  # after its two attempts
+    assert task.wait(timeout=30).status == "failed"  # after its two attempts
     resumed = task.resume()
-    assert resumed.wait(timeout=10).status == "failed"
+    assert resumed.wait(timeout=30).status == "failed"
     keys = notes(tmp_path)
     assert len(keys) == 5  # one cut short, two tries, and two more after the resume
     assert len(set(keys)) == 1

@@ -24,7 +24,7 @@ def test_however_many_children_end_at_once_and_are_rung_for_twice_then_runs_once
     input = {"folder": str(tmp_path), "members": members, "member": member, "queue": CROWD}
     task = fleet.client.submit("family", input, budget=Budget(seconds=600, tokens=10_000, steps=5000, calls=5000))
     with redis.Redis.from_url(fleet.settings.redis_url) as broker:
-        eventually(lambda: broker.llen(BELLS) >= members, 20)
+        eventually(lambda: broker.llen(BELLS) >= members)
         bells: list[bytes] = broker.lrange(BELLS, 0, -1)  # type: ignore[assignment]
         broker.lpush(BELLS, *bells)
     crowd = [fleet.processes.worker(queue=CROWD, concurrency=8, ready=False) for _ in range(2)]

@@ -37,7 +37,7 @@ def test_a_killed_workers_step_goes_on_from_its_checkpoint(
     second = eventually(lambda: runs_on(tmp_path, "held")[1:])[0]
     assert second != first
     (tmp_path / "go").touch()
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     assert notes(tmp_path).count("paid") == 1
     assert len(runs_on(tmp_path, "first")) == len(runs_on(tmp_path, "last")) == 1
     assert rows.checkpoints(client, task.id) == [(0, "first"), (1, "held"), (2, "last")]
@@ -51,7 +51,7 @@ def test_a_killed_workers_plain_step_runs_again(client: AgentTasks, processes: P
     owner(workers, first).kill()
     eventually(lambda: len(runs_on(tmp_path, "held")) == 2)
     (tmp_path / "go").touch()
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     assert rows.checkpoints(client, task.id) == [(0, "held_plain")]
 
 
@@ -67,7 +67,7 @@ def test_a_killed_child_of_a_prefork_worker_is_replaced_and_its_steps_go_on(
         eventually(lambda folder=folder: "paid" in notes(folder))
         os.kill(runs_on(folder, "held")[0], signal.SIGKILL)
         (folder / "go").touch()
-        assert task.result(timeout=15) == "done"
+        assert task.result(timeout=30) == "done"
         assert notes(folder).count("paid") in (1, 2)  # 2 where it died before the outcome was written
         assert rows.checkpoints(client, task.id) == [(0, "first"), (1, "held"), (2, "last")]
     assert worker.is_alive
@@ -83,8 +83,8 @@ def test_children_of_a_killed_prefork_parent_do_not_live_on_as_workers(
     doomed.send(signal.SIGKILL)
     processes.worker(pool="prefork", concurrency=2)
     (tmp_path / "go").touch()
-    assert task.result(timeout=15) == "done"
-    eventually(lambda: not any(psutil.pid_exists(pid) for pid in children), 15)
+    assert task.result(timeout=30) == "done"
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in children))
 
 
 def test_a_worker_killed_between_commit_and_publish_loses_nothing(
@@ -93,11 +93,11 @@ def test_a_worker_killed_between_commit_and_publish_loses_nothing(
     (doomed,) = processes.fleet(kill_at="first:committed", quantum_seconds=0)
     task = client.submit("relay", {"folder": str(tmp_path)})
     (tmp_path / "go").touch()
-    assert doomed.wait_for_exit(10) == -signal.SIGKILL
+    assert doomed.wait_for_exit() == -signal.SIGKILL
     assert rows.checkpoints(client, task.id) == [(0, "first")]
     assert rows.task(client, task.id)["status"] == "pending"
     processes.worker()
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     assert rows.checkpoints(client, task.id) == [(0, "first"), (1, "held"), (2, "last")]
     assert notes(tmp_path).count("paid") == 1
     assert not rows.events(client, task.id, "expired")
@@ -108,7 +108,7 @@ def test_a_step_that_kills_its_process_each_time_takes_one_worker_along_and_ends
 ) -> None:
     (worker,) = processes.fleet(lease_seconds=1.0)
     task = client.submit("killer", {"folder": str(tmp_path)})
-    assert worker.wait_for_exit(10) == -signal.SIGKILL
+    assert worker.wait_for_exit() == -signal.SIGKILL
     worker = processes.worker(lease_seconds=1.0)
     snapshot = task.wait(timeout=30)
     assert snapshot.status == "failed"
@@ -126,5 +126,5 @@ def test_poison_does_not_take_the_steps_beside_it_along(
     processes.fleet(pool="prefork", concurrency=2, lease_seconds=1.0)
     poison = client.submit("killer", {"folder": str(tmp_path)})
     others = client.submit_many("hops", [{"to": 20}] * 20)
-    assert poison.wait(timeout=20).error.type == "poison"  # type: ignore[union-attr]
-    assert [task.result(timeout=20) for task in others] == [20] * 20
+    assert poison.wait(timeout=30).error.type == "poison"  # type: ignore[union-attr]
+    assert [task.result(timeout=30) for task in others] == [20] * 20

@@ -27,9 +27,9 @@ def test_its_step_ends_when_it_is_free_and_all_others_go_on_meanwhile(
         (tmp_path / "go").touch()
         others = client.submit_many("hops", [{"to": 9}] * 20)
         others += client.submit_many("count_plain", [{"to": 9}] * 20)
-        assert [other.result(timeout=20) for other in others] == [9] * 40
+        assert [other.result(timeout=30) for other in others] == [9] * 40
         assert task.stored().status == "running"
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     assert rows.runs(client, task.id) == [1]
 
 
@@ -43,8 +43,8 @@ def test_what_one_step_asks_for_at_once_leaves_threads_for_others(
         rival.execute(LOCK, [task.id])
         (tmp_path / "go").touch()
         others = client.submit_many("hops", [{"to": 9}] * 20)
-        assert [other.result(timeout=20) for other in others] == [9] * 20
-    assert task.result(timeout=20) == 60
+        assert [other.result(timeout=30) for other in others] == [9] * 20
+    assert task.result(timeout=30) == 60
 
 
 @pools
@@ -65,7 +65,7 @@ def test_no_other_lease_is_lost(client: AgentTasks, processes: Processes, tmp_pa
             assert now["alive"]
             return now["over"]
 
-        eventually(three_leases_long, 20)
+        eventually(three_leases_long)
     (tmp_path / "go").touch()
-    assert [task.result(timeout=20) for task in tasks] == ["done"] * 4
+    assert [task.result(timeout=30) for task in tasks] == ["done"] * 4
     assert [rows.task(client, task.id)["run"] for task in tasks[1:]] == [1] * 3

@@ -47,7 +47,7 @@ def test_two_hundred_tasks_in_flight_survive_flushall_and_run_once(
 def test_a_flushed_mirror_refills_and_never_regresses(client: AgentTasks, processes: Processes, broker: Any) -> None:
     processes.worker()
     task = client.submit("echo", {"value": 1})
-    seen = task.wait(timeout=10)
+    seen = task.wait(timeout=30)
     broker.flushall()
     assert task.snapshot() == seen
     assert client.get(task.id).snapshot() == seen
@@ -64,11 +64,11 @@ def test_a_message_delivered_three_times_at_once_and_late_makes_one_run(
     eventually(lambda: "paid" in notes(tmp_path))
     broker.lpush(PRIORITY_5, message)  # late: its step is long committed
     (tmp_path / "go").touch()
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     ended = task.stored()
     broker.lpush(PRIORITY_5, message, message, message)
     eventually(lambda: broker.llen(PRIORITY_5) == 0)
-    assert client.submit("echo", {"value": 1}).result(timeout=10) == 1
+    assert client.submit("echo", {"value": 1}).result(timeout=30) == 1
     assert task.stored() == ended
     assert [len(runs_on(tmp_path, step)) for step in ("first", "held", "last")] == [1, 1, 1]
     assert len(rows.events(client, task.id, "claimed")) == 3
@@ -113,7 +113,7 @@ def test_forged_and_altered_envelopes_are_refused_and_the_task_still_runs(
     snapshot = victim.stored()
     assert (snapshot.status, snapshot.attempt, snapshot.version) == ("pending", 0, 1)
     broker.lpush(PRIORITY_5, message)
-    assert victim.result(timeout=10) == "unharmed"
+    assert victim.result(timeout=30) == "unharmed"
     quiet.close()
 
 
@@ -124,7 +124,7 @@ def test_a_message_without_content_is_dropped(
     processes.worker()
     broker.lpush(PRIORITY_5, garbage)
     eventually(lambda: broker.llen(PRIORITY_5) == 0)
-    assert client.submit("echo", {"value": 1}).result(timeout=10) == 1
+    assert client.submit("echo", {"value": 1}).result(timeout=30) == 1
 
 
 def test_a_message_that_celery_cannot_read_ends_the_process_and_loses_nothing(
@@ -134,10 +134,10 @@ def test_a_message_that_celery_cannot_read_ends_the_process_and_loses_nothing(
     running = client.submit("relay", {"folder": str(tmp_path)})
     eventually(lambda: "paid" in notes(tmp_path))
     broker.lpush(PRIORITY_5, b"not json")
-    assert worker.wait_for_exit(15) != 0  # and its supervisor starts another
+    assert worker.wait_for_exit() != 0  # and its supervisor starts another
     processes.worker()
     (tmp_path / "go").touch()
-    assert running.result(timeout=10) == "done"
+    assert running.result(timeout=30) == "done"
     assert notes(tmp_path).count("paid") == 1
 
 
@@ -154,17 +154,19 @@ def test_a_bell_that_a_worker_has_no_code_for_is_passed_on_again_and_again_and_b
     assert old.wait_for_exit() == 0
     assert client.redis.llen(PRIORITY_5) == 1
     processes.worker()
-    assert task.result(timeout=10) == 2
+    assert task.result(timeout=30) == 2
 
 
 def test_a_worker_that_has_the_code_gets_its_tasks_beside_one_that_has_not(
     client: AgentTasks, processes: Processes
 ) -> None:
     old = processes.worker(agents=WITHOUT_ITS_CODE)
-    processes.worker()
+    new = processes.worker()
+    new.send(signal.SIGSTOP)  # so that the old one gets them first
     tasks = client.submit_many("hops", [{"to": 2}] * 6)
-    assert [task.result(timeout=20) for task in tasks] == [2] * 6
-    assert "no code here for the step" in old.output
+    eventually(lambda: "no code here for the step" in old.output)
+    new.send(signal.SIGCONT)
+    assert [task.result(timeout=30) for task in tasks] == [2] * 6
 
 
 @pytest.mark.slow
@@ -173,7 +175,7 @@ def test_a_bell_that_no_worker_has_code_for_is_left_to_the_sweep_after_some_pass
 ) -> None:
     old = processes.worker(agents=WITHOUT_ITS_CODE)
     client.submit("hops", {"to": 2})
-    eventually(lambda: old.output.count("no code here for the step") == 1 + PASSES, 30)
+    eventually(lambda: old.output.count("no code here for the step") == 1 + PASSES)
     assert broker.llen(PRIORITY_5) == 0
 
 
@@ -188,6 +190,6 @@ def test_a_step_longer_than_the_visibility_timeout_runs_once(
     impatient.channel().qos.restore_visible(interval=1)  # what any consumer of this broker does when the time is over
     assert broker.zcard("unacked_index") == broker.llen(PRIORITY_5) == 0
     (tmp_path / "go").touch()
-    assert plain.result(timeout=15) == asynchronous.result(timeout=15) == "done"
+    assert plain.result(timeout=30) == asynchronous.result(timeout=30) == "done"
     assert notes(tmp_path).count("paid") == len(runs_on(tmp_path, "waits")) == 1
     assert rows.query(client, "SELECT max(attempt) FROM agent_tasks.tasks") == [{"max": 1}]

@@ -92,7 +92,7 @@ def test_the_roots_books_are_what_was_charged_wherever_its_workers_were_killed(
     killed = 0
     for _ in range(KILLS):
         doomed = processes.worker(ready=False, kill_at=f"statement:{chance.randint(1, 200)}", **terms)
-        eventually(lambda doomed=doomed: not doomed.is_alive or not living(client), 30)
+        eventually(lambda doomed=doomed: not doomed.is_alive or not living(client), 60)
         killed += not doomed.is_alive and doomed.wait_for_exit() == -signal.SIGKILL
         doomed.kill()
         if (there := living(client)) and chance.random() < 0.4:

@@ -30,7 +30,7 @@ def test_a_worker_that_is_cut_off_puts_its_messages_back_and_takes_no_more_until
     other = processes.worker(pool=pool, ready=False, ring_seconds=600.0)
     processes.wait_until_ready(cut_off, other)
     slow = AgentTasks(settings.model_copy(update={"ring_seconds": 600.0}))  # no sweep makes up for a lost message
-    assert [task.result(timeout=20) for task in slow.submit_many("hops", [{"to": 2}] * 20)] == [2] * 20
+    assert [task.result(timeout=30) for task in slow.submit_many("hops", [{"to": 2}] * 20)] == [2] * 20
     refuse(proxy) if how == "refused" else proxy.swallow()
     tasks = [slow.submit("hops", {"to": 3}) for _ in range(60)]
     assert [task.result(timeout=40) for task in tasks] == [3] * 60
@@ -39,7 +39,7 @@ def test_a_worker_that_is_cut_off_puts_its_messages_back_and_takes_no_more_until
     proxy.flow()
     other.send(signal.SIGTERM)
     other.wait_for_exit()
-    assert [task.result(timeout=20) for task in slow.submit_many("hops", [{"to": 2}] * 20)] == [2] * 20
+    assert [task.result(timeout=30) for task in slow.submit_many("hops", [{"to": 2}] * 20)] == [2] * 20
     slow.close()
 
 
@@ -63,7 +63,7 @@ def test_connections_that_are_swallowed_cost_no_lease(
         assert now["alive"]
         return now["over"]
 
-    eventually(two_leases_long, 20)
+    eventually(two_leases_long)
     (tmp_path / "go").touch()
-    assert task.result(timeout=20) == "done"
+    assert task.result(timeout=30) == "done"
     assert rows.runs(client, task.id) == [1]

@@ -50,7 +50,7 @@ def test_a_task_submitted_while_redis_is_down_is_accepted_and_runs_when_it_is_ba
     kill(fragile)
     began = time.monotonic()
     tasks = [fragile.client.submit("hops", {"to": 2}) for _ in range(10)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert tasks[0].snapshot().status == "pending"
     fragile.servers.valkey.start()
     assert [task.result(timeout=40) for task in tasks] == [2] * 10
@@ -71,14 +71,14 @@ def test_a_busy_worker_goes_on_consuming_after_redis_was_killed_twice(
         fragile.servers.valkey.start()
     assert [task.result(timeout=60) for task in tasks] == [9] * 30
     (tmp_path / "go").touch()
-    assert [task.result(timeout=20) for task in busy] == ["done"] * 2
+    assert [task.result(timeout=30) for task in busy] == ["done"] * 2
     assert worker.is_alive
     assert len(runs_on(tmp_path, "waits")) == 2
     assert rows.query(fragile.client, "SELECT max(run) FROM agent_tasks.tasks WHERE agent <> 'hops'") == [{"max": 1}]
     ended = rows.query(fragile.client, "SELECT count(*) FROM agent_tasks.events WHERE type = 'finished'")
     assert ended == [{"count": 32}]
     assert committed(fragile) == 30 * 10 + 2
-    assert fragile.client.submit("echo", {"value": 1}).result(timeout=10) == 1
+    assert fragile.client.submit("echo", {"value": 1}).result(timeout=30) == 1
 
 
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
@@ -94,9 +94,9 @@ def test_a_redis_that_hangs_costs_no_step_its_lease(fragile: Fragile, tmp_path: 
             assert now["alive"] == 2, "a lease has expired"
             return now["over"]
 
-        eventually(eight_seconds_of_leases, 20)
+        eventually(eight_seconds_of_leases)
     (tmp_path / "go").touch()
-    assert [task.result(timeout=20) for task in tasks] == ["done"] * 2
+    assert [task.result(timeout=30) for task in tasks] == ["done"] * 2
     assert len(runs_on(tmp_path, "waits")) == 2
     assert not rows.query(fragile.client, "SELECT FROM agent_tasks.events WHERE type = 'expired'")
 
@@ -108,7 +108,7 @@ def test_a_submit_while_redis_hangs_takes_bounded_time(fragile: Fragile) -> None
         tasks = [fragile.client.submit("echo", {"value": n}) for n in range(5)]
         assert time.monotonic() - began < 15
     fragile.processes.fleet()
-    assert [task.result(timeout=20) for task in tasks] == list(range(5))
+    assert [task.result(timeout=30) for task in tasks] == list(range(5))
 
 
 def test_tasks_submitted_while_redis_is_full_run_once_it_has_room(fragile: Fragile) -> None:
@@ -119,7 +119,7 @@ def test_tasks_submitted_while_redis_is_full_run_once_it_has_room(fragile: Fragi
         assert tasks[0].stored().status == "pending"
         broker.config_set("maxmemory", "0")
     fragile.processes.fleet()  # what does not live through it is started again by its supervisor
-    assert [task.result(timeout=20) for task in tasks] == list(range(5))
+    assert [task.result(timeout=30) for task in tasks] == list(range(5))
 
 
 def test_who_waits_hears_of_the_end_although_redis_died_meanwhile(fragile: Fragile, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_who_waits_hears_of_the_end_although_redis_died_meanwhile(fragile: Fragi
     eventually(lambda: notes(tmp_path))
     kill(fragile)
     (tmp_path / "go").touch()
-    assert task.result(timeout=10) == "done"
+    assert task.result(timeout=30) == "done"
     types = [event.type for event in task.events(follow=True, timeout=10)]
     assert types[-1] == "finished"
     fragile.servers.valkey.start()

@@ -16,7 +16,7 @@ from tests.processes import Processes, Running
 def begin(processes: Processes, pool: str) -> Running:
     arguments = ["worker", "-P", pool, "-c", "1", "--without-mingle", "--loglevel", "INFO"]
     worker = processes.celery("tests.crash.second_app", arguments)
-    eventually(lambda: " ready." in worker.output, 30)
+    eventually(lambda: " ready." in worker.output)
     return worker
 
 

@@ -45,13 +45,14 @@ def test_a_worker_that_starts_before_postgres_takes_nothing_until_it_is_there(fr
     os.kill(pid, signal.SIGKILL)
     worker = fragile.processes.worker(pool=pool, concurrency=2, ready=False)
     try:
-        eventually(lambda: "takes no steps: Postgres cannot be reached" in worker.output, 30)
-        eventually(lambda: "worker0@test ready" in worker.output, 30)
+        each = {"threads": 1, "prefork": 2}[pool]
+        eventually(lambda: worker.output.count("takes no steps: Postgres cannot be reached") == each)
+        eventually(lambda: "worker0@test ready" in worker.output)
         for_seconds(3, lambda: bells(fragile.settings) == 5)
     finally:
         fragile.servers.postgres.start()
-    assert [task.result(timeout=20) for task in tasks] == list(range(5))
-    assert worker.output.count("takes no steps") == {"threads": 1, "prefork": 2}[pool]
+    assert [task.result(timeout=30) for task in tasks] == list(range(5))
+    assert worker.output.count("takes no steps") == each
 
 
 @pools
@@ -61,10 +62,10 @@ def test_a_worker_waits_until_the_database_is_migrated(settings: Settings, proce
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
     worker = processes.worker(pool=pool, concurrency=2, ready=False, database_url=url)
-    eventually(lambda: "takes no steps: the database is not migrated; run `agent-tasks migrate`" in worker.output, 30)
+    eventually(lambda: "takes no steps: the database is not migrated; run `agent-tasks migrate`" in worker.output)
     upgrade(url)
     client = AgentTasks(settings.model_copy(update={"database_url": url}))
-    assert client.submit("echo", {"value": 1}).result(timeout=20) == 1
+    assert client.submit("echo", {"value": 1}).result(timeout=30) == 1
     client.close()
 
 
@@ -75,7 +76,7 @@ def test_a_worker_that_starts_before_redis_serves_when_it_is_there(fragile: Frag
     os.kill(pid, signal.SIGKILL)
     worker = fragile.processes.worker(ready=False)
     try:
-        eventually(lambda: "takes steps: " in worker.output, 30)
+        eventually(lambda: "takes steps: " in worker.output)
     finally:
         fragile.servers.valkey.start()
     fragile.processes.fleet(workers=0)  # the message is lost with Redis: the sweep rings again

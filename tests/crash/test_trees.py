@@ -94,11 +94,11 @@ def test_nothing_lives_below_a_root_that_is_cancelled_while_its_tree_grows(fleet
     client = fleet.client
     for size in (1, 2, 3, 5, 9, 14, 20, 27, 35, 44, 54, 62):
         root = client.submit(generations, {"depth": 5})
-        eventually(lambda root=root, size=size: count(client, "root_id = %s", root.id) >= size, 20)
+        eventually(lambda root=root, size=size: count(client, "root_id = %s", root.id) >= size)
         assert root.cancel().status == "cancelled"
         found = rows.query(client, "SELECT DISTINCT status FROM agent_tasks.tasks WHERE root_id = %s", root.id)
         assert found == [{"status": "cancelled"}]
-    assert client.submit("echo", {"value": 1}).result(timeout=20) == 1
+    assert client.submit("echo", {"value": 1}).result(timeout=30) == 1
     assert living(client) == []
     late = """
         SELECT FROM agent_tasks.events JOIN agent_tasks.tasks ON id = task_id
@@ -111,21 +111,22 @@ def test_nothing_lives_below_a_root_that_is_cancelled_while_its_tree_grows(fleet
 def test_of_a_cancel_and_a_completion_one_wins_and_everyone_sees_the_same(fleet: Fleet) -> None:
     client, observer = fleet.client, AgentTasks(fleet.settings)
     won: Counter[str] = Counter()
-    steps = 2
+    steps, has_time = 2, False
     with ThreadPoolExecutor(40) as threads:
         for _ in range(8):
             tasks = client.submit_many("count", [{"to": steps}] * 20)
             waiting = [threads.submit(observer.get(task.id).wait, 30) for task in tasks]
-            eventually(lambda tasks=tasks: tasks[0].stored().status != "pending")
+            before = {"pending", "running"} if has_time else {"pending"}  # of the first; the others may be behind
+            eventually(lambda tasks=tasks, before=before: tasks[0].stored().status not in before)
             cancelled = list(threads.map(lambda task: task.cancel("a race"), tasks))
             for task, said, seen in zip(tasks, cancelled, waiting, strict=True):
                 assert_same_end(client, task, said, seen.result())
             winners = {said.status for said in cancelled}
             won.update(winners)
             if winners == {"completed"}:
-                steps *= 4
+                steps, has_time = steps * 4, False
             elif winners == {"cancelled"}:
-                steps = max(1, steps // 2)
+                has_time = True
     observer.close()
     assert won.keys() == {"completed", "cancelled"}, "one side won every race: no race was run"
 
@@ -147,9 +148,9 @@ def test_of_a_cancel_and_the_last_join_one_wins_for_the_whole_tree(fleet: Fleet,
     for ended in (0, 1, 3, 6, 9, 10, 11, 12, 12, 12):
         budget = Budget(seconds=60, tokens=1000, steps=100, calls=100)
         root = client.submit("family", {"folder": str(tmp_path), "members": 12}, budget=budget)
-        eventually(lambda root=root, ended=ended: count(client, done, root.id) >= ended, 20)
+        eventually(lambda root=root, ended=ended: count(client, done, root.id) >= ended)
         said = root.cancel()
-        assert_same_end(client, root, said, root.wait(timeout=5))
+        assert_same_end(client, root, said, root.wait(timeout=30))
         tree = "SELECT * FROM agent_tasks.tasks WHERE root_id = %s AND finished_at IS NULL"
         assert rows.query(client, tree, root.id) == []
         if said.status == "completed":
@@ -164,7 +165,7 @@ def test_children_whose_time_is_over_just_when_their_parents_call_them_in_hold_n
     input = {"family": [child] * 8, "reserve": 4.0}
     roots = fleet.client.submit_many("planner", [input] * 5, budget=Budget(seconds=6))
     for root in roots:
-        snapshot = root.wait(timeout=20)
+        snapshot = root.wait(timeout=30)
         assert snapshot.status == "partial", snapshot.error
         assert {outcome["status"] for outcome in snapshot.result} <= {"partial", "timeout"}
         assert snapshot.budget.spent.seconds <= 6

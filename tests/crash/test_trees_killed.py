@@ -15,15 +15,15 @@ def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_th
 ) -> None:
     (stopped,) = processes.fleet(ring_seconds=0.3, lease_seconds=8.0)
     family = [{"agent": "held_member", "input": {"folder": str(tmp_path), "index": index}} for index in range(2)]
-    task = client.submit("planner", {"family": family, "reserve": 6.0}, budget=Budget(seconds=10))
+    task = client.submit("planner", {"family": family, "reserve": 25.0}, budget=Budget(seconds=30))
     halves = "SELECT FROM agent_tasks.tasks WHERE partial IS NOT NULL"
     eventually(lambda: len(rows.query(client, halves)) == 2)
     stopped.send_all(signal.SIGSTOP)
     processes.worker(ring_seconds=0.3, lease_seconds=8.0, ready=False)
-    snapshot = task.wait(timeout=20)
+    snapshot = task.wait(timeout=40)
     assert snapshot.status == "partial", snapshot.error
     assert [(c["status"], c["result"]) for c in snapshot.result] == [("partial", "half of 0"), ("partial", "half of 1")]
-    assert snapshot.budget.spent.seconds <= 10
+    assert snapshot.budget.spent.seconds <= 30
     before = (
         rows.query(client, "SELECT * FROM agent_tasks.tasks ORDER BY id"),
         rows.query(client, "SELECT * FROM agent_tasks.events ORDER BY 1, 2"),
@@ -31,7 +31,7 @@ def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_th
     (tmp_path / "go").touch()
     stopped.send_all(signal.SIGCONT)
     eventually(lambda: [line.split()[0] for line in notes(tmp_path)].count("ends") == 2)
-    assert client.submit_many("echo", [{"value": 1}] * 20)[-1].result(timeout=20) == 1
+    assert client.submit_many("echo", [{"value": 1}] * 20)[-1].result(timeout=30) == 1
     after = (
         rows.query(client, "SELECT * FROM agent_tasks.tasks WHERE agent <> 'echo' ORDER BY id"),
         rows.query(
@@ -60,9 +60,9 @@ def test_a_tree_whose_worker_was_killed_is_resumed_with_what_had_completed(
     again = task.resume()
     (tmp_path / "go").touch()
     second = processes.worker(kill_at="last:committed", quantum_seconds=0, ready=False)
-    assert second.wait_for_exit(20) == -signal.SIGKILL
+    assert second.wait_for_exit() == -signal.SIGKILL
     processes.worker()
-    assert [child["result"] for child in again.result(timeout=15)] == ["a", "done"]
+    assert [child["result"] for child in again.result(timeout=30)] == ["a", "done"]
     assert [notes(tmp_path).count(line) for line in ("counted a", "paid")] == [1, 1]
     resumed = rows.task(client, again.id)
     assert [resumed[f"reserved_{name}"] for name in ("tokens", "usd", "steps", "calls")] == [0] * 4

@@ -24,8 +24,8 @@ moments.watch(lambda moment, *_: moment == "committed" and os.kill(os.getpid(), 
 agent_tasks.get("{task.id}").signal("approval", {{"ok": True}})
 """
     )
-    assert sender.wait_for_exit(30) == -signal.SIGKILL, sender.output
-    assert task.result(timeout=10)["ok"] is True
+    assert sender.wait_for_exit() == -signal.SIGKILL, sender.output
+    assert task.result(timeout=30)["ok"] is True
     dispatched = rows.events(fleet.client, task.id, "dispatched")
     assert [event["data"] for event in dispatched[1:3]] == [None, {"again": True}]
 
@@ -43,7 +43,7 @@ def test_of_many_senders_that_race_for_one_wait_one_wins_and_all_others_are_told
             waits(task)
             receipts = list(threads.map(lambda number, task=task: send(task, number), range(6)))
             assert receipts.count("wins") == 1
-            task.result(timeout=10)
+            task.result(timeout=30)
             found = rows.query(
                 fleet.client, "SELECT payload, consumed_step FROM agent_tasks.signals WHERE task_id = %s", task.id
             )

@@ -86,7 +86,7 @@ def test_without_redis_a_task_is_accepted_and_soon(client: AgentTasks, url: str)
     for _ in range(5):
         with_dead.submit("echo")
     with_dead.submit_many("echo", [{}] * 100)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # each wait for Redis is bounded, and there is one
     assert with_dead.submit("echo").stored().status == "pending"
     assert count(client) == 107
     with_dead.close()

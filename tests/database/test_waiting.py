@@ -9,6 +9,7 @@ import pytest
 
 from agent_tasks import AgentTasks, BudgetExhausted, InvalidState, PartialCompletion, StepFailed, TaskCancelled
 from agent_tasks.aio import AsyncTaskHandle
+from agent_tasks.client import following
 from agent_tasks.doorbell.mirror import key
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
@@ -30,29 +31,32 @@ def end(client: AgentTasks, taken: Claim, *, publish: bool = True) -> None:
         client.publish([row])
 
 
-def test_word_wakes_who_waits_at_once(client: AgentTasks) -> None:
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks by itself after a minute only: what wakes it sooner is word."""
+    monkeypatch.setattr(following, "FIRST_POLL_SECONDS", 60.0)
+    monkeypatch.setattr(following, "SLOWEST_POLL_SECONDS", 60.0)
+
+
+def test_word_wakes_who_waits_at_once(client: AgentTasks, seldom: None) -> None:
     taken = claimed(client)
     task = client.get(taken.id)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(task.result, 10)
+        waiting = threads.submit(task.result, 30)
         eventually(lambda: subscribers(client, task.id))
-        began = time.monotonic()
         end(client, taken)
         assert waiting.result() == "done"
-        assert time.monotonic() - began < 0.9  # before it would have looked by itself
     eventually(lambda: not subscribers(client, task.id))
 
 
-def test_fifty_wait_for_one_task_over_one_connection(client: AgentTasks) -> None:
+def test_fifty_wait_for_one_task_over_one_connection(client: AgentTasks, seldom: None) -> None:
     taken = claimed(client)
     with ThreadPoolExecutor(50) as threads:
         waiting = [threads.submit(client.get(taken.id).result, 20) for _ in range(50)]
         eventually(lambda: len(client.notices._callbacks.get(key(taken.id), ())) == 50)
         assert subscribers(client, taken.id) == 1
-        began = time.monotonic()
         end(client, taken)
         assert [future.result() for future in waiting] == ["done"] * 50
-        assert time.monotonic() - began < 2
 
 
 def test_fifty_wait_for_fifty_tasks(client: AgentTasks) -> None:
@@ -102,7 +106,7 @@ def test_without_redis_waiting_polls_postgres(client: AgentTasks) -> None:
 
 @pytest.mark.parametrize("timeout", [0, 0.2])
 @pytest.mark.parametrize("redis", ["here", "away"])
-def test_who_waits_too_long_is_told_so_in_time(client: AgentTasks, timeout: float, redis: str) -> None:
+def test_who_waits_too_long_is_told_so_in_time(client: AgentTasks, seldom: None, timeout: float, redis: str) -> None:
     away = AgentTasks(client.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     task = (client if redis == "here" else away).get(client.submit("echo").id)
     began = time.monotonic()
@@ -110,7 +114,7 @@ def test_who_waits_too_long_is_told_so_in_time(client: AgentTasks, timeout: floa
         task.wait(timeout=timeout)
     with pytest.raises(TimeoutError):
         list(task.events(follow=True, timeout=timeout))
-    assert time.monotonic() - began < 2 * timeout + 1
+    assert time.monotonic() - began < 20
     assert task.snapshot().status == "pending"
     away.close()
 

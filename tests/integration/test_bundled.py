@@ -51,6 +51,6 @@ def test_a_worker_loads_the_bundled_agents_that_are_named_and_no_other(
 
 def test_a_bundled_agent_that_is_not_there_is_named_at_the_start(processes: Processes) -> None:
     worker = processes.worker(fresh=True, ready=False, bundled=("researcher",))
-    assert worker.wait_for_exit(30) != 0
+    assert worker.wait_for_exit() != 0
     eventually(lambda: "No bundled agent is named 'researcher'; choose from orchestrator, research" in worker.output)
     assert "AGENT_TASKS_BUNDLED names researcher" in worker.output

@@ -12,7 +12,7 @@ from tests.processes import Processes
 def test_a_chain_of_steps_completes(client: AgentTasks, processes: Processes, pool: str, agent: str) -> None:
     processes.worker(pool=pool, concurrency=2)
     task = client.submit(agent, {"to": 10})
-    assert task.result(timeout=10) == 10
+    assert task.result(timeout=30) == 10
     assert task.snapshot().step_number == 11
 
 
@@ -34,4 +34,4 @@ def test_a_chain_runs_across_two_workers(client: AgentTasks, processes: Processe
 
 def test_a_worker_with_an_interpreter_of_its_own_runs_steps(client: AgentTasks, processes: Processes) -> None:
     processes.worker(fresh=True, mingle=True)
-    assert client.submit("count", {"to": 3}).result(timeout=10) == 3
+    assert client.submit("count", {"to": 3}).result(timeout=30) == 3

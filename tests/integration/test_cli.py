@@ -233,7 +233,7 @@ def test_a_task_that_no_worker_takes_is_shown_as_such_by_every_command(fleet: Fl
 def test_the_traceback_of_a_failed_step_is_shown_and_that_of_none_is_said_to_be_none(fleet: Fleet) -> None:
     failed, well = submit("fails"), submit("echo")
     for id in (failed, well):
-        fleet.client.get(id).wait(timeout=20)
+        fleet.client.get(id).wait(timeout=30)
     assert "RuntimeError: it fails" in run("status", failed, "--traceback").stdout
     assert json.loads(run("status", "--traceback", "--json", failed).stdout)["traceback"].startswith("Traceback")
     assert "no traceback" in run("status", well, "--traceback").stdout

@@ -84,7 +84,7 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         assert "worker@" in agent_tasks(folder, "doctor").stdout  # ready is who has registered
         submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
         assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
-        eventually(lambda: is_up(port), 20)
+        eventually(lambda: is_up(port))
         second = agent_tasks(folder, "dev")
         assert second.returncode == 2
         assert f"in use by process {dev.popen.pid}" in second.stderr
@@ -96,12 +96,12 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         assert (without.returncode, "agent-tasks dev" in without.stderr) == (2, True)
         dev.log.unlink()
         dev = Dev(folder, "--agents", "theirs")
-        eventually(lambda: all_gone(processes), 10)
+        eventually(lambda: all_gone(processes))
         again = agent_tasks(folder, "ps", "--status", "completed", "--json")
         assert [task["id"] for task in json.loads(again.stdout)] == submitted.stdout.split()[:1]
         processes = dev.processes()
         assert dev.end(signal.SIGTERM) == 0
-        eventually(lambda: all_gone(processes), 10)
+        eventually(lambda: all_gone(processes))
         assert not (folder / "dev.json").exists()
     except BaseException:
         print(dev.output[-6000:])

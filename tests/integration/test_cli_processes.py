@@ -59,10 +59,10 @@ def test_our_worker_runs_in_a_folder_with_a_package_of_its_name_and_so_does_the_
     processes: Processes, folder: Path, environment: dict[str, str], client: AgentTasks
 ) -> None:
     worker = start(processes, folder, environment, "worker", "--name", "w@test", "-c", "1", "--", "--without-mingle")
-    eventually(lambda: "w@test ready" in worker.output, 30)
+    eventually(lambda: "w@test ready" in worker.output)
     stuck = client.submit("stuck")
-    eventually(lambda: "restarting the process now" in worker.output, 20)
-    eventually(lambda: worker.output.count("w@test ready") == 2, 30)
+    eventually(lambda: "restarting the process now" in worker.output)
+    eventually(lambda: worker.output.count("w@test ready") == 2)
     assert stuck.stored().error is not None
     submitted = subprocess.run(
         [SCRIPT, "submit", "theirs", "--wait", "--timeout", "20"],
@@ -81,13 +81,13 @@ def test_our_beat_and_sweeper_run_there_too(
 ) -> None:
     sweeper = start(processes, folder, environment, "sweeper", "--name", "s@test", "--without-mingle")
     beat = start(processes, folder, environment, "beat")
-    eventually(lambda: "s@test ready" in sweeper.output, 30)
+    eventually(lambda: "s@test ready" in sweeper.output)
 
     def swept() -> bool:
         with psycopg.connect(settings.database_url) as connection:
             return connection.execute("SELECT FROM agent_tasks.watches").fetchone() is not None
 
-    eventually(swept, 20)
+    eventually(swept)
     assert "beat: Starting" in beat.output
     assert "decoy" not in beat.output + sweeper.output
 

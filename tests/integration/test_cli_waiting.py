@@ -78,7 +78,7 @@ def nodes(tree: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_signal_wakes_the_task_and_tells_it_who_sent_it(fleet: Fleet) -> None:
     task = waiting(fleet, "approval", identity=Identity(subject="ana", tenant="acme"))
     assert output("signal", task.id, "approval", '{"ok": true}', *WHO).startswith(str(task.id))
-    assert task.result(timeout=10) == {"draft": "a draft", "ok": True, "by": "ana"}
+    assert task.result(timeout=30) == {"draft": "a draft", "ok": True, "by": "ana"}
     assert "approval by ana of acme" in output("events", task.id)
 
 
@@ -92,7 +92,7 @@ def test_a_signal_for_which_a_task_does_not_wait_yet_is_kept(fleet: Fleet, tmp_p
         "waiting_for": [],
         "unserved": None,
     }
-    assert task.result(timeout=10) == {"first": 1, "second": 2}
+    assert task.result(timeout=30) == {"first": 1, "second": 2}
     pending = fleet.client.submit("approval", queue="nowhere")
     assert "keeps the signal" in output("signal", pending.id, "approval", '{"ok": true}')
     pending.cancel()
@@ -113,7 +113,7 @@ def test_a_signal_that_cannot_be_taken_is_refused_and_the_task_keeps_waiting(fle
     assert (refused.exit_code, "ok" in refused.stderr) == (2, True)
     assert run("signal", task.id, "approval", "{nope").exit_code == 2
     assert run("signal", task.id, "approval", "-", input='{"ok": true}').exit_code == 0
-    task.wait(timeout=10)
+    task.wait(timeout=30)
     ended = run("signal", task.id, "approval", '{"ok": true}')
     assert (ended.exit_code, "has ended as completed" in ended.stderr) == (2, True)
 
@@ -292,7 +292,7 @@ def test_a_schedule_that_cannot_be_is_refused() -> None:
 def test_a_task_goes_on_from_a_named_step_also_when_it_has_completed(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     task = fleet.client.submit("relay", {"folder": str(tmp_path)})
-    task.wait(timeout=10)
+    task.wait(timeout=30)
     assert run("resume", task.id).exit_code == 2
     result = run("resume", task.id, "--from-step", 2, "--wait", "--timeout", 20)
     assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "done")
@@ -307,7 +307,7 @@ def test_the_history_of_a_tree_reads_as_sentences(fleet: Fleet, planned: TaskHan
     assert "for its children" in history
     assert "{" not in history
     joined = fleet.client.submit("planner", {"family": [CHILDREN[0]]})
-    joined.wait(timeout=10)
+    joined.wait(timeout=30)
     assert "all children have ended" in output("events", joined.id)
 
 
@@ -317,7 +317,7 @@ def test_cancelling_a_task_with_steps_to_undo_says_that_these_are_undone_first(f
     said = output("cancel", task.id)
     assert said.split()[0] == str(task.id)
     assert "undone" in said or "cancelled" in said  # as soon as that
-    assert task.wait(timeout=10).status == "cancelled"
+    assert task.wait(timeout=30).status == "cancelled"
 
 
 def test_watch_prints_a_wait_once_however_long_it_lasts(fleet: Fleet) -> None:

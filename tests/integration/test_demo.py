@@ -144,7 +144,7 @@ def test_a_report_that_the_person_refuses_is_not_published(
     terminal.type("n")
     eventually(lambda: terminal.shows("A note") or run.poll() is not None)
     terminal.type("too dry")
-    eventually(lambda: terminal.shows("What it started is stopped") or run.poll() is not None, 30)
+    eventually(lambda: terminal.shows("What it started is stopped") or run.poll() is not None)
     assert run.wait(timeout=30) == 0, terminal.shown
     assert terminal.shown.count("A note") == 1
     assert re.search(r"Not published: refused by \S+", terminal.shown)

@@ -28,7 +28,7 @@ def test_the_histories_tell_all_that_happened_and_by_whom(fleet: Fleet, tmp_path
     eventually(lambda: approved.stored().status == "waiting")
     approved.signal("approval", {"ok": True}, signal_id="one", identity=ana)
     resumed = client.submit("fails")
-    resumed.wait(timeout=10)
+    resumed.wait(timeout=30)
     tasks = [
         approved,
         client.submit("planner", {"family": [{"agent": "buyer", "input": {"tokens": 1, "usd": 0.5}}]}),
@@ -37,7 +37,7 @@ def test_the_histories_tell_all_that_happened_and_by_whom(fleet: Fleet, tmp_path
         resumed.resume(),
     ]
     for task in tasks:
-        task.wait(timeout=20)
+        task.wait(timeout=30)
     tasks += tasks[1].children()
     told = {event.type: event.data for task in tasks for event in task.events()}
     for task in tasks:
@@ -80,7 +80,7 @@ def test_fifty_wait_for_one_task(fleet: Fleet, tmp_path: Path) -> None:
     def wait() -> str:
         own = fleet.client.get(task.id)
         waiting.release()
-        return own.result(timeout=20)
+        return own.result(timeout=30)
 
     with ThreadPoolExecutor(50) as pool:
         waiters = [pool.submit(wait) for _ in range(50)]
@@ -100,6 +100,6 @@ def test_versions_never_regress_for_who_polls_while_a_task_runs(fleet: Fleet) ->
         seen.append((snapshot.version, snapshot.step_number))
         return snapshot.status.is_terminal
 
-    eventually(look, 20)
+    eventually(look)
     another.close()
     assert seen == sorted(seen)

@@ -25,7 +25,7 @@ class Failing:
 
     def fail(self, agent: str, input: Any = None) -> TaskHandle:
         task = self.client.submit(agent, input)
-        assert task.wait(timeout=20).status == "failed"
+        assert task.wait(timeout=30).status == "failed"
         return task
 
     def signal_of(self, task: TaskHandle) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def test_a_typed_error_that_a_step_raises_is_a_warning(failing: Failing) -> None
 
 def test_a_step_that_will_be_tried_again_is_told_of_and_no_failure(failing: Failing) -> None:
     task = failing.client.submit("recovers")
-    assert task.result(timeout=20) == "well"
+    assert task.result(timeout=30) == "well"
     assert task.traceback() is None
     line = next(line for line in failing.worker.output.splitlines() if "tried again" in line and str(task.id) in line)
     assert "ConnectionError: once" in line

@@ -43,8 +43,8 @@ def test_ten_thousand_children_are_spawned_in_one_commit_and_cancelled_in_one(fl
 def test_an_adaptive_split_follows_what_the_agents_were_seen_to_use(fleet: Fleet) -> None:
     family = {"buyer": {"tokens": 3}, "member": {"folder": "/nowhere", "index": 0}}  # a member charges 1 token
     for task in [task for agent, value in family.items() for task in fleet.client.submit_many(agent, [value] * 5)]:
-        task.result(timeout=20)
+        task.result(timeout=30)
     children = [{"agent": agent, "input": value} for agent, value in family.items()]
     task = fleet.client.submit("planner", {"family": children, "split": "adaptive"}, budget=Budget(tokens=4000))
-    assert len(task.result(timeout=20)) == 2
+    assert len(task.result(timeout=30)) == 2
     assert [child.stored().budget.limit.tokens for child in task.children()] == [3000, 1000]

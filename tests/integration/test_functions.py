@@ -35,14 +35,14 @@ def client(
     ],
 )
 def test_a_function_runs_however_it_is_written(client: AgentTasks, name: str, result: Any) -> None:
-    assert client.submit(name).result(timeout=20) == result
+    assert client.submit(name).result(timeout=30) == result
 
 
 @pytest.mark.parametrize("name", ["grouped", "broken-text", "async-exit", "plain-exit"])
 def test_an_error_that_retry_names_is_tried_again_however_it_is_raised(client: AgentTasks, name: str) -> None:
-    assert client.submit(name).result(timeout=20) == 2
+    assert client.submit(name).result(timeout=30) == 2
 
 
 def test_a_plain_step_that_returns_a_coroutine_says_what_it_should_be(client: AgentTasks) -> None:
     with pytest.raises(InvalidInput, match="async def"):
-        client.submit("forgets-async").result(timeout=20)
+        client.submit("forgets-async").result(timeout=30)

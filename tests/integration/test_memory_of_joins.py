@@ -25,7 +25,7 @@ def peak(pid: int) -> int:
 def test_a_worker_joins_results_of_which_all_together_would_not_fit(fleet: Fleet, step: str) -> None:
     joins = fleet.processes.worker(queue="joins")
     family = {"size": 10, "parts": 3, "then": step, "queue": "agents"}
-    assert fleet.client.submit("harvest", family, queue="joins").result(timeout=20) == 30
+    assert fleet.client.submit("harvest", family, queue="joins").result(timeout=30) == 30
     before = peak(joins.pid)
     task = fleet.client.submit("harvest", family | {"size": SIZE, "parts": CHILDREN}, queue="joins")
     assert task.result(timeout=120) == CHILDREN * SIZE

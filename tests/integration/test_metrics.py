@@ -29,7 +29,7 @@ def test_a_worker_and_a_sweeper_serve_their_metrics(client: AgentTasks, processe
     worker_port, sweeper_port = free_port(), free_port()
     processes.worker(metrics_port=worker_port)
     processes.sweeper(metrics_port=sweeper_port)
-    client.submit("count", {"to": 3}).result(timeout=10)
+    client.submit("count", {"to": 3}).result(timeout=30)
     counted = 'agent_tasks_steps_total{agent="count",outcome="succeeded",step="up"} 4.0'
     eventually(lambda: counted in metrics(worker_port))
     eventually(lambda: "agent_tasks_swept_total" in metrics(sweeper_port))

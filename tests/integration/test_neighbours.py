@@ -24,7 +24,7 @@ def neighbour(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     eventually(lambda: notes(folder))
     yield task
     (folder / "go").touch()
-    assert task.result(timeout=20) == "done"
+    assert task.result(timeout=30) == "done"
     assert rows.runs(fleet.client, task.id) == [1]
     assert fleet.worker.is_alive
 
@@ -34,13 +34,13 @@ def neighbour(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_whatever_an_async_step_raises_wherever_fails_that_step_alone(
     fleet: Fleet, neighbour: TaskHandle, kind: str, where: str
 ) -> None:
-    snapshot = fleet.client.submit("raises", {"kind": kind, "where": where}).wait(timeout=20)
+    snapshot = fleet.client.submit("raises", {"kind": kind, "where": where}).wait(timeout=30)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
     assert snapshot.error.type == "step_failed"
     if (where, kind) != ("task_group", "cancelled"):  # which a TaskGroup passes over
         assert "was not raised" not in snapshot.error.message
-    assert fleet.client.submit("quick_plain_call").wait(timeout=20).status == "completed"
+    assert fleet.client.submit("quick_plain_call").wait(timeout=30).status == "completed"
     assert neighbour.stored().status == "running"
 
 
@@ -49,7 +49,7 @@ def test_whatever_an_async_step_raises_wherever_fails_that_step_alone(
 def test_whatever_a_plain_step_raises_wherever_fails_that_step_alone(
     fleet: Fleet, neighbour: TaskHandle, kind: str, where: str
 ) -> None:
-    snapshot = fleet.client.submit("raises_plain", {"kind": kind, "where": where}).wait(timeout=20)
+    snapshot = fleet.client.submit("raises_plain", {"kind": kind, "where": where}).wait(timeout=30)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
     assert snapshot.error.type == "step_failed"
@@ -61,8 +61,8 @@ def test_whatever_a_plain_step_raises_wherever_fails_that_step_alone(
 def test_what_a_step_leaves_behind_on_the_loop_ends_nothing_but_itself(
     fleet: Fleet, neighbour: TaskHandle, kind: str
 ) -> None:
-    assert fleet.client.submit("leaves_behind", {"kind": kind}).result(timeout=20) == kind
-    assert fleet.client.submit("count", {"to": 3}).result(timeout=20) == 3
+    assert fleet.client.submit("leaves_behind", {"kind": kind}).result(timeout=30) == kind
+    assert fleet.client.submit("count", {"to": 3}).result(timeout=30) == 3
     assert neighbour.stored().status == "running"
 
 
@@ -71,13 +71,13 @@ def test_what_a_step_sets_in_its_context_is_gone_with_it(fleet: Fleet, agent: st
     """On 4 slots, 12 tasks of 4 steps come to each thread many times."""
     tasks = fleet.client.submit_many(agent, [{"steps": 3}] * 12)
     for task in tasks:
-        found = task.result(timeout=20)
+        found = task.result(timeout=30)
         assert found == [["nobody", 28], ["acme", 3]] * 4
 
 
 @pytest.mark.parametrize("how", ["wait", "result", "follow"])
 def test_a_step_that_would_block_the_loop_by_waiting_for_a_task_is_told_what_to_do(fleet: Fleet, how: str) -> None:
-    snapshot = fleet.client.submit("waits_for_a_task", {"how": how}).wait(timeout=20)
+    snapshot = fleet.client.submit("waits_for_a_task", {"how": how}).wait(timeout=30)
     assert snapshot.error is not None
     assert snapshot.error.details["exception"] == "RuntimeError"
     assert all(word in snapshot.error.message for word in ("event loop", "agent_tasks.aio", "FanOut", "Wait"))
@@ -90,7 +90,7 @@ def test_a_step_may_wait_for_a_task_in_a_thread(fleet: Fleet, how: str) -> None:
 
 @pytest.mark.parametrize("operation", ["call", "charge"])
 def test_a_plain_steps_context_is_refused_on_the_loop(fleet: Fleet, operation: str) -> None:
-    snapshot = fleet.client.submit("misuses_its_context", {"operation": operation}).wait(timeout=20)
+    snapshot = fleet.client.submit("misuses_its_context", {"operation": operation}).wait(timeout=30)
     assert snapshot.error is not None
     assert snapshot.error.details["exception"] == "RuntimeError"
     assert f"ctx.{operation}" in snapshot.error.message
@@ -103,7 +103,7 @@ def test_what_a_users_validator_raises_fails_the_step_with_its_traceback(
 ) -> None:
     first, then = (kind, "no") if at == "the first step" else ("no", kind)
     task = fleet.client.submit("odd_input", {"item": {"pid": os.getpid(), "kind": first}, "then": then})
-    snapshot = task.wait(timeout=20)
+    snapshot = task.wait(timeout=30)
     assert snapshot.error is not None
     assert (snapshot.error.type, snapshot.error.details["exception"]) == ("step_failed", exception)
     assert "in check" in rows.task(fleet.client, task.id)["traceback"]

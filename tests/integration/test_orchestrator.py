@@ -41,7 +41,7 @@ def asked(tmp_path: Path) -> dict[str, Any]:
 
 
 def waits_for_approval(task: TaskHandle) -> None:
-    eventually(lambda: (w := task.stored().waiting_for) is not None and w.kind == "signal", 20)
+    eventually(lambda: (w := task.stored().waiting_for) is not None and w.kind == "signal")
 
 
 def test_children_complete_and_the_report_is_published_once_approved(
@@ -53,7 +53,7 @@ def test_children_complete_and_the_report_is_published_once_approved(
     with pytest.raises(InvalidInput, match="does not accept this signal"):
         task.signal("approval", {"ok": "perhaps"})
     task.signal("approval", {"ok": True})
-    result = task.result(timeout=20)
+    result = task.result(timeout=30)
     assert Path(asked["output"]).read_text() == result["report"]
     assert result["stats"]["read"] == 20
     agents = ["research-reader"] * 3 + ["research-analyst", "research-writer"]
@@ -73,7 +73,7 @@ def test_a_refused_report_and_one_that_nobody_answers_for_are_kept_unpublished(
     waits_for_approval(refused)
     refused.signal("approval", {"ok": False, "note": "too short"}, identity=Identity(subject="bo"))
     for task, reason in ((refused, "refused by bo: too short"), (unanswered, "Nobody approved")):
-        snapshot = task.wait(timeout=20)
+        snapshot = task.wait(timeout=30)
         assert snapshot.status == "partial"
         assert snapshot.error is not None
         assert reason in snapshot.error.message
@@ -87,7 +87,7 @@ def test_children_that_run_out_end_partial_and_their_passages_are_used(
 ) -> None:
     del asked["approve"]
     task = client.submit("research", asked, budget=Budget(calls=20))
-    snapshot = task.wait(timeout=20)
+    snapshot = task.wait(timeout=30)
     assert snapshot.status == "partial"
     assert snapshot.error is not None
     assert "14 of 20 documents had been read. 3 research-reader ended as partial" in snapshot.error.message
@@ -129,7 +129,7 @@ def test_a_report_is_taken_back_where_its_task_runs_out_before_it_ends(
     for file in sorted(folder.iterdir())[8:]:
         file.unlink()
     task = client.submit("orchestrator", asked | {"approve": False}, budget=Budget(steps=8))
-    snapshot = task.wait(timeout=20)
+    snapshot = task.wait(timeout=30)
     assert snapshot.status == "partial"
     assert snapshot.error is not None
     assert [undone["step"] for undone in snapshot.error.details["undone"]] == ["publish"]
@@ -147,8 +147,8 @@ def test_nobody_has_it_read_or_write_elsewhere(
     given = str(elsewhere) if field == "output" else [str(elsewhere)]
     for agent in ("research", "orchestrator"):
         with pytest.raises(PermissionDenied, match="is not below"):
-            client.submit(agent, {"paths": asked["paths"], "question": QUESTION, field: given}).result(timeout=20)
+            client.submit(agent, {"paths": asked["paths"], "question": QUESTION, field: given}).result(timeout=30)
     search = {"question": QUESTION, "root": str(elsewhere.parent), "documents": 1, "max_passages": 12}
     with pytest.raises(PermissionDenied, match="is not below"):
-        client.submit("research-reader", {"search": search, "files": ["notes.txt"]}).result(timeout=20)
+        client.submit("research-reader", {"search": search, "files": ["notes.txt"]}).result(timeout=30)
     assert elsewhere.read_text() == "secret"

@@ -30,7 +30,7 @@ def worker(processes: Processes) -> Processes:
 def test_a_call_that_is_no_tool_is_not_made_and_ends_the_task(
     client: AgentTasks, worker: Processes, agent: str
 ) -> None:
-    denied = client.submit(agent, {"name": "delete"}).wait(timeout=20)
+    denied = client.submit(agent, {"name": "delete"}).wait(timeout=30)
     assert denied.status == "failed"
     assert denied.error is not None
     assert (denied.error.type, denied.error.details["call"]) == ("permission_denied", "delete")
@@ -39,13 +39,13 @@ def test_a_call_that_is_no_tool_is_not_made_and_ends_the_task(
 
 def test_tools_are_called_by_function_by_name_and_partly(client: AgentTasks, worker: Processes) -> None:
     found = {name: client.submit("guarded", {"name": name}) for name in ("look_up", "fetch", "partly")}
-    assert {name: task.result(timeout=20) for name, task in found.items()} == {
+    assert {name: task.result(timeout=30) for name, task in found.items()} == {
         "look_up": "fetched found tides",
         "fetch": "fetched fetched tides",
         "partly": "fetched found tides",
     }
     with pytest.raises(PermissionDenied):
-        client.submit("guarded", {"name": "order"}).result(timeout=20)
+        client.submit("guarded", {"name": "order"}).result(timeout=30)
 
 
 def test_who_lacks_a_scope_is_refused_at_submit_and_nothing_is_kept(client: AgentTasks) -> None:
@@ -67,17 +67,17 @@ def test_a_step_whose_identity_lacks_a_scope_does_not_begin(client: AgentTasks, 
     task = client.submit("guarded", {"name": "fetch"}, identity=ANA)
     query(client, "UPDATE agent_tasks.tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
     processes.worker(agents=AGENTS)
-    ended = task.wait(timeout=20)
+    ended = task.wait(timeout=30)
     assert ended.error is not None
     assert (ended.status, ended.error.type) == ("failed", "permission_denied")
     assert query(client, "SELECT FROM agent_tasks.calls") == query(client, "SELECT FROM agent_tasks.checkpoints") == []
 
 
 def test_a_child_needs_its_scopes_from_its_parents_identity(client: AgentTasks, worker: Processes) -> None:
-    assert client.submit("hires", identity=ANA).result(timeout=20) == ["fetched found tides"]
-    assert client.submit("hires").result(timeout=20) == ["fetched found tides"]
+    assert client.submit("hires", identity=ANA).result(timeout=30) == ["fetched found tides"]
+    assert client.submit("hires").result(timeout=30) == ["fetched found tides"]
     with pytest.raises(PermissionDenied, match="words:read"):
-        client.submit("hires", identity=BOB).result(timeout=20)
+        client.submit("hires", identity=BOB).result(timeout=30)
 
 
 def test_a_resume_needs_the_scopes_of_who_resumes(client: AgentTasks) -> None:
@@ -98,7 +98,7 @@ def test_what_was_done_is_undone_whatever_is_allowed_by_then(client: AgentTasks,
     task.cancel()
     query(client, "UPDATE agent_tasks.tasks SET identity = %s::jsonb WHERE id = %s", BOB.model_dump_json(), task.id)
     processes.worker(agents=AGENTS)
-    ended = task.wait(timeout=20)
+    ended = task.wait(timeout=30)
     assert ended.error is not None
     assert [step["step"] for step in ended.error.details["undone"]] == ["write"]
 
@@ -109,7 +109,7 @@ def test_without_its_code_an_agents_scopes_are_those_that_its_worker_registered(
     monkeypatch.delitem(_registry, "guarded")
     with pytest.raises(PermissionDenied, match="words:read"):
         client.submit("guarded", {"name": "fetch"}, identity=BOB)
-    assert client.submit("guarded", {"name": "fetch"}, identity=ANA).result(timeout=20) == "fetched fetched tides"
+    assert client.submit("guarded", {"name": "fetch"}, identity=ANA).result(timeout=30) == "fetched fetched tides"
     assert declared(client.database, "guarded").scopes == ["words:read"]
 
 

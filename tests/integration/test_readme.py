@@ -19,7 +19,7 @@ def worker_with(processes: Processes, folder: Path, module: str) -> Running:
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(folder)])
     argv = [sys.executable, "-m", "celery", "-A", "workers", "worker", "-n", "documented@test", "--loglevel", "INFO"]
     worker = processes.start("documented", argv, environment)
-    eventually(lambda: "documented@test ready" in worker.output, 30)
+    eventually(lambda: "documented@test ready" in worker.output)
     return worker
 
 
@@ -29,7 +29,7 @@ def test_the_lines_of_the_readme_run(client: AgentTasks, processes: Processes, t
     worker_with(processes, tmp_path, "hello")
     environment = processes.environment(agents=())
     program = processes.start("program", [sys.executable, str(tmp_path / "hello.py")], environment)
-    assert program.wait_for_exit(30) == 0, program.output
+    assert program.wait_for_exit() == 0, program.output
     task_id, said = program.output.split(maxsplit=1)
     assert said.strip() == f"Hello Ada, signed by task {task_id}"
     task = client.get(task_id)
@@ -48,10 +48,10 @@ def test_the_examples_of_submitting_run(
 
 def test_the_agents_of_the_documents_run(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     worker_with(processes, tmp_path, write_module("docs/agents.md", tmp_path))
-    assert client.submit("count_words", {"texts": ["one two", "three"]}).result(timeout=10) == 3
-    assert len(client.submit("pay", {"cents": 100}).result(timeout=10)) == 8
-    assert client.submit("survey", {"questions": ["why", "how"]}).result(timeout=10) == ["Text on why", "Text on how"]
-    short = client.submit("frugal", {"questions": ["a", "b", "c"]}).wait(timeout=10)
+    assert client.submit("count_words", {"texts": ["one two", "three"]}).result(timeout=30) == 3
+    assert len(client.submit("pay", {"cents": 100}).result(timeout=30)) == 8
+    assert client.submit("survey", {"questions": ["why", "how"]}).result(timeout=30) == ["Text on why", "Text on how"]
+    short = client.submit("frugal", {"questions": ["a", "b", "c"]}).wait(timeout=30)
     assert (short.status, short.result) == ("partial", ["Text on a", "Text on b"])
     client.submit("reminder", {"text": "x", "days": 1.0})
 

@@ -29,15 +29,15 @@ def test_what_only_the_new_release_can_take_waits_for_it_and_ends_resumable_with
     old = processes.worker(**OLD)
     for task in (kept, lost):
         task.signal("go")
-    eventually(lambda: refused(kept), 10)
-    ended = lost.wait(timeout=20)
+    eventually(lambda: refused(kept))
+    ended = lost.wait(timeout=30)
     assert ended.error is not None
     assert (ended.status, ended.error.type, ended.error.suggested_action) == ("failed", "context_lost", "resume")
     assert "grows.finish does not accept its input: by: Extra inputs" in ended.error.message
     assert "Deploy a release that takes it, then resume the task." in ended.error.message
     old.kill()
     processes.worker(**NEW)
-    assert kept.result(timeout=20) == lost.resume().result(timeout=10) == "hello ana from us"
+    assert kept.result(timeout=30) == lost.resume().result(timeout=30) == "hello ana from us"
     assert rows.events(client, kept.id, "claimed")[-1]["data"]["attempt"] == 1
     assert {e["data"]["why"] for e in rows.events(client, kept.id, "released")} == {
         "grows.finish does not accept its input: by: Extra inputs are not permitted"
@@ -57,6 +57,6 @@ def test_an_input_that_no_living_worker_takes_is_refused_soon(client: AgentTasks
     processes.worker(**NEW, lease_seconds=1.0).kill()
     task = client.submit("grows", {"to": "ana", "by": "bob"})  # as the schema says that the new release registered
     processes.fleet(**OLD, lease_seconds=1.0)
-    ended = task.wait(timeout=15)
+    ended = task.wait(timeout=30)
     assert ended.error is not None
     assert (ended.status, ended.error.type, ended.error.suggested_action) == ("failed", "invalid_input", "fix_input")

@@ -15,8 +15,8 @@ from tests.eventually import eventually
     ("how", "budget", "status"),
     [
         ("fail", Budget(), "failed"),
-        ("wait", Budget(seconds=0.5), "timeout"),
-        ("partial", Budget(seconds=0.5), "partial"),
+        ("wait", Budget(seconds=1.5), "timeout"),
+        ("partial", Budget(seconds=1.5), "partial"),
         ("charge", Budget(tokens=10), "failed"),
         ("cancel", Budget(), "cancelled"),
     ],
@@ -28,13 +28,13 @@ def test_a_resumed_task_starts_at_the_checkpoint_with_the_recorded_calls(
     if how == "cancel":
         eventually(lambda: [c["status"] for c in rows.calls(fleet.client, task.id)] == ["completed"])
         task.cancel()
-    ended = task.wait(timeout=10)
+    ended = task.wait(timeout=30)
     assert ended.status == status
     assert ended.error is not None
     assert ended.error.checkpoint == 1
     (tmp_path / "go").touch()
     resumed = task.resume(budget=Budget(seconds=30, tokens=5000))
-    assert resumed.result(timeout=10) == ["one", 1]
+    assert resumed.result(timeout=30) == ["one", 1]
     assert notes(tmp_path) == ["prepare", "one"]
     assert task.stored() == ended
     assert resumed.stored().resumed_from == task.id
@@ -45,12 +45,12 @@ def test_a_resumed_task_starts_at_the_checkpoint_with_the_recorded_calls(
 def test_a_task_may_be_resumed_again_and_again(fleet: Fleet, tmp_path: Path) -> None:
     task = fleet.client.submit("resumable", {"folder": str(tmp_path), "how": "fail"})
     for _ in range(3):
-        task.wait(timeout=10)
+        task.wait(timeout=30)
         task = task.resume()
     (tmp_path / "go").touch()
-    task.wait(timeout=10)
+    task.wait(timeout=30)
     last = task.resume() if task.stored().status == "failed" else task
-    assert last.result(timeout=10) == ["one", 1]
+    assert last.result(timeout=30) == ["one", 1]
     assert notes(tmp_path) == ["prepare", "one"]
 
 
@@ -60,6 +60,6 @@ def test_what_has_not_ended_or_has_completed_is_not_resumed(fleet: Fleet, tmp_pa
     with pytest.raises(InvalidState):
         task.resume()
     (tmp_path / "go").touch()
-    task.wait(timeout=10)
+    task.wait(timeout=30)
     with pytest.raises(InvalidState):
         task.resume()

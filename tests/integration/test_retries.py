@@ -8,22 +8,24 @@ import redis
 from tests import rows
 from tests.agents import notes
 from tests.conftest import Fleet
+from tests.database import fall_due
 from tests.eventually import eventually
 
 
 def test_a_waiting_retry_is_visible_and_holds_neither_a_message_nor_a_slot(fleet: Fleet) -> None:
-    task = fleet.client.submit("told", {"seconds": 1.5})
+    task = fleet.client.submit("told", {"seconds": 3000})
     snapshot = eventually(lambda: task.stored().status == "waiting" and task.stored())
     assert snapshot.waiting_for is not None
     assert snapshot.waiting_for.kind == "retry"
     assert snapshot.waiting_for.until is not None
-    assert (snapshot.waiting_for.until - snapshot.waiting_for.since).total_seconds() == pytest.approx(1.5, abs=0.1)
+    assert (snapshot.waiting_for.until - snapshot.waiting_for.since).total_seconds() == pytest.approx(3000, abs=0.1)
     assert snapshot.worker is None
     with redis.Redis.from_url(fleet.settings.redis_url) as broker:
         keys = [key for key in broker.scan_iter() if not key.startswith(b"agent-tasks:task:")]  # the mirrors
         waiting = [key for key in keys if str(task.id).encode() in content(broker, key)]
     assert waiting == []
-    assert task.result(timeout=10) == 2
+    fall_due(fleet.client, task.id)
+    assert task.result(timeout=30) == 2
     assert task.stored().attempt == 2
 
 
@@ -35,7 +37,7 @@ def content(broker: "redis.Redis", key: bytes) -> bytes:
 
 def test_retry_after_of_an_error_is_honoured(fleet: Fleet) -> None:
     task = fleet.client.submit("told", {"seconds": 1.0})
-    assert task.result(timeout=10) == 2
+    assert task.result(timeout=30) == 2
     first, second = rows.query(
         fleet.client, "SELECT at FROM agent_tasks.events WHERE task_id = %s AND type = 'claimed' ORDER BY seq", task.id
     )
@@ -46,14 +48,14 @@ def test_retry_after_of_an_error_is_honoured(fleet: Fleet) -> None:
 
 def test_a_step_is_tried_until_it_succeeds(fleet: Fleet) -> None:
     task = fleet.client.submit("retried", {"fail": 3})
-    assert task.result(timeout=20) == 4
+    assert task.result(timeout=30) == 4
     assert rows.checkpoints(fleet.client, task.id) == [(0, "attempt")]
     assert len(rows.events(fleet.client, task.id, "retried")) == 3
 
 
 def test_a_step_that_goes_on_failing_ends_with_its_last_error(fleet: Fleet) -> None:
     task = fleet.client.submit("retried", {"fail": 99})
-    snapshot = task.wait(timeout=20)
+    snapshot = task.wait(timeout=30)
     assert (snapshot.status, snapshot.attempt) == ("failed", 5)
     assert snapshot.error is not None
     assert (snapshot.error.type, snapshot.error.message) == ("upstream_unavailable", "attempt 5")
@@ -78,7 +80,7 @@ def test_a_retry_after_that_means_nothing_wedges_no_task(fleet: Fleet, kind: str
 
 
 def test_recorded_calls_are_not_made_again_by_a_retry(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.client.submit("keyed", {"folder": str(tmp_path)}).wait(timeout=10)
+    fleet.client.submit("keyed", {"folder": str(tmp_path)}).wait(timeout=30)
     keys = notes(tmp_path)
     assert len(keys) == 2
     assert len(set(keys)) == 1
