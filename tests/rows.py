@@ -48,11 +48,18 @@ def assert_all_ran_once(client: AgentTasks, steps: int) -> None:
         """
         SELECT status, step_number, (SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = id) AS committed,
             (SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = 'finished') AS finished,
-            (SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = 'committed') AS told,
+            (SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = 'committed') AS committed_events,
             (SELECT max(seq) - count(*) FROM agent_tasks.events WHERE task_id = id) AS gap, count(*) AS tasks
         FROM agent_tasks.tasks GROUP BY 1, 2, 3, 4, 5, 6
         """,
     )
     assert [{k: v for k, v in row.items() if k != "tasks"} for row in rows] == [
-        {"status": "completed", "step_number": steps, "committed": steps, "finished": 1, "told": steps, "gap": 0}
+        {
+            "status": "completed",
+            "step_number": steps,
+            "committed": steps,
+            "finished": 1,
+            "committed_events": steps,
+            "gap": 0,
+        }
     ]

@@ -54,11 +54,11 @@ def pyright(files: Sequence[Path]) -> dict[tuple[str, int], str]:
         settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11"}
         (Path(folder) / "pyrightconfig.json").write_text(json.dumps(settings))
         options = ["--outputjson", "--pythonpath", sys.executable, "--project", folder]
-        told = json.loads(_run("pyright", *options, *map(str, files)))
-    assert told["summary"]["filesAnalyzed"] == len(files), told
+        report = json.loads(_run("pyright", *options, *map(str, files)))
+    assert report["summary"]["filesAnalyzed"] == len(files), report
     return {
         (found["file"], found["range"]["start"]["line"] + 1): found["message"]
-        for found in told["generalDiagnostics"]
+        for found in report["generalDiagnostics"]
         if found["severity"] == "error"
     }
 

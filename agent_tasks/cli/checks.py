@@ -154,8 +154,8 @@ def _agents(settings: Settings) -> Iterator[Finding]:
 def _agent(name: str, where: str, says: Declared) -> Finding:
     from agent_tasks.cli.text import declarations
 
-    told = [f"{what} {text}" for what, text in declarations(says).items()]
-    return Finding("agent", True, "; ".join([f"{name} ({where})", *told]))
+    declared = [f"{what} {text}" for what, text in declarations(says).items()]
+    return Finding("agent", True, "; ".join([f"{name} ({where})", *declared]))
 
 
 def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:

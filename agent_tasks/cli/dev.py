@@ -82,13 +82,13 @@ def _found_agents(looking: "subprocess.Popen[bytes]") -> list[dict[str, Any]]:
     printed, _ = looking.communicate()
     if looking.returncode:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", "The agents' modules do not load; see above."))
-    told = json.loads(printed.splitlines()[-1])  # modules may print, too
-    if told["failed"]:
-        reasons = "; ".join(f"{module} does not load: {why}" for module, why in told["failed"].items())
+    found = json.loads(printed.splitlines()[-1])  # modules may print, too
+    if found["failed"]:
+        reasons = "; ".join(f"{module} does not load: {why}" for module, why in found["failed"].items())
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{reasons}. Fix it and start again."))
-    for package, why in told["left_out"].items():
+    for package, why in found["left_out"].items():
         typer.echo(f"warning: {package} is left out, it does not load: {why}", err=True)
-    return told["agents"]
+    return found["agents"]
 
 
 def _without_misspelt() -> dict[str, str]:

@@ -32,11 +32,11 @@ def events(
 
 def _line(event: Event) -> str:
     """On a terminal broken into lines that fit."""
-    from agent_tasks.cli.history import told
+    from agent_tasks.cli.history import described
     from agent_tasks.cli.lines import terminal_width
     from agent_tasks.cli.text import clock
 
-    line = f"{event.seq:>4}  {clock(event.at)}  {event.type:<10}  {told(event)}".rstrip()
+    line = f"{event.seq:>4}  {clock(event.at)}  {event.type:<10}  {described(event)}".rstrip()
     if not sys.stdout.isatty():
         return line
     return textwrap.fill(line, max(60, terminal_width()), subsequent_indent=" " * _MARGIN, drop_whitespace=True)

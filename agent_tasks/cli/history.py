@@ -10,7 +10,7 @@ from agent_tasks.task.snapshot import WaitingFor
 Data = dict[str, Any]
 
 
-def told(event: Event) -> str:
+def described(event: Event) -> str:
     """The event in words; an agent's own event, and one whose data is not what it should be, as JSON."""
     phrase = _PHRASES.get(event.type)
     if phrase is None or not isinstance(event.data, dict | None):

@@ -38,12 +38,12 @@ def signal(
     if as_json:
         typer.echo(receipt.model_dump_json(indent=2))
         return
-    typer.echo(f"{task.id} {_told(receipt)}")
+    typer.echo(f"{task.id} {_described(receipt)}")
     if receipt.unserved is not None:
         typer.echo(f"Nobody will run its next step: {receipt.unserved.message} {receipt.unserved.action}")
 
 
-def _told(receipt: "Receipt") -> str:
+def _described(receipt: "Receipt") -> str:
     from agent_tasks.cli.text import printable
 
     if not receipt.kept:

@@ -71,8 +71,8 @@ class _Branch:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         yield self._headline(width)
-        if told := self._which():
-            yield Text("  " + fitted(told, width - 2), style="dim", no_wrap=True)
+        if which := self._which():
+            yield Text("  " + fitted(which, width - 2), style="dim", no_wrap=True)
         for line in packed(self._details(), width):
             yield Text(line, style="dim", no_wrap=True)
 

@@ -74,9 +74,9 @@ def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:
 
 def _changes(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
     """The task at each change of what is told of it; time that passes is none."""
-    told: tuple[int, Unserved | None] | None = None
+    shown: tuple[int, Unserved | None] | None = None
     for _ in follow(task, timeout):
         snapshot = task.snapshot()
-        if told != (snapshot.version, snapshot.unserved):
+        if shown != (snapshot.version, snapshot.unserved):
             yield snapshot
-        told = snapshot.version, snapshot.unserved
+        shown = snapshot.version, snapshot.unserved

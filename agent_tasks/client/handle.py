@@ -116,13 +116,13 @@ class TaskHandle(WatchedTask):
         )
 
         def cancel_all(connection: Connection) -> list[Row]:
-            rows, told = end(
+            rows, joined = end(
                 connection,
                 lambda c: cancel(c, self.id, error),
                 ring_seconds=self.deployment.settings.ring_seconds,
                 above=[self.id],
             )
-            return [*rows, *told]
+            return [*rows, *joined]
 
         if not self.deployment.commit(cancel_all):
             row = self.deployment.find_row(self.id)

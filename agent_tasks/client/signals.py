@@ -57,8 +57,8 @@ def send_signal(
         row = signal.lock(connection, task.id)
         if row is None:
             raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
-        if _is_over(row) and signal_id and (told := signal.receipt(connection, task.id, signal_id)):
-            return Receipt(kept=True, **told), []
+        if _is_over(row) and signal_id and (kept := signal.receipt(connection, task.id, signal_id)):
+            return Receipt(kept=True, **kept), []
         _check_open(row)
         if wait_id is not None and wait_id != _wait_id(row):
             if signal_id and signal.receipt(connection, task.id, signal_id):

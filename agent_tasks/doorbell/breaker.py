@@ -28,7 +28,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._open_until = 0.0
         self._is_away = False
-        self._told: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
         """When each reason was last logged."""
 
     @property
@@ -45,7 +45,7 @@ class Breaker:
         if kind is None:
             if self._is_away:
                 self._is_away = False
-                self._told.clear()
+                self._logged_at.clear()
                 log.warning("Redis is back")
         elif isinstance(error, redis.RedisError) and not isinstance(error, RedisAway):
             self._failed(error)
@@ -56,7 +56,7 @@ class Breaker:
             self._is_away = True
         reason = ": ".join(filter(None, (type(error).__name__, str(error), remedy(error))))
         with self._lock:
-            if monotonic() - self._told.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
+            if monotonic() - self._logged_at.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return
-            self._told[reason] = monotonic()
+            self._logged_at[reason] = monotonic()
         log.error("Redis cannot be used; tasks wait in Postgres meanwhile: %s", reason)

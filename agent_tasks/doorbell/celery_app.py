@@ -59,9 +59,9 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
 def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None:
     """Have `signal` call `handler` where it concerns `app`: a user's own app may run in the same process."""
 
-    def handle(sender: Any = None, instance: Any = None, **told: Any) -> None:
+    def handle(sender: Any = None, instance: Any = None, **fields: Any) -> None:
         if getattr(instance or sender, "app", None) is app:
-            handler(sender=sender, **told)
+            handler(sender=sender, **fields)
 
     signal.connect(handle, weak=False)
 

@@ -68,10 +68,10 @@ class Publisher:
         any bell. Rows in `bells` are only rung.
         """
         rows = list(rows)
-        told: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
-        told += [(self._stop, row) for row in rows if row.get("was") == "running"]
-        told += [(self._tell, row) for row in rows]
-        if self._send(told + [(self._ring, row) for row in bells]):
+        writes: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
+        writes += [(self._stop, row) for row in rows if row.get("was") == "running"]
+        writes += [(self._tell, row) for row in rows]
+        if self._send(writes + [(self._ring, row) for row in bells]):
             return True
         self._unsent.keep([*bells, *(row for row in rows if row["status"] == "pending")])
         return False
@@ -97,18 +97,18 @@ class Publisher:
         """Close, leaving the bells that could not be rung to the sweep."""
         self._unsent.close()
 
-    def _send(self, told: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
+    def _send(self, writes: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
         try:
-            for start in range(0, len(told), BATCH):
+            for start in range(0, len(writes), BATCH):
                 if start:
                     reached("half-published")
                 with self._breaker, self._client.pipeline(transaction=False) as pipeline:
-                    for tell, what in told[start : start + BATCH]:
+                    for tell, what in writes[start : start + BATCH]:
                         tell(what, pipeline)
                     pipeline.execute()
         except redis.RedisError as error:
             metrics.PUBLISH_FAILURES.inc()
-            log.debug("publish failed: tasks=%d error=%s", len(told), error)
+            log.debug("publish failed: tasks=%d error=%s", len(writes), error)
             return False
         return True
 

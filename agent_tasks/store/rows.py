@@ -139,7 +139,7 @@ def ending(status: LiteralString, error: LiteralString, result: LiteralString = 
 
 ENDING_EVENT: LiteralString = written("""
         SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'undoing' ELSE 'finished' END,
-            jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(told)s::jsonb
+            jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(event_data)s::jsonb
         FROM changed
 """)
 """Tells of the end that `ending` decided; the update counts one event."""

@@ -21,7 +21,7 @@ def run_once(deployment: Deployment) -> int:
         )
 
     def expire_and_tell(connection: Connection) -> tuple[int, list[Row]]:
-        expired, told = end(connection, expire_all, ring_seconds=settings.ring_seconds)
-        return len(expired), [*expired, *told]
+        expired, joined = end(connection, expire_all, ring_seconds=settings.ring_seconds)
+        return len(expired), [*expired, *joined]
 
     return deployment.commit_for(expire_and_tell)

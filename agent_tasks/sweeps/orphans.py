@@ -35,8 +35,8 @@ def run_once(deployment: Deployment) -> int:
         return given_up + below
 
     def abandon_and_tell(connection: Connection) -> tuple[list[Row], list[Row]]:
-        ended, told = end(connection, abandon_all, ring_seconds=settings.ring_seconds)
-        return [row for row in ended if "was" not in row], [*ended, *told]
+        ended, joined = end(connection, abandon_all, ring_seconds=settings.ring_seconds)
+        return [row for row in ended if "was" not in row], [*ended, *joined]
 
     rows = deployment.commit_for(abandon_and_tell)
     for row in rows:

@@ -57,6 +57,6 @@ def _request(client: AgentTasks, row: schedule.DueRow) -> NewTask | None:
         raise
     except Exception as error:
         shown = type(error).__name__ if sensitive else error  # what it says may quote the input
-        told = "schedule did not submit its task: schedule=%s agent=%s error=%s"
-        log.error(told, row["name"], row["agent"], shown, exc_info=not sensitive)
+        message = "schedule did not submit its task: schedule=%s agent=%s error=%s"
+        log.error(message, row["name"], row["agent"], shown, exc_info=not sensitive)
         return None

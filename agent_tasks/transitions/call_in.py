@@ -84,5 +84,5 @@ def _end_below(connection: Connection, parents: Sequence[UUID]) -> list[Row]:
         _END_BELOW,
         itself=False,
         error=json.dumps(_ERROR.model_dump(mode="json")),
-        told='{"error": "budget_exhausted", "resource": "seconds"}',
+        event_data='{"error": "budget_exhausted", "resource": "seconds"}',
     )

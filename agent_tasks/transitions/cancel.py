@@ -124,7 +124,7 @@ def _run(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo, *, 
         _CANCEL,
         itself=itself,
         error=json.dumps(error.model_dump(mode="json")),
-        told=json.dumps({"reason": error.message}),
+        event_data=json.dumps({"reason": error.message}),
     )
 
 

@@ -45,7 +45,7 @@ _CHECKPOINT = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, in_place boolean, done text, next_step text, state jsonb,
-            seconds real, progress jsonb, undo boolean, told jsonb)
+            seconds real, progress jsonb, undo boolean, new_events jsonb)
         WHERE {few("step_number")}
     ), owned AS (
         SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
@@ -55,7 +55,7 @@ _CHECKPOINT = f"""
             step = given.next_step, step_number = tasks.step_number + 1, {CLEARED}, rings = 0,
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(given.progress, tasks.progress), undoable = undoable + given.undo::int,
-            version = version + 1, event_seq = event_seq + jsonb_array_length(given.told),
+            version = version + 1, event_seq = event_seq + jsonb_array_length(given.new_events),
             attempt = given.in_place::int, uncounted = 0,
             status = CASE WHEN given.in_place THEN 'running' ELSE 'pending' END,
             worker = CASE WHEN given.in_place THEN worker END,
@@ -64,11 +64,11 @@ _CHECKPOINT = f"""
             due_at = CASE WHEN given.in_place THEN due_at
                 ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END
         FROM owned JOIN given USING (id) WHERE tasks.id = owned.id
-        RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.told
+        RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.new_events
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
         SELECT id, step_number - 1, done, step, state, run, seconds, undo FROM changed
-    ), {appended("changed.told")}
+    ), {appended("changed.new_events")}
     SELECT tasks.id, {STEPPED} FROM changed AS tasks
 """
 
@@ -85,10 +85,10 @@ def checkpoint_all(
     Returns the claim's row as it is now of each, or LeaseLost, or BudgetExhausted where it overran its seconds, or
     Contention where somebody else has locked the row.
     """
-    told: list[_CheckpointRow] = connection.execute(
+    changed: list[_CheckpointRow] = connection.execute(
         _CHECKPOINT, {"given": f"[{', '.join(map(_given, steps))}]", "ring_seconds": ring_seconds}
     ).fetchall()
-    rows = {row["id"]: row for row in told}
+    rows = {row["id"]: row for row in changed}
     return [
         {**step.claim.row, **rows[step.claim.id]} if step.claim.id in rows else refusal(connection, step.claim)
         for step in steps
@@ -100,10 +100,13 @@ def _given(step: StepCommit) -> str:
     following: dict[str, Any] = {"step": committed.next_step, "step_number": claim.step_number + 1}
     if step.in_place:
         following |= {"attempt": 1, "run": claim.run}
-    told = [_committed_event(claim, committed), ("claimed" if step.in_place else "dispatched", json.dumps(following))]
+    new_events = [
+        _committed_event(claim, committed),
+        ("claimed" if step.in_place else "dispatched", json.dumps(following)),
+    ]
     return given(
         claim,
-        raw={"state": committed.state, "progress": committed.progress, "told": event_text(told)},
+        raw={"state": committed.state, "progress": committed.progress, "new_events": event_text(new_events)},
         in_place=step.in_place,
         done=claim.step,
         next_step=committed.next_step,

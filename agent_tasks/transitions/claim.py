@@ -132,7 +132,7 @@ _FREE_SUSPECT: LiteralString = f"""
         SELECT id FROM agent_tasks.tasks WHERE {SUSPECT} AND suspect = %(suspect)s ORDER BY pending_since, id LIMIT 1
 """
 
-_CLAIM_TOLD: LiteralString = """
+_CLAIM_EVENTS: LiteralString = """
         SELECT id, event_seq, 'claimed', jsonb_build_object('step', step, 'step_number', step_number,
             'attempt', attempt, 'run', run, 'worker', worker) FROM changed
 """
@@ -147,7 +147,7 @@ _TAKE: LiteralString = f"""
             version = version + 1, event_seq = event_seq + 1
         FROM free WHERE tasks.id = free.id
         RETURNING tasks.*
-    ), {written(_CLAIM_TOLD)}
+    ), {written(_CLAIM_EVENTS)}
     SELECT {CLAIMED},
         CASE WHEN tasks.undo_step IS NOT NULL
             THEN coalesce(CASE WHEN tasks.undo_step = 0 THEN tasks.input ELSE before.state END, '{{}}'::jsonb)

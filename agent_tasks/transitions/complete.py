@@ -15,7 +15,7 @@ _COMPLETE = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, status text, error jsonb, result jsonb, seconds real,
-            progress jsonb, told jsonb)
+            progress jsonb, new_events jsonb)
         WHERE {few("step_number")}
     ), owned AS (
         SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
@@ -25,13 +25,13 @@ _COMPLETE = f"""
             status = given.status, error = given.error, result = coalesce(given.result, 'null'::jsonb),
             step_number = tasks.step_number + 1, spent_seconds = spent_seconds + {RUNNING_SECONDS},
             spent_steps = spent_steps + 1, progress = coalesce(given.progress, tasks.progress),
-            version = version + 1, event_seq = event_seq + jsonb_array_length(given.told), {ENDED}
+            version = version + 1, event_seq = event_seq + jsonb_array_length(given.new_events), {ENDED}
         FROM owned JOIN given USING (id) WHERE tasks.id = owned.id
-        RETURNING tasks.*, given.seconds, given.told
+        RETURNING tasks.*, given.seconds, given.new_events
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, run, seconds)
         SELECT id, step_number - 1, step, run, seconds FROM changed
-    ), {appended("changed.told")}
+    ), {appended("changed.new_events")}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
@@ -58,15 +58,15 @@ def complete_all(
     Returns the row of each, or LeaseLost, or BudgetExhausted where its step overran its seconds, or Contention where
     somebody else has locked the row.
     """
-    told: list[Row] = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
-    rows = {row["id"]: row for row in told}
+    changed: list[Row] = connection.execute(_COMPLETE, {"given": f"[{', '.join(map(_given, finishes))}]"}).fetchall()
+    rows = {row["id"]: row for row in changed}
     return [rows.get(finish.claim.id) or refusal(connection, finish.claim) for finish in finishes]
 
 
 def _given(finish: Finish) -> str:
     claim = finish.claim
     status = "completed" if finish.shortfall is None else "partial"
-    told = [
+    new_events = [
         ("committed", f'{{"step": "{claim.step}", "step_number": {claim.step_number}}}'),
         ("finished", f'{{"status": "{status}"}}'),
     ]
@@ -76,7 +76,7 @@ def _given(finish: Finish) -> str:
             "error": finish.shortfall.model_dump_json() if finish.shortfall else None,
             "result": finish.result,
             "progress": finish.progress,
-            "told": event_text(told),
+            "new_events": event_text(new_events),
         },
         status=status,
         seconds=finish.seconds,

@@ -31,6 +31,6 @@ def end(
         lock_above(connection, above, seconds=lock_seconds)
     written = write(connection)
     reached("halfway")
-    told = join(connection, [row for row in written if not isinstance(row, Exception)], ring_seconds=ring_seconds)
-    reached("written", joined=told)
-    return written, told
+    joined = join(connection, [row for row in written if not isinstance(row, Exception)], ring_seconds=ring_seconds)
+    reached("written", joined=joined)
+    return written, joined

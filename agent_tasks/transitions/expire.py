@@ -42,7 +42,7 @@ _POISONED = """
         'checkpoint', nullif(step_number, 0))
 """
 
-_EXPIRED_TOLD: LiteralString = """
+_EXPIRED_EVENTS: LiteralString = """
         SELECT id, event_seq - 1, 'expired', NULL::jsonb FROM changed
 """
 
@@ -53,7 +53,7 @@ _POISON = f"""
             {ending("'failed'", _POISONED)}
         WHERE id = ANY (ARRAY(SELECT id FROM expired))
         RETURNING *
-    ), {written(_EXPIRED_TOLD, "expiry_added")}, {ENDING_EVENT}
+    ), {written(_EXPIRED_EVENTS, "expiry_added")}, {ENDING_EVENT}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
@@ -75,7 +75,7 @@ def expire(
         "ring_seconds": ring_seconds,
         "lease_seconds": lease_seconds,
     }
-    rows: list[Row] = connection.execute(_POISON, {**common, "told": '{"error": "poison"}'}).fetchall()
+    rows: list[Row] = connection.execute(_POISON, {**common, "event_data": '{"error": "poison"}'}).fetchall()
     failure = ErrorInfo(type=ErrorType.POISON, message="its worker died each time it ran")
     undoing: list[UndoingRow] = connection.execute(_POISONED_UNDO, common).fetchall()
     for row in undoing:

@@ -52,7 +52,7 @@ def fail(
             "error": json.dumps(error.model_dump(mode="json")),
             "traceback": traceback,
             **judged(claim, calls),
-            "told": json.dumps({"error": error.type, **resource}),
+            "event_data": json.dumps({"error": error.type, **resource}),
         },
     ).fetchone()
     if row is None:

@@ -46,9 +46,9 @@ def fan_out(
     LeaseLost, BudgetExhausted.
     """
     awaits = {"kind": "children", "name": f"{len(children)} children", "reserve": reserve_seconds}
-    told: dict[str, Any] = {"children": len(children), "agents": sorted({child.agent for child in children})}
+    spawned: dict[str, Any] = {"children": len(children), "agents": sorted({child.agent for child in children})}
     if clamped:
-        told["clamped"] = clamped
+        spawned["clamped"] = clamped
     steps = Spend(steps=claim.spent.steps)
     low = [  # the step that spawns counts, too, and what its children then spend crosses the line no more
         ("budget_low", json.dumps({"resource": name, "spent": steps.steps + 1, "limit": getattr(claim.budget, name)}))
@@ -61,7 +61,7 @@ def fan_out(
         claim,
         committed,
         *low,
-        ("spawned", json.dumps(told)),
+        ("spawned", json.dumps(spawned)),
         ("waiting", '{"kind": "children"}'),
         awaits=json.dumps(awaits),
         children=len(children),
@@ -71,8 +71,8 @@ def fan_out(
     )
     reached("halfway")
     kin = Kin(claim.id, parent["root_id"], claim.step_number, parent["depth"] + 1)
-    spawned = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
-    return parent, submit(connection, spawned, ring_seconds=ring_seconds)
+    placed = [replace(child, kin=kin, child_index=index) for index, child in enumerate(children)]
+    return parent, submit(connection, placed, ring_seconds=ring_seconds)
 
 
 def patience(left: float | None, reserve_seconds: float) -> float | None:

@@ -8,7 +8,7 @@ from agent_tasks.store.queries.read import tree_ids
 from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.event import EventType
 
-_TOLD = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}
+_OWN_TYPES = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}
 """Events whose data is the system's own; that of the others may quote what the agent has seen."""
 
 # What still undoes its steps needs their state, and keeps it. An error that says itself that all was purged is ours.
@@ -28,7 +28,7 @@ _FORGET = f"""
         UPDATE agent_tasks.signals SET payload = NULL WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     ), events AS (
         UPDATE agent_tasks.events SET data = NULL
-        WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND (type <> ALL (%(told)s) OR data ? 'reason')
+        WHERE task_id = ANY (ARRAY(SELECT id FROM ended)) AND (type <> ALL (%(own_types)s) OR data ? 'reason')
     ), keys AS (
         UPDATE agent_tasks.idempotency_keys SET digest = '' WHERE task_id = ANY (ARRAY(SELECT id FROM ended))
     )
@@ -46,7 +46,7 @@ _FORGET = f"""
 def forget(connection: Connection, task_ids: Sequence[UUID]) -> None:
     """Purge what these tasks have recorded, as far as they are sensitive and have ended; within a transaction."""
     if task_ids:
-        values = {"ids": list(task_ids), "told": sorted(_TOLD)}
+        values = {"ids": list(task_ids), "own_types": sorted(_OWN_TYPES)}
         connection.execute(_FORGET, values, prepare=False)
 
 

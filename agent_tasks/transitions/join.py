@@ -23,9 +23,9 @@ from agent_tasks.store.rows import (
 from agent_tasks.task.budget import WARNING_PART
 from agent_tasks.transitions.cancel import cancel_below
 
-_JOINED_TOLD: LiteralString = """
-        SELECT id, event_seq - 2 * joined::int - cardinality(told) + ordinal, 'budget_low', data
-        FROM changed, unnest(told) WITH ORDINALITY AS low (data, ordinal)
+_JOINED_EVENTS: LiteralString = """
+        SELECT id, event_seq - 2 * joined::int - cardinality(warnings) + ordinal, 'budget_low', data
+        FROM changed, unnest(warnings) WITH ORDINALITY AS low (data, ordinal)
         UNION ALL SELECT id, event_seq - 1, 'joined', NULL FROM changed WHERE joined
         UNION ALL SELECT id, event_seq, 'dispatched', NULL FROM changed WHERE joined
 """
@@ -87,7 +87,8 @@ _JOIN = f"""
         ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
     ), low AS (
         SELECT locked.id, array_agg(
-            jsonb_build_object('resource', resource, 'spent', before + more, 'limit', most) ORDER BY resource) AS told
+            jsonb_build_object('resource', resource, 'spent', before + more, 'limit', most) ORDER BY resource
+        ) AS warnings
         FROM locked JOIN sums USING (id), LATERAL (VALUES
             ('seconds', budget_seconds::numeric, spent_seconds::numeric, CASE WHEN joined THEN clocked ELSE 0 END),
             ('tokens', budget_tokens, spent_tokens, more_tokens),
@@ -108,7 +109,7 @@ _JOIN = f"""
             reserved_steps = CASE WHEN lives THEN greatest(0, reserved_steps - back_steps) ELSE 0 END,
             reserved_calls = CASE WHEN lives THEN greatest(0, reserved_calls - back_calls) ELSE 0 END,
             version = version + 1,
-            event_seq = event_seq + coalesce(cardinality(low.told), 0) + 2 * joined::int,
+            event_seq = event_seq + coalesce(cardinality(low.warnings), 0) + 2 * joined::int,
             spent_seconds = tasks.spent_seconds + CASE WHEN joined THEN clocked ELSE 0 END,
             status = CASE WHEN joined THEN 'pending' ELSE status END,
             waiting_for = CASE WHEN joined THEN NULL ELSE waiting_for END,
@@ -117,12 +118,12 @@ _JOIN = f"""
         FROM locked JOIN sums USING (id) LEFT JOIN low USING (id)
         WHERE tasks.id = locked.id AND tasks.id = ANY (ARRAY(SELECT id FROM sums))
             AND (lives OR more_tokens + more_usd + more_steps + more_calls > 0 OR NOT ({NOTHING_RESERVED}))
-        RETURNING tasks.*, joined, told, CASE WHEN NOT lives AND NOT passed AND tasks.parent_id IS NOT NULL
+        RETURNING tasks.*, joined, warnings, CASE WHEN NOT lives AND NOT passed AND tasks.parent_id IS NOT NULL
             THEN jsonb_build_object('id', tasks.parent_id, 'more_tokens', more_tokens::text,
                 'more_usd', more_usd::text, 'more_steps', more_steps::text, 'more_calls', more_calls::text,
                 'back_tokens', back_tokens::text, 'back_usd', back_usd::text, 'back_steps', back_steps::text,
                 'back_calls', back_calls::text) END AS passed_on
-    ), {written(_JOINED_TOLD)}
+    ), {written(_JOINED_EVENTS)}
     SELECT {SNAPSHOT}, tasks.on_child_failure, tasks.passed_on FROM changed AS tasks
 """
 
@@ -160,7 +161,7 @@ def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float)
         for row in ended:
             children[row["parent_id"]].append(row)
         ended = list[Row]()
-        for parent in _told(connection, [row["id"] for rows in children.values() for row in rows], ring_seconds):
+        for parent in _parents_of(connection, [row["id"] for rows in children.values() for row in rows], ring_seconds):
             failed = next((row for row in children[parent["id"]] if _ends(row, parent)), None)
             if failed is None:
                 result.append(parent)
@@ -182,7 +183,7 @@ def _ends(child: Row, parent: _JoinRow) -> bool:
     )
 
 
-def _told(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[_JoinRow]:
+def _parents_of(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[_JoinRow]:
     """Those above `ended`, as they are now. One that lived a moment ago may have ended: then the next ones are told."""
     rows: list[_JoinRow] = []
     ids, passed_on = list(ended), list[Any]()
@@ -211,7 +212,7 @@ def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
     )
     values = {
         "id": parent,
-        "told": json.dumps({"child": str(child["id"])}),
+        "event_data": json.dumps({"child": str(child["id"])}),
         "error": json.dumps(error.model_dump(mode="json")),
     }
     return connection.execute(_FAIL_PARENT, values).fetchall()

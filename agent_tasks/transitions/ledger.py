@@ -211,8 +211,10 @@ def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int 
     Returns the calls spent of each, None where none were left, or LeaseLost, or Contention where somebody else has
     locked the row.
     """
-    told: list[_BegunRow] = connection.execute(_BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}).fetchall()
-    spent = {row["id"]: row["spent_calls"] for row in told}
+    begun: list[_BegunRow] = connection.execute(
+        _BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}
+    ).fetchall()
+    spent = {row["id"]: row["spent_calls"] for row in begun}
     return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c.claim) for c in calls]
 
 
@@ -225,8 +227,8 @@ def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | Contention |
 
 def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLost | None]:
     """Record the outcomes of these calls; returns LeaseLost for those whose run owns the step no more."""
-    told: list[_EndedRow] = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
-    ended = {(row["task_id"], row["ordinal"]) for row in told}
+    rows: list[_EndedRow] = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
+    ended = {(row["task_id"], row["ordinal"]) for row in rows}
     return [None if (call.claim.id, call.ordinal) in ended else lost(call.claim) for call in calls]
 
 

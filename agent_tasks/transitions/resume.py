@@ -42,7 +42,7 @@ class _LockedRow(TypedDict):
     not_undone: list[dict[str, Any]] | None
 
 
-_RESUMED_TOLD: LiteralString = """
+_RESUMED_EVENTS: LiteralString = """
         SELECT id, 1, 'resumed', jsonb_build_object('from', resumed_from, 'step', step, 'step_number', step_number)
         FROM copied
         UNION ALL
@@ -129,7 +129,7 @@ _RESUME = f"""
         FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
         ORDER BY s.seq
-    ), {written(_RESUMED_TOLD)}
+    ), {written(_RESUMED_EVENTS)}
     SELECT {SNAPSHOT} FROM copied AS tasks
 """
 

@@ -73,7 +73,7 @@ class ConsumedRow(TypedDict):
     sent_at: datetime
 
 
-class Told(TypedDict):
+class KeptReceipt(TypedDict):
     """What the sender of a signal was told, as it is kept with the signal."""
 
     delivered: bool
@@ -127,7 +127,7 @@ def keep(
     `payload` and `sender` are JSON text. `wait_id`: it answers this wait and no other. `waiting_for`: what its sender
     is told that the task waits for, should it not be delivered.
     """
-    told = json.dumps({"name": name, "signal_id": signal_id, "sender": json.loads(sender) if sender else None})
+    data = json.dumps({"name": name, "signal_id": signal_id, "sender": json.loads(sender) if sender else None})
     values = {
         "id": task_id,
         "name": name,
@@ -137,10 +137,10 @@ def keep(
         "wait_id": wait_id,
         "receipt": json.dumps({"delivered": False, "waiting_for": list(waiting_for)}),
     }
-    return connection.execute(_KEEP, {**values, **event_list([("signalled", told)])}).fetchone()
+    return connection.execute(_KEEP, {**values, **event_list([("signalled", data)])}).fetchone()
 
 
-def receipt(connection: Connection, task_id: UUID, signal_id: str) -> Told | None:
+def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceipt | None:
     """What the sender of this signal was told: `delivered`, and what the task waited for. None where none was sent."""
     row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
     return row["receipt"] if row else None
@@ -167,8 +167,8 @@ def inbox(connection: Connection, task_id: UUID, names: Sequence[str]) -> list[I
 
 def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:
     """Take a signal out of the inbox that the step which waits for it does not accept."""
-    told = event_list([("signal_refused", json.dumps({"signal": seq, "why": why}))])
-    connection.execute(_REFUSE, {"id": task_id, "seq": seq, **told})
+    events = event_list([("signal_refused", json.dumps({"signal": seq, "why": why}))])
+    connection.execute(_REFUSE, {"id": task_id, "seq": seq, **events})
 
 
 def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[ConsumedRow]:

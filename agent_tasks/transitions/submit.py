@@ -73,7 +73,7 @@ _PLAIN = (
     "traceparent",
 )  # fmt: skip
 
-_SUBMITTED_TOLD: LiteralString = """
+_SUBMITTED_EVENTS: LiteralString = """
         SELECT id, 1, 'submitted', jsonb_build_object('agent', agent, 'step', step) FROM added
         UNION ALL
         SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM added
@@ -99,7 +99,7 @@ _SUBMIT = f"""
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
             depth integer)
         RETURNING *
-    ), {written(_SUBMITTED_TOLD)}
+    ), {written(_SUBMITTED_EVENTS)}
     SELECT {SNAPSHOT} FROM added AS tasks
 """
 

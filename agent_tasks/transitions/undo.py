@@ -11,7 +11,7 @@ from agent_tasks.store.history import written
 from agent_tasks.store.rows import CLEARED, LET_GO, OWNED, SNAPSHOT, Row
 from agent_tasks.transitions.fence import lost
 
-_UNDONE_TOLD: LiteralString = """
+_UNDONE_EVENTS: LiteralString = """
         SELECT id, event_seq - 1, %(event)s, %(report)s::jsonb FROM changed
         UNION ALL
         SELECT id, event_seq, CASE WHEN finished_at IS NULL THEN 'dispatched' ELSE 'finished' END,
@@ -50,7 +50,7 @@ _UNDONE = f"""
         FROM progressed LEFT JOIN following ON true
         WHERE tasks.id = progressed.id AND {OWNED}
         RETURNING tasks.*
-    ), {written(_UNDONE_TOLD)}
+    ), {written(_UNDONE_EVENTS)}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 

@@ -58,8 +58,8 @@ def wait(
         "timeout": timeout,
         "on_timeout": on_timeout,
     }
-    told = json.dumps({"kind": "signal", "names": list(names), "mode": awaits["mode"], "timeout": timeout})
-    row = run_commit(connection, _WAIT, claim, committed, ("waiting", told), awaits=json.dumps(awaits), timeout=timeout)
+    data = json.dumps({"kind": "signal", "names": list(names), "mode": awaits["mode"], "timeout": timeout})
+    row = run_commit(connection, _WAIT, claim, committed, ("waiting", data), awaits=json.dumps(awaits), timeout=timeout)
     return deliver(connection, claim.id, ring_seconds=ring_seconds) or row
 
 
@@ -67,5 +67,5 @@ def sleep(
     connection: Connection, claim: Claim, committed: Committed, *, seconds: float | None, until: datetime | None
 ) -> Row:
     """Wait for `seconds`, or until a time, by the database's clock. Raises LeaseLost, BudgetExhausted."""
-    told = json.dumps({"kind": "timer", "seconds": seconds, "until": until.isoformat() if until else None})
-    return run_commit(connection, _SLEEP, claim, committed, ("waiting", told), seconds_to_sleep=seconds, until=until)
+    data = json.dumps({"kind": "timer", "seconds": seconds, "until": until.isoformat() if until else None})
+    return run_commit(connection, _SLEEP, claim, committed, ("waiting", data), seconds_to_sleep=seconds, until=until)

@@ -64,12 +64,12 @@ def sweeping(server_urls: tuple[str, str], template: str, tmp_path_factory: pyte
 
 def assert_tree_ran_once(client: AgentTasks, root: UUID) -> None:
     """All have completed, each step is committed once and told once, and every amount adds up."""
-    told = "(SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = '{}') AS {}"
+    times = "(SELECT count(*) FROM agent_tasks.events WHERE task_id = id AND type = '{}') AS {}"
     kinds = ("spawned", "joined", "committed", "finished")
     tree = rows.query(
         client,
         f"""
-        SELECT tasks.*, {", ".join(told.format(kind, kind) for kind in kinds)},
+        SELECT tasks.*, {", ".join(times.format(kind, kind) for kind in kinds)},
             (SELECT array_agg(c.step ORDER BY c.step_number) FROM agent_tasks.checkpoints AS c
                 WHERE task_id = id) AS steps,
             (SELECT max(seq) - count(*) FROM agent_tasks.events WHERE task_id = id) AS gap

@@ -46,9 +46,9 @@ def living(client: AgentTasks) -> list[dict[str, Any]]:
     return rows.query(client, "SELECT id FROM agent_tasks.tasks WHERE finished_at IS NULL ORDER BY id")
 
 
-def check(client: AgentTasks, root: TaskHandle, told: Counter[str]) -> None:
+def check(client: AgentTasks, root: TaskHandle, noted: Counter[str]) -> None:
     """The root's books are the sum of all charges; each of dollars counts once however often its step was repeated,
-    each of tokens as often as its call was made, and none that was `told` to a step (by task and amount) is missing.
+    each of tokens as often as its call was made, and none that was `noted` to a step (by task and amount) is missing.
     """
     tree = rows.query(client, "SELECT * FROM agent_tasks.tasks WHERE root_id = %s", root.id)
     ids = [task["id"] for task in tree]
@@ -70,7 +70,7 @@ def check(client: AgentTasks, root: TaskHandle, told: Counter[str]) -> None:
     assert (books["spent_steps"], books["spent_calls"]) == (made["steps"], made["calls"])
     counted = Counter(f"{e['task_id']} {float(e['usd']) if e['usd'] else 'tokens'}" for e in charged)
     assert [charge for charge, times in counted.items() if times > 1 and not charge.endswith("tokens")] == []
-    for charge, times in told.items():
+    for charge, times in noted.items():
         if any(charge.startswith(str(task_id)) for task_id in ids):
             assert counted[charge] >= (times if charge.endswith("tokens") else 1), charge
     for task in tree:
@@ -103,6 +103,6 @@ def test_the_roots_books_are_what_was_charged_wherever_its_workers_were_killed(
     for tree in trees:
         tree.cancel()
     eventually(lambda: not living(client), 60)
-    told = Counter(notes(tmp_path))
+    noted = Counter(notes(tmp_path))
     for tree in trees:
-        check(client, tree, told)
+        check(client, tree, noted)

@@ -31,9 +31,9 @@ def assert_undone_once(client: AgentTasks, task_id: object) -> None:
     assert row["status"] == "failed"
     assert [step["step"] for step in row["error"]["details"]["undone"]] == ["book_three", "book_two", "book_one"]
     assert row["error"]["details"]["not_undone"] == []
-    told = rows.events(client, row["id"], "undone", "not_undone", "finished")
-    assert [event["type"] for event in told] == ["undone"] * 3 + ["finished"]
-    assert [event["data"]["step"] for event in told[:3]] == ["book_three", "book_two", "book_one"]
+    events = rows.events(client, row["id"], "undone", "not_undone", "finished")
+    assert [event["type"] for event in events] == ["undone"] * 3 + ["finished"]
+    assert [event["data"]["step"] for event in events[:3]] == ["book_three", "book_two", "book_one"]
 
 
 def unbooked(folder: Path) -> list[int]:

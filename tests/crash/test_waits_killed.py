@@ -86,8 +86,8 @@ def test_a_timer_fires_once_although_everything_was_killed_while_the_task_slept(
 
 
 def assert_fired_once(client: AgentTasks, task: TaskHandle) -> None:
-    told: list[Any] = [event["data"] for event in rows.events(client, task.id, "dispatched")]
-    assert told.count({"due": True}) == 1
+    dispatched: list[Any] = [event["data"] for event in rows.events(client, task.id, "dispatched")]
+    assert dispatched.count({"due": True}) == 1
     assert rows.checkpoints(client, task.id) == [(0, "nap"), (1, "rise")]
 
 

@@ -104,8 +104,8 @@ def end(client: AgentTasks, taken: Claim, write: Write = done) -> list[Row]:
     """End a task as its worker does, and tell its parent in the same commit; all rows that this changed."""
 
     def end_and_tell(connection: Connection) -> list[Row]:
-        rows, told = ending.end(connection, lambda c: [write(c, taken)], ring_seconds=60, above=[taken.id])
-        return [*rows, *told]
+        rows, joined = ending.end(connection, lambda c: [write(c, taken)], ring_seconds=60, above=[taken.id])
+        return [*rows, *joined]
 
     return client.database.run(end_and_tell)
 

@@ -54,10 +54,10 @@ def test_of_many_commits_a_lost_one_changes_nothing_and_the_others_are_whole(cli
     assert all_of(client, stale.id) == before
     assert (here["status"], here["step_number"], here["attempt"]) == ("running", 1, 1)  # type: ignore[index]
     assert (there["status"], there["step_number"], there["attempt"]) == ("pending", 1, 0)  # type: ignore[index]
-    for taken, value, told in ((first, 2, "claimed"), (last, 4, "dispatched")):
+    for taken, value, event in ((first, 2, "claimed"), (last, 4, "dispatched")):
         (checkpoint,) = all_of(client, taken.id)["checkpoints"]
         assert (checkpoint["state"], checkpoint["run"], checkpoint["seconds"]) == ({"value": value}, 1, 0.5)
-        assert types_of(client, taken.id) == ["submitted", "dispatched", "claimed", "committed", told]
+        assert types_of(client, taken.id) == ["submitted", "dispatched", "claimed", "committed", event]
     row = row_of(client, last.id)
     assert (row["progress"], row["undoable"], row["worker"]) == ({"done": 1}, 1, None)
 

@@ -203,8 +203,8 @@ def test_a_thousand_children_joined_by_eight_threads_with_repeated_messages_wake
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(work, [messages[n::8] for n in range(8)])) == count
     assert len(woken) == 1
-    told = types_of(client, taken.id)
-    assert (told.count("joined"), told.count("dispatched")) == (1, 2)
+    types = types_of(client, taken.id)
+    assert (types.count("joined"), types.count("dispatched")) == (1, 2)
     assert reserved_of(client, taken.id) == NOTHING_RESERVED
     snapshot = client.get(taken.id).stored()
     assert (snapshot.budget.spent.tokens, snapshot.budget.spent.usd) == (2 * count, 1.0)

@@ -153,8 +153,8 @@ def test_the_order_of_a_set_does_not_make_another_request(client: AgentTasks) ->
     servers = {"DB": client.settings.database_url, "RD": client.settings.redis_url}
     for seed in ("1", "2"):
         env = {**os.environ, **servers, "PYTHONHASHSEED": seed}
-        told = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
-        assert told.stdout.strip() == str(task.id), told.stderr
+        printed = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+        assert printed.stdout.strip() == str(task.id), printed.stderr
 
 
 def test_a_default_that_is_made_anew_does_not_make_another_request(client: AgentTasks) -> None:

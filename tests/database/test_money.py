@@ -236,8 +236,8 @@ class Books:
 def recorded(client: AgentTasks) -> tuple[Decimal, int]:
     """What was charged by the histories of the tasks; whoever died may have been about to say so."""
     columns = "(data ->> 'usd')::numeric AS usd, (data ->> 'tokens')::int AS tokens"
-    told = query(client, f"SELECT {columns} FROM agent_tasks.events WHERE type = 'charged'")
-    return sum((row["usd"] for row in told), Decimal(0)), sum(row["tokens"] for row in told)
+    charged = query(client, f"SELECT {columns} FROM agent_tasks.events WHERE type = 'charged'")
+    return sum((row["usd"] for row in charged), Decimal(0)), sum(row["tokens"] for row in charged)
 
 
 @contextmanager

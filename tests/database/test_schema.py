@@ -131,8 +131,8 @@ def test_a_database_that_a_newer_release_migrated_is_told_as_such(
         upgrade(settings.database_url)
     monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("AGENT_TASKS_REDIS_URL", settings.redis_url)
-    told = CliRunner().invoke(app, ["migrate"])
-    assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+    result = CliRunner().invoke(app, ["migrate"])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "Install that release" in CliRunner().invoke(app, ["doctor"]).stdout
 
 

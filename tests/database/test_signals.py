@@ -57,9 +57,9 @@ def test_a_signal_wakes_who_waits_for_it_and_is_handed_to_the_step(client: Agent
         (handed,) = consumed(connection, task.id, 1)
     assert (handed["name"], handed["payload"], handed["signal_id"]) == ("approval", {"ok": 1}, "s")
     assert handed["sender"]["subject"] == "ana"
-    told = all_of(client, task.id)["events"]
-    assert [event["type"] for event in told][-2:] == ["signalled", "dispatched"]
-    assert told[-2]["data"]["sender"]["subject"] == "ana"
+    events = all_of(client, task.id)["events"]
+    assert [event["type"] for event in events][-2:] == ["signalled", "dispatched"]
+    assert events[-2]["data"]["sender"]["subject"] == "ana"
 
 
 def test_a_signal_before_its_wait_is_kept_and_consumed_by_it(client: AgentTasks) -> None:

@@ -52,13 +52,13 @@ def test_an_expired_lease_makes_the_step_pending_again(client: AgentTasks) -> No
 def test_a_step_whose_process_died_three_times_while_it_was_alone_ends_as_poison(client: AgentTasks) -> None:
     """Twice before it was beside others, or may have been: that counts for nothing."""
     task_id = submitted(client)
-    told: list[tuple[str, int, int, int]] = []
+    seen: list[tuple[str, int, int, int]] = []
     for _ in range(5):
         claimed(client, task_id)
         lapse(client, task_id)
-        told += [(row["status"], *counts(client, task_id)) for row in swept(client)]
+        seen += [(row["status"], *counts(client, task_id)) for row in swept(client)]
     beside, again = [("pending", 1, 0, 0), ("pending", 2, 0, 0)], [("pending", 2, 1, 1), ("pending", 2, 2, 2)]
-    assert told == [*beside, *again, ("failed", 0, 0, 3)]
+    assert seen == [*beside, *again, ("failed", 0, 0, 3)]
     error = ErrorInfo.model_validate(row_of(client, task_id)["error"])
     assert (error.type, error.retryable, error.suggested_action) == (ErrorType.POISON, False, "escalate")
     assert error.details == {"step": "echo", "crashes": 3, "worker": "w"}

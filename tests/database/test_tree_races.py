@@ -33,9 +33,9 @@ def check_tree(client: AgentTasks, root: UUID) -> None:
     rows = query(client, "SELECT * FROM agent_tasks.tasks WHERE root_id = %s ORDER BY depth DESC", root)
     by_id = {row["id"]: row for row in rows}
     for row in rows:
-        told = types_of(client, row["id"])
-        assert len(told) == row["event_seq"]
-        assert told.count("finished") == int(row["finished_at"] is not None)
+        types = types_of(client, row["id"])
+        assert len(types) == row["event_seq"]
+        assert types.count("finished") == int(row["finished_at"] is not None)
         parent = by_id.get(row["parent_id"])
         if parent is not None and parent["finished_at"] is not None:
             assert row["finished_at"] is not None, "a child outlived its parent"

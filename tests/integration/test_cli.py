@@ -201,9 +201,9 @@ def test_ps_lists_living_tasks_oldest_first_in_80_columns(fleet: Fleet, tmp_path
 def test_migrate_prints_the_revision_before_and_after() -> None:
     result = run("migrate", "--json")
     assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    assert told["before"] == told["after"]
-    assert told["after"] in run("migrate").stdout
+    printed = json.loads(result.stdout)
+    assert printed["before"] == printed["after"]
+    assert printed["after"] in run("migrate").stdout
 
 
 def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet) -> None:

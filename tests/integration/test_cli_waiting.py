@@ -43,7 +43,7 @@ def output(*arguments: object) -> str:
     return result.stdout
 
 
-def told(*arguments: object) -> Any:
+def as_json(*arguments: object) -> Any:
     return json.loads(output(*arguments, "--json"))
 
 
@@ -86,7 +86,7 @@ def test_a_signal_for_which_a_task_does_not_wait_yet_is_kept(fleet: Fleet, tmp_p
     task = waiting(fleet, "several", {"every": True})
     assert "first, second" in output("signal", task.id, "second", 2)
     (tmp_path / "payload.json").write_text("1")
-    assert told("signal", task.id, "first", f"@{tmp_path / 'payload.json'}") == {
+    assert as_json("signal", task.id, "first", f"@{tmp_path / 'payload.json'}") == {
         "kept": True,
         "delivered": True,
         "waiting_for": [],
@@ -103,7 +103,7 @@ def test_a_repeated_signal_id_is_told_and_changes_nothing(fleet: Fleet) -> None:
     send = ("signal", task.id, "first", "1", "--signal-id", "one")
     output(*send)
     assert "before" in output(*send)
-    assert told(*send)["kept"] is False
+    assert as_json(*send)["kept"] is False
     task.cancel()
 
 
@@ -136,13 +136,13 @@ def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(planned: 
 
 
 def test_the_tree_is_nested_in_json_from_any_task_and_from_its_root(planned: TaskHandle) -> None:
-    tree = told("tree", planned.id)
+    tree = as_json("tree", planned.id)
     assert [child["snapshot"]["agent"] for child in tree["children"]] == ["echo", "approval", "planner"]
     below = tree["children"][2]
     assert [child["snapshot"]["agent"] for child in below["children"]] == ["sleeper"]
     inner = below["snapshot"]["id"]
-    assert [node["id"] for node in nodes(told("tree", inner))] == [node["id"] for node in nodes(below)]
-    assert told("tree", inner, "--root")["snapshot"]["id"] == str(planned.id)
+    assert [node["id"] for node in nodes(as_json("tree", inner))] == [node["id"] for node in nodes(below)]
+    assert as_json("tree", inner, "--root")["snapshot"]["id"] == str(planned.id)
 
 
 def test_of_many_children_those_that_have_completed_are_counted_and_not_drawn(fleet: Fleet) -> None:
@@ -181,7 +181,7 @@ def test_ps_says_who_waits_for_what_and_for_how_long_in_80_columns(planned: Task
 
 def test_ps_filters_by_kind_agent_status_and_person(planned: TaskHandle) -> None:
     def agents(*arguments: str) -> list[str]:
-        return sorted(task["agent"] for task in told("ps", "--tenant", "acme", *arguments))
+        return sorted(task["agent"] for task in as_json("ps", "--tenant", "acme", *arguments))
 
     assert agents() == ["approval", "planner", "planner", "sleeper"]
     assert agents("--kind", "children") == agents("--agent", "planner") == ["planner", "planner"]
@@ -192,10 +192,10 @@ def test_ps_filters_by_kind_agent_status_and_person(planned: TaskHandle) -> None
 
 
 def test_ps_as_somebody_shows_what_they_may_see(planned: TaskHandle) -> None:
-    assert len(told("ps", *WHO)) == 4
-    assert told("ps", "--as", "bob", "--tenant", "acme") == []
-    assert len(told("ps", "--as", "bob", "--tenant", "acme", "--scope", "tasks:all")) == 4
-    assert told("ps", "--as", "ana") == []
+    assert len(as_json("ps", *WHO)) == 4
+    assert as_json("ps", "--as", "bob", "--tenant", "acme") == []
+    assert len(as_json("ps", "--as", "bob", "--tenant", "acme", "--scope", "tasks:all")) == 4
+    assert as_json("ps", "--as", "ana") == []
     assert run("ps", "--scope", "tasks:all").exit_code == 2
 
 
@@ -249,13 +249,13 @@ def test_a_schedule_is_made_listed_and_forgotten(fleet: Fleet) -> None:
     )  # fmt: skip
     assert made.startswith("yearly: echo by cron 0 3 1 1 * Europe/Berlin, next in")
     assert "03:00:00 CET" in made
-    assert told("schedule", "echo", "--every", 3600)["every_seconds"] == 3600
+    assert as_json("schedule", "echo", "--every", 3600)["every_seconds"] == 3600
     listed = output("schedules").splitlines()
     assert [line.split()[:2] for line in listed[1::2]] == [["echo", "echo"], ["yearly", "echo"]]
     assert all(len(line) <= 80 for line in listed)
-    assert [each["name"] for each in told("schedules")] == ["echo", "yearly"]
+    assert [each["name"] for each in as_json("schedules")] == ["echo", "yearly"]
     assert output("unschedule", "yearly").startswith("yearly")
-    assert told("unschedule", "echo") == {"name": "echo", "removed": True}
+    assert as_json("unschedule", "echo") == {"name": "echo", "removed": True}
     assert output("schedules") == "No schedules.\n"
     gone = run("unschedule", "yearly")
     assert (gone.exit_code, gone.stderr.count("\n")) == (4, 1)
@@ -263,12 +263,12 @@ def test_a_schedule_is_made_listed_and_forgotten(fleet: Fleet) -> None:
 
 def test_a_schedule_is_shown_to_and_forgotten_for_its_owner_only(fleet: Fleet) -> None:
     output("schedule", "echo", "--every", 3600, "--subject", "ana", "--tenant", "acme")
-    assert told("schedules", "--as", "bob", "--tenant", "acme") == []
-    assert [each["name"] for each in told("schedules", *WHO)] == ["echo"]
+    assert as_json("schedules", "--as", "bob", "--tenant", "acme") == []
+    assert [each["name"] for each in as_json("schedules", *WHO)] == ["echo"]
     for command in (["schedule", "echo", "--every", "60", "--subject", "bob"], ["unschedule", "echo", "--as", "bob"]):
         refused = run(*command, "--tenant", "acme")
         assert (refused.exit_code, refused.stderr.count("\n")) == (4, 1)
-    assert told("unschedule", "echo", *WHO) == {"name": "echo", "removed": True}
+    assert as_json("unschedule", "echo", *WHO) == {"name": "echo", "removed": True}
 
 
 def test_what_a_schedule_submits_has_its_options(fleet: Fleet) -> None:

@@ -39,21 +39,21 @@ def test_the_histories_tell_all_that_happened_and_by_whom(fleet: Fleet, tmp_path
     for task in tasks:
         task.wait(timeout=30)
     tasks += tasks[1].children()
-    told = {event.type: event.data for task in tasks for event in task.events()}
+    data = {event.type: event.data for task in tasks for event in task.events()}
     for task in tasks:
         assert [event.seq for event in task.events()] == list(range(1, len(list(task.events())) + 1))
-    assert told.keys() >= {
+    assert data.keys() >= {
         "submitted", "dispatched", "claimed", "committed", "waiting", "signalled", "spawned", "joined", "charged",
         "retried", "resumed", "undoing", "undone", "finished",
     }  # fmt: skip
-    assert told["signalled"]["sender"]["subject"] == "ana"
-    assert (told["signalled"]["name"], told["signalled"]["signal_id"]) == ("approval", "one")
-    assert told["spawned"] == {"children": 1, "agents": ["buyer"]}
-    assert told["charged"] == {"tokens": 1, "usd": 0.5}
-    assert (told["retried"]["failures"], told["retried"]["error"]) == (1, "attempt 1")
-    assert told["resumed"]["from"] == str(resumed.id)
-    assert told["undone"]["step"] == "hotel"
-    assert told["claimed"]["worker"]
+    assert data["signalled"]["sender"]["subject"] == "ana"
+    assert (data["signalled"]["name"], data["signalled"]["signal_id"]) == ("approval", "one")
+    assert data["spawned"] == {"children": 1, "agents": ["buyer"]}
+    assert data["charged"] == {"tokens": 1, "usd": 0.5}
+    assert (data["retried"]["failures"], data["retried"]["error"]) == (1, "attempt 1")
+    assert data["resumed"]["from"] == str(resumed.id)
+    assert data["undone"]["step"] == "hotel"
+    assert data["claimed"]["worker"]
 
 
 def test_a_follower_sees_events_before_the_task_has_ended(fleet: Fleet, tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ class Failing:
     def signal_of(self, task: TaskHandle) -> dict[str, Any]:
         """What Celery's failure signal told of the task."""
 
-        def told() -> dict[str, Any] | None:
+        def failure() -> dict[str, Any] | None:
             lines = self.heard.read_text().splitlines() if self.heard.exists() else []
             return next((found for found in map(json.loads, lines) if found["task_id"] == str(task.id)), None)
 
-        return eventually(told)
+        return eventually(failure)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def test_an_unexpected_error_reaches_the_log_celery_and_the_caller_with_its_trac
     (line,) = [line for line in failing.worker.output.splitlines() if "step failed" in line and str(task.id) in line]
     assert "ERROR" in line
     assert "ZeroDivisionError: division by zero" in line
-    for told in (heard["traceback"], task.traceback(), failing.worker.output):
-        assert told is not None
-        assert "in deep_down" in told
+    for text in (heard["traceback"], task.traceback(), failing.worker.output):
+        assert text is not None
+        assert "in deep_down" in text
 
 
 def test_what_will_recur_is_not_to_be_resumed_as_it_is(failing: Failing) -> None:

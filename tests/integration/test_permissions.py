@@ -130,6 +130,6 @@ def test_status_and_doctor_show_what_an_agent_is_for_and_what_it_may_do(
     shown = run("status", str(task.id)).stdout
     for line in ("goal +Looks words up", "tools +fetch, look_up", "scopes +words:read"):
         assert re.search(line, shown), shown
-    told = " ".join(run("doctor").stdout.split())
-    assert "goal Looks words up; tools fetch, look_up; scopes words:read" in told
-    assert ("guarded (not loaded here)" in told) is not loaded
+    printed = " ".join(run("doctor").stdout.split())
+    assert "goal Looks words up; tools fetch, look_up; scopes words:read" in printed
+    assert ("guarded (not loaded here)" in printed) is not loaded

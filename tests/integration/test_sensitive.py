@@ -31,8 +31,8 @@ class Hiding:
         assert task.wait(timeout=30).status == "failed"
         return task
 
-    def told(self) -> str:
-        """All that the processes have logged, and what Celery's failure signal has told."""
+    def output(self) -> str:
+        """All that the processes have logged, and what Celery's failure signal has sent."""
         logs = "\n".join(process.output for process in self.processes.all)
         return logs + (self.heard.read_text() if self.heard.exists() else "")
 
@@ -67,8 +67,8 @@ def test_a_failure_of_a_sensitive_agent_is_told_of_without_what_it_says(
 ) -> None:
     task = hiding.end(agent, **({"how": how} if how else {}))
     failed = next(iter(task.children()), task)
-    eventually(lambda: f"task={failed.id} step=" in hiding.told())
-    assert SECRET not in hiding.told()
+    eventually(lambda: f"task={failed.id} step=" in hiding.output())
+    assert SECRET not in hiding.output()
     events = query(hiding.client, "SELECT type, data FROM agent_tasks.events")
     assert [event["type"] for event in events if SECRET in str(event["data"])] == []
     for name in hiding.client.redis.keys("*"):  # type: ignore[union-attr]
@@ -86,5 +86,5 @@ def test_a_failure_of_a_sensitive_agent_is_told_of_without_what_it_says(
 
 
 def test_what_a_sensitive_agent_records_is_told_to_nobody_on_the_way(hiding: Hiding) -> None:
-    assert len([line for line in hiding.told().splitlines() if "step failed" in line]) >= 2
-    assert "ValueError (not shown: the agent is sensitive)" in hiding.told()
+    assert len([line for line in hiding.output().splitlines() if "step failed" in line]) >= 2
+    assert "ValueError (not shown: the agent is sensitive)" in hiding.output()

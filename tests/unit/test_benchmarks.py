@@ -19,10 +19,10 @@ def test_a_benchmark_that_waits_in_vain_is_told_in_one_line_and_the_others_run(
 ) -> None:
     table = Table("Fast")
     assert run_each({"slow": slow, "fast": lambda quick: [table]}, True) == ([table], ["slow"])
-    told = capfd.readouterr()
-    assert "slow gave up: waited 0 s in vain until the moon is full" in told.out
-    assert "Fast" in told.out
-    assert "Traceback" not in told.out + told.err
+    printed = capfd.readouterr()
+    assert "slow gave up: waited 0 s in vain until the moon is full" in printed.out
+    assert "Fast" in printed.out
+    assert "Traceback" not in printed.out + printed.err
 
 
 def test_any_other_error_of_a_benchmark_ends_it_with_its_traceback() -> None:

@@ -98,20 +98,20 @@ def test_a_step_that_needs_none_of_what_is_used_up_may_start(name: str, spent: i
 @given(budgets, spends, spends)
 def test_a_warning_is_due_once_when_the_part_of_the_limit_is_reached(budget: Budget, spent: Spend, more: Spend) -> None:
     after = spent + more
-    told = crossed(budget, spent, after)
+    warned = crossed(budget, spent, after)
     assert crossed(budget, spent, spent) == []
     for name in RESOURCES:
         limit, then, now = getattr(budget, name), getattr(spent, name), getattr(after, name)
-        assert (name in told) == (limit is not None and then < WARNING_PART * limit <= now)
-    assert not set(told) & set(crossed(budget, after, after + more))
+        assert (name in warned) == (limit is not None and then < WARNING_PART * limit <= now)
+    assert not set(warned) & set(crossed(budget, after, after + more))
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "warned"),
     [(0, 79, []), (79, 80, ["tokens"]), (0, 80, ["tokens"]), (80, 81, []), (79, 500, ["tokens"]), (100, 200, [])],
 )
-def test_the_warning_comes_at_eighty_in_a_hundred(before: int, after: int, told: list[str]) -> None:
-    assert crossed(Budget(tokens=100, calls=5), Spend(tokens=before), Spend(tokens=after)) == told
+def test_the_warning_comes_at_eighty_in_a_hundred(before: int, after: int, warned: list[str]) -> None:
+    assert crossed(Budget(tokens=100, calls=5), Spend(tokens=before), Spend(tokens=after)) == warned
 
 
 def test_several_resources_can_run_low_at_once() -> None:

@@ -87,8 +87,8 @@ def test_with_json_an_error_is_json_on_stderr() -> None:
     result = run("ps", "--json")
     assert result.exit_code == 3
     assert result.stdout == ""
-    told = json.loads(result.stderr)
-    assert (told["type"], told["retryable"], told["suggested_action"]) == ("upstream_unavailable", True, "retry")
+    error = json.loads(result.stderr)
+    assert (error["type"], error["retryable"], error["suggested_action"]) == ("upstream_unavailable", True, "retry")
 
 
 @pytest.mark.parametrize("arguments", [["submit"], ["ps", "--limit", "many"], ["ps", "--nonsense"]])

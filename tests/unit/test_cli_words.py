@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent_tasks.cli.history import told
+from agent_tasks.cli.history import described
 from agent_tasks.cli.lines import fitted, packed
 from agent_tasks.cli.status import describe
 from agent_tasks.cli.text import awaited, clock, printable, time_left, waits_for
@@ -121,7 +121,7 @@ def event(type: str, data: Any) -> Event:
 
 @pytest.mark.parametrize(("type", "data", "words"), SAID)
 def test_an_event_is_told_in_words_with_what_its_data_says(type: str, data: Any, words: list[str]) -> None:
-    said = told(event(type, data))
+    said = described(event(type, data))
     assert [word for word in words if word not in said] == []
     assert "{" not in said
     assert "\n" not in said
@@ -133,13 +133,13 @@ def test_every_type_of_event_has_its_words() -> None:
 
 @pytest.mark.parametrize("data", [3, ["x"], {"else": 1}, {"kind": "signal", "names": 3}])
 def test_an_event_of_other_data_is_told_as_json(data: Any) -> None:
-    assert json.loads(told(event("waiting", data))) == data
-    assert json.loads(told(event("of_the_agents_own", data))) == data
+    assert json.loads(described(event("waiting", data))) == data
+    assert json.loads(described(event("of_the_agents_own", data))) == data
 
 
 def test_what_agents_say_cannot_command_the_terminal() -> None:
     assert printable("a\x1b[31m\nb\u009bc") == "a [31m b c"
-    assert "\x1b" not in told(event("of_the_agents_own", "\x1b[2J\u009b"))
+    assert "\x1b" not in described(event("of_the_agents_own", "\x1b[2J\u009b"))
     assert "\x1b" not in awaited(wait("signal", names=["\x1b[2J"]))
 
 

@@ -53,7 +53,7 @@ class Recorded(Operations):
 
     def __init__(self, outcomes: dict[str, Any] | None = None) -> None:
         self.outcomes = outcomes or {}
-        self.told: list[Any] = []
+        self.recorded: list[Any] = []
         self.branches = Branches()
         self.turns = Turns(self.branches.tasks)
         self._ordinals = itertools.count()
@@ -65,39 +65,39 @@ class Recorded(Operations):
     def begin_call(self, call: Call) -> Intent:
         ordinal = next(self._ordinals)
         call.tries += 1
-        self.told.append(("begin", ordinal, call.options.at_most_once))
+        self.recorded.append(("begin", ordinal, call.options.at_most_once))
         return Intent(call, ordinal, f"key{ordinal}")
 
     def answer(self, call: Call, value: Any) -> Returned:
         return Returned(value)
 
     def end_call(self, intent: Intent, answer: Answer, order: int) -> Any:
-        self.told.append(("end", intent.ordinal, answer.value))
+        self.recorded.append(("end", intent.ordinal, answer.value))
         return answer.value
 
     def fail_call(self, intent: Intent, error: BaseException, order: int, *, tried: bool) -> None:
-        self.told.append(("tried" if tried else "failed", intent.ordinal, str(error)))
+        self.recorded.append(("tried" if tried else "failed", intent.ordinal, str(error)))
 
     def cancel_call(self, intent: Intent) -> None:
-        self.told.append(("cancelled", intent.ordinal))
+        self.recorded.append(("cancelled", intent.ordinal))
 
     def find_charge(self, identity: CallIdentity) -> None:
         return None
 
     def cancel_charge(self, identity: CallIdentity) -> None:
-        self.told.append(("charge cancelled", identity))
+        self.recorded.append(("charge cancelled", identity))
 
     def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
-        self.told.append(("charge", tokens, usd))
+        self.recorded.append(("charge", tokens, usd))
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
-        self.told.append(("progress", done, total, message))
+        self.recorded.append(("progress", done, total, message))
 
     def emit(self, name: str, data: Any) -> None:
-        self.told.append(("emit", name, data))
+        self.recorded.append(("emit", name, data))
 
     def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
-        self.told.append(("partial", value, remaining))
+        self.recorded.append(("partial", value, remaining))
 
     def kept(self) -> Kept | None:
         return Kept(value="k", remaining=[1])
@@ -169,7 +169,7 @@ def test_operations_are_handed_on_as_they_were_given(kind: type[StepContext]) ->
             ctx.partial("x"),
         ],
     )
-    assert operations.told == [
+    assert operations.recorded == [
         ("charge", 3, 0.5),
         ("progress", 1, 2, "half"),
         ("emit", "found", [1]),
@@ -194,7 +194,7 @@ def test_a_call_is_recorded_before_and_after_it_is_made(kind: type[StepContext],
         kind, operations, lambda ctx: [ctx.call(function, 1, more=2), ctx.call(function, 5, at_most_once=True)]
     )
     assert given == [3, 5]
-    assert operations.told == [("begin", 0, False), ("end", 0, 3), ("begin", 1, True), ("end", 1, 5)]
+    assert operations.recorded == [("begin", 0, False), ("end", 0, 3), ("begin", 1, True), ("end", 1, 5)]
 
 
 @both
@@ -217,7 +217,7 @@ def test_a_call_that_raises_is_recorded_as_failed_and_raises(kind: type[StepCont
     operations = Recorded()
     with pytest.raises(OSError, match="no answer"):
         operate(kind, operations, lambda ctx: [ctx.call(broken)])
-    assert operations.told == [("begin", 0, False), ("failed", 0, "no answer")]
+    assert operations.recorded == [("begin", 0, False), ("failed", 0, "no answer")]
 
 
 @both

@@ -72,14 +72,14 @@ def anchor(heading: str) -> str:
 
 
 def test_the_table_of_settings_has_every_setting_with_its_default() -> None:
-    told = {cells[0].strip("`"): cells[1] for cells in rows("docs/operations.md", "Settings")}
+    documented = {cells[0].strip("`"): cells[1] for cells in rows("docs/operations.md", "Settings")}
     there = {
         f"AGENT_TASKS_{name.upper()}": "none"
         if field.default in ("", ())
         else f"{field.default}".lower().removesuffix(".0")
         for name, field in Settings.model_fields.items()
     }
-    assert told == there
+    assert documented == there
 
 
 def test_only_settings_that_exist_are_spoken_of() -> None:
@@ -95,16 +95,16 @@ def test_a_setting_is_called_reserved_while_nothing_reads_it() -> None:
         for name in Settings.model_fields
         if not re.search(rf"settings\.{name}\b|environ\S*AGENT_TASKS_{name.upper()}", text)
     }
-    told = {c[0].strip("`") for c in rows("docs/operations.md", "Settings") if c[2].startswith("Reserved.")}
-    assert told == unread
+    documented = {c[0].strip("`") for c in rows("docs/operations.md", "Settings") if c[2].startswith("Reserved.")}
+    assert documented == unread
 
 
 def test_the_table_of_errors_has_every_type_as_its_class_declares_it() -> None:
     classes = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, AgentTaskError)]
     heads = {c.type: c for c in classes if c is not AgentTaskError and not issubclass(c.__base__, InvalidInput)}
     assert set(heads) == set(ErrorType)
-    told = [cells[:4] for cells in rows("docs/errors.md", "Errors") if len(cells) == 6]
-    assert sorted(told) == sorted(
+    documented = [cells[:4] for cells in rows("docs/errors.md", "Errors") if len(cells) == 6]
+    assert sorted(documented) == sorted(
         [f"`{t}`", f"`{c.__name__}`", "yes" if c.retryable else "no", f"`{c.suggested_action}`"]
         for t, c in heads.items()
     )
@@ -118,7 +118,7 @@ def test_the_table_of_events_has_every_type() -> None:
 
 
 def test_the_table_of_metrics_has_every_metric_with_its_labels() -> None:
-    told = {
+    documented = {
         cells[0].strip("`"): set(re.findall(r"`(\w+)`", cells[1])) for cells in rows("docs/operations.md", "Metrics")
     }
     there = {
@@ -126,7 +126,7 @@ def test_the_table_of_metrics_has_every_metric_with_its_labels() -> None:
         for metric in vars(metrics).values()
         if isinstance(metric, prometheus_client.metrics.MetricWrapperBase)
     }
-    assert told == there
+    assert documented == there
 
 
 def test_the_messages_of_the_log_are_those_of_the_code() -> None:
@@ -137,9 +137,11 @@ def test_the_messages_of_the_log_are_those_of_the_code() -> None:
 
 
 def test_every_transition_is_told_with_its_arrow() -> None:
-    told = {file for cells in rows("docs/architecture.md", "States") for file in re.findall(r"`(\w+)\.py`", cells[0])}
+    documented = {
+        file for cells in rows("docs/architecture.md", "States") for file in re.findall(r"`(\w+)\.py`", cells[0])
+    }
     there = {file.stem for file in (ROOT / "agent_tasks" / "transitions").glob("*.py")}
-    assert told == there - WITHOUT_ARROW
+    assert documented == there - WITHOUT_ARROW
 
 
 def test_every_table_of_the_database_is_told() -> None:

@@ -81,8 +81,8 @@ def firings(cron: str, first: str, until: str, timezone: str) -> list[datetime]:
 
 def test_a_time_that_the_clocks_skip_fires_once_that_day_too() -> None:
     days = firings("30 2 * * *", "2026-03-27 12:00", "2026-03-31 12:00", "Europe/Berlin")
-    told = [day.astimezone(BERLIN).strftime("%d %H:%M") for day in days]
-    assert told == ["28 02:30", "29 03:00", "30 02:30", "31 02:30"]
+    shown = [day.astimezone(BERLIN).strftime("%d %H:%M") for day in days]
+    assert shown == ["28 02:30", "29 03:00", "30 02:30", "31 02:30"]
 
 
 def test_a_time_that_the_clocks_repeat_fires_once_that_day() -> None:

@@ -173,8 +173,8 @@ def test_a_variable_that_is_no_setting_is_told_of_once_with_the_nearest_that_is_
     settings_module._warned.discard(name)
     for _ in range(2):
         Settings.load()
-    (told,) = [record.getMessage() for record in caplog.records if name in record.getMessage()]
-    assert (f"did you mean {nearest}?" in told) == bool(nearest)
+    (message,) = [record.getMessage() for record in caplog.records if name in record.getMessage()]
+    assert (f"did you mean {nearest}?" in message) == bool(nearest)
 
 
 def test_what_is_no_setting_of_a_deployment_and_what_tests_read_is_not_misspelt(

@@ -151,7 +151,7 @@ def test_a_worker_tells_submitters_without_the_code_which_signals_and_payloads_t
     mine.step(no_signal)
     mine.step(or_none)
     mine.step(any_or_none)
-    told = definition(mine)
-    assert told["signals"] == ["approval", "payment"]
-    assert list(told["payload_schemas"]) == ["or_none"]
-    assert told["payload_schemas"]["or_none"]["required"] == ["ok"]
+    declared = definition(mine)
+    assert declared["signals"] == ["approval", "payment"]
+    assert list(declared["payload_schemas"]) == ["or_none"]
+    assert declared["payload_schemas"]["or_none"]["required"] == ["ok"]

@@ -24,14 +24,14 @@ def run(number: int, *, task_id: UUID = TASK, undo_step: int | None = None) -> S
     return StepRun(claim, nothing, nothing, {}, context, nothing, quantum_ends=0)
 
 
-def told(active: ActiveRuns, text: str | None) -> Leases:
+def stop(active: ActiveRuns, text: str | None) -> Leases:
     client: Any = SimpleNamespace(
         settings=SimpleNamespace(overrun_seconds=1.0, lease_seconds=30.0), database=SimpleNamespace(route=None)
     )
     worker: Any = None
     leases = Leases(client, worker, active, Gate())
     leases._next_beat = 1e9
-    leases._told_to_stop(text)
+    leases._stop_named(text)
     return leases
 
 
@@ -61,7 +61,7 @@ def test_the_word_to_stop_reaches_the_run_that_it_names_and_no_other(undo_step: 
     active, named, later = ActiveRuns(), run(4), run(5, task_id=uuid4(), undo_step=undo_step)
     later.claim.id = TASK
     active._runs = {(TASK, 4): named, (TASK, 5): later}
-    told(active, f"{TASK} 4")
+    stop(active, f"{TASK} 4")
     assert named.stopped_at is not None
     assert (later.stopped_at, later.hurried) == (None, False)
 
@@ -69,16 +69,16 @@ def test_the_word_to_stop_reaches_the_run_that_it_names_and_no_other(undo_step: 
 def test_an_undo_is_hurried_by_a_word_that_names_its_task_alone() -> None:
     active, undoing = ActiveRuns(), run(5, undo_step=3)
     active.add(undoing)
-    told(active, str(TASK))
+    stop(active, str(TASK))
     assert undoing.stopped_at is None
     assert undoing.hurried
 
 
 def test_lost_word_is_made_up_for_by_the_next_heartbeat() -> None:
-    assert told(ActiveRuns(), None)._next_beat == 0.0
+    assert stop(ActiveRuns(), None)._next_beat == 0.0
 
 
-def test_runs_are_told_to_stop_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_stop_named_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     server = fakeredis.FakeRedis()
     publisher = Publisher(Settings(database_url="postgresql://x/y", redis_url="redis://x"), server, (b"k" * 32,))
     order: list[str] = []

@@ -174,15 +174,15 @@ def _says_something(sentence: str) -> bool:
 def _agreements(passages: Sequence[Passage], concepts: Sequence[Concept]) -> list[Agreement]:
     """The pairs of sentences from different sources that are most alike, each passage at most once."""
     asked = {stem for concept in concepts for stem in concept.forms}
-    told: list[tuple[int, str, set[str]]] = []
+    said: list[tuple[int, str, set[str]]] = []
     for number, passage in enumerate(passages, 1):
         for sentence in sentences(passage.text):
             bag = set(stems(sentence))
             if len(bag) >= 5 and len(sentence) <= 300 and _says_something(sentence):
-                told.append((number, sentence, bag))
+                said.append((number, sentence, bag))
     pairs: list[tuple[float, int, int]] = []
-    for i, (one, _, bag) in enumerate(told):
-        for j, (other, _, rest) in enumerate(told[i + 1 :], i + 1):
+    for i, (one, _, bag) in enumerate(said):
+        for j, (other, _, rest) in enumerate(said[i + 1 :], i + 1):
             shared = bag & rest
             alike = len(shared) / min(len(bag), len(rest))
             if (
@@ -195,13 +195,13 @@ def _agreements(passages: Sequence[Passage], concepts: Sequence[Concept]) -> lis
     agreements: list[Agreement] = []
     used: set[int] = set()
     for _, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-        if len(agreements) < 3 and used.isdisjoint((told[i][0], told[j][0])):
-            shared = told[i][2] & told[j][2]
-            plain = words(told[i][1])
+        if len(agreements) < 3 and used.isdisjoint((said[i][0], said[j][0])):
+            shared = said[i][2] & said[j][2]
+            plain = words(said[i][1])
             terms = {stem: word for word, stem in zip(plain, stem_words(plain), strict=True) if stem in shared}
-            quotes = [Quote(text=told[at][1], passage=told[at][0]) for at in (i, j)]
+            quotes = [Quote(text=said[at][1], passage=said[at][0]) for at in (i, j)]
             agreements.append(Agreement(terms=list(terms.values())[:6], quotes=quotes))
-            used.update((told[i][0], told[j][0]))
+            used.update((said[i][0], said[j][0]))
     return agreements
 
 
@@ -213,9 +213,9 @@ def _gaps(question: str, passages: Sequence[Passage], concepts: Sequence[Concept
     for concept in concepts:
         if concept.weight < 1.0 or any(concept.forms & bag for bag in bags):
             continue
-        told = Counter(word for word, stem in zip(plain, stemmed, strict=True) if stem in concept.kin)
-        if told:
-            others = ", ".join(f"“{word}”" for word, _ in told.most_common(4))
+        counted = Counter(word for word, stem in zip(plain, stemmed, strict=True) if stem in concept.kin)
+        if counted:
+            others = ", ".join(f"“{word}”" for word, _ in counted.most_common(4))
             gaps.append(f"No quoted passage uses the word “{concept.word}”; they speak of {others} instead.")
         else:
             gaps.append(f"No quoted passage speaks of “{concept.word}”.")

@@ -31,7 +31,7 @@ def make_result(
             "quoted": len(findings.passages),
             "themes": len(findings.themes),
         },
-        "children": [_told(child) for child in team],
+        "children": [_described(child) for child in team],
         "model": model,
         "path": None,
     }
@@ -49,9 +49,9 @@ def shortfall(search: Search, team: Sequence[ChildOutcome]) -> str | None:
     return f"Ended early: {search.seen} of {search.documents} documents had been read. {ends}."
 
 
-def _told(child: ChildOutcome) -> dict[str, Any]:
-    told = child.model_dump(mode="json", include={"agent", "status", "spent"})
-    return told | {"task_id": str(child.task_id), "error": _why(child) if child.error else None}
+def _described(child: ChildOutcome) -> dict[str, Any]:
+    described = child.model_dump(mode="json", include={"agent", "status", "spent"})
+    return described | {"task_id": str(child.task_id), "error": _why(child) if child.error else None}
 
 
 def _why(child: ChildOutcome) -> str:

@@ -77,11 +77,13 @@ async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) 
             model_settings={"max_tokens": MOST_OUTPUT_TOKENS},
         )
     except (errors.ModelRequestRejectedError, errors.ModelQuotaExceededError, errors.UserError) as error:
-        raise InvalidInput(f"The model cannot be used: {_told(error)}", field="AGENT_TASKS_MODEL") from error
+        raise InvalidInput(f"The model cannot be used: {_described(error)}", field="AGENT_TASKS_MODEL") from error
     except errors.ModelAPIError as error:
-        raise UpstreamUnavailable(f"The model did not answer: {_told(error)}", retry_after=error.retry_after) from error
+        raise UpstreamUnavailable(
+            f"The model did not answer: {_described(error)}", retry_after=error.retry_after
+        ) from error
     except (errors.UnexpectedModelBehavior, errors.UsageLimitExceeded) as error:
-        return _outcome(None, _told(error), usage)
+        return _outcome(None, _described(error), usage)
     return _outcome(result.output, None, usage)
 
 
@@ -128,5 +130,5 @@ def _tidied(written: Written) -> Written:
     )
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return clean(str(error))[:300]

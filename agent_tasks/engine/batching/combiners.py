@@ -129,9 +129,9 @@ class Combiners:
         return [row if isinstance(row, Exception) else (row, others if row is first else []) for row in rows]
 
     def _publish(self, rows: Sequence[tuple[Row | None, BellRow | None]]) -> list[None]:
-        told = [row for row, _ in rows if row is not None]
+        shown = [row for row, _ in rows if row is not None]
         bells = [bell for _, bell in rows if bell is not None]
-        self._deployment.publisher.publish(told, bells=bells)
+        self._deployment.publisher.publish(shown, bells=bells)
         return [None] * len(rows)
 
 

@@ -26,7 +26,7 @@ class Telemetry:
     def __init__(self, app: Any, node: str) -> None:
         self._lock = threading.Lock()
         self._begun: dict[StepRun, float] = {}
-        self._told: set[StepRun] = set()
+        self._announced: set[StepRun] = set()
         self._ended: list[tuple[str, dict[str, Any]]] = []
         self._app = app
         self._connection = app.connection_for_write()
@@ -44,7 +44,7 @@ class Telemetry:
         claim, seconds = run.claim, run.seconds
         with self._lock:
             began = self._begun.pop(run, None)
-            self._told.discard(run)
+            self._announced.discard(run)
         if began is None:
             return
         metrics.STEPS_RUNNING.dec()
@@ -67,8 +67,8 @@ class Telemetry:
 
     def flush(self) -> None:
         with self._lock:
-            new = [(run, began) for run, began in self._begun.items() if run not in self._told]
-            self._told.update(run for run, _ in new)
+            new = [(run, began) for run, began in self._begun.items() if run not in self._announced]
+            self._announced.update(run for run, _ in new)
             ended, self._ended = self._ended, []
         for run, began in new:
             self._dispatcher.send("task-received", timestamp=began, **_description(run))

@@ -44,11 +44,11 @@ def drain_threads(runtime: Runtime, then: Any) -> threading.Thread:
 def drain_on_sigterm(runtime: Runtime) -> None:
     """Take SIGTERM for a child of a prefork pool, in its main thread: it drains, too, where the whole process
     group gets SIGTERM (systemd, honcho, Heroku). The pool's own handler would raise in the midst of a step."""
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    asked_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_end.set())
 
     def wait() -> None:
-        told.wait()
+        asked_to_end.wait()
         drain_threads(runtime, then=leave)
 
     _background(wait)

@@ -60,15 +60,15 @@ class Leases:
         self._locked: list[StepRun] = []
 
     def start(self) -> None:
-        self._deployment.notices.listen(STOP_CHANNEL, self._told_to_stop)
+        self._deployment.notices.listen(STOP_CHANNEL, self._stop_named)
         for name, duty in (("leases", self._keep), ("upkeep", self._tend)):
             threading.Thread(target=self._run, args=(duty,), name=f"agent-tasks-{name}", daemon=True).start()
 
     def stop(self) -> None:
         self._closed.set()
-        self._deployment.notices.forget(STOP_CHANNEL, self._told_to_stop)
+        self._deployment.notices.forget(STOP_CHANNEL, self._stop_named)
 
-    def _told_to_stop(self, text: str | None) -> None:
+    def _stop_named(self, text: str | None) -> None:
         """A task was ended from outside. Word may be lost (None): then the next heartbeat finds out."""
         if text is None:
             self._next_beat = 0.0

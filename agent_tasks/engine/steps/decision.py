@@ -10,7 +10,7 @@ from agent_tasks.authoring.directives import Done, FanOut, Next, Partial, Sleep,
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.steps.operations import DatabaseAway
-from agent_tasks.engine.steps.raised import NOT_SHOWN, describe, find_cause, formatted, told_by
+from agent_tasks.engine.steps.raised import NOT_SHOWN, describe, find_cause, formatted, root_error
 from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun, Stopped
 from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.storable import storable
@@ -133,7 +133,7 @@ def decide_unstarted(claim: Claim, error: BaseException, traceback: str | None =
 
 def judge(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
     """Whether a step that raised is tried again. `failures` counts this one."""
-    info = describe(told_by(error), step, step_number)
+    info = describe(root_error(error), step, step_number)
     delay = retry.delay(error, failures)
     if delay is not None:
         return RetryAfter(delay, info, error)

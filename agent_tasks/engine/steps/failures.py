@@ -15,7 +15,7 @@ from agent_tasks.transitions.claim import Claim
 log = logging.getLogger(__name__)
 
 
-def told_of(claim: Claim, error: BaseException) -> BaseException:
+def shown_error(claim: Claim, error: BaseException) -> BaseException:
     """What of the error may leave the database: of a sensitive agent its type and where it was raised.
 
     Of that not the values of variables either, which some who listen take along with the traceback.
@@ -32,14 +32,14 @@ def report_retry(run: StepRun, error: BaseException) -> None:
         run.claim.id,
         run.step.task_name,
         run.claim.attempt,
-        said(told_of(run.claim, error)),
-        exc_info=_traceback(told_of(run.claim, error)),
+        said(shown_error(run.claim, error)),
+        exc_info=_traceback(shown_error(run.claim, error)),
     )
 
 
 def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
     """Log it, at ERROR unless it is a typed error, and send `task_failure` to those who listen to Celery."""
-    shown = told_of(run.claim, error)
+    shown = shown_error(run.claim, error)
     expected = all(isinstance(each, AgentTaskError) and not isinstance(each, StepFailed) for each in leaves(error))
     log.log(
         logging.WARNING if expected else logging.ERROR,
@@ -63,7 +63,7 @@ def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
 
 def for_flower(run: StepRun, error: BaseException) -> dict[str, str]:
     """The fields of Celery's events on failed and retried tasks."""
-    shown = told_of(run.claim, error)
+    shown = shown_error(run.claim, error)
     return {"exception": said(shown)[:1000], "traceback": formatted(shown)[-10_000:]}
 
 

@@ -48,7 +48,7 @@ def said(error: BaseException) -> str:
     return f"{kind}: {text}" if text else kind
 
 
-def told_by(error: BaseException) -> BaseException:
+def root_error(error: BaseException) -> BaseException:
     """What says why a step raised: the first typed error of an exception group, else `error` itself."""
     if isinstance(error, BaseExceptionGroup):
         return next((e for e in _causes(error) if isinstance(e, AgentTaskError)), error)

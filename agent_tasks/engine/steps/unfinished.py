@@ -11,7 +11,7 @@ from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.admission import CodeGone, code_of
 from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.decision import decide_unstarted
-from agent_tasks.engine.steps.failures import told_of
+from agent_tasks.engine.steps.failures import shown_error
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
 from agent_tasks.engine.steps.raised import said
@@ -101,7 +101,7 @@ class Unfinished:
         if row is None:
             self._end(claim, error)
             return
-        shown = said(told_of(claim, error))
+        shown = said(shown_error(claim, error))
         log.warning("step given back, this code cannot take it: task=%s step=%s error=%s", claim.id, claim.step, shown)
         metrics.STEPS.labels(claim.agent, claim.step, "given_back").inc()
         self._publication.show(row)
@@ -112,7 +112,7 @@ class Unfinished:
         except (LeaseLost, DatabaseAway) as reason:
             log.warning("end not recorded, the sweep will do it: task=%s reason=%s", claim.id, reason)
             return
-        shown, status = said(told_of(claim, error)), settled.row["status"]
+        shown, status = said(shown_error(claim, error)), settled.row["status"]
         log.warning("step refused: task=%s step=%s status=%s error=%s", claim.id, claim.step, status, shown)
         metrics.STEPS.labels(claim.agent, claim.step, "refused").inc()
         self._publication.publish(settled)

@@ -82,13 +82,13 @@ def invariant_2_no_step_is_committed_twice(move: Move) -> None:
         for event in move.now.tables["events"]
         if event["type"] == "claimed"
     }
-    told = [
+    noted = [
         (event["task_id"], event["data"]["step_number"])
         for event in move.now.tables["events"]
         if event["type"] == "committed"
     ]
     own = [row for row in move.now.tables["checkpoints"] if row["run"] > 0]
-    assert sorted(told) == sorted((row["task_id"], row["step_number"]) for row in own)
+    assert sorted(noted) == sorted((row["task_id"], row["step_number"]) for row in own)
     for row in own:
         assert (row["task_id"], row["step_number"], row["run"]) in claims, "committed by a run that never claimed it"
 

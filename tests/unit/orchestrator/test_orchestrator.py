@@ -105,8 +105,10 @@ def test_a_reader_that_ran_out_gives_what_it_had_read(folder: Path):
     search = Search.model_validate(fan_out.state["search"]).model_copy(update={"documents": 8})
     outcome = orchestration.analyse(kept, search, None, None, children)
     assert outcome.state["search"]["pool"]
-    told = "4 of 8 documents had been read. 1 research-reader ended as partial: It ran out; 1 research-reader ended as"
-    assert told in kept.partials[-1]["report"]
+    sentence = (
+        "4 of 8 documents had been read. 1 research-reader ended as partial: It ran out; 1 research-reader ended as"
+    )
+    assert sentence in kept.partials[-1]["report"]
 
 
 def test_readers_that_bring_nothing_end_it_with_their_error(asked: dict[str, Any]):
