@@ -1,4 +1,4 @@
-"""The command line where its script is not on the path: `python -m agent_tasks.cli`."""
+"""The command line as a module, `python -m agent_tasks.cli`, for when its script is not on the path."""
 
 from agent_tasks.cli import main
 

@@ -1,4 +1,4 @@
-"""What to do about a task that did not complete, from what happened to it."""
+"""Advice on a task that did not complete, from what happened to it."""
 
 from uuid import UUID
 
@@ -8,14 +8,14 @@ _BUDGET_OPTIONS = ("seconds", "tokens", "usd", "steps", "calls")
 
 
 def advice(task_id: UUID | str, error: ErrorInfo | None) -> str:
-    """One or two sentences with the command to run; empty where there is nothing to do."""
+    """Return one or two sentences with the command to run; empty if there is nothing to do."""
     if error is None:
         return ""
     resume, details = f"agent-tasks resume {task_id}", error.details
     if details.get("purged"):
-        return "What it had recorded was purged: submit it again."
+        return "Its records were purged: submit it again."
     if details.get("not_undone"):
-        return f"Check by hand what was not undone, then name the step to go on from: {resume} --from-step N"
+        return f"Check by hand what was not undone, then name the step to continue from: {resume} --from-step N"
     match error.type:
         case ErrorType.BUDGET_EXHAUSTED:
             return _budget(resume, details.get("resource"), "depth" in details)
@@ -24,7 +24,7 @@ def advice(task_id: UUID | str, error: ErrorInfo | None) -> str:
         case ErrorType.PARTIAL_COMPLETION if details.get("child"):
             return f"See why its child failed: agent-tasks status {details['child']}"
         case ErrorType.PARTIAL_COMPLETION:
-            return f"Use its result, or have it go on: {resume}"
+            return f"Use its result, or let it go on: {resume}"
         case ErrorType.CONTEXT_LOST if error.suggested_action is SuggestedAction.RESUME:
             return f"Start a worker that has the agent, then: {resume}"
         case ErrorType.CONTEXT_LOST:
@@ -45,12 +45,12 @@ def advice(task_id: UUID | str, error: ErrorInfo | None) -> str:
             trace = f"agent-tasks status --traceback {task_id}"
             return f"See where it failed: {trace}. Fix the code, restart the workers, then: {resume}"
         case ErrorType.CANCELLED:
-            return f"To have it go on after all: {resume}"
+            return f"To let it go on after all: {resume}"
 
 
 def _budget(resume: str, resource: object, is_depth: bool) -> str:
     if is_depth:
-        return f"Let its agents spawn less deeply, or raise AGENT_TASKS_MAX_DEPTH for the workers. Then: {resume}"
+        return f"Let its agents nest fewer levels, or raise AGENT_TASKS_MAX_DEPTH for the workers. Then: {resume}"
     if resource == "children":
         return f"Spawn fewer at once, or raise AGENT_TASKS_MAX_CHILDREN for the workers. Then: {resume}"
     if resource in _BUDGET_OPTIONS:

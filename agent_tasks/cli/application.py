@@ -1,4 +1,4 @@
-"""The commands, in the order in which the help shows them."""
+"""The command line's application: its commands, in the order in which the help shows them."""
 
 from typing import Annotated
 

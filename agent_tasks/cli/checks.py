@@ -1,4 +1,4 @@
-"""What doctor looks at: each check is one line that says what was found and, where it is wrong, what to do."""
+"""The checks of doctor: each is one line that says what was found and, if it is wrong, what to do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from agent_tasks.transitions.abandon import WATCH
 
 SWEEP_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
-_SAME_KEYS = "give all of them the same AGENT_TASKS_SECRET_KEY, or in a rotation each other's keys, too"
+_SAME_KEYS = "give all of them the same AGENT_TASKS_SECRET_KEY, or, while rotating, each other's keys too"
 _START_SWEEPS = "start agent-tasks sweeper and agent-tasks beat; the first sweep comes within 30 s"
 
 
@@ -42,7 +42,7 @@ class Finding:
 
 
 def all_checks() -> list[Finding]:
-    """Each in its order; without settings or Postgres, what needs them is left out."""
+    """Yield all findings in order; without settings or Postgres, those that need them are left out."""
     settings = _settings()
     if isinstance(settings, Finding):
         return [settings]
@@ -63,7 +63,7 @@ def all_checks() -> list[Finding]:
 
 
 def sweeps_check() -> Finding:
-    """Only whether the sweeps tick."""
+    """Return only whether the sweeps run."""
     settings = _settings()
     if isinstance(settings, Finding):
         return settings
@@ -172,7 +172,7 @@ def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 
 def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    """Pending tasks that no living worker takes."""
+    """Yield a finding for the pending tasks that no living worker takes."""
     pending = {(row["agent"], row["step"], row["queue"]): row["tasks"] for row in read.pending_steps(connection)}
     for row in read.serving(connection, pending.keys(), lease_seconds=settings.lease_seconds):
         found = Unserved.of(row)
@@ -183,11 +183,11 @@ def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 
 def _keys(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    """Whether the workers verify what this program, each of them and the sweeper sign."""
+    """Yield whether the workers verify what this program, each of them and the sweeper sign."""
     kept = catalog.kept_key(connection)
     own = keys_of(settings.secret_key) or ((kept,) if kept else ())
     workers = {row["id"]: row["keys"] for row in read.workers(connection, seconds=settings.lease_seconds)}
-    workers = {name: keys for name, keys in workers.items() if keys}  # one of 0.1.0 tells none
+    workers = {name: keys for name, keys in workers.items() if keys}  # those of 0.1.0 report none
     signers = {"this program": fingerprints(own), **workers, "the sweeper": catalog.watch_keys(connection, WATCH)}
     strange = [
         (signer, worker)

@@ -10,7 +10,7 @@ from agent_tasks.cli.problems import ExitCode, Problem, problem_of
 
 class Command(TyperCommand):
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """With --json a wrong usage is told in JSON, too."""
+        """Create the context, reporting wrong usage as JSON if --json is given."""
         given: list[str] = kwargs["args"] if "args" in kwargs else args[1]
         if "--json" not in given:
             return super().make_context(*args, **kwargs)

@@ -1,7 +1,7 @@
-"""The agents that the settings name, found in a process of its own: `dev` itself imports nobody's code.
+"""Finds the agents that the settings name, in a separate process so that `dev` itself imports no user's code.
 
-Prints JSON: `agents`, each with its name, its module and an input to try it with; `failed`, why a module that is named
-does not load; `left_out`, the same of installed packages.
+Prints JSON: `agents`, each with its name, its module and an input to try it with; `failed`, why a named module does
+not load; `left_out`, why an installed package does not.
 """
 
 import json
@@ -30,7 +30,7 @@ def _names(variable: str) -> list[str]:
 
 
 def example(agent: Agent) -> dict[str, Any] | None:
-    """What the first step must be given; None where that cannot be told."""
+    """Return an example of the first step's input; None if it cannot be derived."""
     try:
         schema = agent.first_step.arguments.json_schema()
     except (AgentTaskError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The deployment that a command talks to: that of the settings in force."""
+"""The deployment that a command talks to, from the settings in force."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ _MOST_ALIKE = 5
 
 @contextmanager
 def deployment() -> Generator[AgentTasks]:
-    """Raises InvalidInput where no servers are set, psycopg.OperationalError at once where Postgres is away."""
+    """Open the deployment. Raises InvalidInput if no servers are set, psycopg.OperationalError if Postgres is away."""
     show_warnings_in_one_line()
     import_from_current_folder()
     settings = Settings.load()
@@ -34,27 +34,27 @@ def deployment() -> Generator[AgentTasks]:
 
 
 def find_task(client: AgentTasks, id: str, identity: Identity | None) -> TaskHandle:
-    """The task of this id, or of the only id that begins so. Raises TaskNotFound; InvalidInput where several do."""
+    """Return the only task whose id is or begins with `id`. Raises TaskNotFound; InvalidInput if there are several."""
     digits = re.sub(r"[-\s…]|\.\.\.$", "", id).lower()
     if len(digits) >= 32 or not re.fullmatch(r"[0-9a-f]{8,31}", digits):
         return client.get(id, identity=identity)
     with client.database.connection() as connection:
         found = read.with_prefix(connection, digits, identity, _MOST_ALIKE + 1)
     if not found:
-        raise TaskNotFound(f"No task has an id that begins with {id}.")
+        raise TaskNotFound(f"No task id begins with {id}.")
     if len(found) > 1:
         alike = ", ".join(map(str, found[:_MOST_ALIKE])) + (", …" if len(found) > _MOST_ALIKE else "")
-        raise InvalidInput(f"Several tasks have an id that begins with {id}: {alike}. Give more of it.", field="id")
+        raise InvalidInput(f"Several task ids begin with {id}: {alike}. Give more of it.", field="id")
     return client.get(found[0], identity=identity)
 
 
 def reach_postgres(url: str) -> None:
-    """The pool would try again for 10 seconds, and then not say why."""
+    """Connect once, and fail at once: the pool would retry for 10 seconds, and then not say why."""
     connect(url).close()
 
 
 def show_warnings_in_one_line() -> None:
-    """What the library logs is for the person at the terminal here: no times, no tracebacks."""
+    """Show the library's warnings to the person at the terminal, without times and tracebacks."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine())
     handler.setLevel(logging.WARNING)

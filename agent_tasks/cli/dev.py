@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent_tasks.embedded import EmbeddedServers, Process
 
 _ALONE = ("--without-mingle", "--without-gossip")
-"""Nobody is there to greet, which takes a second."""
+"""Options that save the second in which a worker greets others: there are none."""
 _BUNDLED = "agent_tasks.bundled"
 _HOST, _FLOWER_PORT = "127.0.0.1", 5555
 _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
@@ -31,7 +31,7 @@ _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL
 
 def dev(
     agents: Annotated[
-        str | None, typer.Option(metavar="MODULES", help="Modules of agents, with commas: acme.agents,acme.more")
+        str | None, typer.Option(metavar="MODULES", help="Agents' modules, separated by commas: acme.agents,acme.more")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="How many worker processes.")] = 1,
     flower_port: Annotated[
@@ -72,27 +72,27 @@ def _look_for_agents(environment: dict[str, str]) -> "Generator[subprocess.Popen
         try:
             yield looking
         finally:
-            looking.kill()  # where the servers did not start nobody reads what it prints
+            looking.kill()  # if the servers did not start, nobody reads what it prints
 
 
 def _found_agents(looking: "subprocess.Popen[bytes]") -> list[dict[str, Any]]:
-    """Raises Failed where a module does not load: told once, here, and not by every process that would load it."""
+    """Return the agents found. Raises Failed if a module does not load: once here, not in every process."""
     from agent_tasks.cli.problems import ExitCode, Failed, Problem
 
     printed, _ = looking.communicate()
     if looking.returncode:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", "The agents' modules do not load; see above."))
-    found = json.loads(printed.splitlines()[-1])  # modules may print, too
+    found = json.loads(printed.splitlines()[-1])  # modules may print too
     if found["failed"]:
         reasons = "; ".join(f"{module} does not load: {why}" for module, why in found["failed"].items())
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{reasons}. Fix it and start again."))
     for package, why in found["left_out"].items():
-        typer.echo(f"warning: {package} is left out, it does not load: {why}", err=True)
+        typer.echo(f"warning: {package} is left out, since it does not load: {why}", err=True)
     return found["agents"]
 
 
 def _without_misspelt() -> dict[str, str]:
-    """They were told of once; an empty variable counts as none."""
+    """Return the misspelt settings, which were reported once, as empty variables: an empty one counts as unset."""
     from agent_tasks.settings import misspelt
 
     return {name: "" for name, _ in misspelt()}
@@ -116,7 +116,7 @@ def _processes(environment: dict[str, str], workers: int, port: int | None) -> "
         process(name, "worker", "--name", f"{name}@%h", "--pool", "threads", "-E", *_ALONE, environment=environment)
         for name in names
     ]
-    # at INFO each of their two ticks a second is told in three lines
+    # at INFO each of their two ticks a second is logged in three lines
     others = [process(name, name, "--loglevel", "WARNING", environment=environment) for name in ("sweeper", "beat")]
     if port is not None:
         address = ["--address=" + _HOST, f"--port={port}", "--logging=error"]
@@ -126,14 +126,14 @@ def _processes(environment: dict[str, str], workers: int, port: int | None) -> "
 
 @contextmanager
 def _announced(folder: Path, settings: dict[str, str]) -> Generator[None]:
-    """While this lasts, programs of this user without any setting find the servers by `dev.json`."""
+    """Meanwhile, let this user's programs without any setting find the servers through `dev.json`."""
     path = folder / "dev.json"
     draft = folder / "dev.json.new"
     draft.unlink(missing_ok=True)
     draft.touch(0o600)
     draft.write_text(json.dumps({"pid": os.getpid(), "settings": settings}))
     with draft.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # how others know that this process lives
+        fcntl.flock(file, fcntl.LOCK_EX)  # by this others know that the process lives
         draft.replace(path)
         try:
             yield
@@ -154,15 +154,15 @@ def _greet(servers: "EmbeddedServers", port: int | None, agents: list[dict[str, 
 
 
 def _say_ready(servers: "EmbeddedServers", agents: list[dict[str, Any]], *, named: bool) -> None:
-    """What to do next, with an agent of the person's own where there is one."""
+    """Print what to do next, with an agent of the user's own if there is one."""
     setting = f"AGENT_TASKS_DATA_DIR={servers.data_dir} " if named else ""
-    lines = ["", "Ready. In another terminal, with no setting but what stands here:", f"  {setting}agent-tasks doctor"]
+    lines = ["", "Ready. In another terminal, with no settings but those shown here:", f"  {setting}agent-tasks doctor"]
     if agents:
         first = min(agents, key=lambda agent: (str(agent["module"]).startswith(_BUNDLED), agent["name"]))
         given = json.dumps(first["input"], ensure_ascii=False) if first["input"] else ""
         lines.append(f"  {setting}agent-tasks submit {first['name']}{f' {quote(given)}' if given else ''} --wait")
     if set_here := [name for name in _ELSEWHERE if os.environ.get(name)]:
-        lines.append(f"If {set_here[0]} is set there, too, unset it: it would name another deployment.")
+        lines.append(f"If {set_here[0]} is set there too, unset it: it would name another deployment.")
     typer.echo("\n".join([*lines, ""]))
 
 

@@ -31,7 +31,7 @@ def events(
 
 
 def _line(event: Event) -> str:
-    """On a terminal broken into lines that fit."""
+    """Return an event as text; on a terminal, broken into lines that fit."""
     from agent_tasks.cli.history import described
     from agent_tasks.cli.lines import terminal_width
     from agent_tasks.cli.text import clock

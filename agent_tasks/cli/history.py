@@ -1,4 +1,4 @@
-"""What an event of a task's history says, in words."""
+"""The events of a task's history in words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ Data = dict[str, Any]
 
 
 def described(event: Event) -> str:
-    """The event in words; an agent's own event, and one whose data is not what it should be, as JSON."""
+    """Return the event in words; an agent's own event, or one whose data is not as expected, as JSON."""
     phrase = _PHRASES.get(event.type)
     if phrase is None or not isinstance(event.data, dict | None):
         return _as_json(event.data)
@@ -116,7 +116,7 @@ def _expired(data: Data) -> str:
 
 
 def _end(data: Data) -> str:
-    """The status, and why."""
+    """Return the status that the task ends with, and why."""
     why = data.get("error") or ""
     why += f" of {data['resource']}" if data.get("resource") else ""
     why += f" of child {data['child']}" if data.get("child") else ""

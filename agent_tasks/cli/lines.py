@@ -1,4 +1,4 @@
-"""Lines that fit a terminal."""
+"""Fitting lines to a terminal."""
 
 import re
 import shutil
@@ -15,12 +15,12 @@ _BETWEEN = " · "
 
 
 def terminal_width() -> int:
-    """In columns; 80 where there is no terminal."""
+    """Return the width in columns; 80 if there is no terminal."""
     return shutil.get_terminal_size((80, 24)).columns
 
 
 def broken_for(out: TextIO, text: str, indent: str = "") -> str:
-    """On a terminal `text` in lines that fit it, all but the first indented; elsewhere as it is."""
+    """Return `text` in lines that fit a terminal, all but the first indented; for other outputs as it is."""
     if not out.isatty():
         return text
     fitting = TextWrapper(terminal_width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
@@ -31,24 +31,24 @@ _COMMAND = re.compile(r" (agent-tasks .+?)(?:\. |$)")
 
 
 def with_commands_apart(text: str) -> list[str]:
-    """The sentences of an advice, and each command in a line of its own, to be copied."""
+    """Return the sentences of an advice, with each command on a line of its own, to be copied."""
     parts = _COMMAND.split(text)
     return [f"  {part}" if number % 2 else part for number, part in enumerate(parts) if part]
 
 
 def fitted(text: str, width: int) -> str:
-    """In one line, cut to `width` columns."""
+    """Return the text on one line, cut to `width` columns."""
     text = printable(text)
     return text if cell_len(text) <= width else set_cell_size(text, max(1, width) - 1) + "…"
 
 
 def padded(text: str, width: int) -> str:
-    """`fitted`, and as wide as that."""
+    """Return the text `fitted` and padded to `width` columns."""
     return set_cell_size(fitted(text, width), width)
 
 
 def packed(parts: Iterable[str], width: int, indent: str = "  ") -> list[str]:
-    """As many of the parts in a line as fit; those that are empty are left out."""
+    """Return lines with as many of the parts in each as fit; empty parts are left out."""
     room = max(20, width - len(indent))
     lines: list[str] = []
     for part in filter(None, parts):

@@ -1,4 +1,4 @@
-"""The embedded servers as commands use them, and the processes of ours that run on them."""
+"""The embedded servers as commands use them, and our own processes that run on them."""
 
 import signal
 import sys
@@ -18,12 +18,12 @@ _MISSING = (
     "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run agent-tasks migrate, worker, sweeper and beat."
 )
 _QUIETLY = ("-W", "ignore::UserWarning:celery.platforms")
-"""Celery warns of root: here are only processes of this machine, which take no pickles."""
+"""Options against Celery's warning about root: these are processes of this machine, which take no pickles."""
 
 
 @contextmanager
 def embedded_servers(folder: Path) -> Generator["EmbeddedServers"]:
-    """Running and migrated; stopped at the end, also on SIGTERM. Raises Failed that says what to do."""
+    """Start and migrate the servers; stop them at the end, also on SIGTERM. Raises Failed that says what to do."""
     try:
         from agent_tasks.embedded import EmbeddedServers
         from agent_tasks.embedded.errors import EmbeddedServersBusy, EmbeddedServersFailed, EmbeddedServersMissing
@@ -50,7 +50,7 @@ def embedded_servers(folder: Path) -> Generator["EmbeddedServers"]:
 
 
 def settings_for(servers: "EmbeddedServers") -> dict[str, str]:
-    """The settings by which others find these servers."""
+    """Return the settings by which other processes find these servers."""
     return {
         "database_url": servers.database_url,
         "redis_url": servers.redis_url,
@@ -59,7 +59,7 @@ def settings_for(servers: "EmbeddedServers") -> dict[str, str]:
 
 
 def environment_for(servers: "EmbeddedServers") -> dict[str, str]:
-    """For processes on these servers, whatever the person's own environment names."""
+    """Return the environment for processes on these servers, whatever the user's own environment names."""
     broker = dict.fromkeys(("", "READ_", "WRITE_"), servers.redis_url)
     return {
         **{f"AGENT_TASKS_{name.upper()}": value for name, value in settings_for(servers).items()},
@@ -68,7 +68,7 @@ def environment_for(servers: "EmbeddedServers") -> dict[str, str]:
 
 
 def process(name: str, *argv: str, environment: dict[str, str], restart: bool = True) -> "Process":
-    """One of our commands as a process of its own; -P keeps modules of the current folder from taking over."""
+    """Return a process that runs one of our commands; -P keeps modules of the current folder from taking over."""
     from agent_tasks.embedded import Process
 
     return Process(name, [sys.executable, "-P", *_QUIETLY, "-m", "agent_tasks.cli", *argv], environment, restart)

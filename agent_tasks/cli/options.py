@@ -1,4 +1,4 @@
-"""The options that several commands share, and what is made of them."""
+"""The options that several commands share, and the values made of them."""
 
 import json
 import sys
@@ -27,16 +27,16 @@ AsScopes = Annotated[
 ]
 
 _WHO = "On whose behalf"
-Subject = Annotated[str | None, typer.Option("--subject", rich_help_panel=_WHO, help="Whom the task runs for.")]
+Subject = Annotated[str | None, typer.Option("--subject", rich_help_panel=_WHO, help="Who the task runs for.")]
 SubjectTenant = Annotated[str, typer.Option("--tenant", rich_help_panel=_WHO, help="Their tenant.")]
 SubjectScopes = Annotated[
     list[str] | None, typer.Option("--scope", rich_help_panel=_WHO, help="A scope of theirs; repeatable.")
 ]
 SessionId = Annotated[str | None, typer.Option("--session-id", help="The conversation the task belongs to.")]
-CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="Refused: this version calls no URL.")]
+CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="Refused: this version calls no URLs.")]
 Queue = Annotated[str | None, typer.Option("--queue", help="The queue to use instead of the agent's.")]
 Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="0 to 9; 9 is the most urgent.")]
-Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds to wait for a worker before giving it up.")]
+Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds to wait for a worker before the task is given up.")]
 Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with the task.")]
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The name of the agent.")]
 Input = Annotated[
@@ -61,13 +61,13 @@ Timeout = Annotated[
 def budget_of(
     seconds: float | None, tokens: int | None, usd: float | None, steps: int | None, calls: int | None
 ) -> Budget | None:
-    """None where no option was given. Raises InvalidInput."""
+    """Return the budget; None if no option was given. Raises InvalidInput."""
     budget = Budget(seconds=seconds, tokens=tokens, usd=usd, steps=steps, calls=calls)
     return None if budget == Budget() else budget
 
 
 def identity_of(subject: str | None, tenant: str, scopes: list[str] | None, option: str = "--as") -> Identity | None:
-    """Raises InvalidInput for a tenant or scope of nobody."""
+    """Return the identity; None without a subject. Raises InvalidInput for a tenant or scope without a subject."""
     if subject:
         try:
             return Identity(subject=subject, tenant=tenant, scopes=tuple(scopes or ()))
@@ -80,7 +80,7 @@ def identity_of(subject: str | None, tenant: str, scopes: list[str] | None, opti
 
 
 def read_json(source: str | None, what: str) -> Any:
-    """The JSON of an argument, of @FILE, or of stdin for -; None where it was left out. Raises InvalidInput."""
+    """Return the JSON of an argument, of @FILE, or of stdin for -; None if it was left out. Raises InvalidInput."""
     if source is None:
         return None
     if source == "-":
@@ -95,7 +95,7 @@ def read_json(source: str | None, what: str) -> Any:
 
 
 def parse_metadata(text: str | None) -> dict[str, Any] | None:
-    """Raises InvalidInput for what is no JSON object."""
+    """Return the metadata as an object. Raises InvalidInput for any other JSON."""
     kept = parse_json(text, "metadata") if text is not None else None
     if kept is not None and not isinstance(kept, dict):
         raise InvalidInput("The metadata must be a JSON object.", field="metadata")
@@ -103,7 +103,7 @@ def parse_metadata(text: str | None) -> dict[str, Any] | None:
 
 
 def parse_json(text: str, what: str) -> Any:
-    """Raises InvalidInput that says where the text stops being JSON."""
+    """Return the value of JSON text. Raises InvalidInput that says where the text stops being JSON."""
     try:
         return json.loads(text)
     except ValueError as error:

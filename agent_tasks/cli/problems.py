@@ -1,4 +1,4 @@
-"""What went wrong: an exit code, one line, and what to do."""
+"""Problems of commands: an exit code, one line, and what to do."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """`fields` are those of ErrorInfo that JSON shows besides `type` and `message`."""
+    """A command's problem; `fields` are those of ErrorInfo that JSON shows besides `type` and `message`."""
 
     code: ExitCode
     type: str
@@ -39,7 +39,7 @@ class Problem:
     fields: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def show(self, *, as_json: bool) -> None:
-        """On stderr."""
+        """Print the problem on stderr."""
         if as_json:
             print(json.dumps({**self.fields, "type": self.type, "message": self.message}), file=sys.stderr)
         else:
@@ -53,7 +53,7 @@ class Problem:
 
 
 class Failed(Exception):
-    """Ends a command with this problem."""
+    """Ends a command with a problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -61,7 +61,7 @@ class Failed(Exception):
 
 
 def problem_of(error: BaseException) -> Problem | None:
-    """None for what is a bug of ours: that keeps its traceback."""
+    """Return the problem that an error means; None for a bug of ours, which keeps its traceback."""
     match error:
         case Failed():
             return error.problem
@@ -72,7 +72,7 @@ def problem_of(error: BaseException) -> Problem | None:
         case TimeoutError() if not error.errno:  # ours, not the system's
             return Problem(ExitCode.TIMEOUT, "timeout", _one_line(error))
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return _away("The database has no tables, or old ones", "Run agent-tasks migrate.")
+            return _away("The database has no tables, or outdated ones", "Run agent-tasks migrate.")
         case psycopg.Error() if isinstance(classified(error), Transient):
             return _away(
                 f"Cannot reach Postgres: {_one_line(error)}",
@@ -89,7 +89,7 @@ def problem_of(error: BaseException) -> Problem | None:
 
 
 def ended_badly(task_id: UUID, status: str, error: ErrorInfo | None) -> Problem:
-    """For a task that ended, and not as completed."""
+    """Return the problem of a task that ended, but not as completed."""
     if error is None:
         return Problem(ExitCode.ENDED_BADLY, status, f"Task {task_id} ended as {status}.")
     message = f"Task {task_id} ended as {status}: {error.message}"

@@ -1,4 +1,4 @@
-"""`agent-tasks worker`, `sweeper`, `beat`, `flower`: our Celery processes, whatever folder they are called from."""
+"""`agent-tasks worker`, `sweeper`, `beat`, `flower`: our Celery processes, from whatever folder they are started."""
 
 from importlib import import_module
 from typing import Annotated
@@ -13,9 +13,9 @@ Name = Annotated[str, typer.Option("--name", "-n", help="The name of the Celery 
 
 def worker(
     context: typer.Context,
-    pool: Annotated[str, typer.Option("--pool", "-P", help="threads, or prefork.")] = "threads",
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Plain steps at once.")] = 16,
-    queues: Annotated[str | None, typer.Option("--queues", "-Q", help="Only these queues, with commas.")] = None,
+    pool: Annotated[str, typer.Option("--pool", "-P", help="threads or prefork.")] = "threads",
+    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Plain steps to run at once.")] = 16,
+    queues: Annotated[str | None, typer.Option("--queues", "-Q", help="Only these queues, comma-separated.")] = None,
     name: Name = "worker@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
@@ -26,7 +26,7 @@ def worker(
 
 def sweeper(
     context: typer.Context,
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Sweeps at once.")] = 2,
+    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Sweeps to run at once.")] = 2,
     name: Name = "sweeper@%h",
     loglevel: Loglevel = "INFO",
 ) -> None:
@@ -46,9 +46,9 @@ def flower(context: typer.Context) -> None:
 
 
 def _run(package: str, argv: list[str]) -> None:
-    """Celery's own command line, with our app in the place of what -A would find."""
+    """Run Celery's own command line, with our app in the place of what -A would find."""
     import_from_current_folder()
-    app = import_module(package).app  # before Celery, so that an error in it is told as ours
+    app = import_module(package).app  # before Celery, so that an error in it is reported as ours
 
     from celery.bin.celery import celery
 

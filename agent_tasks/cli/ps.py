@@ -52,7 +52,7 @@ def ps(
 
 
 def _print(task: LivingTask) -> None:
-    """A line with its id, and as many as it takes for what it waits for and what it holds of its budget."""
+    """Print a line with the task's id, and as many as its wait and the budget it holds take."""
     from agent_tasks.cli.lines import packed, padded, terminal_width
     from agent_tasks.cli.text import COLOURS, duration, since
 

@@ -1,4 +1,4 @@
-"""Whether the workers that were started take steps, and sweeps run: told by Postgres, and not by what they print."""
+"""Waiting until the started workers take steps and the sweeps run, as Postgres sees it, not as they print it."""
 
 import threading
 from collections.abc import Callable
@@ -17,8 +17,8 @@ _LOOK_SECONDS = 0.2
 
 
 class Readiness:
-    """In a thread of its own, calls `then` once as soon as `workers` of them are alive that were not before, and sweeps
-    have run since."""
+    """Calls `then` once, from a thread of its own, as soon as `workers` of the workers are alive that were not before,
+    and sweeps have run since."""
 
     def __init__(self, settings: dict[str, Any], workers: int, then: Callable[[], None]) -> None:
         self._settings = Settings(**settings)
@@ -44,7 +44,7 @@ class Readiness:
         while not self._closed.wait(_LOOK_SECONDS):
             try:
                 started, swept = self._started() - self._before, self._swept()
-            except psycopg.OperationalError:  # the servers are going: nothing will be ready any more
+            except psycopg.OperationalError:  # the servers are stopping: nothing will be ready any more
                 continue
             if len(started) >= self._workers and swept:
                 self._then()

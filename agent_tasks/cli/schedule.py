@@ -41,13 +41,13 @@ def schedule(
         typer.Option(rich_help_panel=_WHEN, metavar="FIELDS", help="Minute, hour, day, month, weekday: '0 3 * * *'."),
     ] = None,
     every: Annotated[
-        float | None, typer.Option(rich_help_panel=_WHEN, metavar="SECONDS", help="Every so many seconds.")
+        float | None, typer.Option(rich_help_panel=_WHEN, metavar="SECONDS", help="The interval in seconds.")
     ] = None,
     timezone: Annotated[
         str, typer.Option(rich_help_panel=_WHEN, metavar="NAME", help="The time zone of --cron, as in Europe/Berlin.")
     ] = "UTC",
     name: Annotated[
-        str | None, typer.Option(help="The schedule's name; one of that name is replaced. Default: the agent's.")
+        str | None, typer.Option(help="The schedule's name; an existing one is replaced. Default: the agent's.")
     ] = None,
     subject: Subject = None,
     tenant: SubjectTenant = "",

@@ -1,4 +1,4 @@
-"""`agent-tasks schedules`: what is submitted again and again."""
+"""`agent-tasks schedules`: the tasks that are submitted again and again."""
 
 import json
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ def schedules(
 
 
 def rhythm(schedule: Schedule) -> str:
-    """Every 5 min, or by cron 0 3 * * * Europe/Berlin."""
+    """Return the rhythm in words: every 5 min, or by cron 0 3 * * * Europe/Berlin."""
     from agent_tasks.cli.text import duration
 
     if schedule.every_seconds is not None:
@@ -41,7 +41,7 @@ def rhythm(schedule: Schedule) -> str:
 
 
 def next_time(schedule: Schedule) -> str:
-    """How far off, and when in the schedule's own time zone."""
+    """Return how far off the next time is, and the time itself in the schedule's own time zone."""
     from agent_tasks.cli.text import duration, since
 
     left = -since(schedule.next_at)

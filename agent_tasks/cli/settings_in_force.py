@@ -1,4 +1,4 @@
-"""Each setting as it is in force, and where it comes from; secrets are masked."""
+"""The settings in force, and where each comes from; secrets are masked."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class SettingInForce:
 
 
 def lines(settings: list[SettingInForce]) -> Iterator[str]:
-    """One for each that somebody set, then all defaults together."""
+    """Yield a line for each setting that somebody set, then all defaults together."""
     for setting in settings:
         if setting.source != DEFAULT:
             yield f"{setting.name:<13} {setting.shown}  ({setting.source})"
@@ -33,7 +33,7 @@ def lines(settings: list[SettingInForce]) -> Iterator[str]:
 
 
 def settings_in_force() -> list[SettingInForce]:
-    """Those that somebody set first; wrong ones are shown as they were given."""
+    """Return the settings, those that somebody set first; wrong ones are shown as they were given."""
     try:
         values: dict[str, Any] = Settings.load().model_dump()
     except InvalidInput:
@@ -44,7 +44,7 @@ def settings_in_force() -> list[SettingInForce]:
 
 
 def masked(name: str, value: Any) -> str:
-    """`value` as it can be shown to anybody."""
+    """Return `value` as it can be shown to anybody."""
     if isinstance(value, tuple | list):
         return ",".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
     text = f"{value:g}" if isinstance(value, float) else str(value)

@@ -19,7 +19,7 @@ def signal(
     ] = None,
     signal_id: Annotated[
         str | None,
-        typer.Option("--signal-id", metavar="ID", help="Sent again with the same id it has no effect."),
+        typer.Option("--signal-id", metavar="ID", help="Sending it again with the same id has no effect."),
     ] = None,
     wait_id: Annotated[
         str | None, typer.Option("--wait-id", metavar="ID", help="Only for this wait; `status --json` shows its id.")
@@ -47,7 +47,7 @@ def _described(receipt: "Receipt") -> str:
     from agent_tasks.cli.text import printable
 
     if not receipt.kept:
-        return "was sent this signal id before. Nothing has changed."
+        return "was sent this signal id before: nothing has changed."
     if receipt.delivered:
         return "got the signal."
     if receipt.waiting_for:

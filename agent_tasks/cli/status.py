@@ -20,7 +20,7 @@ _SUSPECT = "it ran when a process died, and runs apart from others until it comm
 
 def status(
     id: TaskId,
-    traceback: Annotated[bool, typer.Option("--traceback", help="Only the traceback of the step that failed.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Only the failed step's traceback.")] = False,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,
@@ -51,11 +51,11 @@ def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
     elif found is not None:
         typer.echo(found.rstrip())
     else:
-        typer.echo(f"Task {task.id} has no traceback: no step of it raised an error that ended it.")
+        typer.echo(f"Task {task.id} has no traceback: it was not ended by an error of a step.")
 
 
 def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None = None) -> str:
-    """The lines for a person; what the task does not have is left out."""
+    """Return the lines for a person; what the task does not have is left out."""
     from agent_tasks.cli.lines import with_commands_apart
     from agent_tasks.cli.text import (
         budget_left,
@@ -109,7 +109,7 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
 
 
 def _problem(task: TaskSnapshot) -> str:
-    """Why nobody runs its step, and what to do, in lines."""
+    """Return why nobody runs the task's step, and what to do, in lines."""
     from agent_tasks.cli.lines import with_commands_apart
 
     found = task.unserved
@@ -117,7 +117,7 @@ def _problem(task: TaskSnapshot) -> str:
 
 
 def _undone(task: TaskSnapshot, which: str) -> str:
-    """The steps whose undo has run, or was given up and why."""
+    """Return the steps whose undo has run, or was given up and why."""
     from agent_tasks.cli.text import printable
 
     steps: list[dict[str, str]] = task.error.details.get(which) or [] if task.error else []
@@ -125,6 +125,6 @@ def _undone(task: TaskSnapshot, which: str) -> str:
 
 
 def _counted(children: dict[str, int]) -> str:
-    """5: 3 completed, 2 running."""
+    """Return the children counted by status, as in 5: 3 completed, 2 running."""
     parts = [f"{children[status]} {status}" for status in TaskStatus if status in children]
     return f"{sum(children.values())}: {', '.join(parts)}" if parts else ""

@@ -1,4 +1,4 @@
-"""`agent-tasks submit`: accept a task, and wait for it where that is asked for."""
+"""`agent-tasks submit`: accept a task, and wait for it if asked to."""
 
 import sys
 from typing import Annotated, Any
@@ -78,7 +78,7 @@ def submit(
 
 
 def report_submitted(task: Any, *, wait: bool, timeout: float | None, as_json: bool) -> None:
-    """Print the id and, with `wait`, what the task ended with; raises Failed where that is no result."""
+    """Print the id and, with `wait`, how the task ended. Raises Failed unless that is a result."""
     from agent_tasks.cli.text import pretty
     from agent_tasks.cli.watching import check_ended, watch_until_end
 

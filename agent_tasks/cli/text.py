@@ -1,4 +1,4 @@
-"""How times, amounts and tasks read in a terminal."""
+"""Times, amounts and tasks as text for a terminal."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ COLOURS = {
 
 
 def duration(seconds: float) -> str:
-    """Two digits that matter: 0.4 s, 12 s, 3 min, 5 h, 2 d."""
+    """Return a duration with its two leading digits: 0.4 s, 12 s, 3 min, 5 h, 2 d."""
     if abs(seconds) < 9.95:
         return f"{seconds:.1f} s"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -33,14 +33,14 @@ def duration(seconds: float) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Twelve characters: the time of what was within a day, else the day."""
+    """Return a time in twelve characters: the time of day if it was within a day, else the day."""
     if abs(since(moment)) < 86_400:
         return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
     return f"{moment:%b %d %H:%M}"
 
 
 def since(moment: datetime) -> float:
-    """Seconds from `moment` until now by this machine's clock; for the eye only."""
+    """Return the seconds from `moment` until now by this machine's clock; for display only."""
     return (datetime.now(UTC) - moment).total_seconds()
 
 
@@ -53,25 +53,25 @@ def amount(resource: str, value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """Every digit, and two after the point at least: many calls of models cost less than a cent."""
+    """Return an amount with every digit, and at least two decimals: many calls of models cost less than a cent."""
     whole, _, part = f"{Decimal(str(value)):,f}".partition(".")
     return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 def budget_left(budget: BudgetState, between: str = " · ") -> str:
-    """Of the limited resources only."""
+    """Return what is left of the limited resources."""
     left = [(name, getattr(budget.remaining, name)) for name in RESOURCES]
     return between.join(amount(name, value) for name, value in left if value is not None) or "no limit"
 
 
 def budget_reserved(budget: BudgetState, between: str = " · ") -> str:
-    """What living children hold of it; empty where that is nothing."""
+    """Return what living children have reserved; empty if nothing."""
     reserved = [(name, getattr(budget.reserved, name)) for name in RESOURCES]
     return between.join(amount(name, value) for name, value in reserved if value)
 
 
 def budget_spent(budget: BudgetState) -> str:
-    """What was spent, each with its limit where it has one."""
+    """Return what was spent of each resource, with its limit if it has one."""
     return " · ".join(spent_parts(budget)) or "nothing"
 
 
@@ -88,19 +88,19 @@ def spent_parts(budget: BudgetState, names: Sequence[str] = RESOURCES) -> list[s
 
 
 def progress_text(progress: Progress) -> str:
-    """5 of 10: reading."""
+    """Return the progress as text: 5 of 10: reading."""
     counted = f"{progress.done:g}" + (f" of {progress.total:g}" if progress.total is not None else "")
     return f"{counted}: {printable(progress.message)}" if progress.message else counted
 
 
 def waits_for(waiting: WaitingFor) -> str:
-    """For what, since when, until when."""
+    """Return what a task waits for, since when, and until when."""
     phrase = f"for {awaited(waiting)}, {duration(since(waiting.since))} so far"
     return ", ".join(filter(None, [phrase, time_left(waiting)]))
 
 
 def awaited(waiting: WaitingFor) -> str:
-    """What is waited for: signal approval, any of the signals a, b, 5 children, a timer, another try of a step."""
+    """Return what is waited for: signal approval, any of the signals a, b, 5 children, a timer, the next attempt."""
     names = [printable(name) for name in waiting.names or [waiting.name or ""]]
     match waiting.kind:
         case "signal" if len(names) == 1:
@@ -116,7 +116,7 @@ def awaited(waiting: WaitingFor) -> str:
 
 
 def time_left(waiting: WaitingFor) -> str:
-    """Until when at most, or when it is due; empty where there is no end."""
+    """Return until when the wait lasts at most, or when it is due; empty if it has no end."""
     if waiting.until is None:
         return ""
     left = -since(waiting.until)
@@ -126,7 +126,7 @@ def time_left(waiting: WaitingFor) -> str:
 
 
 def where(task: TaskSnapshot) -> str:
-    """One phrase for what happens to the task now."""
+    """Return one phrase for what happens to the task now."""
     if task.waiting_for is not None:
         return waits_for(task.waiting_for)
     if task.worker is not None:
@@ -137,23 +137,23 @@ def where(task: TaskSnapshot) -> str:
 
 
 def unserved(task: TaskSnapshot) -> str:
-    """Why nobody runs its step, and what to do; empty where somebody does."""
+    """Return why nobody runs the task's step, and what to do; empty if somebody does."""
     return f"{task.unserved.message} {task.unserved.action}" if task.unserved else ""
 
 
 def printable(text: str) -> str:
-    """In one line, and without what a terminal would take for a command."""
+    """Return the text on one line, and without what a terminal would take for a command."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def compact(value: Any, width: int | None = None) -> str:
-    """JSON in one line, cut to `width`."""
+    """Return JSON on one line, cut to `width`."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if width is None or len(text) <= width else text[: max(1, width - 1)] + "…"
 
 
 def pretty(value: Any) -> str:
-    """A result as it is printed: text as it is, all else as JSON."""
+    """Return a result as it is printed: text as it is, all else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
@@ -162,7 +162,7 @@ def _number(resource: str, value: float) -> str:
 
 
 def declarations(declared: Declared) -> dict[str, str]:
-    """The goal, tools and scopes of an agent, as far as it says any."""
+    """Return an agent's goal, tools and scopes, as far as it declares any."""
     found = {
         "goal": declared.goal or "",
         "tools": "" if ANY in declared.tools else ", ".join(declared.tools) or "none",

@@ -9,12 +9,12 @@ from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskI
 from agent_tasks.store.queries import read
 
 _INPUT = 120
-"""Characters of a task's input: enough to tell it from its siblings."""
+"""The characters shown of a task's input: enough to tell it from its siblings."""
 
 
 def tree(
     id: TaskId,
-    root: Annotated[bool, typer.Option("--root", help="The whole tree the task belongs to.")] = False,
+    root: Annotated[bool, typer.Option("--root", help="Draw the whole tree that the task belongs to.")] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Draw at most N children of each task.")] = 20,
     as_subject: AsSubject = None,
     tenant: AsTenant = "",

@@ -29,13 +29,13 @@ _DRAWN = ("tokens", "usd", "seconds")
 
 
 def drawn(top: TreeNode, limit: int) -> list[UUID]:
-    """The tasks that `tree_view` draws."""
+    """Return the ids of the tasks that `tree_view` draws."""
     below = [drawn(child, limit) for _, child in _nearest(top.children, limit)]
     return [top.snapshot.id, *chain.from_iterable(below)]
 
 
 def tree_view(top: TreeNode, limit: int, inputs: Mapping[UUID, str]) -> Tree:
-    """At most `limit` children of each task are drawn: those that have not completed before those that have."""
+    """Draw at most `limit` children of each task: those that have not completed before those that have."""
     root = Tree(_Branch(top.snapshot, inputs.get(top.snapshot.id)), guide_style="dim", highlight=False)
     _grow(root, top.children, limit, inputs)
     return root
@@ -55,13 +55,13 @@ def _grow(parent: Tree, children: Sequence[TreeNode], limit: int, inputs: Mappin
 
 
 def _nearest(children: Sequence[TreeNode], limit: int) -> list[tuple[int, TreeNode]]:
-    """Those to draw, with their places among all."""
+    """Return the children to draw, with their places among all."""
     ordered = sorted(enumerate(children), key=lambda found: found[1].snapshot.status is TaskStatus.COMPLETED)
     return sorted(ordered[:limit], key=lambda found: found[0])
 
 
 class _Branch:
-    """One task: a line of what it does, then which it is, its id, its progress, what it has spent and its times."""
+    """One task: a line with what it does, then its input, id, progress, spending and times."""
 
     def __init__(self, task: TaskSnapshot, input: str | None, number: int | None = None) -> None:
         self._task = task
@@ -85,7 +85,7 @@ class _Branch:
         return line
 
     def _which(self) -> str:
-        """What tells it from its siblings."""
+        """Return what tells the task from its siblings."""
         number = "" if self._number is None else f"#{self._number} "
         return number + (self._input or "")
 
@@ -104,7 +104,7 @@ class _Branch:
 
 
 def _doing(task: TaskSnapshot) -> str:
-    """What follows the status."""
+    """Return the text that follows the status."""
     if task.waiting_for is not None:
         phrase = f" {duration(since(task.waiting_for.since))} for {awaited(task.waiting_for)}"
         return ", ".join(filter(None, [phrase, time_left(task.waiting_for)]))

@@ -11,7 +11,7 @@ from agent_tasks.cli.problems import ExitCode, Failed, Problem
 
 
 def unschedule(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `agent-tasks schedules` lists it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name; see agent-tasks schedules.")],
     as_subject: AsSubject = None,
     tenant: AsTenant = "",
     scope: AsScopes = None,

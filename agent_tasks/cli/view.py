@@ -1,4 +1,4 @@
-"""The picture of one task: its step and status, its progress, what it has spent."""
+"""The picture of one task: its step and status, its progress, and its spending."""
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -54,5 +54,5 @@ class TaskView:
 
 
 def _shortened(text: str, width: int) -> str:
-    """With its beginning and its end: of a path the end tells most."""
+    """Return the text with its beginning and its end: the end of a path says most."""
     return text if len(text) <= width else f"{text[:12]}…{text[13 - width :]}"

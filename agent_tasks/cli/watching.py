@@ -22,7 +22,7 @@ from agent_tasks.task.unserved import Unserved
 def watch_until_end(
     task: TaskHandle, timeout: float | None, *, on_stderr: bool = False, lines: bool = True, as_json: bool = False
 ) -> TaskSnapshot:
-    """Show the task until it has ended. Raises TimeoutError; Failed where the person goes away."""
+    """Show the task until it has ended. Raises TimeoutError; Failed if the user stops watching."""
     out = sys.stderr if on_stderr else sys.stdout
     try:
         if as_json:
@@ -37,7 +37,7 @@ def watch_until_end(
 
 
 def check_ended(task: TaskSnapshot) -> None:
-    """Raises Failed where the task did not complete."""
+    """Raise Failed if the task did not complete."""
     if task.status is not TaskStatus.COMPLETED:
         raise Failed(ended_badly(task.id, task.status, task.error))
 
@@ -73,7 +73,7 @@ def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:
 
 
 def _changes(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
-    """The task at each change of what is told of it; time that passes is none."""
+    """Yield the task whenever what is shown of it changes; the passing of time alone is no change."""
     shown: tuple[int, Unserved | None] | None = None
     for _ in follow(task, timeout):
         snapshot = task.snapshot()

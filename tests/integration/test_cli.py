@@ -142,7 +142,7 @@ def test_an_ambiguous_beginning_is_told_with_the_ids_that_begin_so(fleet: Fleet)
     tasks = fleet.client.submit_many("echo", [None, None])
     said = run("cancel", str(tasks[0].id)[:8])
     assert said.exit_code == 2
-    assert "Several tasks" in said.stderr
+    assert "Several task ids" in said.stderr
 
 
 def test_events_prints_the_history_in_order(fleet: Fleet, tmp_path: Path) -> None:

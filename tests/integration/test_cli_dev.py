@@ -121,7 +121,7 @@ def is_up(port: int) -> bool:
 
 BROKEN = [
     ("import nowhere_at_all\n", "ModuleNotFoundError: No module named 'nowhere_at_all' (", "line 1)"),
-    ("from agent_tasks import Agent\nAgent('a b')\n", "InvalidInput: 'a b' is no name", "line 2)"),
+    ("from agent_tasks import Agent\nAgent('a b')\n", "InvalidInput: 'a b' is no valid name", "line 2)"),
     ("def broken(:\n", "SyntaxError", "broken_agents.py, line 1)"),
 ]
 

@@ -1,4 +1,4 @@
-"""The approval of the report: a person at the terminal gives it, or the demo gives it to itself."""
+"""The approval of the report, given by a person at the terminal or by the demo itself."""
 
 import getpass
 import sys
@@ -26,12 +26,12 @@ def can_ask() -> bool:
 def user_name() -> str:
     try:
         return storable(getpass.getuser())[:256] or "somebody"
-    except (KeyError, OSError):  # a process of a user without a name
+    except (KeyError, OSError):  # the process's user has no name
         return "somebody"
 
 
 def ask(console: Console, question: str, show_all: Callable[[], None] | None) -> Answer:
-    """Ask until there is an answer; whoever closes the input says no. `show_all`: there is more to see."""
+    """Ask until there is an answer; closing the input means no. With `show_all` there is more to see."""
     choices = "y/n" if show_all is None else "y/n, a to read all of it"
     try:
         while (said := console.input(f"   {question} \\[{choices}] ").strip().lower()) not in ("y", "yes", "n", "no"):

@@ -1,4 +1,4 @@
-"""What the demo is asked for, checked before anything starts."""
+"""The demo's command: its arguments are checked before anything starts."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def demo(
     from agent_tasks.cli.demo.target import target
 
     if paths and not question:
-        raise InvalidInput("Say what to answer from these documents: --question '…'", field="question")
+        raise InvalidInput("Say what to answer from these documents with --question '…'", field="question")
     if find_spec("bm25s") is None:
         raise InvalidInput(_EXTRAS, field="paths")
     with target(output) as file, only_for_models():
@@ -44,6 +44,6 @@ def demo(
 
         absolute = [path.absolute() for path in documents]
         if named := next((path for path in (*absolute, file) if os.pathsep in str(path)), None):
-            raise InvalidInput(f"The demo takes no path with {os.pathsep!r} in it: {str(named)!r}", field="paths")
+            raise InvalidInput(f"The demo takes no path that contains {os.pathsep!r}: {str(named)!r}", field="paths")
         code = Demo(absolute, asked, file, data_dir, samples=not paths, yes=yes).run()
     raise typer.Exit(code)

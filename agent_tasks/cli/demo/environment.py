@@ -1,4 +1,4 @@
-"""The demo's environment: the person's own, without what would change which servers and settings it uses."""
+"""The demo's environment: the user's own, without what would change its servers and settings."""
 
 import os
 from collections.abc import Generator
@@ -11,7 +11,7 @@ _KEPT = "AGENT_TASKS_MODEL"
 
 @contextmanager
 def only_for_models() -> Generator[None]:
-    """Of our settings only the model's name stays; keys of models have other names, and stay."""
+    """Unset our settings, except the model's name, within the `with`; models' keys have other names, and stay."""
     dropped = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""What the task's history says of its approval: who gave or refused it, and how soon the task went on."""
+"""The approval as the task's history records it: who gave or refused it, and how soon the task went on."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from agent_tasks.task.event import EventType
 class Judgement:
     by: str
     waited: float
-    """Seconds from the wait's beginning to the signal."""
+    """Seconds from the start of the wait to the signal."""
     went_on_after: float
     """Seconds from the signal to the next step's claim."""
 
     @classmethod
     def of(cls, task: TaskHandle) -> "Judgement":
-        """Of a task that was sent a signal while it waited for it."""
+        """Read the judgement of a task that was sent a signal while it waited for it."""
         events = list(task.events())
         at = next(at for at, event in enumerate(events) if event.type == EventType.SIGNALLED)
         waiting = next(event for event in reversed(events[:at]) if event.type == EventType.WAITING)

@@ -12,31 +12,31 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
 FEW_DOCUMENTS = 40
-"""Of a run with so little to read anything is the middle."""
+"""A run with so few documents has no better middle: any moment will do."""
 MIDDLE, LATE = 0.35, 0.6
 CALLS, DOCUMENTS_PER_CALL = 3, 12
-"""So many calls are recorded of the step that is cut off, to be taken from the ledger; fewer of few documents."""
+"""How many recorded calls to wait for in the step to interrupt, fewer if documents are few; the ledger replays them."""
 
 
 @dataclass(frozen=True)
 class Kill:
     child: TaskSnapshot
-    """As it was: `step_number` is how many of its steps were committed."""
+    """The child before the kill: `step_number` is the number of its committed steps."""
     name: str
     calls: int
-    """Recorded of the step that was cut off."""
+    """The number of calls recorded for the interrupted step."""
     others: list[str]
-    """Which other children ran on the same worker."""
+    """The other children that ran on the same worker."""
     worker: str
     at: float
-    """Monotonic."""
+    """The time of the kill, by the monotonic clock."""
 
 
 def try_to_kill(task: TaskHandle, seen: Tree) -> Kill | None:
-    """Kill the worker of a reader that is in the middle of its work; None where none is.
+    """Kill the worker of a reader that is in the middle of its work; return None if there is none.
 
-    The worker is stopped first, to look whether it still runs this step: nobody else is hit, and the step is cut
-    off. Its whole process group is killed.
+    The worker is stopped first, to check that it still runs this step: so nobody else is hit, and the step is
+    interrupted. Its whole process group is killed.
     """
     if not any(_is_the_middle(seen, reader) for reader in seen.readers):
         return None

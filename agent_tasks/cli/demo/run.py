@@ -1,4 +1,4 @@
-"""The demo's course: start, submit, run, kill, go on, ask, publish."""
+"""The course of the demo: start, submit, run, kill, go on, ask, publish."""
 
 import time
 from collections import Counter
@@ -27,7 +27,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
 TRIES = 3
-"""Runs whose readers are done before a worker can be killed are given up and repeated so often."""
+"""How often a run is repeated whose readers are done before a worker can be killed."""
 LONGEST_SECONDS = 600.0
 _SHOWN_SHARE = 0.2
 
@@ -53,7 +53,7 @@ class Demo:
         self._shown = 0.0
 
     def run(self) -> int:
-        """The exit code: 0 where the report was published, or refused by the person. Raises Failed."""
+        """Run the demo; return 0 if the report was published, or refused by the person. Raises Failed."""
         self._story.title("A task that outlives its worker, and waits for a person without one")
         began = time.monotonic()
         self._story.phase("Start PostgreSQL, Valkey, two workers, a sweeper and beat on this machine")
@@ -76,8 +76,8 @@ class Demo:
             last = self._follow(task, hunt.is_over, every=0.03)
             if hunt.kill is not None or last.root.status.is_terminal or not left:
                 break
-            self._story.line("The readers were done before a worker could be killed: give this run up, and try again.")
-            task.cancel("it was over too soon for the demo")
+            self._story.line("The readers were done before a worker could be killed: giving up this run, trying again.")
+            task.cancel("the run was over too soon for the demo")
         return task, hunt.kill  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def _submit(self, ready: Stage) -> TaskHandle:
@@ -148,7 +148,7 @@ class Demo:
             story.line(f"{other} has {kill.name}, at step {now.step_number + 1}, {after} after the kill")
 
     def _approve(self, task: TaskHandle) -> Answer | None:
-        """Give the task its signal; None where it has ended without waiting for one."""
+        """Give the task its signal; return None if it has ended without waiting for one."""
         waiting, story = task.stored(), self._story
         if waiting.waiting_for is None or waiting.waiting_for.until is None:
             return None
@@ -190,7 +190,7 @@ class Demo:
                 story.line(f"Note: {answer.note}")
         took = (ended.finished_at - ended.created_at).total_seconds() if ended.finished_at else 0.0
         story.line(
-            f"The task took {duration(took - judged.waited)}; besides, it waited {duration(judged.waited)} for the "
+            f"The task took {duration(took - judged.waited)}; in addition, it waited {duration(judged.waited)} for the "
             f"answer, and went on {judged.went_on_after * 1000:.0f} ms after it."
         )
         self._tell_cost(ready, ended, kill)
@@ -198,7 +198,7 @@ class Demo:
     def _tell_cost(self, ready: Stage, ended: TaskSnapshot, kill: Kill | None) -> None:
         story = self._story
         if kill is None:
-            story.line("No worker was killed: this run is too short for it. Give it more documents.")
+            story.line("No worker was killed: the run was too short. Give it more documents.")
         with ready.client.database.connection() as connection:
             if kill is not None:
                 row = read.repetition(connection, kill.child.id, kill.child.step_number)
@@ -211,7 +211,7 @@ class Demo:
         story.line(tree_line(tree), "green", indent=5)
 
     def _show_line(self, tree: Tree) -> None:
-        """Where there is no live picture: now and then."""
+        """Show the state in a line now and then, where there is no live picture."""
         if self._console.is_terminal or not tree.total:
             return
         share = tree.done / tree.total
@@ -223,7 +223,7 @@ class Demo:
 
 
 class _Hunt:
-    """Looks for a reader whose worker to kill, until there is none any more."""
+    """Looks for a reader whose worker to kill, until none is left."""
 
     def __init__(self, task: TaskHandle) -> None:
         self.kill: Kill | None = None
@@ -235,7 +235,7 @@ class _Hunt:
 
 
 def _folders(documents: list[Path]) -> list[Path]:
-    """The folders that hold the documents, none of which is in another."""
+    """Return the folders that hold the documents, none of which lies in another."""
     folders = sorted({path if path.is_dir() else path.parent for path in documents})
     kept: list[Path] = []
     for folder in folders:

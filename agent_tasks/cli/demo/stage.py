@@ -1,4 +1,4 @@
-"""Where the demo plays: servers, two workers, a sweeper and beat, with their logs in files."""
+"""The demo's stage: servers, two workers, a sweeper and beat, with their logs in files."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ class Stage:
     logs: Path
 
     def wait_for_workers(self) -> None:
-        """Raises Failed, with the end of its log, where one does not come up."""
+        """Wait until the workers are ready. Raises Failed, with the end of its log, if one does not start."""
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             with self.client.database.connection() as connection:
@@ -50,7 +50,7 @@ class Stage:
             time.sleep(0.05)
 
     def failed(self, what: str, *names: str) -> Failed:
-        """The error that ends the demo, with the last words of these processes."""
+        """Return the error that ends the demo, with the last lines of these processes' logs."""
         said: list[str] = []
         for name in names or WORKERS:
             log = self.logs / f"{name}.log"
@@ -61,14 +61,14 @@ class Stage:
 
 @contextmanager
 def stage(data_dir: Path | None, roots: Sequence[Path]) -> Generator[Stage]:
-    """Everything is stopped at its end, and removed unless it has a `data_dir` to stay in.
+    """Start the stage; when it is over everything is stopped, and removed unless `data_dir` is given to keep it.
 
     The bundled agents may read and write below `roots`.
     """
     with ExitStack() as stack:
         folder = data_dir.absolute() if data_dir else Path(tempfile.mkdtemp(prefix="agent-tasks-demo-"))
         if data_dir is None:
-            folder.chmod(0o711)  # where this is root, Postgres runs as another user, who must pass through
+            folder.chmod(0o711)  # if this is root, Postgres runs as another user, who must pass through
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         servers = stack.enter_context(embedded_servers(folder))
         environment = {
@@ -87,7 +87,7 @@ def stage(data_dir: Path | None, roots: Sequence[Path]) -> Generator[Stage]:
         ]
         logs = folder / "logs"
         supervisor = Supervisor([*workers, *others], state=folder / "demo-processes.json", log=logs, grace=5)
-        stack.callback(supervisor.stop)  # first, for a signal may come while it starts
+        stack.callback(supervisor.stop)  # first, since a signal may come while it starts
         supervisor.start()
         show_warnings_in_one_line()
         values: dict[str, Any] = {**settings_for(servers), "lease_seconds": LEASE_SECONDS, "ring_seconds": 1}

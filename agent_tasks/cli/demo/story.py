@@ -1,4 +1,4 @@
-"""What the demo tells: numbered phases, what happens in them, and how long each took."""
+"""The demo's story: numbered phases, what happens in them, and how long each took."""
 
 import time
 from collections.abc import Generator
@@ -12,16 +12,16 @@ from agent_tasks.cli.text import duration
 from agent_tasks.store.queries.read import RepetitionRow, TreeRepetitionRow
 
 SHORTENED_LINES = 20
-"""Of a report on a terminal: so much of it is shown at once, to a paragraph's end."""
+"""How many lines of a report a terminal shows at once, up to the end of a paragraph."""
 
 
 class Story:
-    """Reads the same on a terminal and in a file, but for colour; a file has the whole of a report."""
+    """Prints the same on a terminal and to a file, apart from colour; a file gets a whole report."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.paused = 0.0
-        """Seconds in which a person was waited for; they are not counted."""
+        """The seconds spent waiting for a person, which are not counted."""
         self._number = 0
         self._began = time.monotonic()
 
@@ -44,7 +44,7 @@ class Story:
         self._print("")
 
     def report(self, heading: str, text: str) -> bool:
-        """Print it between rules; False where it was shortened."""
+        """Print the report between rules; return False if it was shortened."""
         shown = shortened(text) if self.console.is_terminal else text
         self.rule(heading)
         self._render(shown)
@@ -88,16 +88,16 @@ class Story:
 
 
 def shortened(text: str) -> str:
-    """Its first paragraphs, and no heading without any."""
+    """Return the first paragraphs of a text, and no heading without any."""
     lines = text.splitlines()
-    if len(lines) <= SHORTENED_LINES + 10:  # a rest of so few lines is not worth the question
+    if len(lines) <= SHORTENED_LINES + 10:  # too few lines remain to be worth the question
         return text
     ends = [at for at in range(1, SHORTENED_LINES) if not lines[at] and not lines[at - 1].startswith("#")]
     return "\n".join(lines[: max(ends, default=SHORTENED_LINES)])
 
 
 def repetition_lines(row: RepetitionRow, step: int) -> list[str]:
-    """What the kill cost, from the task's history: `step` is the one that it cut off, counted from 1."""
+    """Return what the kill cost, from the task's history; `step` is the interrupted one, counted from 1."""
     kept = f"{counted(row['steps_kept'], 'step')} and {counted(row['calls_kept'], 'recorded call')}"
     lines = [f"{kept} done before the kill were not repeated."]
     if not row["steps_repeated"]:
@@ -114,7 +114,7 @@ def repetition_lines(row: RepetitionRow, step: int) -> list[str]:
 
 
 def tree_line(row: TreeRepetitionRow) -> str:
-    """What of a whole tree was done only once."""
+    """Return how much of a whole tree was done only once."""
     steps = f"{row['steps_once']:,} of {counted(row['steps'], 'committed step')}"
     calls = f"{row['calls_once']:,} of {counted(row['calls'], 'recorded call')}"
     return f"{steps} and {calls} were done only once."

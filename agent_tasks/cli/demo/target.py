@@ -1,4 +1,4 @@
-"""Where the report goes: the file that was named, or a free name that no other demo takes at the same time."""
+"""The report's file: the one that was named, or a free name that no other demo takes at the same time."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ DEFAULT = Path("report.md")
 
 @contextmanager
 def target(output: Path | None) -> Generator[Path]:
-    """Raises InvalidInput: better now than after the work."""
+    """Reserve the file for the report. Raises InvalidInput, rather before the work than after it."""
     if output is not None:
         _check_folder(output.absolute())
         yield output.absolute()
@@ -28,7 +28,7 @@ def target(output: Path | None) -> Generator[Path]:
 
 
 def _taken(path: Path, stack: ExitStack) -> bool:
-    """Lock a hidden file beside it, which is no document; a lock ends with its process."""
+    """Lock a hidden file beside it, which the demo does not read; a lock ends with its process."""
     lock = path.with_name(f".{path.name}.lock")
     file = lock.open("w")
     try:
@@ -42,6 +42,6 @@ def _taken(path: Path, stack: ExitStack) -> bool:
 
 
 def _check_folder(path: Path) -> None:
-    """The file is put there in one move, so that its folder must be writable."""
+    """Check that the folder is writable, since the file is put there in one move. Raises InvalidInput."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise InvalidInput(f"The report cannot be written to {path}; name another file with --output.", field="output")

@@ -9,7 +9,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 READER = "research-reader"
 LAST_STEPS = 3
-"""What the root's total counts besides documents."""
+"""The steps that the root's total counts besides documents."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Tree:
 
     @property
     def documents(self) -> float:
-        """0 while they are not known."""
+        """The number of documents; 0 until it is known."""
         return max(0, (self.total or 0) - LAST_STEPS)
 
     @property
     def done(self) -> float:
-        """What the readers have read, until the root has joined it."""
+        """The number of documents that the readers have read, until the root has joined it."""
         read = sum(reader.progress.done for reader in self.readers if reader.progress)
         return max(read, self.root.progress.done if self.root.progress else 0)
 
@@ -45,13 +45,13 @@ class Tree:
         return self.root.waiting_for is not None and self.root.waiting_for.kind == "signal"
 
     def name(self, child: TaskSnapshot) -> str:
-        """Reader 2, or analyst."""
+        """Return the name of a child, such as reader 2 or analyst."""
         role = child.agent.removeprefix("research-")
         alike = [other.id for other in self.children if other.agent == child.agent]
         return f"{role} {alike.index(child.id) + 1}" if child.agent == READER else role
 
     def child(self, like: TaskSnapshot) -> TaskSnapshot:
-        """The same child, as it is now."""
+        """Return the same child as it is now."""
         return next(child for child in self.children if child.id == like.id)
 
 
@@ -61,13 +61,13 @@ def look(task: TaskHandle) -> Tree:
 
 
 def changes(task: TaskHandle, seconds: float) -> Iterator[Tree]:
-    """The tree at each change of the root, and every so many `seconds`, to the root's end."""
+    """Yield the tree at each change of the root, and every so many `seconds`, until the root ends."""
     for _ in follow(task, slowest=seconds):
         yield look(task)
 
 
 def node_of(worker: str) -> str:
-    """A worker is named node@host/pid."""
+    """Return the node of a worker, whose name is node@host/pid."""
     return worker.partition("@")[0]
 
 
