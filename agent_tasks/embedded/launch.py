@@ -1,7 +1,7 @@
-"""Becomes the program it is given, as another user and bound to its parent's life where that is asked for.
+"""Becomes the program it is given, as another user and bound to its parent's life if that is asked for.
 
 Run as a script: `python -I -S launch.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT ...]`; a SIGNAL of 0 and a
-UID of `-` ask for nothing. A program of its own because code between fork and exec is unsafe under threads.
+UID of `-` ask for nothing. It is a separate program since code between fork and exec is unsafe with threads.
 """
 
 import os
@@ -15,7 +15,7 @@ def main() -> None:
     parent, death_signal, uid, gid, *argv = sys.argv[1:]
     prctl = None
     if int(death_signal) and sys.platform == "linux":
-        import ctypes  # now, for the other user may not be able to read our standard library
+        import ctypes  # now, since the other user may not be able to read our standard library
 
         prctl = ctypes.CDLL(None).prctl
     if uid != "-":
@@ -25,9 +25,9 @@ def main() -> None:
     if prctl:
         # After setuid, which clears it. The kernel sends it when the *thread* that started us ends.
         prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != int(parent):  # it died before we asked
+        if os.getppid() != int(parent):  # the parent died before we asked
             sys.exit(1)
-    # Python ignores these two, and what is ignored stays so across exec.
+    # Python ignores these two signals, and an ignored signal stays so across exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:

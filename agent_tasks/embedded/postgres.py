@@ -24,7 +24,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
 SOCKET_PATH_BYTES = 100
-"""The limit is 107 bytes on Linux and 103 on macOS."""
+"""The longest path used; the limit is 107 bytes on Linux and 103 on macOS."""
 
 
 class Postgres:
@@ -49,9 +49,9 @@ class Postgres:
         return self._process.pid if self._process else None
 
     def start(self, dies_with_us: bool = False) -> None:
-        """Start, with a new database where there is none, and wait until it accepts connections.
+        """Start, with a new database if there is none, and wait until it accepts connections.
 
-        Raises EmbeddedServersFailed, and EmbeddedServersBusy if somebody else serves the same files.
+        Raises EmbeddedServersFailed, and EmbeddedServersBusy if another server uses the same files.
         """
         self.stop()
         account = self._account()
@@ -74,14 +74,14 @@ class Postgres:
                     return
                 time.sleep(0.01)
             self._end(process)
-            # Backends outlive a killed postmaster until they notice; a new one refuses to start before.
+            # Backends outlive a killed postmaster until they notice; before that a new one refuses to start.
             waits = b"shared memory block" in self._log.read_bytes()[logged:]
             if not waits or time.monotonic() >= deadline:
                 raise EmbeddedServersFailed("PostgreSQL did not start.", self._log)
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """A fast shutdown: sessions are ended, everything is on disk."""
+        """Shut down fast: sessions are ended, everything is on disk."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
@@ -90,7 +90,7 @@ class Postgres:
             self._process = None
 
     def remove_socket_dir(self) -> None:
-        """Also one in the temporary folder that a killed owner left: a link in the data folder names it."""
+        """Remove the socket folder, also a killed owner's temporary one, which a link in the data folder names."""
         link = self._data_dir / "socket"
         if link.is_symlink():
             shutil.rmtree(link.readlink(), ignore_errors=True)
@@ -98,14 +98,14 @@ class Postgres:
         self._socket_dir = None
 
     def _account(self) -> pwd.struct_passwd | None:
-        """PostgreSQL refuses to run as root: then it runs as the owner of its files, at first `nobody`."""
+        """Return the user to run as: PostgreSQL refuses root, so it is the owner of its files, at first `nobody`."""
         if os.geteuid() != 0:
             return None
         owner = self._pgdata.stat().st_uid if self._pgdata.exists() else 0
         return pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
 
     def _create(self, account: pwd.struct_passwd | None) -> None:
-        """Under another name until it is whole, for we may be killed meanwhile."""
+        """Create the database under another name until it is whole, since we may be killed meanwhile."""
         draft = self._data_dir / "postgres.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(0o700)
@@ -122,7 +122,7 @@ class Postgres:
         draft.rename(self._pgdata)
 
     def _disown_reused_pid(self) -> None:
-        """After a crash `postmaster.pid` may name a pid that is another program's by now, as in containers
+        """Write our own pid where, after a crash, `postmaster.pid` names what is now another program, as in containers.
 
         PostgreSQL would take it for a living rival. It takes its parent's pid for a stale one and goes on to
         check the shared memory, so we write ours rather than remove the file, which would skip that check.
@@ -185,7 +185,7 @@ class Postgres:
 
 
 def _env() -> dict[str, str]:
-    """Without the PG variables that would change which server this is."""
+    """Return the environment without the PG variables that would change which server this is."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
@@ -194,5 +194,5 @@ def _open_the_way(path: Path, account: pwd.struct_passwd) -> None:
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:
-            log.warning("PostgreSQL runs as %s: %s is made passable (chmod o+x)", account.pw_name, folder)
+            log.warning("PostgreSQL runs as %s: letting it pass through %s (chmod o+x)", account.pw_name, folder)
             folder.chmod(mode | 0o001)

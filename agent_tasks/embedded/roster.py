@@ -21,7 +21,7 @@ GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 
 class RosterBusy(RuntimeError):
-    """A living process, named by `pid` where it is known, owns this roster."""
+    """A living process, named by `pid` if it is known, owns this roster."""
 
     def __init__(self, path: Path, pid: int | None) -> None:
         super().__init__(f"{path} is in use by {f'process {pid}' if pid else 'another process'}")
@@ -31,9 +31,9 @@ class RosterBusy(RuntimeError):
 class Entry(TypedDict):
     name: str
     created: float
-    """Seconds since the epoch, as psutil tells it."""
+    """Seconds since the epoch, as psutil reports it."""
     leftover_signal: int
-    """What ends this process, sent by the next owner; SIGKILL follows."""
+    """The signal with which the next owner ends this process; SIGKILL follows."""
 
 
 class Roster:
@@ -51,7 +51,7 @@ class Roster:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def open(self) -> None:
-        """Take the roster and end what its last owner left; raises RosterBusy while that one lives."""
+        """Take the roster and end what its last owner left. Raises RosterBusy while that owner lives."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_suffix(".lock").open("a+")
         try:
@@ -148,9 +148,9 @@ class Roster:
 
 
 def _living(entries: Mapping[int, Entry], mark: str) -> Iterator[tuple[psutil.Process, int]]:
-    """The processes of an earlier owner, each with the signal that ends it.
+    """Yield the processes of an earlier owner, each with the signal that ends it.
 
-    A pid alone proves nothing, it may have been given out again: the process must also have been created
+    A pid alone proves nothing, since it may have been given out again: the process must also have been created
     when the noted one was (to 2 seconds: on Linux the figure moves with the wall clock), or carry the mark.
     """
     me = psutil.Process()
@@ -185,6 +185,6 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what a process started with `spawn`, and anything left of its session's first group."""
+    """Kill a process started with `spawn`, and anything left of its session's first process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ from agent_tasks.settings import data_dir as default_data_dir
 class EmbeddedServers:
     """Real servers from wheels, on a laptop or in a test; what Postgres holds survives stops and crashes.
 
-    `data_dir` is the user's data folder for agent-tasks unless given. Raises EmbeddedServersMissing if the
+    `data_dir` is by default the user's data folder for agent-tasks. Raises EmbeddedServersMissing if the
     extra `dev` is not installed.
     """
 
@@ -30,21 +30,21 @@ class EmbeddedServers:
 
     @property
     def database_url(self) -> str:
-        """A libpq URL over the unix socket, true while the servers run."""
+        """The libpq URL over the unix socket, valid while the servers run."""
         return self.postgres.url
 
     @property
     def redis_url(self) -> str:
-        """True while the servers run; the port differs from start to start."""
+        """The URL of Valkey, valid while the servers run; the port differs from start to start."""
         return self.valkey.url
 
     @property
     def secret_key(self) -> str:
-        """32 random bytes, the same at each start of this data folder."""
+        """The secret key: 32 random bytes, the same at each start of this data folder."""
         return (self.data_dir / "secret_key").read_text()
 
     def start(self) -> None:
-        """Start both and wait until they answer, ending first what a killed owner left behind.
+        """Start both and wait until they answer, first ending what a killed owner left behind.
 
         Raises EmbeddedServersBusy while another process runs them, EmbeddedServersFailed if one fails.
         """
@@ -55,7 +55,7 @@ class EmbeddedServers:
             raise EmbeddedServersBusy(self.data_dir, busy.pid) from None
         self._owner = os.getpid()
         atexit.register(self.stop)
-        # The kernel ties a child to the thread that started it: only the main one lives as long as we do.
+        # The kernel ties a child to the thread that started it: only the main thread lives as long as we do.
         dies_with_us = threading.current_thread() is threading.main_thread()
         try:
             self._make_secret_key()

@@ -21,14 +21,14 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_c
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
 HEALTHY_SECONDS = 10.0
-"""A process that lived this long starts again without a growing delay."""
+"""The lifetime in seconds after which a process that dies starts again without a growing delay."""
 POLL_SECONDS = 0.1
 LONGEST_LINE = 65_536
 
 
 @dataclass(frozen=True)
 class Process:
-    """What to run; `env` is added to our own environment."""
+    """A process to run; `env` is added to our own environment."""
 
     name: str
     argv: Sequence[str]
@@ -71,7 +71,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until SIGINT, SIGTERM, SIGHUP or `stop` (exit code 0), or until all have ended for good.
 
-        Then the exit code is the first one that is not 0. A second signal kills without waiting.
+        In the latter case the exit code is the first that is not 0. A second signal kills without waiting.
         Raises RosterBusy while another supervisor with the same state file lives.
         """
         self._roster.open()
@@ -86,25 +86,25 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def start(self) -> None:
-        """Run in the background; returns when each process has been started."""
+        """Run in the background; return once each process has been started."""
         self._roster.open()
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._thread.start()
         self._started.wait()
 
     def stop(self) -> None:
-        """Stop each process; from another thread, returns when they have ended."""
+        """Stop each process; from another thread, return once they have ended."""
         self._stops_asked = max(self._stops_asked, 1)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def pid(self, name: str) -> int | None:
-        """The process id, or None while it does not run."""
+        """Return the process id, or None while the process does not run."""
         process = self._children[name].process
         return process.pid if process is not None and process.returncode is None else None
 
     def kill(self, name: str, signal_number: int = signal.SIGKILL) -> None:
-        """Send a signal to one process, which then is started again like any that dies."""
+        """Send a signal to one process, which is then started again like any that dies."""
         process = self._children[name].process
         if process is not None:
             process.send_signal(signal_number)
@@ -210,7 +210,7 @@ class Supervisor:
                 self._read_from(child, child.process.stdout)
 
     def _read_from(self, child: "_Child", output: IO[bytes]) -> bool:
-        """Take what is there; False at its end or if there is nothing."""
+        """Read what is there; return False at its end or if there is nothing."""
         try:
             received = os.read(output.fileno(), LONGEST_LINE)
         except BlockingIOError:
@@ -252,9 +252,9 @@ class _Child:
     started_at: float = 0.0
     restart_at: float = 0.0
     deaths: int = 0
-    """Since it last was healthy."""
+    """The number of times it has died since it last was healthy."""
     exit_code: int | None = None
-    """Set when it has ended for good."""
+    """The exit code once it has ended for good."""
 
     @property
     def is_over(self) -> bool:

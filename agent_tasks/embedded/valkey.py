@@ -18,7 +18,7 @@ PORTS_TO_TRY = 5
 
 
 class Valkey:
-    """One server on a free port; started again, it keeps the port, so that its URL stays true."""
+    """One server on a free port; started again, it keeps the port, so that its URL stays valid."""
 
     def __init__(self, data_dir: Path, roster: Roster) -> None:
         self._program = valkey_server()
@@ -37,7 +37,7 @@ class Valkey:
         return self._process.pid if self._process else None
 
     def start(self, dies_with_us: bool = False) -> None:
-        """Start and wait until it answers; raises EmbeddedServersFailed."""
+        """Start and wait until it answers. Raises EmbeddedServersFailed."""
         self.stop()
         self._folder.mkdir(exist_ok=True)
         tries = 1 if self.port else PORTS_TO_TRY

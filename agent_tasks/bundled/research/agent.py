@@ -1,4 +1,4 @@
-"""The bundled agent `research`: a report from documents, published without asking anybody."""
+"""The bundled agent `research`: a report from documents, published without approval."""
 
 from agent_tasks import Agent, FanOut, SyncContext
 from agent_tasks.bundled.research import orchestration
@@ -8,7 +8,7 @@ from agent_tasks.bundled.research.publishing import remove, save
 
 research = Agent(
     "research",
-    goal="Answers a question from a folder of documents by a report with sources",
+    goal="Answers a question from a folder of documents with a report that cites its sources",
     tools=[find_documents, save, remove],
     budget=orchestration.BUDGET,
 )

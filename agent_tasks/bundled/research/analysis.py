@@ -1,4 +1,4 @@
-"""What the chosen passages say together: the key sentences, themes, agreements between sources, and gaps."""
+"""Analysing the chosen passages together: key sentences, themes, agreements between sources, and gaps."""
 
 import math
 import re
@@ -18,9 +18,9 @@ SAME_THEME = 0.16
 MOST_THEMES = 6
 ALIKE = 0.3
 COPIED = 0.9
-"""From here on two sentences are one sentence in two places, which confirms nothing."""
+"""The likeness from which two sentences count as one sentence in two places, which confirms nothing."""
 QUESTION_TERMS = 0.3
-"""What the question's own words count between passages: all passages have them, so they tell none apart."""
+"""The weight of the question's own words between passages: all passages have them, so they tell none apart."""
 
 _DANGLING = re.compile(
     r"(?:this|that|these|those|it|they|he|she|but|and|or|so|however|also|thus|then|otherwise|instead|moreover|"
@@ -35,7 +35,7 @@ _GENERIC_HEADING = re.compile(
 
 
 class Quote(BaseModel):
-    """A sentence, verbatim, and the number of the passage it stands in."""
+    """A sentence, verbatim, and the number of the passage it is from."""
 
     text: str
     passage: int
@@ -47,14 +47,14 @@ class Theme(BaseModel):
 
 
 class Agreement(BaseModel):
-    """Passages of different sources that say alike things; `terms` are the words they share."""
+    """Passages from different sources that say similar things; `terms` are the words they share."""
 
     terms: list[str]
     quotes: list[Quote]
 
 
 class Findings(BaseModel):
-    """Passages are numbered from 1, in the order of `passages`."""
+    """The result of the analysis; passages are numbered from 1, in the order of `passages`."""
 
     passages: list[Passage] = []
     answer: list[Quote] = []
@@ -64,13 +64,13 @@ class Findings(BaseModel):
 
     @classmethod
     def unsorted(cls, passages: list[Passage]) -> Self:
-        """The passages alone, as one theme: for where nobody came to analyse them."""
+        """Return the passages alone, as one theme, for when nobody could analyse them."""
         everything = Theme(title="Passages", passages=list(range(1, len(passages) + 1)))
         return cls(passages=passages, themes=[everything] if passages else [])
 
 
 def analyse(question: str, chosen: Sequence[Passage], concepts: Sequence[Concept], corpus: Corpus) -> Findings:
-    """`chosen` are the passages to quote, best first."""
+    """Analyse the passages to quote: `chosen`, best first."""
     vectors = _vectors(chosen, concepts)
     clusters = _themes(chosen, vectors)
     order = [at for _, cluster in clusters for at in cluster]
@@ -110,7 +110,7 @@ def _cosine(one: dict[str, float], other: dict[str, float]) -> float:
 
 
 def _themes(passages: Sequence[Passage], vectors: list[dict[str, float]]) -> list[tuple[str, list[int]]]:
-    """Each passage joins the first theme it is like, or one of its own section; small leftovers come last."""
+    """Group passages into themes: each joins the first it is like, or one of its section; small leftovers come last."""
     clusters: list[list[int]] = []
     for at, passage in enumerate(passages):
         section = (passage.path, passage.headings)
@@ -172,7 +172,7 @@ def _says_something(sentence: str) -> bool:
 
 
 def _agreements(passages: Sequence[Passage], concepts: Sequence[Concept]) -> list[Agreement]:
-    """The pairs of sentences from different sources that are most alike, each passage at most once."""
+    """Return the pairs of most similar sentences from different sources, using each passage at most once."""
     asked = {stem for concept in concepts for stem in concept.forms}
     said: list[tuple[int, str, set[str]]] = []
     for number, passage in enumerate(passages, 1):

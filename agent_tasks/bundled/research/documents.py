@@ -1,4 +1,4 @@
-"""Finding the documents under the given paths and reading one of them, whatever its format."""
+"""Finding the documents under the given paths, and reading one of them, whatever its format."""
 
 import codecs
 import os
@@ -37,7 +37,7 @@ class Skipped(TypedDict):
 
 
 class Found(TypedDict):
-    """`files` are relative to `root` and in a stable order."""
+    """The documents found; `files` are relative to `root` and in a stable order."""
 
     root: str
     files: list[str]
@@ -45,12 +45,12 @@ class Found(TypedDict):
 
 
 def find_documents(paths: list[str]) -> Found:
-    """Every readable document under `paths`, each once: folders in the order given, files by name.
+    """Find every readable document under `paths`, each once: folders in the order given, files by name.
 
-    Hidden files, binaries, licences, links to folders (so no loops) or out of the root, and what is too large are left
-    out; a Python file is taken only where it is named itself, for its docstrings.
+    Hidden files, binaries, licences, links to folders (so no loops) or out of the root, and files that are too large
+    are left out; a Python file is taken only if it is named itself, for its docstrings.
 
-    Raises InvalidInput where a path does not exist or nothing readable is found, PermissionDenied outside of the root.
+    Raises InvalidInput if a path does not exist or nothing readable is found, PermissionDenied outside of the root.
     """
     files: list[Path] = []
     skipped: list[Skipped] = []
@@ -78,9 +78,9 @@ def find_documents(paths: list[str]) -> Found:
 
 
 def load(path: Path) -> Document:
-    """The document as blocks of prose.
+    """Load the document as blocks of prose.
 
-    Raises OSError where it cannot be read, PermissionDenied outside of the root, and ValueError, saying why, where it
+    Raises OSError if it cannot be read, PermissionDenied outside of the root, and ValueError, saying why, if it
     makes no sense.
     """
     data = read_bytes(path)
@@ -146,10 +146,10 @@ def _reason_to_skip(path: Path, seen: set[tuple[int, int]]) -> str | None:
 
 
 def _decode(data: bytes) -> str:
-    """By its byte order mark, else UTF-8, else as Windows-1252 (what most other Western text is)."""
+    """Decode by the byte order mark, else as UTF-8, else as Windows-1252 (which most other Western text is)."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with that of UTF-16
+        (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
         (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"),
     ):
@@ -162,7 +162,7 @@ def _decode(data: bytes) -> str:
 
 
 def _package_description(text: str, name: str) -> Document:
-    """The long description in a package's core metadata (PEP 566)."""
+    """Read the long description from a package's core metadata (PEP 566)."""
     metadata = Parser().parsestr(text)
     title = " ".join(filter(None, (metadata["Name"], metadata["Version"]))) or name
     description = metadata["Description"] or str(metadata.get_payload())

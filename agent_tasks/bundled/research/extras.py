@@ -1,4 +1,4 @@
-"""Imports of the optional libraries, with an error that says which extra brings them."""
+"""Imports of the optional libraries, with an error that says which extra provides them."""
 
 from importlib import import_module
 from typing import Any
@@ -7,9 +7,9 @@ from agent_tasks import StepFailed
 
 
 def optional(module: str, extra: str) -> Any:
-    """`module`, imported on first use so that loading the agent stays fast.
+    """Import `module` on first use, so that loading the agent stays fast.
 
-    Raises StepFailed, which is not retried, where the extra is not installed.
+    Raises StepFailed, which is not retried, if the extra is not installed.
     """
     try:
         return import_module(module)

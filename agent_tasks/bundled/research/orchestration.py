@@ -1,4 +1,4 @@
-"""The steps of a research: readers, an analyst and a writer as children, then an approval where one is asked for.
+"""The steps of a research: readers, an analyst and a writer as children, then an approval if one is asked for.
 
 plan → (readers) → analyse → (analyst) → write → (writer) → review → [approval → decide] → publish → finish
 """
@@ -63,8 +63,8 @@ def plan(
 ) -> FanOut:
     """Find the documents under `paths` and share them out to readers.
 
-    `output` is where to publish the report; with `approve` only once the signal `approval` says so, for which
-    `approval_seconds` are given.
+    `output` is where to publish the report; with `approve`, only once the signal `approval` allows it, which may take
+    `approval_seconds`.
     """
     question = squeeze(clean(question))
     if not concepts(question):
@@ -164,7 +164,7 @@ def review(
     patience: float | None,
     children: list[ChildOutcome],
 ) -> Next | Wait:
-    """Take the report, or write one without a model where the writer did not, and ask for approval if wanted."""
+    """Take the writer's report, or write one without a model if there is none, and ask for approval if wanted."""
     written: dict[str, Any] | None = children[0].result
     team += _named(children)
     missing = shortfall(search, team)
@@ -184,7 +184,7 @@ def decide(
     output: str | None,
     signal: Signal[Approval] | None,
 ) -> Next | Partial:
-    """Publish what was approved; what was not ends here, unpublished."""
+    """Publish the report if it was approved; otherwise end here, unpublished."""
     if signal is None or signal.payload is None:
         return Partial(result, "Nobody approved the report in time; it was not published.")
     by = f" by {signal.sender.subject}" if signal.sender else ""
@@ -195,7 +195,7 @@ def decide(
 
 
 def withdraw(ctx: SyncContext, result: dict[str, Any]) -> None:
-    """Take the published file back: the task ends without saying that it is there."""
+    """Remove the published file, since the task ends without reporting that it is there."""
     if result["path"]:
         ctx.call(remove, result["path"], result["report"])
 
@@ -207,14 +207,14 @@ def publish(ctx: SyncContext, result: dict[str, Any], missing: str | None, outpu
 
 
 def finish(ctx: SyncContext, result: dict[str, Any], missing: str | None) -> Done | Partial:
-    """Completed only where all children completed."""
+    """End the task: completed only if all children completed."""
     total = result["stats"]["documents"] + LAST_STEPS
     ctx.progress(total, total, "Published" if result["path"] else "Done")
     return Done(result) if missing is None else Partial(result, missing)
 
 
 def _reserve(left: Remaining, *, seconds: float, steps: int, calls: int) -> Budget:
-    """What children are not given: a part of the time, and the steps and calls that follow (half of few).
+    """Return what is kept from the children: part of the time, and the steps and calls that follow (at most half).
 
     Tokens and usd are not reserved: what children leave of them comes back.
     """
@@ -230,7 +230,7 @@ def _at_most_half(left: int | None, wanted: int) -> int | None:
 
 
 def _readers(documents: int, left: Remaining, reserve: Budget) -> int:
-    """As many as have a batch to read, and enough of each divided resource to begin."""
+    """Return the number of readers: as many as have a batch to read and enough of each resource to begin."""
     readers = min(READERS, -(-documents // BATCH))
     for name in ("tokens", "steps", "calls"):
         if (amount := getattr(left, name)) is not None:
@@ -239,7 +239,7 @@ def _readers(documents: int, left: Remaining, reserve: Budget) -> int:
 
 
 def _named(children: list[ChildOutcome]) -> list[ChildOutcome]:
-    """The outcomes without their results: to be told of, and small enough to be carried along."""
+    """Return the outcomes without their results: enough to report on, and small enough to carry along."""
     return [child.model_copy(update={"result": None}) for child in children]
 
 
@@ -248,7 +248,7 @@ def _state(team: list[ChildOutcome]) -> list[dict[str, Any]]:
 
 
 def _nothing_read(search: Search, readers: list[ChildOutcome]) -> Exception:
-    """What the first reader that fell short ended with; if none did, the documents are to blame."""
+    """Return the error of the first reader that fell short; if none did, the documents are to blame."""
     for child in readers:
         if child.error is not None:
             return from_info(child.error)

@@ -7,12 +7,12 @@ from agent_tasks.bundled.research.publishing import remove, save
 
 orchestrator = Agent(
     "orchestrator",
-    goal="Answers a question from a folder of documents by a report, published once it is approved",
+    goal="Answers a question from a folder of documents with a report, published once it is approved",
     tools=[find_documents, save, remove],
     budget=orchestration.BUDGET,
     signals=["approval"],
 )
-"""Ends completed where all its children completed, else partial, with a report of what there is."""
+"""The agent; it ends completed if all its children completed, else partial, with a report of what there is."""
 
 orchestrator.step(orchestration.plan)
 orchestrator.step(orchestration.analyse)

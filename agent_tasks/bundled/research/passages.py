@@ -1,4 +1,4 @@
-"""Cutting a document into passages that can be quoted, leaving out what is no prose."""
+"""Cutting a document into passages that can be quoted, leaving out anything that is not prose."""
 
 import re
 from itertools import groupby
@@ -37,7 +37,7 @@ _CODE_SPAN = re.compile(r"`[^`]*`")
 
 
 class Passage(BaseModel):
-    """A quotation and where it stands; `line` and `page` count from 1."""
+    """A quotation and its place; `line` and `page` count from 1."""
 
     text: str
     path: str = ""
@@ -49,7 +49,7 @@ class Passage(BaseModel):
 
     @property
     def place(self) -> str:
-        """Where in the document, in words."""
+        """The passage's place in the document, in words."""
         parts = [heading for heading in self.headings if heading != self.title][-2:]
         if self.page is not None:
             parts.append(f"page {self.page}")
@@ -59,7 +59,7 @@ class Passage(BaseModel):
 
 
 def split(document: Document, path: str = "") -> list[Passage]:
-    """Passages of about WANTED and at most LONGEST characters; none goes across a heading or a page."""
+    """Split a document into passages of about WANTED and at most LONGEST characters, within a heading and a page."""
     passages: list[Passage] = []
     for (headings, page), blocks in groupby(document.blocks, lambda block: (block.headings, block.page)):
         gathered: list[Block] = []
@@ -68,7 +68,7 @@ def split(document: Document, path: str = "") -> list[Passage]:
             gathered: list[Block] = gathered, headings: tuple[str, ...] = headings, page: int | None = page
         ) -> None:
             while gathered and gathered[-1].text.endswith(":"):
-                gathered.pop()  # what it led to was code or a picture
+                gathered.pop()  # it introduced code or a picture
             text = _joined(gathered)
             if len(_WORD.findall(text)) >= FEWEST_WORDS:
                 where = [heading.rstrip(": ") for heading in headings]
@@ -92,7 +92,7 @@ def split(document: Document, path: str = "") -> list[Passage]:
 
 
 def is_prose(text: str, fewest: int = 4) -> bool:
-    """Whether a block can be quoted: `fewest` words at least, no code, navigation, licence or list of links."""
+    """Whether a block can be quoted: at least `fewest` words, and no code, navigation, licence or list of links."""
     words = _WORD.findall(text)
     if len(words) < fewest or _JUNK.search(text) or len(_CHANGE_LINKS.findall(text)) > 1 + len(words) // 40:
         return False
@@ -109,7 +109,7 @@ def is_prose(text: str, fewest: int = 4) -> bool:
 
 
 def _belongs(block: Block, gathered: list[Block]) -> bool:
-    """Whether `block` goes on with what is gathered: a list item that says enough stands for itself."""
+    """Whether `block` continues what is gathered: a list item that says enough stands by itself."""
     size = len(_joined(gathered))
     if size + len(block.text) > LONGEST:
         return False
@@ -122,7 +122,7 @@ def _belongs(block: Block, gathered: list[Block]) -> bool:
 
 
 def _pieces(block: Block) -> list[Block]:
-    """The block, cut between sentences where it is too long; a longer sentence is cut between words."""
+    """Return the block, cut between sentences if it is too long; a longer sentence is cut between words."""
     if len(block.text) <= LONGEST:
         return [block]
     pieces: list[str] = [""]

@@ -9,7 +9,7 @@ from agent_tasks.bundled.research.root import below, folder_of, read_bytes
 
 
 def writable(output: str) -> str:
-    """`output` as an absolute path. Raises InvalidInput, PermissionDenied: better before the work than after it."""
+    """Return `output` as an absolute path. Raises InvalidInput, PermissionDenied: before the work, not after it."""
     path = below(output, "output")
     blocked = os.path.exists(path.parent) and not os.access(path.parent, os.W_OK)
     if os.path.isdir(path) or blocked:
@@ -18,7 +18,7 @@ def writable(output: str) -> str:
 
 
 def save(path: str, report: str) -> str:
-    """Write the report in one move: a reader sees the old file or the new one.
+    """Write the report in one move: a reader sees either the old file or the new one.
 
     Raises InvalidInput, PermissionDenied.
     """
@@ -41,7 +41,7 @@ def save(path: str, report: str) -> str:
 
 
 def remove(path: str, report: str) -> bool:
-    """Remove the file if it still holds this report; False where somebody has changed or removed it since."""
+    """Remove the file if it still holds this report; return False if it has been changed or removed since."""
     target = below(path, "output")
     try:
         if read_bytes(target, "output").decode() != report:

@@ -1,4 +1,4 @@
-"""The question as concepts: each word that carries meaning, its stem and its kin."""
+"""The question as concepts: each meaningful word, its stem and its kin."""
 
 import re
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _IDENTIFIER = re.compile(r"\b\w*[^\W_]_\w+")
 VAGUE_WEIGHT = 0.3
 _ROOT = 5
-"""Kin that begin with the same letters, this many, are forms of one word."""
+"""The number of shared first letters from which kin count as forms of one word."""
 HOW_MUCH = re.compile(r"\bhow (?:many|much|long|often|far|fast|old)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """`forms` are the stems of the word itself ("recover", "recovery"), `kin` those that answer for it at a discount.
+    """A word of the question: `forms` are its own stems ("recover", "recovery"), `kin` stand in for it at a discount.
 
     `weight` is low for words that say little.
     """
@@ -30,17 +30,17 @@ class Concept:
 
 
 def words(text: str) -> list[str]:
-    """The words that carry meaning, in lower case; an identifier is its parts."""
+    """Return the words that carry meaning, in lower case; an identifier counts as its parts."""
     return [word for word in _WORD.findall(text.lower()) if word not in EMPTY and len(word) > 1]
 
 
 def prose(text: str) -> str:
-    """Without identifiers: their parts are words that no sentence says."""
+    """Return the text without identifiers: their parts are words that no sentence says."""
     return _IDENTIFIER.sub(" ", text)
 
 
 def stems(text: str) -> list[str]:
-    """`words`, stemmed. The stemmer is made anew each time: PyStemmer's are not safe between threads."""
+    """Return the stems of `words`. The stemmer is made anew each time, since PyStemmer's are not thread-safe."""
     return stem_words(words(text))
 
 
@@ -49,7 +49,7 @@ def stem_words(plain: Sequence[str]) -> list[str]:
 
 
 def concepts(question: str) -> tuple[Concept, ...]:
-    """The distinct concepts of the question, in its order; every word where all of them are empty."""
+    """Return the distinct concepts of the question, in order; every word if all of them are empty."""
     question = HOW_MUCH.sub(" ", question) or question
     plain = words(question) or _WORD.findall(question.lower())
     all_kin = [stem_words(related) for related in KIN]
@@ -60,5 +60,5 @@ def concepts(question: str) -> tuple[Concept, ...]:
         forms = frozenset(kin for kin in related if kin == stem or (long and kin.startswith(stem[:_ROOT])))
         weight = VAGUE_WEIGHT if word in VAGUE else 1.0
         found.setdefault(stem, Concept(word, stem, forms, frozenset(related) - forms, weight))
-    # What the question itself names is no mere kin of its other words.
+    # What the question itself names is more than kin of its other words.
     return tuple(replace(concept, kin=concept.kin - found.keys()) for concept in found.values())

@@ -12,7 +12,7 @@ from agent_tasks.bundled.research.question import Concept, prose, stems
 from agent_tasks.bundled.research.sentences import sentences
 
 KIN = 0.6
-"""What a related word counts, compared with the word of the question itself."""
+"""The weight of a related word, compared with the question's own word."""
 HEADING_REPEATS = 2
 _CHANGES = re.compile(r"\b(?:change ?log|release (?:notes|information|history)|what['’]s new|changes|history)\b", re.I)
 SIGNPOST = re.compile(
@@ -30,11 +30,11 @@ LEAST_COVERAGE = 0.36
 LEAST_OF_BEST_COVERAGE = 0.6
 NEAR_DUPLICATE = 0.6
 LENGTH = 0.5
-"""BM25's b, below its usual 0.75: passages are of like length, and the shortest say the least."""
+"""BM25's b, below its usual 0.75: passages are of similar length, and the shortest say the least."""
 
 
 class Corpus:
-    """How often each concept occurs among all passages read so far, and so how much finding it says."""
+    """The frequency of each concept among all passages read so far, and so how much finding it says."""
 
     def __init__(self, scanned: int = 0, frequency: dict[str, int] | None = None) -> None:
         self.scanned = scanned
@@ -49,13 +49,13 @@ class Corpus:
 
 
 def frequencies(bags: Iterable[Sequence[str]], concepts: Sequence[Concept]) -> dict[str, int]:
-    """In how many passages each concept occurs, as itself or as its kin."""
+    """Return in how many passages each concept occurs, as itself or as its kin."""
     present = [set(bag) for bag in bags]
     return {c.stem: sum(not (c.forms | c.kin).isdisjoint(bag) for bag in present) for c in concepts}
 
 
 def coverage(found: Iterable[str], concepts: Sequence[Concept], corpus: Corpus) -> float:
-    """The share of the question, 0 to 1, that these stems speak of; related words count KIN."""
+    """Return the share of the question, 0 to 1, that these stems cover; related words count KIN."""
     present = set(found)
     total = sum(map(corpus.weight, concepts)) or 1.0
     return sum(_hit(present, concept) * corpus.weight(concept) for concept in concepts) / total
@@ -66,7 +66,7 @@ def _hit(present: set[str], concept: Concept) -> float:
 
 
 def rank(passages: Sequence[Passage], concepts: Sequence[Concept], corpus: Corpus) -> list[Passage]:
-    """Those that speak of the question at all, best first, with their scores set."""
+    """Return the passages that cover any of the question, best first, with their scores set."""
     bags = [stems(" ".join([p.title, *p.headings[-2:] * HEADING_REPEATS, p.text])) for p in passages]
     if not any(bags):
         return []
@@ -77,14 +77,14 @@ def rank(passages: Sequence[Passage], concepts: Sequence[Concept], corpus: Corpu
         if score <= 0 or covered <= 0:
             continue
         closest = max(coverage(stems(prose(s)), concepts, corpus) for s in sentences(passage.text))
-        # Words of the question that stand together in one sentence answer it; strewn about, they rarely do.
+        # Words of the question together in one sentence answer it; scattered, they rarely do.
         value = score * (0.05 + covered**2) * (0.3 + closest) * _substance(passage)
         ranked.append(passage.model_copy(update={"score": round(value, 4)}))
     return sorted(ranked, key=lambda p: (-p.score, p.path, p.line or p.page or 0))
 
 
 def _substance(passage: Passage) -> float:
-    """Below 1 for what says little: few words, an enumeration, a table row, a signpost, a change."""
+    """Return a factor below 1 for what says little: few words, an enumeration, a table row, a signpost, a change."""
     text = passage.text
     size = len(text.split())
     value = min(1.0, (size / 25) ** 0.5)
@@ -119,7 +119,7 @@ def _bm25(bags: list[list[str]], concepts: Sequence[Concept], corpus: Corpus) ->
 
 
 def select(ranked: Sequence[Passage], limit: int, concepts: Sequence[Concept], corpus: Corpus) -> list[Passage]:
-    """The best passages: relevant enough, none near another, and no source with more than its share."""
+    """Return the best passages: relevant enough, none near another, and no source with more than its share."""
     chosen: list[Passage] = []
     prints: list[set[tuple[str, ...]]] = []
     sources: Counter[str] = Counter()

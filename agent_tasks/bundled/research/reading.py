@@ -1,4 +1,4 @@
-"""Reading one document for a question: what is kept of it is small enough to be recorded."""
+"""Reading one document for a question, keeping little enough of it to be recorded."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ KEPT = 6
 
 
 class Reading(TypedDict):
-    """`frequency` counts the passages with each concept of the question; `unread` says why none was read."""
+    """A document's reading; `frequency` counts the passages with each concept, `unread` says why none was read."""
 
     passages: list[dict[str, Any]]
     scanned: int
@@ -26,14 +26,14 @@ class Reading(TypedDict):
 
 
 def read_document(root: str, name: str, question: str) -> Reading:
-    """The passages of one document that matter for the question; a broken one is told, not raised."""
+    """Return the passages of one document that matter for the question; a broken document is reported, not raised."""
     try:
         passages = split(load(Path(root, name)), name)
     except AgentTaskError:
         raise
     except OSError as error:
         return _unread(error.strerror or "unreadable")
-    except Exception as error:  # whatever a parser says of a broken file, the other files are still to be read
+    except Exception as error:  # a parser may raise anything for a broken file; the other files are still to be read
         return _unread(str(error) or type(error).__name__)
     concepts = concepts_of(question)
     frequency = frequencies((stems(passage.text) for passage in passages), concepts)

@@ -17,7 +17,7 @@ _LINE_START = re.compile(r"(\d*)(#{1,6} |>|[.)] |=+$|-{2,}$|\+ )")
 def write_report(
     search: Search, findings: Findings, synthesis: Synthesis | None = None, method_note: str | None = None
 ) -> str:
-    """`synthesis` replaces the extracted answer by a model's; `method_note` says why there is none."""
+    """Write the report; a model's `synthesis` replaces the extracted answer, `method_note` says why there is none."""
     parts = [f"# {escape(search.question.strip())}", _summary(search, findings, synthesis)]
     if not findings.passages:
         parts += ["## Answer", _nothing_found(search)]
@@ -46,14 +46,14 @@ def write_report(
 
 
 def escape(text: str) -> str:
-    """Text as Markdown that shows it as it is; code spans stay code spans."""
+    """Return text as Markdown that shows it as it is; code spans stay code spans."""
     pieces = _CODE_SPAN.split(text)
     pieces[::2] = [_ACTIVE.sub(lambda m: "&lt;" if m[0] == "<" else f"\\{m[0]}", piece) for piece in pieces[::2]]
     return "".join(pieces)
 
 
 def _line(text: str) -> str:
-    """`escape`, for a line of its own: it is no heading, quotation or number of a list either."""
+    """Escape a line of its own, so that it is no heading, quotation or list number either."""
     start = _LINE_START.match(text)
     return escape(text) if start is None else f"{start[1]}\\{escape(text[start.end(1) :])}"
 
@@ -87,7 +87,7 @@ def _reference(passage: Passage) -> str:
 
 
 def _file(path: str) -> str:
-    """A path as shown: what lies before installed packages says nothing to a reader."""
+    """Return a path as shown, without what precedes installed packages, which tells a reader nothing."""
     return path.rpartition("site-packages/")[2].replace("`", "'").replace("|", "¦")
 
 

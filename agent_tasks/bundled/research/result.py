@@ -1,4 +1,4 @@
-"""The result of a research task, whole or not: report, sources, passages, counts, and how its children did."""
+"""The result of a research task, whole or not: report, sources, passages, counts, and the children's outcomes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from agent_tasks.bundled.research.search import Search
 def make_result(
     search: Search, findings: Findings, report: str, team: Sequence[ChildOutcome], model: str | None = None
 ) -> dict[str, Any]:
-    """`path` is where the report was published: nowhere yet."""
+    """Make the result; `path`, where the report is published, is still empty."""
     sources: dict[str, dict[str, Any]] = {}
     for number, passage in enumerate(findings.passages, 1):
         source = sources.setdefault(passage.path, {"path": passage.path, "title": passage.title, "passages": []})
@@ -38,7 +38,7 @@ def make_result(
 
 
 def shortfall(search: Search, team: Sequence[ChildOutcome]) -> str | None:
-    """What is missing because children fell short, in words; None where all of them completed."""
+    """Return what is missing because children fell short, in words; None if all of them completed."""
     short: dict[str, list[ChildOutcome]] = {}
     for child in team:
         if child.status is not TaskStatus.COMPLETED:
@@ -55,5 +55,5 @@ def _described(child: ChildOutcome) -> dict[str, Any]:
 
 
 def _why(child: ChildOutcome) -> str:
-    """The first sentence of its error."""
+    """Return the first sentence of a child's error."""
     return child.error.message.partition(". ")[0][:200].rstrip(".") if child.error else "no reason was given"

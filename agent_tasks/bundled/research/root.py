@@ -11,21 +11,21 @@ from agent_tasks.settings import data_dir
 
 
 def roots() -> list[Path]:
-    """As AGENT_TASKS_BUNDLED_ROOT names them; else a folder of the agents' own."""
+    """Return the folders that AGENT_TASKS_BUNDLED_ROOT names; by default one of the agents' own."""
     named = [part for part in os.environ.get("AGENT_TASKS_BUNDLED_ROOT", "").split(os.pathsep) if part.strip()]
     folders = [Path(os.path.expanduser(part)) for part in named] or [data_dir() / "documents"]
     return [Path(os.path.realpath(folder)) for folder in folders]
 
 
 def below(given: str | Path, field: str) -> Path:
-    """The real path of `given`, which is taken from the first root where it is relative.
+    """Return the real path of `given`, which is taken from the first root if it is relative.
 
-    Raises InvalidInput for what is no path, PermissionDenied where it is below no root, whether or not it exists.
+    Raises InvalidInput for an impossible path, PermissionDenied if it is below no root, whether or not it exists.
     """
     folders = roots()
     try:
         real = Path(os.path.realpath(folders[0] / os.path.expanduser(given)))
-    except ValueError:  # NUL, or what has no bytes
+    except ValueError:  # NUL, or text that no bytes encode
         raise InvalidInput(f"No such file or folder: {given!r}", field=field, value=clean(str(given))) from None
     if _root_of(real, folders) is None:
         raise PermissionDenied(
@@ -43,10 +43,10 @@ def is_below(path: Path) -> bool:
 
 
 def read_bytes(path: Path, field: str = "paths", most: int = -1) -> bytes:
-    """The first `most` bytes of a file below a root. Raises PermissionDenied, OSError."""
+    """Return the first `most` bytes of a file below a root. Raises PermissionDenied, OSError."""
     real = below(path, field)
     with folder_of(real) as folder:
-        # A pipe would be waited for, and a link is none that was there when the real path was found out.
+        # Opening a pipe would wait, and a link here was not there when the real path was found.
         file = os.open(real.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         with os.fdopen(file, "rb") as opened:
             return opened.read(most)
@@ -54,9 +54,9 @@ def read_bytes(path: Path, field: str = "paths", most: int = -1) -> bytes:
 
 @contextmanager
 def folder_of(real: Path, *, make: bool = False) -> Generator[int]:
-    """The folder of a real path below a root, opened part by part: no link that is put there meanwhile is followed.
+    """Open the folder of a real path below a root part by part, following no link that is put there meanwhile.
 
-    With `make` what is missing of it is made. Raises OSError.
+    With `make`, missing parts are made. Raises OSError.
     """
     root = _root_of(real, roots())
     assert root is not None

@@ -26,7 +26,7 @@ _MODULES_EACH = 14
 
 
 def sample_documents() -> list[Path]:
-    """At most MOST files, the project's own first, then by package name; the same list each time."""
+    """Return at most MOST files, the project's own first, then by package name; the same list each time."""
     found = _project()
     installed = {dist.name.lower(): dist for dist in distributions()}
     for name in sorted(installed):
@@ -48,7 +48,7 @@ def _project() -> list[Path]:
 
 
 def _written(dist: Distribution) -> list[Path]:
-    """The long description and other prose a package ships with."""
+    """Return the long description and other prose that a package ships with."""
     found: list[Path] = []
     for file in sorted(dist.files or []):
         name = file.name.lower()
@@ -63,7 +63,7 @@ def _written(dist: Distribution) -> list[Path]:
 
 
 def _documented(dist: Distribution) -> list[Path]:
-    """The largest modules, by name: where most of the docstrings are."""
+    """Return the largest modules, by name: most of the docstrings are in them."""
     modules = [
         Path(str(dist.locate_file(file)))
         for file in dist.files or []

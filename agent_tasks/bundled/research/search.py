@@ -1,4 +1,4 @@
-"""What is known of a search so far: small enough to be a checkpoint after every batch."""
+"""The state of a search so far, small enough to be a checkpoint after every batch."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MOST_LISTED = 50
 
 
 class Search(BaseModel):
-    """Of `documents` under `root`, `seen` are dealt with; `pool` holds the best passages of those."""
+    """The state of a search: of `documents` under `root`, `seen` are dealt with; `pool` holds their best passages."""
 
     question: str
     root: str
@@ -70,10 +70,10 @@ class Search(BaseModel):
         self.pool = rank(self.pool, concepts(self.question), self.corpus)[: POOL_PER_PASSAGE * self.max_passages]
 
     def chosen(self) -> list[Passage]:
-        """The passages to quote as things stand, best first."""
+        """Return the passages to quote as things stand, best first."""
         asked = concepts(self.question)
         return select(rank(self.pool, asked, self.corpus), self.max_passages, asked, self.corpus)
 
     def state(self) -> dict[str, Any]:
-        """As plain data, to be passed to the next step."""
+        """Return the search as plain data, to be passed to the next step."""
         return self.model_dump(mode="json")

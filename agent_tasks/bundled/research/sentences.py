@@ -10,7 +10,7 @@ _ABBREVIATION = re.compile(
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text`; a line break ends one too, and the mark of a list item is taken off."""
+    """Return the sentences of `text`; a line break ends one too, and the mark of a list item is taken off."""
     found: list[str] = []
     for line in text.split("\n"):
         line = line.removeprefix("- ").strip()

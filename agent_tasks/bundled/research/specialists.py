@@ -12,16 +12,16 @@ from agent_tasks.bundled.research.search import Search
 from agent_tasks.bundled.research.synthesis import Outcome, Synthesis, synthesise
 
 BATCH = 8
-"""Documents read per step: what a crash can cost at most, were they not recorded one by one."""
+"""Documents read per step: the most that a crash could cost, were they not recorded one by one."""
 
 reader = Agent("research-reader", goal="Reads documents for a question", tools=[read_document])
-"""Reads its part of the documents, and ends with a Search that holds the best passages of them."""
+"""The reader reads its share of the documents, and ends with a Search that holds their best passages."""
 
-analyst = Agent("research-analyst", goal="Says what passages tell together", tools=[])
-"""Says what the chosen passages tell together: Findings."""
+analyst = Agent("research-analyst", goal="Finds what passages say together", tools=[])
+"""The analyst ends with Findings: what the chosen passages say together."""
 
-writer = Agent("research-writer", goal="Writes a report of findings", tools=["ask"])
-"""Writes the report: `report`, and the `model` that wrote it, if one did."""
+writer = Agent("research-writer", goal="Writes a report of the findings", tools=["ask"])
+"""The writer ends with `report`, and the `model` that wrote it, if one did."""
 
 
 @reader.step
@@ -35,7 +35,7 @@ def read(ctx: SyncContext, search: Search, files: list[str]) -> Next | Done:
             if reading["unread"] is not None:
                 ctx.emit("unread", {"path": name, "reason": reading["unread"]})
             ctx.progress(search.seen, len(files), f"Read {name}")
-    finally:  # out of calls or time within a batch: what was read up to here is of use all the same
+    finally:  # out of calls or time within a batch: what was read so far is still of use
         search.shrink()
         ctx.partial(search.state())
     return Done(search.state()) if search.seen == len(files) else Next("read", search=search.state(), files=files)
@@ -43,7 +43,7 @@ def read(ctx: SyncContext, search: Search, files: list[str]) -> Next | Done:
 
 @analyst.step(name="analyse")
 def analyse_passages(ctx: SyncContext, search: Search) -> Done:
-    """Key sentences, themes, agreements, gaps in the passages of the pool."""
+    """Find the key sentences, themes, agreements and gaps in the passages of the pool."""
     findings = analyse(search.question, search.pool, concepts(search.question), search.corpus)
     return Done(findings.model_dump(mode="json"))
 
@@ -52,7 +52,7 @@ def analyse_passages(ctx: SyncContext, search: Search) -> Done:
 async def write(ctx: Context, search: Search, findings: Findings, note: str | None = None) -> Done:
     """Write the report, with the model that AGENT_TASKS_MODEL names or, without one, by quoting.
 
-    `note` is to be said of the method.
+    `note` is to be added to the method.
     """
     model = os.environ.get("AGENT_TASKS_MODEL", "").strip()
     synthesis: Synthesis | None = None
@@ -62,7 +62,7 @@ async def write(ctx: Context, search: Search, findings: Findings, note: str | No
 
         async def ask(model: str, question: str, passages: list[dict[str, Any]]) -> Outcome:
             outcome = await synthesise(model, question, passages)
-            # Within the call: a repeated step gets the record back, and that has been paid for.
+            # Within the call, since a repeated step gets back the record, which has been paid for.
             await ctx.charge(tokens=outcome["tokens"], usd=outcome["usd"])
             return outcome
 

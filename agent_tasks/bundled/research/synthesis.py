@@ -1,4 +1,4 @@
-"""Writing the answer with a language model, from the quoted passages alone and citing them by number."""
+"""Writing the answer with a language model, from the quoted passages alone, citing them by number."""
 
 import re
 from decimal import Decimal
@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 
 class Written(BaseModel):
-    """What the model is asked for."""
+    """The answer that the model is asked for."""
 
     answer: str = Field(description="two to four sentences that answer the question, each cited")
     findings: list[Section] = Field(description="two to five themes", min_length=1)
@@ -44,7 +44,7 @@ class Synthesis(Written):
 
 
 class Outcome(TypedDict):
-    """`written` is None where the model kept to no form; `problem` then says so. Cost is told either way."""
+    """The model's answer; `written` is None if it kept to no form, and `problem` says so. Cost is given either way."""
 
     written: dict[str, Any] | None
     problem: str | None
@@ -55,7 +55,7 @@ class Outcome(TypedDict):
 async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) -> Outcome:
     """Ask `model` ("provider:name", or a model of pydantic-ai) to answer from `passages` (`text`, `title`).
 
-    Raises UpstreamUnavailable where the provider does not answer, and InvalidInput where it refuses: an
+    Raises UpstreamUnavailable if the provider does not answer, and InvalidInput if it refuses: an
     unknown model, no key, no credit. Both leave a retry to the step.
     """
     ai: Any = optional("pydantic_ai", "llm")
@@ -88,7 +88,7 @@ async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) 
 
 
 def citation_problem(written: Written, count: int) -> str | None:
-    """What is wrong with the citations, in words for the model; None where each is of a passage there is."""
+    """Return what is wrong with the citations, in words for the model; None if each names an existing passage."""
     for text in (written.answer, *(section.text for section in written.findings)):
         cited = [int(number) for numbers in _CITATION.findall(text) for number in re.findall(r"\d+", numbers)]
         if wrong := [number for number in cited if not 1 <= number <= count]:
@@ -117,7 +117,7 @@ def _outcome(written: Written | None, problem: str | None, usage: Any) -> Outcom
 
 
 def _tidied(written: Written) -> Written:
-    """Without what Postgres refuses, and without headings that would break up the report."""
+    """Return the answer without what Postgres refuses, and without headings that would break up the report."""
 
     def tidy(text: str) -> str:
         return re.sub(r"^#+\s*", "", clean(text), flags=re.MULTILINE).strip().replace("<", "&lt;")

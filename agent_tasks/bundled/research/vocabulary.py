@@ -1,4 +1,4 @@
-"""English words as questions use them: those without meaning, the vague ones, and those that are kin."""
+"""English words as questions use them: empty ones, vague ones, and groups of related words."""
 
 _EMPTY = """
 a about above after again all also am an and any are as at be because been before being below between both
@@ -57,5 +57,5 @@ company business firm enterprise organization
 EMPTY = frozenset(_EMPTY.split())
 VAGUE = frozenset(_VAGUE.split())
 KIN = [line.split() for line in _KIN.strip().splitlines()]
-"""Words that answer for each other in questions put to documents. BM25 knows only letters, and a folder that
+"""Words that stand in for each other in questions put to documents. BM25 knows only letters, and a folder that
 speaks of crashed processes should still answer for workers that die."""

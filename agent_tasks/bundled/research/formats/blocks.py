@@ -8,7 +8,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]|[\x00-\x08\x0b\x0c\x0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`line` and `page` count from 1; `item` marks a list item."""
+    """A block of prose; `line` and `page` count from 1, `item` marks a list item."""
 
     text: str
     headings: tuple[str, ...] = ()
@@ -24,12 +24,12 @@ class Document:
 
 
 def clean(text: str) -> str:
-    """`text` without what jsonb refuses (NUL, lone surrogates) and without invisible characters."""
+    """Return `text` without what jsonb refuses (NUL, lone surrogates) and without invisible characters."""
     return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode()
 
 
 def squeeze(text: str) -> str:
-    """One line with single spaces."""
+    """Return the text on one line with single spaces."""
     return " ".join(text.split())
 
 

@@ -24,7 +24,7 @@ _MOSTLY_LINKS = 0.6
 
 
 def read(text: str, name: str) -> Document:
-    """Raises ValueError where the document is nested too deeply to be walked."""
+    """Read HTML into blocks. Raises ValueError if the document is nested too deeply to be walked."""
     soup = optional("bs4", "research").BeautifulSoup(text, "html.parser")
     heading = soup.find("h1")
     title = squeeze(clean(soup.title.get_text())) if soup.title else ""

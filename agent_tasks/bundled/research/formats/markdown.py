@@ -11,7 +11,7 @@ _MOSTLY_LINKS = 0.6
 
 
 def read(text: str, name: str, first_line: int = 1) -> Document:
-    """`name` is the title where the document has no heading of its own."""
+    """Read Markdown into blocks; `name` is the title if the document has no heading of its own."""
     if front := _FRONT_MATTER.match(text):
         first_line += front.group().count("\n")
         text = text[front.end() :]
@@ -57,7 +57,7 @@ def read(text: str, name: str, first_line: int = 1) -> Document:
 
 
 def _plain(children: list[Any]) -> tuple[str, float]:
-    """The text of inline tokens, and which share of it is link text."""
+    """Return the text of inline tokens, and the share of it that is link text."""
     parts: list[str] = []
     linked = depth = 0
     for child in children:

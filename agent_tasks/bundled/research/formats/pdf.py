@@ -21,9 +21,9 @@ _PARAGRAPH_END = re.compile(r"[.!?:][\"')\]”’]*$")
 
 
 def read(data: bytes, name: str) -> Document:
-    """Raises ValueError for what is no PDF, is broken, locked, or has no text (a scan)."""
+    """Read a PDF into blocks. Raises ValueError if it is no PDF, is broken or locked, or has no text (a scan)."""
     pypdf = optional("pypdf", "research")
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # a line for each flaw of each file otherwise
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # otherwise it logs a line for each flaw of each file
     if b"%PDF-" not in data[:1024]:
         raise ValueError("not a PDF")
     try:
@@ -34,7 +34,7 @@ def read(data: bytes, name: str) -> Document:
         pages = [_lines(page) for page, _ in zip(reader.pages, range(MAX_PAGES), strict=False)]
     except ValueError:
         raise
-    except Exception as error:  # pypdf lets KeyError, RecursionError and others through for broken files
+    except Exception as error:  # for broken files pypdf lets KeyError, RecursionError and others through
         raise ValueError(f"broken PDF: {error}" if str(error) else "broken PDF") from error
     if not any(map(any, pages)):
         raise ValueError("no text in it (a scan?)")
@@ -48,7 +48,7 @@ def _lines(page: Any) -> list[str]:
 
 
 def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
-    """Drop the first and last lines that come back, but for their digits, on a third of the pages."""
+    """Drop first and last lines that recur, apart from their digits, on a third of the pages."""
 
     def edge(line: str) -> str:
         return re.sub(r"\d+", "#", line)

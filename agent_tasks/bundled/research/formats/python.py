@@ -12,7 +12,7 @@ _SHORTEST = 80
 
 
 def read(text: str, name: str) -> Document:
-    """Raises ValueError where the module does not parse."""
+    """Read a module's prose into blocks. Raises ValueError if the module does not parse."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, RecursionError) as error:

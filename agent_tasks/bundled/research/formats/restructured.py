@@ -30,7 +30,7 @@ _INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def read(text: str, name: str, first_line: int = 1, headings: tuple[str, ...] = (), plain: bool = False) -> Document:
-    """`name` is the title where the document has no heading; `headings` stand above those of the text.
+    """Read text into blocks; `name` is the title if it has no heading; `headings` stand above its own.
 
     `plain` text has paragraphs, items and titles, but its words are taken as they stand.
     """
@@ -83,7 +83,7 @@ def read(text: str, name: str, first_line: int = 1, headings: tuple[str, ...] = 
 
 
 def inline(text: str) -> str:
-    """One line without roles, targets and emphasis; literals keep one backtick on each side."""
+    """Return one line without roles, targets and emphasis; literals keep one backtick on each side."""
     text = squeeze(text)
     for pattern, replacement in _INLINE:
         text = pattern.sub(replacement, text)
@@ -91,12 +91,12 @@ def inline(text: str) -> str:
 
 
 def _heading(lines: list[str], at: int) -> tuple[str, str, int] | None:
-    """(style, words, next line) where a section title begins at this line."""
+    """Return (style, words, next line) if a section title begins at this line."""
     line = lines[at].rstrip()
     if _ADORNMENT.match(line):
         if at + 2 < len(lines) and lines[at + 2].rstrip() == line and lines[at + 1].strip():
             return line[0] * 2, inline(lines[at + 1]), at + 3
-        return line[0], "", at + 1  # a transition: ends nothing, says nothing
+        return line[0], "", at + 1  # a transition, which has no words
     below = lines[at + 1].rstrip() if at + 1 < len(lines) else ""
     above = lines[at - 1].strip() if at else ""
     if _ADORNMENT.match(below) and not line.startswith(" ") and not above and len(below) >= min(len(line), 4):
@@ -120,7 +120,7 @@ def _paragraph_end(lines: list[str], at: int) -> int:
 
 
 def _is_term(lines: list[str], at: int, end: int) -> bool:
-    """Whether this line is a term and its definition, indented, follows at once."""
+    """Whether this line is a term, and its indented definition follows at once."""
     term = lines[at].strip()
     if end != at + 1 or end >= len(lines) or not lines[end].strip() or _indent(lines[end]) <= _indent(lines[at]):
         return False
@@ -128,7 +128,7 @@ def _is_term(lines: list[str], at: int, end: int) -> bool:
 
 
 def _is_furniture(paragraph: list[str]) -> bool:
-    """A table, a field list, a doctest or a target: no prose."""
+    """Whether a paragraph is no prose: a table, a field list, a doctest or a target."""
     first = paragraph[0].strip()
     return (
         first.startswith((">>>", "$ ", "@", "__ "))
