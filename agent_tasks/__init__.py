@@ -14,6 +14,7 @@ from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.schedules import Schedule
 from agent_tasks.errors import (
     AgentTaskError,
@@ -78,6 +79,7 @@ __all__ = [
     "AgentTaskError",
     "AgentTasks",
     "AmbiguousCall",
+    "ApiKey",
     "Budget",
     "BudgetExhausted",
     "Child",
@@ -94,6 +96,7 @@ __all__ = [
     "InvalidInput",
     "InvalidState",
     "Kept",
+    "NewKey",
     "Next",
     "Partial",
     "PartialCompletion",

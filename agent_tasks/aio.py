@@ -80,6 +80,9 @@ class AsyncAgentTasks:
     schedule = _awaited(AgentTasks.schedule)
     schedules = _awaited(AgentTasks.schedules)
     unschedule = _awaited(AgentTasks.unschedule)
+    create_key = _awaited(AgentTasks.create_key)
+    keys = _awaited(AgentTasks.keys)
+    revoke_key = _awaited(AgentTasks.revoke_key)
     close = _awaited(AgentTasks.close)
 
 

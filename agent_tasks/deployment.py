@@ -19,7 +19,7 @@ from agent_tasks.store.queries import catalog, read
 from agent_tasks.store.rows import Row
 from agent_tasks.task.arguments import check_kind
 from agent_tasks.task.identity import Identity
-from agent_tasks.task.signing import keys_of
+from agent_tasks.task.signing import derived, keys_of
 
 T = TypeVar("T")
 
@@ -47,6 +47,11 @@ class Deployment:
     @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.settings, self.redis, self._signing_keys())
+
+    @cached_property
+    def peppers(self) -> tuple[bytes, ...]:
+        """With what the digests of API keys are made: the first of them now, the others before."""
+        return derived(self._signing_keys(), b"agent-tasks pepper of API keys")
 
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):

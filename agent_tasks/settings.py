@@ -64,6 +64,23 @@ def _printable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_printable)]
+SIGNING = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+"""Algorithms whose keys an issuer can publish: what verifies cannot sign."""
+
+
+def _signing(names: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [name for name in names if name not in SIGNING]:
+        raise ValueError(f"it may only have asymmetric algorithms ({', '.join(SIGNING)}), not {', '.join(wrong)}")
+    return names
+
+
+def _http(url: str) -> str:
+    if url and not (url.startswith(("https://", "http://")) and url.isprintable() and " " not in url):
+        raise ValueError("it must be a URL that begins with https:// or http://")
+    return url
+
+
+WebUrl = Annotated[str, AfterValidator(_http)]
 
 
 class Settings(BaseSettings):
@@ -149,6 +166,22 @@ class Settings(BaseSettings):
     """Where a worker serves Prometheus metrics; 0: nowhere."""
     metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
+    gateway_auth: Literal["on", "off"] = "on"
+    """Whether requests to the gateway need a token; off: everybody acts as a trusted program."""
+    oidc_issuer: WebUrl = ""
+    """Whose tokens the gateway takes beside API keys; empty: nobody's."""
+    oidc_audience: Text = ""
+    """What the issuer's tokens must be for."""
+    oidc_jwks_url: WebUrl = ""
+    """Where the issuer's keys are; empty: as its discovery document says."""
+    oidc_algorithms: Annotated[Names, Field(min_length=1), AfterValidator(_signing)] = ("RS256", "ES256")
+    """What the issuer's tokens may be signed with."""
+    oidc_subject_claim: Annotated[Text, Field(min_length=1)] = "sub"
+    """The claim that names whom a token stands for."""
+    oidc_tenant_claim: Text = ""
+    """The claim that names their tenant; empty: no tenant."""
+    oidc_scopes_claim: Annotated[Text, Field(min_length=1)] = "scope"
+    """The claim that lists their scopes, as text with spaces or as a list."""
     gateway_body_limit: int = Field(default=2 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For the body of a request over HTTP, in bytes."""
     gateway_body_seconds: Seconds = 30.0

@@ -10,6 +10,7 @@ from agent_tasks.cli.demo import demo
 from agent_tasks.cli.dev import dev
 from agent_tasks.cli.doctor import doctor
 from agent_tasks.cli.events import events
+from agent_tasks.cli.keys import keys
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
@@ -25,7 +26,7 @@ from agent_tasks.cli.watch import watch
 
 EPILOG = (
     "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or doctor found a "
-    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task or schedule · 124 "
+    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule or key · 124 "
     "--timeout is over."
 )
 
@@ -49,6 +50,7 @@ for panel, commands in {
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
+app.add_typer(keys, name="keys", rich_help_panel="A deployment")
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)
 

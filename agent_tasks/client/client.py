@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import AfterCommit, driver_connection
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
@@ -218,6 +219,30 @@ class AgentTasks(Deployment):
         schedule of no tenant, or else the only one of the name. Raises InvalidInput if several tenants have one.
         """
         return remove_schedule(self, name, identity)
+
+    def create_key(
+        self,
+        *,
+        tenant: str = "",
+        subject: str,
+        scopes: Iterable[str],
+        expires_in: float | timedelta | None = None,
+    ) -> NewKey:
+        """Make an API key for the gateway, with which whoever has it acts as `subject` of `tenant`.
+
+        `scopes` are those of the gateway (`tasks:write`, `tasks:read`, `tasks:signal`, `tasks:cancel`, `tasks:all`,
+        `admin`) and others that agents ask for. `expires_in`: seconds or a timedelta; None: it is valid until it is
+        revoked. `NewKey.key` is shown this once. Raises InvalidInput.
+        """
+        return create_key(self, tenant=tenant, subject=subject, scopes=scopes, expires_in=expires_in)
+
+    def keys(self, tenant: str | None = None) -> list[ApiKey]:
+        """The API keys of a tenant, or all of them, the oldest first; also those that have expired or were revoked."""
+        return all_keys(self, tenant)
+
+    def revoke_key(self, id: str) -> bool:
+        """End an API key now, for good; False where there is none of this id."""
+        return revoke_key(self, id)
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""

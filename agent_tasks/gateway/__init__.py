@@ -1,1 +1,1 @@
-"""The gateway: tasks over HTTP."""
+"""The gateway: tasks over HTTP. Any number of its processes serve one deployment; none of them holds state."""

@@ -25,6 +25,11 @@ def is_signed(data: bytes, given: bytes, keys: Sequence[bytes]) -> bool:
     return any(hmac.compare_digest(given, mac(data, key)) for key in keys)
 
 
+def derived(keys: Sequence[bytes], label: bytes) -> tuple[bytes, ...]:
+    """Keys for another use, one of each, in their order: none of them gives away the key that it is derived from."""
+    return tuple(hmac.digest(key, label, hashlib.sha256) for key in keys)
+
+
 def fingerprints(keys: Sequence[bytes]) -> list[str]:
     """Return a fingerprint of each key, in order: it tells keys apart without giving them away."""
     return [hashlib.scrypt(key, salt=_SALT, n=_COST, r=8, p=1, dklen=6).hex() for key in keys]

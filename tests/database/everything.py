@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from agent_tasks import AgentTasks, Budget, Identity
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.cli.application import app
+from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import LeaseLost
 from agent_tasks.store.queries import catalog, read
@@ -45,6 +46,7 @@ def everything(client: AgentTasks) -> None:
     _ends(client)
     _reads(client)
     _schedules(client)
+    _keys(client)
     _sweeps(client)
     _command_line(client)
     with client.database.connection() as connection:
@@ -211,6 +213,14 @@ def _schedules(client: AgentTasks) -> None:
     query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s'")
 
 
+def _keys(client: AgentTasks) -> None:
+    key = client.create_key(tenant="acme", subject="ana", scopes=["tasks:read"], expires_in=60)
+    verify(client, key.key)
+    client.keys("acme")
+    client.keys()
+    client.revoke_key(key.id)
+
+
 def _sweeps(client: AgentTasks) -> None:
     Sweeper(client).run("orphans")  # its watch begins
     query(client, "UPDATE agent_tasks.watches SET since = now() - interval '1 d', last_at = now()")
@@ -237,8 +247,8 @@ def _command_line(client: AgentTasks) -> None:
     one = str(submitted(client))
     commands: list[list[str]] = [
         ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
-        ["tree", one], ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["cancel", one],
-        ["resume", one],
+        ["tree", one], ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
+        ["cancel", one], ["resume", one],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:

@@ -10,9 +10,10 @@ import agent_tasks
 from agent_tasks import AgentTasks, aio
 
 PUBLIC = {
-    "Agent", "AgentTaskError", "AgentTasks", "AmbiguousCall", "Budget", "BudgetExhausted", "Child", "ChildOutcome",
-    "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut", "IdempotencyConflict", "Identity",
-    "InvalidInput", "InvalidState", "Kept", "Next", "Partial", "PartialCompletion", "PayloadTooLarge",
+    "Agent", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "Budget", "BudgetExhausted", "Child",
+    "ChildOutcome", "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut",
+    "IdempotencyConflict", "Identity",
+    "InvalidInput", "InvalidState", "Kept", "NewKey", "Next", "Partial", "PartialCompletion", "PayloadTooLarge",
     "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction",
     "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
     "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many", "surround",

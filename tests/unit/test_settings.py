@@ -38,10 +38,12 @@ def test_two_addresses_are_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -
 def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = Settings.model_fields[name].default
     said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off", "keep_unacknowledged": "true"}
-    said |= {"database_url": DATABASE, "redis_url": REDIS}
+    said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
+    said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
-    assert found == (("a.b", "c") if name in ("agents", "bundled") else type(default)(value))
+    lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}
+    assert found == (lists[name] if name in lists else type(default)(value))
 
 
 @pytest.mark.parametrize("database", ["AGENT_TASKS_DATABASE_URL", "DATABASE_URL"])
@@ -84,6 +86,14 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("pool_size", "0"),
         ("metrics_port", "70000"),
         ("poison_crashes", "1.5"),
+        ("gateway_auth", "maybe"),
+        ("oidc_issuer", "issuer.acme.com"),
+        ("oidc_jwks_url", "file:///etc/passwd"),
+        ("oidc_algorithms", "HS256"),
+        ("oidc_algorithms", "RS256,HS512"),
+        ("oidc_algorithms", "none"),
+        ("oidc_algorithms", "None"),
+        ("oidc_algorithms", ","),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variable_named(
@@ -91,6 +101,11 @@ def test_a_wrong_value_is_refused_with_the_variable_named(
 ) -> None:
     with pytest.raises(InvalidInput, match=f"AGENT_TASKS_{name.upper()}"):
         given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value})
+
+
+def test_an_algorithm_whose_keys_can_sign_is_refused_with_those_that_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match=r"asymmetric algorithms \(RS256, .*\), not HS256"):
+        given(monkeypatch, AGENT_TASKS_OIDC_ALGORITHMS="RS256,HS256")
 
 
 @pytest.mark.parametrize("missing", ["AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL"])

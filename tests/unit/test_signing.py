@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_tasks.task.signing import fingerprints, is_signed, keys_of, mac
+from agent_tasks.task.signing import derived, fingerprints, is_signed, keys_of, mac
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_fingerprints_tell_keys_apart_and_give_none_away() -> None:
     assert found == [*fingerprints([b"sesame"]), *fingerprints([b"other"])]
     assert len(set(found)) == 2
     assert not any("sesame" in print_ or b"sesame".hex() in print_ for print_ in found)
+
+
+def test_a_key_for_another_use_is_neither_the_key_nor_that_of_a_third_use() -> None:
+    found = derived([b"new", b"old"], b"pepper")
+    assert found == (*derived([b"new"], b"pepper"), *derived([b"old"], b"pepper"))
+    assert len({*found, *derived([b"new", b"old"], b"salt"), b"new", b"old"}) == 6
+    assert not is_signed(b"data", mac(b"data", found[0]), [b"new"])

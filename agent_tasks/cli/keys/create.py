@@ -1,0 +1,60 @@
+"""`agent-tasks keys create`: an API key, shown once."""
+
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.options import AsJson
+from agent_tasks.errors import InvalidInput
+from agent_tasks.task.scopes import Scope, misspelt
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+
+
+def create(
+    subject: Annotated[str, typer.Option(help="Whom the key stands for.")],
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Their tenant.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=f"What it may do; repeatable: {', '.join(Scope)}.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="In how long, as in 90d (s, m, h, d, w). Default: never.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. It is shown this once, and kept nowhere."""
+    seconds = None if expires is None else lifetime(expires)
+    scopes = scope or []
+    for problem in warnings(scopes):
+        print(f"warning: {problem}", file=sys.stderr)
+    with deployment() as client:
+        made = client.create_key(tenant=tenant, subject=subject, scopes=scopes, expires_in=seconds)
+    if as_json:
+        typer.echo(made.model_dump_json())
+        return
+    typer.echo(made.key)
+    until = f" until {made.expires_at:%Y-%m-%d %H:%M UTC}" if made.expires_at else ""
+    print(f"It is valid{until}, and not shown again. To end it: agent-tasks keys revoke {made.id}", file=sys.stderr)
+
+
+def lifetime(text: str) -> float:
+    """The seconds of a text like 90d, 12h or 30m. Raises InvalidInput."""
+    found = re.fullmatch(r"(\d{1,10}(?:\.\d{1,10})?)\s*([smhdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise InvalidInput(
+            f"--expires takes a number and a unit, as in 90d (s, m, h, d or w), not {text!r}.", field="expires"
+        )
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def warnings(scopes: list[str]) -> list[str]:
+    """What looks like a mistake in the scopes of a new key."""
+    if not scopes:
+        return ["a key without a scope may do nothing: name some with --scope."]
+    return [
+        f"{scope!r} is no scope of the gateway" + (f"; did you mean {nearest}?" if nearest else ".")
+        for scope, nearest in misspelt(scopes)
+    ]

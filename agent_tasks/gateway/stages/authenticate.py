@@ -1,0 +1,38 @@
+"""Stage one: whose the token of a request is."""
+
+from typing import Protocol
+
+from agent_tasks.client import keys
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway.credentials import Credential, Unauthenticated
+from agent_tasks.gateway.issuer import Issuer
+
+_SEND = "Send `Authorization: Bearer <token>`"
+
+
+class Verifying(Protocol):
+    """What verifies tokens."""
+
+    @property
+    def client(self) -> AgentTasks: ...
+
+    @property
+    def issuer(self) -> Issuer | None: ...
+
+
+def authenticate(gate: Verifying, token: str | None) -> Credential:
+    """The credential of a bearer token. Raises Unauthenticated, and IssuerUnavailable."""
+    if gate.client.settings.gateway_auth == "off":
+        return Credential(identity=None)
+    issuer = gate.issuer
+    if token is None:
+        kinds = "an API key" if issuer is None else "an API key or a token of the issuer"
+        raise Unauthenticated(f"{_SEND} with {kinds}.", token_given=False)
+    if token.startswith(keys.PREFIX):
+        key = keys.verify(gate.client, token)
+        return Credential(key.identity, key.id, key.expires_at)
+    if token.count(".") == 2:
+        if issuer is None:
+            raise Unauthenticated(f"This gateway takes no tokens of an issuer. {_SEND} with an API key.")
+        return issuer.verify(token)
+    raise Unauthenticated(f"This is neither an API key nor a signed JWT. {_SEND} with one of them.")

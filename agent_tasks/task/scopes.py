@@ -1,0 +1,30 @@
+"""The scopes that the gateway asks for. Agents may ask for others, which are free text."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a caller of the gateway may do."""
+
+    WRITE = "tasks:write"
+    """Submit, resume and acknowledge tasks, and change schedules."""
+    READ = "tasks:read"
+    SIGNAL = "tasks:signal"
+    CANCEL = "tasks:cancel"
+    ALL = "tasks:all"
+    """The tasks of the whole tenant, not only the subject's own."""
+    ADMIN = "admin"
+    """All of it, in every tenant."""
+
+
+def misspelt(scopes: Iterable[str]) -> list[tuple[str, str]]:
+    """Those that look like a scope of the gateway and are none, each with the nearest that is one."""
+    found: list[tuple[str, str]] = []
+    for scope in scopes:
+        if scope not in tuple(Scope) and (near := get_close_matches(scope.lower(), [*Scope], 1, 0.8)):
+            found.append((scope, near[0]))
+        elif scope.lower().startswith("tasks:") and scope not in tuple(Scope):
+            found.append((scope, ""))
+    return found
