@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +33,7 @@ class Issuer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.keys: list[Key] = [rsa("k1")]
+        self.keys: Sequence[Key] = [rsa("k1")]
         self.hits: list[str] = []
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """In place of what it says of itself."""
@@ -64,7 +64,7 @@ class Issuer:
             return self.answers[path]
         documents: dict[str, Any] = {
             "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}/jwks"},
-            "/jwks": KeySet(self.keys).as_dict(private=False),
+            "/jwks": KeySet(list(self.keys)).as_dict(private=False),
         }
         return (200, {}, json.dumps(documents[path]).encode()) if path in documents else (404, {}, b"")
 
