@@ -8,8 +8,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from agent_tasks.authoring.agent import Agent, agent
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
+from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.kept import Kept
-from agent_tasks.authoring.outcomes import ChildOutcome, Signal
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.client import AgentTasks

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from typing_extensions import TypedDict
 
 from agent_tasks.authoring.functions import is_async, is_generator
-from agent_tasks.authoring.outcomes import Signal
+from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import AgentTaskError, InvalidInput
 from agent_tasks.task import payloads

@@ -102,7 +102,7 @@ def _twins(keyed: "dict[Any, Any]") -> bool:
     return len(json.loads(json.dumps(dict.fromkeys(keyed)))) < len(keyed)
 
 
-def encode_outcome(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
+def encode_value(value: Any, what: str, *, limit: int = DEFAULT_LIMIT) -> str:
     """Encode what an agent's code returned: a value with no JSON form fails the step."""
     return encode(value, what, limit=limit, error=StepFailed)
 

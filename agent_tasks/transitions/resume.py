@@ -8,7 +8,7 @@ import uuid_utils.compat as uuid_utils
 from agent_tasks.errors import InvalidState
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import written
-from agent_tasks.store.queries.children import outcomes
+from agent_tasks.store.queries.children import joined_children
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import RESOURCES, Budget, exact, remaining
@@ -221,7 +221,7 @@ def _not_undone(old: UUID, steps: list[dict[str, Any]]) -> InvalidState:
 def _with_children(
     connection: Connection, row: Row, reserve: float, ring_seconds: float, *, repeats_not_undone: bool
 ) -> list[Row]:
-    unfinished = [c for c in outcomes(connection, row["id"], row["step_number"]) if c["status"] != "completed"]
+    unfinished = [c for c in joined_children(connection, row["id"], row["step_number"]) if c["status"] != "completed"]
     left = remaining(budget_of(row), spend_of(row))
     shares = divide(left, Budget(seconds=reserve or None), [Claimant(asks=budget_of(c)) for c in unfinished])
     kin = Kin(row["id"], row["root_id"], row["step_number"] - 1, row["depth"] + 1)

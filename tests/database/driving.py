@@ -17,7 +17,7 @@ from agent_tasks.engine.steps.commit import Commits
 from agent_tasks.engine.steps.decision import decide, decide_failure
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import StepOperations
-from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun
+from agent_tasks.engine.steps.run import Raised, StepResult, StepRun
 from agent_tasks.transitions.claim import Claim
 from tests import agents  # noqa: F401 (it declares echo)
 from tests.database import Row, claimed, lapse, query
@@ -53,7 +53,7 @@ class Driver:
 
     def settle(self, run: StepRun) -> Row:
         """The task's row, once what came of the try is committed. A retry is due at once."""
-        decision = decide(run, outcome_of(run), limit=self.client.settings.payload_limit, draining=False)
+        decision = decide(run, result_of(run), limit=self.client.settings.payload_limit, draining=False)
         row = self.commits.commit(run.claim, decision, lambda refused: decide_failure(run, refused)).row
         if row["status"] == "waiting":
             sql = (
@@ -88,16 +88,16 @@ class Driver:
         )
 
 
-def outcome_of(run: StepRun) -> StepOutcome:
+def result_of(run: StepRun) -> StepResult:
     return run.outcome  # type: ignore[attr-defined]
 
 
 def value_of(run: StepRun) -> Any:
     """What the step returned. Raises what it raised."""
-    outcome = outcome_of(run)
-    if isinstance(outcome, Raised):
-        raise outcome.error
-    return outcome.value  # type: ignore[union-attr]
+    result = result_of(run)
+    if isinstance(result, Raised):
+        raise result.error
+    return result.value  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import LeaseLost
 from agent_tasks.store.queries import catalog, read
-from agent_tasks.store.queries.children import outcomes, results, usage
+from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.transitions import heartbeat, ledger, release, signal, spend
@@ -101,7 +101,7 @@ def _trees(client: AgentTasks) -> None:
     again = client.get(root.id).resume()
     again.cancel()
     with client.database.connection() as connection:
-        outcomes(connection, root.id, 1)
+        joined_children(connection, root.id, 1)
         results(connection, [root.id])
         usage(connection, ["echo", "agent1"])
     called_in = claimed(client, submitted(client, budget=PLENTY))

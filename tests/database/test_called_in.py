@@ -9,7 +9,7 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Child, FanOut
 from agent_tasks.errors import LeaseLost
-from agent_tasks.store.queries.children import outcomes
+from agent_tasks.store.queries.children import joined_children
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.undo import Undoing, undone
@@ -160,7 +160,7 @@ def test_a_parent_does_not_wait_for_what_its_children_undo(client: AgentTasks, u
     assert row_of(client, child)["ending"]["status"] == "timeout"
     assert reserved_of(client, parent)["children"] == 1
     with client.database.connection() as connection:
-        (found,) = outcomes(connection, parent, 1)
+        (found,) = joined_children(connection, parent, 1)
     assert found["ending"]["status"] == "timeout"
     taken = claimed(client, parent)
     undo(client, child)

@@ -22,7 +22,7 @@ from agent_tasks import (
 )
 from agent_tasks.engine.steps.run import Raised
 from tests.database import claimed, commit, query, row_of, submitted
-from tests.database.driving import Driver, driving, in_threads, outcome_of, value_of
+from tests.database.driving import Driver, driving, in_threads, result_of, value_of
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def tried_again(driver: Driver, step: Callable[..., Any], **options: Any) -> Any
     """What a step returned in its second try, after the first has raised."""
     task_id = submitted(driver.client, **options)
     first = driver.run(task_id, step)
-    assert isinstance(outcome_of(first), Raised), outcome_of(first)
-    assert driver.settle(first)["status"] == "waiting", outcome_of(first)
+    assert isinstance(result_of(first), Raised), result_of(first)
+    assert driver.settle(first)["status"] == "waiting", result_of(first)
     return value_of(driver.run(task_id, step))
 
 

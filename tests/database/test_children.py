@@ -10,7 +10,7 @@ import pytest
 from agent_tasks import AgentTasks, Budget, Identity
 from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries.children import outcomes, usage
+from agent_tasks.store.queries.children import joined_children, usage
 from agent_tasks.task.budget import Spend
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
@@ -80,7 +80,7 @@ def test_a_parent_goes_on_when_the_last_child_has_ended_and_not_before(client: A
     assert reserved_of(client, taken.id) == NOTHING_RESERVED
     assert types_of(client, taken.id)[-2:] == ["joined", "dispatched"]
     with client.database.connection() as connection:
-        found = outcomes(connection, taken.id, 1)
+        found = joined_children(connection, taken.id, 1)
     assert [(row["id"], row["status"]) for row in found] == [
         (ids[0], "completed"), (ids[1], "failed"), (ids[2], "completed"),
     ]  # fmt: skip
@@ -270,7 +270,7 @@ def test_the_next_fan_out_counts_its_own_children(client: AgentTasks) -> None:
         for child in ids:
             run_child(client, child)
         with client.database.connection() as connection:
-            assert [row["id"] for row in outcomes(connection, task_id, number + 1)] == ids
+            assert [row["id"] for row in joined_children(connection, task_id, number + 1)] == ids
     assert reserved_of(client, task_id) == NOTHING_RESERVED
 
 

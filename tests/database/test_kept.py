@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, Kept, PartialCompletion, StepFailed
-from agent_tasks.authoring.outcomes import child_outcomes
-from agent_tasks.store.queries.children import outcomes
+from agent_tasks.authoring.handed import child_outcomes
+from agent_tasks.store.queries.children import joined_children
 from agent_tasks.transitions.forget import forget
 from tests.database import claimed, operations_of, query, submitted
 from tests.database.children import done, end, out_of_time, spawn
@@ -94,7 +94,7 @@ def test_a_parent_finds_what_is_left_of_a_partial_child(client: AgentTasks) -> N
     end(client, keeps(client, first, ["a"], ["b"]), out_of_time)
     end(client, keeps(client, second, ["x"], ["y"]), done)
     with client.database.connection() as connection:
-        found = child_outcomes(outcomes(connection, root.id, 1), lambda ids: {})
+        found = child_outcomes(joined_children(connection, root.id, 1), lambda ids: {})
     assert [outcome.remaining for outcome in found] == [["b"], None]
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from agent_tasks import AgentTasks, Budget, Child, ChildOutcome, FanOut, PayloadTooLarge, TaskNotFound
 from agent_tasks.authoring.child_results import ChildResults, UnreadResult
-from agent_tasks.authoring.outcomes import child_outcomes
+from agent_tasks.authoring.handed import child_outcomes
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.store.errors import Transient
-from agent_tasks.store.queries.children import outcomes, results
+from agent_tasks.store.queries.children import joined_children, results
 from agent_tasks.transitions import submit
 from tests.database import claimed, operations_of, query, submitted
 from tests.database.children import NOTHING_RESERVED, fan, reserved_of, spawn, spawned_of
@@ -52,7 +52,7 @@ class Reads:
 def outcomes_of(client: AgentTasks, parent: UUID) -> tuple[list[ChildOutcome], Reads]:
     reads = Reads(client)
     with client.database.connection() as connection:
-        return child_outcomes(outcomes(connection, parent, 1), reads), reads
+        return child_outcomes(joined_children(connection, parent, 1), reads), reads
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def outcomes_of(client: AgentTasks, parent: UUID) -> tuple[list[ChildOutcome], R
 def test_the_read_of_a_join_brings_no_results(client: AgentTasks) -> None:
     parent, ids = joined(client, "x" * 900_000, "y" * 900_000)
     with client.database.connection() as connection:
-        rows = outcomes(connection, parent, 1)
+        rows = joined_children(connection, parent, 1)
     assert [row["id"] for row in rows] == ids
     assert len(repr(rows)) < 10_000
     assert [row["result_bytes"] for row in rows] == [900_002, 900_002]  # though they are compressed to a hundredth
@@ -113,7 +113,7 @@ def test_a_child_that_still_undoes_has_the_result_that_was_decided(client: Agent
             """,
             [child],
         )
-        (row,) = outcomes(connection, parent, 1)
+        (row,) = joined_children(connection, parent, 1)
         assert (row["ending"], row["result_bytes"]) == ({"status": "partial", "error": None}, 6)
         assert results(connection, [child]) == {child: "half"}
 

@@ -17,7 +17,7 @@ from agent_tasks.engine.steps.operations import DatabaseAway, StepOperations
 from agent_tasks.engine.steps.run import Raised
 from tests.database import programs as p
 from tests.database import query, row_of, submitted
-from tests.database.driving import Driver, driving, outcome_of
+from tests.database.driving import Driver, driving, result_of
 from tests.database.programs import Boom, Program, Site, Trial, World, perform, perform_plainly
 
 T = TypeVar("T")
@@ -119,9 +119,9 @@ class Course:
         row = self.driver.settle(run)
         if row["status"] == "waiting":
             self.retries += 1
-            outcome = outcome_of(run)
-            assert isinstance(outcome, Raised)
-            assert isinstance(outcome.error, Boom | BaseExceptionGroup), outcome.error
+            result = result_of(run)
+            assert isinstance(result, Raised)
+            assert isinstance(result.error, Boom | BaseExceptionGroup), result.error
             return True
         self.error = row["error"]
         self.seen = trials[0].seen

@@ -9,7 +9,7 @@ import pytest
 from agent_tasks import AgentTasks, Budget, ErrorInfo, ErrorType, InvalidInput, InvalidState
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import BudgetExhausted
-from agent_tasks.store.queries.children import outcomes
+from agent_tasks.store.queries.children import joined_children
 from agent_tasks.transitions import ledger
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.complete import Finish
@@ -221,7 +221,7 @@ def test_children_that_had_completed_are_not_run_again_and_the_others_go_on(clie
     assert reserved_of(client, again.id) == NOTHING_RESERVED
     last = claimed(client, again.id)
     with client.database.connection() as connection:
-        found = outcomes(connection, again.id, last.step_number)
+        found = joined_children(connection, again.id, last.step_number)
     assert [row["id"] for row in found] == [ids[0], *(child["id"] for child in children)]
     assert {row["status"] for row in found} == {"completed"}
 
@@ -237,7 +237,7 @@ def test_a_parent_whose_children_had_all_completed_goes_on_at_once(client: Agent
     assert reserved_of(client, again.id) == NOTHING_RESERVED
     last = claimed(client, again.id)
     with client.database.connection() as connection:
-        assert [row["id"] for row in outcomes(connection, again.id, last.step_number)] == ids
+        assert [row["id"] for row in joined_children(connection, again.id, last.step_number)] == ids
 
 
 def test_a_tree_is_resumed_all_the_way_down(client: AgentTasks) -> None:
@@ -269,7 +269,7 @@ def test_a_chain_of_resumes_hands_on_what_completed_in_any_of_them(client: Agent
             task = task.resume()
     final = task.resume()
     with client.database.connection() as connection:
-        assert [row["id"] for row in outcomes(connection, final.id, 1)] == done
+        assert [row["id"] for row in joined_children(connection, final.id, 1)] == done
     assert done[0] == ids[0]
     assert row_of(client, final.id)["status"] == "pending"
 
@@ -294,7 +294,7 @@ def test_a_fork_that_spawns_fewer_children_than_its_forerunner_is_handed_only_it
             commit(connection, again)
     last = claimed(client, fork.id)
     with client.database.connection() as connection:
-        assert [row["id"] for row in outcomes(connection, fork.id, last.step_number)] == ids
+        assert [row["id"] for row in joined_children(connection, fork.id, last.step_number)] == ids
 
 
 def test_a_budget_that_is_not_enough_for_the_children_resumes_nothing(client: AgentTasks) -> None:

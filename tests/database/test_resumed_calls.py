@@ -12,7 +12,7 @@ from agent_tasks.transitions.purge import purge
 from agent_tasks.transitions.resume import resume
 from tests.database import all_of, children, claimed, commit, query, row_of, submitted
 from tests.database.children import broken, done, end, run_child, spawn
-from tests.database.driving import Driver, driving, outcome_of, value_of
+from tests.database.driving import Driver, driving, result_of, value_of
 
 SHORT = PartialCompletion("short").info.model_dump_json()
 NOT_TAKEN_BACK = StepFailed("cannot be taken back").info
@@ -51,7 +51,7 @@ def ran(driver: Driver, task_id: UUID, *steps: Any) -> None:
     """Run these as the next steps of a task, and settle each."""
     for step in steps:
         run = driver.run(task_id, step)
-        assert driver.settle(run)["status"] == ("failed" if isinstance(outcome_of(run), Raised) else "pending")
+        assert driver.settle(run)["status"] == ("failed" if isinstance(result_of(run), Raised) else "pending")
 
 
 def undo(client: AgentTasks, task_id: UUID, *, fails: bool = False) -> None:

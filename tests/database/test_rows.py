@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 
 from agent_tasks import AgentTasks, Budget
-from agent_tasks.authoring.outcomes import OutcomeRow
+from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import children, read
 from agent_tasks.task.row import SteppedRow, TaskRow
@@ -92,7 +92,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: read.input_hints(c, [taken.id], 9), [read._HintRow]),
     (lambda c, taken: read.children_by_status(c, taken.id), [read._StatusRow]),
     (lambda c, taken: read.suspects(c, queues=[], steps=[]), [read._SuspectRow]),
-    (lambda c, taken: children.outcomes(c, taken.id, 1), [OutcomeRow]),
+    (lambda c, taken: children.joined_children(c, taken.id, 1), [JoinedChildRow]),
     (lambda c, taken: children.results(c, [taken.id]), [children._ResultRow]),
     (lambda c, taken: children.usage(c, ["echo"]), [children._UsageRow]),
     (lambda c, taken: claim_all(c, [Wanted(taken.id, "echo", 0)], **CLAIMING), [ClaimRow]),

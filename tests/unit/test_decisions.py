@@ -38,7 +38,7 @@ from agent_tasks.engine.steps.decision import (
     decide_unstarted,
 )
 from agent_tasks.engine.steps.operations import DatabaseAway
-from agent_tasks.engine.steps.run import Raised, Returned, StepOutcome, StepRun, Stopped
+from agent_tasks.engine.steps.run import Raised, Returned, StepResult, StepRun, Stopped
 from agent_tasks.errors import ErrorType, LeaseLost
 from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.checkpoint import StepCommit
@@ -95,7 +95,7 @@ def run_of(step: str = "travel", *, undo_step: int | None = None, sensitive: boo
     return run
 
 
-def decided(run: StepRun, outcome: StepOutcome, *, draining: bool = False, limit: int = 1000) -> Decision:
+def decided(run: StepRun, outcome: StepResult, *, draining: bool = False, limit: int = 1000) -> Decision:
     return decide(run, outcome, limit=limit, draining=draining)
 
 
@@ -242,7 +242,7 @@ def test_a_step_that_lost_its_lease_or_postgres_has_nothing_to_commit_whatever_i
 
 
 @pytest.mark.parametrize("outcome", [Stopped(), Returned(7)])
-def test_a_step_that_was_stopped_or_given_up_has_nothing_to_commit(outcome: StepOutcome) -> None:
+def test_a_step_that_was_stopped_or_given_up_has_nothing_to_commit(outcome: StepResult) -> None:
     run = run_of()
     run.given_up = isinstance(outcome, Returned)
     found = decided(run, outcome)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from agent_tasks.errors import InvalidInput, PayloadTooLarge, StepFailed
 from agent_tasks.storable import storable, storable_value
-from agent_tasks.task.payloads import encode, encode_outcome, stored
+from agent_tasks.task.payloads import encode, encode_value, stored
 from agent_tasks.task.snapshot import Progress
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
@@ -158,13 +158,13 @@ def test_the_limit_counts_bytes(character: str) -> None:
 
 def test_an_outcome_with_no_json_form_is_the_fault_of_the_step() -> None:
     with pytest.raises(StepFailed) as caught:
-        encode_outcome({"a": object()}, "result")
+        encode_value({"a": object()}, "result")
     assert caught.value.details["field"] == "result.a"
 
 
 def test_a_payload_of_several_words_is_named_as_a_whole() -> None:
     with pytest.raises(StepFailed) as caught:
-        encode_outcome({"draft": math.nan}, "partial result")
+        encode_value({"draft": math.nan}, "partial result")
     assert caught.value.details["field"] == "partial result.draft"
 
 

@@ -9,7 +9,7 @@ from agent_tasks.bundled.research.question import concepts
 from agent_tasks.bundled.research.reading import read_document
 from agent_tasks.bundled.research.report import write_report
 from agent_tasks.bundled.research.search import Search
-from agent_tasks.bundled.research.synthesis import Outcome, Synthesis, synthesise
+from agent_tasks.bundled.research.synthesis import Answer, Synthesis, synthesise
 
 BATCH = 8
 """Documents read per step: the most that a crash could cost, were they not recorded one by one."""
@@ -60,16 +60,16 @@ async def write(ctx: Context, search: Search, findings: Findings, note: str | No
     if model and findings.passages:
         passages = [passage.model_dump(mode="json", include={"text", "title"}) for passage in findings.passages]
 
-        async def ask(model: str, question: str, passages: list[dict[str, Any]]) -> Outcome:
-            outcome = await synthesise(model, question, passages)
+        async def ask(model: str, question: str, passages: list[dict[str, Any]]) -> Answer:
+            answer = await synthesise(model, question, passages)
             # Within the call, since a repeated step gets back the record, which has been paid for.
-            await ctx.charge(tokens=outcome["tokens"], usd=outcome["usd"])
-            return outcome
+            await ctx.charge(tokens=answer["tokens"], usd=answer["usd"])
+            return answer
 
-        outcome = await ctx.call(ask, model, search.question, passages)
-        if outcome["written"] is not None:
-            synthesis = Synthesis(**outcome["written"], model=model)
+        answer = await ctx.call(ask, model, search.question, passages)
+        if answer["written"] is not None:
+            synthesis = Synthesis(**answer["written"], model=model)
         else:
-            notes.append(f"`{model}` gave no answer that could be used ({outcome['problem']}), so none is shown.")
+            notes.append(f"`{model}` gave no answer that could be used ({answer['problem']}), so none is shown.")
     report = write_report(search, findings, synthesis, " ".join(notes) or None)
     return Done({"report": report, "model": synthesis.model if synthesis else None})

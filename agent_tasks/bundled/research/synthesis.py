@@ -43,7 +43,7 @@ class Synthesis(Written):
     model: str
 
 
-class Outcome(TypedDict):
+class Answer(TypedDict):
     """The model's answer; `written` is None if it kept to no form, and `problem` says so. Cost is given either way."""
 
     written: dict[str, Any] | None
@@ -52,7 +52,7 @@ class Outcome(TypedDict):
     usd: float
 
 
-async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) -> Outcome:
+async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) -> Answer:
     """Ask `model` ("provider:name", or a model of pydantic-ai) to answer from `passages` (`text`, `title`).
 
     Raises UpstreamUnavailable if the provider does not answer, and InvalidInput if it refuses: an
@@ -83,8 +83,8 @@ async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) 
             f"The model did not answer: {_described(error)}", retry_after=error.retry_after
         ) from error
     except (errors.UnexpectedModelBehavior, errors.UsageLimitExceeded) as error:
-        return _outcome(None, _described(error), usage)
-    return _outcome(result.output, None, usage)
+        return _answer(None, _described(error), usage)
+    return _answer(result.output, None, usage)
 
 
 def citation_problem(written: Written, count: int) -> str | None:
@@ -106,7 +106,7 @@ def _prompt(question: str, passages: list[dict[str, Any]]) -> str:
     return f"<question>{question}</question>\n\n{numbered}"
 
 
-def _outcome(written: Written | None, problem: str | None, usage: Any) -> Outcome:
+def _answer(written: Written | None, problem: str | None, usage: Any) -> Answer:
     cost: Decimal | None = usage.cost
     return {
         "written": _tidied(written).model_dump() if written else None,

@@ -1,1 +1,1 @@
-"""What is told of steps: Flower, the mirror."""
+"""The observers of steps: Flower, the mirror, metrics."""

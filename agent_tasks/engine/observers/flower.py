@@ -18,9 +18,9 @@ _EVENT = {"succeeded": "task-succeeded", "retried": "task-retried", "failed": "t
 
 
 class Telemetry:
-    """Notes what happens and tells of it at each flush; events are the first thing to go when Redis is away.
+    """Notes what happens and sends it at each flush; events are the first thing to go when Redis is away.
 
-    A step that began and ended between two flushes is told of by one event, which has its three times.
+    A step that began and ended between two flushes is one event, which has its three times.
     """
 
     def __init__(self, app: Any, node: str) -> None:
@@ -39,8 +39,8 @@ class Telemetry:
         with self._lock:
             self._begun[run] = time.time()
 
-    def ended(self, run: StepRun, outcome: str, error: BaseException | None = None) -> None:
-        """`outcome`: succeeded, retried, failed, or dropped where another run owns the step. Only the first counts."""
+    def ended(self, run: StepRun, state: str, error: BaseException | None = None) -> None:
+        """Note the end of a run; `state` is succeeded, retried, failed, or dropped. Only the first note counts."""
         claim, seconds = run.claim, run.seconds
         with self._lock:
             began = self._begun.pop(run, None)
@@ -48,22 +48,22 @@ class Telemetry:
         if began is None:
             return
         metrics.STEPS_RUNNING.dec()
-        metrics.STEPS.labels(claim.agent, claim.step, outcome).inc()
+        metrics.STEPS.labels(claim.agent, claim.step, state).inc()
         metrics.STEP_SECONDS.labels(claim.agent, claim.step).observe(seconds)
         event = _description(run) | {"timestamp": time.time(), "runtime": seconds}
-        if outcome == "succeeded":
+        if state == "succeeded":
             event["result"] = "(***)"
         elif error is not None:
             event.update(failures.for_flower(run, error))
-        elif outcome == "dropped":
+        elif state == "dropped":
             event.update(terminated=False, signum=None, expired=False)
         event["received"] = event["started"] = began
-        if error is not None and outcome == "retried":
+        if error is not None and state == "retried":
             failures.report_retry(run, error)
         elif error is not None:
             failures.report_failure(self._app, run, error)
         with self._lock:
-            self._ended.append((_EVENT[outcome], event))
+            self._ended.append((_EVENT[state], event))
 
     def flush(self) -> None:
         with self._lock:
@@ -92,8 +92,8 @@ def show_running(heart: Any, running: Callable[[], int]) -> None:
 
 
 def _uuid(run: StepRun) -> str:
-    """The task's id for its first step, `id:step_number` for the others: so the ids of root and parent are shown, too,
-    and link to what began them."""
+    """Return the task's id for its first step, `id:step_number` for the others, so that Flower also links root and
+    parent."""
     claim = run.claim
     if claim.undo_step is not None:
         return f"{claim.id}:undo:{claim.undo_step}"

@@ -10,7 +10,7 @@ from agent_tasks.store.queries import read
 
 log = logging.getLogger(__name__)
 SECONDS = 0.05
-"""How far the mirror may be behind a step that runs. What ends a task is shown at once, by who commits it."""
+"""How far the mirror may be behind a step that runs. An end is shown at once, after its commit."""
 
 
 class Mirroring:
@@ -28,13 +28,13 @@ class Mirroring:
         self._thread.start()
 
     def note(self, task_id: UUID) -> None:
-        """The task has changed. From any thread."""
+        """Note that the task has changed. From any thread."""
         with self._lock:
             self._changed.add(task_id)
         self._noted.set()
 
     def forget(self, task_id: UUID) -> None:
-        """The task is shown as it is now by somebody else."""
+        """Forget a change that somebody else is showing."""
         with self._lock:
             self._changed.discard(task_id)
 

@@ -29,7 +29,7 @@ from agent_tasks.settings import Settings
 log = logging.getLogger(__name__)
 _CONCURRENCY = 16
 _QUEUES = "_AGENT_TASKS_QUEUES"
-"""What a process that replaces itself takes from."""
+"""The variable by which a process that replaces itself passes its queues on."""
 
 
 def make_worker_app() -> Celery:
@@ -65,7 +65,7 @@ def make_worker_app() -> Celery:
 
 
 def _asked_for_prefork(argv: list[str]) -> bool:
-    """Celery takes `-P prefork` for its own default and puts the configured pool in its place."""
+    """Whether the command line asks for prefork: Celery would put the configured pool in its place."""
     return any(
         argument in ("-Pprefork", "--pool=prefork") or (argument in ("-P", "--pool") and value == "prefork")
         for argument, value in pairwise([*argv, ""])
@@ -73,7 +73,7 @@ def _asked_for_prefork(argv: list[str]) -> bool:
 
 
 class WorkerProcess:
-    """What one operating-system process holds: a Runtime where steps run, a Watchdog where messages are consumed.
+    """One operating-system process: a Runtime where steps run, a Watchdog where messages are consumed.
 
     With the threads pool both are in one process; with prefork the runtimes are in the children.
     """
@@ -127,7 +127,7 @@ class WorkerProcess:
         when_it_runs(signals.celeryd_init, self.app, self._begin_node)
 
     def _begin_node(self, sender: str = "", conf: Any = None, options: Any = None, **_: Any) -> None:
-        """Celery's signals are about any worker of the process: from here on, about this one."""
+        """Note that this worker begins: Celery's signals may be about any worker of the process."""
         pool = options.get("pool") or options.get("pool_cls") or conf.worker_pool
         self.is_prefork_parent = "prefork" in str(pool)
         self.node = sender
@@ -145,7 +145,7 @@ class WorkerProcess:
             signal.connect(handler, weak=False)
 
     def _begin(self, worker: Any) -> None:
-        """Before the first message is taken: what fails here ends the worker, as no handler of a signal would."""
+        """Start, before the first message is taken: what fails here ends the worker, unlike in a signal's handler."""
         if queues := os.environ.pop(_QUEUES, None):
             self.app.amqp.queues.select(queues.split(","))
         slots: int = worker.pool.limit
@@ -177,7 +177,7 @@ class WorkerProcess:
         self.runtime.start(slots=1)
 
     def _show_running(self, sender: Any = None, **_: Any) -> None:
-        """With prefork the steps run in children, each in its message."""
+        """Have heartbeats count running steps; with prefork they run in children, each in its message."""
         if self._runtime is not None and not self.is_prefork_parent:
             show_running(sender, self._runtime.active.__len__)
 
@@ -202,7 +202,7 @@ class WorkerProcess:
         self._end_others()
 
     def _end_others(self) -> None:
-        """What belongs to the process that takes messages."""
+        """End what belongs to the process that takes messages."""
         if self._passing is not None:
             self._passing.end()
         if self._quarantine is not None:
@@ -220,9 +220,9 @@ class WorkerProcess:
         self.runtime.stop()
 
     def _replace_process(self) -> None:
-        """Steps finish for a bounded time, their leases are given back, and the same command starts again.
+        """Let steps finish for a bounded time, give their leases back, and start the same command again.
 
-        Not when the process was told to end, before or meanwhile. It takes from the same queues: one that was
+        It does not where the process was told to end, before or meanwhile. It keeps its queues: one that was
         cancelled by `celery control` stays so.
         """
         if self._leaving:
@@ -234,7 +234,7 @@ class WorkerProcess:
         drain.replace_threads(self.runtime, lambda: self._leave() if self._leaving else self._begin_again())
 
     def _leave_child(self) -> None:
-        """The pool starts another child in its place."""
+        """End this child; the pool starts another one in its place."""
         self.runtime.release_all()
         os._exit(1)
 

@@ -55,7 +55,7 @@ def drain_on_sigterm(runtime: Runtime) -> None:
 
 
 def replace_threads(runtime: Runtime, then: Any) -> threading.Thread:
-    """Drain in the background while the leases are kept, then `then`."""
+    """Drain in the background while the leases are kept, then call `then`."""
 
     def replace() -> None:
         runtime.stop()
@@ -65,7 +65,7 @@ def replace_threads(runtime: Runtime, then: Any) -> threading.Thread:
 
 
 def drain_children(settings: "Settings", node: str, then: Any) -> threading.Thread:
-    """For the parent of a prefork pool, whose children drain themselves: ends those that do not."""
+    """End the children of a prefork pool that do not drain by themselves. For their parent."""
 
     def drain() -> None:
         threading.Event().wait(settings.drain_seconds + _CHILDREN_SECONDS)

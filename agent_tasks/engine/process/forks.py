@@ -12,23 +12,23 @@ from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.loops import Loops
 
 _CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
-"""What a worker answers in its own way, and any other process in the usual one."""
+"""Signals that a worker handles itself, and a forked child is to handle in the usual way."""
 _in_child = False
 
 
 def watch(deployment: Deployment, combiners: Combiners, loops: Loops) -> None:
-    """From now on a fork of this process is a child of one of its steps: it is to use none of these."""
+    """Keep what this process forks from now on, the children of its steps, from using any of these."""
     os.register_at_fork(after_in_child=partial(_become_child, deployment, combiners, loops))
 
 
 def leave_if_child(error: BaseException | None = None) -> None:
-    """End this process, as Python ends one, where it is a child that comes to the end of its parent's function."""
+    """End this process as Python does where it is a child that comes to the end of its parent's function."""
     if _in_child:
         _leave(error)
 
 
 class _Closed:
-    """Stands where a step's writes went."""
+    """A stand-in, in a forked child, for what a step writes with."""
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         raise RuntimeError("This process was forked by a step: only the step itself can use its context")

@@ -9,11 +9,11 @@ log = logging.getLogger(__name__)
 
 
 class NotTaken(Exception):
-    """A message whose step could not be claimed, because of `__cause__`: it is to be put back."""
+    """Raised for a message whose step could not be claimed, because of `__cause__`: it is to be put back."""
 
 
 class Gate:
-    """Closed until the worker is registered and beats; closed again while Postgres does not answer it."""
+    """A gate that is closed until the worker is registered and beats, and while Postgres does not answer it."""
 
     def __init__(self, tell: Callable[[bool], None] = lambda is_open: None) -> None:
         """`tell` hears of each `open`, and of each `close` that changed anything."""

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker process: it registers, keeps all leases, and tells what was cancelled."""
+"""The heartbeat of a worker process: it registers, keeps all leases, and stops what was cancelled."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 """How often events are flushed and overdue steps looked at; leases are kept at a third of their time."""
 _PAUSES = (0.01, 0.02, 0.04, 0.08)
-"""Between tries for a row that is locked just then: a commit of its own step takes no longer."""
+"""Pauses between tries for a locked row, in seconds: a commit of its own step takes no longer."""
 
 
 class Leases:
@@ -45,7 +45,7 @@ class Leases:
         gate: Gate,
         upkeep: Sequence[Callable[[], None]] = (),
     ) -> None:
-        """`upkeep`: what else is to be done at each tick, and may hang with Redis."""
+        """`upkeep` is what else is to be done at each tick, and may hang with Redis."""
         self._deployment = deployment
         self._worker = worker
         self._active = active
@@ -69,7 +69,7 @@ class Leases:
         self._deployment.notices.forget(STOP_CHANNEL, self._stop_named)
 
     def _stop_named(self, text: str | None) -> None:
-        """A task was ended from outside. Word may be lost (None): then the next heartbeat finds out."""
+        """Stop the run that a notice names; where notices may be lost (None), the next heartbeat finds out."""
         if text is None:
             self._next_beat = 0.0
             return
@@ -104,7 +104,7 @@ class Leases:
                 self._gate.open()
 
     def _reach(self) -> bool:
-        """Do what there is to do, at once again where the connection was broken and a new one may not be."""
+        """Do what there is to do; once again where the connection was broken and a new one may not be."""
         was_open = self._own.is_open
         try:
             return self._do()
@@ -114,7 +114,7 @@ class Leases:
             return self._do()
 
     def _do(self) -> bool:
-        """False where the database is not ready for this worker."""
+        """Register and beat where it is time; False where the database is not ready for this worker."""
         with self._own.use() as connection:
             if not self._is_registered and not self._register(connection):
                 return False
@@ -166,7 +166,7 @@ class Leases:
             run.stop()
 
     def _tend(self) -> None:
-        """What may hang with Redis, and so must not hold up the heartbeat."""
+        """Do what may hang with Redis, and so must not delay the heartbeat."""
         self._report()
         for duty in self._upkeep:
             duty()

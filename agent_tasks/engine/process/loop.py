@@ -29,7 +29,7 @@ class Blocked:
 
     seconds: float
     context: Context | None
-    """Of the code that does, where that can be told: it says whose code it is, who may have ended meanwhile."""
+    """The context of the code that blocks the loop, if found: it names the run, which may have ended meanwhile."""
     stack: str
 
 
@@ -73,7 +73,7 @@ class StepLoop:
         self.loop.call_soon_threadsafe(self._begin, work)
 
     def look(self) -> Blocked | None:
-        """What blocks the loop, and for how long it was seen to; to be called often, from one other thread."""
+        """Look what blocks the loop, and for how long so far; to be called often, from one other thread."""
         now = monotonic()
         seconds, self._looked_at = min(now - self._looked_at, _LONGEST_LOOK), now
         if self._turned.is_set():

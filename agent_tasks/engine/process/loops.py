@@ -6,7 +6,7 @@ from agent_tasks.engine.process.loop import StepLoop
 
 
 class Loops:
-    """What runs now stays on its loop; what begins later runs on the current one."""
+    """The current loop, for what begins from now on; what runs already stays on its own."""
 
     def __init__(self, capacity: int, database_threads: Executor, call_threads: Executor) -> None:
         """`capacity` bounds the async steps of each loop; the threads are shared by all of them."""

@@ -15,7 +15,7 @@ from agent_tasks.store.route import Route, RoutedConnection
 
 
 class _Bounded(RoutedConnection):
-    """Gives up on a server that does not answer until `until`, by the monotonic clock.
+    """A wait that gives up on a server that does not answer until `until`, by the monotonic clock.
 
     The server's own timeouts do not come where packets are lost, and TCP's not where something between takes them.
     """
@@ -41,7 +41,7 @@ class _Bounded(RoutedConnection):
 
 
 class OwnConnection:
-    """Opened when it is used, kept while it works. For one thread."""
+    """A connection that is opened when it is used, and kept while it works. For one thread."""
 
     def __init__(self, database: Database, seconds: float) -> None:
         """`seconds` bounds each use, after the connection is made."""
@@ -55,7 +55,7 @@ class OwnConnection:
 
     @contextmanager
     def use(self) -> Generator[Connection]:
-        """The connection, for so many seconds. Raises ServerAway, or what Postgres says of a statement."""
+        """Lend the connection for its seconds. Raises ServerAway, or what Postgres says of a statement."""
         try:
             connection = self._connection or self._open()
             connection.until = monotonic() + self._seconds
@@ -70,7 +70,7 @@ class OwnConnection:
             self._connection = None
 
     def _open(self) -> _Bounded:
-        """It prepares no statement, so that each is planned for the tables as they are."""
+        """Open it, preparing no statement, so that each is planned for the tables as they are."""
         silent = round(self._seconds * 1000)
         made = self._route.connect(_Bounded, connect_timeout=2, tcp_user_timeout=silent, prepare_threshold=None)
         self._connection, made.route = made, self._route

@@ -17,7 +17,7 @@ from agent_tasks.settings import Settings
 log = logging.getLogger(__name__)
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.25, 1.0
 _MOST = 10_000
-"""So many bells are kept at once; what is lost beyond them the sweep rings again."""
+"""How many bells are kept at once; the sweep rings again what is lost beyond them."""
 _BATCH = 500
 
 
@@ -38,7 +38,7 @@ class Passing:
         threading.Thread(target=self._run, name="agent-tasks-passing", daemon=True).start()
 
     def keep(self, message: Any) -> None:
-        """A message that Celery has for a task that it does not know."""
+        """Keep a message that Celery has for a task that it does not know."""
         headers, level = message.headers, int(message.properties.get("priority") or 0)
         passed = bell.passed_on(headers, message.delivery_info["routing_key"], level)
         if passed is None:

@@ -23,7 +23,7 @@ from agent_tasks.transitions.expire import died
 log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.2
 _FRESH_SECONDS = 5.0
-"""A process that began so lately has yet to take its first step."""
+"""How long a new process is taken for one that has yet to take its first step."""
 _SLOWEST_SECONDS = 60.0
 _DATABASE_SECONDS = 5.0
 _ORDERLY_SECONDS = 3.0
@@ -33,13 +33,13 @@ _BEGIN = "import sys; sys.path[:] = {path!r}; from agent_tasks.engine.process.qu
 
 @dataclass(frozen=True)
 class Order:
-    """What a process of the quarantine is told: whose it is, what it serves, and which suspects it takes."""
+    """The order for a process of the quarantine: whose it is, what it serves, and which suspects it takes."""
 
     node: str
     queues: tuple[str, ...]
     suspect: int
     level: int
-    """Of its log."""
+    """The level of its log."""
     parent: int
 
 
@@ -81,7 +81,7 @@ class Quarantine:
         threading.Thread(target=self._run, name="agent-tasks-quarantine", daemon=True).start()
 
     def look_soon(self) -> None:
-        """There may be a suspect step. From any thread."""
+        """Look soon: there may be a suspect step. From any thread."""
         self._noticed.set()
 
     def stop(self) -> None:
@@ -160,7 +160,7 @@ class Quarantine:
             self._noticed.set()
 
     def _note(self, status: int, *, failed: bool) -> None:
-        """A process that did not come to take a step is not followed by another at once."""
+        """Note an end; a process that did not come to take a step is not followed by another at once."""
         self._failed = self._failed + 1 if failed else 0
         if failed:
             pause = min(_SLOWEST_SECONDS, 2.0**self._failed)

@@ -29,7 +29,7 @@ _HUNG_LEASES = 3
 
 
 def main(order: str) -> None:
-    """What `agent_tasks.engine.process.quarantine` starts; the order is its Order as JSON."""
+    """Run one process for `agent_tasks.engine.process.quarantine`, whose Order comes as JSON."""
     Quarantined(Order(**json.loads(order))).run()
 
 
@@ -56,7 +56,7 @@ class Quarantined:
         self._leave()
 
     def _take_all(self) -> None:
-        """Until there has been nothing to take for a while, or the one step that was to be alone has ended."""
+        """Take steps until there was none for a while, or the one step that was to be alone has ended."""
         idle_since = monotonic()
         while not self._leaving.is_set():
             took = self._may_take() and self._take()
@@ -117,6 +117,6 @@ class Quarantined:
         self._leave()
 
     def _leave(self) -> None:
-        """A thread of a step's may still run: it ends with the process."""
+        """End the process, and with it any thread of a step's that still runs."""
         logging.shutdown()
         os._exit(0)

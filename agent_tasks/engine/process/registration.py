@@ -1,4 +1,4 @@
-"""What a worker tells Postgres of its agents, for submitters that have not loaded their code."""
+"""The record of a worker's agents in Postgres, for submitters that have not loaded their code."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ NEWEST = max(path.stem[:4] for path in _MIGRATIONS.glob("[0-9]*.py"))
 
 
 def check(agents: Iterable[Agent]) -> None:
-    """Make all that steps are called and told with. Raises InvalidInput that names the first step that is wrong."""
+    """Build what each step is called and described with. Raises InvalidInput that names the first one that is wrong."""
     for agent in agents:
         for step in agent.runnable.values():
             try:
@@ -38,7 +38,7 @@ def _wrong(agent: Agent, what: str, error: Exception) -> str:
 
 
 def register(connection: Connection) -> bool:
-    """Tell of all agents that are loaded; False where the tables are older than this release."""
+    """Record all agents that are loaded; False where the tables are older than this release."""
     if not is_migrated(connection, NEWEST):
         return False
     register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})

@@ -1,4 +1,4 @@
-"""What a process that runs steps has one of each of."""
+"""The runtime: one of each thing that a process needs to run steps."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ from agent_tasks.transitions.release import release
 
 log = logging.getLogger(__name__)
 _DATABASE_THREADS = 16
-"""For the commits and calls of async steps: more than there are connections, since those that wait go together."""
+"""Threads for commits and calls of async steps: more than connections, since waiting requests are combined."""
 _END_SECONDS = 2.0
 """How long Postgres may take to hear that this process ends."""
 _SHUT_SECONDS = 1.0
@@ -44,7 +44,7 @@ _SHUT_SECONDS = 1.0
 
 
 class Runtime:
-    """Created once per process, in the children after the fork: nothing in it survives one."""
+    """What one process runs steps with; made in the children after the fork, since nothing in it survives one."""
 
     def __init__(
         self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None], gate: Gate
@@ -132,7 +132,7 @@ class Runtime:
     def drain(self) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.
 
-        Once: who calls it meanwhile waits for the same end.
+        Callers that come meanwhile wait for the same end.
         """
         with self._ending:
             if not self.active.draining:
@@ -158,7 +158,7 @@ class Runtime:
         log.info("leases released: worker=%s tasks=%d", self.worker_id, len(rows))
 
     def stop(self) -> None:
-        """Drain, sign off and close; once."""
+        """Drain, sign off and close; further calls do nothing."""
         self.drain()
         with self._ending:
             if self._stopped:

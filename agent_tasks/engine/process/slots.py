@@ -14,11 +14,11 @@ from agent_tasks.engine.steps.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 _MOST_LOOPS = 3
-"""So many loops that are still blocked make the process replace itself."""
+"""How many loops that are still blocked make the process replace itself."""
 
 
 class LostSlots:
-    """A thread cannot be killed: the task is ended, the slot counted as lost until the step comes back.
+    """Ends tasks whose threads do not stop, and counts each slot as lost until its step comes back.
 
     An event loop that a step blocks is replaced, and its thread left behind; so is the process, where that happens
     again and again.
@@ -35,7 +35,7 @@ class LostSlots:
         replace_process: Callable[[], None],
     ) -> None:
         self.slots = 1
-        """How many the process has."""
+        """How many slots the process has."""
         self._active = active
         self._loops = loops
         self._call_threads = call_threads
@@ -73,7 +73,7 @@ class LostSlots:
             self._replace(f"too many threads are lost to plain calls that do not end: lost={len(left)}")
 
     def _replace_loop(self, blocked: Blocked) -> None:
-        """The step that blocks the loop fails; those that wait on it are given back."""
+        """Fail the step that blocks the loop, and give back those that wait on it."""
         metrics.LOOPS_REPLACED.inc()
         run = blocked.context.get(running) if blocked.context is not None else None
         log.error(

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class CallThreads(ThreadPoolExecutor):
-    """A thread for each plain call of an async step that runs now, up to a bound; idle ones are used again.
+    """Threads for the plain calls of async steps, one for each that runs now, up to a bound; idle ones are used again.
 
     The loop's default executor, and so also what `asyncio.to_thread` uses, and what looks up the names of hosts. (That
     of asyncio has four threads more than there are processors, whoever holds them.)
@@ -58,7 +58,7 @@ class CallThreads(ThreadPoolExecutor):
 
 
 class DatabaseThreads(ThreadPoolExecutor):
-    """For the commits and calls of async steps.
+    """Threads for the commits and calls of async steps.
 
     What one step asks for at once has a quarter of them: all of it may wait for a row that somebody else has locked.
     All are started at once: a step may use up what threads there are.
@@ -106,7 +106,7 @@ class DatabaseThreads(ThreadPoolExecutor):
 
 @dataclass
 class _Line:
-    """What a step has asked for and what has not begun, and the threads that see to it."""
+    """The requests of a step that have not begun, and the threads that see to them."""
 
     waiting: deque[tuple["Future[Any]", Callable[[], Any]]] = field(default_factory=deque)
     threads: int = 0

@@ -20,9 +20,9 @@ def wake_when_freed(pool: Any, hub: Any) -> None:
 
 
 def wake(hub: Any) -> None:
-    """May be called from any thread."""
+    """Wake the loop, from any thread."""
     hub.call_soon(_nothing)
 
 
 def _nothing() -> None:
-    """What the loop is woken for."""
+    """Do nothing: the loop is to wake up, no more."""

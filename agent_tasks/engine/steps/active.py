@@ -16,11 +16,11 @@ class ActiveRuns:
         self._runs: dict[tuple[UUID, int], StepRun] = {}
         self._arriving = 0
         self.draining = False
-        """The process ends: it takes no message, and goes on with no next step in place."""
+        """Whether the process ends: it takes no message then, and goes on with no next step in place."""
 
     @contextmanager
     def arriving(self) -> Generator[None]:
-        """While a message is taken whose claim may be on its way: a drain waits for it, too."""
+        """Have a drain wait while a message is taken whose claim may be on its way."""
         with self._condition:
             self._arriving += 1
         try:
@@ -31,7 +31,7 @@ class ActiveRuns:
                 self._condition.notify_all()
 
     def add(self, run: StepRun) -> None:
-        """A run begins, or goes on with its next step. An older run of the same task has lost it, and is told."""
+        """Note a run that begins or goes on with its next step; stop an older run of its task."""
         with self._condition:
             self._runs[run.claim.id, run.claim.run] = run
         for older in self.of(run.claim.id):

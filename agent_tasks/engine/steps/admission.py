@@ -9,7 +9,7 @@ from uuid import UUID
 from agent_tasks import metrics
 from agent_tasks.authoring.agent import Agent, find_agent
 from agent_tasks.authoring.context import Context, SyncContext
-from agent_tasks.authoring.outcomes import child_outcomes
+from agent_tasks.authoring.handed import child_outcomes
 from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.authoring.step import Step
 from agent_tasks.deployment import Deployment
@@ -22,7 +22,7 @@ from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.errors import ContextLost, InvalidInput
 from agent_tasks.store.errors import Transient
-from agent_tasks.store.queries.children import outcomes
+from agent_tasks.store.queries.children import joined_children
 from agent_tasks.task import payloads
 from agent_tasks.task.budget import exhausted_for_step
 from agent_tasks.transitions.claim import Claim, Wanted
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 
 class CodeGone(ContextLost):
-    """The code of the step is not in this process."""
+    """Raised for a step whose code is not in this process."""
 
 
 def code_of(claim: Claim) -> tuple[Agent, Step]:
-    """Raises CodeGone."""
+    """The agent and the step that a claim names. Raises CodeGone."""
     try:
         agent = find_agent(claim.agent)
         return agent, agent.steps.get(claim.step) or agent.runnable.get(claim.step) or agent.find_step(claim.step)
@@ -56,7 +56,7 @@ def is_async(named: Envelope | Claim) -> bool:
 
 
 class Admission:
-    """Verify, claim, admit: each a method, in this order."""
+    """Verifies a message, claims its step and admits it: one method each, to be called in this order."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Admission:
         changed: Callable[[UUID], None],
         unclaimed: Callable[[], None],
     ) -> None:
-        """`changed` is told of each write of a step that an observer can see, `unclaimed` of each message in vain."""
+        """`changed` is called after each write that an observer can see, `unclaimed` for each message in vain."""
         self._deployment = deployment
         self._settings = deployment.settings
         self._combiners = combiners
@@ -76,7 +76,7 @@ class Admission:
         self._unclaimed = unclaimed
 
     def verify(self, sealed: Any, task_name: str) -> Envelope | None:
-        """The envelope of a message; None where it is forged, or another message's."""
+        """Open the envelope of a message; None where it is forged, or another message's."""
         try:
             envelope = verify(sealed, *self._deployment.publisher.keys)
             if envelope.task_name != task_name:
@@ -88,7 +88,7 @@ class Admission:
         return envelope
 
     def claim(self, envelope: Envelope) -> Claim | None:
-        """The step, if it is to be had. Raises NotTaken where Postgres could not be asked."""
+        """Claim the step; None where it is not to be had. Raises NotTaken where Postgres could not be asked."""
         try:
             claim = self._combiners.claim(Wanted(envelope.task_id, envelope.step, envelope.step_number))
         except Transient as error:
@@ -99,7 +99,7 @@ class Admission:
         return claim
 
     def admit(self, claim: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun:
-        """The run of a claimed step.
+        """Make the run of a claimed step.
 
         Raises what keeps it from beginning: CodeGone, OtherArguments, another AgentTaskError, Transient or
         DatabaseAway where Postgres is away, anything that a validator of the user's may raise.
@@ -136,12 +136,12 @@ class Admission:
         return arguments
 
     def _handed(self, claim: Claim, step: Step, operations: StepOperations) -> dict[str, Any]:
-        """What the step waited for: the outcomes of children, the signals it was sent."""
+        """What the step waited for: its children, the signals it was sent."""
         handed: dict[str, Any] = {}
         if step.wants:
             with self._deployment.database.connection() as connection:
                 if "children" in step.wants:
-                    rows = outcomes(connection, claim.id, claim.step_number)
+                    rows = joined_children(connection, claim.id, claim.step_number)
                     handed["children"] = child_outcomes(rows, operations.read_results)
                 if "signal" in step.wants:
                     found = consumed(connection, claim.id, claim.step_number)

@@ -17,7 +17,7 @@ from agent_tasks.task.shapes import Shape
 
 
 class RecordedAnswer(Answer):
-    """What a call's function returned."""
+    """The value that a call's function returned, to be recorded."""
 
     def __init__(self, function: Callable[..., Any], returned: Any, limit: int) -> None:
         self._function = function
@@ -26,7 +26,7 @@ class RecordedAnswer(Answer):
 
     @property
     def text(self) -> str:
-        """Its JSON. Raises StepFailed, also where the value would not be read back, and PayloadTooLarge."""
+        """The value as JSON. Raises StepFailed, also where the value would not be read back, and PayloadTooLarge."""
         return self._written[0]
 
     @property
@@ -38,7 +38,7 @@ class RecordedAnswer(Answer):
         what = f"outcome of call {name_of(self._function)}"
         shape = _return_shape(_underlying(self._function))
         if shape is None:
-            text = payloads.encode_outcome(self._returned, what, limit=self._limit)
+            text = payloads.encode_value(self._returned, what, limit=self._limit)
             return text, payloads.stored(text)
         try:
             return shape.write(self._returned, what, limit=self._limit, error=StepFailed)
@@ -47,7 +47,7 @@ class RecordedAnswer(Answer):
 
 
 def restore(function: Callable[..., Any], value: Any) -> Any:
-    """Recorded JSON as the function's return annotation has it: the same at first and on repeat."""
+    """Make of recorded JSON what the function's return annotation says: the same at first and on repeat."""
     shape = _return_shape(_underlying(function))
     try:
         return value if shape is None else shape.read(value)

@@ -30,12 +30,12 @@ from agent_tasks.transitions.ledger import CallBegin, CallEnd, RecordedCall, Rec
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0
-"""A call that the step cancelled waits twice as long as then, and this, to be cancelled again."""
+"""How long, beside twice its first time, a repeated call that the step had cancelled waits to be cancelled again."""
 _CANCELLED_CHARGE_SECONDS = 1.0
 
 
 class DatabaseAway(Exception):
-    """Postgres did not answer while a step ran: no fault of the step, it runs again."""
+    """Raised where Postgres did not answer while a step ran: no fault of the step, which runs again."""
 
 
 class StepCalls(Operations):
@@ -181,7 +181,7 @@ class StepCalls(Operations):
 
     def check_charge(self, known: RecordedCharge) -> None:
         """Raise BudgetExhausted where a charge has passed the limit."""
-        # what a task before this one was told was of another budget
+        # what a task before this one saw was of another budget
         used = self._spent() + self._claim.reserved if known.inherited else Spend(tokens=known.tokens, usd=known.usd)
         error = overdrawn(self._claim.budget, Spend(tokens=used.tokens, usd=used.usd))
         if error is not None and self._claim.undo_step is None:  # what was done is undone whatever it costs
@@ -190,7 +190,7 @@ class StepCalls(Operations):
     # --- the end of a try -----------------------------------------------------------------------------------
 
     def check_end(self) -> None:
-        """The step has returned. Raises what says that this cannot be committed."""
+        """See that a step that returned may be committed. Raises what says that it cannot."""
         self._check()
         if self.branches.refused is not None:
             raise self.branches.refused
@@ -198,7 +198,7 @@ class StepCalls(Operations):
             self._replay.check_end()
 
     def judge(self, error: BaseException) -> list[RecordedCall]:
-        """The step has raised: the calls that are now to be made again, or need not come again."""
+        """Find the calls that are to be made again, or need not come again, after the step raised."""
         return self._replay.judge(error) if self._replay is not None else []
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class StepCalls(Operations):
         return error
 
     def lose(self, why: str, record: RecordedCall) -> ContextLost:
-        """The step goes another way than before."""
+        """Keep and return the error of a step that goes another way than before."""
         error = self.load().lost(why, record)
         self._breaks(error)
         return error
@@ -244,11 +244,11 @@ class StepCalls(Operations):
 
     @abstractmethod
     def warn(self, before: Spend, after: Spend) -> None:
-        """Tell in the task's history of each resource that runs low with what was spent between these two."""
+        """Write to the task's history each resource that runs low with what was spent between these two."""
 
 
 class _GivenBack(Given):
-    """A recorded call."""
+    """A call that was recorded before, to be given back."""
 
     def __init__(self, calls: StepCalls, call: Call, record: RecordedCall) -> None:
         self._calls = calls

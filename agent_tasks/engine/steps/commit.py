@@ -50,21 +50,21 @@ _SLOWEST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A committed outcome: the task's row as it is now, and what is to be published of the commit."""
+    """A committed decision: the task's row as it is now, and what is to be published of the commit."""
 
     row: BellRow
     name: str
-    """succeeded, retried or failed."""
+    """What the commit means for the step: succeeded, retried or failed."""
     error: BaseException | None = None
     next_claim: Claim | None = None
     """The claim to go on with in place, if any."""
     changed: Sequence[Row] = ()
-    """The task, children that were spawned, parents that were joined; none where the step was handed over, of which
-    only a bell tells."""
+    """The task, children that were spawned, parents that were joined; none where a step was handed over, for which a
+    bell is enough."""
 
 
 class Commits:
-    """Maps decisions to transitions."""
+    """Commits decisions, each by its transition."""
 
     def __init__(self, client: AgentTasks, combiners: Combiners) -> None:
         self._client = client
@@ -108,7 +108,7 @@ class Commits:
         return self._alone(give_back)
 
     def give_back(self, runs: Sequence[StepRun]) -> None:
-        """Release what may still be ours after outcomes were dropped, so that nobody waits for the lease."""
+        """Release what may still be ours after results were dropped, so that nobody waits for the lease."""
         with self._client.database.connection() as connection:
             claims = [(run.claim.id, run.claim.run) for run in runs]
             rows = release(connection, claims, ring_seconds=self._ring_seconds)
@@ -151,7 +151,7 @@ class Commits:
                 raise reason
 
     def _wait(self, connection: Connection, claim: Claim, decision: WaitForSignals) -> Row:
-        """Within a transaction. Signals that came early are refused where the next step does not take them."""
+        """Wait, within a transaction; signals that came early are refused where the next step does not take them."""
         directive = decision.directive
         lock_owned(connection, claim)
         for kept in inbox(connection, claim.id, directive.names):
@@ -192,7 +192,7 @@ class Commits:
         return Settled(parent, "succeeded", changed=[parent, *children])
 
     def _end(self, claim: Claim, transition: Callable[[Connection], Row], cause: BaseException | None) -> Settled:
-        """A transition that may end the task; its parent learns of it in the same commit."""
+        """Run a transition that may end the task, and join its parent in the same commit."""
         name = "succeeded" if cause is None else "failed"
         if claim.row["parent_id"] is None:
             row = self._alone(transition)

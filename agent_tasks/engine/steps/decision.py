@@ -1,4 +1,4 @@
-"""What becomes of a step, decided from its outcome: no I/O, nothing is committed here."""
+"""What becomes of a step, decided from its result: no I/O, nothing is committed here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.raised import NOT_SHOWN, describe, find_cause, formatted, root_error
-from agent_tasks.engine.steps.run import Raised, StepOutcome, StepRun, Stopped
+from agent_tasks.engine.steps.run import Raised, StepResult, StepRun, Stopped
 from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.storable import storable
 from agent_tasks.task import payloads
@@ -27,7 +27,7 @@ _ONCE = Retry()
 
 @dataclass(frozen=True, slots=True)
 class WaitForSignals:
-    """The task waits for what the directive names; `step` takes it, or the step `on_timeout` goes on without."""
+    """A decision to wait for the signals of the directive, for `step`, or without them for the step `on_timeout`."""
 
     committed: Committed
     directive: Wait
@@ -37,7 +37,7 @@ class WaitForSignals:
 
 @dataclass(frozen=True, slots=True)
 class SleepUntil:
-    """The task waits for a timer."""
+    """A decision to wait for a timer."""
 
     committed: Committed
     directive: Sleep
@@ -45,7 +45,7 @@ class SleepUntil:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """The task waits for children, who share what is left after `spent`."""
+    """A decision to wait for children, which share what is left after `spent`."""
 
     committed: Committed
     directive: FanOut
@@ -54,7 +54,7 @@ class Spawn:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """The step runs again after so many seconds."""
+    """A decision to run the step again after so many seconds."""
 
     seconds: float
     error: ErrorInfo
@@ -66,7 +66,7 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class EndWith:
-    """The task ends with this error; the traceback stays in the database."""
+    """A decision to end the task with this error; the traceback stays in the database."""
 
     error: ErrorInfo
     traceback: str
@@ -76,7 +76,7 @@ class EndWith:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The undo function of a step has run, or, with a failure, is given up."""
+    """A decision that the undo function of a step is done, or, with a failure, given up."""
 
     failure: ErrorInfo | None = None
     cause: BaseException | None = None
@@ -84,28 +84,28 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Nothing can be committed: another run owns the step, or Postgres did not answer while it ran."""
+    """A decision to commit nothing: another run owns the step, or Postgres did not answer while it ran."""
 
     reason: Exception
 
 
 OfReturned = StepCommit | Finish | WaitForSignals | SleepUntil | Spawn
-"""Where a step returned. Committing it may yet be refused: a budget is overrun, children cannot be spawned."""
+"""Decisions on a step that returned. Their commit may be refused: a budget overrun, children that cannot be made."""
 Decision = OfReturned | RetryAfter | EndWith | Undone | Drop
 
 
-def decide(run: StepRun, outcome: StepOutcome, *, limit: int, draining: bool) -> Decision:
-    """What is to be committed. `limit` bounds payloads; a process that drains goes on with no step in place."""
-    if isinstance(outcome, Raised) and (cause := find_cause(outcome.error, (DatabaseAway, LeaseLost))):
+def decide(run: StepRun, result: StepResult, *, limit: int, draining: bool) -> Decision:
+    """Decide what is to be committed. `limit` bounds payloads; a draining process goes on with no step in place."""
+    if isinstance(result, Raised) and (cause := find_cause(result.error, (DatabaseAway, LeaseLost))):
         return Drop(cause)
-    if isinstance(outcome, Stopped) or run.given_up:
+    if isinstance(result, Stopped) or run.given_up:
         return Drop(LeaseLost("the step was told to stop"))
-    if isinstance(outcome, Raised):
-        return decide_failure(run, outcome.error)
+    if isinstance(result, Raised):
+        return decide_failure(run, result.error)
     if run.claim.undo_step is not None:
         return Undone()
     try:
-        return _decide_returned(run, outcome.value, limit, draining)
+        return _decide_returned(run, result.value, limit, draining)
     except (LeaseLost, DatabaseAway) as reason:
         return Drop(reason)
     except BaseException as error:  # what it returned cannot be stored, or a validator of the user's failed
@@ -113,7 +113,7 @@ def decide(run: StepRun, outcome: StepOutcome, *, limit: int, draining: bool) ->
 
 
 def decide_failure(run: StepRun, error: BaseException) -> RetryAfter | EndWith | Undone:
-    """What becomes of a step that raised, or whose outcome was refused."""
+    """Decide what becomes of a step that raised, or whose result was refused."""
     claim, calls = run.claim, run.operations.judge(error)
     decision = _judge_safely(error, run.step.retry, claim)
     if isinstance(decision, RetryAfter):
@@ -124,7 +124,7 @@ def decide_failure(run: StepRun, error: BaseException) -> RetryAfter | EndWith |
 
 
 def decide_unstarted(claim: Claim, error: BaseException, traceback: str | None = None) -> EndWith | Undone:
-    """What becomes of a step that may not begin, or not go on: there is no other try."""
+    """Decide what becomes of a step that may not begin, or not go on: there is no other try."""
     decision = cast(EndWith, _judge_safely(error, _ONCE, claim))
     if claim.undo_step is not None:
         return Undone(_of_undo(decision.error, claim), error)
@@ -132,7 +132,7 @@ def decide_unstarted(claim: Claim, error: BaseException, traceback: str | None =
 
 
 def judge(error: BaseException, retry: Retry, failures: int, step: str, step_number: int) -> RetryAfter | EndWith:
-    """Whether a step that raised is tried again. `failures` counts this one."""
+    """Decide whether a step that raised is tried again. `failures` counts this one."""
     info = describe(root_error(error), step, step_number)
     delay = retry.delay(error, failures)
     if delay is not None:
@@ -141,7 +141,7 @@ def judge(error: BaseException, retry: Retry, failures: int, step: str, step_num
 
 
 def _judge_safely(error: BaseException, retry: Retry, claim: Claim) -> RetryAfter | EndWith:
-    """As `judge`, also where the exception is too broken to be looked at."""
+    """Decide as `judge` does, also where the exception is too broken to be looked at."""
     try:
         return judge(error, retry, claim.failures + 1, claim.step, claim.step_number)
     except Exception as broken:
@@ -153,7 +153,7 @@ def _judge_safely(error: BaseException, retry: Retry, claim: Claim) -> RetryAfte
 
 
 def _of_undo(failure: ErrorInfo, claim: Claim) -> ErrorInfo:
-    """Why an undo was given up, as its task's history and error will say."""
+    """The error of an undo that was given up, as its task's history and error may show it."""
     if not claim.row["sensitive"]:
         return failure
     return failure.model_copy(update={"message": f"{failure.type} ({NOT_SHOWN})"})
@@ -186,7 +186,7 @@ def _decide_returned(run: StepRun, value: object, limit: int, draining: bool) ->
 
 
 def _finish(run: StepRun, result: object, shortfall: PartialCompletion | None, limit: int) -> Finish:
-    text = payloads.encode_outcome(result, "result", limit=limit)
+    text = payloads.encode_value(result, "result", limit=limit)
     info = None
     if shortfall is not None:
         info = shortfall.info.model_copy(update={"checkpoint": run.claim.step_number or None})

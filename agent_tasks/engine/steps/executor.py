@@ -1,4 +1,4 @@
-"""The executor: begin, invoke, decide, commit, and then the next step in place, or word to others."""
+"""The executor: begin, invoke, decide, commit, and then go on with the next step in place, or publish."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from agent_tasks.engine.steps.decision import decide, decide_failure
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
-from agent_tasks.engine.steps.run import StepOutcome, StepRun
+from agent_tasks.engine.steps.run import StepResult, StepRun
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.errors import LeaseLost
 from agent_tasks.moments import reached
@@ -29,7 +29,7 @@ _PASS_ON_SECONDS = 0.5
 
 
 class Executor:
-    """Runs the steps of one process. Between its phases stands a transition in Postgres."""
+    """Runs the steps of one process, with a transition in Postgres between its phases."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Executor:
         self._telemetry = telemetry
 
     def deliver(self, sealed: Any, task_name: str) -> None:
-        """A bell rang: run the step it names, and those that follow in place. Called in a pool slot.
+        """Run the step that a bell names, and those that follow in place. Called in a pool slot.
 
         Raises NotTaken where Postgres could not be asked: another worker may be able to.
         """
@@ -103,11 +103,11 @@ class Executor:
         run: StepRun | None = first
         while run is not None:
             assert run.loop is not None
-            outcome = await invoke_async(run, self._settings.overrun_seconds)
-            run = await loop.run_in_executor(run.loop.database_threads, self._finish, run, outcome)
+            result = await invoke_async(run, self._settings.overrun_seconds)
+            run = await loop.run_in_executor(run.loop.database_threads, self._finish, run, result)
 
     def _begin(self, claim: Claim, quantum_ends: float, loop: StepLoop | None) -> StepRun | None:
-        """The run of a claimed step; None where it may not begin, and the task has ended or was given back."""
+        """Begin a claimed step; None where it may not begin, and its task has ended or was given back."""
         reached("claimed", step=claim.step)
         try:
             run = self._admission.admit(claim, quantum_ends, loop)
@@ -122,12 +122,12 @@ class Executor:
             return None
         return run
 
-    def _finish(self, run: StepRun, outcome: StepOutcome) -> StepRun | None:
-        """Commit the outcome and tell of it; the next step's run where this worker goes on with it."""
+    def _finish(self, run: StepRun, result: StepResult) -> StepRun | None:
+        """Commit the result and publish it; returns the next step's run where this worker goes on with it."""
         reached("returned", step=run.claim.step)
         name, error, following = "dropped", None, None
         try:
-            decision = decide(run, outcome, limit=self._settings.payload_limit, draining=self._active.draining)
+            decision = decide(run, result, limit=self._settings.payload_limit, draining=self._active.draining)
             settled = self._commits.commit(run.claim, decision, instead=lambda refused: decide_failure(run, refused))
             name, error = settled.name, settled.error
             if settled.row["finished_at"] is not None:

@@ -1,4 +1,4 @@
-"""Telling of a step that raised: the log, Celery's failure signal, and what Flower shows."""
+"""Reports of a step that raised: the log, Celery's failure signal, and what Flower shows."""
 
 import logging
 from traceback import clear_frames
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def shown_error(claim: Claim, error: BaseException) -> BaseException:
-    """What of the error may leave the database: of a sensitive agent its type and where it was raised.
+    """The error as it may leave the database: of a sensitive agent only its type and where it was raised.
 
-    Of that not the values of variables either, which some who listen take along with the traceback.
+    Its traceback has no values of variables either, which some listeners would take along.
     """
     if not claim.row["sensitive"]:
         return error
@@ -38,7 +38,7 @@ def report_retry(run: StepRun, error: BaseException) -> None:
 
 
 def report_failure(app: Any, run: StepRun, error: BaseException) -> None:
-    """Log it, at ERROR unless it is a typed error, and send `task_failure` to those who listen to Celery."""
+    """Log the failure, at ERROR unless it is a typed error, and send Celery's `task_failure` signal."""
     shown = shown_error(run.claim, error)
     expected = all(isinstance(each, AgentTaskError) and not isinstance(each, StepFailed) for each in leaves(error))
     log.log(

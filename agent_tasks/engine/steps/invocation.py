@@ -12,26 +12,26 @@ from agent_tasks.authoring.calls.calling import durably
 from agent_tasks.authoring.context import Context
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.engine.process.forks import leave_if_child
-from agent_tasks.engine.steps.run import Raised, Returned, StepOutcome, StepRun, Stopped, running
+from agent_tasks.engine.steps.run import Raised, Returned, StepResult, StepRun, Stopped, running
 from agent_tasks.errors import InvalidInput, StepFailed
 
 _GLANCE_SECONDS = 0.05
 
 
-def invoke_plain(run: StepRun) -> StepOutcome:
+def invoke_plain(run: StepRun) -> StepResult:
     """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit.
 
-    Each in a context of its own: what it sets in context variables is gone with it.
+    It runs in a context of its own: what it sets in context variables is gone with it.
     """
-    outcome = contextvars.copy_context().run(_call_plain, run)
+    result = contextvars.copy_context().run(_call_plain, run)
     idle = threading.Event()
     if not run.operations.branches.close(idle.set):  # calls of its own threads go on
         while not idle.wait(_GLANCE_SECONDS) and not run.given_up and not run.overdue(monotonic()):
             pass
-    return _checked(run, outcome)
+    return _checked(run, result)
 
 
-def _call_plain(run: StepRun) -> StepOutcome:
+def _call_plain(run: StepRun) -> StepResult:
     _set_out(run)
     try:
         if run.claim.repeated:
@@ -50,10 +50,10 @@ def _call_plain(run: StepRun) -> StepOutcome:
     return Returned(value)
 
 
-async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
+async def invoke_async(run: StepRun, overrun_seconds: float) -> StepResult:
     """Await an async step; past its deadline, or when it is told to stop, it is cancelled.
 
-    One that does not end within `overrun_seconds` of that is left behind: its outcome would be refused.
+    One that does not end within `overrun_seconds` of that is left behind: its result would be refused.
     """
     loop = asyncio.get_running_loop()
     step = loop.create_task(_step(run, overrun_seconds))
@@ -75,12 +75,12 @@ async def invoke_async(run: StepRun, overrun_seconds: float) -> StepOutcome:
     return _checked(run, step.result() if step.done() and not step.cancelled() else _cancelled_itself(run))
 
 
-async def _step(run: StepRun, overrun_seconds: float) -> StepOutcome:
-    """Call the step, and let what it has begun end: its calls by themselves, since they may be paid for already."""
+async def _step(run: StepRun, overrun_seconds: float) -> StepResult:
+    """Call the step, and let the calls that it has begun end by themselves: they may be paid for already."""
     try:
-        outcome = await _call(run)
+        result = await _call(run)
     except GeneratorExit as error:  # a future's: thrown in here, it closes what is inside of here
-        outcome = Raised(error)
+        result = Raised(error)
     loop, idle = asyncio.get_running_loop(), asyncio.Event()
     branches, others = run.operations.branches, list[asyncio.Task[Any]]()
     try:
@@ -93,10 +93,10 @@ async def _step(run: StepRun, overrun_seconds: float) -> StepOutcome:
             task.cancel()
     if others:
         await asyncio.wait(others, timeout=overrun_seconds)
-    return outcome
+    return result
 
 
-async def _call(run: StepRun) -> StepOutcome:
+async def _call(run: StepRun) -> StepResult:
     _set_out(run)
     try:
         if run.claim.repeated:
@@ -116,26 +116,26 @@ async def _call(run: StepRun) -> StepOutcome:
 
 
 def _set_out(run: StepRun) -> None:
-    """Begin in a context that no other step has changed. (What a context variable holds, a copy of it shares.)"""
+    """Begin in a context that no other step has changed. (A copied context shares what its variables refer to.)"""
     running.set(run)
     decimal.setcontext(decimal.Context())
     run.operations.branches.enter()
 
 
-def _cancelled_itself(run: StepRun) -> StepOutcome:
+def _cancelled_itself(run: StepRun) -> StepResult:
     return Raised(StepFailed(f"Step {run.claim.step} cancelled itself"))
 
 
-def _checked(run: StepRun, outcome: StepOutcome) -> StepOutcome:
-    """The outcome, unless the step had no right to one any more."""
+def _checked(run: StepRun, result: StepResult) -> StepResult:
+    """Return the result, unless the step had no right to one any more."""
     run.returned = True
     if run.stopped_at is not None:
         return Stopped()
     if run.deadline is not None and monotonic() > run.deadline:
         return Raised(run.out_of_time())
-    if isinstance(outcome, Returned):
+    if isinstance(result, Returned):
         try:
             run.operations.check_end()
         except Exception as error:
             return Raised(error)
-    return outcome
+    return result

@@ -28,12 +28,12 @@ SHOW_SECONDS = 0.25
 
 
 class StepOperations(StepCalls):
-    """Each writes at once, under the run's fence. Raises LeaseLost when the run owns the step no more."""
+    """Operations that write at once, under the run's fence, and raise LeaseLost where the run has lost the step."""
 
     def __init__(
         self, deployment: Deployment, claim: Claim, combiners: Combiners, changed: Callable[[UUID], None]
     ) -> None:
-        """`changed` is told of each write that an observer can see."""
+        """`changed` is called after each write that an observer can see."""
         super().__init__(deployment, claim, combiners, changed)
         self._shown_at = 0.0
         self._progress: str | None = None
@@ -64,16 +64,16 @@ class StepOperations(StepCalls):
         check_text(name, "name", 128)
         if name in set(EventType):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
-        text = payloads.encode_outcome(data, f"data of event {name}", limit=self._limit)
+        text = payloads.encode_value(data, f"data of event {name}", limit=self._limit)
         self._report(spend.emit, name, text)
 
     def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
         if not isinstance(remaining, list | tuple | None):
             raise refused("partial(remaining=) takes a list of what is left to do", remaining, "remaining")
-        text = payloads.encode_outcome(value, "partial result", limit=self._limit)
+        text = payloads.encode_value(value, "partial result", limit=self._limit)
         left = None
         if remaining is not None:
-            left = payloads.encode_outcome(list(remaining), "what remains of a partial result", limit=self._limit)
+            left = payloads.encode_value(list(remaining), "what remains of a partial result", limit=self._limit)
         self._report(spend.keep_partial, text, left)
 
     def kept(self) -> Kept | None:
@@ -100,9 +100,9 @@ class StepOperations(StepCalls):
             self._report(spend.emit, EventType.BUDGET_LOW, json.dumps(data))
 
     def warn_of_steps(self) -> None:
-        """Called as the step begins: the budget of steps runs low with the one before it.
+        """Warn, as the step begins, where the budget of steps runs low with the one before it.
 
-        A FanOut tells of itself, and its children of theirs. A step that is tried again has told before.
+        A FanOut warns by itself, and so do its children. A step that is tried again has warned before.
         """
         claim, spent = self._claim, self._claim.spent
         if claim.budget.steps is None or not spent.steps:
@@ -115,7 +115,7 @@ class StepOperations(StepCalls):
                 log.debug("warning not written: %s", error)
 
     def warn_of_time(self) -> None:
-        """Called with the heartbeat: the budget of seconds runs low while the step runs."""
+        """Warn, with the heartbeat, where the budget of seconds runs low while the step runs."""
         if self.context is not None and (now := self.context.spent).seconds > self._warned_at.seconds:
             before, self._warned_at = self._warned_at, now
             self.warn(Spend(seconds=before.seconds), Spend(seconds=now.seconds))

@@ -1,4 +1,4 @@
-"""What others are told after a commit: bells, the mirror, and messages that this worker passes on."""
+"""What is published after a commit: bells, the mirror, and messages that this worker passes on."""
 
 import logging
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Publication:
-    """Never raises: what Redis does not take, the sweep makes up for."""
+    """Publishes to Redis and never raises: the sweep makes up for what Redis does not take."""
 
     def __init__(self, deployment: Deployment, combiners: Combiners, mirroring: Mirroring) -> None:
         self._deployment = deployment
@@ -24,7 +24,7 @@ class Publication:
         self._mirroring = mirroring
 
     def publish(self, settled: Settled) -> None:
-        """Tell of a commit that this worker does not go on from in place."""
+        """Publish a commit that this worker does not go on from in place."""
         reached("committed")
         if not settled.changed:
             self._combiners.ring(settled.row)
@@ -43,7 +43,7 @@ class Publication:
         self._deployment.publisher.show([row])
 
     def ring_again(self, envelope: Envelope) -> None:
-        """Pass on a message: this worker is going, or full."""
+        """Pass on a message, because this worker is going, or full."""
         try:
             with self._deployment.database.connection() as connection:
                 row = read.find(connection, envelope.task_id)

@@ -11,11 +11,11 @@ from agent_tasks.storable import storable
 NOT_SHOWN = "not shown: the agent is sensitive"
 _OURS = str(Path(__file__).parents[1])
 _PASSING = (ConnectionError, TimeoutError)
-"""What may be over when the task is resumed; of anything else the same code would raise it again."""
+"""Errors that may be over when the task is resumed; the same code would raise anything else again."""
 
 
 def formatted(error: BaseException) -> str:
-    """Its traceback as Python prints it; of an exception that breaks that, where it was raised and its type."""
+    """The traceback of an error as Python prints it; where that fails, where it was raised and its type."""
     try:
         return "".join(traceback.format_exception(type(error), error, theirs(error)))
     except Exception:
@@ -23,7 +23,7 @@ def formatted(error: BaseException) -> str:
 
 
 def theirs(error: BaseException) -> TracebackType | None:
-    """Its traceback from the step's own function on: how the worker called that tells its author nothing."""
+    """The traceback from the step's own function on: the worker's frames above it say nothing to the author."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
@@ -43,13 +43,13 @@ def describe(error: BaseException, step: str, step_number: int) -> ErrorInfo:
 
 
 def said(error: BaseException) -> str:
-    """Its type and message, in one line or more."""
+    """The type and message of an error, in one line or more."""
     kind, text = type(error).__name__, text_of(error)
     return f"{kind}: {text}" if text else kind
 
 
 def root_error(error: BaseException) -> BaseException:
-    """What says why a step raised: the first typed error of an exception group, else `error` itself."""
+    """The error that says why a step raised: the first typed error of an exception group, else `error` itself."""
     if isinstance(error, BaseExceptionGroup):
         return next((e for e in _causes(error) if isinstance(e, AgentTaskError)), error)
     return error

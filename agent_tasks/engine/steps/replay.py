@@ -15,7 +15,7 @@ from agent_tasks.transitions.ledger import RecordedCall, RecordedCharge
 log = logging.getLogger(__name__)
 _ENDED = ("completed", "failed")
 _MADE = ("completed", "started")
-"""What may have had an effect that nobody has seen fail."""
+"""Statuses of calls that may have had an effect and were not seen to fail."""
 
 
 class Replay:
@@ -54,16 +54,16 @@ class Replay:
         self._ordinals = itertools.count(max((record.ordinal + 1 for record in self._records), default=0))
         ticks = (tick for record in self._records for tick in (record.begun, record.ended or 0, *record.births))
         self.latest = max(*ticks, *map(_ended, charges), 0, 0)
-        """By the clock of the step."""
+        """The latest tick so far of the step's clock."""
 
     def add(self, record: RecordedCall) -> None:
-        """A call that is begun in this run, or was in an earlier one."""
+        """Add a call that is begun in this run, or was in an earlier one."""
         if record not in (tries := self._known.setdefault(_known_by(record.identity), [])):
             tries.append(record)
             self._records.append(record)
 
     def take_ordinal(self) -> int:
-        """The next place in the order in which calls are begun."""
+        """Take the next place in the order in which calls are begun."""
         return next(self._ordinals)
 
     def of(self, ordinal: int) -> RecordedCall:
@@ -72,7 +72,7 @@ class Replay:
     # --- calls ----------------------------------------------------------------------------------------------
 
     def find(self, call: Call) -> RecordedCall | None:
-        """The record that the step is given back for this call.
+        """Find the record that the step is given back for this call.
 
         None where the call is to be made: anew, or, where that is in `call.record`, under its record. Raises
         ContextLost.
@@ -156,7 +156,7 @@ class Replay:
         return first
 
     def _refuse_another_way(self, call: Call) -> None:
-        """A fork may go another way, but not around a call that may be made at most once."""
+        """Refuse a fork that goes another way around a call that may be made at most once."""
         if call.branch.is_loose:
             return
         for due in self._due_before(call.branch):
@@ -168,7 +168,7 @@ class Replay:
                 )
 
     def _due_before(self, branch: Branch) -> Iterator[RecordedCall]:
-        """What code asks for before it makes another call: its own calls, and those of tasks that it has not begun.
+        """The records due before code makes another call: its own, and those of tasks that it has not begun.
 
         It had begun these before it came to that call, which would be recorded otherwise.
         """
@@ -193,7 +193,7 @@ class Replay:
         return bool(self._ordered) and _ended(self._ordered[0]) < order
 
     def _is_past(self, item: RecordedCall | RecordedCharge) -> bool:
-        """Whether the step has asked for it, or will not: it is of a call that was given back itself."""
+        """Whether the step has asked for a record, or will not, since it belongs to a call that was given back."""
         if isinstance(item, RecordedCharge):
             is_asked, path = item.is_asked, item.branch
         else:
@@ -203,7 +203,7 @@ class Replay:
     # --- the end of a try -----------------------------------------------------------------------------------
 
     def check_end(self) -> None:
-        """The step has returned. Raises ContextLost where it has not asked for a call that it made before."""
+        """See that a step that returned has asked for every call that it made before. Raises ContextLost."""
         for record in [r for of_branch in self._due.values() for r in of_branch.values()]:
             if record.status not in _MADE or record.inherited:
                 continue
@@ -219,9 +219,9 @@ class Replay:
         return branch.is_loose or branch.has_returned
 
     def judge(self, error: BaseException, within: str = "") -> list[RecordedCall]:
-        """A try has raised: what ended it is made again, and so is what nobody has gone on from.
+        """Find what is made again after a try raised: what ended it, and what nobody has gone on from.
 
-        Returns the records that this changes. `within`: it was a try of the call whose branch this is.
+        Returns the records that this changes. `within`: the branch of the call whose try it was.
         """
         with self._lock:
             records = [r for r in self._records if _is_within(r.path, within)]

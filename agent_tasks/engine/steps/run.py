@@ -1,4 +1,4 @@
-"""A step run: one claimed step in this process, from its claim to its outcome."""
+"""A step run: one claimed step in this process, from its claim to its result."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -17,29 +17,29 @@ from agent_tasks.transitions.claim import Claim
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The step came back with a directive or a bare value."""
+    """The result of a step that came back with a directive or a bare value."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The step raised."""
+    """The result of a step that raised."""
 
     error: BaseException
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The step was told to stop and did: whatever it has cannot be committed."""
+    """The result of a step that was told to stop and did: whatever it has cannot be committed."""
 
 
-StepOutcome = Returned | Raised | Stopped
+StepResult = Returned | Raised | Stopped
 
 
 @dataclass(eq=False)
 class StepRun:
-    """What the executor hands from phase to phase."""
+    """A step under way, as the executor hands it from phase to phase."""
 
     claim: Claim
     agent: Agent
@@ -50,17 +50,17 @@ class StepRun:
     quantum_ends: float
     """Monotonic time until which the worker goes on with next steps in place."""
     loop: StepLoop | None = None
-    """On which an async step runs."""
+    """The loop on which an async step runs."""
     started: float = field(default_factory=monotonic)
     deadline: float | None = None
     """Monotonic time at which the budget of seconds is over, or the time that an undo function has."""
     stopped_at: float | None = None
     hurried: bool = False
-    """The task was cancelled while this undo function ran: it has less time from then on."""
+    """Whether the task was cancelled while this undo function ran, which has less time from then on."""
     given_up: bool = False
-    """The slot was counted as lost: whatever still comes back is dropped."""
+    """Whether the slot was counted as lost: whatever still comes back is dropped."""
     returned: bool = False
-    """The function has come back, in time or not."""
+    """Whether the function has come back, in time or not."""
     cancel_async: Callable[[], None] | None = None
 
     @property
@@ -97,4 +97,4 @@ class StepRun:
 
 
 running: ContextVar[StepRun | None] = ContextVar("agent_tasks_running", default=None)
-"""Whose code it is that runs: set in the step, and so in all that it starts."""
+"""The run whose code this is: set in the step, and so in all that it starts."""

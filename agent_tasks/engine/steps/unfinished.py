@@ -1,4 +1,4 @@
-"""Steps that come to no outcome of their own: never begun, dropped, or ended by their worker."""
+"""Steps without a result of their own: never begun, dropped, or ended by their worker."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Unfinished:
-    """Ends these steps, or gives them back."""
+    """Ends steps that did not end by themselves, or gives them back."""
 
     def __init__(self, active: ActiveRuns, commits: Commits, publication: Publication, telemetry: Telemetry) -> None:
         self._active = active
@@ -33,7 +33,7 @@ class Unfinished:
         self._telemetry = telemetry
 
     def end_unstarted(self, claim: Claim, error: BaseException) -> None:
-        """See to a claimed step that was not admitted because of `error`."""
+        """End or give back a claimed step that was not admitted because of `error`."""
         match error:
             case Transient() | DatabaseAway():
                 log.warning("step not started, Postgres cannot be reached: task=%s error=%s", claim.id, error)
@@ -43,10 +43,10 @@ class Unfinished:
                 self._end(claim, error)
 
     def drop(self, run: StepRun, reason: Exception) -> None:
-        """Give up what a step has come to: it cannot be committed."""
+        """Drop the result of a step, which cannot be committed, and give the step back."""
         if run.stopped_at is None and not run.given_up:
             metrics.LEASES_LOST.inc()
-            log.warning("outcome dropped: task=%s step=%s reason=%s", run.claim.id, run.claim.step, reason)
+            log.warning("result dropped: task=%s step=%s reason=%s", run.claim.id, run.claim.step, reason)
         try:
             self._commits.give_back([run])
         except Transient as error:
@@ -86,7 +86,7 @@ class Unfinished:
             log.warning("leases not released, they will expire: tasks=%d error=%s", len(runs), error)
 
     def _refuse(self, claim: Claim, error: "CodeGone | OtherArguments") -> None:
-        """Give back what the code here cannot take, but that of another release may.
+        """Give back a step that the code here cannot take, but that of another release may.
 
         An input, and what an undo is given, was recorded for no release in particular: it is wrong where no living
         worker has other code. The state of a later step was right for the release that recorded it: it waits for it.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
-from agent_tasks.authoring.outcomes import OutcomeRow
+from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.budget import Budget
@@ -13,7 +13,7 @@ _RESULT: LiteralString = "CASE WHEN tasks.finished_at IS NULL THEN tasks.ending 
 
 # Of a resumed task, the children that completed under its forerunners count; the nearest one wins. Not where it
 # has run the step that spawns them itself: then only its own do. (A copied checkpoint has run 0.)
-_OUTCOMES = f"""
+_JOINED = f"""
     WITH RECURSIVE chain AS (
         SELECT id, resumed_from, 0 AS distance FROM agent_tasks.tasks WHERE id = %(id)s
         UNION ALL
@@ -68,12 +68,12 @@ class _UsageRow(TypedDict):
     calls: float
 
 
-def outcomes(connection: Connection, task_id: UUID, step_number: int) -> list[OutcomeRow]:
+def joined_children(connection: Connection, task_id: UUID, step_number: int) -> list[JoinedChildRow]:
     """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut.
 
     Without their results, which may be more than a process can hold, but with the size of each in bytes.
     """
-    return connection.execute(_OUTCOMES, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+    return connection.execute(_JOINED, {"id": task_id, "parent_step": step_number - 1}).fetchall()
 
 
 def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:

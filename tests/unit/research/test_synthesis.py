@@ -14,7 +14,7 @@ from pydantic_ai.usage import RequestUsage
 
 from agent_tasks import InvalidInput, UpstreamUnavailable
 from agent_tasks.bundled.research import specialists
-from agent_tasks.bundled.research.synthesis import MOST_REQUESTS, Outcome, synthesise
+from agent_tasks.bundled.research.synthesis import MOST_REQUESTS, Answer, synthesise
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
 
@@ -52,7 +52,7 @@ def failing(error: Exception) -> FunctionModel:
     return FunctionModel(respond)
 
 
-def ask(of: FunctionModel | str) -> Outcome:
+def ask(of: FunctionModel | str) -> Answer:
     return asyncio.run(synthesise(of, QUESTION, PASSAGES))
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_model_is_invalid_input(name: str):
 
 
 def use(monkeypatch: pytest.MonkeyPatch, of: Callable[[], FunctionModel]) -> None:
-    async def with_model(name: str, question: str, passages: list[dict[str, Any]]) -> Outcome:
+    async def with_model(name: str, question: str, passages: list[dict[str, Any]]) -> Answer:
         return await synthesise(of(), question, passages)
 
     monkeypatch.setenv("AGENT_TASKS_MODEL", "acme:writer")

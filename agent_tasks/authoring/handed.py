@@ -78,8 +78,8 @@ class ChildOutcome(BaseModel):
         return result.load() if isinstance(result, UnreadResult) else result
 
 
-class OutcomeRow(Limits, Spent):
-    """A child as `queries.children.outcomes` returns it."""
+class JoinedChildRow(Limits, Spent):
+    """A child as `queries.children.joined_children` returns it."""
 
     id: UUID
     child_index: int
@@ -93,14 +93,14 @@ class OutcomeRow(Limits, Spent):
 
 
 def child_outcomes(
-    rows: Sequence[OutcomeRow], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
+    rows: Sequence[JoinedChildRow], read: Callable[[Sequence[UUID]], Mapping[UUID, Any]]
 ) -> list[ChildOutcome]:
     """Return the outcomes of the children in `rows`; `read` finds the results of some of them by their ids."""
     results = ChildResults({row["id"]: row["result_bytes"] for row in rows}, read)
     return [_child_outcome(row, UnreadResult(results, row["id"])) for row in rows]
 
 
-def _child_outcome(row: OutcomeRow, result: UnreadResult) -> ChildOutcome:
+def _child_outcome(row: JoinedChildRow, result: UnreadResult) -> ChildOutcome:
     """Return the outcome of a child; one that is still undoing has its end decided."""
     ending = row["ending"] if row["finished_at"] is None else None
     error = ending["error"] if ending else row["error"]
