@@ -28,7 +28,7 @@ def test_a_stale_worker_that_wakes_after_another_took_over_cannot_commit(
     assert task.result(timeout=30) == "done"
     ended = task.stored()
     stale.send_all(signal.SIGCONT)  # its step sees `go`, too, and returns
-    eventually(lambda: "outcome dropped" in stale.output or "lease lost" in stale.output)
+    eventually(lambda: "result dropped" in stale.output or "lease lost" in stale.output)
     assert task.stored() == ended
     assert rows.runs(client, task.id) == [2]
     assert [e["data"]["run"] for e in rows.events(client, task.id, "claimed")] == [1, 2]
@@ -64,7 +64,7 @@ def test_a_stale_workers_charges_calls_and_progress_are_refused(
     stale.send_all(signal.SIGSTOP)
     eventually(lambda: len(runs_on(tmp_path, "begins")) == 2)
     stale.send_all(signal.SIGCONT)
-    eventually(lambda: "lease lost" in stale.output or "outcome dropped" in stale.output)
+    eventually(lambda: "lease lost" in stale.output or "result dropped" in stale.output)
     (tmp_path / "go").touch()
     assert task.result(timeout=30) == "done"
     charged = rows.events(client, task.id, "charged")

@@ -92,7 +92,7 @@ def test_a_stale_undo_cannot_commit_after_another_worker_took_it_over(sweeping: 
     assert task.wait(timeout=30).status == "failed"
     ended = task.stored()
     stale.send_all(signal.SIGCONT)
-    eventually(lambda: "outcome dropped" in stale.output or "lease lost" in stale.output)
+    eventually(lambda: "result dropped" in stale.output or "lease lost" in stale.output)
     assert task.stored() == ended
     assert_undone_once(client, task.id)
     for worker in workers:
