@@ -16,7 +16,7 @@ STEP_SECONDS = Histogram(
     buckets=(0.01, 0.1, 1, 10, 60, 600, 3600),
 )
 STEPS_RUNNING = Gauge("agent_tasks_steps_running", "Steps this process runs", multiprocess_mode="livesum")
-LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Outcomes dropped because another run owned the step")
+LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Results dropped because another run owned the step")
 ENVELOPES_REFUSED = Counter("agent_tasks_envelopes_refused_total", "Messages with a forged or altered envelope")
 BELLS_DROPPED = Counter("agent_tasks_bells_dropped_total", "Messages for steps that were not to be claimed any more")
 PUBLISH_FAILURES = Counter("agent_tasks_publish_failures_total", "Publishes to Redis that failed after a commit")
