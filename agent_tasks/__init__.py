@@ -12,9 +12,12 @@ from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
+from agent_tasks.client.agents import AgentInfo
+from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.keys import ApiKey, NewKey
+from agent_tasks.client.listing import Page
 from agent_tasks.client.schedules import Schedule
 from agent_tasks.errors import (
     AgentTaskError,
@@ -76,10 +79,12 @@ get = _on_default(AgentTasks.get)
 
 __all__ = [
     "Agent",
+    "AgentInfo",
     "AgentTaskError",
     "AgentTasks",
     "AmbiguousCall",
     "ApiKey",
+    "AuditEntry",
     "Budget",
     "BudgetExhausted",
     "Child",
@@ -98,6 +103,7 @@ __all__ = [
     "Kept",
     "NewKey",
     "Next",
+    "Page",
     "Partial",
     "PartialCompletion",
     "PayloadTooLarge",

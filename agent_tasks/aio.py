@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextvars
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,9 @@ _threads = ThreadPoolExecutor(16, thread_name_prefix="agent-tasks-aio")
 
 
 async def _in_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: function(*args, **kwargs))
+    """In the context of the caller: its span of OpenTelemetry, and the door it came through."""
+    call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 
 def _awaited(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
@@ -77,6 +80,9 @@ class AsyncAgentTasks:
     submit_many = _handles(AgentTasks.submit_many)
     get = _handle(AgentTasks.get)
     living = _awaited(AgentTasks.living)
+    search = _awaited(AgentTasks.search)
+    agents = _awaited(AgentTasks.agents)
+    audit = _awaited(AgentTasks.audit)
     schedule = _awaited(AgentTasks.schedule)
     schedules = _awaited(AgentTasks.schedules)
     unschedule = _awaited(AgentTasks.unschedule)

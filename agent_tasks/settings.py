@@ -156,6 +156,8 @@ class Settings(BaseSettings):
     """How long finished tasks are kept; acknowledged ones go after a tenth of it."""
     keep_unacknowledged: bool = False
     """Finished tasks that nobody has acknowledged are kept for ever."""
+    audit_seconds: Seconds = 90 * 86_400.0
+    """How long the audit keeps who wrote what."""
     sweep_seconds: Seconds = 0.5
     """The interval of the fast sweeps (leases, bells, timers)."""
     pool_size: int = Field(default=8, ge=2, le=LARGEST_NUMBER)

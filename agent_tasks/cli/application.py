@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from agent_tasks.cli.audit import audit
 from agent_tasks.cli.cancel import cancel
 from agent_tasks.cli.command import Command
 from agent_tasks.cli.demo import demo
@@ -46,7 +47,7 @@ for panel, commands in {
     "On this machine": (demo, dev),
     "Tasks": (submit, status, watch, events, signal, cancel, resume, tree, ps),
     "Schedules": (schedule, schedules, unschedule),
-    "A deployment": (migrate, doctor),
+    "A deployment": (migrate, doctor, audit),
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)

@@ -15,6 +15,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.store.queries import read
 from agent_tasks.store.route import connect
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.origin import Origin, through
 
 _MOST_ALIKE = 5
 
@@ -28,7 +29,8 @@ def deployment() -> Generator[AgentTasks]:
     reach_postgres(settings.database_url)
     client = AgentTasks(settings)
     try:
-        yield client
+        with through(Origin(door="cli")):
+            yield client
     finally:
         client.close()
 

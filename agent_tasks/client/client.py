@@ -13,8 +13,11 @@ from psycopg_pool import PoolTimeout
 
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import AfterCommit, driver_connection
+from agent_tasks.client.agents import AgentInfo, known_agents
+from agent_tasks.client.audit import AuditEntry, read_audit
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
+from agent_tasks.client.listing import Page, check_filters, find_tasks
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
@@ -31,6 +34,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.transitions import idempotency
 from agent_tasks.transitions import schedule as schedule_rows
+from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.submit import NewTask, submit
 
 Kind = Literal["signal", "timer", "children", "retry"]
@@ -156,9 +160,7 @@ class AgentTasks(Deployment):
             raise refused("kind must be signal, timer, children or retry", kind, "kind")
         if status is not None and status not in tuple(TaskStatus):
             raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
-        for field, value in (("agent", agent), ("tenant", tenant), ("subject", subject)):
-            if value is not None and not (field == "tenant" and value == ""):  # the tasks without a tenant
-                check_text(value, field, 256)
+        check_filters(agent=agent, tenant=tenant, subject=subject)
         check_identity(identity)
         check_whole(limit, "limit", 1)
         with self.database.connection() as connection:
@@ -173,6 +175,72 @@ class AgentTasks(Deployment):
                 limit=limit,
             )
             return with_unserved(self, connection, LivingTask.from_rows(rows))
+
+    def search(
+        self,
+        *,
+        status: TaskStatus | str | None = None,
+        agent: str | None = None,
+        tenant: str | None = None,
+        subject: str | None = None,
+        session_id: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        identity: Identity | None = None,
+    ) -> Page:
+        """Find tasks that match every filter, the newest first, a page of at most `limit` (1 to 1,000) at a time.
+
+        `after`: the `next` of the page before. One page looks at no more than 10,000 tasks, of the session, the
+        identity or the tenant if one is given: where few of them match, a page is short, or empty, and still has a
+        `next`. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
+        """
+        return find_tasks(
+            self,
+            status=status,
+            agent=agent,
+            tenant=tenant,
+            subject=subject,
+            session_id=session_id,
+            limit=limit,
+            after=after,
+            identity=identity,
+        )
+
+    def agents(self) -> list[AgentInfo]:
+        """Return the agents that workers have registered or this process has loaded, sorted by name."""
+        self._submission.load_agents_once()
+        return known_agents(self)
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        subject: str | None = None,
+        task_id: UUID | str | None = None,
+        operation: str | None = None,
+        door: str | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        identity: Identity | None = None,
+    ) -> list[AuditEntry]:
+        """Return who wrote what, the newest first, at most `limit` (1 to 1,000) entries.
+
+        `tenant` and `subject` are those of the writer. `after`: the id of an entry, to go on below it. `identity`: with
+        the scope `admin` it sees everything, with `tasks:all` what its tenant wrote, otherwise what it wrote itself;
+        None: a trusted program, which sees everything. Raises InvalidInput, and TaskNotFound for a `task_id` that is
+        no id.
+        """
+        return read_audit(
+            self,
+            tenant=tenant,
+            subject=subject,
+            task_id=None if task_id is None else _as_uuid(task_id),
+            operation=operation,
+            door=door,
+            after=after,
+            limit=limit,
+            identity=identity,
+        )
 
     def schedule(
         self,
@@ -284,7 +352,8 @@ class AgentTasks(Deployment):
         return TaskHandle(self, owner, None)
 
     def _insert(self, connection: Connection, tasks: Sequence[NewTask]) -> list[Row]:
-        return submit(connection, tasks, ring_seconds=self.settings.ring_seconds)
+        said = entry("submit", tasks[0].identity)
+        return submit(connection, tasks, ring_seconds=self.settings.ring_seconds, entry=said)
 
     def _write(
         self,

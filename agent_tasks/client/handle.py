@@ -23,6 +23,7 @@ from agent_tasks.task.event import Event
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.transitions import audit
 from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.cancel import cancel
 from agent_tasks.transitions.ending import end
@@ -122,6 +123,10 @@ class TaskHandle(WatchedTask):
                 ring_seconds=self.deployment.settings.ring_seconds,
                 above=[self.id],
             )
+            if rows:
+                hidden = any(row["sensitive"] for row in rows)
+                data = None if hidden else {"reason": audit.short(reason)}
+                audit.write(connection, "cancel", self.identity, task_id=self.id, data=data)
             return [*rows, *joined]
 
         if not self.deployment.commit(cancel_all):
@@ -201,9 +206,14 @@ class TaskHandle(WatchedTask):
         check_scopes(old.agent, declared(self.deployment.database, old.agent).scopes, self.identity)
         limit = (budget or Budget()).over(old.budget.limit)
         ring_seconds = self.deployment.settings.ring_seconds
-        rows = self.deployment.commit(
-            lambda c: resume(c, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds)
-        )
+
+        def resume_it(connection: Connection) -> list[Row]:
+            rows = resume(connection, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds)
+            data = {"as": str(rows[0]["id"]), "from_step": rows[0]["step_number"]}
+            audit.write(connection, "resume", self.identity, task_id=self.id, data=data)
+            return rows
+
+        rows = self.deployment.commit(resume_it)
         return TaskHandle(self.deployment, rows[0]["id"], self.identity, TaskSnapshot.from_row(rows[0]))
 
     def acknowledge(self) -> TaskSnapshot:
@@ -215,7 +225,7 @@ class TaskHandle(WatchedTask):
         if not snapshot.status.is_terminal:
             raise InvalidState(f"Task {self.id} is {snapshot.status}: there is no result to acknowledge yet.")
         with self.deployment.database.connection() as connection:
-            acknowledge(connection, self.id)
+            acknowledge(connection, self.id, self.identity)
         return self.read()
 
     def traceback(self) -> str | None:

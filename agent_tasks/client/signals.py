@@ -51,7 +51,8 @@ def send_signal(
         check_text(wait_id, "wait_id", 255)
     definition = _Definition(deployment, task.agent)
     text = payloads.encode(payload, "payload", limit=deployment.settings.payload_limit)
-    said_by = payloads.encode(sender.model_dump(mode="json"), "identity") if sender else None
+    if sender is not None:
+        payloads.encode(sender.model_dump(mode="json"), "identity")
 
     def keep_and_deliver(connection: Connection) -> tuple[Receipt, list[Row]]:
         row = signal.lock(connection, task.id)
@@ -74,7 +75,7 @@ def send_signal(
             name,
             text,
             signal_id=signal_id,
-            sender=said_by,
+            sender=sender,
             wait_id=wait_id,
             waiting_for=_names(row),
         )

@@ -85,7 +85,7 @@ class Submission:
             raise refused("agent must be an Agent or the name of one", agent, "agent")
         name = agent if isinstance(agent, str) else agent.name
         if name not in agents.loaded_agents():
-            self._load_agents_once()
+            self.load_agents_once()
         try:
             found = agents.find_agent(name)
         except UnknownAgent:
@@ -177,7 +177,8 @@ class Submission:
             definition.get("scopes") or (),
         )
 
-    def _load_agents_once(self) -> None:
+    def load_agents_once(self) -> None:
+        """Load the modules that the settings name; those that do not load are told of when an agent is missing."""
         with self._lock:
             if not self._loaded:
                 self._loaded = True

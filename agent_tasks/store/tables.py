@@ -173,7 +173,9 @@ tasks = Table(
         postgresql_where=text("identity IS NOT NULL"),
     ),
     Index("tasks_open", "tenant", postgresql_where=text("identity IS NOT NULL AND finished_at IS NULL")),
-    Index("tasks_session", "session_id", "id", postgresql_where=text("session_id IS NOT NULL")),
+    Index(  # by its beginning: one may be longer than an index takes
+        "tasks_session", text('"left"(session_id, 256)'), "id", postgresql_where=text("session_id IS NOT NULL")
+    ),
     postgresql_with={"fillfactor": "70"},
 )
 

@@ -4,14 +4,19 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import SNAPSHOT, Row
+from agent_tasks.task.identity import Identity
+from agent_tasks.transitions.audit import audited, entry
 
 _ACKNOWLEDGE = f"""
-    UPDATE agent_tasks.tasks SET acknowledged_at = clock_timestamp(), version = version + 1
-    WHERE id = %(id)s AND finished_at IS NOT NULL AND acknowledged_at IS NULL
-    RETURNING {SNAPSHOT}
+    WITH changed AS (
+        UPDATE agent_tasks.tasks SET acknowledged_at = clock_timestamp(), version = version + 1
+        WHERE id = %(id)s AND finished_at IS NOT NULL AND acknowledged_at IS NULL
+        RETURNING *
+    ), {audited("changed", task_id="id")}
+    SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 
-def acknowledge(connection: Connection, task_id: UUID) -> Row | None:
+def acknowledge(connection: Connection, task_id: UUID, identity: Identity | None = None) -> Row | None:
     """The row, where this call was the one that acknowledged it."""
-    return connection.execute(_ACKNOWLEDGE, {"id": task_id}).fetchone()
+    return connection.execute(_ACKNOWLEDGE, {"id": task_id, **entry("acknowledge", identity)}).fetchone()

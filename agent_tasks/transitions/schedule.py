@@ -6,6 +6,7 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.task.identity import Identity
+from agent_tasks.transitions.audit import audited, entry
 
 
 class ScheduleRow(TypedDict):
@@ -37,17 +38,28 @@ _MAY_ACCESS: LiteralString = """
 """
 
 _PUT = f"""
-    INSERT INTO agent_tasks.schedules (tenant, name, agent, input, options, cron, every_seconds, timezone, next_at)
-    VALUES (coalesce(%(viewer_tenant)s, ''), %(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s,
-            %(every_seconds)s, %(timezone)s, %(next_at)s)
-    ON CONFLICT (tenant, name) DO UPDATE SET
-        agent = excluded.agent, input = excluded.input, options = excluded.options, timezone = excluded.timezone,
-        next_at = CASE WHEN (schedules.cron, schedules.every_seconds, schedules.timezone)
-                IS NOT DISTINCT FROM (excluded.cron, excluded.every_seconds, excluded.timezone)
-            THEN schedules.next_at ELSE excluded.next_at END,
-        cron = excluded.cron, every_seconds = excluded.every_seconds
-    WHERE {_MAY_ACCESS}
-    RETURNING *
+    WITH put AS (
+        INSERT INTO agent_tasks.schedules (tenant, name, agent, input, options, cron, every_seconds, timezone, next_at)
+        VALUES (coalesce(%(viewer_tenant)s, ''), %(name)s, %(agent)s, %(input)s::jsonb, %(options)s::jsonb, %(cron)s,
+                %(every_seconds)s, %(timezone)s, %(next_at)s)
+        ON CONFLICT (tenant, name) DO UPDATE SET
+            agent = excluded.agent, input = excluded.input, options = excluded.options, timezone = excluded.timezone,
+            next_at = CASE WHEN (schedules.cron, schedules.every_seconds, schedules.timezone)
+                    IS NOT DISTINCT FROM (excluded.cron, excluded.every_seconds, excluded.timezone)
+                THEN schedules.next_at ELSE excluded.next_at END,
+            cron = excluded.cron, every_seconds = excluded.every_seconds
+        WHERE {_MAY_ACCESS}
+        RETURNING *
+    ), {audited("put", task_id="NULL::uuid")}
+    SELECT * FROM put
+"""
+
+_REMOVE = f"""
+    WITH removed AS (
+        DELETE FROM agent_tasks.schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}
+        RETURNING name
+    ), {audited("removed", task_id="NULL::uuid")}
+    SELECT FROM removed
 """
 
 
@@ -56,7 +68,8 @@ def put(connection: Connection, *, identity: Identity | None, **values: Any) -> 
 
     None where there is one that `identity` may not change.
     """
-    return connection.execute(_PUT, {**values, **_viewer(identity)}).fetchone()
+    said = entry("schedule", identity, target=values["name"], data={"agent": values["agent"]})
+    return connection.execute(_PUT, {**values, **_viewer(identity), **said}).fetchone()
 
 
 def tenants_with(connection: Connection, name: str, identity: Identity | None) -> list[str]:
@@ -67,8 +80,9 @@ def tenants_with(connection: Connection, name: str, identity: Identity | None) -
 
 def remove(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
     """False where there is none of this name in the tenant, or one that `identity` may not see."""
-    sql = f"DELETE FROM agent_tasks.schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}"
-    return connection.execute(sql, {"tenant": tenant, "name": name, **_viewer(identity)}).rowcount > 0
+    said = entry("unschedule", identity, target=name)
+    values = {"tenant": tenant, "name": name, **_viewer(identity), **said}
+    return connection.execute(_REMOVE, values).fetchone() is not None
 
 
 def all_schedules(connection: Connection, identity: Identity | None) -> list[ScheduleRow]:

@@ -9,6 +9,8 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import IDLE, SNAPSHOT, Row
+from agent_tasks.task.identity import Identity
+from agent_tasks.transitions.audit import audited, entry
 
 _LOCK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s FOR NO KEY UPDATE"
 
@@ -21,7 +23,7 @@ _KEEP = f"""
     ), changed AS (
         UPDATE agent_tasks.tasks SET {COUNTED} FROM kept WHERE tasks.id = kept.task_id
         RETURNING tasks.*
-    ), {EVENTS}
+    ), {EVENTS}, {audited("kept", task_id="kept.task_id")}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
@@ -118,24 +120,26 @@ def keep(
     payload: str,
     *,
     signal_id: str | None,
-    sender: str | None,
+    sender: Identity | None,
     wait_id: str | None = None,
     waiting_for: Sequence[str] = (),
 ) -> Row | None:
     """Put a signal into the inbox of a task that was locked; None where this `signal_id` was there before.
 
-    `payload` and `sender` are JSON text. `wait_id`: it answers this wait and no other. `waiting_for`: what its sender
+    `payload` is JSON text. `wait_id`: it answers this wait and no other. `waiting_for`: what its sender
     is told that the task waits for, should it not be delivered.
     """
-    data = json.dumps({"name": name, "signal_id": signal_id, "sender": json.loads(sender) if sender else None})
+    said_by = sender.model_dump(mode="json") if sender else None
+    data = json.dumps({"name": name, "signal_id": signal_id, "sender": said_by})
     values = {
         "id": task_id,
         "name": name,
         "payload": payload,
         "signal_id": signal_id,
-        "sender": sender,
+        "sender": json.dumps(said_by) if sender else None,
         "wait_id": wait_id,
         "receipt": json.dumps({"delivered": False, "waiting_for": list(waiting_for)}),
+        **entry("signal", sender, target=name, data={"signal_id": signal_id} if signal_id else None),
     }
     return connection.execute(_KEEP, {**values, **event_list([("signalled", data)])}).fetchone()
 

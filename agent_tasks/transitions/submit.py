@@ -1,7 +1,7 @@
 """nothing → pending: tasks are accepted."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
@@ -11,6 +11,7 @@ from agent_tasks.store.history import written
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.budget import RESOURCES, Budget
 from agent_tasks.task.identity import Identity
+from agent_tasks.transitions.audit import audited
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ _SUBMITTED_EVENTS: LiteralString = """
         SELECT id, 2, 'dispatched', jsonb_build_object('step', step, 'queue', queue) FROM added
 """
 
-_SUBMIT = f"""
+_ADDED: LiteralString = f"""
     WITH added AS (
         INSERT INTO agent_tasks.tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
@@ -100,7 +101,11 @@ _SUBMIT = f"""
             depth integer)
         RETURNING *
     ), {written(_SUBMITTED_EVENTS)}
-    SELECT {SNAPSHOT} FROM added AS tasks
+"""
+_SUBMITTED: LiteralString = f"SELECT {SNAPSHOT} FROM added AS tasks"
+_SUBMIT = f"{_ADDED} {_SUBMITTED}"
+_SUBMIT_AUDITED = f"""
+    {_ADDED}, {audited("added", task_id="id", data="jsonb_build_object('agent', agent, 'queue', queue)")} {_SUBMITTED}
 """
 
 
@@ -109,19 +114,26 @@ CHUNK_BYTES = 16 * 1024 * 1024
 
 
 def submit(
-    connection: Connection, tasks: Sequence[NewTask], *, ring_seconds: float, chunk_bytes: int = CHUNK_BYTES
+    connection: Connection,
+    tasks: Sequence[NewTask],
+    *,
+    ring_seconds: float,
+    entry: Mapping[str, str] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> list[Row]:
-    """Accept tasks, all or none."""
+    """Accept tasks, all or none. `entry`: what the audit keeps of each; None of those that no caller has asked for."""
+    values = {"ring_seconds": ring_seconds, **(entry or {})}
     chunks = list(_chunks(tasks, chunk_bytes))
     if len(chunks) == 1:
-        return _accept(connection, chunks[0], ring_seconds)
+        return _accept(connection, chunks[0], values)
     with connection.transaction():
-        return [row for chunk in chunks for row in _accept(connection, chunk, ring_seconds)]
+        return [row for chunk in chunks for row in _accept(connection, chunk, values)]
 
 
-def _accept(connection: Connection, tasks: Sequence[NewTask], ring_seconds: float) -> list[Row]:
+def _accept(connection: Connection, tasks: Sequence[NewTask], values: dict[str, Any]) -> list[Row]:
     records = json.dumps([task.as_record() for task in tasks])
-    return connection.execute(_SUBMIT, {"tasks": records, "ring_seconds": ring_seconds}).fetchall()
+    statement = _SUBMIT_AUDITED if "audit" in values else _SUBMIT
+    return connection.execute(statement, {"tasks": records, **values}).fetchall()
 
 
 def _chunks(tasks: Sequence[NewTask], most: int) -> Iterator[Sequence[NewTask]]:

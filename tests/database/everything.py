@@ -13,7 +13,7 @@ from agent_tasks.cli.application import app
 from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import LeaseLost
-from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
@@ -186,6 +186,9 @@ def _reads(client: AgentTasks) -> None:
     for status in ("pending", "running", "waiting", "completed", "failed", None):
         client.living(status=status, limit=10)  # type: ignore[arg-type]
     client.living(agent="echo", tenant="acme", subject="ana", kind="signal", identity=ANA, limit=10)
+    client.search(status="pending", agent="echo", identity=ANA)
+    client.agents()
+    client.audit(identity=ANA)
     with client.database.connection() as connection:
         read.find_many(connection, children)
         read.kept(connection, root.id)
@@ -201,6 +204,9 @@ def _reads(client: AgentTasks) -> None:
         working(connection, [connection.info.backend_pid])
         catalog.registered_agent(connection, "echo")
         catalog.registered_names(connection)
+        doors.pace(connection, "echo")
+        doors.session_queue(connection, "s", "echo", ANA)
+        doors.open_tasks(connection, "acme", 100)
         catalog.note_keys(connection, "orphans", ["k"])
         catalog.watch_keys(connection, "orphans")
 
@@ -247,7 +253,7 @@ def _command_line(client: AgentTasks) -> None:
     one = str(submitted(client))
     commands: list[list[str]] = [
         ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
-        ["tree", one], ["events", one], ["schedules"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
+        ["tree", one], ["events", one], ["schedules"], ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
         ["cancel", one], ["resume", one],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

@@ -50,14 +50,16 @@ _HISTORY = """
         WHERE finished_at IS NOT NULL;
     INSERT INTO agent_tasks.idempotency_keys (tenant, subject, key, digest, task_id, expires_at)
         SELECT '', '', id::text, '', id, now() + interval '1 h' FROM agent_tasks.tasks
-        WHERE finished_at IS NOT NULL
+        WHERE finished_at IS NOT NULL;
+    INSERT INTO agent_tasks.audit (door, origin, operation, task_id, answer)
+        SELECT 'python', 'x@y', 'submit', id, 'accepted' FROM agent_tasks.tasks
 """
 
 
 def fill(client: AgentTasks, tasks: int, *, children: int) -> None:
     """So many tasks, and one parent of `children` children, half of whom live; none of the tables is analyzed."""
     with client.database.transaction() as connection:
-        for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys"):
+        for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys", "audit"):
             connection.execute(f"ALTER TABLE agent_tasks.{table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
         connection.execute("SET LOCAL session_replication_role = replica")  # no look at the other table for each row
         connection.execute(SINGLE, [tasks])

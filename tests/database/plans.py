@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 
 from tests.documents import ROOT
 
-LARGE = frozenset({"tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys"})
+LARGE = frozenset({"tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys", "audit"})
 """Tables that grow with what is done; the others have a row a worker, an agent or a schedule."""
 PACKAGES = ("agent_tasks", "beat", "workers")
 COMPILED_ABOVE = 500_000

@@ -10,7 +10,7 @@ import psycopg
 from agent_tasks import AgentTasks, Budget
 from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries import children, read
+from agent_tasks.store.queries import audit, catalog, children, doors, read, search
 from agent_tasks.task.row import SteppedRow, TaskRow
 from agent_tasks.task.unserved import ServingRow
 from agent_tasks.transitions import (
@@ -81,6 +81,10 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: read.find(c, taken.id), [TaskRow]),
     (lambda c, taken: read.find_many(c, [taken.id]), [TaskRow]),
     (lambda c, taken: read.living_tasks(c), [read.LivingRow]),
+    (lambda c, taken: search.tasks(c), [search.FoundRow]),
+    (lambda c, taken: doors.pace(c, "echo"), [doors.Pace]),
+    (lambda c, taken: audit.entries(c, after=1, limit=1), [audit.FoundRow]),
+    (lambda c, taken: catalog.registered_agents(c), [catalog.AgentRow]),
     (lambda c, taken: read.living_tasks(c, status="failed"), [read.LivingRow]),
     (lambda c, taken: read.events(c, taken.id, 0), [read.EventRow]),
     (lambda c, taken: read.workers(c, seconds=1), [read.WorkerRow]),

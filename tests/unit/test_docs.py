@@ -26,6 +26,7 @@ OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR"}
 """Read from the environment, and not settings of a deployment."""
 WITHOUT_ARROW = {
     "__init__",
+    "audit",
     "ending",
     "fence",
     "idempotency",

@@ -10,14 +10,13 @@ import agent_tasks
 from agent_tasks import AgentTasks, aio
 
 PUBLIC = {
-    "Agent", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "Budget", "BudgetExhausted", "Child",
-    "ChildOutcome", "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event", "FanOut",
-    "IdempotencyConflict", "Identity",
-    "InvalidInput", "InvalidState", "Kept", "NewKey", "Next", "Partial", "PartialCompletion", "PayloadTooLarge",
-    "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "StepFailed", "SuggestedAction",
-    "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot", "TaskStatus", "UnknownAgent",
-    "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit", "submit_many", "surround",
-    "surround_async",
+    "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "AuditEntry", "Budget",
+    "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event",
+    "FanOut", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "Kept", "NewKey", "Next", "Page",
+    "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings",
+    "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound",
+    "TaskSnapshot", "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule",
+    "submit", "submit_many", "surround", "surround_async",
 }  # fmt: skip
 
 

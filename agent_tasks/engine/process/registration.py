@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic.errors import PydanticInvalidForJsonSchema
 
 import agent_tasks
 from agent_tasks.authoring.agent import Agent, loaded_agents
+from agent_tasks.authoring.definition import definition
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.catalog import is_migrated, register_agents
@@ -43,31 +40,3 @@ def register(connection: Connection) -> bool:
         return False
     register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
     return True
-
-
-def definition(agent: Agent) -> dict[str, Any]:
-    return {
-        "first_step": agent.first_step.name,
-        "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
-        "sensitive": agent.sensitive,
-        "queue": agent.queue,
-        "ttl": agent.ttl,
-        "retention": agent.retention,
-        "input_schema": _schema(agent.first_step.arguments),
-        "goal": agent.goal,
-        "tools": agent.tools.names,
-        "scopes": list(agent.scopes),
-        "signals": sorted(agent.signals) if agent.signals is not None else None,
-        "payload_schemas": {
-            step.name: _schema(step.payload_type.adapter)
-            for step in agent.steps.values()
-            if step.payload_type is not None
-        },
-    }
-
-
-def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
-    try:
-        return adapter.json_schema()
-    except PydanticInvalidForJsonSchema:
-        return None

@@ -3,7 +3,8 @@
 import json
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 
 import psycopg.errors
 
@@ -14,6 +15,14 @@ _REGISTER = """
     SELECT name, definition FROM jsonb_to_recordset(%s::jsonb) AS new (name text, definition jsonb)
     ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, seen_at = clock_timestamp()
 """
+
+
+class AgentRow(TypedDict):
+    """An agent that a worker has registered."""
+
+    name: str
+    definition: dict[str, Any]
+    seen_at: datetime
 
 
 def is_migrated(connection: Connection, revision: str) -> bool:
@@ -34,6 +43,11 @@ def register_agents(connection: Connection, definitions: dict[str, dict[str, Any
 def registered_agent(connection: Connection, name: str) -> dict[str, Any] | None:
     row = connection.execute("SELECT definition FROM agent_tasks.agents WHERE name = %s", [name]).fetchone()
     return row["definition"] if row else None
+
+
+def registered_agents(connection: Connection) -> list[AgentRow]:
+    """Return what workers have registered, by name."""
+    return connection.execute("SELECT name, definition, seen_at FROM agent_tasks.agents ORDER BY name").fetchall()
 
 
 def registered_names(connection: Connection) -> list[str]:

@@ -54,7 +54,12 @@ def upgrade() -> None:
         postgresql_where=sa.text(_OWNED),
     )
     op.create_index("tasks_open", "tasks", ["tenant"], postgresql_where=sa.text(f"{_OWNED} AND finished_at IS NULL"))
-    op.create_index("tasks_session", "tasks", ["session_id", "id"], postgresql_where=sa.text("session_id IS NOT NULL"))
+    op.create_index(
+        "tasks_session",
+        "tasks",
+        [sa.text('"left"(session_id, 256)'), "id"],  # one may be longer than an index takes
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:

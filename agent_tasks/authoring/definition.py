@@ -1,0 +1,37 @@
+"""What there is to know of an agent without its code."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from agent_tasks.authoring.agent import Agent
+
+
+def definition(agent: Agent) -> dict[str, Any]:
+    """What a worker registers of an agent, as JSON. Raises whatever its annotations raise."""
+    return {
+        "first_step": agent.first_step.name,
+        "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
+        "sensitive": agent.sensitive,
+        "queue": agent.queue,
+        "ttl": agent.ttl,
+        "retention": agent.retention,
+        "input_schema": _schema(agent.first_step.arguments),
+        "goal": agent.goal,
+        "tools": agent.tools.names,
+        "scopes": list(agent.scopes),
+        "signals": sorted(agent.signals) if agent.signals is not None else None,
+        "payload_schemas": {
+            step.name: _schema(step.payload_type.adapter)
+            for step in agent.steps.values()
+            if step.payload_type is not None
+        },
+    }
+
+
+def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
+    try:
+        return adapter.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return None

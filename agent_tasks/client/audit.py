@@ -1,0 +1,79 @@
+"""Reading the audit of writes."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.client.listing import LARGEST_PAGE, check_filters
+from agent_tasks.deployment import Deployment
+from agent_tasks.store.queries import audit
+from agent_tasks.task.arguments import check_kind, check_whole
+from agent_tasks.task.identity import Identity, check_identity
+
+
+class AuditEntry(BaseModel):
+    """One write of a caller: who, when, through which door and from where, and the answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    """Grows with each entry; `audit(after=…)` takes it."""
+    at: datetime
+    tenant: str
+    """The tenant of the writer."""
+    subject: str | None
+    """The writer; None for a trusted program."""
+    key_id: str | None
+    """The API key that was used, if any."""
+    door: str
+    """`python`, `cli` or `http`."""
+    origin: str
+    """`user@host`, or the address of a client."""
+    operation: str
+    """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `schedule`, `unschedule`."""
+    task_id: UUID | None
+    """The task that was written to; the new one of a submit."""
+    target: str | None
+    """The name of the signal or the schedule."""
+    data: dict[str, Any] | None
+    """A few details, never a payload."""
+    answer: str
+    """`accepted`, or the type of the error."""
+
+
+def read_audit(
+    deployment: Deployment,
+    *,
+    tenant: str | None,
+    subject: str | None,
+    task_id: UUID | None,
+    operation: str | None,
+    door: str | None,
+    after: int | None,
+    limit: int,
+    identity: Identity | None,
+) -> list[AuditEntry]:
+    """Do what `AgentTasks.audit` does. Raises InvalidInput."""
+    check_filters(tenant=tenant, subject=subject, operation=operation, door=door)
+    check_kind(task_id, "task_id", UUID, "a task's UUID")
+    check_identity(identity)
+    check_whole(limit, "limit", 1, LARGEST_PAGE)
+    if after is not None:
+        check_whole(after, "after", 0, audit.NEWEST)
+    sees_all = identity is None or "admin" in identity.scopes
+    with deployment.database.connection() as connection:
+        rows = audit.entries(
+            connection,
+            after=audit.NEWEST if after is None else after,
+            limit=limit,
+            tenant=tenant,
+            subject=subject,
+            task_id=task_id,
+            operation=operation,
+            door=door,
+            own_tenant=None if identity is None or sees_all else identity.tenant,
+            own_subject=None if identity is None or sees_all or "tasks:all" in identity.scopes else identity.subject,
+        )
+    return [AuditEntry(**row) for row in rows]

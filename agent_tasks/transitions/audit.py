@@ -1,0 +1,110 @@
+"""nothing → nothing: who wrote what, through which door, is kept beside what was written."""
+
+import json
+from typing import Any, LiteralString
+from uuid import UUID
+
+from agent_tasks.storable import storable
+from agent_tasks.store.database import Connection
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.origin import current
+
+ACCEPTED = "accepted"
+_LONGEST = 200
+"""Characters of a text that is kept: of a reason, of a name that may be anybody's."""
+
+_SAID: LiteralString = """
+    jsonb_to_record(%(audit)s::jsonb) AS said (
+        tenant text, subject text, key_id text, door text, origin text, operation text, task_id uuid, target text,
+        data jsonb, answer text)
+"""
+
+
+def audited(rows: LiteralString, *, task_id: LiteralString, data: LiteralString = "said.data") -> LiteralString:
+    """Return the part of a WITH that writes an `entry` for each of `rows`, in the statement that wrote these."""
+    return f"""
+    audited AS (
+        INSERT INTO agent_tasks.audit (
+            tenant, subject, key_id, door, origin, operation, task_id, target, data, answer)
+        SELECT said.tenant, said.subject, said.key_id, said.door, said.origin, said.operation, {task_id}, said.target,
+            {data}, said.answer
+        FROM {rows}, {_SAID}
+    )
+    """
+
+
+_WRITE = f"""
+    INSERT INTO agent_tasks.audit (tenant, subject, key_id, door, origin, operation, task_id, target, data, answer)
+    SELECT tenant, subject, key_id, door, origin, operation, task_id, target, data, answer FROM {_SAID}
+"""
+
+
+def entry(
+    operation: str,
+    identity: Identity | None,
+    *,
+    task_id: UUID | None = None,
+    target: str | None = None,
+    data: dict[str, Any] | None = None,
+    answer: str = ACCEPTED,
+) -> dict[str, str]:
+    """Return the parameter of `audited`, for a write that acts as `identity` and comes through this context's door.
+
+    If the door knows who came, they are the writer. `data` is small and holds no payload: the audit outlives the task.
+    """
+    origin = current()
+    who = origin.identity or identity
+    said = {
+        "tenant": who.tenant if who else "",
+        "subject": who.subject if who else None,
+        "key_id": origin.key_id,
+        "door": origin.door,
+        "origin": origin.place,
+        "operation": operation,
+        "task_id": str(task_id) if task_id else None,
+        "target": target,
+        "data": data,
+        "answer": answer,
+    }
+    return {"audit": json.dumps({name: value for name, value in said.items() if value is not None})}
+
+
+def write(connection: Connection, operation: str, identity: Identity | None, **fields: Any) -> None:
+    """Write an `entry` in the transaction of the write."""
+    connection.execute(_WRITE, entry(operation, identity, **fields))
+
+
+def refused(
+    connection: Connection,
+    operation: str,
+    identity: Identity | None,
+    answer: str,
+    *,
+    task_id: UUID | None = None,
+    target: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Write an entry for a request that was refused, in a statement of its own; `answer` is the type of the error.
+
+    For a door that strangers stand at: `target` may be whatever they sent.
+    """
+    shown = short(target) if target is not None else None
+    write(connection, operation, identity, task_id=task_id, target=shown, data=data, answer=answer)
+
+
+def short(text: str) -> str:
+    """Return the beginning of a text, as Postgres can keep it."""
+    return storable(text)[:_LONGEST]
+
+
+def purge(connection: Connection, *, limit: int, seconds: float) -> int:
+    """Delete rows older than `seconds`, the oldest first, at most `limit`."""
+    return connection.execute(
+        """
+        DELETE FROM agent_tasks.audit WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM agent_tasks.audit WHERE at < statement_timestamp() - make_interval(secs => %s)
+            ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED))
+        """,
+        [seconds, limit],
+        prepare=False,
+    ).rowcount

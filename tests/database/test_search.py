@@ -1,0 +1,246 @@
+"""Finding tasks: pages of the newest first, by an index at any size, and only what one may see."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import AgentTasks, Identity, InvalidInput, TaskStatus
+from agent_tasks.store.queries import doors, search
+from agent_tasks.task.budget import Budget
+from tests.database import claimed, query, submitted
+from tests.database.children import run_child
+from tests.database.filling import fill
+from tests.database.plans import watched
+
+ANA = Identity(subject="ana", tenant="acme")
+BOB = Identity(subject="bob", tenant="acme")
+ALL = Identity(subject="boss", tenant="acme", scopes=("tasks:all",))
+EVE = Identity(subject="ana", tenant="other")
+
+OWNED = """
+    UPDATE agent_tasks.tasks SET tenant = 't' || numbers.n % 3,
+        identity = jsonb_build_object('tenant', 't' || numbers.n % 3, 'subject', 's' || numbers.n % 50),
+        session_id = 'session' || numbers.n % 100
+    FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM agent_tasks.tasks) AS numbers
+    WHERE numbers.id = tasks.id AND numbers.n % 2 = 0
+"""
+AUDITED = """
+    INSERT INTO agent_tasks.audit (door, origin, operation, answer, task_id, tenant, subject)
+    SELECT 'python', 'x', 'submit', 'accepted', id, tenant, identity ->> 'subject' FROM agent_tasks.tasks
+"""
+
+
+def filled(client: AgentTasks) -> None:
+    """20,000 tasks and more, half of them of three tenants with some subjects, and as many rows of the audit."""
+    fill(client, 20_000, children=3_000)
+    with client.database.transaction() as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")  # what has ended does not change
+        connection.execute(OWNED)
+        connection.execute(AUDITED)
+
+
+def ids(page: Any) -> list[UUID]:
+    return [task.id for task in page.tasks]
+
+
+def walked(client: AgentTasks, **asked: Any) -> list[UUID]:
+    """The ids of all pages."""
+    found: list[UUID] = []
+    after: str | None = None
+    while True:
+        page = client.search(after=after, **asked)
+        found += ids(page)
+        after = page.next
+        if after is None:
+            return found
+
+
+def test_the_newest_come_first_and_each_comes_once(client: AgentTasks) -> None:
+    made = [task.id for task in client.submit_many("echo", [{"value": n} for n in range(7)])]
+    page = client.search(limit=3)
+    assert ids(page) == made[:3:-1]
+    later = client.submit("echo", {"value": 8}).id
+    assert ids(client.search(limit=3, after=page.next)) == made[3:0:-1]
+    assert walked(client, limit=3) == [later, *reversed(made)]
+    assert client.search(limit=8).next is None
+    assert client.search(agent="none").tasks == []
+
+
+def test_all_that_is_asked_must_be_so(client: AgentTasks) -> None:
+    ana = submitted(client, identity=ANA, session_id="s")
+    bob = submitted(client, identity=BOB, session_id="s")
+    eve = submitted(client, identity=EVE)
+    nobody = submitted(client)
+    run_child(client, ana)
+    claimed(client, bob)
+    assert ids(client.search(status="completed")) == ids(client.search(status=TaskStatus.COMPLETED)) == [ana]
+    assert ids(client.search(status="running")) == [bob]
+    assert ids(client.search(tenant="acme")) == [bob, ana]
+    assert ids(client.search(tenant="")) == [nobody]
+    assert ids(client.search(subject="ana")) == [eve, ana]
+    assert ids(client.search(subject="ana", tenant="other")) == [eve]
+    assert ids(client.search(session_id="s")) == [bob, ana]
+    assert ids(client.search(session_id="s", status="running", agent="echo")) == [bob]
+    assert ids(client.search(agent="other")) == []
+
+
+def test_an_identity_finds_what_it_may_see(client: AgentTasks) -> None:
+    ana = submitted(client, identity=ANA, session_id="s")
+    bob = submitted(client, identity=BOB, session_id="s")
+    submitted(client, identity=EVE, session_id="s")
+    submitted(client, session_id="s")
+    assert ids(client.search(identity=ANA)) == ids(client.search(identity=ANA, session_id="s")) == [ana]
+    assert ids(client.search(identity=ALL)) == ids(client.search(identity=ALL, session_id="s")) == [bob, ana]
+    assert ids(client.search(identity=ALL, subject="bob")) == [bob]
+    assert ids(client.search(identity=ANA, subject="bob")) == ids(client.search(identity=ANA, tenant="other")) == []
+
+
+@pytest.mark.parametrize("wanted", ["none", "echo"])
+def test_a_page_looks_at_so_many_rows_and_may_be_short(client: AgentTasks, wanted: str) -> None:
+    made = [task.id for task in client.submit_many("echo", [{"value": n} for n in range(10)])]
+    query(client, "UPDATE agent_tasks.tasks SET agent = 'other' WHERE id = ANY (%s)", made[1:])
+    found: list[UUID] = []
+    below, pages = None, 0
+    while pages == 0 or below is not None:
+        with client.database.connection() as connection:
+            page = search.tasks(connection, agent=wanted, after=below, looked_at=4)
+        found += [row["id"] for row in page.rows]
+        below, pages = page.next, pages + 1
+    assert (found, pages) == ([] if wanted == "none" else [made[0]], 3)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"after": "x"}, {"after": ""}, {"after": 7}, {"after": "AZq5Y0cAcACAAAAAAAAAAAAA"}, {"after": "é"},
+        {"after": "0198c2f4-0000-7000-8000-000000000000"}, {"limit": 0}, {"limit": 1001}, {"limit": True},
+        {"status": "gone"}, {"agent": ""}, {"subject": "a\x00"}, {"session_id": 7}, {"identity": "ana"},
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_refused(client: AgentTasks, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        client.search(**asked)
+    if "after" in asked:
+        assert "give the `next` of the page before" in str(refused.value)
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_no_search_reads_a_whole_table(client: AgentTasks, analyzed: bool) -> None:
+    filled(client)
+    if analyzed:
+        query(client, "ANALYZE")
+    one = Identity(subject="s1", tenant="t1")
+    everyone = Identity(subject="s1", tenant="t1", scopes=("tasks:all",))
+    asked: list[dict[str, Any]] = [
+        {"identity": one}, {"identity": everyone}, {"tenant": "t1"}, {"tenant": "none"}, {"tenant": ""},
+        {"session_id": "session3"}, {"session_id": "session3", "identity": one}, {"agent": "nobody"}, {},
+        {"status": "pending"}, {"status": "waiting", "identity": everyone}, {"status": "failed", "identity": one},
+        {"status": "failed"}, {"status": "completed", "agent": "nobody", "session_id": "session3"},
+        {"subject": "s2"}, {"identity": Identity(subject="x", tenant="none")},
+    ]  # fmt: skip
+    for one_of_them in asked:
+        with watched(buffers=None) as seen:
+            page = client.search(limit=50, **one_of_them)
+            more = client.search(limit=50, after=page.next, **one_of_them) if page.next else None
+        assert not seen.faults, (one_of_them, seen.story)
+        assert more is None or not set(ids(page)) & set(ids(more))
+
+
+def test_what_doors_ask_is_found_by_an_index(client: AgentTasks) -> None:
+    filled(client)
+    one = Identity(subject="s1", tenant="t1")
+    some = str(query(client, "SELECT id FROM agent_tasks.tasks LIMIT 1")[0]["id"])
+    asks: list[Callable[[Any], Any]] = [
+        lambda c: doors.pace(c, "agent1"),
+        lambda c: doors.session_queue(c, "session3", "agent1", one),
+        lambda c: doors.open_tasks(c, "t1", 100),
+    ]
+    for analyzed in (False, True):
+        if analyzed:
+            query(client, "ANALYZE")
+        with watched(buffers=None) as seen:
+            for ask in asks:
+                with client.database.connection() as connection:
+                    ask(connection)
+            for asked in ({}, {"tenant": "t1"}, {"task_id": some}, {"identity": one}, {"subject": "nobody"}):
+                client.audit(**asked)  # type: ignore[arg-type]
+        assert not seen.faults, seen.story
+
+
+def test_the_pace_of_an_agent_is_that_of_its_last_completed_root_tasks(client: AgentTasks) -> None:
+    with client.database.connection() as connection:
+        assert doors.pace(connection, "echo") == {"p95": None, "runs": 0}
+        tasks = [submitted(client) for _ in range(21)]
+        sql = (
+            "UPDATE agent_tasks.tasks SET status = 'completed', due_at = NULL, "
+            "created_at = now() - %s * interval '1 s', finished_at = now() WHERE id = %s"
+        )
+        for seconds, task in enumerate(tasks):
+            query(client, sql, seconds, task)
+        found = doors.pace(connection, "echo")
+        assert found == {"p95": pytest.approx(19), "runs": 21}
+        old = submitted(client)
+        query(
+            client,
+            "UPDATE agent_tasks.tasks SET status = 'completed', due_at = NULL, finished_at = now() - interval '1 h', "
+            "created_at = now() - interval '2 h' WHERE id = %s",
+            old,
+        )
+        failed = submitted(client)
+        client.get(failed).cancel()
+        assert doors.pace(connection, "echo", runs=21) == found
+        assert doors.pace(connection, "other")["runs"] == 0
+
+
+def test_the_queue_of_a_session_is_that_of_the_newest_task_that_one_may_see(client: AgentTasks) -> None:
+    submitted(client, identity=ANA, session_id="s", queue="first")
+    submitted(client, identity=ANA, session_id="s", queue="second")
+    submitted(client, identity=EVE, session_id="s", queue="theirs")
+    with client.database.connection() as connection:
+        assert doors.session_queue(connection, "s", "echo", ANA) == "second"
+        assert doors.session_queue(connection, "s", "echo", BOB) is None
+        assert doors.session_queue(connection, "s", "echo", ALL) == "second"
+        assert doors.session_queue(connection, "s", "echo", None) == "theirs"
+        assert doors.session_queue(connection, "s", "other", ANA) is None
+        assert doors.session_queue(connection, "none", "echo", ANA) is None
+
+
+def test_open_tasks_of_a_tenant_are_counted_to_a_bound(client: AgentTasks) -> None:
+    tasks = [submitted(client, identity=identity) for identity in (ANA, BOB, ANA, EVE, None)]
+    with client.database.connection() as connection:
+        assert doors.open_tasks(connection, "acme", 100) == 3
+        assert doors.open_tasks(connection, "acme", 2) == 2
+        client.get(tasks[0]).cancel()
+        assert doors.open_tasks(connection, "acme", 100) == 2
+        assert doors.open_tasks(connection, "", 100) == 0
+
+
+def test_agents_are_those_that_workers_told_of_and_those_loaded_here(client: AgentTasks) -> None:
+    query(
+        client,
+        "INSERT INTO agent_tasks.agents (name, definition) VALUES ('away', %s), ('echo', %s)",
+        '{"first_step": "go", "budget": {"tokens": 5}, "sensitive": true, "queue": "q", "ttl": null, "goal": "Far."}',
+        '{"first_step": "older", "budget": null, "sensitive": false, "queue": null, "ttl": null}',
+    )
+    found = {each.name: each for each in client.agents()}
+    assert list(found) == sorted(found)
+    away, echo = found["away"], found["echo"]
+    assert (away.goal, away.queue, away.sensitive, away.budget) == ("Far.", "q", True, Budget(tokens=5))
+    assert (away.tools, away.signals, away.input_schema, away.scopes) == (["*"], None, None, [])
+    assert away.registered_at is not None
+    assert echo.first_step == "echo"
+    assert echo.registered_at is not None
+    assert echo.input_schema is not None
+    assert "value" in echo.input_schema["properties"]
+    assert any(each.registered_at is None for each in found.values())
+
+
+def test_sessions_with_one_long_beginning_are_told_apart(client: AgentTasks) -> None:
+    long = "s" * 300
+    one, other = (submitted(client, identity=ANA, session_id=long + end * 9_000, queue=end) for end in "ab")
+    assert ids(client.search(session_id=long + "a" * 9_000)) == [one]
+    assert ids(client.search(session_id=long + "b" * 9_000)) == [other]
+    with client.database.connection() as connection:
+        assert doors.session_queue(connection, long + "a" * 9_000, "echo", ANA) == "a"
