@@ -8,6 +8,7 @@ from agent_tasks import AgentTasks, Budget
 from tests import rows
 from tests.agents import notes
 from tests.crash.test_killed_workers import runs_on
+from tests.crash.test_starting_workers import for_seconds
 from tests.eventually import eventually
 from tests.processes import Processes
 
@@ -48,6 +49,19 @@ def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     row = rows.task(client, beside.id)
     assert (row["crashes"], row["suspect"], row["attempt"], row["uncounted"]) == (0, 0, 1, 1)
     (blocking / "go").touch()
+
+
+def test_a_blocked_loop_that_is_not_yet_replaced_costs_no_lease(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    processes.worker(concurrency=1, overrun_seconds=60.0)
+    processes.wait_until_ready(processes.sweeper(ready=False), processes.beat(ready=False))
+    task = client.submit("blocks_until_go", {"folder": str(tmp_path)})
+    eventually(lambda: notes(tmp_path))
+    for_seconds(1.5 * client.settings.lease_seconds, lambda: task.stored().status == "running")
+    (tmp_path / "go").touch()
+    assert task.result(timeout=30) == "done"
+    assert rows.runs(client, task.id) == [1]
 
 
 def test_what_a_step_left_behind_to_block_the_loop_fails_no_other_step(

@@ -3,19 +3,21 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import agent_tasks
-from agent_tasks import AgentTasks
-from tests.documents import ROOT, blocks, write_module
+from agent_tasks import AgentTasks, InvalidInput
+from agent_tasks.authoring import agent as agents
+from tests.documents import ROOT, blocks, module_of, write_module
 from tests.eventually import eventually
 from tests.processes import Processes, Running
 
 
-def worker_with(processes: Processes, folder: Path, module: str) -> Running:
+def worker_with(processes: Processes, folder: Path, *modules: str) -> Running:
     """A worker that imports its agents from `folder`, as one does that is started there."""
-    environment = processes.environment(agents=(module,))
+    environment = processes.environment(agents=modules)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(folder)])
     argv = [sys.executable, "-m", "celery", "-A", "workers", "worker", "-n", "documented@test", "--loglevel", "INFO"]
     worker = processes.start("documented", argv, environment)
@@ -54,6 +56,61 @@ def test_the_agents_of_the_documents_run(client: AgentTasks, processes: Processe
     short = client.submit("frugal", {"questions": ["a", "b", "c"]}).wait(timeout=30)
     assert (short.status, short.result) == ("partial", ["Text on a", "Text on b"])
     client.submit("reminder", {"text": "x", "days": 1.0})
+
+
+OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
+    "reviewer": ({"url": "a"}, "Text on a judgement of the text of a"),
+    "toolbox": (
+        {"question": "why", "tools": ["x", "y"]},
+        ["Text on the gist of x on why", "Text on the gist of y on why"],
+    ),
+    "persistent": ({"prompt": "p"}, "large: p"),
+    "thinker": ({"question": "q"}, "Text on which tool for q on q"),
+    "careful": ({"prompt": "p"}, "large: p"),
+    "surveyor": ({"places": ["a", "b"]}, ["survey on a", "survey on b"]),
+    "ask": ({"question": "q"}, "q"),
+    "specialist": ({"question": "q"}, "Text on q"),
+    "totals": ({"questions": ["a", "bc"]}, len("Text on a") + len("Text on bc")),
+    "thorough": ({"questions": ["a", "b"]}, ["Text on a", "Text on b"]),
+    "analyst": ({"parts": ["a", "bc"]}, [1, 2]),
+}
+"""Of agents of the documents: what they are given, and what comes of it."""
+RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote"}
+PART = """
+from agent_tasks import Context, agent
+
+@agent("analyst_of_one")
+async def analyst_of_one(ctx: Context, part: str):
+    return len(part)
+"""
+
+
+def test_each_agent_of_the_documents_comes_to_what_it_says(
+    client: AgentTasks, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = [write_module(f"docs/{name}.md", tmp_path) for name in ("agents", "budgets", "errors")]
+    (tmp_path / "documented_part.py").write_text(PART)
+    worker_with(processes, tmp_path, *modules, "documented_part")
+    monkeypatch.setattr(agents, "_registry", {})
+    loaded = [module_of(f"docs/{name}.md", tmp_path, monkeypatch) for name in ("agents", "budgets", "errors")]
+    assert agents.loaded_agents().keys() == {*OUTCOMES, *RUN_BY_OTHERS}
+    tasks = {name: client.submit(name, given) for name, (given, _) in OUTCOMES.items()}
+    for name, (_, expected) in OUTCOMES.items():
+        assert tasks[name].result(timeout=30) == expected, name
+    result_or_resume = vars(loaded[2])["result_or_resume"]
+    assert result_or_resume(tasks["ask"]) == "q"
+    with pytest.raises(InvalidInput, match="'A1' is no symbol"):
+        result_or_resume(client.submit("quote", {"symbol": "A1"}))
+    closed = client.submit("quote", {"symbol": "ACME"})
+    assert eventually(lambda: closed.stored().waiting_for).kind == "retry"
+
+
+def test_the_names_that_alembic_is_to_leave_out_are_those_of_our_schema() -> None:
+    known: dict[str, Any] = {}
+    exec("\n".join(blocks("docs/operations.md", "python")), known)
+    names = ["public", "agent_tasks", None]
+    assert [known["include_name"](name, "schema", {}) for name in names] == [True, False, True]
+    assert known["include_name"]("agent_tasks", "table", {})
 
 
 @pytest.mark.parametrize("query", blocks("docs/operations.md", "sql"))

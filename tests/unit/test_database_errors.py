@@ -1,10 +1,14 @@
 """What errors of Postgres are taken for: its absence, rivals, or the statement's own."""
 
+import ast
+import re
+
 import psycopg
 import pytest
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from agent_tasks.store.errors import Contention, ServerAway, Transient, classified
+from tests.documents import ROOT
 
 
 def of_state(state: str) -> psycopg.Error:
@@ -73,3 +77,28 @@ def test_the_code_is_kept_and_what_is_classified_stays_so() -> None:
     assert classified(found) is found
     assert isinstance(found, Transient)
     assert isinstance(found, psycopg.OperationalError)
+
+
+NAMED_BY_OTHERS = {
+    "cli/checks.py": {"psycopg.OperationalError", "psycopg.errors.UndefinedTable"},
+    "cli/problems.py": {"psycopg.errors.UndefinedColumn", "psycopg.errors.UndefinedTable"},
+    "cli/readiness.py": {"psycopg.OperationalError"},
+    "engine/process/heartbeat.py": {"psycopg.errors.QueryCanceled"},
+    "store/queries/catalog.py": {"psycopg.errors.UndefinedTable"},
+    "store/route.py": {"psycopg.ProgrammingError"},
+}
+"""Of one statement of their own, or of a first connection: whether to try again does not hang on them."""
+
+
+def test_errors_of_postgres_are_classified_in_one_file() -> None:
+    found: dict[str, set[str]] = {}
+    package = ROOT / "agent_tasks"
+    for file in package.rglob("*.py"):
+        nodes = [
+            node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute | ast.alias)
+        ]  # code, not prose
+        names = {ast.unparse(node) for node in nodes}
+        kinds = {n for n in names if re.fullmatch(r"psycopg\.(errors\.\w+|\w+Error)|.*\b(sqlstate|pgcode)", n)}
+        if file != package / "store" / "errors.py" and kinds:
+            found[str(file.relative_to(package))] = kinds
+    assert found == NAMED_BY_OTHERS

@@ -1,0 +1,39 @@
+"""The heartbeat shares nothing: a pool that is exhausted costs no lease."""
+
+from contextlib import ExitStack
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from agent_tasks import AgentTasks
+from agent_tasks.engine.process.gate import Gate
+from agent_tasks.engine.process.heartbeat import Leases
+from agent_tasks.engine.steps.active import ActiveRuns
+from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.transitions.heartbeat import WorkerRecord
+from tests.database import claimed, query
+from tests.eventually import eventually
+
+
+def test_a_pool_that_is_exhausted_costs_no_lease(client: AgentTasks) -> None:
+    narrow = AgentTasks(client.settings.model_copy(update={"pool_size": 2, "lease_seconds": 3.0}))
+    taken = claimed(client, lease_seconds=3)
+    nothing: Any = None
+    operations: Any = SimpleNamespace(flush_progress=lambda: None, warn_of_time=lambda: None)
+    active = ActiveRuns()
+    active.add(StepRun(taken, nothing, nothing, {}, nothing, operations, quantum_ends=0))
+    leases = Leases(narrow, WorkerRecord("w", "here", 1, ("agents",), ("echo.echo",), ("",)), active, gate := Gate())
+    leases.start()
+    assert gate.wait(30)
+    with ExitStack() as all_there_are:
+        for _ in range(2):
+            all_there_are.enter_context(narrow.database.connection())
+        (before,) = query(
+            client, "SELECT due_at, clock_timestamp() AS at FROM agent_tasks.tasks WHERE id = %s", taken.id
+        )
+        kept = "SELECT FROM agent_tasks.tasks WHERE id = %s AND due_at > %s AND clock_timestamp() < due_at"
+        for due in (before["due_at"], before["at"] + timedelta(seconds=5)):
+            eventually(lambda due=due: query(client, kept, taken.id, due))
+        assert gate.is_open
+    leases.stop()
+    narrow.close()
