@@ -16,7 +16,7 @@ pools = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", mark
 
 
 @pytest.mark.parametrize("agent", ["patient", "attentive"])
-def test_its_step_ends_when_it_is_free_and_all_others_go_on_meanwhile(
+def test_a_step_whose_row_was_locked_ends_when_it_is_free_and_all_others_go_on_meanwhile(
     client: AgentTasks, processes: Processes, tmp_path: Path, agent: str
 ) -> None:
     processes.fleet(concurrency=4, lease_seconds=30.0, quantum_seconds=0.0)

@@ -122,7 +122,7 @@ def test_tasks_submitted_while_redis_is_full_run_once_it_has_room(fragile: Fragi
     assert [task.result(timeout=30) for task in tasks] == list(range(5))
 
 
-def test_who_waits_hears_of_the_end_although_redis_died_meanwhile(fragile: Fragile, tmp_path: Path) -> None:
+def test_a_waiter_hears_of_the_end_although_redis_died_meanwhile(fragile: Fragile, tmp_path: Path) -> None:
     fragile.processes.fleet()
     task = fragile.client.submit("patient", {"folder": str(tmp_path)})
     eventually(lambda: notes(tmp_path))

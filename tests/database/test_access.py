@@ -200,7 +200,7 @@ def forge(client: AgentTasks, task: TaskHandle, **changes: Any) -> None:
     client.redis.hset(key(task.id), mapping=entry)  # type: ignore[arg-type]
 
 
-def test_who_can_write_to_redis_gets_no_access_by_it(client: AgentTasks) -> None:
+def test_write_access_to_redis_gives_no_access_to_tasks(client: AgentTasks) -> None:
     eve = MAY_NOT["one who may see all elsewhere"]
     task = client.submit("echo", {"value": 1}, identity=ANA)
     before = everything(client)

@@ -31,7 +31,7 @@ def kept_by(client: AgentTasks, task_id: UUID) -> Kept | None:
     return operations_of(client, claimed(client, task_id)).kept()
 
 
-def test_who_looks_finds_what_is_left_to_do(client: AgentTasks) -> None:
+def test_an_observer_finds_what_is_left_to_do(client: AgentTasks) -> None:
     task = client.get(ended_short(client))
     assert task.snapshot().remaining == task.stored().remaining == ["b", "c"]
     with pytest.raises(PartialCompletion) as caught:
@@ -47,13 +47,13 @@ def test_nothing_is_said_to_be_left_where_the_agent_did_not_say(client: AgentTas
     assert "remaining" not in caught.value.details
 
 
-def test_the_latest_counts_also_where_it_names_nothing(client: AgentTasks) -> None:
+def test_the_latest_partial_counts_even_where_it_names_nothing(client: AgentTasks) -> None:
     taken = keeps(client, submitted(client), ["a"], ["b"])
     operations_of(client, taken).partial(["a", "b"], None)
     assert client.get(taken.id).stored().remaining is None
 
 
-def test_of_a_completed_task_nothing_is_left(client: AgentTasks) -> None:
+def test_a_completed_task_has_nothing_left_to_do(client: AgentTasks) -> None:
     taken = keeps(client, submitted(client), ["a"], ["b"])
     end(client, taken, done)
     assert client.get(taken.id).stored().remaining is None
@@ -61,7 +61,7 @@ def test_of_a_completed_task_nothing_is_left(client: AgentTasks) -> None:
     assert kept_by(client, fork.id) == Kept(value=["a"], remaining=None)
 
 
-def test_a_resumed_task_finds_both_in_each_of_its_tries_whatever_it_keeps_itself(client: AgentTasks) -> None:
+def test_a_resumed_task_finds_what_was_kept_and_left_in_each_of_its_tries(client: AgentTasks) -> None:
     again = client.get(ended_short(client)).resume(budget=Budget(tokens=20))
     taken = claimed(client, again.id)
     operations = operations_of(client, taken)

@@ -35,7 +35,7 @@ def seconds_until_due(client: AgentTasks, task_id: UUID) -> float:
     return round(query(client, sql, task_id)[0]["seconds"], 1)
 
 
-def test_it_is_pending_again_and_nothing_counts_against_it(client: AgentTasks) -> None:
+def test_a_step_that_is_given_back_is_pending_again_and_nothing_counts_against_it(client: AgentTasks) -> None:
     task_id = submitted(client)
     assert give_back(client, claimed(client, task_id))
     row = row_of(client, task_id)
@@ -45,7 +45,7 @@ def test_it_is_pending_again_and_nothing_counts_against_it(client: AgentTasks) -
     assert claimed(client, task_id).attempt == 1
 
 
-def test_each_time_its_bell_rings_later(client: AgentTasks) -> None:
+def test_each_time_a_step_is_given_back_its_bell_rings_later(client: AgentTasks) -> None:
     task_id, waits = submitted(client), []
     for _ in range(8):
         give_back(client, claimed(client, task_id))
@@ -83,7 +83,7 @@ def test_an_untried_input_is_given_back_only_where_other_code_may_take_it(
     assert row_of(client, taken.id)["status"] == ("pending" if is_given_back else "running")
 
 
-def test_an_input_that_all_releases_gave_back_is_nobodys(client: AgentTasks) -> None:
+def test_an_input_that_all_releases_gave_back_waits_for_nobody(client: AgentTasks) -> None:
     task_id = submitted(client)
     alive(client, "w1", "a")
     alive(client, "w2", "a b")
@@ -101,7 +101,7 @@ def old_refusal(client: AgentTasks, seconds: float = 101) -> UUID:
     return task_id
 
 
-def test_what_all_give_back_is_given_up_past_its_ttl_and_can_be_resumed(watched: AgentTasks) -> None:
+def test_a_step_that_all_give_back_is_given_up_past_its_ttl_and_can_be_resumed(watched: AgentTasks) -> None:
     alive(watched, "w1", "a")
     old, _young = old_refusal(watched), old_refusal(watched, 90)
     (row,) = given_up(watched)

@@ -48,7 +48,7 @@ def test_a_task_that_waits_holds_no_worker_and_says_for_what(client: AgentTasks)
     assert types_of(client, row["id"])[-2:] == ["committed", "waiting"]
 
 
-def test_a_signal_wakes_who_waits_for_it_and_is_handed_to_the_step(client: AgentTasks) -> None:
+def test_a_signal_wakes_the_task_that_waits_for_it_and_is_handed_to_the_step(client: AgentTasks) -> None:
     task = client.get(waits(client, "approval")["id"])
     receipt = task.signal("approval", {"ok": 1}, signal_id="s", identity=Identity(subject="ana"))
     assert (receipt.kept, receipt.delivered, receipt.waiting_for) == (True, True, [])

@@ -74,7 +74,7 @@ def test_adaptive_shares_follow_what_95_of_100_of_the_past_tasks_stayed_within(c
     assert buyer.budget.tokens / echo.budget.tokens > 8000 / 191
 
 
-def test_who_has_no_past_gets_the_mean_of_the_others_and_weights_count_all_the_same(client: AgentTasks) -> None:
+def test_an_agent_without_a_past_gets_the_mean_of_the_others_and_weights_count_all_the_same(client: AgentTasks) -> None:
     past(client, "echo", 100)
     past(client, "buyer", 300)
     children = [Child("echo"), Child("buyer", weight=2), Child("count", {"to": 1})]

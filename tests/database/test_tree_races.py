@@ -123,7 +123,7 @@ def test_a_cancel_of_the_root_and_the_end_of_all_children_at_once(client: AgentT
         check_tree(client, root.id)
 
 
-def test_the_cancel_of_a_child_and_the_end_of_its_siblings_at_once_wake_the_parent_once(client: AgentTasks) -> None:
+def test_a_cancel_of_a_child_at_the_end_of_its_siblings_wakes_the_parent_once(client: AgentTasks) -> None:
     for _ in range(12):
         root = claimed(client, submitted(client, budget=PLENTY))
         first, *others = spawn(client, root, 5)

@@ -40,7 +40,7 @@ def waited_long(client: AgentTasks, task_id: UUID) -> TaskHandle:
 
 
 @pytest.mark.parametrize(("workers", "why", "to_do"), REASONS)
-def test_it_says_why_and_what_to_do_wherever_it_is_shown(
+def test_a_task_that_no_worker_takes_says_why_and_what_to_do_wherever_it_is_shown(
     client: AgentTasks, workers: list[tuple[str, list[str]]], why: str | None, to_do: str
 ) -> None:
     for number, (queue, steps) in enumerate(workers):

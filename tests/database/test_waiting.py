@@ -38,7 +38,7 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "SLOWEST_POLL_SECONDS", 60.0)
 
 
-def test_word_wakes_who_waits_at_once(client: AgentTasks, seldom: None) -> None:
+def test_word_wakes_waiters_at_once(client: AgentTasks, seldom: None) -> None:
     taken = claimed(client)
     task = client.get(taken.id)
     with ThreadPoolExecutor(1) as threads:
@@ -106,7 +106,7 @@ def test_without_redis_waiting_polls_postgres(client: AgentTasks) -> None:
 
 @pytest.mark.parametrize("timeout", [0, 0.2])
 @pytest.mark.parametrize("redis", ["here", "away"])
-def test_who_waits_too_long_is_told_so_in_time(client: AgentTasks, seldom: None, timeout: float, redis: str) -> None:
+def test_a_wait_that_is_too_long_ends_in_time(client: AgentTasks, seldom: None, timeout: float, redis: str) -> None:
     away = AgentTasks(client.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     task = (client if redis == "here" else away).get(client.submit("echo").id)
     began = time.monotonic()

@@ -90,7 +90,7 @@ def test_fifty_wait_for_one_task(fleet: Fleet, tmp_path: Path) -> None:
         assert [waiter.result() for waiter in waiters] == ["done"] * 50
 
 
-def test_versions_never_regress_for_who_polls_while_a_task_runs(fleet: Fleet) -> None:
+def test_versions_never_regress_for_a_poller_while_a_task_runs(fleet: Fleet) -> None:
     task = fleet.client.submit("hops", {"to": 30})
     another = AgentTasks(fleet.settings)
     seen: list[tuple[int, int]] = []

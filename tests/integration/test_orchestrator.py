@@ -139,7 +139,7 @@ def test_a_report_is_taken_back_where_its_task_runs_out_before_it_ends(
 
 
 @pytest.mark.parametrize("field", ["paths", "output"])
-def test_nobody_has_it_read_or_write_elsewhere(
+def test_the_agent_reads_and_writes_nowhere_else(
     client: AgentTasks, running: Processes, asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, field: str
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "notes.txt"

@@ -48,7 +48,7 @@ def test_tools_are_called_by_function_by_name_and_partly(client: AgentTasks, wor
         client.submit("guarded", {"name": "order"}).result(timeout=30)
 
 
-def test_who_lacks_a_scope_is_refused_at_submit_and_nothing_is_kept(client: AgentTasks) -> None:
+def test_an_identity_that_lacks_a_scope_is_refused_at_submit_and_nothing_is_kept(client: AgentTasks) -> None:
     for attempt in (
         lambda: client.submit("guarded", {"name": "fetch"}, identity=BOB),
         lambda: client.submit("guarded", {"wrong": "input"}, identity=BOB),
@@ -80,7 +80,7 @@ def test_a_child_needs_its_scopes_from_its_parents_identity(client: AgentTasks, 
         client.submit("hires", identity=BOB).result(timeout=30)
 
 
-def test_a_resume_needs_the_scopes_of_who_resumes(client: AgentTasks) -> None:
+def test_a_resume_needs_the_scopes_in_the_identity_that_resumes(client: AgentTasks) -> None:
     task = client.submit("guarded", {"name": "fetch"}, identity=ANA)
     task.cancel()
     for options in ({}, {"from_step": 0}):

@@ -99,7 +99,7 @@ def test_seconds_are_shared_and_not_divided(left: Remaining, reserve: Budget, ch
 
 
 @given(lefts, asks, claimants)
-def test_who_asks_for_more_than_its_share_is_told_so_and_nobody_else_is(
+def test_only_a_child_that_asks_for_more_than_its_share_is_told_so(
     left: Remaining, reserve: Budget, children: list[Claimant]
 ) -> None:
     allotments = divided(left, reserve, children)

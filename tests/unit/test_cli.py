@@ -161,7 +161,7 @@ def test_a_task_that_ran_out_of_its_budget_says_how_to_raise_it() -> None:
     assert problem.action.endswith(f"agent-tasks resume {TASK} --budget-tokens N")
 
 
-def test_an_identity_that_cannot_be_is_invalid_input() -> None:
+def test_an_impossible_identity_is_invalid_input() -> None:
     with pytest.raises(InvalidInput, match="subject"):
         identity_of("x" * 300, "", None)
 

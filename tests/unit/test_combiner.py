@@ -53,13 +53,13 @@ def test_a_request_alone_runs_at_once() -> None:
     assert Combiner[int, int](doubled).ask(4) == 8
 
 
-def test_those_that_come_while_one_runs_are_run_together_and_each_has_its_own_answer() -> None:
+def test_requests_that_come_while_one_runs_are_run_together_and_each_has_its_own_answer() -> None:
     gated, futures = ask_while_one_runs([1, 2, 3, 4], doubled)
     assert gated.batches == [[1], [2, 3, 4]]
     assert [future.result() for future in futures] == [2, 4, 6, 8]
 
 
-def test_no_two_of_a_key_are_in_one_batch_and_none_is_forgotten() -> None:
+def test_no_batch_has_two_requests_of_one_key_and_none_is_forgotten() -> None:
     gated, futures = ask_while_one_runs([1, 12, 22, 3, 32], doubled, key=lambda request: request % 10)
     assert gated.batches == [[1], [12, 3], [22], [32]]
     assert [future.result() for future in futures] == [2, 24, 44, 6, 64]
@@ -111,7 +111,7 @@ def test_an_error_of_one_statement_is_not_taken_for_a_postgres_that_is_away() ->
     assert isinstance(futures[2].exception(), psycopg.errors.QueryCanceled)
 
 
-def test_those_whose_leader_was_ended_are_told_that_nobody_answered() -> None:
+def test_requests_whose_leader_was_ended_are_told_that_nobody_answered() -> None:
     def ended(requests: Sequence[int]) -> list[int]:
         if len(requests) > 1:
             raise SystemExit
@@ -126,7 +126,7 @@ class Interrupted(BaseException):
     """What a signal's handler raises, in a process whose steps run in its main thread."""
 
 
-def test_one_that_is_interrupted_before_it_leads_passes_that_on() -> None:
+def test_a_request_that_is_interrupted_before_it_leads_passes_the_lead_on() -> None:
     combiner = Combiner[int, int](doubled)
     lead = combiner._lead
 

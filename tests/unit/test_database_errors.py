@@ -61,12 +61,12 @@ def test_rivals_are_contention(state: str) -> None:
     "state",
     ["57014", "25P04", "54000", "54001", "53200", "53400", "22P02", "22P05", "23505", "42P01", "42501", "XX000"],
 )
-def test_all_else_is_of_the_statement_and_stays_what_it_is(state: str) -> None:
+def test_any_other_error_is_the_statements_and_stays_what_it_is(state: str) -> None:
     error = of_state(state)
     assert classified(error) is error
 
 
-def test_what_cannot_be_sent_is_of_the_statement() -> None:
+def test_a_value_that_cannot_be_sent_is_an_error_of_the_statement() -> None:
     error = psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
     assert classified(error) is error
 

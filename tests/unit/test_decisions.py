@@ -298,7 +298,7 @@ class Broken(Exception):
         raise RuntimeError("not even this")
 
 
-def test_an_exception_that_breaks_whoever_looks_at_it_is_a_failed_step() -> None:
+def test_an_exception_that_cannot_be_inspected_fails_the_step() -> None:
     found = decide_failure(run_of("book"), Broken())
     assert isinstance(found, EndWith)
     assert found.error.message == "Step book failed: Broken, which cannot be shown: RuntimeError"

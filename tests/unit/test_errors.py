@@ -127,7 +127,7 @@ def test_what_an_upstream_asks_for_is_seconds_or_a_duration(given: Any, seconds:
     assert UpstreamUnavailable("busy", retry_after=given).info.retry_after == seconds
 
 
-def test_or_a_time_or_the_date_in_its_header_and_a_past_one_is_now() -> None:
+def test_an_upstream_may_ask_for_a_time_or_a_date_and_a_past_one_is_now() -> None:
     later, past = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(hours=1)
     for asked, seconds in ((later, 3600), (format_datetime(later, usegmt=True), 3600), (past, 0)):
         found = UpstreamUnavailable("busy", retry_after=asked).info.retry_after

@@ -57,7 +57,7 @@ def test_at_word_it_looks_at_the_mirror() -> None:
     assert following.patience() is None
 
 
-def test_who_wants_to_look_more_often_does() -> None:
+def test_a_follower_may_look_more_often() -> None:
     following = looks(Task(1, 1, 1, 2), slowest=0.1)
     for _ in range(2):
         assert following.patience() == 0.1
@@ -70,5 +70,5 @@ def test_it_listens_for_no_longer_than_asked_and_then_says_so() -> None:
         looks(Task(1, 2), timeout=0).patience()
 
 
-def test_what_has_ended_is_not_late() -> None:
+def test_a_task_that_has_ended_never_times_out() -> None:
     assert looks(Task(1), timeout=0).patience() is None

@@ -56,7 +56,7 @@ def test_a_function_is_async_however_it_is_wrapped(function: Any) -> None:
 
 
 @pytest.mark.parametrize("function", PLAIN)
-def test_and_a_plain_one_is_plain(function: Any) -> None:
+def test_a_plain_function_is_plain_however_it_is_wrapped(function: Any) -> None:
     assert not is_async(function)
     assert not is_generator(function)
 

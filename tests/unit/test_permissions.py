@@ -87,12 +87,12 @@ ANA = Identity(subject="ana", tenant="acme", scopes=("read", "write"))
 
 
 @pytest.mark.parametrize("needed", [(), ("read",), ("write", "read")])
-def test_who_has_the_scopes_may_run_an_agent(needed: tuple[str, ...]) -> None:
+def test_an_identity_with_the_scopes_may_run_an_agent(needed: tuple[str, ...]) -> None:
     check_scopes("writer", needed, ANA)
 
 
 @pytest.mark.parametrize("needed", [("publish",), ("read", "publish"), ("READ", "publish"), ("rea",)])
-def test_who_lacks_one_may_not(needed: tuple[str, ...]) -> None:
+def test_an_identity_that_lacks_a_scope_may_not_run_an_agent(needed: tuple[str, ...]) -> None:
     with pytest.raises(PermissionDenied, match="without the scope") as caught:
         check_scopes("writer", needed, ANA)
     assert set(caught.value.details["missing"]) == set(needed) - {"read", "write"}

@@ -62,7 +62,7 @@ class Sealed(LookupError):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_one_that_can_be_built_again_is_of_its_class_with_its_message(error: BaseException) -> None:
+def test_an_exception_that_can_be_rebuilt_has_its_class_and_its_message(error: BaseException) -> None:
     back = again(error)
     assert isinstance(back, type(error))
     assert str(back) == str(error)
@@ -76,7 +76,7 @@ def test_arguments_and_attributes_that_are_plain_json_come_back() -> None:
     assert (back.errno, back.filename, back.args) == (error.errno, error.filename, error.args)
 
 
-def test_one_whose_constructor_wants_more_is_a_stand_in_that_the_same_except_catches() -> None:
+def test_an_exception_whose_constructor_wants_more_is_a_stand_in_that_the_same_except_catches() -> None:
     refused = again(Refused(429, hint="later"))
     assert isinstance(refused, Refused)
     assert (str(refused), refused.code, refused.hint) == ("refused with 429", 429, "later")
@@ -87,7 +87,7 @@ def test_one_whose_constructor_wants_more_is_a_stand_in_that_the_same_except_cat
     assert type(connected).__name__ == "Connected"
 
 
-def test_one_whose_class_is_gone_is_of_its_nearest_base_that_is_there() -> None:
+def test_an_exception_whose_class_is_gone_has_its_nearest_remaining_base() -> None:
     kept = record(Connected(object()))
     kept["kinds"][0] = "a.module.that.is.gone:Connected"
     back = rebuild(kept)
@@ -96,7 +96,7 @@ def test_one_whose_class_is_gone_is_of_its_nearest_base_that_is_there() -> None:
     assert (type(back).__name__, str(back)) == ("Connected", "the client is gone")
 
 
-def test_one_of_a_class_within_a_function_is_of_its_nearest_base() -> None:
+def test_an_exception_of_a_class_within_a_function_has_its_nearest_base() -> None:
     class Local(TimeoutError):
         pass
 
@@ -105,13 +105,13 @@ def test_one_of_a_class_within_a_function_is_of_its_nearest_base() -> None:
     assert (type(back).__name__, str(back)) == ("Local", "slow")
 
 
-def test_one_that_allows_no_class_below_it_is_of_its_base() -> None:
+def test_an_exception_class_that_allows_no_subclass_gives_way_to_its_base() -> None:
     back = again(Sealed(object()))
     assert isinstance(back, LookupError)
     assert str(back) == "not found"
 
 
-def test_one_that_cannot_say_what_it_is_keeps_its_class() -> None:
+def test_an_exception_that_cannot_be_shown_keeps_its_class() -> None:
     back = again(Mute("x"))
     assert isinstance(back, Mute)
 

@@ -28,7 +28,7 @@ def test_a_traceparent_of_the_standard_is_taken_as_it_is(flags: str) -> None:
         f" 00-{TRACE}-{SPAN}-01", f"00_{TRACE}_{SPAN}_01", b"00", 7, ["00"], None,
     ],
 )  # fmt: skip
-def test_what_is_no_traceparent_is_refused_with_what_one_is(traceparent: Any) -> None:
+def test_an_invalid_traceparent_is_refused_with_its_expected_form(traceparent: Any) -> None:
     with pytest.raises(InvalidInput, match="32, 16 and 2 lowercase hex digits") as caught:
         check_traceparent(traceparent)
     assert caught.value.details["field"] == "traceparent"
@@ -40,7 +40,7 @@ def test_new_traces_are_of_the_standard_and_all_different() -> None:
     assert all(re.search("-01$", traceparent) for traceparent in made)
 
 
-def test_the_callers_span_is_told_as_opentelemetry_tells_it() -> None:
+def test_the_callers_span_is_the_one_that_opentelemetry_reports() -> None:
     assert current_traceparent() is None
     context = trace.SpanContext(int(TRACE, 16), int(SPAN, 16), is_remote=False, trace_flags=trace.TraceFlags(1))
     with trace.use_span(trace.NonRecordingSpan(context)):
