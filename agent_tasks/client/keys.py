@@ -1,4 +1,4 @@
-"""API keys: who comes with one is whom the key was made for."""
+"""API keys: a caller with a key has the identity that the key was made for."""
 
 import hashlib
 import hmac
@@ -21,14 +21,14 @@ from agent_tasks.transitions import keys as rows
 
 log = logging.getLogger(__name__)
 PREFIX = "at_"
-"""What every key begins with."""
+"""The beginning of every key."""
 _FORM = re.compile(rf"{PREFIX}([0-9a-f]{{16}})_([\w-]{{43}})", re.ASCII)
 _MOST_SCOPES = 100
 _TO_DO = "Make one with `agent-tasks keys create`."
 
 
 class ApiKey(BaseModel):
-    """A key as it may be shown: whom it stands for, and until when; times are the database's."""
+    """A key as it may be shown: its identity, and when it expires; times are the database's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,19 +38,19 @@ class ApiKey(BaseModel):
     scopes: tuple[str, ...] = ()
     created_at: datetime
     expires_at: datetime | None = None
-    """None: it is valid until it is revoked."""
+    """The end of its validity; None: it is valid until it is revoked."""
     last_used_at: datetime | None = None
-    """To the minute."""
+    """The last use, to the minute."""
     revoked_at: datetime | None = None
 
     @classmethod
     def from_row(cls, row: rows.KeyRow) -> "ApiKey":
-        """Without its digest."""
+        """Build it from a row, without the digest."""
         return ApiKey.model_validate({name: row[name] for name in ApiKey.model_fields})
 
     @property
     def identity(self) -> Identity:
-        """Whom the key stands for."""
+        """The identity for which the key stands."""
         return Identity(subject=self.subject, tenant=self.tenant, scopes=self.scopes)
 
 
@@ -68,7 +68,7 @@ def create_key(
     scopes: Iterable[str],
     expires_in: float | timedelta | None,
 ) -> NewKey:
-    """Raises InvalidInput for what no key can have."""
+    """Make a key. Raises InvalidInput for arguments that no key can have."""
     if tenant != "":
         check_text(tenant, "tenant", 256)
     check_text(subject, "subject", 256)
@@ -91,7 +91,7 @@ def create_key(
 
 
 def all_keys(deployment: Deployment, tenant: str | None) -> list[ApiKey]:
-    """Raises InvalidInput for what is no tenant."""
+    """Return all keys, or those of a tenant. Raises InvalidInput for an impossible tenant."""
     if tenant not in (None, ""):
         check_text(tenant, "tenant", 256)
     with deployment.database.connection() as connection:
@@ -99,18 +99,18 @@ def all_keys(deployment: Deployment, tenant: str | None) -> list[ApiKey]:
 
 
 def revoke_key(deployment: Deployment, id: str) -> bool:
-    """False where there is no key of this id."""
+    """Revoke a key; return False if there is none of this id."""
     check_text(id, "id", 256)
     with deployment.database.connection() as connection:
         return rows.revoke(connection, id) is not None
 
 
 def verify(deployment: Deployment, token: str) -> ApiKey:
-    """The key that somebody has come with. Raises Unauthenticated, which says what to do."""
+    """Return the key to which a caller's token belongs. Raises Unauthenticated, which says what to do."""
     form = _FORM.fullmatch(token)
     if form is None:
         raise Unauthenticated(
-            f"This is no API key: one is {PREFIX}<id>_<secret>, as `agent-tasks keys create` shows it. Send all of it."
+            f"This is no API key: keys are {PREFIX}<id>_<secret>, as `agent-tasks keys create` shows them. Send it all."
         )
     key_id, secret = form.groups()
     digests = [_digest(secret, pepper) for pepper in deployment.peppers]
@@ -135,7 +135,7 @@ def _digest(secret: str, pepper: bytes) -> bytes:
 
 
 def _is_one_of(digest: bytes, digests: Sequence[bytes]) -> bool:
-    """In the same time whichever it is."""
+    """Whether it is one of these, checked in the same time whichever it is."""
     return any([hmac.compare_digest(digest, each) for each in digests])  # noqa: C419
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a caller of the gateway may do."""
+    """The scopes of the gateway: each is a right of its callers."""
 
     WRITE = "tasks:write"
     """Submit, resume and acknowledge tasks, and change schedules."""
@@ -20,7 +20,7 @@ class Scope(StrEnum):
 
 
 def misspelt(scopes: Iterable[str]) -> list[tuple[str, str]]:
-    """Those that look like a scope of the gateway and are none, each with the nearest that is one."""
+    """Return the scopes that look like one of the gateway's but are not, each with the nearest real one."""
     found: list[tuple[str, str]] = []
     for scope in scopes:
         if scope not in tuple(Scope) and (near := get_close_matches(scope.lower(), [*Scope], 1, 0.8)):

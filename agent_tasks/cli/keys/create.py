@@ -15,17 +15,17 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
 def create(
-    subject: Annotated[str, typer.Option(help="Whom the key stands for.")],
+    subject: Annotated[str, typer.Option(help="The person or service the key stands for.")],
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Their tenant.")] = "",
     scope: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"What it may do; repeatable: {', '.join(Scope)}.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In how long, as in 90d (s, m, h, d, w). Default: never.")
+        str | None, typer.Option(metavar="TIME", help="Its lifetime, as in 90d (s, m, h, d, w). Default: no end.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an API key. It is shown this once, and kept nowhere."""
+    """Make an API key. It is shown only now, and kept nowhere."""
     seconds = None if expires is None else lifetime(expires)
     scopes = scope or []
     for problem in warnings(scopes):
@@ -41,7 +41,7 @@ def create(
 
 
 def lifetime(text: str) -> float:
-    """The seconds of a text like 90d, 12h or 30m. Raises InvalidInput."""
+    """Return the seconds that a text like 90d, 12h or 30m means. Raises InvalidInput."""
     found = re.fullmatch(r"(\d{1,10}(?:\.\d{1,10})?)\s*([smhdw])", text.strip().lower(), re.ASCII)
     if found is None:
         raise InvalidInput(
@@ -51,7 +51,7 @@ def lifetime(text: str) -> float:
 
 
 def warnings(scopes: list[str]) -> list[str]:
-    """What looks like a mistake in the scopes of a new key."""
+    """Return warnings about likely mistakes in the scopes of a new key."""
     if not scopes:
         return ["a key without a scope may do nothing: name some with --scope."]
     return [

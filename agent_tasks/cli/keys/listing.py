@@ -1,4 +1,4 @@
-"""`agent-tasks keys list`: whom the API keys stand for, and until when."""
+"""`agent-tasks keys list`: the identities of the API keys, and when they expire."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ def listing(
 
 
 def state(key: ApiKey) -> str:
-    """Whether it is valid, and for how long."""
+    """Return whether the key is valid, and for how long."""
     from agent_tasks.cli.text import duration, since
 
     if key.revoked_at is not None:
@@ -46,7 +46,7 @@ def state(key: ApiKey) -> str:
 
 
 def used(key: ApiKey) -> str:
-    """When it was last used."""
+    """Return when the key was last used."""
     from agent_tasks.cli.text import duration, since
 
     return f"used {duration(max(0.0, since(key.last_used_at)))} ago" if key.last_used_at else "never used"

@@ -11,7 +11,7 @@ from agent_tasks.cli.problems import ExitCode, Failed, Problem
 
 
 def revoke(
-    id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `agent-tasks keys list` shows it.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `agent-tasks keys list` shows it.")],
     as_json: AsJson = False,
 ) -> None:
     """End an API key, at once and for good. Tasks that were submitted with it go on."""
