@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
+from agent_tasks.transitions.audit import audited, entry
 
 
 class KeyRow(TypedDict):
@@ -32,10 +33,25 @@ class KeyInUse(KeyRow):
 _SHOWN: LiteralString = "id, tenant, subject, scopes, created_at, expires_at, last_used_at, revoked_at"
 
 _CREATE = f"""
-    INSERT INTO agent_tasks.api_keys (id, tenant, subject, scopes, digest, expires_at)
-    VALUES (%(id)s, %(tenant)s, %(subject)s, %(scopes)s, %(digest)s,
-        clock_timestamp() + make_interval(secs => %(expires_in)s))
-    RETURNING {_SHOWN}
+    WITH made AS (
+        INSERT INTO agent_tasks.api_keys (id, tenant, subject, scopes, digest, expires_at)
+        VALUES (%(id)s, %(tenant)s, %(subject)s, %(scopes)s, %(digest)s,
+            clock_timestamp() + make_interval(secs => %(expires_in)s))
+        RETURNING {_SHOWN}
+    ), {audited("made", task_id="NULL::uuid")}
+    SELECT * FROM made
+"""
+
+# The audit hears of the first time only; the update comes after the look.
+_REVOKE = f"""
+    WITH living AS (
+        SELECT FROM agent_tasks.api_keys WHERE id = %(id)s AND revoked_at IS NULL FOR UPDATE
+    ), revoked AS (
+        UPDATE agent_tasks.api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
+        FROM (SELECT count(*) FROM living) AS looked WHERE id = %(id)s
+        RETURNING {_SHOWN}
+    ), {audited("living", task_id="NULL::uuid")}
+    SELECT * FROM revoked
 """
 
 _FIND = f"""
@@ -63,7 +79,9 @@ def create(
 ) -> KeyRow:
     """Keep a new key, which is valid for `expires_in` seconds from now, or until it is revoked."""
     values = {"id": id, "tenant": tenant, "subject": subject, "scopes": list(scopes), "digest": digest}
-    row = connection.execute(_CREATE, {**values, "expires_in": expires_in}).fetchone()
+    data = {"tenant": tenant, "subject": subject, "scopes": list(scopes)}
+    said = entry("create_key", None, target=id, data=data)
+    row = connection.execute(_CREATE, {**values, "expires_in": expires_in, **said}).fetchone()
     assert row is not None
     return row
 
@@ -89,8 +107,4 @@ def all_keys(connection: Connection, tenant: str | None) -> list[KeyRow]:
 
 def revoke(connection: Connection, id: str) -> KeyRow | None:
     """End a key now, unless it has ended before; None where there is none of this id."""
-    sql = (
-        "UPDATE agent_tasks.api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp()) WHERE id = %s "
-        f"RETURNING {_SHOWN}"
-    )
-    return connection.execute(sql, [id]).fetchone()
+    return connection.execute(_REVOKE, {"id": id, **entry("revoke_key", None, target=id)}).fetchone()

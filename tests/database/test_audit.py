@@ -67,6 +67,17 @@ def test_each_write_is_told_with_who_and_from_where(client: AgentTasks) -> None:
     ]
 
 
+def test_keys_are_told_of_when_they_are_made_and_when_they_end(client: AgentTasks) -> None:
+    made = client.create_key(tenant="acme", subject="ana", scopes=["tasks:read"])
+    assert client.revoke_key(made.id)
+    assert client.revoke_key(made.id)
+    assert not client.revoke_key("none")
+    assert told(client) == [
+        ("create_key", None, None, made.id, {"tenant": "acme", "subject": "ana", "scopes": ["tasks:read"]}),
+        ("revoke_key", None, None, made.id, None),
+    ]
+
+
 def test_a_trusted_program_is_nobody(client: AgentTasks) -> None:
     task = client.submit("echo", {"value": 1})
     client.get(task.id).cancel()
