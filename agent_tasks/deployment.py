@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Deployment:
-    """What every process of a deployment shares with the others. Thread-safe; nothing connects before it is used."""
+    """One deployment, as every process of it sees it. Thread-safe; nothing connects before it is used."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
@@ -72,7 +72,7 @@ class Deployment:
         return rows
 
     def commit_for(self, transition: Callable[[Connection], tuple[T, Sequence[Row]]]) -> T:
-        """`commit` of a transition that has an answer beside the rows that it changed; returns the answer."""
+        """Run `commit` for a transition that has an answer beside the rows that it changed; returns the answer."""
         publisher = self.publisher
         answer, rows = self.database.run(transition)
         reached("committed")
@@ -80,14 +80,14 @@ class Deployment:
         return answer
 
     def publish(self, rows: Sequence[Row]) -> None:
-        """Tell of rows that a commit changed: the mirror, bells for what is pending, word to stop for what ran.
+        """Publish rows that a commit changed: to the mirror, as bells for what is pending, as stops for what ran.
 
         For commits that go another way than `commit`. Never raises for Redis.
         """
         self.publisher.publish(rows)
 
     def find_row(self, task_id: UUID, identity: Identity | None = None) -> Row:
-        """Raises TaskNotFound, and says no more where the task is there and `identity` may not see it."""
+        """Find a task's row. Raises TaskNotFound, also where the task is there and `identity` may not see it."""
         with self.database.connection() as connection:
             row = read.find(connection, task_id)
         if row is None or not may_see(identity, row):
@@ -104,7 +104,7 @@ class Deployment:
         self.database.close()
 
     def _begin_anew(self) -> None:
-        """In a forked child: its parent's threads are not here, its connections are not the child's to use or close."""
+        """Begin anew in a forked child, without the parent's threads, and leave the parent's connections alone."""
         _left_alone.append(dict(self.__dict__))
         self._forget()
         self.database = self._open_database()
@@ -117,7 +117,7 @@ class Deployment:
 
 _deployments: "WeakSet[Deployment]" = WeakSet()
 _left_alone: list[Any] = []
-"""What forked children have from their parents: to collect it would close it, or wait for a lock that nobody frees."""
+"""Objects of the parents of forked children: collecting them would close them, or wait for a lock for ever."""
 
 
 def _begin_all_anew() -> None:

@@ -29,7 +29,7 @@ ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", 
 
 
 def serve(port: int, host: str) -> None:
-    """Serve this process's metrics, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; port 0: not."""
+    """Serve this process's metrics, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; on port 0 none."""
     if not port:
         return
     registry = REGISTRY

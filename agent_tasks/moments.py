@@ -1,4 +1,4 @@
-"""Moments on the way of a step, or of any commit, at which a test may kill its process. Nobody watches otherwise."""
+"""Moments on the way of a step, or of any commit, at which a test may kill its process."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
@@ -12,14 +12,14 @@ Moment = Literal[
     "half-published",  # Redis has the first of several batches of what is published at once
     "published",  # all is published
 ]
-"""In their order. After a step that its worker goes on from in place, `claimed` of the next one follows `returned`."""
+"""The moments in their order; where a worker goes on in place, `claimed` of the next step follows."""
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
 
 class Watcher(Protocol):
-    """Called in the thread that reaches a moment, with the step's name where that is known.
+    """A function that is called in the thread that reaches a moment, with the step's name where that is known.
 
-    `joined`: what the end of a task has changed above it.
+    `joined`: the rows above a task that its end has changed.
     """
 
     def __call__(self, moment: Moment, step: str | None, joined: Sequence[Mapping[str, Any]]) -> None: ...
@@ -35,6 +35,6 @@ def watch(watcher: Watcher) -> None:
 
 
 def reached(moment: Moment, *, step: str | None = None, joined: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Say that the code has come to this moment."""
+    """Call the watcher, if there is one: the code has come to this moment."""
     if _watcher is not None:
         _watcher(moment, step, joined)

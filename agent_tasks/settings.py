@@ -120,11 +120,11 @@ class Settings(BaseSettings):
     queue: Annotated[Text, Field(min_length=1, max_length=200)] = "agents"
     """The queue of tasks whose submit and agent name none."""
     lease_seconds: Seconds = 15.0
-    """A worker that is silent for so long has lost its steps."""
+    """How long a worker may be silent before it has lost its steps."""
     ttl_seconds: Seconds = 900.0
-    """A task without progress and without a live owner for so long is an orphan."""
+    """How long a task may be without progress and without a live owner before it is an orphan."""
     ring_seconds: Seconds = 10.0
-    """A pending task that nobody claimed is rung again after so long; the wait doubles each time, to 300."""
+    """How long until a pending task that nobody claimed is rung again; the wait doubles each time, to 300."""
     quantum_seconds: float = Field(default=0.1, ge=0, le=LONGEST_WAIT, allow_inf_nan=False)
     """How long a worker goes on with a task's next steps itself before it hands over through the broker; 0: never."""
     drain_seconds: Seconds = 25.0
@@ -141,15 +141,15 @@ class Settings(BaseSettings):
     max_children: Count = 10_000
     """How many children one FanOut may spawn."""
     fan_out_limit: int = Field(default=256 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
-    """For the inputs and metadata of all children of one FanOut together, in bytes of JSON."""
+    """The limit for the inputs and metadata of all children of one FanOut together, in bytes of JSON."""
     max_depth: Count = 16
     """How deep a tree of tasks may be."""
     poison_crashes: Count = 3
-    """A step that was alone in its process when that died, so often in a row, ends as `poison`."""
+    """How often in a row a step that is alone in its process may see it die before it ends as `poison`."""
     quarantine_processes: Count = 4
     """How many processes one worker may start for suspect steps, besides one for a step that is alone."""
     payload_limit: int = Field(default=1024 * 1024, ge=1024, le=LARGEST_NUMBER)
-    """For input, state, result and each call outcome, in bytes of JSON."""
+    """The limit for input, state, result and each call outcome, in bytes of JSON."""
     idempotency_seconds: Seconds = 86_400.0
     """How long an idempotency key is kept."""
     retention_seconds: Seconds = 7 * 86_400.0
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     prepared_statements: Literal["auto", "on", "off"] = "auto"
     """Whether Postgres keeps statements prepared. auto: unless a pooler stands between, which may not know of them."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    """Where a worker serves Prometheus metrics; 0: nowhere."""
+    """The port on which a worker serves Prometheus metrics; 0: none."""
     metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
     gateway_auth: Literal["on", "off"] = "on"
@@ -198,7 +198,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":
-        """From `values`, the environment, and the servers of a running `agent-tasks dev`, in this order.
+        """Read the settings from `values`, the environment, and a running `agent-tasks dev`, in this order.
 
         Raises InvalidInput that names the wrong setting, or says that no servers are set.
         """
@@ -222,14 +222,14 @@ class Settings(BaseSettings):
 
 
 def data_dir() -> Path:
-    """Where the embedded servers of this user keep their data."""
+    """The folder in which the embedded servers of this user keep their data."""
     if named := os.environ.get("AGENT_TASKS_DATA_DIR"):
         return Path(named)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agent-tasks"
 
 
 _EVERYWHERE = ("AGENT_TASKS_DATA_DIR",)
-"""Read from the environment, and no setting of a deployment."""
+"""Variables that are read from the environment, and are no settings of a deployment."""
 _TESTS = "AGENT_TASKS_TEST_"
 _warned: set[str] = set()
 
@@ -244,7 +244,7 @@ def misspelt() -> list[tuple[str, str]]:
 
 
 def warn_of_misspelt() -> None:
-    """Once for each in this process."""
+    """Log a warning for each misspelt setting, once in this process."""
     for name, nearest in misspelt():
         if name not in _warned:
             _warned.add(name)

@@ -24,7 +24,7 @@ Outside `transaction()` each statement commits by itself."""
 
 PreparedStatements = Literal["auto", "on", "off"]
 _TAKE_SECONDS = 10.0
-"""How long a connection is waited for."""
+"""How many seconds a connection is waited for."""
 
 
 class Database:
@@ -70,7 +70,7 @@ class Database:
 
     @contextmanager
     def connection(self) -> Generator[Connection]:
-        """An autocommitting connection from the pool.
+        """Lend an autocommitting connection from the pool.
 
         Raises ServerAway, Contention, or what Postgres says of a statement; `classified` tells them apart.
         """
@@ -94,7 +94,7 @@ class Database:
             raise found from error
 
     def _take(self) -> "tuple[ConnectionPool[RoutedConnection], RoutedConnection]":
-        """A connection and the pool to give it back to. Raises psycopg_pool.PoolTimeout."""
+        """Take a connection; returns it and the pool to give it back to. Raises psycopg_pool.PoolTimeout."""
         until = monotonic() + _TAKE_SECONDS
         while True:
             pool = self.pool
@@ -115,7 +115,7 @@ class Database:
             yield connection
 
     def run(self, transition: Callable[[Connection], T], *, single: bool = False) -> T:
-        """The transition in a transaction; one that met rivals (a deadlock, say) is run again, twice.
+        """Run the transition in a transaction, and twice again where it meets rivals (a deadlock, say).
 
         `single`: it is one statement, which commits by itself.
         """

@@ -1,4 +1,4 @@
-"""What an error of Postgres says: that it is away, that rivals were in the way, or something of this one statement."""
+"""Errors of Postgres: it is away, rivals were in the way, or something is wrong with one statement."""
 
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ _CONTENTION = (
 
 
 class Transient(psycopg.OperationalError):
-    """Nothing is wrong with the statement: it may be tried again, within a bound."""
+    """An error that is no fault of the statement: it may be tried again, within a bound."""
 
     sqlstate: Any = None
 
@@ -33,11 +33,11 @@ class Transient(psycopg.OperationalError):
 
 
 class ServerAway(Transient):
-    """Postgres does not answer, is going, or is no primary: whatever is asked of it on a new connection, later."""
+    """Raised where Postgres does not answer, is going, or is no primary: try again later, on a new connection."""
 
 
 class Contention(Transient):
-    """Rivals were in the way (a deadlock, a locked row, a transaction that is not serializable): try again at once."""
+    """Raised where rivals are in the way (a deadlock, a locked row, a failed serialization): try again at once."""
 
 
 def classified(error: psycopg.Error) -> psycopg.Error:

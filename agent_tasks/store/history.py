@@ -21,7 +21,7 @@ def written(select: LiteralString, name: LiteralString = "events_added") -> Lite
 
 
 def event_text(events: Sequence[EventEntry]) -> str:
-    """Events as JSON text: an array would cost psycopg as much as the rest of a statement."""
+    """Write events as JSON text: an array would cost psycopg as much as the rest of a statement."""
     return f"[{', '.join(f'[{json.dumps(type_)}, {data or _NO_DATA}]' for type_, data in events)}]"
 
 
@@ -34,7 +34,7 @@ _NO_DATA = "null"
 
 
 def appended(events: LiteralString) -> LiteralString:
-    """Appends `events`, JSON as of `event_text`, to the histories of the rows in `changed`, which have counted them."""
+    """The part of a WITH that appends `events`, JSON as of `event_text`, to the histories of `changed`."""
     return written(f"""
         SELECT changed.id, changed.event_seq - jsonb_array_length({events}) + e.ordinal, e.event ->> 0,
             nullif(e.event -> 1, 'null'::jsonb)
@@ -43,9 +43,9 @@ def appended(events: LiteralString) -> LiteralString:
 
 
 EVENTS: LiteralString = appended("%(events)s::jsonb")
-"""The same events for each of the rows."""
+"""The part of a WITH that appends the same events to each of the rows."""
 
 COUNTED: LiteralString = """
     version = version + 1, event_seq = event_seq + jsonb_array_length(%(events)s::jsonb)
 """
-"""What every update with `EVENTS` sets."""
+"""The columns that every update with `EVENTS` sets."""

@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": _SILENT_SECONDS * 1000,
     "client_encoding": "utf-8",
 }
-"""What the URL may say otherwise."""
+"""Defaults of a connection, which the URL may override."""
 
 
 def libpq_url(url: str) -> str:
@@ -32,7 +32,7 @@ class Route:
     """The connection parameters of a URL. With several hosts only the primary will do, whichever it is now."""
 
     def __init__(self, url: str) -> None:
-        """Raises psycopg.Error for what is no URL of Postgres."""
+        """Read the URL. Raises psycopg.Error for what is no URL of Postgres."""
         parameters = {**_DEFAULTS, **conninfo_to_dict(libpq_url(url))}
         lists = {name: str(parameters.pop(name)).split(",") for name in _HOST if parameters.get(name)}
         count = max(map(len, lists.values()), default=0)
@@ -48,7 +48,7 @@ class Route:
         self._lock = threading.Lock()
 
     def connect(self, kind: type[C], **changes: Any) -> C:
-        """Raises psycopg.OperationalError after a few seconds, saying of each host why it does not answer."""
+        """Connect to a host. Raises psycopg.OperationalError, after a few seconds, with what is wrong with each."""
         with self._lock:
             hosts = list(self._hosts)
         lists = {name: ",".join(host[name] for host in hosts) for name in _HOST if hosts and name in hosts[0]}
@@ -58,13 +58,13 @@ class Route:
         return connection
 
     def parameters_to(self, connection: "psycopg.Connection[Any]") -> dict[str, Any]:
-        """For another connection to the very server that this one is to, primary or not."""
+        """The parameters of another connection to the very server of this one, primary or not."""
         at = connection.info
         here = {"host": at.host, "hostaddr": at.get_parameters().get("hostaddr"), "port": at.port}
         return {**self._parameters, **here, "target_session_attrs": "any"}
 
     def silent(self, connection: "psycopg.Connection[Any]") -> None:
-        """The host of this connection is tried last from now on."""
+        """Try the host of this connection last from now on."""
         self._move(connection, first=False)
 
     def _move(self, connection: "psycopg.Connection[Any]", *, first: bool) -> None:
@@ -83,13 +83,13 @@ class RoutedConnection(psycopg.Connection[DictRow]):
     """A connection of our own, with what is to be known of the server at its end. It commits each statement."""
 
     is_pooled = False
-    """A pooler gives each transaction another session of Postgres."""
+    """Whether a pooler gives each transaction another session of Postgres."""
     needs_transaction = False
-    """A statement by itself would not be READ COMMITTED."""
+    """Whether a statement by itself would not be READ COMMITTED."""
 
     @classmethod
     def connect(cls, conninfo: str = "", *, route: Route | None = None, **parameters: Any) -> Self:  # type: ignore[override]
-        """`route`: to one of its hosts. (A pool hands on such arguments, and calls this.)"""
+        """Connect to a host of `route`. (A pool hands on such arguments, and calls this.)"""
         if route is not None:
             return route.connect(cls, **parameters)
         terms: dict[str, Any] = {"autocommit": True, "row_factory": dict_row, **parameters}
@@ -97,5 +97,5 @@ class RoutedConnection(psycopg.Connection[DictRow]):
 
 
 def connect(url: str, **parameters: Any) -> RoutedConnection:
-    """A connection outside of any pool. Raises psycopg.OperationalError as `Route.connect`."""
+    """Connect outside of any pool. Raises psycopg.OperationalError as `Route.connect`."""
     return Route(url).connect(RoutedConnection, **parameters)

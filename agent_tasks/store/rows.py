@@ -7,7 +7,7 @@ from agent_tasks.store.history import written
 from agent_tasks.task.row import BellRow, TaskRow
 
 Row = TaskRow
-"""What most transitions return."""
+"""The row that most transitions return."""
 
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
@@ -24,7 +24,7 @@ SNAPSHOT: LiteralString = """
     tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused,
     CASE WHEN tasks.status <> 'completed' THEN tasks.remaining END AS remaining
 """
-"""What an observer sees of a task: a `TaskRow`."""
+"""The columns that an observer sees of a task: a `TaskRow`."""
 
 STEPPED: LiteralString = """
     tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at,
@@ -32,7 +32,7 @@ STEPPED: LiteralString = """
     tasks.spent_calls, tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd,
     tasks.reserved_steps, tasks.reserved_calls
 """
-"""What changes while a worker holds a task: a `SteppedRow`."""
+"""The columns that change while a worker has a task: a `SteppedRow`."""
 
 CLAIMED: LiteralString = f"""
     tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.queue, tasks.priority, tasks.parent_id, tasks.root_id,
@@ -41,7 +41,7 @@ CLAIMED: LiteralString = f"""
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, {STEPPED}
 """
-"""What a worker needs of a task to run its step, and to ring for the next one: a `ClaimedRow`."""
+"""The columns that a worker needs to run a step, and to ring for the next one: a `ClaimedRow`."""
 
 
 class ClaimedRow(BellRow):
@@ -56,17 +56,20 @@ IDLE: LiteralString = """
     status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, refused = NULL,
     pending_since = clock_timestamp(), due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s)
 """
-"""What becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
+"""The columns of a task that becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
 
 GIVEN_IDS: LiteralString = "tasks.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
-"""Found by the index however many there are: in a list that it can look into the planner would count them, and read
-the whole table for many."""
+"""The condition that a task is among `ids`, by the index however many they are: where the planner can count them, it
+reads the whole table for many."""
 
 
 def few(column: LiteralString) -> LiteralString:
-    """Always true, of a column of whole numbers that is never null. By it the planner expects one row where it knows
-    nothing (it takes a JSON array for a hundred), and looks up by the index what it joins to it. For many it would read
-    the table whole if that was small when it made the plan, for as long as it keeps the plan."""
+    """A condition that is always true, of a column of whole numbers that is never null.
+
+    By it the planner expects one row where it knows nothing (it takes a JSON array for a hundred), and looks up by the
+    index what it joins to it. For many it would read the table whole if that was small when it made the plan, for as
+    long as it keeps the plan.
+    """
     return f"{column} * 0 = 0"
 
 
@@ -77,24 +80,24 @@ LET_GO: LiteralString = """
     reserved_steps = CASE WHEN {ends} THEN 0 ELSE reserved_steps END,
     reserved_calls = CASE WHEN {ends} THEN 0 ELSE reserved_calls END
 """
-"""Nobody above a root takes over what it has reserved for those below that live on. Of others `join` does."""
+"""Lets the reservations of an ended root go; `join` does it for others."""
 
 CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0, refused = NULL"
-"""What a step begins with: no failure, no crash, no suspicion. (`attempt` and `uncounted` are set beside it.)"""
+"""Columns of a step that begins: no failure, no crash, no suspicion. (`attempt` and `uncounted` are set beside.)"""
 
 LIVES: LiteralString = """
     workers.stopped_at IS NULL AND workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
 """
-"""Of a worker process."""
+"""The condition that a worker process lives."""
 
 UNCOUNTED: LiteralString = "attempt = attempt - 1, uncounted = uncounted + 1"
-"""A try that was no fault of the step's counts for nothing."""
+"""The columns of a try that counts for nothing, since its end was no fault of the step's."""
 
 ENDED: LiteralString = f"""
     worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp(),
     {LET_GO.format(ends="parent_id IS NULL")}
 """
-"""What has ended: it belongs to nobody, and nothing is due."""
+"""The columns of an ended task: it belongs to nobody, and nothing is due."""
 
 CLOCKED_SECONDS: LiteralString = """
     CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
@@ -102,7 +105,7 @@ CLOCKED_SECONDS: LiteralString = """
             THEN greatest(0, extract(epoch FROM clock_timestamp() - (waiting_for ->> 'since')::timestamptz))
          ELSE 0 END
 """
-"""What the budget's clock has counted since the last change: it runs in steps and while children are awaited."""
+"""The seconds that the budget's clock has counted since the last change, in steps and while children are awaited."""
 
 RUNNING_SECONDS: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - tasks.claimed_at))"
 
@@ -113,7 +116,7 @@ OWNED: LiteralString = """
 
 
 def ending(status: LiteralString, error: LiteralString, result: LiteralString = "NULL::jsonb") -> LiteralString:
-    """The end of a task, or, where committed steps have an undo, the way to it: the undo of the last one is due.
+    """The columns of a task that ends, or, where committed steps have an undo, of one whose last undo is due.
 
     The expressions speak of the row as it was.
     """
@@ -142,7 +145,7 @@ ENDING_EVENT: LiteralString = written("""
             jsonb_build_object('status', coalesce(ending ->> 'status', status)) || %(event_data)s::jsonb
         FROM changed
 """)
-"""Tells of the end that `ending` decided; the update counts one event."""
+"""The part of a WITH that appends the end that `ending` decided; the update counts one event."""
 
 COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 1"
 
@@ -154,7 +157,7 @@ SUSPECT: LiteralString = """
         AND tasks.agent || '.' || tasks.step = ANY (%(steps)s)
         AND (tasks.refused IS NULL OR (tasks.refused ->> 'until')::timestamptz <= clock_timestamp())
 """
-"""A suspect step that waits, and that a process serves."""
+"""The condition that a suspect step waits, and that a process serves it."""
 
 WILL_END: LiteralString = "tasks.status IN ('pending', 'running', 'waiting') AND tasks.ending IS NULL"
-"""A task whose end is not decided yet. (Not by `finished_at`: that would offer the index of all that live.)"""
+"""The condition that no end is decided yet. (Not by `finished_at`: that would offer the index of all that live.)"""

@@ -1,4 +1,4 @@
-"""The session of a connection: what it must be set to, and what the server knows of it."""
+"""The session of a connection: its settings, and what the server knows of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ _WORKING = """
 @dataclass(frozen=True)
 class Session:
     is_pooled: bool
-    """A pooler stands between: another session may serve the next transaction, and others this one."""
+    """Whether a pooler stands between: another session may serve the next transaction, and others this one."""
     isolation: str
-    """What a transaction has that says nothing."""
+    """The isolation of a transaction that asks for none."""
 
 
 def begin(connection: "psycopg.Connection[DictRow]") -> Session:
@@ -41,5 +41,5 @@ def begin(connection: "psycopg.Connection[DictRow]") -> Session:
 
 
 def working(connection: "psycopg.Connection[DictRow]", pids: Sequence[int]) -> set[int]:
-    """Those of these server processes that work at a statement, or did until a moment ago."""
+    """The server processes among these that work at a statement, or did until a moment ago."""
     return {row["pid"] for row in connection.execute(_WORKING, [list(pids)])}

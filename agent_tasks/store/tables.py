@@ -237,7 +237,9 @@ charges = Table(
     Column("step_number", Integer, primary_key=True),
     Column("fingerprint", Text, primary_key=True),  # of what the charge is known by, as a call
     Column("branch", Text, nullable=False),
-    Column("ended", Integer),  # when the step was told, by its own clock; null: it had cancelled the charge meanwhile
+    Column(
+        "ended", Integer
+    ),  # when the step was answered, by its own clock; null: it had cancelled the charge meanwhile
     Column("tokens", BigInteger, nullable=False),
     Column("usd", Numeric, nullable=False),
     # of the task, with what was reserved for its children, as the step saw it
@@ -269,7 +271,7 @@ signals = Table(
     Column("sent_at", _TIME, nullable=False, server_default=_NOW),
     Column("consumed_step", Integer),  # the step number that was handed the signal; null: in the inbox
     Column("wait_id", Text),  # the one wait that it answers; null: any of its name
-    Column("receipt", JSONB),  # what its sender was told
+    Column("receipt", JSONB),  # as its sender got it
     Index("signals_inbox", "task_id", "name"),
     Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
 )

@@ -17,7 +17,7 @@ from agent_tasks.store.route import CONNECT_SECONDS, Route, RoutedConnection
 
 log = logging.getLogger(__name__)
 SILENT_SECONDS = 5.0
-"""After so long without an answer the server is asked, on a connection of its own, what it is doing."""
+"""How long an answer may take before the server is asked, on another connection, what it is doing."""
 LONGEST_SECONDS = 60.0
 """How long a statement may take behind a pooler, which does not tell what becomes of it."""
 _TICK_SECONDS = 1.0
@@ -25,27 +25,27 @@ _ASK_SECONDS = CONNECT_SECONDS + 2.0
 
 
 class Unanswered:
-    """A thread that cuts the connections on which no answer will come, so that who waits on them learns of it.
+    """A thread that cuts the connections on which no answer will come, so that the waiting threads go on.
 
     TCP alone does not tell: a host whose processes are frozen acknowledges what it is sent, and so does a proxy
     that has lost the server. A statement at which the server works is left alone, however long it takes.
     """
 
     def __init__(self, route: Route, mistrust: Callable[[], None]) -> None:
-        """`mistrust` is called before connections are cut: others that there are may be no better."""
+        """`mistrust` is called before connections are cut: the other ones may be no better."""
         self._route = route
         self._mistrust = mistrust
         self._since: dict[RoutedConnection, float] = {}
         self._closed = threading.Event()
 
     def start(self) -> None:
-        """In this process, until `close`."""
+        """Start watching in this process, until `close`."""
         self._closed = threading.Event()
         thread = threading.Thread(target=self._run, args=[self._closed], name="agent-tasks-unanswered", daemon=True)
         thread.start()
 
     def begin(self, connection: RoutedConnection) -> None:
-        """The connection is in use from now on."""
+        """Note that the connection is in use from now on."""
         self._since[connection] = monotonic()
 
     def end(self, connection: RoutedConnection) -> None:
@@ -84,7 +84,7 @@ class Unanswered:
         return connection.info.backend_pid in working
 
     def _ask(self, connections: list[RoutedConnection]) -> set[int] | None:
-        """The server's processes that work for these connections; None where it does not answer in time."""
+        """Find the server processes that work for these connections; None where no answer comes in time."""
         asked = _Question(self._route.parameters_to(connections[0]), [c.info.backend_pid for c in connections])
         asked.start()
         asked.join(_ASK_SECONDS)
@@ -99,7 +99,7 @@ class Unanswered:
 
 
 class _Question(threading.Thread):
-    """Asked in a thread of its own, which nobody has to wait for."""
+    """A question to the server, in a thread of its own, which nobody has to wait for."""
 
     def __init__(self, parameters: dict[str, Any], pids: list[int]) -> None:
         super().__init__(name="agent-tasks-question", daemon=True)
@@ -123,7 +123,7 @@ def _waits(connection: RoutedConnection) -> bool:
 
 
 def _shut(connection: "psycopg.Connection[Any]") -> None:
-    """End the connection under the thread that waits on it, which is told that the server has closed it."""
+    """End the connection under the thread that waits on it, to which the server then seems to have closed it."""
     try:
         number = os.dup(connection.fileno())
     except (psycopg.Error, OSError):

@@ -17,7 +17,7 @@ SLOW_SECONDS = 30.0
 
 
 def make_beat_app() -> Celery:
-    """The schedule is fixed and in memory: two clocks tick twice, and the sweeps are made for that."""
+    """Make the app. Its schedule is fixed and in memory: two clocks tick twice, which the sweeps are made for."""
     settings = Settings.load()
     app: Any = make_app("beat", settings, [SWEEP_QUEUE])
     seconds = {

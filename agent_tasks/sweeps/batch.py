@@ -1,5 +1,5 @@
-"""How much one round of a sweep moves. Its `run_once` returns how many it moved, 0 when nothing is due."""
+"""The size of a sweep's batch. Its `run_once` returns how many tasks it moved, 0 when nothing is due."""
 
 BATCH = 500
 TREES = 20
-"""Of what locks whole trees."""
+"""The size of a batch that locks whole trees."""

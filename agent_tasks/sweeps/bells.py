@@ -7,11 +7,11 @@ from agent_tasks.sweeps.batch import BATCH
 from agent_tasks.transitions.ring import pending_by_queue, postpone, ring
 
 _LOST_PART = 0.05
-"""Of the bells of a queue. When fewer are missing, they were taken this moment, or are not needed before the others."""
+"""The part of a queue's bells that counts as lost: fewer were taken this moment, or can wait."""
 
 
 def run_once(deployment: Deployment) -> int:
-    """All that is due at once: by the bells that it rings itself a later look would find that none are missing."""
+    """Ring all that is due at once: after the first bells of its own, a later look would find none missing."""
     with deployment.database.connection() as connection:
         pending = pending_by_queue(connection)
     waiting = _queues_with_all_bells(deployment, pending)

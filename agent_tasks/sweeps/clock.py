@@ -11,7 +11,7 @@ from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
 
 log = logging.getLogger(__name__)
 MOST_TICKS = 20
-"""That wait in the queue: with no sweeper to take them they would fill Redis."""
+"""How many ticks may wait in the queue: with no sweeper to take them they would fill Redis."""
 
 
 class Clock(Scheduler):

@@ -16,7 +16,7 @@ from agent_tasks.transitions.forget import forget_below
 
 log = logging.getLogger(__name__)
 GAP_SECONDS = 90.0
-"""Longer silence of this sweep restarts every TTL."""
+"""How long this sweep may be silent: longer silence restarts every TTL."""
 _GONE = ErrorInfo(type=ErrorType.CANCELLED, message="the parent was given up as an orphan")
 _PURGED = _GONE.model_copy(update={"details": {"purged": True}, "suggested_action": SuggestedAction.ESCALATE})
 
@@ -25,7 +25,7 @@ def run_once(deployment: Deployment) -> int:
     settings, fingerprints = deployment.settings, deployment.publisher.fingerprints
 
     def abandon_all(connection: Connection) -> list[Row]:
-        """The orphans first, then those below them."""
+        """Abandon the orphans first, then those below them."""
         given_up = abandon(connection, limit=BATCH, lease_seconds=settings.lease_seconds, gap_seconds=GAP_SECONDS)
         note_keys(connection, WATCH, fingerprints)
         secret = [row["id"] for row in given_up if row["sensitive"]]

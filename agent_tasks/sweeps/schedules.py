@@ -15,7 +15,7 @@ from agent_tasks.transitions.submit import NewTask, submit
 
 log = logging.getLogger(__name__)
 _AGAIN = timedelta(seconds=60)
-"""When a schedule that could not submit its task is tried again."""
+"""How long until a schedule that could not submit its task is tried again."""
 
 
 def run_once(client: AgentTasks) -> int:
@@ -40,12 +40,12 @@ def run_once(client: AgentTasks) -> int:
 
 
 def _kept(row: schedule.DueRow) -> str:
-    """All that a schedule says, to know it by."""
+    """All columns of a schedule that tell whether it is still the same."""
     return json.dumps({name: value for name, value in row.items() if name != "now"}, sort_keys=True, default=str)
 
 
 def _request(client: AgentTasks, row: schedule.DueRow) -> NewTask | None:
-    """The task of a firing; None where it cannot be made: the other schedules fire all the same."""
+    """Make the task of a firing; None where it cannot be made: the other schedules fire all the same."""
     sensitive = False
     try:
         next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])

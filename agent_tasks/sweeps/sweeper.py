@@ -28,7 +28,7 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
     "retention": {"retention": retention.run_once, "keys": keys.run_once, "audit": audit.run_once},
     "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
 }
-"""What runs one after the other; one round at a time in a process, beside those of the other names."""
+"""The sweeps of each round, which run one after the other; rounds of different names may run at the same time."""
 
 
 class Sweeper:
@@ -40,13 +40,13 @@ class Sweeper:
         self._locks = {name: threading.Lock() for name in ROUNDS}
 
     def run_due(self) -> dict[str, int]:
-        """Expired leases, due timers and lost bells; returns how many tasks each sweep moved, of those with any."""
+        """Sweep expired leases, due timers and lost bells; returns how many tasks each moved, of those with any."""
         if not self._looked_for_orphans:  # at once, not after half a minute: `doctor` sees by it that the sweeps tick
             self.run("orphans")
         return self._run("due", self._due)
 
     def run(self, name: str) -> dict[str, int]:
-        """All sweeps of the round `name`, whether anything is due or not."""
+        """Run all sweeps of the round `name`, whether anything is due or not."""
         self._looked_for_orphans |= name == "orphans"
         return self._run(name, lambda: set(ROUNDS[name]))
 
@@ -71,7 +71,7 @@ class Sweeper:
         return moved
 
     def _find(self, find_due: Callable[[], set[str]], sweeps: dict[str, Sweep]) -> set[str]:
-        """The sweeps that are due; all of them where that cannot be found out."""
+        """Find the sweeps that are due; all of them where that cannot be found out."""
         try:
             return find_due()
         except ServerAway:
@@ -81,7 +81,7 @@ class Sweeper:
             return set(sweeps)
 
     def _until_done(self, name: str, sweep: Sweep) -> int:
-        """Raises ServerAway; whatever else goes wrong in one sweep must not keep the others from running."""
+        """Run one sweep until it is done. Raises ServerAway; no other error may keep the other sweeps from running."""
         total = 0
         try:
             while moved := sweep(self.client):

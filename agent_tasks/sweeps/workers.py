@@ -1,4 +1,4 @@
-"""Worker processes that were silent for a week are forgotten: until then they tell since when a step has no owner."""
+"""Worker processes that were silent for a week are forgotten: until then they show since when a step has no owner."""
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.transitions.heartbeat import forget_dead

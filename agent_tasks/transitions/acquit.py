@@ -20,6 +20,6 @@ _ACQUIT = f"""
 
 
 def acquit(connection: Connection, lost: Sequence[tuple[UUID, int]]) -> int:
-    """Of the (task, run) that a living worker has lost, those that ran nowhere since need not run apart."""
+    """Clear the suspicion of steps that a living worker has lost, by (task, run), where they ran nowhere since."""
     ids, runs = [task_id for task_id, _ in lost], [run for _, run in lost]
     return connection.execute(_ACQUIT, {"ids": ids, "runs": runs}).rowcount

@@ -19,7 +19,7 @@ from agent_tasks.store.rows import (
     ending,
 )
 
-# A running step is told by word on Redis and by its next heartbeat; its commit is fenced off from here on.
+# A running step is stopped by a notice on Redis or by its next heartbeat; its commit is fenced off from here on.
 
 
 _ENDING = ending(
@@ -49,7 +49,7 @@ _CANCEL = f"""
 """
 
 # A parent that ends with the first failure of a child tells its own parent in the same commit, and below one that has
-# ended it is the next above that is told.
+# ended it is the next above that is joined.
 _ABOVE: LiteralString = """
     WITH RECURSIVE above AS (
         SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
@@ -74,10 +74,10 @@ _LOCK_ABOVE_SOON = _ABOVE.format(
 
 
 def lock_above(connection: Connection, task_ids: Sequence[UUID], *, seconds: float | None = None) -> None:
-    """Lock whom the end of these tasks may change, their parents and perhaps more, before the tasks themselves.
+    """Lock what the end of these tasks may change, their parents and perhaps more, before the tasks themselves.
 
-    Whoever ends a tree locks it from the top down. A child that ended first and told its parent then would wait
-    for them, and they for the child, until Postgres finds the deadlock, a second later.
+    Transactions that end a tree lock it from the top down. A child that ended first and then joined its parent would
+    wait for them, and they for the child, until Postgres finds the deadlock, a second later.
 
     `seconds`: from here on no lock of this transaction is waited for longer. Raises psycopg.errors.LockNotAvailable.
     """

@@ -16,7 +16,7 @@ from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
 
 
 class ClaimRow(ClaimedRow):
-    """What the statement that claims returns."""
+    """A row as the statement that claims returns it."""
 
     state: dict[str, Any] | None
     awaits: dict[str, Any] | None
@@ -49,11 +49,11 @@ class Claim:
     """Whether the step may have begun before: its recorded calls are to be read."""
     row: ClaimRow
     arguments: dict[str, Any] | None = None
-    """Of the step, where this worker has made them of the state before it was committed."""
+    """The step's arguments, where this worker has made them of the state before it was committed."""
 
     @property
     def ledger_step(self) -> int:
-        """Under which number the ledger keeps this step's calls: an undo's are apart from all steps'."""
+        """The number under which the ledger keeps this step's calls: an undo's are apart from all steps'."""
         return self.step_number if self.undo_step is None else -1 - self.undo_step
 
     @property

@@ -1,4 +1,4 @@
-"""Whatever ends tasks: those above are locked first, from the top down, and learn of it in the same commit."""
+"""The end of tasks: those above are locked first, from the top down, and joined in the same commit."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,9 +21,9 @@ def end(
     above: Sequence[UUID] = (),
     lock_seconds: float | None = None,
 ) -> tuple[Sequence[R], list[Row]]:
-    """`write` what may end tasks, and tell upwards until nobody is left to tell; within a transaction.
+    """Call `write`, which may end tasks, and join upwards until nothing changes; within a transaction.
 
-    `above`: tasks whose parents are locked before. What does not know beforehand whom it ends locks by itself.
+    `above`: tasks whose parents are locked before; a `write` that cannot name them beforehand locks by itself.
     `lock_seconds`: no lock is waited for longer. Returns what `write` did, and the rows that this changed in turn.
     Raises psycopg.errors.LockNotAvailable.
     """

@@ -16,7 +16,7 @@ _EXPIRED: LiteralString = """
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 # A step that ran beside others when their process died is suspect, as they are: none of them has crashed. What runs
-# alone has. (A process of the quarantine that dies with one step is told of by `died`.)
+# alone has. (A process of the quarantine that dies with one step is seen to by `died`.)
 _IS_POISON: LiteralString = "(suspect = 2 AND crashes + 1 >= %(poison_crashes)s)"
 _UNTIL_EXPIRY: LiteralString = "greatest(0, extract(epoch FROM due_at - claimed_at))"
 

@@ -76,12 +76,12 @@ def fan_out(
 
 
 def patience(left: float | None, reserve_seconds: float) -> float | None:
-    """For how many seconds children are awaited; None: without end, or beyond all calendars."""
+    """How many seconds children are awaited; None: without end, or beyond all calendars."""
     seconds = None if left is None else max(0.0, left - reserve_seconds)
     return None if seconds is None or seconds > LONGEST_WAIT else seconds
 
 
 def reserved(budgets: Sequence[Budget]) -> dict[str, Any]:
-    """What the children's budgets add up to, by resource; exactly what returns as they end."""
+    """The sums of the children's budgets, by resource: exactly what returns as they end."""
     amounts = {name: [getattr(budget, name) or 0 for budget in budgets] for name in DIVIDED}
     return {name: exact_sum(each) if name == "usd" else sum(each) for name, each in amounts.items()}

@@ -13,16 +13,16 @@ from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.claim import Claim
 
 IN_TIME = f"(tasks.budget_seconds IS NULL OR tasks.spent_seconds + {RUNNING_SECONDS} <= tasks.budget_seconds)"
-"""A step that overran its budget of seconds cannot commit."""
+"""The condition that a step has not overrun its budget of seconds: one that has cannot commit."""
 
 GIVEN_OWNED: LiteralString = """
     tasks.id = given.id AND tasks.run = given.run AND tasks.step_number = given.step_number
         AND tasks.status = 'running'
 """
-"""`rows.OWNED` for each of the rows `given`."""
+"""The condition `rows.OWNED`, for each of the rows `given`."""
 
 PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
-"""A row that somebody else has locked is passed over, so that the others of its batch do not wait for it."""
+"""The lock that passes over a row that somebody else has locked, so that the rest of its batch need not wait."""
 
 _SPENT = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {OWNED}"
 
@@ -33,7 +33,7 @@ class _SpentRow(TypedDict):
 
 
 class Fenced(Protocol):
-    """What a run holds: a step of a task."""
+    """A step of a task, and the run that claims it."""
 
     @property
     def id(self) -> UUID: ...
@@ -54,8 +54,8 @@ def locked(claim: Fenced) -> Contention:
 
 
 def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted | Contention:
-    """Why a commit changed nothing: the lease is lost; or the run still owns the step, and its seconds were over, or
-    somebody else had locked the row."""
+    """Find out why a commit changed nothing: the lease is lost, or the run still owns the step and its seconds were
+    over, or somebody else had locked the row."""
     row: _SpentRow | None = connection.execute(_SPENT, claim.fence).fetchone()
     if row is None:
         return lost(claim)
@@ -66,7 +66,7 @@ def refusal(connection: Connection, claim: Claim) -> LeaseLost | BudgetExhausted
 
 
 def given(claim: Claim, *, raw: dict[str, str | None], **fields: Any) -> str:
-    """A step that a run holds, as an element of a JSON array of them; `raw` are fields that are JSON text already."""
+    """Write a step and its run as an element of a JSON array; `raw` are fields that are JSON text already."""
     plain = json.dumps({"id": str(claim.id), "run": claim.run, "step_number": claim.step_number, **fields})
     return f"{plain[:-1]}{''.join(f', {json.dumps(name)}: {text or _NULL}' for name, text in raw.items())}}}"
 

@@ -46,7 +46,7 @@ _SIGN_ON = """
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """What a worker process tells of itself."""
+    """A worker process as it describes itself."""
 
     id: str
     hostname: str
@@ -56,7 +56,7 @@ class WorkerRecord:
     keys: tuple[str, ...] = ()
     """Fingerprints of the keys it verifies with; the one it signs with first."""
     signatures: tuple[str, ...] | None = None
-    """Which arguments each of `steps` takes; None where it does not tell."""
+    """Which arguments each of `steps` takes; None where it does not say."""
 
 
 def heartbeat(

@@ -1,4 +1,4 @@
-"""Idempotency keys: who was first with a key, and for what."""
+"""Idempotency keys: the task that was first with a key, and its request."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -38,7 +38,7 @@ def reserve(
     task_id: UUID,
     seconds: float,
 ) -> tuple[UUID, bool]:
-    """Whose key it is, and whether for the same request: (`task_id`, True) where it is now ours.
+    """Take the key, or find the task that has it, and whether for the same request: (`task_id`, True) where it is ours.
 
     The first of `digests` is kept with a new key; any of them makes a request the same as that of an old one.
     Within a transaction that goes on to submit the task; a rival with the same key waits for its end.

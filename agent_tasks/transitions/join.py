@@ -149,10 +149,10 @@ _SIBLING_FAILED = ErrorInfo(
 
 
 def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float) -> list[Row]:
-    """Tell those above the tasks in `changed` that have ended; returns the rows that this changes in turn.
+    """Join the parents of the tasks in `changed` that have ended; returns the rows changed.
 
-    In the transaction that ended them. A failed child of a parent that asked for it ends the parent, too. A parent
-    that has ended before keeps its state, and its books grow.
+    It belongs in the transaction that ended them. A failed child of a parent that asked for it ends the parent, too. A
+    parent that has ended before keeps its state, and its books grow.
     """
     result: list[Row] = []
     ended = [row for row in changed if row["finished_at"] is not None]
@@ -184,7 +184,7 @@ def _ends(child: Row, parent: _JoinRow) -> bool:
 
 
 def _parents_of(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[_JoinRow]:
-    """Those above `ended`, as they are now. One that lived a moment ago may have ended: then the next ones are told."""
+    """Join those above `ended`; returns their rows. Where one has just ended, the next ones follow."""
     rows: list[_JoinRow] = []
     ids, passed_on = list(ended), list[Any]()
     while ids or passed_on:

@@ -23,7 +23,7 @@ class RecordedCall:
     ordinal: int
     """Its place in the order in which calls were begun."""
     branch: str | None
-    """None in records of 0.1.0, which knows a call by its ordinal and its name."""
+    """The branch that made it; None in records of 0.1.0, which knows a call by its ordinal and its name."""
     name: str
     digest: str
     place: int
@@ -31,14 +31,14 @@ class RecordedCall:
     idempotency_key: str
     at_most_once: bool
     begun: int = 0
-    """By the clock of the step, as `births` and `ended`."""
+    """When it was begun, by the clock of the step, as are `births` and `ended`."""
     births: Sequence[int] = ()
     """When the branches of its path were born."""
     status: str = "started"
     outcome: Any = None
-    """What it returned, or how it failed."""
+    """The value it returned, or the error it failed with."""
     is_late: bool = False
-    """An outcome came after the step had cancelled it."""
+    """Whether its outcome came after the step had cancelled it."""
     ended: int | None = None
     """When the step was given what came of it; None in records of 0.1.0."""
     seconds: float = 0.0
@@ -46,9 +46,9 @@ class RecordedCall:
     """again: it ended a try that is tried again, and is made again. optional: it followed such a call, and need not
     come again. tried: the call itself is tried again, and the step does not see this failure."""
     inherited: bool = False
-    """Recorded by the task that this one was resumed from."""
+    """Whether the task that this one was resumed from recorded it."""
     error: BaseException | None = None
-    """What it raised in this run."""
+    """The exception that it raised in this run."""
     within: Branch | None = None
     """The code that cancelled it in this run."""
 
@@ -58,7 +58,7 @@ class RecordedCall:
 
     @property
     def path(self) -> str:
-        """Of the code that made it."""
+        """The path of the code that made it."""
         return self.branch or ""
 
 
@@ -71,10 +71,10 @@ class RecordedCharge:
     """What the task had spent and reserved, as the step saw it then; `usd` likewise."""
     usd: float
     ended: int | None
-    """When the step was told; None where it had cancelled the charge."""
+    """When the step was answered; None where it had cancelled the charge."""
     inherited: bool
     is_asked: bool = False
-    """This run has come to it."""
+    """Whether this run has come to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class CallBegin:
     key: str
     at_most_once: bool
     identity: CallIdentity | None = None
-    """None: a record of 0.1.0."""
+    """Its identity; None in a record of 0.1.0."""
     begun: int = 0
     births: Sequence[int] = ()
 
@@ -188,19 +188,19 @@ JUDGED: LiteralString = """
         WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.ordinal = judged.ordinal
     )
 """
-"""Says of the calls of a try that raised which are to be made again; `judged` gives its parameters."""
+"""The part of a WITH that notes which calls of a try that raised are made again; `judged` gives its parameters."""
 
 _JUDGE = f"WITH changed AS (SELECT id FROM agent_tasks.tasks WHERE {OWNED}), {JUDGED} SELECT FROM changed"
 
 
 def recorded_calls(connection: Connection, claim: Claim) -> dict[int, RecordedCall]:
-    """What earlier runs of this step have recorded, by ordinal."""
+    """The calls that earlier runs of this step have recorded, by ordinal."""
     rows = connection.execute(_RECORDED, {"id": claim.id, "ledger_step": claim.ledger_step}).fetchall()
     return {row["ordinal"]: RecordedCall(**row) for row in rows}
 
 
 def recorded_charges(connection: Connection, claim: Claim) -> dict[str, RecordedCharge]:
-    """What earlier runs of this step have charged, by the fingerprint of the charge."""
+    """The charges of earlier runs of this step, by their fingerprint."""
     rows = connection.execute(_CHARGED, {"id": claim.id, "ledger_step": claim.ledger_step}).fetchall()
     return {row.pop("fingerprint"): RecordedCharge(**row) for row in rows}
 

@@ -11,7 +11,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS
 
 ACKNOWLEDGED_PART = 0.1
-"""Of its retention that a tree is kept whose root was acknowledged."""
+"""The part of its retention for which a tree is kept once its root is acknowledged."""
 
 # Each retention that any root has: 0 stands for the deployment's. (From one to the next by the index.)
 _RETENTIONS = """
@@ -101,7 +101,7 @@ class _DeletedRow(TypedDict):
 
 
 _MEMBERS = 2_000
-"""Tasks that are deleted in one transaction, or one tree if that has more."""
+"""How many tasks are deleted in one transaction, unless one tree has more."""
 
 Purged = Counter[tuple[str, str]]
 """How many tasks went, by agent and status."""
@@ -133,7 +133,7 @@ def purge(connection: Connection, *, limit: int, seconds: float, keep_unacknowle
 
 
 def _pages(connection: Connection, due: _Due, limit: int) -> Purged:
-    """From the oldest root on: those that may not go yet are passed over, and do not keep the others."""
+    """Purge from the oldest root on: those that may not go yet are passed over, and do not keep the others."""
     purged: Purged = Counter()
     after: tuple[datetime | None, UUID | None] = (None, None)
     while True:
@@ -158,7 +158,7 @@ def _pages(connection: Connection, due: _Due, limit: int) -> Purged:
 
 
 def _free(connection: Connection, roots: Sequence[UUID], due: _Due) -> dict[UUID, int]:
-    """Those of these trees that may go, and how many tasks each has."""
+    """The trees among these that may go, and how many tasks each has."""
     rows: list[_FreeRow] = _run(connection, _FREE, roots, due)
     return {row["id"]: row["members"] for row in rows}
 
@@ -177,7 +177,7 @@ def _in_parts(members: dict[UUID, int]) -> Iterator[list[UUID]]:
 
 
 def _delete(connection: Connection, trees: Sequence[UUID], due: _Due) -> Purged:
-    """Those of these trees of which all is locked now, and that may go still."""
+    """Delete the trees among these that are wholly locked now, and may still go."""
     rows: list[_LockedRow] = _run(connection, _LOCK, trees, due)
     tree_of = {row["id"]: row["root_id"] for row in rows}
     locked = Counter(tree_of.values())

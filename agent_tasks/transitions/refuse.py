@@ -12,8 +12,8 @@ FIRST_SECONDS, SLOWEST_SECONDS = 0.5, 30.0
 
 
 def serves(task: LiteralString, signatures: LiteralString, seen: LiteralString) -> LiteralString:
-    """Whether there is a worker, `seen` as the condition says, that takes the step and whose function of it is none of
-    the `signatures`, a JSON array. One that has not told its signatures may be of any."""
+    """The condition that a worker, `seen` as it says, takes the step by a function that is none of the `signatures`,
+    a JSON array. A worker that does not say its signatures may have any."""
     return f"""EXISTS (
         SELECT FROM agent_tasks.workers, unnest(workers.steps, workers.signatures) AS served (step, signature)
         WHERE {task}.queue = ANY (workers.queues) AND served.step = {task}.agent || '.' || {task}.step

@@ -86,7 +86,7 @@ def remove(connection: Connection, tenant: str, name: str, identity: Identity | 
 
 
 def all_schedules(connection: Connection, identity: Identity | None) -> list[ScheduleRow]:
-    """Those that `identity` may see, by name."""
+    """All schedules that `identity` may see, by name."""
     sql = f"SELECT * FROM agent_tasks.schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
     return connection.execute(sql, _viewer(identity)).fetchall()
 

@@ -76,7 +76,7 @@ class ConsumedRow(TypedDict):
 
 
 class KeptReceipt(TypedDict):
-    """What the sender of a signal was told, as it is kept with the signal."""
+    """The receipt of a signal, as it is kept with it."""
 
     delivered: bool
     waiting_for: NotRequired[list[str]]
@@ -109,7 +109,7 @@ _CONSUMED = """
 
 
 def lock(connection: Connection, task_id: UUID) -> Row | None:
-    """The task, which stays as it is until the end of this transaction."""
+    """Lock the task, which then stays as it is until the end of this transaction."""
     return connection.execute(_LOCK, [task_id]).fetchone()
 
 
@@ -145,7 +145,7 @@ def keep(
 
 
 def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceipt | None:
-    """What the sender of this signal was told: `delivered`, and what the task waited for. None where none was sent."""
+    """The kept receipt of this signal: `delivered`, and what the task waited for. None where none was sent."""
     row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
     return row["receipt"] if row else None
 
@@ -153,7 +153,7 @@ def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceip
 def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signal_id: str | None = None) -> Row | None:
     """Hand the task the signals it waits for; None where it waits for none of those that are there.
 
-    `signal_id`: of the signal that has just come, whose sender will be told that it was delivered.
+    `signal_id`: of the signal that has just come, whose receipt will say that it was delivered.
     """
     values = {
         "id": task_id,

@@ -63,8 +63,8 @@ def charge(
 ) -> tuple[Spend, Spend]:
     """Add to what the task has spent, above its limit too: the money is gone. Raises LeaseLost.
 
-    Returns what is spent, and what living children hold. `identity`: what a repeat of the step knows the charge by, if
-    there can be one; `ended`: when the step is told, by its clock.
+    Returns what is spent, and what is reserved for living children. `identity`: what a repeat of the step knows the
+    charge by, if there can be one; `ended`: when the step is answered, by its clock.
     """
     data = json.dumps({"tokens": tokens, "usd": usd})
     values = {
@@ -80,7 +80,7 @@ def charge(
 
 
 def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) -> None:
-    """Note that the step had cancelled a charge before it was told of it. The money is gone all the same."""
+    """Note that the step had cancelled a charge before it was answered. The money is gone all the same."""
     connection.execute(
         f"""
         UPDATE agent_tasks.charges SET ended = NULL FROM agent_tasks.tasks WHERE {OWNED} AND charges.task_id = tasks.id
@@ -91,7 +91,7 @@ def cancel_charge(connection: Connection, claim: Claim, identity: CallIdentity) 
 
 
 def keep_partial(connection: Connection, claim: Claim, value: str, remaining: str | None = None) -> SteppedRow:
-    """What to keep if the task ends early, and what is left to do then (JSON texts); replaces what was kept before.
+    """Keep a value should the task end early, and what is left to do then (JSON texts); replaces an earlier one.
 
     Raises LeaseLost.
     """
@@ -99,7 +99,7 @@ def keep_partial(connection: Connection, claim: Claim, value: str, remaining: st
 
 
 def show_progress(connection: Connection, claim: Claim, progress: str) -> SteppedRow:
-    """Raises LeaseLost."""
+    """Write the task's progress. Raises LeaseLost."""
     return _run(connection, _SHOW_PROGRESS, claim, [], progress=progress)
 
 

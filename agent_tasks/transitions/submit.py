@@ -16,7 +16,7 @@ from agent_tasks.transitions.audit import audited
 
 @dataclass(frozen=True)
 class Kin:
-    """Whose child a task is: the parent, the root of its tree, the parent's step that spawned it, its depth."""
+    """A task's place in its tree: the parent, the root of its tree, the parent's step that spawned it, its depth."""
 
     parent_id: UUID
     root_id: UUID
@@ -45,11 +45,11 @@ class NewTask:
     kin: Kin | None = None
     child_index: int | None = None
     retention_seconds: float = 0.0
-    """Of the tree, where this is its root; 0: the deployment's."""
+    """The retention of the tree, where this is its root; 0: the deployment's."""
 
     @property
     def size(self) -> int:
-        """Bytes of its input and metadata."""
+        """The bytes of its input and metadata."""
         texts = (self.input, self.metadata or "")
         return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
@@ -110,7 +110,7 @@ _SUBMIT_AUDITED = f"""
 
 
 CHUNK_BYTES = 16 * 1024 * 1024
-"""Of inputs and metadata that go to Postgres in one statement; one jsonb value of its ends at 256 MB."""
+"""How much of inputs and metadata goes to Postgres in one statement; one jsonb value of its ends at 256 MB."""
 
 
 def submit(

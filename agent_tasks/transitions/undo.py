@@ -56,7 +56,7 @@ _UNDONE = f"""
 
 
 class UndoingRow(TypedDict):
-    """What of a task's row `Undoing` is made of."""
+    """The columns of a task that `Undoing` is made of."""
 
     id: UUID
     run: int
@@ -67,7 +67,7 @@ class UndoingRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """Whose undo it is: the fence, the undo step's name, and the number of the step that it undoes."""
+    """An undo under way: the fence, the undo step's name, and the number of the step that it undoes."""
 
     id: UUID
     run: int
@@ -83,7 +83,7 @@ class Undoing:
 
 
 def undone(connection: Connection, undoing: Undoing, *, failure: ErrorInfo | None, ring_seconds: float) -> Row:
-    """The undo function of a step has run, or, with `failure`, was given up; the one before it is next.
+    """Note that the undo function of a step has run, or, with `failure`, was given up; the one before it is next.
 
     Raises LeaseLost.
     """

@@ -1,4 +1,4 @@
-"""What the system knows of itself: the agents that workers have, the secret that signs."""
+"""The system's own records: the agents that workers have, the secret that signs."""
 
 import json
 import secrets
@@ -55,7 +55,7 @@ def registered_names(connection: Connection) -> list[str]:
 
 
 def signing_key(connection: Connection) -> bytes:
-    """The deployment's own key; the first process that asks makes it."""
+    """Return the deployment's own key; the first process that asks makes it."""
     made = secrets.token_bytes(32)
     connection.execute(
         "INSERT INTO agent_tasks.secrets (name, value) VALUES ('signing', %s) ON CONFLICT (name) DO NOTHING", [made]
@@ -77,6 +77,6 @@ def note_keys(connection: Connection, watch: str, fingerprints: Sequence[str]) -
 
 
 def watch_keys(connection: Connection, watch: str) -> list[str]:
-    """Fingerprints of the keys of the sweeper that kept a watch last; none where it told none."""
+    """The fingerprints of the keys of the sweeper that kept a watch last; none where it noted none."""
     row = connection.execute("SELECT keys FROM agent_tasks.watches WHERE name = %s", [watch]).fetchone()
     return (row["keys"] if row else None) or []

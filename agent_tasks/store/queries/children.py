@@ -69,21 +69,21 @@ class _UsageRow(TypedDict):
 
 
 def joined_children(connection: Connection, task_id: UUID, step_number: int) -> list[JoinedChildRow]:
-    """The children whose outcomes the step `step_number` of a task is handed, in the order of the FanOut.
+    """The children that the step `step_number` of a task is handed, in the order of the FanOut.
 
-    Without their results, which may be more than a process can hold, but with the size of each in bytes.
+    The rows are without results, which may be more than a process can hold, but have the size of each in bytes.
     """
     return connection.execute(_JOINED, {"id": task_id, "parent_step": step_number - 1}).fetchall()
 
 
 def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
-    """What these children have for a result, by their ids."""
+    """The results of these children, by their ids."""
     rows: list[_ResultRow] = connection.execute(_RESULTS, {"ids": list(children)}).fetchall()
     return {row["id"]: row["result"] for row in rows}
 
 
 def usage(connection: Connection, agents: list[str]) -> dict[str, Budget]:
-    """What 95 of 100 of an agent's latest completed tasks stayed within, by agent, where there are any."""
+    """The spend that 95 of 100 of an agent's latest completed tasks stayed within, by agent, where there are any."""
     rows: list[_UsageRow] = connection.execute(_USAGE, {"agents": sorted(set(agents))}).fetchall()
     return {row["agent"]: _seen(row) for row in rows}
 

@@ -200,7 +200,7 @@ def transaction_id(connection: Connection) -> str:
 
 
 def transaction_status(connection: Connection, transaction: str) -> str | None:
-    """committed, aborted, in progress, or None where it is too long ago to tell."""
+    """The status of a transaction: committed, aborted, in progress, or None where it is too long ago to know."""
     row = connection.execute(_PENDING_IN, [transaction]).fetchone()
     return row["status"] if row else None
 
@@ -245,7 +245,7 @@ _PENDING = """
 
 
 def pending_steps(connection: Connection, limit: int = 10_000) -> list[PendingRow]:
-    """Which steps pending tasks are at, on which queues, and how many of the `limit` looked at."""
+    """The steps that pending tasks are at, on which queues, and how many of the `limit` looked at."""
     return connection.execute(_PENDING, [limit]).fetchall()
 
 
@@ -262,7 +262,7 @@ def living_tasks(
 ) -> list[LivingRow]:
     """Tasks that have not ended (or those of `status`), each with `since` when it waits, runs, is pending or over.
 
-    Whoever is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
+    The one that is so the longest comes first. `identity`: only what `Identity.may_access` lets it see.
     """
     ended = status is not None and TaskStatus(status).is_terminal
     return connection.execute(
@@ -313,7 +313,7 @@ _REPETITION = """
 
 
 def repetition(connection: Connection, task_id: UUID, step_number: int) -> RepetitionRow:
-    """What was and what was not repeated of a task that lost its worker with `step_number` steps committed.
+    """Count what was and what was not repeated of a task that lost its worker with `step_number` steps committed.
 
     `steps_kept` and `calls_kept` were done before and once; of the calls of the repeated steps, those replayed
     came from the ledger.
@@ -378,7 +378,7 @@ _DUE = f"""
 
 
 def due(connection: Connection) -> set[str]:
-    """Which of leases, timers, bells and schedules have anything that is due, in one look."""
+    """The sweeps among leases, timers, bells and schedules that have anything due, in one look."""
     row = connection.execute(_DUE).fetchone()
     assert row is not None
     return {name for name, is_due in row.items() if is_due}
@@ -395,7 +395,7 @@ def seconds_since_sweep(connection: Connection, name: str) -> float | None:
 
 
 def kept(connection: Connection, task_id: UUID) -> KeptRow | None:
-    """What a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
+    """The value that a task has kept by `ctx.partial`, and what was left to do; None where there is nothing."""
     return connection.execute(
         """
         SELECT partial, CASE WHEN status <> 'completed' THEN remaining END AS remaining FROM agent_tasks.tasks
