@@ -19,6 +19,7 @@ from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.route import Route
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
+from agent_tasks.task.rate import Rate
 from agent_tasks.task.secret_text import SecretText, SecretUrl
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,10 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it must have printable characters only")
     return text
+
+
+def _rate(text: str) -> str:
+    return "" if text in ("", "none") else str(Rate.parse(text))
 
 
 Text = Annotated[str, AfterValidator(_printable)]
@@ -184,6 +189,10 @@ class Settings(BaseSettings):
     """The claim that names their tenant; empty: no tenant."""
     oidc_scopes_claim: Annotated[Text, Field(min_length=1)] = "scope"
     """The claim that lists their scopes, as text with spaces or as a list."""
+    gateway_rate: Annotated[str, AfterValidator(_rate)] = "1000/second"
+    """Requests over HTTP of one tenant, at most; `none`: any number."""
+    gateway_open_tasks: int = Field(default=10_000, ge=0, le=LARGEST_NUMBER)
+    """Tasks of one tenant that have not ended, at most, for a submit over HTTP to be accepted; 0: any number."""
     gateway_body_limit: int = Field(default=2 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For the body of a request over HTTP, in bytes."""
     gateway_body_seconds: Seconds = 30.0

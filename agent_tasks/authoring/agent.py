@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, get_args, overload
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -16,10 +16,21 @@ from agent_tasks.authoring.permissions import ANY, Declared, Tool, Tools
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import NAME, Step, unusable
 from agent_tasks.errors import AgentTaskError, InvalidInput, UnknownAgent
-from agent_tasks.task.arguments import LONGEST_SIGNAL, check_flag, check_kind, check_queue, check_text, check_ttl, shown
+from agent_tasks.task.arguments import (
+    LONGEST_SIGNAL,
+    check_flag,
+    check_kind,
+    check_queue,
+    check_text,
+    check_ttl,
+    refused,
+    shown,
+)
 from agent_tasks.task.budget import Budget
 
 F = TypeVar("F", bound=Callable[..., Any])
+ModeName = Literal["async", "sync", "auto"]
+_MODES: tuple[ModeName, ...] = get_args(ModeName)
 _UNDO_RETRY = Retry(attempts=5)
 _registry: dict[str, "Agent"] = {}
 
@@ -33,7 +44,9 @@ class Agent:
     they end, by default AGENT_TASKS_RETENTION_SECONDS. `signals` names every signal that its steps wait for, so that
     a misspelt one is refused; without it a signal of any name is kept for the task. `goal` says what the agent is for.
     `tools` are the functions, or their names, that `ctx.call` may be given; by default any. `scopes` are those an
-    identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted.
+    identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted. `mode`
+    says whether a submit over HTTP that does not say so itself is answered at once (`async`), with the result (`sync`),
+    or as seems best (`auto`); `mode_hints` are words and phrases of an input with which `auto` does not wait.
 
     Raises InvalidInput for a name that is not valid, or that another agent has taken.
     """
@@ -51,6 +64,8 @@ class Agent:
         goal: str | None = None,
         tools: "Sequence[Tool] | Literal['*']" = ANY,
         scopes: Sequence[str] = (),
+        mode: ModeName = "async",
+        mode_hints: Sequence[str] = (),
         _declared: "Declaration | None" = None,
     ) -> None:
         _check_name(name, "an agent", "")
@@ -71,6 +86,12 @@ class Agent:
         self.goal = goal
         self.tools = Tools(tools)
         self.scopes = _texts(scopes, "scopes", 256)
+        if mode not in _MODES:
+            raise refused(f"mode must be one of {', '.join(_MODES)}", mode, "mode")
+        self.mode: ModeName = mode
+        self.mode_hints = _texts(mode_hints, "mode_hints", 200)
+        if not all(map(str.strip, self.mode_hints)):
+            raise InvalidInput("mode_hints must be words and phrases, not white space", field="mode_hints")
         self.steps: dict[str, Step] = {}
         self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
@@ -190,6 +211,8 @@ def agent(
     goal: str | None = None,
     tools: "Sequence[Tool] | Literal['*']" = ANY,
     scopes: Sequence[str] = (),
+    mode: ModeName = "async",
+    mode_hints: Sequence[str] = (),
 ) -> Callable[[F], F]:
     """Declare an agent of one function: `@agent("name")` over `async def f(ctx, ...)`.
 
@@ -208,6 +231,8 @@ def agent(
             goal=goal,
             tools=tools,
             scopes=scopes,
+            mode=mode,
+            mode_hints=mode_hints,
             _declared=declared,
         )
         return made.step(function, retry=retry)

@@ -21,6 +21,8 @@ def definition(agent: Agent) -> dict[str, Any]:
         "goal": agent.goal,
         "tools": agent.tools.names,
         "scopes": list(agent.scopes),
+        "mode": agent.mode,
+        "mode_hints": list(agent.mode_hints),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: _schema(step.payload_type.adapter)

@@ -67,6 +67,8 @@ class Target:
     write: Callable[[Any, int], str]
     """Writes an input as JSON text, up to a limit in bytes. Raises InvalidInput, PayloadTooLarge."""
     scopes: Sequence[str] = ()
+    mode: agents.ModeName = "async"
+    mode_hints: Sequence[str] = ()
 
 
 class Submission:
@@ -101,6 +103,8 @@ class Submission:
             found.retention,
             lambda value, limit: _written(first, value, limit),
             found.scopes,
+            found.mode,
+            found.mode_hints,
         )
 
     def new_task(
@@ -175,6 +179,8 @@ class Submission:
                 limit=limit,
             ),
             definition.get("scopes") or (),
+            definition.get("mode", "async"),
+            definition.get("mode_hints") or (),
         )
 
     def load_agents_once(self) -> None:

@@ -203,6 +203,15 @@ def test_an_agent_that_only_workers_have_takes_any_input_but_no_bad_json(client:
         client.submit("elsewhere", {"any": math.nan})
 
 
+def test_how_an_agent_that_only_workers_have_is_answered_is_known_by_its_registration(client: AgentTasks) -> None:
+    old = {"first_step": "begin", "budget": None, "sensitive": False, "queue": None, "ttl": None}
+    with client.database.connection() as connection:
+        register_agents(connection, {"of_0_1_0": old, "auto": {**old, "mode": "auto", "mode_hints": ["plan"]}})
+    target = client.find_target("auto")
+    assert (target.mode, target.mode_hints) == ("auto", ["plan"])
+    assert (client.find_target("of_0_1_0").mode, client.find_target("echo").mode) == ("async", "async")
+
+
 @pytest.mark.parametrize("task_id", ["", "no id", 7, None, "0198c2f4", b"x"])
 def test_what_is_no_task_id_is_not_found(client: AgentTasks, task_id: Any) -> None:
     with pytest.raises(TaskNotFound):

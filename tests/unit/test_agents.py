@@ -333,3 +333,31 @@ def test_a_module_that_does_not_load_is_told_with_its_error_and_the_others_load(
     assert isinstance(failed["nowhere.at_all"], ModuleNotFoundError)
     assert "tests.agents" not in failed
     assert "echo" in loaded_agents()
+
+
+def test_an_agent_says_how_a_submit_over_http_is_answered() -> None:
+    made = Agent("answers_itself", mode="auto", mode_hints=["plan", "in the background"])
+    assert (made.mode, made.mode_hints) == ("auto", ("plan", "in the background"))
+    made.step(lambda ctx: None, name="begin")
+    registered = definition(made)
+    assert (registered["mode"], registered["mode_hints"]) == ("auto", ["plan", "in the background"])
+    said = Agent("answers_at_once")
+    assert (said.mode, said.mode_hints) == ("async", ())
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"mode": "later"}, "mode"),
+        ({"mode": None}, "mode"),
+        ({"mode": ["auto"]}, "mode"),
+        ({"mode_hints": [""]}, "mode_hints"),
+        ({"mode_hints": [" "]}, "mode_hints"),
+        ({"mode_hints": [7]}, "mode_hints"),
+        ({"mode_hints": ["x" * 201]}, "mode_hints"),
+    ],
+)
+def test_a_mode_that_means_nothing_is_refused(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Agent("answers_nohow", **options)
+    assert caught.value.details["field"] == field

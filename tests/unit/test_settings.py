@@ -40,6 +40,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off", "keep_unacknowledged": "true"}
     said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
+    said |= {"gateway_rate": "600/minute"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}
@@ -94,6 +95,9 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("oidc_algorithms", "none"),
         ("oidc_algorithms", "None"),
         ("oidc_algorithms", ","),
+        ("gateway_rate", "fast"),
+        ("gateway_rate", "0/second"),
+        ("gateway_open_tasks", "-1"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variable_named(
