@@ -120,6 +120,8 @@ class AsyncTaskHandle:
     signal = _awaited(TaskHandle.signal)
     cancel = _awaited(TaskHandle.cancel)
     children = _handles(TaskHandle.children)
+    page_of_children = _awaited(TaskHandle.page_of_children)
+    page_of_events = _awaited(TaskHandle.page_of_events)
     tree = _awaited(TaskHandle.tree)
     resume = _handle(TaskHandle.resume)
     acknowledge = _awaited(TaskHandle.acknowledge)

@@ -6,7 +6,8 @@ AgentTaskError
 │   ├── IdempotencyConflict   invalid_input
 │   ├── TaskNotFound          invalid_input
 │   ├── AmbiguousCall         invalid_input: a call that a repeat could not tell from another one
-│   └── InvalidState          invalid_input: the task is not in a state that allows this
+│   ├── InvalidState          invalid_input: the task is not in a state that allows this
+│   └── KeyInUse              invalid_input: a request with this idempotency key is being accepted now
 ├── PayloadTooLarge           payload_too_large
 ├── BudgetExhausted           budget_exhausted
 ├── UpstreamUnavailable       upstream_unavailable
@@ -144,6 +145,12 @@ class AmbiguousCall(InvalidInput):
 
 class InvalidState(InvalidInput):
     """The task's state does not allow the operation."""
+
+
+class KeyInUse(InvalidInput):
+    """A request with the same idempotency key is being accepted at this moment: it can be sent again."""
+
+    suggested_action = SuggestedAction.RETRY
 
 
 class PayloadTooLarge(AgentTaskError, ValueError):

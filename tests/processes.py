@@ -1,6 +1,7 @@
 """Real Celery processes for a test: started, waited for, killed, and never left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,18 @@ class Processes:
         if ready:
             self.wait_until_ready(process)
         return process
+
+    def gateway(self, *arguments: str, **settings: Any) -> tuple[Running, str]:
+        """A gateway process that serves, and its URL."""
+        argv = [sys.executable, "-m", "agent_tasks.cli", "gateway", "--port", "0", *arguments]
+        process = self.start(f"gateway{len(self.all)}", argv, self.environment(**settings))
+
+        def served() -> str | None:
+            assert process.is_alive, process.output
+            found = re.search(r"running on (http://\S+)", process.output)
+            return found and found[1]
+
+        return process, eventually(served, 30)
 
     def fleet(self, *, workers: int = 1, pool: str = "threads", concurrency: int = 4, **settings: Any) -> list[Running]:
         """Workers, a sweeper and a beat, started side by side; returns the workers."""

@@ -11,6 +11,7 @@ from agent_tasks.cli.demo import demo
 from agent_tasks.cli.dev import dev
 from agent_tasks.cli.doctor import doctor
 from agent_tasks.cli.events import events
+from agent_tasks.cli.gateway import gateway
 from agent_tasks.cli.keys import keys
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
@@ -52,6 +53,7 @@ for panel, commands in {
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
+app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(gateway)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)
 

@@ -108,7 +108,17 @@ class AgentTasks(Deployment):
         if idempotency_key is None:
             rows = self._write(connection, [task], self._insert)
             return self._handle(task.id, rows[0])
-        return self._submit_once(task, input, idempotency_key, connection)
+        return self._submit_once(task, digests(task, input), idempotency_key, connection)
+
+    def accept(self, task: NewTask, *, idempotency_key: str | None = None, request: bytes = b"") -> TaskHandle:
+        """Accept a task that `new_task` has made of a request whose digest is `request`.
+
+        Raises IdempotencyConflict where the key was used for a request of another digest, KeyInUse where a request
+        with the key is being accepted at this moment; neither waits for the other.
+        """
+        if idempotency_key is None:
+            return self._handle(task.id, self._write(None, [task], self._insert)[0])
+        return self._submit_once(task, [request], idempotency_key, None, waits=False)
 
     def submit_many(
         self,
@@ -318,9 +328,10 @@ class AgentTasks(Deployment):
             self._after_commit.close()
         super().close()
 
-    def _submit_once(self, task: NewTask, given: Any, key: str, connection: Any) -> TaskHandle:
+    def _submit_once(
+        self, task: NewTask, wanted: Sequence[bytes], key: str, connection: Any, *, waits: bool = True
+    ) -> TaskHandle:
         check_text(key, "idempotency_key", 255)
-        wanted = digests(task, given)
         identity = task.identity
         owners: list[tuple[UUID, bool]] = []
 
@@ -334,6 +345,7 @@ class AgentTasks(Deployment):
                     digests=wanted,
                     task_id=task.id,
                     seconds=self.settings.idempotency_seconds,
+                    waits=waits,
                 )
             ]
             return self._insert(c, tasks) if owners[0][0] == task.id else []

@@ -6,12 +6,13 @@ from typing import Any
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.client import following
+from agent_tasks.client.listing import Page, find_children
 from agent_tasks.client.result import result_of
 from agent_tasks.client.signals import Receipt, send_signal
 from agent_tasks.client.submission import declared
 from agent_tasks.client.tree import TreeNode, read_tree
 from agent_tasks.client.watched import WatchedTask
-from agent_tasks.errors import ErrorInfo, ErrorType, InvalidState, PermissionDenied, SuggestedAction
+from agent_tasks.errors import ErrorInfo, ErrorType, InvalidInput, InvalidState, PermissionDenied, SuggestedAction
 from agent_tasks.storable import storable
 from agent_tasks.store.access import may_see
 from agent_tasks.store.database import Connection
@@ -158,14 +159,25 @@ class TaskHandle(WatchedTask):
 
     def more_events(self, after: int) -> Iterator[Event]:
         """Yield the events with `seq` > `after` that are there now."""
+        while page := self.page_of_events(after):
+            yield from page
+            after = page[-1].seq
+
+    def page_of_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """The first `limit` events with `seq` > `after`; none where there are none yet.
+
+        Raises InvalidInput for an `after` that the history has not come to.
+        """
         check_whole(after, "after", 0)
-        while True:
-            with self.deployment.database.connection() as connection:
-                rows = read.events(connection, self.id, after)
-            yield from (Event(**row) for row in rows)
-            if not rows:
-                return
-            after = rows[-1]["seq"]
+        check_whole(limit, "limit", 1)
+        with self.deployment.database.connection() as connection:
+            rows = read.events(connection, self.id, after, limit)
+            last = after if rows or not after else read.last_event(connection, self.id)
+        if last < after:
+            raise InvalidInput(
+                f"Task {self.id} has no event {after} yet: the last one is {last}. Go on from that.", field="after"
+            )
+        return [Event(**row) for row in rows]
 
     def children(self) -> list["TaskHandle"]:
         """Return the tasks that this one has spawned, in the order of their FanOuts."""
@@ -173,6 +185,14 @@ class TaskHandle(WatchedTask):
         with self.deployment.database.connection() as connection:
             rows = [row for row in read.children(connection, self.id) if may_see(self.identity, row)]
         return [TaskHandle(self.deployment, row["id"], self.identity, TaskSnapshot.read(row)) for row in rows]
+
+    def page_of_children(self, limit: int = 100, after: str | None = None) -> Page:
+        """Return some of the tasks that this one has spawned, in the order of their ids, and where to go on.
+
+        `after`: the `next` of the page before. Raises TaskNotFound, InvalidInput.
+        """
+        self._check()
+        return find_children(self.deployment, self.id, limit=limit, after=after, identity=self.identity)
 
     def tree(self, *, root: bool = False) -> TreeNode:
         """Return this task and all below it at one moment; with `root` the whole tree to which it belongs.

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput
-from agent_tasks.store.queries import search
+from agent_tasks.store.access import may_see
+from agent_tasks.store.queries import read, search
 from agent_tasks.task.arguments import check_kind, check_text, check_whole, is_storable, refused, shown
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -66,6 +67,19 @@ def find_tasks(
         )
         tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(found.rows))
     return Page(tasks=tasks, next=_cursor(found.next) if found.next else None)
+
+
+def find_children(
+    deployment: Deployment, parent_id: UUID, *, limit: int, after: str | None, identity: Identity | None
+) -> Page:
+    """Raise InvalidInput for a limit or a cursor that is none."""
+    check_whole(limit, "limit", 1, LARGEST_PAGE)
+    place = None if after is None else _place_of(after)
+    with deployment.database.connection() as connection:
+        rows = read.page_of_children(connection, parent_id, place, limit)
+        seen = [row for row in rows if may_see(identity, row)]
+        tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(seen))
+    return Page(tasks=tasks, next=_cursor(rows[-1]["id"]) if len(rows) == limit else None)
 
 
 def check_filters(**filters: str | None) -> None:

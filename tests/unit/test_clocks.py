@@ -10,6 +10,7 @@ SHOWN_OR_GUESSED = {
     "cli/text.py": {"datetime.now"},  # how long ago something was
     "client/watched.py": {"datetime.now"},  # when to ask why nobody takes a task
     "engine/observers/flower.py": {"time.time"},  # the timestamps of Celery's events
+    "gateway/answers.py": {"datetime.now"},  # when to look again at a task
     "errors.py": {"datetime.now"},  # a retry_after that a server or an author gave as a time of day
 }
 WALL_CLOCKS = {

@@ -12,8 +12,9 @@ from agent_tasks import AgentTasks, aio
 PUBLIC = {
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "AuditEntry", "Budget",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event",
-    "FanOut", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "Kept", "NewKey", "Next", "Page",
-    "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings",
+    "FanOut", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next",
+    "Page", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry",
+    "Schedule", "Settings",
     "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound",
     "TaskSnapshot", "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule",
     "submit", "submit_many", "surround", "surround_async",
@@ -74,7 +75,7 @@ def test_a_function_of_the_module_is_a_method_of_a_deployment_and_awaited_for_as
 
 INTERNAL = {
     "commit", "commit_for", "find_row", "find_target", "new_task", "publish", "database", "notices", "publisher",
-    "redis", "ended", "look", "more_events", "read",
+    "accept", "redis", "ended", "look", "more_events", "read",
 }  # fmt: skip
 """Of AgentTasks and TaskHandle, for this package's own use."""
 

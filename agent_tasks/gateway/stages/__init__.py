@@ -1,1 +1,27 @@
-"""The six stages of a request, a module each."""
+"""The six stages of a request, a module each. Every door sends each of its requests through them in this order:
+
+1. `authenticate`: is the token ours, or our issuer's? Else 401.
+2. `identify`: whom does it stand for, in which tenant, and whose tasks may be seen?
+3. `authorise`: does that include this operation? Else 403.
+4. `limit`: is the tenant within its rate and its open tasks, and the budget one that can be given? Else 429.
+5. `route`: which task, or which agent and queue? Else 404 or 422.
+6. `submit`: do it, in one transaction with the row of the audit; what was refused is audited, too.
+
+`admit` is the first four, which need nothing but the head of a request.
+"""
+
+from agent_tasks.gateway.arrival import Admitted, Arrival
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.stages.authenticate import authenticate
+from agent_tasks.gateway.stages.authorise import authorise
+from agent_tasks.gateway.stages.identify import identify
+from agent_tasks.gateway.stages.limit import limit
+from agent_tasks.gateway.stages.submit import auditing
+
+
+def admit(gate: Gate, arrival: Arrival) -> Admitted:
+    """Stages one to four. Raises Unauthenticated, PermissionDenied, Refused where a limit is reached."""
+    caller = identify(authenticate(gate, arrival.token))
+    with auditing(gate, arrival, caller):
+        authorise(caller, arrival.operation)
+    return Admitted(arrival, caller, limit(gate, caller, arrival.operation))

@@ -152,6 +152,15 @@ def children(connection: Connection, task_id: UUID) -> list[Row]:
     ).fetchall()
 
 
+def page_of_children(connection: Connection, task_id: UUID, after: UUID | None, limit: int) -> list[Row]:
+    """The first children with an id after `after`."""
+    return connection.execute(
+        f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE parent_id = %(parent)s "
+        "AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s",
+        {"parent": task_id, "after": after, "limit": limit},
+    ).fetchall()
+
+
 def traceback(connection: Connection, task_id: UUID) -> str | None:
     row = connection.execute("SELECT traceback FROM agent_tasks.tasks WHERE id = %s", [task_id]).fetchone()
     return row["traceback"] if row else None
@@ -190,6 +199,12 @@ def events(connection: Connection, task_id: UUID, after: int, limit: int = 1000)
         "ORDER BY seq LIMIT %s",
         [task_id, after, limit],
     ).fetchall()
+
+
+def last_event(connection: Connection, task_id: UUID) -> int:
+    """The number of a task's last event; 0 where it has none."""
+    row = connection.execute("SELECT max(seq) AS seq FROM agent_tasks.events WHERE task_id = %s", [task_id]).fetchone()
+    return (row["seq"] if row else None) or 0
 
 
 def transaction_id(connection: Connection) -> str:

@@ -1,0 +1,47 @@
+"""The FastAPI app of a gateway."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway import agents, documented, events, health, listing, problems, schedules, tasks
+from agent_tasks.gateway.gate import Gate
+
+_DESCRIPTION = """
+Durable tasks of agents: submit one, follow it by polling or events, signal it, cancel it, resume it.
+
+A request names who sends it by `Authorization: Bearer <API key or token>`. Every error is a problem document
+(RFC 9457) with the typed error in `error`.
+"""
+
+
+def create_app(client: AgentTasks | None = None) -> FastAPI:
+    """An app that serves one deployment, by default that of the environment's settings."""
+    gate = Gate(client or AgentTasks())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        gate.start()
+        yield
+        gate.close()
+
+    app = FastAPI(
+        title="agent-tasks",
+        version=version("agent-tasks"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.gate = gate
+    app.state.settings = gate.settings
+    problems.install(app)
+    for router in (*(each.router for each in (tasks, listing, events, agents, schedules, health)), health.guarded):
+        app.include_router(router)
+    documented.install(app)
+    return app

@@ -1,0 +1,47 @@
+"""A request on its way through the stages: as it arrives, and once it is known who sent it."""
+
+from dataclasses import dataclass, field
+
+from agent_tasks.gateway.operations import Operation
+from agent_tasks.task.identity import Identity
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A request as it comes through a door: nothing in it is trusted."""
+
+    door: str
+    """`http`; the name of the protocol at doors to come."""
+    origin: str
+    """The address that it comes from."""
+    token: str | None
+    """The bearer token, where there is one."""
+    operation: Operation
+    target: str | None = None
+    """What it names: a task by its id, or a schedule."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request."""
+
+    identity: Identity | None
+    """Whom writes are made as; None: a trusted program, as which everybody acts where authentication is off."""
+    viewer: Identity | None
+    """Whom access is checked against; None may see all tasks: a trusted program, or the scope `admin`."""
+    key_id: str | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose limits apply; empty: none."""
+        return self.identity.tenant if self.identity else ""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that has passed the first four stages."""
+
+    arrival: Arrival
+    caller: Caller
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """What the answer says of the limits that apply."""

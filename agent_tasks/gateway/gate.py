@@ -1,0 +1,50 @@
+"""Gate: what the stages of a gateway's requests share."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.rate import RateLimit
+from agent_tasks.task.rate import Rate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_THREADS = 16
+
+
+class Gate:
+    """A deployment as a gateway serves it. What it keeps can be lost: keys of the issuer, connections."""
+
+    def __init__(self, client: AgentTasks) -> None:
+        self.client = client
+        self.settings = client.settings
+        self.issuer = Issuer(self.settings) if self.settings.oidc_issuer else None
+        """Who issues tokens beside our own keys."""
+        rate = self.settings.gateway_rate
+        self.rate = RateLimit(client.redis, Rate.parse(rate)) if rate else None
+        """How many requests of a tenant are let through."""
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="agent-tasks-gateway")
+        """For calls that take milliseconds; nothing waits for a task in here."""
+        self.closing = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Note the event loop that serves; called on it."""
+        self._loop = asyncio.get_running_loop()
+
+    async def in_thread(self, function: "Callable[Concatenate[Gate, P], T]", *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns, called with the gate first, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(self, *args, **kwargs))
+
+    def close_streams(self) -> None:
+        """End the answers that last: the gateway goes, and their readers go on at another one. From any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.closing.set)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.threads.shutdown()
+        self.client.close()

@@ -1,0 +1,120 @@
+"""GET /tasks, /tasks/{id}/children and /waiting: many tasks, page by page."""
+
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+from pydantic import BaseModel
+
+from agent_tasks.client.client import Kind
+from agent_tasks.gateway import examples
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.door import doors, perform
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.stages.route import find
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+
+router = doors()
+MOST = 1000
+Limit = Annotated[int, Query(ge=1, le=MOST, description="Of a page.")]
+Agent = Annotated[str | None, Query(description="Only those of this agent.", max_length=256)]
+Tenant = Annotated[str | None, Query(description="Only those of this tenant.", max_length=256)]
+Subject = Annotated[str | None, Query(description="Only those of this subject.", max_length=256)]
+Status = Annotated[TaskStatus | None, Query(description="Only those in this state.")]
+Session = Annotated[str | None, Query(description="Only those of this session.", max_length=1000)]
+After = Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)]
+
+
+class TaskPage(BaseModel):
+    """A page of tasks, and where the next one begins."""
+
+    tasks: list[TaskSnapshot]
+    next: str | None
+    """For `after`; null: this is the last page. A page can be short and have a next one."""
+
+
+@router.get("/tasks", name="list_tasks", response_model=TaskPage, responses=examples.list_tasks, summary="Tasks")
+async def list_tasks(
+    request: Request,
+    status: Status = None,
+    agent: Agent = None,
+    tenant: Tenant = None,
+    subject: Subject = None,
+    session_id: Session = None,
+    limit: Limit = 100,
+    after: After = None,
+) -> Response:
+    """Find the tasks that the caller may see, the newest first."""
+
+    def search(gate: Gate, caller: Caller) -> TaskPage:
+        page = gate.client.search(
+            status=status,
+            agent=agent,
+            tenant=tenant,
+            subject=subject,
+            session_id=session_id,
+            limit=limit,
+            after=after,
+            identity=caller.viewer,
+        )
+        return TaskPage(tasks=page.tasks, next=page.next)
+
+    return _json(await perform(request, search))
+
+
+@router.get(
+    "/tasks/{id}/children",
+    name="get_children",
+    response_model=TaskPage,
+    responses=examples.get_children,
+    summary="What a task has spawned",
+)
+async def get_children(request: Request, id: str, limit: Limit = 100, after: After = None) -> Response:
+    """The tasks that a task has spawned, in the order in which it did."""
+
+    def look(gate: Gate, caller: Caller) -> TaskPage:
+        page = find(gate, caller, id).page_of_children(limit=limit, after=after)
+        return TaskPage(tasks=page.tasks, next=page.next)
+
+    return _json(await perform(request, look))
+
+
+class WaitingTasks(BaseModel):
+    """Tasks that wait, the longest first."""
+
+    tasks: list[TaskSnapshot]
+
+
+@router.get(
+    "/waiting", name="list_waiting", response_model=WaitingTasks, responses=examples.list_waiting, summary="Who waits"
+)
+async def list_waiting(
+    request: Request,
+    kind: Annotated[Kind | None, Query(description="For a signal, a timer, children or a retry.")] = None,
+    agent: Agent = None,
+    tenant: Tenant = None,
+    subject: Subject = None,
+    limit: Limit = 100,
+) -> Response:
+    """The tasks that wait, and for what; whoever waits longest comes first."""
+
+    def look(gate: Gate, caller: Caller) -> WaitingTasks:
+        return WaitingTasks(
+            tasks=list(
+                gate.client.living(
+                    status=TaskStatus.WAITING,
+                    kind=kind,
+                    agent=agent,
+                    tenant=tenant,
+                    subject=subject,
+                    limit=limit,
+                    identity=caller.viewer,
+                )
+            )
+        )
+
+    return _json(await perform(request, look))
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type="application/json")

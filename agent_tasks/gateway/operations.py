@@ -1,0 +1,41 @@
+"""What can be asked of the gateway, and which scope each of it takes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that a caller can ask for, whichever door it comes through."""
+
+    name: str
+    scope: str
+    """The scope that it takes; `admin` grants all of them."""
+    writes: bool = False
+    """It changes something, so it is audited."""
+    opens: bool = False
+    """It opens a task, which counts towards what a tenant may have open."""
+
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("submit", "tasks:write", writes=True, opens=True),
+        Operation("resume", "tasks:write", writes=True, opens=True),
+        Operation("acknowledge", "tasks:write", writes=True),
+        Operation("put_schedule", "tasks:write", writes=True),
+        Operation("delete_schedule", "tasks:write", writes=True),
+        Operation("cancel", "tasks:cancel", writes=True),
+        Operation("signal", "tasks:signal", writes=True),
+        Operation("get_task", "tasks:read"),
+        Operation("list_tasks", "tasks:read"),
+        Operation("get_result", "tasks:read"),
+        Operation("get_events", "tasks:read"),
+        Operation("get_children", "tasks:read"),
+        Operation("get_tree", "tasks:read"),
+        Operation("list_waiting", "tasks:read"),
+        Operation("list_agents", "tasks:read"),
+        Operation("get_schedule", "tasks:read"),
+        Operation("list_schedules", "tasks:read"),
+        Operation("get_metrics", "admin"),
+    )
+}

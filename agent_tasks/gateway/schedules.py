@@ -1,0 +1,107 @@
+"""/schedules: tasks that are submitted again and again."""
+
+from typing import Annotated
+
+from fastapi import Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from agent_tasks.client.schedules import Schedule
+from agent_tasks.errors import TaskNotFound
+from agent_tasks.gateway import examples
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.bodies import RequestOptions
+from agent_tasks.gateway.door import doors, perform
+from agent_tasks.gateway.gate import Gate
+
+router = doors()
+Name = Annotated[str, Path(description="Told apart from those of other tenants.", max_length=200)]
+
+
+class ScheduleBody(RequestOptions):
+    """What is submitted, and when: by `cron`, or `every` so many seconds."""
+
+    cron: str | None = Field(
+        default=None, description="Five fields: minute hour day month weekday.", examples=["0 7 * * 1-5"]
+    )
+    every: float | None = Field(default=None, description="Seconds.")
+    timezone: str = Field(default="UTC", description="Of `cron`, as in Europe/Berlin.")
+
+
+class Schedules(BaseModel):
+    """Schedules by name."""
+
+    schedules: list[Schedule]
+
+
+@router.put("/schedules/{name}", name="put_schedule", response_model=Schedule, responses=examples.put_schedule)
+async def put_schedule(request: Request, name: Name, body: ScheduleBody) -> Response:
+    """Submit a task again and again. A schedule of this name that the caller may change is changed."""
+
+    def put(gate: Gate, caller: Caller) -> Schedule:
+        return gate.client.schedule(
+            body.agent,
+            body.input,
+            name=name,
+            cron=body.cron,
+            every=body.every,
+            timezone=body.timezone,
+            budget=body.budget.budget() if body.budget else None,
+            identity=caller.identity,
+            session_id=body.session_id,
+            callback_url=body.callback_url,
+            queue=body.queue,
+            priority=body.priority,
+            ttl=body.ttl,
+            metadata=body.metadata,
+        )
+
+    return _json(await perform(request, put))
+
+
+@router.get("/schedules", name="list_schedules", response_model=Schedules, responses=examples.list_schedules)
+async def list_schedules(request: Request) -> Response:
+    """The schedules that the caller may see, by name."""
+
+    def look(gate: Gate, caller: Caller) -> Schedules:
+        return Schedules(schedules=gate.client.schedules(identity=caller.viewer))
+
+    return _json(await perform(request, look))
+
+
+@router.get("/schedules/{name}", name="get_schedule", response_model=Schedule, responses=examples.get_schedule)
+async def get_schedule(
+    request: Request, name: Name, tenant: Annotated[str | None, Query(description="Of several, for `admin`.")] = None
+) -> Response:
+    """A schedule, and when it comes next."""
+
+    def look(gate: Gate, caller: Caller) -> Schedule:
+        found = [
+            each
+            for each in gate.client.schedules(identity=caller.viewer)
+            if each.name == name and tenant in (None, each.tenant)
+        ]
+        if not found:
+            raise _not_found(name)
+        return found[0]
+
+    return _json(await perform(request, look))
+
+
+@router.delete("/schedules/{name}", name="delete_schedule", status_code=204, responses=examples.delete_schedule)
+async def delete_schedule(request: Request, name: Name) -> Response:
+    """Forget a schedule; tasks that it has submitted go on."""
+
+    def remove(gate: Gate, caller: Caller) -> None:
+        if not gate.client.unschedule(name, identity=caller.viewer):
+            raise _not_found(name)
+
+    await perform(request, remove)
+    return Response(status_code=204)
+
+
+def _not_found(name: str) -> TaskNotFound:
+    return TaskNotFound(f"No schedule is named {name!r}, or it belongs to another. GET /schedules lists yours.")
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type="application/json")

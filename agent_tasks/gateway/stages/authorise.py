@@ -1,0 +1,17 @@
+"""Stage three: whether the caller's scopes include the operation."""
+
+from agent_tasks.errors import PermissionDenied
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.operations import Operation
+from agent_tasks.gateway.stages.identify import ADMIN
+
+
+def authorise(caller: Caller, operation: Operation) -> None:
+    """Raise PermissionDenied where a scope is missing. A caller without an identity is a trusted program."""
+    if caller.identity is None or {ADMIN, operation.scope} & set(caller.identity.scopes):
+        return
+    raise PermissionDenied(
+        f"This takes the scope {operation.scope!r}, which the token has not. Ask for one that has it "
+        f"(`agent-tasks keys create --scope {operation.scope} …`).",
+        scope=operation.scope,
+    )

@@ -1,0 +1,56 @@
+"""Stage four: the tenant's rate and open tasks, and the budget of the request."""
+
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.operations import Operation
+from agent_tasks.gateway.refusals import Refused
+from agent_tasks.store.queries import doors
+
+_TRY_AGAIN_SECONDS = 5
+"""When a tenant with too many open tasks may look again."""
+
+
+def limit(gate: Gate, caller: Caller, operation: Operation) -> dict[str, str]:
+    """The headers that say what is left of the tenant's rate. Raises Refused (429) where a limit is reached.
+
+    A trusted program has no tenant, and no limits.
+    """
+    if caller.identity is None:
+        return {}
+    headers = _take(gate, caller.tenant)
+    if operation.opens:
+        _check_open(gate, caller.tenant)
+    return headers
+
+
+def _take(gate: Gate, tenant: str) -> dict[str, str]:
+    if gate.rate is None:
+        return {}
+    allowance = gate.rate.take(tenant)
+    if not allowance.allowed:
+        raise Refused(
+            429,
+            "rate_limited",
+            "Too many requests",
+            f"The tenant {tenant!r} has used up its {allowance.rate} requests. Try again in "
+            f"{allowance.retry_after_seconds} s.",
+            headers=allowance.headers,
+        )
+    return allowance.headers
+
+
+def _check_open(gate: Gate, tenant: str) -> None:
+    most = gate.settings.gateway_open_tasks
+    if not most:
+        return
+    with gate.client.database.connection() as connection:
+        number = doors.open_tasks(connection, tenant, most)
+    if number >= most:
+        raise Refused(
+            429,
+            "too_many_open_tasks",
+            "Too many open tasks",
+            f"The tenant {tenant!r} has {most} tasks that have not ended, which is the most that it may have "
+            "(AGENT_TASKS_GATEWAY_OPEN_TASKS). Try again when some have ended, or cancel what is not needed.",
+            headers={"Retry-After": str(_TRY_AGAIN_SECONDS)},
+        )
