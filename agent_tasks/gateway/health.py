@@ -61,7 +61,7 @@ async def _asked(gate: Gate, check: Callable[[Gate], str]) -> str:
 
 def _postgres(gate: Gate) -> str:
     with gate.client.database.connection() as connection:
-        connection.execute("SELECT 1")
+        catalog.answers(connection)
     return "ok"
 
 

@@ -12,7 +12,7 @@ from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.cli.application import app
 from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
-from agent_tasks.errors import LeaseLost
+from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
@@ -57,6 +57,9 @@ def _steps(client: AgentTasks) -> None:
     key = str(uuid4())
     client.submit("echo", {"value": 1}, idempotency_key=key, identity=ANA)
     client.submit("echo", {"value": 1}, idempotency_key=key, identity=ANA)
+    for _ in range(2):
+        task = client.new_task(client.find_target("echo"), {"value": 1}, None, identity=ANA)
+        client.accept(task, idempotency_key=f"{key} over HTTP", request=b"1")
     client.submit_many("echo", [{"value": n} for n in range(3)])
     taken = claimed(client, submitted(client, budget=PLENTY), worker=WORKER.id)
     with client.database.connection() as connection, connection.transaction():
@@ -179,6 +182,9 @@ def _reads(client: AgentTasks) -> None:
     children = spawn(client, root, 2)
     task = client.get(root.id)
     task.children()
+    task.page_of_children(1)
+    with pytest.raises(InvalidInput):
+        task.page_of_events(1_000)
     task.tree()
     client.get(children[0]).tree(root=True)
     task.traceback()
@@ -204,6 +210,7 @@ def _reads(client: AgentTasks) -> None:
         working(connection, [connection.info.backend_pid])
         catalog.registered_agent(connection, "echo")
         catalog.registered_names(connection)
+        catalog.answers(connection)
         doors.pace(connection, "echo")
         doors.session_queue(connection, "s", "echo", ANA)
         doors.open_tasks(connection, "acme", 100)

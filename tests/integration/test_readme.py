@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import agent_tasks
-from agent_tasks import AgentTasks, InvalidInput
+from agent_tasks import AgentTasks, Identity, InvalidInput
 from agent_tasks.authoring import agent as agents
 from tests.documents import ROOT, blocks, module_of, write_module
 from tests.eventually import eventually
@@ -73,6 +73,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
     "totals": ({"questions": ["a", "bc"]}, len("Text on a") + len("Text on bc")),
     "thorough": ({"questions": ["a", "b"]}, ["Text on a", "Text on b"]),
     "analyst": ({"parts": ["a", "bc"]}, [1, 2]),
+    "assistant": ({"request": "r"}, "Text on r"),
 }
 """Of agents of the documents: what they are given, and what comes of it."""
 RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote"}
@@ -107,10 +108,27 @@ def test_each_agent_of_the_documents_comes_to_what_it_says(
 
 def test_the_names_that_alembic_is_to_leave_out_are_those_of_our_schema() -> None:
     known: dict[str, Any] = {}
-    exec("\n".join(blocks("docs/operations.md", "python")), known)
+    (code,) = [block for block in blocks("docs/operations.md", "python") if "include_name" in block]
+    exec(code, known)
     names = ["public", "agent_tasks", None]
     assert [known["include_name"](name, "schema", {}) for name in names] == [True, False, True]
     assert known["include_name"]("agent_tasks", "table", {})
+
+
+@pytest.mark.parametrize(
+    "code", [*blocks("docs/http.md", "python"), *[b for b in blocks("docs/operations.md", "python") if "audit" in b]]
+)
+def test_the_lines_on_keys_and_the_audit_run(
+    client: AgentTasks, code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agent_tasks, "_default", client)
+    for name in ("database_url", "redis_url"):
+        monkeypatch.setenv(f"AGENT_TASKS_{name.upper()}", str(getattr(client.settings, name)))
+    ana = Identity(subject="ana", tenant="acme")
+    client.get(client.submit("echo", {"value": 1}, identity=ana).id, identity=ana).cancel()
+    exec(code, {})
+    said = capsys.readouterr().out
+    assert said.startswith("at_") or " ana python " in said
 
 
 @pytest.mark.parametrize("query", blocks("docs/operations.md", "sql"))

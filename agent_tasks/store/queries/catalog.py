@@ -25,6 +25,11 @@ class AgentRow(TypedDict):
     seen_at: datetime
 
 
+def answers(connection: Connection) -> None:
+    """Have Postgres answer; an error where it does not."""
+    connection.execute("SELECT 1")
+
+
 def is_migrated(connection: Connection, revision: str) -> bool:
     """Whether the tables are those of this migration or of a later one."""
     try:

@@ -105,6 +105,14 @@ _ENDED = f"""
 
 _CHILDREN = "SELECT id FROM agent_tasks.tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
 
+# OFFSET 0: the children are found by their parent, and never by walking along all ids until a page is full.
+_PAGE_OF_CHILDREN = f"""
+    SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = ANY (ARRAY(
+        SELECT id FROM (SELECT id FROM agent_tasks.tasks WHERE parent_id = %(parent)s OFFSET 0) AS children
+        WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s))
+    ORDER BY id
+"""
+
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
 
 
@@ -154,11 +162,8 @@ def children(connection: Connection, task_id: UUID) -> list[Row]:
 
 def page_of_children(connection: Connection, task_id: UUID, after: UUID | None, limit: int) -> list[Row]:
     """The first children with an id after `after`."""
-    return connection.execute(
-        f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE parent_id = %(parent)s "
-        "AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s",
-        {"parent": task_id, "after": after, "limit": limit},
-    ).fetchall()
+    values = {"parent": task_id, "after": after, "limit": limit}
+    return connection.execute(_PAGE_OF_CHILDREN, values).fetchall()
 
 
 def traceback(connection: Connection, task_id: UUID) -> str | None:
