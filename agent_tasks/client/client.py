@@ -290,13 +290,14 @@ class AgentTasks(Deployment):
         with self.database.connection() as connection:
             return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
 
-    def unschedule(self, name: str, *, identity: Identity | None = None) -> bool:
+    def unschedule(self, name: str, *, tenant: str | None = None, identity: Identity | None = None) -> bool:
         """Delete a schedule; return False if there is none of this name. Tasks it has submitted go on.
 
         `identity`: the caller, for whom schedules of others do not exist. None is a trusted program, which means the
-        schedule of no tenant, or else the only one of the name. Raises InvalidInput if several tenants have one.
+        schedule of `tenant`; without that the one of no tenant, or else the only one of the name. Raises InvalidInput
+        if several tenants have one.
         """
-        return remove_schedule(self, name, identity)
+        return remove_schedule(self, name, tenant, identity)
 
     def create_key(
         self,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.authoring.agent import Agent
+from agent_tasks.client.listing import check_filters
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
@@ -90,18 +91,24 @@ def put_schedule(
     return Schedule.from_row(row)
 
 
-def remove_schedule(deployment: Deployment, name: str, identity: Identity | None) -> bool:
+def remove_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> bool:
     """Delete a schedule; return False if there is none of this name that `identity` may see."""
     check_text(name, "name", 200, printable=True)
+    check_filters(tenant=tenant)
     check_identity(identity)
     with deployment.database.connection() as connection:
-        tenants = schedule_rows.tenants_with(connection, name, identity)
-        if len(tenants) > 1 and "" not in tenants:
-            raise InvalidInput(
-                f"Several tenants have a schedule named {name!r}: {', '.join(tenants)}. Give the identity of one.",
-                field="identity",
-            )
+        tenants = [t for t in schedule_rows.tenants_with(connection, name, identity) if tenant in (None, t)]
+        check_one(name, tenants)
         return bool(tenants) and schedule_rows.remove(connection, tenants[0], name, identity)
+
+
+def check_one(name: str, tenants: list[str]) -> None:
+    """Raise InvalidInput if several tenants have a schedule of this name, and none of them is that of no tenant."""
+    if len(tenants) > 1 and "" not in tenants:
+        raise InvalidInput(
+            f"Several tenants have a schedule named {name!r}: {', '.join(tenants)}. Say which tenant's is meant.",
+            field="tenant",
+        )
 
 
 def _taken(name: str, identity: Identity | None) -> PermissionDenied:

@@ -14,11 +14,13 @@ class Arrival:
     """`http`; the name of the protocol at doors to come."""
     origin: str
     """The address that it comes from."""
-    token: str | None
+    token: str | None = field(repr=False)
     """The bearer token, where there is one."""
     operation: Operation
+    task_id: str | None = None
+    """The task that it names, if any; perhaps no id at all."""
     target: str | None = None
-    """What it names: a task by its id, or a schedule."""
+    """The signal or the schedule that it names."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Caller:
 
     @property
     def tenant(self) -> str:
-        """The tenant whose limits apply; empty: none."""
+        """The tenant whose limits apply."""
         return self.identity.tenant if self.identity else ""
 
 

@@ -4,8 +4,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.task.budget import Budget
-
 
 class Body(BaseModel):
     """A JSON object with the documented fields, each of the documented type: nothing is converted."""
@@ -21,10 +19,6 @@ class BudgetBody(Body):
     usd: float | None = None
     steps: int | None = None
     calls: int | None = None
-
-    def budget(self) -> Budget:
-        """Raises InvalidInput for an amount that is no budget."""
-        return Budget(**self.model_dump())
 
 
 class RequestOptions(Body):

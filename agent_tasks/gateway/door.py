@@ -24,8 +24,8 @@ class Door(StrictRoute):
 
         async def through(request: Request) -> Response:
             origin = request.client.host if request.client else "unknown"
-            target = request.path_params.get("id") or request.path_params.get("name")
-            arrival = Arrival("http", origin, _bearer(request), operation, target)
+            named = request.path_params
+            arrival = Arrival("http", origin, _bearer(request), operation, named.get("id"), named.get("name"))
             admitted = await gate_of(request).in_thread(admit, arrival)
             request.state.admitted = admitted
             response = await handle(request)

@@ -22,14 +22,6 @@ _UNSPACED = re.compile(
 
 
 @dataclass(frozen=True)
-class Past:
-    """How long an agent's runs took."""
-
-    p95_seconds: float
-    runs: int
-
-
-@dataclass(frozen=True)
 class Mode:
     """How a submit is answered: at once, or with the task's end where that comes within `wait_seconds`."""
 
@@ -50,12 +42,14 @@ def choose(
     declared: ModeName,
     hints: Sequence[str],
     input: Any,
-    past: Callable[[], Past | None],
+    past: Callable[[], float | None],
     prefer: Preference,
 ) -> Mode:
     """The mode of one submit: as the request asks, else as it prefers, else as the agent declares.
 
-    `hints` are words and phrases in an input that make `auto` answer at once. `past` is asked only where it matters.
+    `hints` are words and phrases in an input that make `auto` answer at once. `past` says how long 95 % of
+    the agent's last runs took at most, and is asked only where it matters. The reason has no number of it: the runs
+    may be those of other tenants.
     """
     if asked is None and prefer.wait_seconds is not None:
         return _waiting(prefer.wait_seconds, f"the request prefers wait={prefer.wait_seconds}", prefer)
@@ -77,17 +71,15 @@ def _waiting(seconds: float, why: str, prefer: Preference) -> Mode:
     return Mode("sync" if seconds else "async", seconds, why, applied)
 
 
-def _expected(hints: Sequence[str], input: Any, past: Callable[[], Past | None]) -> tuple[bool, str]:
+def _expected(hints: Sequence[str], input: Any, past: Callable[[], float | None]) -> tuple[bool, str]:
     """Whether a task is likely to take too long to wait for, and why that is thought."""
     if hint := _said(hints, input):
         shown = hint if len(hint) <= _SHOWN else f"{hint[: _SHOWN - 1]}…"
         return True, f"the input says {shown!r}"
-    if (known := past()) is not None and known.runs:
-        too_long = known.p95_seconds > AUTO_SECONDS
-        return too_long, (
-            f"95 % of its last {known.runs:,} runs took up to {known.p95_seconds:.1f} s, "
-            f"{'more than' if too_long else 'within'} {AUTO_SECONDS:g} s"
-        )
+    if (seconds := past()) is not None:
+        if seconds > AUTO_SECONDS:
+            return True, f"too many of its last runs took more than {AUTO_SECONDS:g} s"
+        return False, f"95 % of its last runs took at most {AUTO_SECONDS:g} s"
     size = len(json.dumps(input, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if size > LARGE:
         return True, f"nothing is known of its runs, and the input is large ({size:,} bytes)"

@@ -8,6 +8,7 @@ class Operation:
     """One thing that a caller can ask for, whichever door it comes through."""
 
     name: str
+    """In the audit a write has the same, whichever door it came through."""
     scope: str
     """The scope that it takes; `admin` grants all of them."""
     writes: bool = False
@@ -22,8 +23,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("submit", "tasks:write", writes=True, opens=True),
         Operation("resume", "tasks:write", writes=True, opens=True),
         Operation("acknowledge", "tasks:write", writes=True),
-        Operation("put_schedule", "tasks:write", writes=True),
-        Operation("delete_schedule", "tasks:write", writes=True),
+        Operation("schedule", "tasks:write", writes=True),
+        Operation("unschedule", "tasks:write", writes=True),
         Operation("cancel", "tasks:cancel", writes=True),
         Operation("signal", "tasks:signal", writes=True),
         Operation("get_task", "tasks:read"),

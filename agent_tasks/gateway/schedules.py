@@ -5,16 +5,18 @@ from typing import Annotated
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from agent_tasks.client.schedules import Schedule
+from agent_tasks.client.schedules import Schedule, check_one
 from agent_tasks.errors import TaskNotFound
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import RequestOptions
 from agent_tasks.gateway.door import doors, perform
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.stages.limit import budget_of
 
 router = doors()
 Name = Annotated[str, Path(description="Told apart from those of other tenants.", max_length=200)]
+Tenant = Annotated[str | None, Query(description="Of which tenant, where `admin` sees several.", max_length=256)]
 
 
 class ScheduleBody(RequestOptions):
@@ -33,8 +35,8 @@ class Schedules(BaseModel):
     schedules: list[Schedule]
 
 
-@router.put("/schedules/{name}", name="put_schedule", response_model=Schedule, responses=examples.put_schedule)
-async def put_schedule(request: Request, name: Name, body: ScheduleBody) -> Response:
+@router.put("/schedules/{name}", name="schedule", response_model=Schedule, responses=examples.schedule)
+async def schedule(request: Request, name: Name, body: ScheduleBody) -> Response:
     """Submit a task again and again. A schedule of this name that the caller may change is changed."""
 
     def put(gate: Gate, caller: Caller) -> Schedule:
@@ -45,7 +47,7 @@ async def put_schedule(request: Request, name: Name, body: ScheduleBody) -> Resp
             cron=body.cron,
             every=body.every,
             timezone=body.timezone,
-            budget=body.budget.budget() if body.budget else None,
+            budget=budget_of(body.budget),
             identity=caller.identity,
             session_id=body.session_id,
             callback_url=body.callback_url,
@@ -69,9 +71,7 @@ async def list_schedules(request: Request) -> Response:
 
 
 @router.get("/schedules/{name}", name="get_schedule", response_model=Schedule, responses=examples.get_schedule)
-async def get_schedule(
-    request: Request, name: Name, tenant: Annotated[str | None, Query(description="Of several, for `admin`.")] = None
-) -> Response:
+async def get_schedule(request: Request, name: Name, tenant: Tenant = None) -> Response:
     """A schedule, and when it comes next."""
 
     def look(gate: Gate, caller: Caller) -> Schedule:
@@ -82,17 +82,18 @@ async def get_schedule(
         ]
         if not found:
             raise _not_found(name)
+        check_one(name, [each.tenant for each in found])
         return found[0]
 
     return _json(await perform(request, look))
 
 
-@router.delete("/schedules/{name}", name="delete_schedule", status_code=204, responses=examples.delete_schedule)
-async def delete_schedule(request: Request, name: Name) -> Response:
+@router.delete("/schedules/{name}", name="unschedule", status_code=204, responses=examples.unschedule)
+async def unschedule(request: Request, name: Name, tenant: Tenant = None) -> Response:
     """Forget a schedule; tasks that it has submitted go on."""
 
     def remove(gate: Gate, caller: Caller) -> None:
-        if not gate.client.unschedule(name, identity=caller.viewer):
+        if not gate.client.unschedule(name, tenant=tenant, identity=caller.viewer):
             raise _not_found(name)
 
     await perform(request, remove)

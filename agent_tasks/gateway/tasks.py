@@ -15,8 +15,9 @@ from agent_tasks.gateway.bodies import CancelBody, ResumeBody, SignalBody, Submi
 from agent_tasks.gateway.door import doors, perform
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of, request_digest
-from agent_tasks.gateway.mode import Mode, Past, choose
+from agent_tasks.gateway.mode import Mode, choose
 from agent_tasks.gateway.prefer import Preference
+from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import Route, find, route
 from agent_tasks.gateway.waiting import until_ended
 from agent_tasks.store.queries import doors as asked
@@ -52,7 +53,7 @@ async def submit(
         task = gate.client.new_task(
             to.target,
             body.input,
-            body.budget.budget() if body.budget else None,
+            budget_of(body.budget),
             identity=caller.identity,
             session_id=body.session_id,
             callback_url=body.callback_url,
@@ -68,16 +69,15 @@ async def submit(
     task, seen, mode = await perform(request, accept)
     if mode.wait_seconds:
         seen = await until_ended(request, task, mode.wait_seconds)
-    status = 200 if seen.status.is_terminal else 202
+    status = 200 if mode.wait_seconds and seen.status.is_terminal else 202
     head = {**answers.location(request, seen), **mode.headers}
     return answers.of_task(seen, status, head, mode=mode.name, mode_reason=mode.why)
 
 
 def _mode(gate: Gate, body: SubmitBody, to: Route, prefer: list[str] | None) -> Mode:
-    def past() -> Past | None:
+    def past() -> float | None:
         with gate.client.database.connection() as connection:
-            pace = asked.pace(connection, to.target.name)
-        return None if pace["p95"] is None else Past(pace["p95"], pace["runs"])
+            return asked.pace(connection, to.target.name)["p95"]
 
     target = to.target
     return choose(body.mode, target.mode, target.mode_hints, body.input, past, Preference.parse(prefer or []))
@@ -154,8 +154,7 @@ async def resume(request: Request, id: str, body: ResumeBody | None = None) -> R
     given = body or ResumeBody()
 
     def go_on(gate: Gate, caller: Caller) -> TaskSnapshot:
-        budget = given.budget.budget() if given.budget else None
-        return find(gate, caller, id).resume(budget=budget, from_step=given.from_step).look()
+        return find(gate, caller, id).resume(budget=budget_of(given.budget), from_step=given.from_step).look()
 
     seen = await perform(request, go_on)
     return answers.of_task(seen, 202, answers.location(request, seen))

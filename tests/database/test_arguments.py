@@ -181,6 +181,7 @@ CALLS: dict[str, tuple[Callable[[Here, Any], Any], set[str]]] = {
     },
     "schedules identity": (lambda h, v: h.tasks.schedules(identity=v), {"None"}),
     "unschedule name": (lambda h, v: h.tasks.unschedule(v), set()),
+    "unschedule tenant": (lambda h, v: h.tasks.unschedule("nightly", tenant=v), {"None", "empty"}),
     "unschedule identity": (lambda h, v: h.tasks.unschedule("nightly", identity=v), {"None"}),
     "signal name": (lambda h, v: h.task.signal(v), set()),
     "signal payload": (lambda h, v: h.task.signal("go", v), ANY_JSON | {"mapping"}),

@@ -205,6 +205,10 @@ def test_a_trusted_program_says_which_tenants_schedule_it_means_where_there_are_
     with pytest.raises(InvalidInput, match="acme, evil"):
         client.unschedule("payroll")
     assert len(client.schedules()) == 2
+    assert not client.unschedule("payroll", tenant="other")
+    assert not client.unschedule("payroll", tenant="evil", identity=ANA)
+    assert client.unschedule("payroll", tenant="evil")
+    assert [each.tenant for each in client.schedules()] == ["acme"]
 
 
 @pytest.mark.parametrize("who", [ANA, BOSS])

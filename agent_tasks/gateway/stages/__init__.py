@@ -3,11 +3,11 @@
 1. `authenticate`: is the token ours, or our issuer's? Else 401.
 2. `identify`: whom does it stand for, in which tenant, and whose tasks may be seen?
 3. `authorise`: does that include this operation? Else 403.
-4. `limit`: is the tenant within its rate and its open tasks, and the budget one that can be given? Else 429.
+4. `limit`: is the tenant within its rate and its open tasks? Else 429. Can the budget be one? Else 422.
 5. `route`: which task, or which agent and queue? Else 404 or 422.
 6. `submit`: do it, in one transaction with the row of the audit; what was refused is audited, too.
 
-`admit` is the first four, which need nothing but the head of a request.
+`admit` is the first four, as far as the head of a request goes: the budget is in its body.
 """
 
 from agent_tasks.gateway.arrival import Admitted, Arrival

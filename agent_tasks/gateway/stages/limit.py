@@ -1,10 +1,13 @@
 """Stage four: the tenant's rate and open tasks, and the budget of the request."""
 
+from agent_tasks.errors import InvalidInput
 from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.bodies import BudgetBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.operations import Operation
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.store.queries import doors
+from agent_tasks.task.budget import Budget
 
 _TRY_AGAIN_SECONDS = 5
 """When a tenant with too many open tasks may look again."""
@@ -21,6 +24,17 @@ def limit(gate: Gate, caller: Caller, operation: Operation) -> dict[str, str]:
     if operation.opens:
         _check_open(gate, caller.tenant)
     return headers
+
+
+def budget_of(given: BudgetBody | None) -> Budget | None:
+    """The budget that a request asks for. Raises InvalidInput that names the amount which is none."""
+    if given is None:
+        return None
+    try:
+        return Budget(**given.model_dump())
+    except InvalidInput as error:
+        field = f"budget.{error.details['field']}"
+        raise InvalidInput(error.message.replace(f"Budget({error.details['field']}=)", field), field=field) from None
 
 
 def _take(gate: Gate, tenant: str) -> dict[str, str]:

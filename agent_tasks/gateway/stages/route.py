@@ -31,5 +31,5 @@ def route(gate: Gate, caller: Caller, agent: str, queue: str | None, session_id:
     target = gate.client.find_target(agent)
     if queue is None and session_id:
         with gate.client.database.connection() as connection:
-            queue = doors.session_queue(connection, session_id, target.name, caller.viewer)
+            queue = doors.session_queue(connection, session_id, target.name, caller.identity)
     return Route(target, queue)

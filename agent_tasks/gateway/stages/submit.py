@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
+from uuid import UUID
 
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
@@ -25,7 +26,8 @@ def submit(gate: Gate, admitted: Admitted, work: Callable[[Caller], T]) -> T:
 @contextmanager
 def auditing(gate: Gate, arrival: Arrival, caller: Caller) -> Generator[None]:
     """Within it writes are audited as the caller's, by themselves; one that is refused is audited here."""
-    origin = Origin(door=arrival.door, place=arrival.origin, identity=caller.identity, key_id=caller.key_id)
+    place = audit.short(arrival.origin)
+    origin = Origin(door=arrival.door, place=place, identity=caller.identity, key_id=caller.key_id)
     with through(origin):
         try:
             yield
@@ -39,7 +41,19 @@ def _note_refusal(gate: Gate, arrival: Arrival, caller: Caller, error: AgentTask
     try:
         with gate.client.database.connection() as connection:
             audit.refused(
-                connection, arrival.operation.name, caller.identity, str(error.info.type), target=arrival.target
+                connection,
+                arrival.operation.name,
+                caller.identity,
+                str(error.info.type),
+                task_id=_task_id(arrival.task_id),
+                target=arrival.target,
             )
     except Transient as away:  # the caller is told why the request was refused, not of this
         log.error("refusal not audited: operation=%s error=%s", arrival.operation.name, away)
+
+
+def _task_id(named: str | None) -> UUID | None:
+    try:
+        return UUID(named) if named else None
+    except ValueError:  # no id of anything: the caller is told so
+        return None

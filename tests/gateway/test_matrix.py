@@ -1,0 +1,216 @@
+"""Who may do what: each operation, asked by each kind of caller."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agent_tasks import AgentTasks, AuditEntry, Identity, Settings
+from agent_tasks.gateway.application import create_app
+from agent_tasks.gateway.operations import OPERATIONS
+from tests.conftest import Fleet
+from tests.eventually import eventually
+from tests.gateway import EVERYTHING, Answer, Caller, Gateway, problem_of
+from tests.issuer import AUDIENCE, running_issuer
+
+ANA = Identity(subject="ana", tenant="acme")
+OPEN = {"/healthz", "/readyz"}
+NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
+ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
+"""Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
+FOREIGN = ("other subject", "other tenant")
+UNKNOWN = ("no token", "revoked", "expired", "other issuer")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How an operation is asked of something of Ana's."""
+
+    method: str
+    path: str
+    of: str = ""
+    """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`; empty: of nothing."""
+    status: int = 200
+    body: dict[str, Any] | None = None
+
+
+ROWS = {
+    "submit": Row("POST", "/tasks", status=202, body={"agent": "count", "input": {"to": 1}}),
+    "resume": Row("POST", "/tasks/{id}/resume", "ended", 202),
+    "acknowledge": Row("POST", "/tasks/{id}/acknowledge", "ended"),
+    "schedule": Row("PUT", "/schedules/{name}", "schedule", body={"agent": "count", "input": {"to": 1}, "every": 9000}),
+    "unschedule": Row("DELETE", "/schedules/{name}", "schedule", 204),
+    "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
+    "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
+    "get_task": Row("GET", "/tasks/{id}", "shared"),
+    "list_tasks": Row("GET", "/tasks"),
+    "get_result": Row("GET", "/tasks/{id}/result", "shared"),
+    "get_events": Row("GET", "/tasks/{id}/events", "shared"),
+    "get_children": Row("GET", "/tasks/{id}/children", "shared"),
+    "get_tree": Row("GET", "/tasks/{id}/tree", "shared"),
+    "list_waiting": Row("GET", "/waiting"),
+    "list_agents": Row("GET", "/agents"),
+    "get_schedule": Row("GET", "/schedules/{name}", "schedule"),
+    "list_schedules": Row("GET", "/schedules"),
+    "get_metrics": Row("GET", "/metrics"),
+}
+
+
+@dataclass
+class World:
+    """What belongs to Ana, and those who ask for it."""
+
+    client: AgentTasks
+    callers: dict[str, Caller]
+    without: Callable[[str], Caller]
+    """Ana with a key that lacks one scope, and has all others."""
+    tree: str
+    """A task with two children that has completed."""
+    waiting: str
+    asked: list[Answer] = field(default_factory=list[Answer])
+
+    def caller(self, who: str, operation: str) -> Caller:
+        return self.without(OPERATIONS[operation].scope) if who == "wrong scope" else self.callers[who]
+
+    def thing(self, row: Row) -> str:
+        """The id, or the name, of something of Ana's that the row can be asked of."""
+        if row.of in ("", "shared"):
+            return self.tree
+        if row.of == "schedule":
+            return self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
+        task = self.client.submit("approval", identity=ANA)
+        if row.of == "ended":
+            task.cancel()
+        return str(task.id)
+
+    def asks(self, caller: Caller, row: Row, thing: str) -> Answer:
+        name = thing if row.of == "schedule" else "approval"
+        options = {} if row.body is None else {"json": row.body}
+        return caller.ask(row.method, row.path.format(id=thing, name=name), **options)
+
+    def heard(self, since: int) -> list[AuditEntry]:
+        """What came in through the gateway since then."""
+        return [entry for entry in self.client.audit(door="http", limit=10) if entry.id > since]
+
+
+@pytest.fixture(scope="module")
+def world(fleet: Fleet) -> Iterator[World]:
+    client = fleet.client
+    with running_issuer() as issuer:
+        running, url = fleet.processes.gateway(oidc_issuer=issuer.url, oidc_audience=AUDIENCE, oidc_tenant_claim="org")
+        _, url_off = fleet.processes.gateway(gateway_auth="off")
+        gateway = Gateway(client, fleet.processes, running, url)
+        revoked = client.create_key(tenant="acme", subject="ana", scopes=EVERYTHING)
+        client.revoke_key(revoked.id)
+        expired = client.create_key(tenant="acme", subject="ana", scopes=EVERYTHING, expires_in=1e-6)
+        claims = {"org": "acme", "scope": " ".join(EVERYTHING)}
+        callers = {
+            "own": gateway.caller("ana"),
+            "token": gateway.caller(token=issuer.token(**claims)),
+            "tenant-wide": gateway.caller("boss", scopes=[*EVERYTHING, "tasks:all"]),
+            "admin": gateway.caller("root", "ops", ["admin"]),
+            "auth-off": gateway.caller(None, url=url_off),
+            "other subject": gateway.caller("bob"),
+            "other tenant": gateway.caller("ana", "evil", [*EVERYTHING, "tasks:all"]),
+            "no token": gateway.caller(None),
+            "revoked": gateway.caller(token=revoked.key),
+            "expired": gateway.caller(token=expired.key),
+            "other issuer": gateway.caller(token=issuer.token(**claims, iss="https://elsewhere.example")),
+        }
+        lacking: dict[str, Caller] = {}
+
+        def without(scope: str) -> Caller:
+            if scope not in lacking:
+                lacking[scope] = gateway.caller(scopes=[s for s in (*EVERYTHING, "tasks:all") if s != scope])
+            return lacking[scope]
+
+        for who in ("own", *FOREIGN):
+            callers[who].submit("approval")
+        client.submit("approval")
+        client.schedule("count", {"to": 1}, name="of nobody", every=9000)
+        family = {"family": [{"agent": "count", "input": {"to": 1}}] * 2}
+        tree, waiting = (
+            client.submit(agent, input, identity=ANA) for agent, input in (("planner", family), ("approval", {}))
+        )
+        tree.wait(20)
+        eventually(lambda: len(client.living(kind="signal")) == 5)
+        yield World(client, callers, without, str(tree.id), str(waiting.id))
+        gateway.close()
+
+
+def test_each_operation_and_each_route_has_a_row() -> None:
+    app = create_app(AgentTasks(Settings(database_url="postgresql://nowhere/none", redis_url="redis://nowhere")))
+    paths = app.openapi()["paths"].items()
+    served = {said["operationId"]: (method.upper(), path) for path, ways in paths for method, said in ways.items()}
+    assert {path for name, (_, path) in served.items() if name not in OPERATIONS} == OPEN
+    assert set(OPERATIONS) == set(ROWS)
+    assert {name: served[name] for name in ROWS} == {name: (row.method, row.path) for name, row in ROWS.items()}
+
+
+def expected(operation: str, who: str) -> int:
+    row = ROWS[operation]
+    if who in UNKNOWN:
+        return 401
+    if who == "wrong scope" or (operation == "get_metrics" and who not in ("admin", "auth-off")):
+        return 403
+    if who in FOREIGN and row.of:
+        if operation == "schedule":  # names are each tenant's own, and one that is taken is not changed
+            return 403 if who == "other subject" else 200
+        return 404
+    return row.status
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN, "wrong scope", *UNKNOWN])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: str, who: str) -> None:
+    row, caller, status = ROWS[operation], world.caller(who, operation), expected(operation, who)
+    thing = world.thing(row)
+    before = max([entry.id for entry in world.client.audit(limit=1)], default=0)
+    answer = world.asks(caller, row, thing)
+    assert answer.status_code == status, answer.text
+    if status == 401:
+        problem_of(answer, 401)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    elif status == 403 and operation != "schedule":
+        problem = problem_of(answer, 403)
+        assert problem["error"]["details"]["scope"] == OPERATIONS[operation].scope
+        assert repr(OPERATIONS[operation].scope) in problem["detail"]
+    elif status == 404:
+        never = "nothing" if row.of == "schedule" else NEVER
+        other = world.asks(caller, row, never)
+        assert other.text == answer.text.replace(thing, never)
+        assert told(other) == told(answer)
+    entries = world.heard(before)[-1:] if status == 404 else world.heard(before)
+    if status == 401 or not OPERATIONS[operation].writes:
+        assert entries == []
+        return
+    (entry,) = entries
+    assert (entry.door, entry.origin, entry.operation) == ("http", "127.0.0.1", operation)
+    assert who_wrote(entry) == known(caller, who)
+    assert entry.answer == ("accepted" if status < 400 else answer.json()["error"]["type"])
+    of = answer.json()["id"] if operation == "submit" and status < 400 else thing
+    assert entry.task_id == (uuid.UUID(of) if row.of in ("new", "ended") or of != thing else None)
+    assert entry.target == {"signal": "approval", "schedule": thing, "unschedule": thing}.get(operation)
+
+
+def told(answer: Answer) -> dict[str, str]:
+    """The headers that would tell one answer from another."""
+    return {
+        name: value for name, value in answer.headers.items() if name not in ("date", "ratelimit", "content-length")
+    }
+
+
+def who_wrote(entry: AuditEntry) -> tuple[str, str | None, str | None]:
+    return entry.tenant, entry.subject, entry.key_id
+
+
+def known(caller: Caller, who: str) -> tuple[str, str | None, str | None]:
+    """As whom the audit knows a caller."""
+    key = caller.http.headers.get("authorization", "").partition("Bearer at_")[2].partition("_")[0] or None
+    people: dict[str, tuple[str, str | None]] = {
+        "tenant-wide": ("acme", "boss"), "admin": ("ops", "root"), "auth-off": ("", None),
+        "other subject": ("acme", "bob"), "other tenant": ("evil", "ana"),
+    }  # fmt: skip
+    return (*people.get(who, ("acme", "ana")), key)
