@@ -1,4 +1,4 @@
-# One image for every process: worker, sweeper, beat, flower, migrate.
+# One image for every process: worker, sweeper, beat, gateway, flower, migrate.
 
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
@@ -10,7 +10,7 @@ RUN awk '/^[^ ]/ {on = /^(setuptools|uv)==/} on' requirements.lock > tools.lock 
     && pip install --only-binary :all: --require-hashes -r tools.lock \
     && python -m venv --without-pip /venv \
     && uv pip install --python /venv/bin/python --no-build --require-hashes --constraints requirements.lock \
-        -r pyproject.toml --extra flower --extra llm
+        -r pyproject.toml --extra flower --extra http --extra llm
 COPY . .
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && uv pip install --python /venv/bin/python --no-deps dist/*.whl

@@ -26,6 +26,17 @@ SWEPT = Counter("agent_tasks_swept_total", "Tasks moved on by a sweep", ["sweep"
 SWEEPS_FAILED = Counter("agent_tasks_sweeps_failed_total", "Sweeps that broke off with an error", ["sweep"])
 PURGED = Counter("agent_tasks_purged_total", "Tasks that retention has deleted", ["agent", "status"])
 ORPHANS = Counter("agent_tasks_orphans_total", "Tasks given up past their TTL", ["agent", "status"])
+GATEWAY_REQUESTS = Counter("agent_tasks_gateway_requests_total", "Requests over HTTP", ["operation", "status"])
+GATEWAY_SECONDS = Histogram(
+    "agent_tasks_gateway_request_seconds",
+    "Time from a request over HTTP to the head of its answer",
+    ["operation"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 15, 60),
+)
+GATEWAY_PROBLEMS = Counter("agent_tasks_gateway_problems_total", "Requests answered with a problem document", ["type"])
+GATEWAY_STREAMS = Gauge(
+    "agent_tasks_gateway_streams_open", "Streams of events this process sends", multiprocess_mode="livesum"
+)
 
 
 def serve(port: int, host: str) -> None:

@@ -207,7 +207,7 @@ def _with_ids(command: str, ids: dict[str, str]) -> str:
 def normal(text: str) -> list[str]:
     """Without what differs from run to run (ids, numbers, alignment, what processes log), and without the lists of all
     settings and agents."""
-    text = re.sub(r"^(?:worker|sweeper|beat|flower) +\|.*\n", "", f"{text}\n", flags=re.MULTILINE)
+    text = re.sub(r"^(?:worker|sweeper|beat|gateway|flower) +\|.*\n", "", f"{text}\n", flags=re.MULTILINE)
     text = re.sub(r"\d[\d.,:]*", "N", _ID.sub("ID", text))
     text = re.sub(r"\b(?:ms|s|min|h)\b", "TIME", text)
     lists = r"^(?:defaults|ok +agent|ok +worker|  agents).*\n(?: {10,}.*\n)*"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _ALONE = ("--without-mingle", "--without-gossip")
 """Options that save the second in which a worker greets others: there are none."""
 _BUNDLED = "agent_tasks.bundled"
-_HOST, _FLOWER_PORT = "127.0.0.1", 5555
+_HOST, _FLOWER_PORT, _GATEWAY_PORT = "127.0.0.1", 5555, 8000
 _ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 
@@ -37,11 +38,14 @@ def dev(
     flower_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Flower's port. Default: 5555, or a free one.")
     ] = None,
+    gateway_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's port. Default: 8000, or a free one.")
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(file_okay=False, help="The folder where the servers keep their data.")
     ] = None,
 ) -> None:
-    """Start Postgres, Valkey, workers, the sweeper, beat and Flower on this machine. Ctrl-C stops them all."""
+    """Start Postgres, Valkey, workers, the sweeper, beat, the gateway and Flower here. Ctrl-C stops them all."""
     from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.cli.local import embedded_servers, environment_for, settings_for
     from agent_tasks.settings import warn_of_misspelt
@@ -53,12 +57,14 @@ def dev(
     typer.echo("Starting PostgreSQL and Valkey …")
     with _look_for_agents(named) as looking, embedded_servers(folder) as servers:
         environment = {**environment_for(servers), **named, **_without_misspelt()}
-        port = None if find_spec("flower") is None else flower_port or _free_port()
+        flower = None if find_spec("flower") is None else flower_port or _free_port(_FLOWER_PORT)
+        gateway = None if find_spec("fastapi") is None else gateway_port or _free_port(_GATEWAY_PORT)
         found = _found_agents(looking)
         with _announced(folder, settings_for(servers)):
-            _greet(servers, port, found)
-            processes = _processes(environment, workers, port)
-            ready = Readiness(settings_for(servers), workers, lambda: _say_ready(servers, found, named=bool(data_dir)))
+            _greet(servers, flower, gateway, found)
+            processes = _processes(environment, workers, flower, gateway)
+            say = partial(_say_ready, servers, found, gateway, named=bool(data_dir))
+            ready = Readiness(settings_for(servers), workers, gateway and (_HOST, gateway), say)
             with ready:
                 code = _supervise(processes, folder)
     raise typer.Exit(code)
@@ -108,7 +114,9 @@ def _supervise(processes: "list[Process]", folder: Path) -> int:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{error}: stop that first.")) from None
 
 
-def _processes(environment: dict[str, str], workers: int, port: int | None) -> "list[Process]":
+def _processes(
+    environment: dict[str, str], workers: int, flower: int | None, gateway: int | None
+) -> "list[Process]":
     from agent_tasks.cli.local import process
 
     names = ["worker"] if workers == 1 else [f"worker{number}" for number in range(1, workers + 1)]
@@ -118,8 +126,11 @@ def _processes(environment: dict[str, str], workers: int, port: int | None) -> "
     ]
     # at INFO each of their two ticks a second is logged in three lines
     others = [process(name, name, "--loglevel", "WARNING", environment=environment) for name in ("sweeper", "beat")]
-    if port is not None:
-        address = ["--address=" + _HOST, f"--port={port}", "--logging=error"]
+    if gateway is not None:
+        open_here = {**environment, "AGENT_TASKS_GATEWAY_AUTH": _gateway_auth()}
+        others.append(process("gateway", "gateway", "--host", _HOST, "--port", str(gateway), environment=open_here))
+    if flower is not None:
+        address = ["--address=" + _HOST, f"--port={flower}", "--logging=error"]
         others.append(process("flower", "flower", *address, environment=environment))
     return worker + others
 
@@ -141,19 +152,32 @@ def _announced(folder: Path, settings: dict[str, str]) -> Generator[None]:
             path.unlink(missing_ok=True)
 
 
-def _greet(servers: "EmbeddedServers", port: int | None, agents: list[dict[str, Any]]) -> None:
-    flower = f"http://{_HOST}:{port}" if port else "not installed: pip install 'agent-tasks[flower]'"
+def _gateway_auth() -> str:
+    """Off, unless the environment says otherwise: the gateway of this machine's user serves this machine only."""
+    return os.environ.get("AGENT_TASKS_GATEWAY_AUTH") or "off"
+
+
+def _greet(
+    servers: "EmbeddedServers", flower: int | None, gateway: int | None, agents: list[dict[str, Any]]
+) -> None:
     names = ", ".join(sorted(agent["name"] for agent in agents))
     typer.echo(f"  Postgres  {servers.database_url}")
     typer.echo(f"  Valkey    {servers.redis_url}")
-    typer.echo(f"  Flower    {flower}")
+    typer.echo(f"  gateway   {_at(gateway, 'http')}")
+    typer.echo(f"  Flower    {_at(flower, 'flower')}")
     typer.echo(f"  data      {servers.data_dir}")
     named = names or "none: name their modules with --agents"
     typer.echo(fill(f"  agents    {named}", 80, subsequent_indent=" " * 12, break_on_hyphens=False))
-    typer.echo("Starting a worker, the sweeper, beat and Flower. Ctrl-C stops everything.\n")
+    typer.echo("Starting a worker, the sweeper, beat, the gateway and Flower. Ctrl-C stops everything.\n")
 
 
-def _say_ready(servers: "EmbeddedServers", agents: list[dict[str, Any]], *, named: bool) -> None:
+def _at(port: int | None, extra: str) -> str:
+    return f"http://{_HOST}:{port}" if port else f"not installed: pip install 'agent-tasks[{extra}]'"
+
+
+def _say_ready(
+    servers: "EmbeddedServers", agents: list[dict[str, Any]], gateway: int | None, *, named: bool
+) -> None:
     """Print what to do next, with an agent of the user's own if there is one."""
     setting = f"AGENT_TASKS_DATA_DIR={servers.data_dir} " if named else ""
     lines = ["", "Ready. In another terminal, with no settings but those shown here:", f"  {setting}agent-tasks doctor"]
@@ -161,13 +185,23 @@ def _say_ready(servers: "EmbeddedServers", agents: list[dict[str, Any]], *, name
         first = min(agents, key=lambda agent: (str(agent["module"]).startswith(_BUNDLED), agent["name"]))
         given = json.dumps(first["input"], ensure_ascii=False) if first["input"] else ""
         lines.append(f"  {setting}agent-tasks submit {first['name']}{f' {quote(given)}' if given else ''} --wait")
+        if gateway:
+            lines.append(f"  {_over_http(gateway, first)}")
     if set_here := [name for name in _ELSEWHERE if os.environ.get(name)]:
         lines.append(f"If {set_here[0]} is set there too, unset it: it would name another deployment.")
     typer.echo("\n".join([*lines, ""]))
 
 
-def _free_port() -> int:
-    for port in (_FLOWER_PORT, 0):
+def _over_http(port: int, agent: dict[str, Any]) -> str:
+    """The curl line that submits a task of `agent`."""
+    body = {"agent": agent["name"], **({"input": agent["input"]} if agent["input"] else {})}
+    token = "" if _gateway_auth() == "off" else ' -H "Authorization: Bearer $KEY"'
+    sent = quote(json.dumps(body, ensure_ascii=False))
+    return f"curl http://{_HOST}:{port}/tasks{token} -H 'Content-Type: application/json' -d {sent}"
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -1,6 +1,8 @@
 """`agent-tasks gateway`: serve tasks over HTTP."""
 
-from ipaddress import ip_address
+import os
+import socket
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,44 +11,58 @@ from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.cli.problems import ExitCode, Failed, Problem
 from agent_tasks.settings import Settings
 
+_EXTRA = ("fastapi", "httpx2", "joserfc", "starlette", "uvicorn")
 _MISSING = "The gateway is not installed: pip install 'agent-tasks[http]'."
 
 
+class Loglevel(StrEnum):
+    """Levels of the log."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
 def gateway(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: a free one.")] = 8000,
-    loglevel: Annotated[str, typer.Option("--loglevel", "-l", help="The level of the log.")] = "INFO",
-    root_path: Annotated[str, typer.Option(help="The path below which a proxy serves this gateway.")] = "",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="The port to listen on; 0: a free one.")
+    ] = 8000,
+    loglevel: Annotated[
+        Loglevel, typer.Option("--loglevel", "-l", metavar="LEVEL", case_sensitive=False, help="The level of the log.")
+    ] = Loglevel.INFO,
+    root_path: Annotated[
+        str, typer.Option(metavar="PATH", help="The path below which a proxy serves this gateway.")
+    ] = "",
 ) -> None:
-    """Serve tasks over HTTP. Any number of gateways serve one deployment; stop one with SIGTERM."""
+    """Serve tasks over HTTP. Any number of gateways serve one deployment.
+
+    Callers send an API key (`agent-tasks keys create`) or a token of your issuer; with AGENT_TASKS_GATEWAY_AUTH=off
+    programs on this machine need none. On SIGTERM and Ctrl-C, requests have 10 seconds to end.
+    """
     import_from_current_folder()
     settings = Settings.load()
-    _check_auth(settings, host)
     try:
-        from agent_tasks.gateway.server import serve
+        from agent_tasks.gateway.loopback import is_loopback
+        from agent_tasks.gateway.server import listen, serve
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("fastapi", "joserfc", "httpx2", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
-        raise Failed(Problem(ExitCode.USAGE, "invalid_input", _MISSING)) from None
-    if not serve(settings, host=host, port=port, loglevel=loglevel.lower(), root_path=root_path):
-        raise typer.Exit(ExitCode.USAGE)
-
-
-def _check_auth(settings: Settings, host: str) -> None:
-    """Without authentication everybody who reaches the gateway acts as a trusted program."""
-    if settings.gateway_auth == "off" and not _is_loopback(host):
-        raise Failed(
-            Problem(
-                ExitCode.USAGE,
-                "invalid_input",
-                f"AGENT_TASKS_GATEWAY_AUTH=off serves this machine only, and {host} is reached from others. Listen on "
-                "127.0.0.1, or switch authentication on and make keys with `agent-tasks keys create`.",
-            )
+        raise _failed(_MISSING) from None
+    if settings.gateway_auth == "off" and not is_loopback(host):
+        raise _failed(
+            f"AGENT_TASKS_GATEWAY_AUTH=off serves this machine only, and others may reach {host or 'all addresses'}. "
+            "Listen on 127.0.0.1, or switch authentication on and make keys with `agent-tasks keys create`."
         )
-
-
-def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        sockets = listen(host, port)
+    except OSError as error:
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise _failed(f"Cannot listen on {host} port {port}: {why}. Name another one with --host or --port.") from None
+    serve(settings, sockets, loglevel=loglevel.value, root_path=root_path)
+
+
+def _failed(message: str) -> Failed:
+    return Failed(Problem(ExitCode.USAGE, "invalid_input", message))

@@ -1,5 +1,6 @@
-"""Waiting until the started workers take steps and the sweeps run, as Postgres sees it, not as they print it."""
+"""Waiting until the workers take steps, the sweeps run and the gateway serves, seen from outside, not as they print."""
 
+import socket
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -18,12 +19,15 @@ _LOOK_SECONDS = 0.2
 
 class Readiness:
     """Calls `then` once, from a thread of its own, as soon as `workers` of the workers are alive that were not before,
-    and sweeps have run since."""
+    sweeps have run since, and somebody listens at the address `gateway`."""
 
-    def __init__(self, settings: dict[str, Any], workers: int, then: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: dict[str, Any], workers: int, gateway: tuple[str, int] | None, then: Callable[[], None]
+    ) -> None:
         self._settings = Settings(**settings)
         self._database = Database(self._settings.database_url, pool_size=2)
         self._workers = workers
+        self._gateway = gateway
         self._then = then
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, name="agent-tasks-readiness", daemon=True)
@@ -46,7 +50,7 @@ class Readiness:
                 started, swept = self._started() - self._before, self._swept()
             except psycopg.OperationalError:  # the servers are stopping: nothing will be ready any more
                 continue
-            if len(started) >= self._workers and swept:
+            if len(started) >= self._workers and swept and self._is_served():
                 self._then()
                 return
 
@@ -59,3 +63,12 @@ class Readiness:
         with self._database.connection() as connection:
             seconds = read.seconds_since_sweep(connection, WATCH)
         return seconds is not None and seconds <= monotonic() - self._began
+
+    def _is_served(self) -> bool:
+        if self._gateway is None:
+            return True
+        try:
+            socket.create_connection(self._gateway, timeout=1).close()
+        except OSError:
+            return False
+        return True

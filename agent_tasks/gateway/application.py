@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import agents, documented, events, health, listing, problems, schedules, tasks
+from agent_tasks.gateway.counting import Counting
 from agent_tasks.gateway.gate import Gate
 
 _DESCRIPTION = """
@@ -41,6 +42,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.gate = gate
     app.state.settings = gate.settings
     problems.install(app)
+    app.add_middleware(Counting)
     for router in (*(each.router for each in (tasks, listing, events, agents, schedules, health)), health.guarded):
         app.include_router(router)
     documented.install(app)

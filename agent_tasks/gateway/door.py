@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.loopback import check_local
 from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.submit import submit
@@ -23,6 +24,8 @@ class Door(StrictRoute):
         operation = OPERATIONS[self.name]
 
         async def through(request: Request) -> Response:
+            if gate_of(request).settings.gateway_auth == "off":
+                check_local(request)
             origin = request.client.host if request.client else "unknown"
             named = request.path_params
             arrival = Arrival("http", origin, _bearer(request), operation, named.get("id"), named.get("name"))

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from agent_tasks import metrics
 from agent_tasks.client.following import follow_async
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput
@@ -55,6 +56,7 @@ async def get_events(
 async def _stream(request: Request, task: TaskHandle, after: int) -> AsyncGenerator[str]:
     """The events from `after` on, as they come, until the task has ended, the credential has, or the gateway goes."""
     gate, token = gate_of(request), admitted_of(request).arrival.token
+    metrics.GATEWAY_STREAMS.inc()
     looks = follow_async(task, None, gate.threads)
     look = asyncio.ensure_future(anext(looks, None))
     closing = asyncio.ensure_future(gate.closing.wait())
@@ -81,6 +83,7 @@ async def _stream(request: Request, task: TaskHandle, after: int) -> AsyncGenera
                 return
             look = asyncio.ensure_future(anext(looks, None))
     finally:
+        metrics.GATEWAY_STREAMS.dec()
         look.cancel()
         closing.cancel()
         await asyncio.gather(look, closing, return_exceptions=True)

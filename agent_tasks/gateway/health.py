@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.door import doors, gate_of
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.store import migrations
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import catalog
 
@@ -71,6 +70,8 @@ def _redis(gate: Gate) -> str:
 
 
 def _schema(gate: Gate) -> str:
+    from agent_tasks.store import migrations  # brings Alembic, whose import takes as long as that of all the rest
+
     with gate.client.database.connection() as connection:
         is_migrated = catalog.is_migrated(connection, migrations.head())
     return "ok" if is_migrated else "not at head: run agent-tasks migrate"

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from agent_tasks import metrics
 from agent_tasks.errors import (
     AgentTaskError,
     BudgetExhausted,
@@ -68,6 +69,7 @@ def problem(
     status: int, kind: str, title: str, error: ErrorInfo, *, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The answer that tells of an error."""
+    metrics.GATEWAY_PROBLEMS.labels(kind).inc()
     field = error.details.get("field")
     document = Problem(
         type=f"urn:agent-tasks:problem:{kind}",
@@ -117,6 +119,8 @@ def install(app: FastAPI) -> None:
         if error.status == 429:
             info = _info(ErrorType.UPSTREAM_UNAVAILABLE, error.detail, SuggestedAction.RETRY)
             info.retryable, info.retry_after = True, float(error.headers.get("Retry-After", AWAY_SECONDS))
+        elif error.status == 403:
+            info.type = ErrorType.PERMISSION_DENIED
         elif error.status == 413:
             info.type = ErrorType.PAYLOAD_TOO_LARGE
         return of_request(request, problem(error.status, error.type, error.title, info, headers=error.headers))
@@ -146,6 +150,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
         message = "The gateway failed at this request; its log says why. It may have been carried out: look before."
         info = _info(ErrorType.STEP_FAILED, message, SuggestedAction.ESCALATE)
         return problem(500, "internal", "An error of the gateway", info)

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from agent_tasks.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-OURS = ["beat", "flower", "sweeper", "worker"]
+OURS = ["beat", "flower", "gateway", "sweeper", "worker"]
 PACKAGES = ["agent_tasks", "beat", "workers"]
 ONE_SHOTS = ["migrate"]
 REQUIRED_TARGETS = {"help", "install", "demo", "dev", "test", "check", "test-containers", "bench"}
@@ -137,7 +137,7 @@ def test_nothing_starts_before_what_it_needs_is_ready(services: dict[str, dict[s
     }
     assert services["migrate"]["depends_on"] == {"postgres": healthy}
     assert services["flower"]["depends_on"] == {"valkey": healthy}
-    assert all(services[name]["depends_on"] == ready for name in ("worker", "sweeper", "beat"))
+    assert all(services[name]["depends_on"] == ready for name in ("worker", "sweeper", "beat", "gateway"))
 
 
 def test_compose_starts_with_no_default_for_a_secret(services: dict[str, dict[str, Any]]) -> None:
@@ -151,8 +151,21 @@ def test_compose_starts_with_no_default_for_a_secret(services: dict[str, dict[st
             assert re.fullmatch(r"\$\{[A-Z_]+:\?.+\}", services[service]["environment"][name]), name
 
 
-def test_flower_is_published_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
-    assert all(port.startswith("127.0.0.1:") for port in services["flower"]["ports"])
+def test_flower_and_the_gateway_are_published_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    assert services["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+    assert services["gateway"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert [name for name in services if "ports" in services[name]] == ["gateway", "flower"]
+
+
+def test_the_gateway_listens_beyond_its_container_with_authentication_on(services: dict[str, dict[str, Any]]) -> None:
+    assert services["gateway"]["command"] == "agent-tasks gateway --host 0.0.0.0"
+    assert "/readyz" in services["gateway"]["healthcheck"]["test"][-1]
+    assert "AGENT_TASKS_GATEWAY_AUTH" not in services["gateway"]["environment"]
+    assert Settings.model_fields["gateway_auth"].default == "on"
+
+
+def test_the_image_brings_what_each_process_needs() -> None:
+    assert set(re.findall(r"--extra (\w+)", read("Dockerfile"))) >= {"flower", "http"}
 
 
 def test_workers_can_be_scaled(services: dict[str, dict[str, Any]]) -> None:
