@@ -64,7 +64,7 @@ def dev(
             _greet(servers, flower, gateway, found)
             processes = _processes(environment, workers, flower, gateway)
             say = partial(_say_ready, servers, found, gateway, named=bool(data_dir))
-            ready = Readiness(settings_for(servers), workers, gateway and (_HOST, gateway), say)
+            ready = Readiness(settings_for(servers), workers, gateway, say)
             with ready:
                 code = _supervise(processes, folder)
     raise typer.Exit(code)
@@ -114,9 +114,7 @@ def _supervise(processes: "list[Process]", folder: Path) -> int:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", f"{error}: stop that first.")) from None
 
 
-def _processes(
-    environment: dict[str, str], workers: int, flower: int | None, gateway: int | None
-) -> "list[Process]":
+def _processes(environment: dict[str, str], workers: int, flower: int | None, gateway: int | None) -> "list[Process]":
     from agent_tasks.cli.local import process
 
     names = ["worker"] if workers == 1 else [f"worker{number}" for number in range(1, workers + 1)]
@@ -157,9 +155,7 @@ def _gateway_auth() -> str:
     return os.environ.get("AGENT_TASKS_GATEWAY_AUTH") or "off"
 
 
-def _greet(
-    servers: "EmbeddedServers", flower: int | None, gateway: int | None, agents: list[dict[str, Any]]
-) -> None:
+def _greet(servers: "EmbeddedServers", flower: int | None, gateway: int | None, agents: list[dict[str, Any]]) -> None:
     names = ", ".join(sorted(agent["name"] for agent in agents))
     typer.echo(f"  Postgres  {servers.database_url}")
     typer.echo(f"  Valkey    {servers.redis_url}")
@@ -175,9 +171,7 @@ def _at(port: int | None, extra: str) -> str:
     return f"http://{_HOST}:{port}" if port else f"not installed: pip install 'agent-tasks[{extra}]'"
 
 
-def _say_ready(
-    servers: "EmbeddedServers", agents: list[dict[str, Any]], gateway: int | None, *, named: bool
-) -> None:
+def _say_ready(servers: "EmbeddedServers", agents: list[dict[str, Any]], gateway: int | None, *, named: bool) -> None:
     """Print what to do next, with an agent of the user's own if there is one."""
     setting = f"AGENT_TASKS_DATA_DIR={servers.data_dir} " if named else ""
     lines = ["", "Ready. In another terminal, with no settings but those shown here:", f"  {setting}agent-tasks doctor"]

@@ -19,11 +19,9 @@ _LOOK_SECONDS = 0.2
 
 class Readiness:
     """Calls `then` once, from a thread of its own, as soon as `workers` of the workers are alive that were not before,
-    sweeps have run since, and somebody listens at the address `gateway`."""
+    sweeps have run since, and somebody listens on the port `gateway` of this machine."""
 
-    def __init__(
-        self, settings: dict[str, Any], workers: int, gateway: tuple[str, int] | None, then: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], workers: int, gateway: int | None, then: Callable[[], None]) -> None:
         self._settings = Settings(**settings)
         self._database = Database(self._settings.database_url, pool_size=2)
         self._workers = workers
@@ -68,7 +66,7 @@ class Readiness:
         if self._gateway is None:
             return True
         try:
-            socket.create_connection(self._gateway, timeout=1).close()
+            socket.create_connection(("127.0.0.1", self._gateway), timeout=1).close()
         except OSError:
             return False
         return True

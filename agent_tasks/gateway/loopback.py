@@ -23,8 +23,8 @@ def is_loopback(host: str) -> bool:
 def check_local(request: Request) -> None:
     """Raise Refused (403) for a request that a page of another site sends through a browser here, or another machine.
 
-    Such a page calls us by a name of its own, which its name server points at 127.0.0.1: that name is then in `Host`. Or
-    it calls us as we are called: then its own site is in `Origin`.
+    Such a page calls us by a name of its own, which its name server points at 127.0.0.1: that name is then in `Host`.
+    Or it calls us as we are called: then its own site is in `Origin`.
     """
     for header, value, host in _hosts(request):
         if not is_loopback(host):
@@ -32,9 +32,9 @@ def check_local(request: Request) -> None:
                 403,
                 "not_local",
                 "Not from this machine",
-                f"Authentication is off (AGENT_TASKS_GATEWAY_AUTH), so only programs on this machine are served, and no "
-                f"pages of other sites: {header} is {shown(value)}. Ask http://127.0.0.1 or http://localhost, or switch "
-                "authentication on.",
+                "Authentication is off (AGENT_TASKS_GATEWAY_AUTH), so only programs on this machine are served, and "
+                f"no pages of other sites: {header} is {shown(value)}. Ask http://127.0.0.1 or http://localhost, or "
+                "switch authentication on.",
                 header.lower(),
             )
 

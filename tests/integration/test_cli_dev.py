@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent_tasks.embedded import Process
 from tests.eventually import eventually
 
 SCRIPT = str(Path(sys.executable).with_name("agent-tasks"))
@@ -73,10 +74,9 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
     (folder / "theirs.py").write_text(
         "from agent_tasks import agent\n@agent('theirs')\nasync def theirs(ctx):\n    return 'done'\n"
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    dev = Dev(folder, "--agents", "theirs", "--flower-port", str(port))
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        port, gateway = first.getsockname()[1], second.getsockname()[1]
+    dev = Dev(folder, "--agents", "theirs", "--flower-port", str(port), "--gateway-port", str(gateway))
     try:
         assert (folder / "dev.json").stat().st_mode & 0o777 == 0o600
         assert json.loads((folder / "dev.json").read_text())["pid"] == dev.popen.pid
@@ -84,6 +84,9 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         assert "worker@" in agent_tasks(folder, "doctor").stdout  # ready is who has registered
         submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
         assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
+        assert f"  gateway   http://127.0.0.1:{gateway}\n" in dev.output
+        accepted = json.loads(shell(over_http(dev)))  # the line that it prints is one that works, without a token
+        assert (accepted["agent"], accepted["identity"]) == ("theirs", None)
         eventually(lambda: is_up(port))
         second = agent_tasks(folder, "dev")
         assert second.returncode == 2
@@ -109,6 +112,34 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
     finally:
         dev.popen.kill()
         dev.popen.wait()
+
+
+def over_http(dev: Dev) -> str:
+    """The curl line that dev has printed."""
+    (line,) = [line.strip() for line in dev.output.splitlines() if line.startswith("  curl ")]
+    return line
+
+
+def shell(command: str) -> str:
+    return subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True, text=True, timeout=30).stdout
+
+
+def test_dev_asks_for_tokens_where_the_environment_says_so_and_goes_on_without_the_extra() -> None:
+    from agent_tasks.cli import dev
+
+    environment = {"AGENT_TASKS_GATEWAY_AUTH": "on"}
+    with pytest.MonkeyPatch.context() as patch:
+        assert gateway_of(dev._processes({}, 1, None, 8000)).env["AGENT_TASKS_GATEWAY_AUTH"] == "off"
+        patch.setenv("AGENT_TASKS_GATEWAY_AUTH", "on")
+        assert gateway_of(dev._processes({}, 1, None, 8000)).env == environment
+        assert "Authorization: Bearer $KEY" in dev._over_http(8000, {"name": "theirs", "input": None})
+    assert [each.name for each in dev._processes({}, 1, None, None)] == ["worker", "sweeper", "beat"]
+    assert dev._at(None, "http") == "not installed: pip install 'agent-tasks[http]'"
+
+
+def gateway_of(processes: list[Process]) -> Process:
+    (gateway,) = [process for process in processes if process.name == "gateway"]
+    return gateway
 
 
 def is_up(port: int) -> bool:
