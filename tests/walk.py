@@ -27,7 +27,7 @@ HOME, HOST = "/home/ana", "laptop"
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`(\w+\.py)`[^`]*?:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}(?:-[0-9a-f]{4}-[0-9a-f]{12})?")
-_READY = re.compile(r"(\nReady\..*?--wait\r?\n).*", re.DOTALL)
+_READY = re.compile(r"(\nReady\..*?--wait\r?\n  curl [^\n]*\n).*", re.DOTALL)
 _ROOT_ONLY = re.compile(r"^warning: PostgreSQL runs as nobody.*?\(chmod o\+x\)\n", re.MULTILINE | re.DOTALL)
 """Where the walk is made by root."""
 _ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
