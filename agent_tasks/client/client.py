@@ -23,6 +23,7 @@ from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import IdempotencyConflict, TaskNotFound
+from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
 from agent_tasks.store.queries import read
@@ -349,7 +350,9 @@ class AgentTasks(Deployment):
                     waits=waits,
                 )
             ]
-            return self._insert(c, tasks) if owners[0][0] == task.id else []
+            rows = self._insert(c, tasks) if owners[0][0] == task.id else []
+            reached("written")
+            return rows
 
         rows = self._write(connection, [task], reserve_and_submit, transaction=True)
         if rows:

@@ -1,8 +1,9 @@
 """Loaded as a module of agents: kills its process where AGENT_TASKS_KILL_AT says.
 
 `<step>:<moment>` is a moment of `agent_tasks.moments`, of a step of any agent, or of `last`: the child whose end joins
-its parent. `statement:<n>` is before the n-th statement from the first claim on. With AGENT_TASKS_KILL_WITH=SIGSTOP
-the process is only stopped.
+its parent. `commit:<moment>` is one of a commit that is no step's, as in a gateway. `statement:<n>` is before the n-th
+statement from the first claim on, `request:<n>` before the n-th from the loading of this module on: a gateway loads it
+as it is first asked for its agents. With AGENT_TASKS_KILL_WITH=SIGSTOP the process is only stopped.
 """
 
 import itertools
@@ -23,7 +24,7 @@ _here = threading.local()
 def check(point: str) -> None:
     """Raise ValueError for a point that no process can come to."""
     step, _, moment = point.rpartition(":")
-    if step == "statement" and moment.isdecimal():
+    if step in ("statement", "request") and moment.isdecimal():
         return
     if not step or moment not in moments.MOMENTS:
         raise ValueError(f"{point} is no point to be killed at: the moments of a step are {', '.join(moments.MOMENTS)}")
@@ -33,8 +34,8 @@ def arm(point: str, number: signal.Signals) -> None:
     """Send this process the signal `number` as it comes to `point`. Raises ValueError where it cannot come there."""
     check(point)
     step, _, moment = point.rpartition(":")
-    if step == "statement":
-        _arm_statement(int(moment), number)
+    if step in ("statement", "request"):
+        _arm_statement(int(moment), number, has_claimed=step == "request")
     else:
         publisher.BATCH = 1  # so that there is something between the first row and the others
         moments.watch(_KilledAt(point, number))
@@ -52,16 +53,15 @@ class _KilledAt:
             _here.step = step
         if any(row["status"] == "pending" for row in joined):
             _here.step = "last"
-        if f"{getattr(_here, 'step', '')}:{moment}" == self._point:
+        if f"{getattr(_here, 'step', '') or 'commit'}:{moment}" == self._point:
             os.kill(os.getpid(), self._number)
         if moment == "published":
             _here.step = ""
 
 
-def _arm_statement(left: int, number: signal.Signals) -> None:
+def _arm_statement(left: int, number: signal.Signals, *, has_claimed: bool) -> None:
     execute = psycopg.Connection.execute
     count = itertools.count(1)
-    has_claimed = False
 
     def counted(self: Any, query: Any, *values: Any, **options: Any) -> Any:
         nonlocal has_claimed
