@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -69,7 +69,6 @@ class World:
     tree: str
     """A task with two children that has completed."""
     waiting: str
-    asked: list[Answer] = field(default_factory=list[Answer])
 
     def caller(self, who: str, operation: str) -> Caller:
         return self.without(OPERATIONS[operation].scope) if who == "wrong scope" else self.callers[who]
@@ -214,3 +213,53 @@ def known(caller: Caller, who: str) -> tuple[str, str | None, str | None]:
         "other subject": ("acme", "bob"), "other tenant": ("evil", "ana"),
     }  # fmt: skip
     return (*people.get(who, ("acme", "ana")), key)
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])
+def test_lists_have_what_the_caller_may_see_and_nothing_else(world: World, who: str) -> None:
+    caller = world.callers[who]
+    tasks = [caller.get(path).json()["tasks"] for path in ("/tasks?limit=1000", "/waiting?limit=1000")]
+    owners = [{(task["identity"] or {}).get("tenant") for task in found} for found in tasks]
+    subjects = {(task["identity"] or {}).get("subject") for task in tasks[0]}
+    schedules = caller.get("/schedules").json()["schedules"]
+    assert (world.tree in {task["id"] for task in tasks[0]}) is (who in ALLOWED)
+    assert (world.waiting in {task["id"] for task in tasks[1]}) is (who in ALLOWED)
+    if who in ("admin", "auth-off"):
+        assert {"acme", "evil", None} <= owners[0] & owners[1]
+        assert "of nobody" in {each["name"] for each in schedules}
+        return
+    tenant = "evil" if who == "other tenant" else "acme"
+    assert owners == [{tenant}] * 2
+    if who == "tenant-wide":
+        assert {"ana", "bob"} <= subjects
+    else:
+        assert subjects == {"bob" if who == "other subject" else "ana"}
+    assert {each["tenant"] for each in schedules} <= {tenant}
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])
+def test_a_tree_is_seen_from_each_of_its_tasks_by_whom_it_is_for(world: World, who: str) -> None:
+    caller = world.callers[who]
+    page = world.callers["own"].get(f"/tasks/{world.tree}/children", params={"limit": 1}).json()
+    child = page["tasks"][0]["id"]
+    whole = caller.get(f"/tasks/{child}/tree", params={"root": True})
+    following = caller.get(f"/tasks/{world.tree}/children", params={"after": page["next"]})
+    if who in FOREIGN:
+        assert all(problem_of(each, 404) for each in (whole, following, caller.get(f"/tasks/{child}")))
+        return
+    assert (whole.json()["snapshot"]["id"], len(whole.json()["children"])) == (world.tree, 2)
+    (other,) = following.json()["tasks"]
+    assert other["id"] != child
+
+
+@pytest.mark.parametrize("who", ["tenant-wide", "admin"])
+def test_who_steers_for_another_signs_with_their_own_name_and_the_task_stays_its_owners(world: World, who: str) -> None:
+    task, caller = world.client.submit("approval", identity=ANA), world.callers[who]
+    answer = caller.post(f"/tasks/{task.id}/signals/approval", {"payload": {"ok": True}})
+    assert answer.status_code == 200, answer.text
+    assert task.result(20)["by"] == {"tenant-wide": "boss", "admin": "root"}[who]
+    ended = world.client.submit("approval", identity=ANA)
+    ended.cancel()
+    resumed = caller.post(f"/tasks/{ended.id}/resume").json()
+    assert (resumed["identity"]["subject"], resumed["identity"]["tenant"]) == ("ana", "acme")
+    assert world.callers["own"].get(f"/tasks/{resumed['id']}").status_code == 200
