@@ -197,6 +197,8 @@ class Settings(BaseSettings):
     """For the body of a request over HTTP, in bytes."""
     gateway_body_seconds: Seconds = 30.0
     """How long the body of a request may take to come in."""
+    gateway_keep_alive_seconds: Seconds = 15.0
+    """Silence for so long on a stream of events is broken by a comment. So often its token is looked at again, too."""
     model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 

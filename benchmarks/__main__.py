@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     adaptive_split,
     family,
+    gateway_events,
     growth,
     held,
     latency,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "throughput": throughput.run,
     "latency": latency.run,
     "watching": watching.run,
+    "gateway_events": gateway_events.run,
     "family": family.run,
     "state_size": state_size.run,
     "held": held.run,

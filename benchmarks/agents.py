@@ -95,6 +95,17 @@ async def ask(ctx: Context, port: int):
         writer.close()
 
 
+herald = Agent("herald")
+
+
+@herald.step
+async def say(ctx: Context, events: int, pause: float):
+    """Emits the time, again and again."""
+    for _ in range(events):
+        await asyncio.sleep(pause)
+        await ctx.emit("said", time.time())
+
+
 pause = Agent("pause")
 
 

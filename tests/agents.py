@@ -337,3 +337,21 @@ def reap_plainly(ctx: SyncContext, children: list[ChildOutcome]):
 @agent("grow")
 def grow(ctx: SyncContext, size: int):
     return "x" * size
+
+
+crier = Agent("crier")
+"""Emits events of its own, and then waits for `more` where it is told to."""
+
+
+@crier.step
+async def cry(ctx: Context, names: list[str] | None = None, size: int = 0, pause: float = 0.0, waits: bool = False):
+    for name in names or []:
+        await asyncio.sleep(pause)
+        await ctx.emit(name, "x" * size)
+    return Wait("more", then=cry_again) if waits else "cried"
+
+
+@crier.step
+async def cry_again(ctx: Context, signal: Signal):
+    await ctx.emit("last", signal.payload)
+    return "cried"

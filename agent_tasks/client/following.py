@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 from agent_tasks.client.watched import WatchedTask
 from agent_tasks.doorbell import mirror
@@ -37,22 +37,31 @@ def follow(
 async def follow_async(task: WatchedTask, timeout: float | None, threads: Executor) -> AsyncGenerator[TaskSnapshot]:
     """Follow a task on an event loop without blocking it: looks run in `threads`, and listening takes none of them."""
     timeout = checked_timeout(timeout)
-    changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with _listening(task, lambda: loop.call_soon_threadsafe(changed.set) and None):
+    with hearing(task) as changed:
         looks = await loop.run_in_executor(threads, _Looks, task, timeout, SLOWEST_POLL_SECONDS)
         yield looks.seen
         while (seconds := looks.patience()) is not None:
-            heard = await _is_set_within(changed, seconds)
+            heard = await is_set_within(changed, seconds)
             changed.clear()
             yield await loop.run_in_executor(threads, looks.look, heard)
+
+
+@contextmanager
+def hearing(task: WatchedTask) -> Generator[asyncio.Event]:
+    """An event of the running loop that is set at each word of a change, and where word may have been missed."""
+    changed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with _listening(task, lambda: loop.call_soon_threadsafe(changed.set) and None):
+        yield changed
 
 
 def _listening(task: WatchedTask, changed: Callable[[], None]) -> AbstractContextManager[None]:
     return task.deployment.notices.listening(mirror.key(task.id), lambda _: changed())
 
 
-async def _is_set_within(changed: asyncio.Event, seconds: float) -> bool:
+async def is_set_within(changed: asyncio.Event, seconds: float) -> bool:
+    """Whether an event is set, or becomes so within these seconds."""
     try:
         await asyncio.wait_for(changed.wait(), seconds)
     except TimeoutError:

@@ -170,7 +170,9 @@ EVENT: dict[str, Any] = {
     "data": {"agent": "writer", "step": "outline"},
     "at": "2026-11-27T09:00:00Z",
 }
-get_events = answers({200: of("A page of events, and the number to go on from.", {"events": [EVENT], "next": 1})}, 404)
+get_events = answers(
+    {200: of("A page of events, and the number to go on from.", {"events": [EVENT], "next": 1})}, 400, 404
+)
 get_events[200]["content"]["text/event-stream"] = {
     "example": 'id: 1\nevent: submitted\ndata: {"seq": 1, "type": "submitted"}\n\nevent: end\ndata: {}\n\n'
 }

@@ -1,8 +1,9 @@
 """Gate: what the stages of a gateway's requests share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from agent_tasks.client.client import AgentTasks
@@ -28,7 +29,8 @@ class Gate:
         """How many requests of a tenant are let through."""
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="agent-tasks-gateway")
         """For calls that take milliseconds; nothing waits for a task in here."""
-        self.closing = asyncio.Event()
+        self.is_closing = False
+        self._streams: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -39,10 +41,24 @@ class Gate:
         """What `function` returns, called with the gate first, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(self, *args, **kwargs))
 
+    @contextmanager
+    def waking(self, stream: asyncio.Event) -> Generator[None]:
+        """Within it the event is set when the gateway goes, which `is_closing` then says."""
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+
     def close_streams(self) -> None:
         """End the answers that last: the gateway goes, and their readers go on at another one. From any thread."""
+        self.is_closing = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.closing.set)
+            self._loop.call_soon_threadsafe(self._wake_streams)
+
+    def _wake_streams(self) -> None:
+        for stream in self._streams:
+            stream.set()
 
     def close(self) -> None:
         """Close what was opened."""

@@ -11,6 +11,7 @@ import uvicorn
 
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway import open_files
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.settings import Settings
@@ -71,6 +72,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, root_path: str) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=loglevel, format=_LOG)
+    open_files.allow_many()
     for name in ("uvicorn.error", "httpx2", "alembic"):  # of each start, end and fetch we say in one line what matters
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     for name, error in load_agents(settings.agents, settings.bundled).items():

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from time import monotonic, thread_time
 from uuid import UUID
 
 from agent_tasks.deployment import Deployment
@@ -9,8 +10,13 @@ from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import read
 
 log = logging.getLogger(__name__)
-SECONDS = 0.05
-"""How far the mirror may be behind a step that runs. An end is shown at once, after its commit."""
+GATHERING_SECONDS, SECONDS = 0.005, 0.05
+"""How far the mirror is behind a step that runs, at least and at most; an end is shown at once, after its commit.
+
+A change is shown after a moment, in which a short step may well end. A pause follows that is `_SHARE` times as long as
+showing has kept a processor busy: a few milliseconds where little happens, and all of SECONDS where much does.
+"""
+_SHARE = 20
 
 
 class Mirroring:
@@ -45,14 +51,18 @@ class Mirroring:
             self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
+        pause_ends = 0.0
         while not self._closed.is_set():
             self._noted.wait()
-            self._closed.wait(SECONDS)
+            self._closed.wait(max(GATHERING_SECONDS, pause_ends - monotonic()))
             self._noted.clear()
+            began = thread_time()
             try:
                 self._show()
             except Exception:  # readers are only behind until the mirror expires; the thread must outlive any surprise
                 log.exception("status not copied to Redis")
+            busy = thread_time() - began
+            pause_ends = monotonic() + min(SECONDS, _SHARE * busy)
 
     def _show(self) -> None:
         with self._lock:
