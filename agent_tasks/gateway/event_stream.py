@@ -41,7 +41,7 @@ class EventStream:
     async def pieces(self) -> AsyncGenerator[str]:
         """The text, piece by piece. It stops without `end` where the token ends or the gateway goes."""
         with metrics.GATEWAY_STREAMS.track_inprogress(), hearing(self._task) as changed, self._gate.waking(changed):
-            while not self._gate.is_closing:
+            while not self._gate.closing.is_set():
                 for piece in _pieces(self._page):
                     yield piece
                     self._spoke_at = monotonic()

@@ -29,7 +29,7 @@ class Gate:
         """How many requests of a tenant are let through."""
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="agent-tasks-gateway")
         """For calls that take milliseconds; nothing waits for a task in here."""
-        self.is_closing = False
+        self.closing = asyncio.Event()
         self._streams: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -43,7 +43,7 @@ class Gate:
 
     @contextmanager
     def waking(self, stream: asyncio.Event) -> Generator[None]:
-        """Within it the event is set when the gateway goes, which `is_closing` then says."""
+        """Within it the event is set, too, when `closing` is."""
         self._streams.add(stream)
         try:
             yield
@@ -52,11 +52,11 @@ class Gate:
 
     def close_streams(self) -> None:
         """End the answers that last: the gateway goes, and their readers go on at another one. From any thread."""
-        self.is_closing = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._wake_streams)
+            self._loop.call_soon_threadsafe(self._close_streams)
 
-    def _wake_streams(self) -> None:
+    def _close_streams(self) -> None:
+        self.closing.set()
         for stream in self._streams:
             stream.set()
 

@@ -295,3 +295,25 @@ def test_a_gateway_takes_the_open_files_that_it_may_and_says_where_these_are_few
     assert "may have 512 files open" in running.output
     assert "ulimit -n" in running.output
     running.kill()
+
+
+@pytest.mark.slow
+def test_a_stream_stays_open_while_postgres_is_away(gateway: Gateway, ana: Caller, token: str) -> None:
+    settings = gateway.client.settings
+    with Proxy(address_of(settings.database_url)) as proxy:
+        running, url = gateway.processes.gateway(
+            database_url=through(settings.database_url, proxy), gateway_keep_alive_seconds=0.2
+        )
+        id = waiting(ana)
+        with Stream(url, id, token, seconds=60) as stream:
+            seen = stream.until("waiting")
+            reached, proxy.target = proxy.target, ("127.0.0.1", 1)
+            proxy.cut()
+            eventually(lambda: "behind until Postgres is back" in running.output, 60)
+            proxy.target = reached
+            go_on(ana, id)
+            seen += list(stream)
+        assert seen[-1] == END
+        assert ids(seen) == history(gateway, id)
+        assert "Traceback" not in running.output
+        running.kill()
