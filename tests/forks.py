@@ -1,4 +1,4 @@
-"""The test run's side of the zygote: Celery processes by request, with what `subprocess.Popen` offers."""
+"""The test run's side of the zygote: processes of ours by request, with what `subprocess.Popen` offers."""
 
 import atexit
 import json
@@ -61,8 +61,14 @@ class Zygote:
         threading.Thread(target=self._listen, daemon=True).start()
         assert self._ready.wait(60), "the zygote did not start"
 
-    def fork(self, argv: list[str], environment: dict[str, str], log: Path) -> Fork:
-        request: dict[str, Any] = {"argv": argv, "environment": environment, "folder": str(ROOT), "log": str(log)}
+    def fork(self, program: str, argv: list[str], environment: dict[str, str], log: Path) -> Fork:
+        request: dict[str, Any] = {
+            "program": program,
+            "argv": argv,
+            "environment": environment,
+            "folder": str(ROOT),
+            "log": str(log),
+        }
         assert self._process.stdin is not None
         with self._asking, self._answered:
             self._last = None

@@ -134,8 +134,8 @@ class Processes:
 
     def gateway(self, *arguments: str, **settings: Any) -> tuple[Running, str]:
         """A gateway process that serves, and its URL."""
-        argv = [sys.executable, "-m", "agent_tasks.cli", "gateway", "--port", "0", *arguments]
-        process = self.start(f"gateway{len(self.all)}", argv, self.environment(**settings))
+        argv = ["gateway", "--port", "0", *arguments]
+        process = self._forked("agent_tasks.cli", f"gateway{len(self.all)}", argv, settings)
 
         def served() -> str | None:
             assert process.is_alive, process.output
@@ -183,8 +183,11 @@ class Processes:
         if fresh:
             argv = [sys.executable, "-m", "celery", *arguments]
             return self.start(name, argv, self.environment(**settings))
+        return self._forked("celery", name, arguments, settings)
+
+    def _forked(self, program: str, name: str, arguments: list[str], settings: dict[str, Any]) -> Running:
         path = self.folder / f"{name}.log"
-        return self._keep(Running(name, zygote().fork(arguments, self.environment(**settings), path), path))
+        return self._keep(Running(name, zygote().fork(program, arguments, self.environment(**settings), path), path))
 
     def _keep(self, process: Running) -> Running:
         self.all.append(process)
