@@ -1,7 +1,7 @@
 """A process that has imported everything and forks itself into ours: each is up in a tenth of the time.
 
-It reads one JSON request a line, `{"program", "argv", "environment", "folder", "log"}`, and writes `started <pid>` and, for
-each that ends, `ended <pid> <status>`. When its own reader is gone, it takes all of them along.
+It reads one JSON request a line, `{"program", "argv", "environment", "folder", "log"}`, and writes `started <pid>`
+and, for each that ends, `ended <pid> <status>`. When its own reader is gone, it takes all of them along.
 """
 
 import gc
