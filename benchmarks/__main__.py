@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     adaptive_split,
     family,
+    gateway,
     gateway_events,
     growth,
     held,
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "throughput": throughput.run,
     "latency": latency.run,
     "watching": watching.run,
+    "gateway": gateway.run,
     "gateway_events": gateway_events.run,
     "family": family.run,
     "state_size": state_size.run,
