@@ -30,6 +30,11 @@ class WatchedTask:
         self._seen = seen
         """The newest snapshot seen; with an identity, the very first comes from Postgres."""
 
+    @property
+    def seen(self) -> TaskSnapshot | None:
+        """The newest snapshot that this handle has had, as of a submit; None where it has had none. Asks nobody."""
+        return self._seen
+
     def snapshot(self) -> TaskSnapshot:
         """Return the task as it stands: from the mirror, or from Postgres if the mirror has none or is behind.
 

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
 """The channel on which workers hear that a step is to stop, by task and run, since its task was ended from outside;
 a task alone means that its undo function is to finish soon."""
+_FIRST_VERSION = 1
 BATCH = 500
 """The most rows that go to Redis in one round trip."""
 
@@ -118,6 +119,8 @@ class Publisher:
             self._ring(row, pipeline)
 
     def _show(self, row: TaskRow, pipeline: Pipeline) -> None:
+        if row["version"] == _FIRST_VERSION:
+            return  # nobody has looked at the task before: who does so now finds this version in Postgres, or a newer
         if (snapshot := TaskSnapshot.read(row)) is not None:
             self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
 

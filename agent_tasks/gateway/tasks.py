@@ -64,7 +64,7 @@ async def submit(
             traceparent=request.headers.get("traceparent"),
         )
         accepted = gate.client.accept(task, idempotency_key=key, request=digest)
-        return accepted, accepted.look(), mode
+        return accepted, accepted.seen or accepted.look(), mode
 
     task, seen, mode = await perform(request, accept)
     if mode.wait_seconds:
@@ -154,7 +154,8 @@ async def resume(request: Request, id: str, body: ResumeBody | None = None) -> R
     given = body or ResumeBody()
 
     def go_on(gate: Gate, caller: Caller) -> TaskSnapshot:
-        return find(gate, caller, id).resume(budget=budget_of(given.budget), from_step=given.from_step).look()
+        resumed = find(gate, caller, id).resume(budget=budget_of(given.budget), from_step=given.from_step)
+        return resumed.seen or resumed.look()
 
     seen = await perform(request, go_on)
     return answers.of_task(seen, 202, answers.location(request, seen))
