@@ -57,9 +57,9 @@ def _table(made: Deployment, theirs: int, ours: int, concurrency: int, rounds: i
 def _described(found: dict[str, list[Load]], concurrency: int, seconds: float) -> Table:
     table = Table(
         f"A gateway under {concurrency} clients at once",
-        note=f"{len(found['insert'])} rounds after one to warm up, interleaved, {seconds:g} s each; one process of each "
-        "server, on the same Postgres; each request with an API key, each submit audited, published and within the "
-        f"tenant's limits. {fastapi_insert.NOTE}.",
+        note=f"{len(found['insert'])} rounds after one to warm up, interleaved, {seconds:g} s each; one process of "
+        "each server, on the same Postgres; each request with an API key, each submit audited, published and "
+        f"within the tenant's limits. {fastapi_insert.NOTE}.",
     )
     ratios = [ours.rate / theirs.rate for ours, theirs in zip(found["submit"], found["insert"], strict=True)]
     target = at_least(0.6, "×")

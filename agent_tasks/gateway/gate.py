@@ -8,7 +8,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.open_tasks import OpenTasks
 from agent_tasks.gateway.rate import RateLimit
+from agent_tasks.store.queries import doors
 from agent_tasks.task.rate import Rate
 
 P = ParamSpec("P")
@@ -27,6 +29,9 @@ class Gate:
         rate = self.settings.gateway_rate
         self.rate = RateLimit(client.redis, Rate.parse(rate)) if rate else None
         """How many requests of a tenant are let through."""
+        most = self.settings.gateway_open_tasks
+        self.open_tasks = OpenTasks(most, self._count_open_tasks) if most else None
+        """How many tasks a tenant may have that have not ended."""
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="agent-tasks-gateway")
         """For calls that take milliseconds; nothing waits for a task in here."""
         self.closing = asyncio.Event()
@@ -49,6 +54,10 @@ class Gate:
             yield
         finally:
             self._streams.discard(stream)
+
+    def _count_open_tasks(self, tenant: str) -> int:
+        with self.client.database.connection() as connection:
+            return doors.open_tasks(connection, tenant, self.settings.gateway_open_tasks)
 
     def close_streams(self) -> None:
         """End the answers that last: the gateway goes, and their readers go on at another one. From any thread."""

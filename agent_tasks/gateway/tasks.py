@@ -45,7 +45,6 @@ async def submit(
 ) -> Response:
     """Accept a task, and answer at once (202), or with its end (200) where the request or the agent says so."""
     key = key_of(idempotency_key)
-    digest = request_digest(body)
 
     def accept(gate: Gate, caller: Caller) -> tuple[TaskHandle, TaskSnapshot, Mode]:
         to = route(gate, caller, body.agent, body.queue, body.session_id)
@@ -63,7 +62,7 @@ async def submit(
             metadata=body.metadata,
             traceparent=request.headers.get("traceparent"),
         )
-        accepted = gate.client.accept(task, idempotency_key=key, request=digest)
+        accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body) if key else b"")
         return accepted, accepted.seen or accepted.look(), mode
 
     task, seen, mode = await perform(request, accept)

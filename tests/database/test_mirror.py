@@ -136,6 +136,17 @@ def test_word_is_given_where_nothing_is_mirrored(client: AgentTasks) -> None:
         eventually(lambda: "2" in heard)
 
 
+def test_no_word_is_given_of_a_submit_since_nobody_can_have_looked_at_the_task(client: AgentTasks) -> None:
+    pubsub: Any = client.redis.pubsub()
+    pubsub.psubscribe(f"{PREFIX}*")
+    assert pubsub.get_message(timeout=2)["type"] == "psubscribe"
+    task = client.submit("echo")
+    task.cancel()
+    heard = pubsub.get_message(timeout=2)
+    pubsub.close()
+    assert (heard["channel"], heard["data"]) == (key(task.id).encode(), b"2")
+
+
 def test_a_mirrored_snapshot_is_the_stored_one(client: AgentTasks) -> None:
     task = client.submit("echo", {"value": "é"}, metadata={"a": [1, None, {"b": 0.1}]})
     client.get(task.id)

@@ -6,7 +6,6 @@ from agent_tasks.gateway.bodies import BudgetBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.operations import Operation
 from agent_tasks.gateway.refusals import Refused
-from agent_tasks.store.queries import doors
 from agent_tasks.task.budget import Budget
 
 _TRY_AGAIN_SECONDS = 5
@@ -54,12 +53,8 @@ def _take(gate: Gate, tenant: str) -> dict[str, str]:
 
 
 def _check_open(gate: Gate, tenant: str) -> None:
-    most = gate.settings.gateway_open_tasks
-    if not most:
-        return
-    with gate.client.database.connection() as connection:
-        number = doors.open_tasks(connection, tenant, most)
-    if number >= most:
+    if gate.open_tasks is not None and not gate.open_tasks.take(tenant):
+        most = gate.settings.gateway_open_tasks
         raise Refused(
             429,
             "too_many_open_tasks",
