@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     gateway_body_limit: int = Field(default=2 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For the body of a request over HTTP, in bytes."""
     gateway_body_seconds: Seconds = 30.0
-    """How long the body of a request may take to come in."""
+    """How long the head of a request over HTTP, and then its body, may take to come in."""
     gateway_keep_alive_seconds: Seconds = 15.0
     """Silence for so long on a stream of events is broken by a comment. So often its token is looked at again, too."""
     model: Text = ""

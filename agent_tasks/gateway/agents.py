@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from agent_tasks.client.agents import AgentInfo
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
-from agent_tasks.gateway.door import doors, perform
+from agent_tasks.gateway.door import doors, performed
 from agent_tasks.gateway.gate import Gate
 
 router = doors()
@@ -25,4 +25,4 @@ async def list_agents(request: Request) -> Response:
     def look(gate: Gate, caller: Caller) -> Agents:
         return Agents(agents=gate.client.agents())
 
-    return Response((await perform(request, look)).model_dump_json(), media_type="application/json")
+    return await performed(request, look)

@@ -43,7 +43,9 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    for router in (*(each.router for each in (tasks, listing, events, agents, schedules, health)), health.guarded):
+    routers = (*(each.router for each in (tasks, listing, events, agents, schedules, health)), health.guarded)
+    for router in routers:
         app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     documented.install(app)
     return app

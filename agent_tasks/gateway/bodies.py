@@ -2,7 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_TTL
+from agent_tasks.task.budget import LARGEST_AMOUNT
+
+_MOST_FIELDS = 100
 
 
 class Body(BaseModel):
@@ -10,33 +15,52 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, given: Any) -> Any:
+        """Refuse many unknown fields in one error: one for each takes seconds, on the event loop."""
+        if isinstance(given, dict) and len(given) > _MOST_FIELDS:  # pyright: ignore[reportUnknownArgumentType]
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"{len(given):,} fields are too many; the fields are {known}")  # pyright: ignore
+        return given
+
+
+def _within(default: Any, description: str, **limits: Any) -> Any:
+    """A field whose limits stand in the document, and are checked by the client, which says what to do."""
+    return Field(default=default, description=description, json_schema_extra=limits)
+
+
+_AMOUNT: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": LARGEST_AMOUNT}
+_NAME: dict[str, Any] = {"minLength": 1, "maxLength": 200}
+
 
 class BudgetBody(Body):
     """What a task may spend; a field that is left out is the agent's own, or without a limit."""
 
-    seconds: float | None = Field(default=None, description="Of running, from its submit.")
-    tokens: int | None = None
-    usd: float | None = None
-    steps: int | None = None
-    calls: int | None = None
+    seconds: float | None = _within(None, "Of running, or awaiting children.", **_AMOUNT)
+    tokens: int | None = _within(None, "As its steps charge them.", minimum=1, format="int64")
+    usd: float | None = _within(None, "As its steps charge them.", **_AMOUNT)
+    steps: int | None = _within(None, "Committed steps.", minimum=1, maximum=LARGEST_NUMBER)
+    calls: int | None = _within(None, "Recorded calls.", minimum=1, maximum=LARGEST_NUMBER)
 
 
 class RequestOptions(Body):
     """Which agent is to run, with what, and how: as of `submit` in Python."""
 
-    agent: str = Field(description="The agent's name.", examples=["writer"])
+    agent: str = _within(..., "The agent's name, of those that GET /agents lists.", minLength=1, maxLength=64)
     input: dict[str, Any] | None = Field(default=None, description="The arguments of its first step, by name.")
     budget: BudgetBody | None = None
-    session_id: str | None = None
-    callback_url: str | None = None
-    queue: str | None = Field(
-        default=None, description="Left out: the session's own, the agent's, or the deployment's."
+    session_id: str | None = Field(default=None, description="What it belongs to; its children inherit it.")
+    callback_url: str | None = Field(default=None, description="Refused: this version calls no URL.")
+    queue: str | None = _within(None, "Left out: the session's own, the agent's, or the deployment's.", **_NAME)
+    priority: int = _within(5, "0 to 9, 9 the most urgent.", minimum=0, maximum=9)
+    ttl: float | None = _within(
+        None,
+        "Seconds without progress and a live owner, after which it is given up.",
+        exclusiveMinimum=0,
+        maximum=LONGEST_TTL,
     )
-    priority: int = Field(default=5, description="0 to 9, 9 the most urgent.")
-    ttl: float | None = Field(
-        default=None, description="Seconds without progress and a live owner, after which it is given up."
-    )
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = Field(default=None, description="Kept with the task, and given back.")
 
 
 class SubmitBody(RequestOptions):
@@ -56,10 +80,10 @@ class CancelBody(Body):
 class SignalBody(Body):
     """A signal to a task."""
 
-    payload: Any = None
-    signal_id: str | None = Field(default=None, description="Sending it again has no second effect.")
-    wait_id: str | None = Field(
-        default=None, description="Of the snapshot's `waiting_for`: the one wait that it answers."
+    payload: Any = Field(default=None, description="What the step that waits gets.")
+    signal_id: str | None = _within(None, "Sending it again has no second effect.", minLength=1, maxLength=255)
+    wait_id: str | None = _within(
+        None, "Of the snapshot's `waiting_for`: the one wait that it answers.", minLength=1, maxLength=255
     )
 
 
@@ -67,6 +91,6 @@ class ResumeBody(Body):
     """From where a task that has ended goes on, and with what."""
 
     budget: BudgetBody | None = None
-    from_step: int | None = Field(
-        default=None, description="An earlier step number than the last checkpoint's: a fork."
+    from_step: int | None = _within(
+        None, "An earlier step number than the last checkpoint's: a fork.", minimum=0, maximum=LARGEST_NUMBER
     )

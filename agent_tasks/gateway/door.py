@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.gate import Gate
@@ -60,6 +61,12 @@ async def perform(request: Request, work: Callable[[Gate, Caller], T]) -> T:
         return submit(gate, admitted_of(request), lambda caller: work(gate, caller))
 
     return await gate_of(request).in_thread(do)
+
+
+async def performed(request: Request, work: Callable[[Gate, Caller], BaseModel]) -> Response:
+    """The answer of what `work` returns. Its JSON is written in the thread, too: a page can be large."""
+    text = await perform(request, lambda gate, caller: work(gate, caller).model_dump_json())
+    return Response(text, media_type="application/json")
 
 
 def _bearer(request: Request) -> str | None:

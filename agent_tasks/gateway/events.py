@@ -15,6 +15,7 @@ from agent_tasks.gateway.event_page import MOST, EventPage, read_page
 from agent_tasks.gateway.event_stream import EventStream
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.shapes import History
 from agent_tasks.task.arguments import LARGEST_NUMBER
 
 router = doors()
@@ -27,7 +28,13 @@ After = Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="The `seq` of 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Of a page, which is shorter where its events are large.")]
 
 
-@router.get("/tasks/{id}/events", name="get_events", responses=examples.get_events, summary="The history of a task")
+@router.get(
+    "/tasks/{id}/events",
+    name="get_events",
+    response_model=History,
+    responses=examples.get_events,
+    summary="The history of a task",
+)
 async def get_events(
     request: Request, id: str, after: After = 0, limit: Limit = MOST, last_event_id: LastEventId = None
 ) -> Response:

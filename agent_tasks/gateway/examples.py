@@ -1,8 +1,17 @@
-"""Examples for the OpenAPI document: of each operation's answers, and of each problem that it can meet."""
+"""Examples for the OpenAPI document: of each operation's requests and answers, and of each problem that it can meet."""
 
+import json
 from typing import Any
 
+from pydantic import BaseModel
+
+from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied, TaskCancelled, TaskNotFound
+from agent_tasks.gateway import headers, problems
+from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.problems import MEDIA_TYPE, Problem
+from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.shapes import Readiness, Submitted
+from agent_tasks.task.snapshot import TaskSnapshot
 
 Responses = dict[int | str, dict[str, Any]]
 _ID = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
@@ -66,6 +75,8 @@ CANCELLED: dict[str, Any] = {
     },
     "finished_at": "2026-11-27T09:00:31.112Z",
 }
+SUBMITTED: dict[str, Any] = {**PENDING, "mode": "async", "mode_reason": "the agent is declared as async"}
+WAITED_FOR: dict[str, Any] = {**COMPLETED, "mode": "sync", "mode_reason": "the request prefers wait=10"}
 WAITING: dict[str, Any] = {
     **PENDING,
     "status": "waiting",
@@ -96,73 +107,9 @@ SCHEDULE: dict[str, Any] = {
 AGENT: dict[str, Any] = {
     "name": "writer",
     "goal": "Writes about a topic.",
+    "first_step": "outline",
     "input_schema": {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]},
 }
-_PROBLEMS: dict[int, tuple[str, str, str, str, str]] = {
-    400: ("invalid_json", "The body is not JSON", "Line 1, column 9: a value is missing.",
-          "invalid_input", "fix_input"),
-    401: ("unauthenticated", "No valid token", "Send `Authorization: Bearer <key>`.", "permission_denied", "escalate"),
-    403: ("permission_denied", "Not allowed", "This takes the scope 'tasks:write', which the token has not.",
-          "permission_denied", "escalate"),
-    404: ("invalid_input", "No such task", f"No task {_ID} that 'ana' may see.", "invalid_input", "fix_input"),
-    408: ("too_slow", "The body came too slowly", "Send the whole body within 30 s.", "invalid_input", "fix_input"),
-    409: ("invalid_input", "The task's state does not allow this", f"Task {_ID} has ended as completed.",
-          "invalid_input", "fix_input"),
-    413: ("too_large", "Too large", "The body is larger than 2097152 bytes.", "payload_too_large", "fix_input"),
-    415: ("not_json", "Not JSON", "Send Content-Type: application/json.", "invalid_input", "fix_input"),
-    422: ("invalid_input", "The request cannot be carried out", "writer.outline: topic: Field required",
-          "invalid_input", "fix_input"),
-    424: ("step_failed", "The task has ended without a result", "ZeroDivisionError: division by zero",
-          "step_failed", "escalate"),
-    429: ("rate_limited", "Too many requests", "The tenant 'acme' has used up its 1000 requests. Try again in 1 s.",
-          "upstream_unavailable", "retry"),
-    503: ("upstream_unavailable", "A server does not answer", "The deployment's servers cannot be reached now.",
-          "upstream_unavailable", "retry"),
-}  # fmt: skip
-
-
-def problem(status: int) -> dict[str, Any]:
-    """An example of the problem document of a status."""
-    kind, title, detail, type_, action = _PROBLEMS[status]
-    again = action == "retry"
-    error = {
-        "type": type_,
-        "message": detail,
-        "retryable": again,
-        "retry_after": 1 if again else None,
-        "details": {},
-        "checkpoint": None,
-        "suggested_action": action,
-    }
-    urn = f"urn:agent-tasks:problem:{kind}"
-    return {"type": urn, "title": title, "status": status, "detail": detail, "field": None, "error": error}
-
-
-def of(what: str, example: Any) -> dict[str, Any]:
-    """An answer in JSON."""
-    return {"description": what, "content": {"application/json": {"example": example}}}
-
-
-def answers(ok: Responses, *statuses: int) -> Responses:
-    """What an operation answers: where it goes well, and its problems beside those of every operation."""
-    failures: Responses = {
-        status: {
-            "description": _PROBLEMS[status][1],
-            "model": Problem,
-            "content": {MEDIA_TYPE: {"example": problem(status)}},
-        }
-        for status in sorted({401, 403, 422, 429, 503, *statuses})
-    }
-    return {**ok, **failures}
-
-
-_BODY = (400, 408, 413, 415)
-_ENDED = of("The task has ended.", COMPLETED)
-_ACCEPTED = of("The task is accepted, and goes on.", PENDING)
-
-submit = answers({202: _ACCEPTED, 200: _ENDED}, 409, *_BODY)
-get_task = answers({200: of("The task.", PENDING), 304: {"description": "The version that is known."}}, 404)
-get_result = answers({200: of("The result.", COMPLETED["result"]), 202: _ACCEPTED}, 404, 424)
 EVENT: dict[str, Any] = {
     "task_id": _ID,
     "seq": 1,
@@ -170,34 +117,206 @@ EVENT: dict[str, Any] = {
     "data": {"agent": "writer", "step": "outline"},
     "at": "2026-11-27T09:00:00Z",
 }
-get_events = answers(
-    {200: of("A page of events, and the number to go on from.", {"events": [EVENT], "next": 1})}, 400, 404
-)
-get_events[200]["content"]["text/event-stream"] = {
-    "example": 'id: 1\nevent: submitted\ndata: {"seq": 1, "type": "submitted"}\n\nevent: end\ndata: {}\n\n'
+_STREAM = f"id: 1\nevent: submitted\ndata: {json.dumps(EVENT)}\n\nevent: end\ndata: {{}}\n\n"
+
+REQUESTS: dict[str, Any] = {
+    "submit": {"agent": "writer", "input": {"topic": "tides"}, "metadata": {"ticket": 7}},
+    "cancel": {"reason": "not needed any more"},
+    "signal": {"payload": {"ok": True, "by": "ana"}, "signal_id": "mail-123"},
+    "resume": {"budget": {"seconds": 300.0}},
+    "schedule": {
+        "agent": "writer",
+        "input": {"topic": "tides"},
+        "cron": "0 7 * * 1-5",
+        "timezone": "Europe/Berlin",
+    },
 }
+"""The body of a request, by operation."""
+PARAMETERS: dict[str, Any] = {
+    "id": _ID,
+    "name": "approval",
+    "status": "waiting",
+    "agent": "writer",
+    "tenant": "acme",
+    "subject": "ana",
+    "session_id": "chat-12",
+    "limit": 100,
+    "kind": "signal",
+    "root": False,
+    "Idempotency-Key": "order-7",
+    "Prefer": ["wait=10"],
+    "Last-Event-ID": "1",
+    "after": "AZjC9FqefDGaUT8MHB8rd9jL",
+}
+"""By name, for all operations."""
+
+_AGAIN = {"Retry-After": "1", "RateLimit": '"default";r=0;t=1', "RateLimit-Policy": '"default";q=1000;w=1'}
+_PROBLEMS: dict[int, problems.Answer] = {
+    400: problems.of_refusal(
+        Refused(
+            400,
+            "invalid_json",
+            "The body is not JSON that can be kept",
+            "The body is not JSON: Expecting value at line 1, column 11. Send JSON by RFC 8259.",
+        )
+    ),
+    401: problems.of_unauthenticated(
+        Unauthenticated("Send `Authorization: Bearer <token>` with an API key.", token_given=False)
+    ),
+    403: problems.of_error(
+        PermissionDenied("This takes the scope 'tasks:write', which the token has not.", scope="tasks:write")
+    ),
+    404: problems.of_error(TaskNotFound(f"No task {_ID}, or none that 'ana' may see.")),
+    408: problems.of_refusal(
+        Refused(
+            408,
+            "request_timeout",
+            "The body did not come in time",
+            "17 bytes of the body came in 30 s. Send the request again, faster, or smaller.",
+        )
+    ),
+    409: problems.of_error(InvalidState(f"Task {_ID} has ended as completed.")),
+    413: problems.of_refusal(
+        Refused(
+            413,
+            "body_too_large",
+            "The body is too large",
+            "The body is 5,000,000 bytes; the limit is 2,097,152 bytes. Store what is large elsewhere (a bucket, a "
+            "table) and pass its address, or raise AGENT_TASKS_GATEWAY_BODY_LIMIT.",
+        )
+    ),
+    415: problems.of_refusal(
+        Refused(
+            415,
+            "unsupported_media_type",
+            "The body is of another kind",
+            "The body must be JSON, and its Content-Type is 'text/plain'. Send it with Content-Type: application/json.",
+            "content-type",
+        )
+    ),
+    422: problems.of_error(InvalidInput("writer.outline: topic: Field required", field="topic")),
+    424: problems.of_failed_task(TaskCancelled("not needed any more", reason="not needed any more")),
+    429: problems.of_refusal(
+        Refused(
+            429,
+            "rate_limited",
+            "Too many requests",
+            "The tenant 'acme' has used up its 1000 requests. Try again in 1 s.",
+            headers=_AGAIN,
+        )
+    ),
+    500: problems.of_bug(),
+    503: problems.of_away(),
+}
+_BODY = (400, 408, 413, 415)
+
+
+def answers(ok: Responses, *statuses: int) -> Responses:
+    """What an operation answers: where it goes well, and its problems beside those of every operation."""
+    failures: Responses = {
+        status: {
+            "description": (document := json.loads(bytes(_PROBLEMS[status].body)))["title"],
+            "model": Problem,
+            "headers": headers.of_problem(status),
+            "content": {MEDIA_TYPE: {"example": document}},
+        }
+        for status in sorted({401, 403, 422, 429, 500, 503, *statuses})
+    }
+    return {**ok, **failures}
+
+
+def of(what: str, example: Any, model: type[BaseModel] | None = None, head: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An answer in JSON; `model` where it is not that of the operation's usual answer."""
+    found = {
+        "description": what,
+        "headers": headers.of_answer(*head),
+        "content": {"application/json": {"example": example}},
+    }
+    return found if model is None else {**found, "model": model}
+
+
+def _open(what: str, example: Any) -> dict[str, Any]:
+    """An answer of an operation that is open to all, and so has no limits to tell of."""
+    return {"description": what, "content": {"application/json": {"example": example}}}
+
+
+def _links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
+    """What can be done next with what an answer names."""
+    return {name: {"operationId": name, "parameters": {parameter: f"$response.body#/{field}"}} for name in operations}
+
+
+_TASK = ("ETag", "Cache-Control")
+_GOING = (*_TASK, "Retry-After")
+_OF_A_TASK = (
+    *("get_task", "get_result", "get_events", "get_children", "get_tree"),
+    *("cancel", "signal", "resume", "acknowledge"),
+)
+_NEW = {"links": _links("id", "id", *_OF_A_TASK)}
+_ACCEPTED = of("The task goes on.", PENDING, TaskSnapshot, (*_GOING, "Location"))
+_SCHEDULE = of("The schedule.", SCHEDULE)
+
+submit = answers(
+    {
+        202: of("The task is accepted.", SUBMITTED, None, (*_GOING, "Location", "Preference-Applied")) | _NEW,
+        200: of("The task has ended.", WAITED_FOR, Submitted, (*_TASK, "Location", "Preference-Applied")) | _NEW,
+    },
+    409,
+    *_BODY,
+)
+get_task = answers(
+    {
+        200: of("The task.", PENDING, None, _GOING),
+        304: {
+            "description": "The version is the one that is known.",
+            "headers": headers.of_answer("ETag", "Retry-After"),
+        },
+    },
+    404,
+)
+get_result = answers(
+    {200: of("The result, of whatever kind.", COMPLETED["result"], None, ("ETag",)), 202: _ACCEPTED}, 404, 424
+)
+get_events = answers(
+    {200: of("A page of events, and the number to go on from.", {"events": [EVENT], "next": 1}, None, ("Vary",))},
+    400,
+    404,
+)
+get_events[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 get_tree = answers({200: of("The tree.", {"snapshot": PENDING, "children": []})}, 404)
-cancel = answers({200: of("The task, which has ended.", CANCELLED)}, 404, *_BODY)
+cancel = answers({200: of("The task, which has ended, or ends.", CANCELLED, None, _GOING)}, 404, *_BODY)
 signal = answers(
     {200: of("What became of the signal.", {"kept": True, "delivered": True, "waiting_for": [], "unserved": None})},
     404,
     409,
     *_BODY,
 )
-resume = answers({202: of("The new task.", {**PENDING, "resumed_from": _ID})}, 404, 409, *_BODY)
-acknowledge = answers({200: of("The task.", COMPLETED)}, 404, 409)
+resume = answers(
+    {202: of("The new task.", {**PENDING, "resumed_from": _ID}, None, (*_GOING, "Location")) | _NEW}, 404, 409, *_BODY
+)
+acknowledge = answers({200: of("The task.", COMPLETED, None, _TASK)}, 404, 409)
 list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
-schedule = answers({200: of("The schedule.", SCHEDULE)}, *_BODY)
+schedule = answers({200: _SCHEDULE | {"links": _links("name", "name", "get_schedule", "unschedule")}}, *_BODY)
 list_schedules = answers({200: of("The schedules.", {"schedules": [SCHEDULE]})})
-get_schedule = answers({200: of("The schedule.", SCHEDULE)}, 404)
-unschedule = answers({204: {"description": "It is forgotten."}}, 404)
-healthz: Responses = {200: of("It lives.", {"status": "ok"})}
+get_schedule = answers({200: _SCHEDULE}, 404)
+unschedule = answers({204: {"description": "It is forgotten.", "headers": headers.of_answer()}}, 404)
+get_metrics = answers(
+    {
+        200: {
+            "description": "The metrics.",
+            "headers": headers.of_answer(),
+            "content": {
+                "text/plain": {"example": "# TYPE agent_tasks_claims_total counter\nagent_tasks_claims_total 7.0\n"}
+            },
+        }
+    }
+)
+healthz: Responses = {200: _open("It lives.", {"status": "ok"})}
 _READY = {"postgres": "ok", "redis": "ok", "schema": "ok"}
 readyz: Responses = {
-    200: of("It is ready.", {"status": "ok", "checks": _READY}),
-    503: of("It is not.", {"status": "unavailable", "checks": {**_READY, "redis": "cannot be reached"}}),
+    200: _open("It is ready.", {"status": "ok", "checks": _READY}),
+    503: _open("It is not.", {"status": "unavailable", "checks": {**_READY, "redis": "cannot be reached"}})
+    | {"model": Readiness},
 }
-metrics = answers({200: {"description": "The metrics.", "content": {"text/plain": {}}}})

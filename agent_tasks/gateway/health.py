@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import redis
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.door import doors, gate_of
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.shapes import Health, Readiness
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import catalog
 
@@ -22,13 +23,13 @@ _SECONDS = 5.0
 """A server that takes longer to answer does not serve."""
 
 
-@router.get("/healthz", responses=examples.healthz, summary="Whether the process lives")
+@router.get("/healthz", response_model=Health, responses=examples.healthz, summary="Whether the process lives")
 async def healthz() -> Response:
     """200 as long as the process answers at all, whatever of the servers can be reached."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", responses=examples.readyz, summary="Whether requests can be served")
+@router.get("/readyz", response_model=Readiness, responses=examples.readyz, summary="Whether requests can be served")
 async def readyz(request: Request) -> Response:
     """200 where Postgres and Redis answer and the schema is at head; else 503, and which of them is not so.
 
@@ -41,7 +42,13 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"status": "ok" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503)
 
 
-@guarded.get("/metrics", name="get_metrics", responses=examples.metrics, summary="Metrics for Prometheus")
+@guarded.get(
+    "/metrics",
+    name="get_metrics",
+    response_class=PlainTextResponse,
+    responses=examples.get_metrics,
+    summary="Metrics for Prometheus",
+)
 async def get_metrics() -> Response:
     """The metrics of this process in Prometheus's text format."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,6 +1,6 @@
 """GET /tasks, /tasks/{id}/children and /waiting: many tasks, page by page."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from agent_tasks.client.client import Kind
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
-from agent_tasks.gateway.door import doors, perform
+from agent_tasks.gateway.door import doors, performed
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -17,12 +17,16 @@ from agent_tasks.task.status import TaskStatus
 router = doors()
 MOST = 1000
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Of a page.")]
-Agent = Annotated[str | None, Query(description="Only those of this agent.", max_length=256)]
-Tenant = Annotated[str | None, Query(description="Only those of this tenant.", max_length=256)]
-Subject = Annotated[str | None, Query(description="Only those of this subject.", max_length=256)]
+_FILTER: dict[str, Any] = {"minLength": 1, "maxLength": 256}
+Agent = Annotated[str | None, Query(description="Only those of this agent.", json_schema_extra=_FILTER)]
+Tenant = Annotated[
+    str | None,
+    Query(description="Only those of this tenant; empty: of none.", json_schema_extra={"maxLength": 256}),
+]
+Subject = Annotated[str | None, Query(description="Only those of this subject.", json_schema_extra=_FILTER)]
 Status = Annotated[TaskStatus | None, Query(description="Only those in this state.")]
-Session = Annotated[str | None, Query(description="Only those of this session.", max_length=1000)]
-After = Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)]
+Session = Annotated[str | None, Query(description="Only those of this session.")]
+After = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra={"maxLength": 24})]
 
 
 class TaskPage(BaseModel):
@@ -59,7 +63,7 @@ async def list_tasks(
         )
         return TaskPage(tasks=page.tasks, next=page.next)
 
-    return _json(await perform(request, search))
+    return await performed(request, search)
 
 
 @router.get(
@@ -76,7 +80,7 @@ async def get_children(request: Request, id: str, limit: Limit = 100, after: Aft
         page = find(gate, caller, id).page_of_children(limit=limit, after=after)
         return TaskPage(tasks=page.tasks, next=page.next)
 
-    return _json(await perform(request, look))
+    return await performed(request, look)
 
 
 class WaitingTasks(BaseModel):
@@ -113,8 +117,4 @@ async def list_waiting(
             )
         )
 
-    return _json(await perform(request, look))
-
-
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return await performed(request, look)

@@ -13,14 +13,13 @@ from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import open_files
 from agent_tasks.gateway.application import create_app
+from agent_tasks.gateway.connection import Connection
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
 _LOG = "[%(asctime)s: %(levelname)s] %(message)s"
 _BACKLOG = 2048
-_HEAD_BYTES = 64 * 1024
-"""Of the head of a request."""
 _LEAVE_SECONDS = 10
 """How long requests may go on when the gateway goes."""
 
@@ -85,7 +84,7 @@ def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, ro
         root_path=root_path,
         server_header=False,
         backlog=_BACKLOG,
-        h11_max_incomplete_event_size=_HEAD_BYTES,
+        http=Connection,
         timeout_graceful_shutdown=_LEAVE_SECONDS,
     )
     _Server(config, app.state.gate).run(sockets)

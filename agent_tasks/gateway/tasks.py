@@ -2,25 +2,29 @@
 
 from typing import Annotated
 
-from fastapi import Header, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.result import result_of
 from agent_tasks.client.signals import Receipt
+from agent_tasks.client.tree import TreeNode
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway import answers, examples, problems
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import CancelBody, ResumeBody, SignalBody, SubmitBody
-from agent_tasks.gateway.door import doors, perform
+from agent_tasks.gateway.door import doors, perform, performed
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of, request_digest
 from agent_tasks.gateway.mode import Mode, choose
 from agent_tasks.gateway.prefer import Preference
+from agent_tasks.gateway.shapes import Submitted
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import Route, find, route
+from agent_tasks.gateway.traceparent import traceparent_of
 from agent_tasks.gateway.waiting import until_ended
 from agent_tasks.store.queries import doors as asked
+from agent_tasks.task.arguments import LONGEST_SIGNAL
 from agent_tasks.task.snapshot import TaskSnapshot
 
 router = doors()
@@ -30,13 +34,17 @@ IdempotencyKey = Annotated[
 Prefer = Annotated[
     list[str] | None, Header(description="`wait=N` (RFC 7240): wait up to N seconds, at most 60, for the end.")
 ]
+SignalName = Annotated[
+    str, Path(description="The signal's name.", json_schema_extra={"minLength": 1, "maxLength": LONGEST_SIGNAL})
+]
+Root = Annotated[bool, Query(description="The whole tree to which the task belongs.")]
 
 
 @router.post(
     "/tasks",
     name="submit",
     status_code=202,
-    response_model=TaskSnapshot,
+    response_model=Submitted,
     responses=examples.submit,
     summary="Submit a task",
 )
@@ -60,7 +68,7 @@ async def submit(
             priority=body.priority,
             ttl=body.ttl,
             metadata=body.metadata,
-            traceparent=request.headers.get("traceparent"),
+            traceparent=traceparent_of(request),
         )
         accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body) if key else b"")
         return accepted, accepted.seen or accepted.look(), mode
@@ -114,25 +122,36 @@ async def get_result(request: Request, id: str, prefer: Prefer = None) -> Respon
         return problems.of_failed_task(error)
 
 
-@router.get("/tasks/{id}/tree", name="get_tree", responses=examples.get_tree, summary="A task and all below it")
-async def get_tree(request: Request, id: str, root: bool = False) -> Response:
+@router.get(
+    "/tasks/{id}/tree",
+    name="get_tree",
+    response_model=TreeNode,
+    responses=examples.get_tree,
+    summary="A task and all below it",
+)
+async def get_tree(request: Request, id: str, root: Root = False) -> Response:
     """The task and all that was spawned below it, at one moment; with `root` the whole tree to which it belongs."""
 
-    def look(gate: Gate, caller: Caller) -> str:
-        return find(gate, caller, id).tree(root=root).model_dump_json()
-
-    return Response(await perform(request, look), media_type="application/json")
+    return await performed(request, lambda gate, caller: find(gate, caller, id).tree(root=root))
 
 
-@router.post("/tasks/{id}/cancel", name="cancel", response_model=TaskSnapshot, responses=examples.cancel)
+@router.post(
+    "/tasks/{id}/cancel", name="cancel", response_model=TaskSnapshot, responses=examples.cancel, summary="Cancel a task"
+)
 async def cancel(request: Request, id: str, body: CancelBody | None = None) -> Response:
     """End a task and all below it; a task that has ended stays as it is."""
     reason = (body or CancelBody()).reason
     return answers.of_task(await perform(request, lambda gate, caller: find(gate, caller, id).cancel(reason)))
 
 
-@router.post("/tasks/{id}/signals/{name}", name="signal", response_model=Receipt, responses=examples.signal)
-async def signal(request: Request, id: str, name: str, body: SignalBody | None = None) -> Response:
+@router.post(
+    "/tasks/{id}/signals/{name}",
+    name="signal",
+    response_model=Receipt,
+    responses=examples.signal,
+    summary="Send a task a signal",
+)
+async def signal(request: Request, id: str, name: SignalName, body: SignalBody | None = None) -> Response:
     """Send a task a signal; one that comes before its wait is kept for it."""
     given = body or SignalBody()
 
@@ -141,12 +160,16 @@ async def signal(request: Request, id: str, name: str, body: SignalBody | None =
             name, given.payload, signal_id=given.signal_id, wait_id=given.wait_id, identity=caller.identity
         )
 
-    receipt = await perform(request, send)
-    return Response(receipt.model_dump_json(), media_type="application/json")
+    return await performed(request, send)
 
 
 @router.post(
-    "/tasks/{id}/resume", name="resume", status_code=202, response_model=TaskSnapshot, responses=examples.resume
+    "/tasks/{id}/resume",
+    name="resume",
+    status_code=202,
+    response_model=TaskSnapshot,
+    responses=examples.resume,
+    summary="Resume a task",
 )
 async def resume(request: Request, id: str, body: ResumeBody | None = None) -> Response:
     """A new task that goes on from the last checkpoint of one that has ended, with a fresh budget."""
@@ -160,7 +183,13 @@ async def resume(request: Request, id: str, body: ResumeBody | None = None) -> R
     return answers.of_task(seen, 202, answers.location(request, seen))
 
 
-@router.post("/tasks/{id}/acknowledge", name="acknowledge", response_model=TaskSnapshot, responses=examples.acknowledge)
+@router.post(
+    "/tasks/{id}/acknowledge",
+    name="acknowledge",
+    response_model=TaskSnapshot,
+    responses=examples.acknowledge,
+    summary="Acknowledge a result",
+)
 async def acknowledge(request: Request, id: str) -> Response:
     """Say that the result was taken: the task may be purged after a tenth of the retention."""
     return answers.of_task(await perform(request, lambda gate, caller: find(gate, caller, id).acknowledge()))
