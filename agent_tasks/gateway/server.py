@@ -57,6 +57,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
         try:
             sockets.append(socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG))
+            # connections inherit it; asyncio sets it only where the protocol of a socket is named, which it is not here
+            sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
