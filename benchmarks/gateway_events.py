@@ -16,8 +16,8 @@ from agent_tasks import TaskHandle
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most
 
-EMITTED, PAUSE_SECONDS, STEADY_SECONDS = 200, 0.06, 0.01
-ENDINGS = 100
+EMITTED, PAUSE_SECONDS, STEADY_SECONDS = 150, 0.06, 0.01
+ENDINGS = 50
 CLIENTS, WOKEN = 1_000, 200
 _NAME = "gateway"
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
@@ -139,8 +139,10 @@ class Readers:
     async def _read(self, task_id: str) -> None:
         reader, writer = await asyncio.open_connection(*self._address, limit=2**24)
         try:
-            head = f"GET /tasks/{task_id}/events HTTP/1.1\r\nHost: gateway\r\nAccept: text/event-stream\r\n\r\n"
+            head = f"GET /tasks/{task_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
             writer.write(head.encode())
+            answer = await reader.readline()
+            assert b" 200 " in answer, answer
             while line := await reader.readline():
                 if line == b"event: end\n":
                     self.ended.add(task_id)
