@@ -223,13 +223,15 @@ class Commits:
 
     def _persistently(self, commit: Callable[[], T]) -> T:
         """Commit by a fenced transition. A COMMIT whose reply was lost may have happened: the fence makes it safe to
-        repeat, and then it raises LeaseLost. A deadlock that Postgres resolved is repeated, too."""
-        until = monotonic() + self._lease_seconds
+        repeat, and then it raises LeaseLost. A deadlock that Postgres resolved is repeated, too. The lease's time
+        counts from the first failure: an answer that never came may have been waited for longer than that."""
+        until: float | None = None
         wait = 0.05
         while True:
             try:
                 return commit()
             except Transient as error:
+                until = until or monotonic() + self._lease_seconds
                 if monotonic() > until:
                     raise DatabaseAway(str(error)) from error
                 sleep(wait)
