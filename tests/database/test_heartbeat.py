@@ -5,7 +5,10 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from agent_tasks import AgentTasks
+from agent_tasks.authoring import agent as agents
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.heartbeat import Leases
 from agent_tasks.engine.steps.active import ActiveRuns
@@ -15,7 +18,8 @@ from tests.database import claimed, query
 from tests.eventually import eventually
 
 
-def test_a_pool_that_is_exhausted_costs_no_lease(client: AgentTasks) -> None:
+def test_a_pool_that_is_exhausted_costs_no_lease(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents, "_registry", {})  # other tests leave agents behind that no worker could register
     narrow = AgentTasks(client.settings.model_copy(update={"pool_size": 2, "lease_seconds": 3.0}))
     taken = claimed(client, lease_seconds=3)
     nothing: Any = None
