@@ -1,5 +1,6 @@
 """Access to a task, decided by its row in Postgres."""
 
+from typing import Any, LiteralString
 from uuid import UUID
 
 from agent_tasks.errors import TaskNotFound
@@ -12,6 +13,22 @@ def may_see(identity: Identity | None, row: Row) -> bool:
     return identity is None or identity.may_access(
         Identity.model_validate(row["identity"]) if row["identity"] else None
     )
+
+
+MAY_SEE: LiteralString = """
+    (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
+        AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
+"""
+"""The condition that `may_see` is of a row, within a statement; its parameters are those of `viewer`."""
+
+
+def viewer(identity: Identity | None) -> dict[str, Any]:
+    """The parameters of a condition of whom `identity` may see."""
+    return {
+        "viewer": identity.subject if identity else None,
+        "viewer_tenant": identity.tenant if identity else None,
+        "sees_all": identity is not None and "tasks:all" in identity.scopes,
+    }
 
 
 def not_found(task_id: UUID, identity: Identity | None) -> TaskNotFound:

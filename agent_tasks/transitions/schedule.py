@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
+from agent_tasks.store.access import viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.task.identity import Identity
 from agent_tasks.transitions.audit import audited, entry
@@ -69,34 +70,26 @@ def put(connection: Connection, *, identity: Identity | None, **values: Any) -> 
     None where there is one that `identity` may not change.
     """
     said = entry("schedule", identity, target=values["name"], data={"agent": values["agent"]})
-    return connection.execute(_PUT, {**values, **_viewer(identity), **said}).fetchone()
+    return connection.execute(_PUT, {**values, **viewer(identity), **said}).fetchone()
 
 
 def tenants_with(connection: Connection, name: str, identity: Identity | None) -> list[str]:
     """The tenants in which `identity` may see a schedule of this name."""
     sql = f"SELECT tenant FROM agent_tasks.schedules WHERE name = %(name)s AND {_MAY_ACCESS} ORDER BY tenant"
-    return [row["tenant"] for row in connection.execute(sql, {"name": name, **_viewer(identity)})]
+    return [row["tenant"] for row in connection.execute(sql, {"name": name, **viewer(identity)})]
 
 
 def remove(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
     """False where there is none of this name in the tenant, or one that `identity` may not see."""
     said = entry("unschedule", identity, target=name)
-    values = {"tenant": tenant, "name": name, **_viewer(identity), **said}
+    values = {"tenant": tenant, "name": name, **viewer(identity), **said}
     return connection.execute(_REMOVE, values).fetchone() is not None
 
 
 def all_schedules(connection: Connection, identity: Identity | None) -> list[ScheduleRow]:
     """All schedules that `identity` may see, by name."""
     sql = f"SELECT * FROM agent_tasks.schedules WHERE {_MAY_ACCESS} ORDER BY name, tenant"
-    return connection.execute(sql, _viewer(identity)).fetchall()
-
-
-def _viewer(identity: Identity | None) -> dict[str, Any]:
-    return {
-        "viewer": identity.subject if identity else None,
-        "viewer_tenant": identity.tenant if identity else None,
-        "sees_all": identity is not None and "tasks:all" in identity.scopes,
-    }
+    return connection.execute(sql, viewer(identity)).fetchall()
 
 
 def due(connection: Connection, *, limit: int) -> list[DueRow]:

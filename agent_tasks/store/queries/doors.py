@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.search import OF_SESSION
 from agent_tasks.task.identity import Identity
@@ -24,8 +25,7 @@ _SESSION_QUEUE = f"""
         WHERE {OF_SESSION} AND session_id = %(session_id)s
         ORDER BY id DESC LIMIT %(looked_at)s
     ) AS tasks
-    WHERE agent = %(agent)s AND (%(viewer)s::text IS NULL OR identity IS NOT NULL AND tenant = %(viewer_tenant)s
-        AND (%(sees_all)s OR identity ->> 'subject' = %(viewer)s))
+    WHERE agent = %(agent)s AND {MAY_SEE}
     ORDER BY id DESC LIMIT 1
 """
 
@@ -57,14 +57,7 @@ def session_queue(connection: Connection, session_id: str, agent: str, identity:
     """Return the queue of the newest task of the session and agent that `identity` may see; None if there is none."""
     row = connection.execute(
         _SESSION_QUEUE,
-        {
-            "session_id": session_id,
-            "agent": agent,
-            "viewer": identity.subject if identity else None,
-            "viewer_tenant": identity.tenant if identity else None,
-            "sees_all": identity is not None and "tasks:all" in identity.scopes,
-            "looked_at": _LOOKED_AT,
-        },
+        {"session_id": session_id, "agent": agent, "looked_at": _LOOKED_AT, **viewer(identity)},
     ).fetchone()
     return row["queue"] if row else None
 

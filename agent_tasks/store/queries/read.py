@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
+from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS, LIVES, SNAPSHOT, SUSPECT, Row
 from agent_tasks.task.identity import Identity
@@ -79,13 +80,12 @@ class _SuspectRow(TypedDict):
     number: int
 
 
-_ASKED = """
+_ASKED = f"""
     (%(agent)s::text IS NULL OR tasks.agent = %(agent)s)
         AND (%(tenant)s::text IS NULL OR tasks.tenant = %(tenant)s)
         AND (%(subject)s::text IS NULL OR tasks.identity ->> 'subject' = %(subject)s)
         AND (%(kind)s::text IS NULL OR tasks.waiting_for ->> 'kind' = %(kind)s)
-        AND (%(viewer)s::text IS NULL OR tasks.identity IS NOT NULL AND tasks.tenant = %(viewer_tenant)s
-             AND (%(sees_all)s OR tasks.identity ->> 'subject' = %(viewer)s))
+        AND {MAY_SEE}
 """
 
 _LIVING = f"""
@@ -126,10 +126,8 @@ def find_many(connection: Connection, task_ids: list[UUID]) -> list[Row]:
     ).fetchall()
 
 
-_WITH_PREFIX = """
-    SELECT id FROM agent_tasks.tasks WHERE id BETWEEN %(low)s AND %(high)s
-        AND (%(viewer)s::text IS NULL OR identity IS NOT NULL AND tenant = %(viewer_tenant)s
-             AND (%(sees_all)s OR identity ->> 'subject' = %(viewer)s))
+_WITH_PREFIX = f"""
+    SELECT id FROM agent_tasks.tasks WHERE id BETWEEN %(low)s AND %(high)s AND {MAY_SEE}
     ORDER BY id LIMIT %(limit)s
 """
 
@@ -139,9 +137,7 @@ def with_prefix(connection: Connection, digits: str, identity: Identity | None, 
     values = {
         "low": UUID(digits.ljust(32, "0")),
         "high": UUID(digits.ljust(32, "f")),
-        "viewer": identity.subject if identity else None,
-        "viewer_tenant": identity.tenant if identity else None,
-        "sees_all": identity is not None and "tasks:all" in identity.scopes,
+        **viewer(identity),
         "limit": limit,
     }
     return [row["id"] for row in connection.execute(_WITH_PREFIX, values)]
@@ -294,9 +290,7 @@ def living_tasks(
             "tenant": tenant,
             "subject": subject,
             "kind": kind,
-            "viewer": identity.subject if identity else None,
-            "viewer_tenant": identity.tenant if identity else None,
-            "sees_all": identity is not None and "tasks:all" in identity.scopes,
+            **viewer(identity),
             "limit": limit,
         },
     ).fetchall()
