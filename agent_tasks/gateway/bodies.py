@@ -4,8 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from agent_tasks.client.submission import ScheduleOptions
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_TTL
 from agent_tasks.task.budget import LARGEST_AMOUNT
+from agent_tasks.task.identity import Identity
 
 _MOST_FIELDS = 100
 
@@ -61,6 +63,18 @@ class RequestOptions(Body):
         maximum=LONGEST_TTL,
     )
     metadata: dict[str, Any] | None = Field(default=None, description="Kept with the task, and given back.")
+
+    def options(self, identity: Identity | None, queue: str | None) -> ScheduleOptions:
+        """The options of `submit` and `schedule`: what it gives, for whom it runs, and the queue it goes to."""
+        return {
+            "identity": identity,
+            "session_id": self.session_id,
+            "callback_url": self.callback_url,
+            "queue": queue,
+            "priority": self.priority,
+            "ttl": self.ttl,
+            "metadata": self.metadata,
+        }
 
 
 class SubmitBody(RequestOptions):

@@ -6,6 +6,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from agent_tasks.client.client import Kind
+from agent_tasks.client.listing import LARGEST_PAGE, Page
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
@@ -15,8 +16,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
 router = doors()
-MOST = 1000
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Of a page.")]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Of a page.")]
 _FILTER: dict[str, Any] = {"minLength": 1, "maxLength": 256}
 Agent = Annotated[str | None, Query(description="Only those of this agent.", json_schema_extra=_FILTER)]
 Tenant = Annotated[
@@ -29,15 +29,7 @@ Session = Annotated[str | None, Query(description="Only those of this session.")
 After = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra={"maxLength": 24})]
 
 
-class TaskPage(BaseModel):
-    """A page of tasks, and where the next one begins."""
-
-    tasks: list[TaskSnapshot]
-    next: str | None
-    """For `after`; null: this is the last page. A page can be short and have a next one."""
-
-
-@router.get("/tasks", name="list_tasks", response_model=TaskPage, responses=examples.list_tasks, summary="Tasks")
+@router.get("/tasks", name="list_tasks", response_model=Page, responses=examples.list_tasks, summary="Tasks")
 async def list_tasks(
     request: Request,
     status: Status = None,
@@ -50,8 +42,8 @@ async def list_tasks(
 ) -> Response:
     """Find the tasks that the caller may see, the newest first."""
 
-    def search(gate: Gate, caller: Caller) -> TaskPage:
-        page = gate.client.search(
+    def search(gate: Gate, caller: Caller) -> Page:
+        return gate.client.search(
             status=status,
             agent=agent,
             tenant=tenant,
@@ -61,7 +53,6 @@ async def list_tasks(
             after=after,
             identity=caller.viewer,
         )
-        return TaskPage(tasks=page.tasks, next=page.next)
 
     return await performed(request, search)
 
@@ -69,16 +60,15 @@ async def list_tasks(
 @router.get(
     "/tasks/{id}/children",
     name="get_children",
-    response_model=TaskPage,
+    response_model=Page,
     responses=examples.get_children,
     summary="What a task has spawned",
 )
 async def get_children(request: Request, id: str, limit: Limit = 100, after: After = None) -> Response:
     """The tasks that a task has spawned, in the order in which it did."""
 
-    def look(gate: Gate, caller: Caller) -> TaskPage:
-        page = find(gate, caller, id).page_of_children(limit=limit, after=after)
-        return TaskPage(tasks=page.tasks, next=page.next)
+    def look(gate: Gate, caller: Caller) -> Page:
+        return find(gate, caller, id).page_of_children(limit=limit, after=after)
 
     return await performed(request, look)
 

@@ -62,13 +62,7 @@ async def schedule(request: Request, name: Name, body: ScheduleBody) -> Response
             every=body.every,
             timezone=body.timezone,
             budget=budget_of(body.budget),
-            identity=caller.identity,
-            session_id=body.session_id,
-            callback_url=body.callback_url,
-            queue=body.queue,
-            priority=body.priority,
-            ttl=body.ttl,
-            metadata=body.metadata,
+            **body.options(caller.identity, body.queue),
         )
 
     return await performed(request, put)

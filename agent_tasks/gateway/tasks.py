@@ -61,14 +61,8 @@ async def submit(
             to.target,
             body.input,
             budget_of(body.budget),
-            identity=caller.identity,
-            session_id=body.session_id,
-            callback_url=body.callback_url,
-            queue=to.queue,
-            priority=body.priority,
-            ttl=body.ttl,
-            metadata=body.metadata,
             traceparent=traceparent_of(request),
+            **body.options(caller.identity, to.queue),
         )
         accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body) if key else b"")
         return accepted, accepted.seen or accepted.look(), mode
