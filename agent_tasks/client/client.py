@@ -147,7 +147,7 @@ class AgentTasks(Deployment):
         Raises TaskNotFound, also for a task that `identity` may not see.
         """
         check_identity(identity)
-        handle = TaskHandle(self, _as_uuid(task_id), identity)
+        handle = TaskHandle(self, as_uuid(task_id), identity)
         handle.look()
         return handle
 
@@ -245,7 +245,7 @@ class AgentTasks(Deployment):
             self,
             tenant=tenant,
             subject=subject,
-            task_id=None if task_id is None else _as_uuid(task_id),
+            task_id=None if task_id is None else as_uuid(task_id),
             operation=operation,
             door=door,
             after=after,
@@ -408,7 +408,8 @@ class AgentTasks(Deployment):
         return self._submission.new_task(target, value, budget, **options)
 
 
-def _as_uuid(value: UUID | str) -> UUID:
+def as_uuid(value: UUID | str) -> UUID:
+    """Return the id of a task. Raises TaskNotFound for what is none."""
     try:
         return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, AttributeError, TypeError):

@@ -47,7 +47,7 @@ async def get_events(
 
     def look(gate: Gate, caller: Caller) -> tuple[TaskHandle, bool, EventPage]:
         task = gate.client.get(id, identity=caller.viewer)
-        has_ended = is_stream and task.look().status.is_terminal
+        has_ended = task.seen is not None and task.seen.status.is_terminal
         try:
             return task, has_ended, read_page(task, seen, MOST if is_stream else limit)
         except InvalidInput as error:

@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 from agent_tasks import metrics
 from agent_tasks.errors import (
     AgentTaskError,
-    BudgetExhausted,
     ErrorInfo,
     ErrorType,
     InvalidState,
@@ -46,7 +45,6 @@ _STATUS: tuple[tuple[type[AgentTaskError], int, str], ...] = (
     (KeyInUse, 409, "A request with this key is being accepted"),
     (PermissionDenied, 403, "Not allowed"),
     (PayloadTooLarge, 413, "Too large"),
-    (BudgetExhausted, 402, "The budget is used up"),
     (UpstreamUnavailable, 503, "A server does not answer"),
     (AgentTaskError, 422, "The request cannot be carried out"),
 )
