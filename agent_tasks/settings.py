@@ -1,6 +1,7 @@
 """Every knob of the system, read once from the environment."""
 
 import fcntl
+import ipaddress
 import json
 import logging
 import os
@@ -86,6 +87,22 @@ def _http(url: str) -> str:
 
 
 WebUrl = Annotated[str, AfterValidator(_http)]
+
+
+def _begins_links(url: str) -> str:
+    if not url or "?" in url or "#" in url:
+        raise ValueError("it must be what links begin with: https://host, or https://host/prefix")
+    return url.rstrip("/")
+
+
+def _targets(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        try:
+            ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            if not name.isprintable() or any(character in name for character in "/:@ "):
+                raise ValueError(f"each must be a host, an address or a network, and {name} is none of them") from None
+    return names
 
 
 class Settings(BaseSettings):
@@ -199,6 +216,12 @@ class Settings(BaseSettings):
     """How long the head of a request over HTTP, and then its body, may take to come in."""
     gateway_keep_alive_seconds: Seconds = 15.0
     """Silence for so long on a stream of events is broken by a comment. So often its token is looked at again, too."""
+    public_url: Annotated[WebUrl, AfterValidator(_begins_links)] = "http://127.0.0.1:8000"
+    """What the links in webhooks and the URLs of hooks begin with: where the gateway is reached from outside."""
+    webhook_allow: Annotated[Names, AfterValidator(_targets)] = ()
+    """Hosts, addresses and networks that webhooks may be sent to although they are not public, for development."""
+    delivery_seconds: Seconds = 7 * 86_400.0
+    """How long the deliveries of webhooks are kept once they are over, and the events that they tell of."""
     model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 

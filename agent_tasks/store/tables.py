@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from agent_tasks.store.xid8 import Xid8
 from agent_tasks.task.status import TERMINAL, TaskStatus
 
 SCHEMA = "agent_tasks"
@@ -375,4 +376,99 @@ audit = Table(
     Index("audit_tenant", "tenant", "id"),
     Index("audit_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
     Index("audit_at", "at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _required("tenant", Text, "''"),
+    Column("name", Text, nullable=False),
+    Column("subject", Text),  # whose tasks it is told of; null: all of the tenant's
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text)),  # null: all
+    Column("agents", ARRAY(Text)),  # null: all
+    _required("payload", Text, "'thin'"),
+    _required("ordered", Boolean, "true"),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),  # signs, too, until `old_until`
+    Column("old_until", _TIME),
+    Column("disabled_at", _TIME),
+    Column("disabled_why", Text),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    CheckConstraint("payload IN ('thin', 'full')", name="payload"),
+    CheckConstraint("disabled_why IN ('asked', 'gone', 'failing')", name="why"),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_why IS NULL)", name="disabled"),
+    CheckConstraint("(old_secret IS NULL) = (old_until IS NULL)", name="rotating"),
+    Index("webhooks_name", "tenant", "name", unique=True),
+)
+
+# What webhooks are told: written by a trigger on `events`, in the commit of the event. No foreign keys here and in
+# `deliveries`: the rows outlive their task and their endpoint.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),  # the feed is in order of commits
+    Column("task_id", Uuid),  # null: of an endpoint, not of a task
+    Column("seq", BigInteger),  # of the event
+    Column("type", Text, nullable=False),
+    _required("tenant", Text, "''"),
+    Column("subject", Text),
+    Column("agent", Text),
+    # of the task, as of the event
+    Column("status", Text),
+    Column("version", BigInteger),
+    Column("data", JSONB),  # of the event; null where the task is sensitive
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    CheckConstraint("(task_id IS NULL) = (seq IS NULL)", name="event"),
+    Index("outbox_event", "task_id", "seq", unique=True, postgresql_where=text("task_id IS NOT NULL")),
+    Index("outbox_feed", "tenant", "xid", "id"),
+    Index("outbox_at", "at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("webhook_id", Uuid),  # null: the callback of one task
+    Column("lane", Text, nullable=False),  # what hangs or fails, does so alone: an endpoint, or an origin of callbacks
+    Column("url", Text),  # of a callback
+    _required("tenant", Text, "''"),
+    Column("subject", Text),
+    Column("task_id", Uuid),
+    Column("seq", BigInteger),
+    Column("type", Text, nullable=False),
+    _required("ordered", Boolean, "true"),
+    _required("status", Text, "'pending'"),
+    _required("attempt", Integer, "0"),  # the fence: who ends an attempt names it
+    # null: it is over, or waits for an earlier one of its task; of one that is being sent: when it is sent again
+    Column("due_at", _TIME, server_default=_NOW),
+    Column("answer", Integer),  # the status of the last answer
+    Column("error", Text),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("last_at", _TIME),
+    Column("ended_at", _TIME),
+    CheckConstraint("status IN ('pending', 'delivered', 'failed', 'dropped')", name="status"),
+    CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="ended"),
+    CheckConstraint("due_at IS NULL OR status = 'pending'", name="due"),
+    CheckConstraint("(webhook_id IS NULL) = (url IS NOT NULL)", name="target"),
+    CheckConstraint("(task_id IS NULL) = (seq IS NULL)", name="event"),
+    Index("deliveries_due", "lane", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("deliveries_order", "lane", "task_id", "seq", postgresql_where=text("status = 'pending'")),
+    Index("deliveries_outbox", "outbox_id"),
+    Index("deliveries_tenant", "tenant", "created_at", "id"),
+    Index("deliveries_webhook", "webhook_id", "created_at", "id"),
+    Index("deliveries_task", "task_id", "created_at", "id"),
+    Index("deliveries_over", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+lanes = Table(  # of those whose last attempt failed
+    "lanes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", _TIME),
+    Column("retry_at", _TIME),
 )

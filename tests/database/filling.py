@@ -2,6 +2,7 @@
 
 from agent_tasks import AgentTasks
 from tests.database import query
+from tests.database.plans import LARGE
 
 SINGLE = """
     INSERT INTO agent_tasks.tasks (id, agent, status, step, queue, root_id, lineage_id, ttl_seconds, input, result,
@@ -52,14 +53,22 @@ _HISTORY = """
         SELECT '', '', id::text, '', id, now() + interval '1 h' FROM agent_tasks.tasks
         WHERE finished_at IS NOT NULL;
     INSERT INTO agent_tasks.audit (door, origin, operation, task_id, answer)
-        SELECT 'python', 'x@y', 'submit', id, 'accepted' FROM agent_tasks.tasks
+        SELECT 'python', 'x@y', 'submit', id, 'accepted' FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.outbox (task_id, seq, type, tenant)
+        SELECT id, 1, 'task.submitted', 'acme' FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.deliveries (outbox_id, webhook_id, lane, tenant, task_id, seq, type, status, due_at,
+        ended_at)
+        SELECT id, '00000000-0000-0000-0000-000000000001', 'webhook:1', tenant, task_id, seq, type,
+            CASE WHEN ends THEN 'delivered' ELSE 'pending' END, CASE WHEN NOT ends THEN now() END,
+            CASE WHEN ends THEN now() END
+        FROM (SELECT *, id % 2 = 0 AS ends FROM agent_tasks.outbox) AS outbox
 """
 
 
 def fill(client: AgentTasks, tasks: int, *, children: int) -> None:
     """So many tasks, and one parent of `children` children, half of whom live; none of the tables is analyzed."""
     with client.database.transaction() as connection:
-        for table in ("tasks", "events", "checkpoints", "calls", "signals", "charges", "idempotency_keys", "audit"):
+        for table in LARGE:
             connection.execute(f"ALTER TABLE agent_tasks.{table} SET (autovacuum_enabled = false)")  # type: ignore[arg-type]
         connection.execute("SET LOCAL session_replication_role = replica")  # no look at the other table for each row
         connection.execute(SINGLE, [tasks])

@@ -16,8 +16,13 @@ from psycopg.rows import tuple_row
 
 from tests.documents import ROOT
 
-LARGE = frozenset({"tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys", "audit"})
-"""Tables that grow with what is done; the others have a row a worker, an agent or a schedule."""
+LARGE = frozenset(
+    {
+        "tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys", "audit", "outbox",
+        "deliveries",
+    }
+)  # fmt: skip
+"""Tables that grow with what is done; the others have a row a worker, an agent, a schedule or an endpoint."""
 PACKAGES = ("agent_tasks", "beat", "workers")
 COMPILED_ABOVE = 500_000
 """The cost from which the JIT optimizes at length (`jit_optimize_above_cost`): longer than the statement takes."""

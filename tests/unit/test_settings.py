@@ -40,10 +40,12 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said = {"agents": "a.b, c ,", "bundled": "a.b, c ,", "prepared_statements": "off", "keep_unacknowledged": "true"}
     said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
-    said |= {"gateway_rate": "600/minute"}
+    said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
+    said |= {"webhook_allow": "a.example, 10.0.0.0/8"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}
+    lists["webhook_allow"] = ("a.example", "10.0.0.0/8")
     assert found == (lists[name] if name in lists else type(default)(value))
 
 
@@ -98,6 +100,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("gateway_rate", "fast"),
         ("gateway_rate", "0/second"),
         ("gateway_open_tasks", "-1"),
+        ("public_url", "a.example"),
+        ("public_url", "https://a.example/?x=1"),
+        ("webhook_allow", "http://127.0.0.1"),
+        ("webhook_allow", "10.0.0.0/40"),
+        ("webhook_allow", "127.0.0.1:8080"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variable_named(
@@ -105,6 +112,10 @@ def test_a_wrong_value_is_refused_with_the_variable_named(
 ) -> None:
     with pytest.raises(InvalidInput, match=f"AGENT_TASKS_{name.upper()}"):
         given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value})
+
+
+def test_a_public_url_may_end_with_a_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch, AGENT_TASKS_PUBLIC_URL="https://a.example/tasks/").public_url == "https://a.example/tasks"
 
 
 def test_an_algorithm_whose_keys_can_sign_is_refused_with_those_that_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
