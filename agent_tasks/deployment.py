@@ -53,6 +53,11 @@ class Deployment:
         """With what the digests of API keys are made: the first of them now, the others before."""
         return derived(self._signing_keys(), b"agent-tasks pepper of API keys")
 
+    @cached_property
+    def callback_keys(self) -> tuple[bytes, ...]:
+        """From what `callback_secrets` makes the secrets of each tenant, the newest first."""
+        return derived(self._signing_keys(), b"agent-tasks key of callbacks")
+
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):
             return keys

@@ -1,7 +1,10 @@
 """Keys: the newest signs, all verify, and fingerprints give none of them away."""
 
+from base64 import b64decode
+
 import pytest
 
+from agent_tasks.task.callback_secret import callback_secrets
 from agent_tasks.task.signing import derived, fingerprints, is_signed, keys_of, mac
 
 
@@ -41,3 +44,10 @@ def test_a_key_for_another_use_is_neither_the_key_nor_that_of_a_third_use() -> N
     assert found == (*derived([b"new"], b"pepper"), *derived([b"old"], b"pepper"))
     assert len({*found, *derived([b"new", b"old"], b"salt"), b"new", b"old"}) == 6
     assert not is_signed(b"data", mac(b"data", found[0]), [b"new"])
+
+
+def test_callbacks_of_each_tenant_have_a_secret_of_each_key_that_gives_away_no_other() -> None:
+    new, old = callback_secrets([b"new", b"old"], "acme")
+    assert callback_secrets([b"old"], "acme") == (old,)
+    assert new not in callback_secrets([b"new", b"old"], "other")
+    assert all(24 <= len(b64decode(secret.removeprefix("whsec_"))) <= 64 for secret in (new, old))
