@@ -33,7 +33,9 @@ SubjectScopes = Annotated[
     list[str] | None, typer.Option("--scope", rich_help_panel=_WHO, help="A scope of theirs; repeatable.")
 ]
 SessionId = Annotated[str | None, typer.Option("--session-id", help="The conversation the task belongs to.")]
-CallbackUrl = Annotated[str | None, typer.Option("--callback-url", help="Refused: this version calls no URLs.")]
+CallbackUrl = Annotated[
+    str | None, typer.Option("--callback-url", metavar="URL", help="Told when the task waits and when it ends.")
+]
 Queue = Annotated[str | None, typer.Option("--queue", help="The queue to use instead of the agent's.")]
 Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="0 to 9; 9 is the most urgent.")]
 Ttl = Annotated[float | None, typer.Option("--ttl", help="Seconds to wait for a worker before the task is given up.")]

@@ -10,6 +10,7 @@ from agent_tasks.cli.options import (
     AsScopes,
     AsSubject,
     AsTenant,
+    CallbackUrl,
     Calls,
     Seconds,
     Steps,
@@ -34,6 +35,7 @@ def resume(
     budget_usd: Usd = None,
     budget_steps: Steps = None,
     budget_calls: Calls = None,
+    callback_url: CallbackUrl = None,
     wait: Wait = False,
     timeout: Timeout = None,
     as_subject: AsSubject = None,
@@ -47,5 +49,5 @@ def resume(
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
-        task = find_task(client, id, identity).resume(budget=budget, from_step=from_step)
+        task = find_task(client, id, identity).resume(budget=budget, from_step=from_step, callback_url=callback_url)
         report_submitted(task, wait=wait, timeout=timeout, as_json=as_json)

@@ -87,7 +87,8 @@ class AgentTasks(Deployment):
         hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
         Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
         Connection or Session, or psycopg) makes the submit part of the caller's own transaction. `callback_url` is
-        refused as InvalidInput: this version calls no URL.
+        told when the task begins to wait for a signal or a timer, and when it ends: https or http, on the public
+        internet.
 
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict, PermissionDenied for an identity that
         lacks the agent's scopes, and a psycopg.OperationalError (ServerAway) when Postgres is away. When Redis is away

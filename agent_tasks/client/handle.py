@@ -24,6 +24,7 @@ from agent_tasks.task.event import Event
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.target_url import check_target_url
 from agent_tasks.transitions import audit
 from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.cancel import cancel
@@ -203,17 +204,22 @@ class TaskHandle(WatchedTask):
         self._check()
         return read_tree(self.deployment, self.id, self.identity, root=root)
 
-    def resume(self, *, budget: Budget | None = None, from_step: int | None = None) -> "TaskHandle":
+    def resume(
+        self, *, budget: Budget | None = None, from_step: int | None = None, callback_url: str | None = None
+    ) -> "TaskHandle":
         """Start a new task from this one's last checkpoint, with its recorded calls and a fresh budget.
 
         `from_step`: start from an earlier step number instead, also of a completed task: a fork. `budget` overrides
-        this task's own limits, field by field. Completed children are not run again. Raises InvalidInput; InvalidState
+        this task's own limits, field by field. `callback_url` is told of the new task in place of this one's.
+        Completed children are not run again. Raises InvalidInput; InvalidState
         if this task has not ended or was purged or, unless a step is named, has completed or has steps that could not
         be undone (`details["not_undone"]`); PermissionDenied if the handle's identity lacks a scope of the agent.
         """
         if from_step is not None:
             check_whole(from_step, "from_step", 0)
         check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
+        if callback_url is not None:
+            check_target_url(callback_url, "callback_url", self.deployment.settings.webhook_allow)
         old = self.read()
         if not old.status.is_terminal:
             raise InvalidState(
@@ -228,7 +234,14 @@ class TaskHandle(WatchedTask):
         ring_seconds = self.deployment.settings.ring_seconds
 
         def resume_it(connection: Connection) -> list[Row]:
-            rows = resume(connection, self.id, budget=limit, from_step=from_step, ring_seconds=ring_seconds)
+            rows = resume(
+                connection,
+                self.id,
+                budget=limit,
+                from_step=from_step,
+                callback_url=callback_url,
+                ring_seconds=ring_seconds,
+            )
             data = {"as": str(rows[0]["id"]), "from_step": rows[0]["step_number"]}
             audit.write(connection, "resume", self.identity, task_id=self.id, data=data)
             return rows

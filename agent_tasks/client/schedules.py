@@ -18,6 +18,9 @@ from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
 
+_KEPT_AS = {"callback_url": "callback"}
+"""The names of options in a schedule's row that are not their own."""
+
 
 class Schedule(BaseModel):
     """A schedule as it stands; times are the database's."""
@@ -68,7 +71,7 @@ def put_schedule(
     task = submission.new_task(submission.find_target(agent), value, budget, **options)
     identity: Identity | None = options.get("identity")
     kept = {
-        **{key: option for key, option in options.items() if option is not None},
+        **{_KEPT_AS.get(key, key): option for key, option in options.items() if option is not None},
         "identity": identity.model_dump(mode="json") if identity else None,
         "budget": {key: amount for key, amount in (budget or Budget()).as_dict().items() if amount is not None},
     }
@@ -139,9 +142,11 @@ def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:
     """Return the options of `submit` that a schedule's row keeps."""
     options: dict[str, Any] = dict(row["options"])
     identity = options.pop("identity")
-    options.pop("callback_url", None)  # 0.1.0 took it, and called nobody
+    options.pop("callback_url", None)  # of 0.1.0, which called nobody
+    given = {name: options.pop(kept) for name, kept in _KEPT_AS.items() if kept in options}
     return {
         **options,
+        **given,
         "identity": Identity.model_validate(identity) if identity else None,
         "budget": Budget.from_dict(options.pop("budget")),
     }

@@ -26,6 +26,7 @@ from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_flag, check_kind, check_priority, check_queue, check_ttl, refused, shown
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
+from agent_tasks.task.target_url import check_target_url
 from agent_tasks.task.trace import check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions.submit import NewTask
 
@@ -125,7 +126,7 @@ class Submission:
             raise InvalidInput(
                 f"{unknown[0]}= is not an option; the options are {', '.join(sorted(OPTIONS))}", field=unknown[0]
             )
-        _check_options(queue=queue, ttl=ttl, **options)
+        self._check_options(queue=queue, ttl=ttl, **options)
         check_scopes(target.name, target.scopes, options.get("identity"))
         check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
         check_flag(sensitive, "sensitive")
@@ -148,6 +149,16 @@ class Submission:
             retention_seconds=target.retention or 0.0,
             **options,
         )
+
+    def _check_options(self, *, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:
+        check_priority(priority)
+        check_ttl(ttl)
+        check_queue(queue)
+        check_kind(options.get("session_id"), "session_id", str, "text")
+        if options.get("callback_url") is not None:
+            check_target_url(options["callback_url"], "callback_url", self._settings.webhook_allow)
+        check_identity(options.get("identity"))
+        check_kind(options.get("metadata"), "metadata", dict, "a dict")
 
     def _registered(self, name: str) -> Target:
         with self._database.connection() as connection:
@@ -189,21 +200,6 @@ class Submission:
             if not self._loaded:
                 self._loaded = True
                 self._failed = load_agents(self._settings.agents, self._settings.bundled)
-
-
-def _check_options(*, queue: Any, ttl: Any, priority: Any = 5, **options: Any) -> None:
-    check_priority(priority)
-    check_ttl(ttl)
-    check_queue(queue)
-    check_kind(options.get("session_id"), "session_id", str, "text")
-    if options.get("callback_url") is not None:
-        raise InvalidInput(
-            "callback_url is not supported: this version of agent-tasks calls no URLs. Leave it out, and follow the "
-            "task with wait() or events().",
-            field="callback_url",
-        )
-    check_identity(options.get("identity"))
-    check_kind(options.get("metadata"), "metadata", dict, "a dict")
 
 
 def declared(database: Database, agent: str) -> Declared:

@@ -8,6 +8,7 @@ from agent_tasks.client.submission import ScheduleOptions
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_TTL
 from agent_tasks.task.budget import LARGEST_AMOUNT
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.target_url import LONGEST_URL
 
 _MOST_FIELDS = 100
 
@@ -34,6 +35,7 @@ def _within(default: Any, description: str, **limits: Any) -> Any:
 
 _AMOUNT: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": LARGEST_AMOUNT}
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": 200}
+_URL: dict[str, Any] = {"minLength": 1, "maxLength": LONGEST_URL}
 
 
 class BudgetBody(Body):
@@ -53,7 +55,9 @@ class RequestOptions(Body):
     input: dict[str, Any] | None = Field(default=None, description="The arguments of its first step, by name.")
     budget: BudgetBody | None = None
     session_id: str | None = Field(default=None, description="What it belongs to; its children inherit it.")
-    callback_url: str | None = Field(default=None, description="Refused: this version calls no URL.")
+    callback_url: str | None = _within(
+        None, "A URL on the public internet that is told when the task waits, and when it ends.", **_URL
+    )
     queue: str | None = _within(None, "Left out: the session's own, the agent's, or the deployment's.", **_NAME)
     priority: int = _within(5, "0 to 9, 9 the most urgent.", minimum=0, maximum=9)
     ttl: float | None = _within(
@@ -108,3 +112,4 @@ class ResumeBody(Body):
     from_step: int | None = _within(
         None, "An earlier step number than the last checkpoint's: a fork.", minimum=0, maximum=LARGEST_NUMBER
     )
+    callback_url: str | None = _within(None, "Told of the new task; left out: the URL of the old one.", **_URL)

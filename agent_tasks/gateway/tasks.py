@@ -170,7 +170,9 @@ async def resume(request: Request, id: str, body: ResumeBody | None = None) -> R
     given = body or ResumeBody()
 
     def go_on(gate: Gate, caller: Caller) -> TaskSnapshot:
-        resumed = find(gate, caller, id).resume(budget=budget_of(given.budget), from_step=given.from_step)
+        resumed = find(gate, caller, id).resume(
+            budget=budget_of(given.budget), from_step=given.from_step, callback_url=given.callback_url
+        )
         return resumed.seen or resumed.look()
 
     seen = await perform(request, go_on)

@@ -87,9 +87,9 @@ _RESUME = f"""
         SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
             point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
-            %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata, callback_url, traceparent,
-            sensitive, ttl_seconds, retention_seconds, input, partial,
-            CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
+            %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata,
+            coalesce(%(callback_url)s, callback_url), traceparent, sensitive, ttl_seconds, retention_seconds, input,
+            partial, CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             CASE WHEN old.is_forked THEN 0 ELSE (
                 SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = old.id AND undo
@@ -157,10 +157,11 @@ def resume(
     budget: Budget,
     ring_seconds: float,
     from_step: int | None = None,
+    callback_url: str | None = None,
     kin: Kin | None = None,
     repeats_not_undone: bool = False,
 ) -> list[Row]:
-    """Accept a continuation of `old`, which stays as it is; within a transaction.
+    """Accept a continuation of `old`, which stays as it is; within a transaction. `callback_url`: in place of the old.
 
     Returns the new task first, then the children that go on under it: those that had completed are not run
     again. Raises InvalidState where `old` has not ended, or has no step `from_step` to go on from, or where steps could
@@ -179,6 +180,7 @@ def resume(
             "id": new,
             "from_step": from_step,
             "is_named": from_step is not None,
+            "callback_url": callback_url,
             "ring_seconds": ring_seconds,
             "parent_id": kin.parent_id if kin else None,
             "root_id": kin.root_id if kin else None,

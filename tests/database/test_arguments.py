@@ -207,6 +207,7 @@ def test_what_means_nothing_of_a_task_that_has_ended_is_refused_by_name(here: He
     check("timeout", lambda value: list(awaited(here.task.events(follow=True, timeout=value))), TIMES)
     check("budget", lambda value: awaited(here.task.resume(budget=value)), {"None"})
     check("from_step", lambda value: awaited(here.task.resume(from_step=value)), {"None", "zero"})
+    check("callback_url", lambda value: awaited(here.task.resume(callback_url=value)), {"None"})
 
 
 def ended(awaited: Callable[[Any], Any], wait: Callable[..., Any], timeout: Any) -> None:

@@ -56,6 +56,13 @@ def test_the_new_task_starts_where_the_old_one_stopped(client: AgentTasks, faile
     assert [event["type"] for event in all_of(client, task.id)["events"]][:2] == ["resumed", "dispatched"]
 
 
+def test_the_new_task_has_the_callback_of_the_old_one_or_one_of_its_own(client: AgentTasks, failed: TaskHandle) -> None:
+    own = failed.resume(callback_url="https://a.example/new")
+    assert row_of(client, own.id)["callback_url"] == "https://a.example/new"
+    own.cancel()
+    assert row_of(client, own.resume().id)["callback_url"] == "https://a.example/new"
+
+
 def test_what_was_spent_is_not_spent_again_and_what_is_left_is_fresh(client: AgentTasks, failed: TaskHandle) -> None:
     snapshot = failed.resume(budget=Budget(tokens=500, seconds=30)).snapshot()
     assert snapshot.budget.limit == Budget(tokens=500, usd=1.5, calls=9, seconds=30)

@@ -58,13 +58,13 @@ def test_a_schedule_fires_when_it_is_due_and_not_before(client: AgentTasks) -> N
 def test_a_firing_is_a_submit_with_all_its_options(client: AgentTasks) -> None:
     client.schedule(
         "echo", {"value": 1}, every=60, name="nightly", budget=Budget(tokens=5), identity=ANA, session_id="s",
-        queue="far", priority=7, ttl=33, metadata={"at": 1},
+        queue="far", priority=7, ttl=33, metadata={"at": 1}, callback_url="https://a.example",
     )  # fmt: skip
     overdue(client, name="nightly")
     run_once(client)
     (task,) = tasks(client)
     assert (task["queue"], task["priority"], task["ttl_seconds"], task["metadata"]) == ("far", 7, 33, {"at": 1})
-    assert (task["session_id"], task["budget_tokens"]) == ("s", 5)
+    assert (task["session_id"], task["budget_tokens"], task["callback_url"]) == ("s", 5, "https://a.example")
     assert client.get(task["id"], identity=ANA).stored().identity == ANA
 
 
@@ -73,7 +73,7 @@ def test_a_schedule_of_0_1_0_with_a_callback_url_fires(client: AgentTasks) -> No
     query(client, """UPDATE agent_tasks.schedules SET options = options || '{"callback_url": "https://a.example"}'""")
     overdue(client)
     assert run_once(client) == 1
-    assert [task["status"] for task in tasks(client)] == ["pending"]
+    assert [(task["status"], task["callback_url"]) for task in tasks(client)] == [("pending", None)]
 
 
 @pytest.mark.parametrize("sweepers", [2, 6])

@@ -115,12 +115,9 @@ BAD: dict[str, tuple[Callable[[AgentTasks], Any], str]] = {
     "metadata that is a list": (lambda c: c.submit("echo", metadata=[1]), "metadata"),  # type: ignore[arg-type]
     "metadata that is text": (lambda c: c.submit("echo", metadata="a"), "metadata"),  # type: ignore[arg-type]
     "metadata": (lambda c: c.submit("echo", metadata={"a": math.inf}), "metadata.a"),
-    "callback": (lambda c: c.submit("echo", callback_url="https://example.com"), "callback_url"),
-    "callback of many": (lambda c: c.submit_many("echo", [{}], callback_url="https://example.com"), "callback_url"),
-    "callback of a schedule": (
-        lambda c: c.schedule("echo", every=9, callback_url="https://a.example"),
-        "callback_url",
-    ),
+    "callback": (lambda c: c.submit("echo", callback_url="http://169.254.169.254"), "callback_url"),
+    "callback of many": (lambda c: c.submit_many("echo", [{}], callback_url="https://u@a.example"), "callback_url"),
+    "callback of a schedule": (lambda c: c.schedule("echo", every=9, callback_url="a.example"), "callback_url"),
     **{
         f"priority {value!r}": (lambda c, v=value: c.submit("echo", priority=v), "priority")
         for value in (-1, 10, 5.0, True, "5", None)
