@@ -15,6 +15,8 @@ from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.agents import AgentInfo
 from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.delivery import Delivery, DeliveryPage
+from agent_tasks.client.feed import FeedEvent, FeedPage
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
@@ -92,11 +94,15 @@ __all__ = [
     "ChildOutcome",
     "Context",
     "ContextLost",
+    "Delivery",
+    "DeliveryPage",
     "Done",
     "ErrorInfo",
     "ErrorType",
     "Event",
     "FanOut",
+    "FeedEvent",
+    "FeedPage",
     "IdempotencyConflict",
     "Identity",
     "InvalidInput",

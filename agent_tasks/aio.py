@@ -17,6 +17,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.following import follow_async
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.result import result_of
+from agent_tasks.client.webhooks import Webhooks
 from agent_tasks.task.arguments import check_flag, check_kind
 from agent_tasks.task.event import Event
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -90,6 +91,24 @@ class AsyncAgentTasks:
     keys = _awaited(AgentTasks.keys)
     revoke_key = _awaited(AgentTasks.revoke_key)
     close = _awaited(AgentTasks.close)
+
+    @property
+    def webhooks(self) -> "AsyncWebhooks":
+        """Webhooks: what was delivered, replays, and the feed of what happened."""
+        return AsyncWebhooks(self.blocking.webhooks)
+
+
+class AsyncWebhooks:
+    """`AgentTasks.webhooks` for async callers: every method is awaited."""
+
+    def __init__(self, blocking: Webhooks) -> None:
+        self.blocking = blocking
+
+    deliveries = _awaited(Webhooks.deliveries)
+    delivery = _awaited(Webhooks.delivery)
+    replay = _awaited(Webhooks.replay)
+    replay_range = _awaited(Webhooks.replay_range)
+    feed = _awaited(Webhooks.feed)
 
 
 class AsyncTaskHandle:
@@ -169,4 +188,4 @@ submit = _on_default(AsyncAgentTasks.submit)
 submit_many = _on_default(AsyncAgentTasks.submit_many)
 get = _on_default(AsyncAgentTasks.get)
 
-__all__ = ["AsyncAgentTasks", "AsyncTaskHandle", "get", "submit", "submit_many"]
+__all__ = ["AsyncAgentTasks", "AsyncTaskHandle", "AsyncWebhooks", "get", "submit", "submit_many"]

@@ -21,14 +21,15 @@ from agent_tasks.client.listing import Page, check_filters, find_tasks
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
+from agent_tasks.client.webhooks import Webhooks
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import IdempotencyConflict, TaskNotFound
+from agent_tasks.errors import IdempotencyConflict
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
 from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
-from agent_tasks.task.arguments import check_text, check_whole, refused, shown
+from agent_tasks.task.arguments import as_uuid, check_text, check_whole, refused
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -54,6 +55,11 @@ class AgentTasks(Deployment):
 
     `settings` default to the environment's, or those of a running `agent-tasks dev`.
     """
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Webhooks: what was delivered, replays, and the feed of what happened."""
+        return Webhooks(self)
 
     @cached_property
     def _submission(self) -> Submission:
@@ -407,14 +413,6 @@ class AgentTasks(Deployment):
     def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
         """Return a request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
-
-
-def as_uuid(value: UUID | str) -> UUID:
-    """Return the id of a task. Raises TaskNotFound for what is none."""
-    try:
-        return value if isinstance(value, UUID) else UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        raise TaskNotFound(f"{shown(value)} is no task id: ids look like 0198c2f4-….", field="task_id") from None
 
 
 class _DictRows:

@@ -1,23 +1,21 @@
 """Finding tasks: a page of those that are asked for, the newest first."""
 
-import base64
-import binascii
-import hashlib
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.client.cursors import cursor, place_of
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import InvalidInput
 from agent_tasks.store.access import may_see
 from agent_tasks.store.queries import read, search
-from agent_tasks.task.arguments import check_kind, check_text, check_whole, is_storable, refused, shown
+from agent_tasks.task.arguments import check_kind, check_text, check_whole, is_storable, refused
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
 LARGEST_PAGE = 1_000
+_KIND = "search"
 
 
 class Page(BaseModel):
@@ -90,23 +88,8 @@ def check_filters(**filters: str | None) -> None:
 
 
 def _cursor(place: UUID) -> str:
-    """Write a place as text, with a mark by which cursors from elsewhere are told apart."""
-    return base64.urlsafe_b64encode(place.bytes + _mark(place.bytes)).decode()
+    return cursor(_KIND, place.bytes)
 
 
-def _place_of(cursor: str) -> UUID:
-    try:
-        place = base64.b64decode(cursor.encode("ascii"), b"-_", validate=True)
-        if len(place) == 18 and _mark(place[:16]) == place[16:]:
-            return UUID(bytes=place[:16])
-    except (AttributeError, UnicodeEncodeError, binascii.Error):
-        pass  # no base64 at all: refused below, as one without our mark
-    raise InvalidInput(
-        f"after={shown(cursor)} is no cursor of a search here: give the `next` of the page before, as it is, or leave "
-        "it out for the first page.",
-        field="after",
-    )
-
-
-def _mark(place: bytes) -> bytes:
-    return hashlib.sha256(b"agent-tasks search" + place).digest()[:2]
+def _place_of(given: str) -> UUID:
+    return UUID(bytes=place_of(_KIND, given, 16))

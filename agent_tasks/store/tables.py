@@ -458,6 +458,7 @@ deliveries = Table(
     Index("deliveries_due", "lane", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("deliveries_order", "lane", "task_id", "seq", postgresql_where=text("status = 'pending'")),
     Index("deliveries_outbox", "outbox_id"),
+    Index("deliveries_made", "created_at", "id"),
     Index("deliveries_tenant", "tenant", "created_at", "id"),
     Index("deliveries_webhook", "webhook_id", "created_at", "id"),
     Index("deliveries_task", "task_id", "created_at", "id"),

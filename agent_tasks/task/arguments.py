@@ -2,8 +2,9 @@
 
 import math
 from typing import Any, TypeVar
+from uuid import UUID
 
-from agent_tasks.errors import InvalidInput
+from agent_tasks.errors import InvalidInput, TaskNotFound
 
 T = TypeVar("T")
 LONGEST_WAIT = 100 * 365 * 86_400.0
@@ -62,6 +63,14 @@ def check_kind(value: Any, field: str, kind: type, said: str) -> None:
 def check_whole(value: Any, field: str, least: int, most: int = LARGEST_NUMBER) -> None:
     if type(value) is not int or not least <= value <= most:
         raise refused(f"{field} must be a whole number from {least:,} to {most:,}", value, field)
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """Return the id of a task. Raises TaskNotFound for what is none."""
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise TaskNotFound(f"{shown(value)} is no task id: ids look like 0198c2f4-….", field="task_id") from None
 
 
 def check_queue(value: Any) -> None:

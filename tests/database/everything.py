@@ -27,6 +27,7 @@ from agent_tasks.transitions.retry import retry
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
 from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
+from tests.database.webhooks import deliveries, ended, endpoint
 
 ANA = Identity(subject="ana", tenant="acme", scopes=("tasks:all",))
 PLENTY = Budget(seconds=3600, tokens=100_000, usd=10.0, steps=500, calls=500)
@@ -46,6 +47,7 @@ def everything(client: AgentTasks) -> None:
     _ends(client)
     _reads(client)
     _schedules(client)
+    _webhooks(client)
     _keys(client)
     _sweeps(client)
     _command_line(client)
@@ -224,6 +226,25 @@ def _schedules(client: AgentTasks) -> None:
     client.unschedule("s", identity=Identity(subject="eve", tenant="acme"))
     client.unschedule("none")
     query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s'")
+
+
+def _webhooks(client: AgentTasks) -> None:
+    billing = endpoint(client, "acme", name=str(uuid4()), agents=["echo"])
+    names = query(client, "SELECT name FROM agent_tasks.webhooks WHERE id = %s", billing)
+    client.submit("echo", {"value": 1}, identity=ANA).cancel()
+    old = deliveries(client, billing)[0]["id"]
+    ended(client, old)
+    webhooks, name = client.webhooks, names[0]["name"]
+    webhooks.replay(old, identity=ANA)
+    webhooks.replay_range(name, tenant="acme", only="all")
+    webhooks.delivery(old)
+    task_id = deliveries(client, billing)[0]["task_id"]
+    for options in ({}, {"tenant": "acme"}, {"tenant": "acme", "webhook": name}, {"task_id": task_id}):  # type: ignore[var-annotated]
+        webhooks.deliveries(**options, status="failed", limit=10)
+        webhooks.deliveries(**options, identity=ANA, limit=10)
+    page = webhooks.feed(tenant="acme")
+    webhooks.feed(after=page.next, identity=Identity(subject="ana", tenant="acme"))
+    query(client, "DELETE FROM agent_tasks.webhooks WHERE id = %s", billing)
 
 
 def _keys(client: AgentTasks) -> None:

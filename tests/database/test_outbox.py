@@ -1,8 +1,7 @@
 """What webhooks are told: a row in the outbox, and one for each delivery, in the commit of the event."""
 
 from collections.abc import Callable
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,26 +13,12 @@ from agent_tasks.transitions.checkpoint import Committed, StepCommit, checkpoint
 from agent_tasks.transitions.complete import Finish, complete_all
 from tests.database import Row, claimed, commit, emit, fall_due, lapse, park, parked, query, row_of, submitted, swept
 from tests.database.children import broken, end, out_of_time, run_child, shortened, spawn, undo
+from tests.database.webhooks import called_back, deliveries, endpoint
 
 ANA = Identity(subject="ana", tenant="acme")
 BOB = Identity(subject="bob", tenant="acme")
 EVE = Identity(subject="eve", tenant="other")
 CALLED = "https://A.example:8443/hook?x=1"
-
-
-def endpoint(client: AgentTasks, tenant: str = "", **columns: Any) -> UUID:
-    """A registered endpoint; `columns` beside its name and URL."""
-    values = {"id": uuid4(), "name": str(uuid4()), "url": "https://a.example", "secret": "s", **columns}
-    sql = f"""
-        INSERT INTO agent_tasks.webhooks (tenant, {", ".join(values)})
-        VALUES (%s, {", ".join(["%s"] * len(values))}) RETURNING id
-    """
-    return query(client, sql, tenant, *values.values())[0]["id"]
-
-
-def called_back(client: AgentTasks, task_id: UUID, url: str = CALLED) -> UUID:
-    query(client, "UPDATE agent_tasks.tasks SET callback_url = %s WHERE id = %s", url, task_id)
-    return task_id
 
 
 def told(client: AgentTasks, task_id: UUID | None = None) -> list[Row]:
@@ -43,12 +28,6 @@ def told(client: AgentTasks, task_id: UUID | None = None) -> list[Row]:
 
 def types_told(client: AgentTasks, task_id: UUID | None = None) -> list[str]:
     return [row["type"] for row in told(client, task_id)]
-
-
-def deliveries(client: AgentTasks, webhook_id: UUID | None = None) -> list[Row]:
-    """Those of an endpoint, or of callbacks."""
-    sql = "SELECT * FROM agent_tasks.deliveries WHERE webhook_id IS NOT DISTINCT FROM %s ORDER BY outbox_id"
-    return query(client, sql, webhook_id)
 
 
 def _complete(client: AgentTasks) -> UUID:

@@ -31,6 +31,7 @@ WITHOUT_ARROW = {
     "fence",
     "idempotency",
     "keys",
+    "replay",
     "statistics",
     "schedule",
 }

@@ -8,16 +8,17 @@ import pytest
 
 import agent_tasks
 from agent_tasks import AgentTasks, aio
+from agent_tasks.client.webhooks import Webhooks
 
 PUBLIC = {
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "AuditEntry", "Budget",
-    "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Done", "ErrorInfo", "ErrorType", "Event",
-    "FanOut", "IdempotencyConflict", "Identity", "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next",
-    "Page", "Partial", "PartialCompletion", "PayloadTooLarge", "PermissionDenied", "Poison", "Retry",
-    "Schedule", "Settings",
-    "Signal", "Sleep", "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound",
-    "TaskSnapshot", "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule",
-    "submit", "submit_many", "surround", "surround_async",
+    "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",
+    "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "IdempotencyConflict", "Identity",
+    "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next", "Page", "Partial", "PartialCompletion",
+    "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep",
+    "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot",
+    "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Wait", "agent", "default", "get", "schedule", "submit",
+    "submit_many", "surround", "surround_async",
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def test_every_public_name_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cls", [agent_tasks.AgentTasks, agent_tasks.TaskHandle, agent_tasks.Context, agent_tasks.SyncContext]
+    "cls", [agent_tasks.AgentTasks, agent_tasks.TaskHandle, agent_tasks.Context, agent_tasks.SyncContext, Webhooks]
 )
 def test_every_public_method_says_what_it_does(cls: type) -> None:
     silent = [
@@ -82,7 +83,11 @@ INTERNAL = {
 
 @pytest.mark.parametrize(
     ("cls", "awaited"),
-    [(agent_tasks.AgentTasks, aio.AsyncAgentTasks), (agent_tasks.TaskHandle, aio.AsyncTaskHandle)],
+    [
+        (agent_tasks.AgentTasks, aio.AsyncAgentTasks),
+        (agent_tasks.TaskHandle, aio.AsyncTaskHandle),
+        (Webhooks, aio.AsyncWebhooks),
+    ],
 )
 def test_async_callers_have_every_method_with_the_same_arguments(cls: type, awaited: type) -> None:
     methods = {name for name, found in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")}

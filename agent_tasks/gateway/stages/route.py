@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from agent_tasks.client.client import as_uuid
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.submission import Target
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.store.queries import doors
+from agent_tasks.task.arguments import as_uuid
 
 
 @dataclass(frozen=True)
