@@ -20,6 +20,7 @@ from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.route import Route
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
+from agent_tasks.task.identity import Identity
 from agent_tasks.task.rate import Rate
 from agent_tasks.task.secret_text import SecretText, SecretUrl
 
@@ -103,6 +104,15 @@ def _targets(names: tuple[str, ...]) -> tuple[str, ...]:
             if not name.isprintable() or any(character in name for character in "/:@ "):
                 raise ValueError(f"each must be a host, an address or a network, and {name} is none of them") from None
     return names
+
+
+def _identity(text: str) -> str:
+    try:
+        Identity.parse(text)
+    except ValueError as error:
+        why = "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
+        raise ValueError(f"it must be tenant/subject, a subject, or the JSON of an identity: {why}") from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -222,6 +232,16 @@ class Settings(BaseSettings):
     """Hosts, addresses and networks that webhooks may be sent to although they are not public, for development."""
     delivery_seconds: Seconds = 7 * 86_400.0
     """How long the deliveries of webhooks are kept once they are over, and the events that they tell of."""
+    agentcore_agent: Text = ""
+    """The agent that the gateway serves as an AgentCore runtime, at /ping and /invocations; empty: none."""
+    agentcore_mode: Literal["answer", "acknowledge"] = "answer"
+    """Whether an invocation waits for its result, or is acknowledged at once and its result fetched by another."""
+    agentcore_identity: Annotated[Text, AfterValidator(_identity)] = "agentcore"
+    """Whom invocations act as: `tenant/subject`, a subject alone, or the JSON of an identity."""
+    agentcore_idle_seconds: Seconds = 900.0
+    """How long a session whose tasks only wait is busy."""
+    agentcore_life_seconds: Seconds = 28_800.0
+    """How long a session lives, and is busy at most."""
     model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import agents, documented, events, health, listing, problems, schedules, tasks
+from agent_tasks.gateway.agentcore.runtime import AgentCore
 from agent_tasks.gateway.counting import Counting
 from agent_tasks.gateway.gate import Gate
 
@@ -23,10 +24,14 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     """An app that serves one deployment, by default that of the environment's settings."""
     gate = Gate(client or AgentTasks())
 
+    runtime = AgentCore(gate) if gate.settings.agentcore_agent else None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         gate.start()
         yield
+        if runtime is not None:
+            runtime.close()
         gate.close()
 
     app = FastAPI(
@@ -48,4 +53,6 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
     documented.install(app)
+    if runtime is not None:
+        app.router.default = runtime
     return app

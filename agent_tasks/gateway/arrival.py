@@ -11,7 +11,7 @@ class Arrival:
     """A request as it comes through a door: nothing in it is trusted."""
 
     door: str
-    """`http`; the name of the protocol at doors to come."""
+    """`http`, or the name of the protocol: `agentcore`."""
     origin: str
     """The address that it comes from."""
     token: str | None = field(repr=False)
@@ -32,6 +32,8 @@ class Caller:
     viewer: Identity | None
     """Whom access is checked against; None may see all tasks: a trusted program, or the scope `admin`."""
     key_id: str | None = None
+    granted: frozenset[str] = frozenset()
+    """Scopes for this request, besides those of the identity."""
 
     @property
     def tenant(self) -> str:

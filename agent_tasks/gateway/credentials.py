@@ -20,6 +20,8 @@ class Credential:
     """Of the API key, where it is one."""
     expires_at: datetime | None = None
     """None: it does not end by itself."""
+    granted: frozenset[str] = frozenset()
+    """Scopes for this request, besides those of the identity, which travel with its tasks."""
 
 
 class IssuerUnavailable(UpstreamUnavailable):

@@ -10,7 +10,19 @@ from agent_tasks import metrics
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.store.errors import Contention, ServerAway
 from agent_tasks.store.queries import read
-from agent_tasks.sweeps import audit, bells, keys, leases, orphans, retention, schedules, statistics, timers, workers
+from agent_tasks.sweeps import (
+    audit,
+    bells,
+    keys,
+    leases,
+    orphans,
+    retention,
+    schedules,
+    sessions,
+    statistics,
+    timers,
+    workers,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +37,12 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
     "due": DUE,
     # the TTL of orphans begins anew where nobody looked for a while: nothing else may hold this one up
     "orphans": {"orphans": orphans.run_once},
-    "retention": {"retention": retention.run_once, "keys": keys.run_once, "audit": audit.run_once},
+    "retention": {
+        "retention": retention.run_once,
+        "keys": keys.run_once,
+        "audit": audit.run_once,
+        "sessions": sessions.run_once,
+    },
     "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
 }
 """The sweeps of each round, which run one after the other; rounds of different names may run at the same time."""

@@ -1,6 +1,6 @@
 """The identity of the caller: given at submit, it travels with the task."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,14 @@ class Identity(BaseModel):
     scopes: tuple[str, ...] = ()
     """The rights granted to it; `tasks:all` is access to all tasks of the tenant."""
     actors: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an identity from JSON, or from `tenant/subject`, or from a subject alone. Raises ValueError."""
+        if text.lstrip().startswith("{"):
+            return cls.model_validate_json(text)
+        tenant, slash, subject = text.partition("/")
+        return cls(tenant=tenant, subject=subject) if slash else cls(subject=text)
 
     def extended(self, actor: str) -> "Identity":
         return self.model_copy(update={"actors": (*self.actors, actor)})

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from agent_tasks import AgentTasks, Budget, Identity
 from agent_tasks.authoring.calls.call_identity import CallIdentity
+from agent_tasks.authoring.place import Place
 from agent_tasks.cli.application import app
+from agent_tasks.client import sessions
 from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
@@ -17,13 +19,16 @@ from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
-from agent_tasks.transitions import heartbeat, ledger, release, signal, spend
+from agent_tasks.transitions import heartbeat, job, ledger, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_owned
+from agent_tasks.transitions.invoke import Runtime
+from agent_tasks.transitions.ping import ping
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
+from agent_tasks.transitions.submit import NewTask
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
 from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
@@ -49,6 +54,7 @@ def everything(client: AgentTasks) -> None:
     _schedules(client)
     _webhooks(client)
     _keys(client)
+    _sessions(client)
     _sweeps(client)
     _command_line(client)
     with client.database.connection() as connection:
@@ -253,6 +259,27 @@ def _keys(client: AgentTasks) -> None:
     client.keys("acme")
     client.keys()
     client.revoke_key(key.id)
+
+
+def _sessions(client: AgentTasks) -> None:
+    runtime = Runtime("echo", ANA, 900.0, 28_800.0)
+    session = f"session-{uuid4()}"
+
+    def make() -> NewTask:
+        target = client.find_target("echo")
+        return client.new_task(target, {"value": 1}, None, identity=ANA, session_id=session)
+
+    task = sessions.invoke(client, runtime, session, make, exclusive=True).row["id"]
+    assert sessions.invoke(client, runtime, session, make, exclusive=True).found == "work"
+    taken = claimed(client, task)
+    with client.database.connection() as connection:
+        ping(connection, runtime)
+        job.complete(connection, job.add(connection, "job", None, Place(task, 0, taken.run, ANA, session)))
+    end(client, taken)
+    assert sessions.last_task(client, runtime, session) == task
+    assert sessions.invoke(client, runtime, session, make, exclusive=True).found == "result"
+    with client.database.connection() as connection:
+        ping(connection, runtime)
 
 
 def _sweeps(client: AgentTasks) -> None:

@@ -30,8 +30,10 @@ WITHOUT_ARROW = {
     "ending",
     "fence",
     "idempotency",
+    "job",
     "keys",
     "replay",
+    "ping",
     "statistics",
     "schedule",
 }

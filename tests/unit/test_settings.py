@@ -42,6 +42,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8"}
+    said |= {"agentcore_mode": "acknowledge"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}
@@ -97,6 +98,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("oidc_algorithms", "none"),
         ("oidc_algorithms", "None"),
         ("oidc_algorithms", ","),
+        ("agentcore_mode", "wait"),
+        ("agentcore_identity", "acme/"),
+        ("agentcore_identity", '{"tenant": "acme"}'),
+        ("agentcore_identity", '{"subject": "ana", "role": "admin"}'),
+        ("agentcore_identity", "{"),
         ("gateway_rate", "fast"),
         ("gateway_rate", "0/second"),
         ("gateway_open_tasks", "-1"),

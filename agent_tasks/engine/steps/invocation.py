@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from agent_tasks.authoring.calls.calling import durably
 from agent_tasks.authoring.context import Context
+from agent_tasks.authoring.place import Place, place
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.engine.process.forks import leave_if_child
 from agent_tasks.engine.steps.run import Raised, Returned, StepResult, StepRun, Stopped, running
@@ -118,6 +119,8 @@ async def _call(run: StepRun) -> StepResult:
 def _set_out(run: StepRun) -> None:
     """Begin in a context that no other step has changed. (A copied context shares what its variables refer to.)"""
     running.set(run)
+    claim = run.claim
+    place.set(Place(claim.id, claim.step_number, claim.run, claim.identity, claim.session_id))
     decimal.setcontext(decimal.Context())
     run.operations.branches.enter()
 

@@ -21,7 +21,7 @@ from agent_tasks.gateway.stages.submit import auditing
 
 def admit(gate: Gate, arrival: Arrival) -> Admitted:
     """Stages one to four. Raises Unauthenticated, PermissionDenied, Refused where a limit is reached."""
-    caller = identify(authenticate(gate, arrival.token))
+    caller = identify(authenticate(gate, arrival.token, arrival.door))
     with auditing(gate, arrival, caller):
         authorise(caller, arrival.operation)
     return Admitted(arrival, caller, limit(gate, caller, arrival.operation))

@@ -4,9 +4,12 @@ from typing import Protocol
 
 from agent_tasks.client import keys
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.sessions import AGENTCORE, runtime_of
 from agent_tasks.gateway.credentials import Credential, Unauthenticated
 from agent_tasks.gateway.issuer import Issuer
 
+INVOKING = frozenset({"tasks:write", "tasks:read"})
+"""The scopes that it takes to invoke a runtime: whom the platform lets in has them."""
 _SEND = "Send `Authorization: Bearer <token>`"
 
 
@@ -20,8 +23,13 @@ class Verifying(Protocol):
     def issuer(self) -> Issuer | None: ...
 
 
-def authenticate(gate: Verifying, token: str | None) -> Credential:
-    """The credential of a bearer token. Raises Unauthenticated, and IssuerUnavailable."""
+def authenticate(gate: Verifying, token: str | None, door: str = "http") -> Credential:
+    """The credential of a bearer token. Raises Unauthenticated, and IssuerUnavailable.
+
+    Whoever comes through AgentCore's door was authenticated by the platform, and is whom the settings say.
+    """
+    if door == AGENTCORE:
+        return Credential(runtime_of(gate.client.settings).identity, granted=INVOKING)
     if gate.client.settings.gateway_auth == "off":
         return Credential(identity=None)
     issuer = gate.issuer

@@ -8,7 +8,7 @@ from agent_tasks.gateway.stages.identify import ADMIN
 
 def authorise(caller: Caller, operation: Operation) -> None:
     """Raise PermissionDenied where a scope is missing. A caller without an identity is a trusted program."""
-    if caller.identity is None or {ADMIN, operation.scope} & set(caller.identity.scopes):
+    if caller.identity is None or {ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}:
         return
     raise PermissionDenied(
         f"This takes the scope {operation.scope!r}, which the token has not. Ask for one that has it "

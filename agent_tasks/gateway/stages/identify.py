@@ -11,4 +11,4 @@ def identify(credential: Credential) -> Caller:
     """The caller behind a credential."""
     identity = credential.identity
     viewer = None if identity is None or ADMIN in identity.scopes else identity
-    return Caller(identity, viewer, credential.key_id)
+    return Caller(identity, viewer, credential.key_id, credential.granted)
