@@ -36,6 +36,8 @@ class PingReader:
         self._own = OwnConnection(database, _READ_SECONDS)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agent-tasks-ping")
         self._known: tuple[str, int] | None = None
+        self._guessed = "Healthy", int(time.time())
+        """What is told before Postgres has answered once. It does not change, as nothing has been seen to change."""
         self._read_at = -_FRESH_SECONDS
         self._reading: asyncio.Task[None] | None = None
         self._is_outdated = False
@@ -58,7 +60,7 @@ class PingReader:
                 self._is_outdated = False
                 self._reading = asyncio.create_task(self._read())
             await asyncio.wait({self._reading}, timeout=max(0.0, until - monotonic()))
-        return self._known or ("Healthy", int(time.time()))
+        return self._known or self._guessed
 
     async def _read(self) -> None:
         began = monotonic()
