@@ -16,6 +16,7 @@ from agent_tasks.client.agents import AgentInfo
 from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.delivery import Delivery, DeliveryPage
+from agent_tasks.client.endpoint import Webhook
 from agent_tasks.client.feed import FeedEvent, FeedPage
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.keys import ApiKey, NewKey
@@ -133,6 +134,7 @@ __all__ = [
     "UnknownAgent",
     "UpstreamUnavailable",
     "Wait",
+    "Webhook",
     "agent",
     "default",
     "get",

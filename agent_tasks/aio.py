@@ -94,7 +94,7 @@ class AsyncAgentTasks:
 
     @property
     def webhooks(self) -> "AsyncWebhooks":
-        """Webhooks: what was delivered, replays, and the feed of what happened."""
+        """Webhooks: endpoints, what was delivered, replays, and the feed of what happened."""
         return AsyncWebhooks(self.blocking.webhooks)
 
 
@@ -104,6 +104,15 @@ class AsyncWebhooks:
     def __init__(self, blocking: Webhooks) -> None:
         self.blocking = blocking
 
+    put = _awaited(Webhooks.put)
+    get = _awaited(Webhooks.get)
+    list = _awaited(Webhooks.list)
+    rotate = _awaited(Webhooks.rotate)
+    enable = _awaited(Webhooks.enable)
+    disable = _awaited(Webhooks.disable)
+    remove = _awaited(Webhooks.remove)
+    ping = _awaited(Webhooks.ping)
+    callback_secret = _awaited(Webhooks.callback_secret)
     deliveries = _awaited(Webhooks.deliveries)
     delivery = _awaited(Webhooks.delivery)
     replay = _awaited(Webhooks.replay)

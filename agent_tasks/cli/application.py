@@ -25,11 +25,12 @@ from agent_tasks.cli.submit import submit
 from agent_tasks.cli.tree import tree
 from agent_tasks.cli.unschedule import unschedule
 from agent_tasks.cli.watch import watch
+from agent_tasks.cli.webhooks import webhooks
 
 EPILOG = (
     "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or doctor found a "
-    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule or key · 124 "
-    "--timeout is over."
+    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key or "
+    "endpoint · 124 --timeout is over."
 )
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ for panel, commands in {
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
+app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
 app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(gateway)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)

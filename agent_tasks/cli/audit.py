@@ -12,7 +12,7 @@ from agent_tasks.cli.options import AsJson
 from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.client import AgentTasks
 
-_WHO, _DOOR, _OPERATION = 24, 6, 11
+_WHO, _DOOR, _OPERATION = 24, 6, 17
 
 
 def audit(

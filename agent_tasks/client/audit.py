@@ -32,11 +32,12 @@ class AuditEntry(BaseModel):
     origin: str
     """`user@host`, or the address of a client."""
     operation: str
-    """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `schedule`, `unschedule`, `create_key`, `revoke_key`."""
+    """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `schedule`, `unschedule`, `create_key`, `revoke_key`, or
+    what was done with a webhook, as `put_webhook`."""
     task_id: UUID | None
     """The task that was written to; the new one of a submit."""
     target: str | None
-    """The name of the signal or the schedule, or the id of the key."""
+    """The name of the signal, the schedule or the endpoint, or the id of the key."""
     data: dict[str, Any] | None
     """A few details, never a payload."""
     answer: str

@@ -58,7 +58,7 @@ class AgentTasks(Deployment):
 
     @cached_property
     def webhooks(self) -> Webhooks:
-        """Webhooks: what was delivered, replays, and the feed of what happened."""
+        """Webhooks: endpoints, what was delivered, replays, and the feed of what happened."""
         return Webhooks(self)
 
     @cached_property

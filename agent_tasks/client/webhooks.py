@@ -1,7 +1,8 @@
 """Webhooks: `AgentTasks.webhooks`."""
 
 from agent_tasks.client.deliveries import Deliveries
+from agent_tasks.client.endpoints import Endpoints
 
 
-class Webhooks(Deliveries):
-    """The webhooks of a deployment: their deliveries, and the feed of what they tell of."""
+class Webhooks(Endpoints, Deliveries):
+    """The webhooks of a deployment: the endpoints, their deliveries, and the feed of what they tell of."""

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.task.status import TERMINAL
+
 
 class EventType(StrEnum):
     """The events that the system writes; `ctx.emit` adds the agent's own types."""
@@ -31,6 +33,16 @@ class EventType(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     FINISHED = "finished"
+
+
+TOLD_TYPES = (
+    "task.submitted",
+    "task.waiting",
+    *sorted(f"task.{status}" for status in TERMINAL),
+    "webhook.disabled",
+    "webhook.ping",
+)
+"""The types of what webhooks are told of; an agent adds its own with `ctx.emit`."""
 
 
 class Event(BaseModel):

@@ -53,6 +53,7 @@ def everything(client: AgentTasks) -> None:
     _reads(client)
     _schedules(client)
     _webhooks(client)
+    _endpoints(client)
     _keys(client)
     _sessions(client)
     _sweeps(client)
@@ -232,6 +233,21 @@ def _schedules(client: AgentTasks) -> None:
     client.unschedule("s", identity=Identity(subject="eve", tenant="acme"))
     client.unschedule("none")
     query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s'")
+
+
+def _endpoints(client: AgentTasks) -> None:
+    webhooks = client.webhooks
+    for url in ("https://a.example", "https://b.example"):
+        webhooks.put("endpoint", url, tenant="acme")
+    webhooks.get("endpoint", identity=ANA)
+    webhooks.list()
+    webhooks.list(tenant="acme", identity=ANA)
+    webhooks.ping("endpoint", tenant="acme")
+    webhooks.rotate("endpoint", tenant="acme")
+    client.submit("echo", {"value": 1}, identity=ANA, callback_url="https://c.example").cancel()
+    webhooks.disable("endpoint", tenant="acme")
+    webhooks.enable("endpoint", tenant="acme")
+    webhooks.remove("endpoint", tenant="acme")
 
 
 def _webhooks(client: AgentTasks) -> None:

@@ -96,6 +96,7 @@ def deployed(server_urls: tuple[str, str], template: str) -> Iterator[AgentTasks
 @pytest.fixture(params=["plain", "awaited"])
 def here(deployed: AgentTasks, request: pytest.FixtureRequest) -> Here:
     task = deployed.submit("echo")
+    deployed.webhooks.put("kept", "https://a.example")
     if request.param == "plain":
         return Here(deployed, task, None)
     return Here(AsyncAgentTasks(deployed), AsyncTaskHandle(task), None)
@@ -183,6 +184,21 @@ CALLS: dict[str, tuple[Callable[[Here, Any], Any], set[str]]] = {
     "unschedule name": (lambda h, v: h.tasks.unschedule(v), set()),
     "unschedule tenant": (lambda h, v: h.tasks.unschedule("nightly", tenant=v), {"None", "empty"}),
     "unschedule identity": (lambda h, v: h.tasks.unschedule("nightly", identity=v), {"None"}),
+    "webhooks.put name": (lambda h, v: h.tasks.webhooks.put(v, "https://a.example"), set()),
+    "webhooks.put url": (lambda h, v: h.tasks.webhooks.put("w", v), set()),
+    **{
+        f"webhooks.put {o}": (lambda h, v, o=o: h.tasks.webhooks.put("w", "https://a.example", **{o: v}), t)
+        for o, t in {
+            "types": {"None"}, "agents": {"None"}, "payload": set(), "ordered": {"True"}, "secret": {"None"},
+            "subject": {"None"}, "tenant": {"None", "empty"}, "identity": {"None"},
+        }.items()
+    },
+    "webhooks.get name": (lambda h, v: h.tasks.webhooks.get(v), set()),
+    "webhooks.rotate secret": (lambda h, v: h.tasks.webhooks.rotate("kept", secret=v), {"None"}),
+    "webhooks.rotate overlap": (lambda h, v: h.tasks.webhooks.rotate("kept", overlap=v), {"zero", "fraction"}),
+    "webhooks.list tenant": (lambda h, v: h.tasks.webhooks.list(tenant=v), {"None", "empty"}),
+    "webhooks.list identity": (lambda h, v: h.tasks.webhooks.list(identity=v), {"None"}),
+    "webhooks.callback_secret tenant": (lambda h, v: h.tasks.webhooks.callback_secret(tenant=v), {"None", "empty"}),
     "signal name": (lambda h, v: h.task.signal(v), set()),
     "signal payload": (lambda h, v: h.task.signal("go", v), ANY_JSON | {"mapping"}),
     "signal signal_id": (lambda h, v: h.task.signal("go", signal_id=v), {"None"}),

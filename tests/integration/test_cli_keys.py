@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, Settings
 from agent_tasks.cli.application import app
-from agent_tasks.cli.keys.create import lifetime
+from agent_tasks.cli.lifetime import lifetime
 from agent_tasks.client import keys
 from agent_tasks.client.unauthenticated import Unauthenticated
 from tests.database import query
@@ -112,10 +112,10 @@ def test_what_no_key_can_have_exits_with_2_and_makes_none(client: AgentTasks, ar
     [("90d", 90 * 86_400), ("12h", 43_200), ("30m", 1800), ("5 s", 5), ("2W", 14 * 86_400), ("1.5h", 5400)],
 )
 def test_a_lifetime_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    assert lifetime(text) == seconds
+    assert lifetime(text, "expires") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "90", "d", "-1d", "1y", "1e3d", "١d", "1d1h"])
 def test_what_is_no_lifetime_is_refused_with_how_to_write_one(text: str) -> None:
     with pytest.raises(InvalidInput, match="as in 90d"):
-        lifetime(text)
+        lifetime(text, "expires")

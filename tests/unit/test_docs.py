@@ -36,6 +36,7 @@ WITHOUT_ARROW = {
     "ping",
     "statistics",
     "schedule",
+    "webhook",
 }
 
 

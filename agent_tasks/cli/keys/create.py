@@ -1,17 +1,14 @@
 """`agent-tasks keys create`: an API key, shown once."""
 
-import re
 import sys
 from typing import Annotated
 
 import typer
 
 from agent_tasks.cli.deployment import deployment
+from agent_tasks.cli.lifetime import lifetime
 from agent_tasks.cli.options import AsJson
-from agent_tasks.errors import InvalidInput
 from agent_tasks.task.scopes import Scope, misspelt
-
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
 def create(
@@ -26,7 +23,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key. It is shown only now, and kept nowhere."""
-    seconds = None if expires is None else lifetime(expires)
+    seconds = None if expires is None else lifetime(expires, "expires")
     scopes = scope or []
     for problem in warnings(scopes):
         print(f"warning: {problem}", file=sys.stderr)
@@ -38,16 +35,6 @@ def create(
     typer.echo(made.key)
     until = f" until {made.expires_at:%Y-%m-%d %H:%M UTC}" if made.expires_at else ""
     print(f"It is valid{until}, and not shown again. To end it: agent-tasks keys revoke {made.id}", file=sys.stderr)
-
-
-def lifetime(text: str) -> float:
-    """Return the seconds that a text like 90d, 12h or 30m means. Raises InvalidInput."""
-    found = re.fullmatch(r"(\d{1,10}(?:\.\d{1,10})?)\s*([smhdw])", text.strip().lower(), re.ASCII)
-    if found is None:
-        raise InvalidInput(
-            f"--expires takes a number and a unit, as in 90d (s, m, h, d or w), not {text!r}.", field="expires"
-        )
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def warnings(scopes: list[str]) -> list[str]:

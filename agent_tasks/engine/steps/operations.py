@@ -18,7 +18,7 @@ from agent_tasks.store.queries.children import results
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_text, refused
 from agent_tasks.task.budget import LARGEST_AMOUNT, Spend, crossed
-from agent_tasks.task.event import EventType
+from agent_tasks.task.event import TOLD_TYPES, EventType
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
 
@@ -62,7 +62,7 @@ class StepOperations(StepCalls):
 
     def emit(self, name: str, data: Any) -> None:
         check_text(name, "name", 128)
-        if name in set(EventType):
+        if name in (*EventType, *TOLD_TYPES):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
         text = payloads.encode_value(data, f"data of event {name}", limit=self._limit)
         self._report(spend.emit, name, text)
