@@ -7,7 +7,18 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.gateway import agents, documented, events, health, listing, problems, schedules, tasks
+from agent_tasks.gateway import (
+    agents,
+    deliveries,
+    documented,
+    events,
+    feed,
+    health,
+    listing,
+    problems,
+    schedules,
+    tasks,
+)
 from agent_tasks.gateway.agentcore.runtime import AgentCore
 from agent_tasks.gateway.counting import Counting
 from agent_tasks.gateway.gate import Gate
@@ -48,7 +59,8 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    routers = (*(each.router for each in (tasks, listing, events, agents, schedules, health)), health.guarded)
+    served = (tasks, listing, events, agents, schedules, deliveries, feed, health)
+    routers = (*(each.router for each in served), health.guarded)
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

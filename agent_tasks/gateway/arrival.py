@@ -20,7 +20,7 @@ class Arrival:
     task_id: str | None = None
     """The task that it names, if any; perhaps no id at all."""
     target: str | None = None
-    """The signal or the schedule that it names."""
+    """The signal, the schedule, the endpoint or the delivery that it names."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,13 @@ _TAGS = {
     "tasks": "Tasks, from their submit to their end.",
     "agents": "What can be asked for.",
     "schedules": "Tasks that are submitted again and again.",
+    "webhooks": "What is told to endpoints of yours, and what there was to tell.",
     "health": "Whether the gateway lives, can serve, and what it has served.",
 }
-_TAG = {"waiting": "tasks", "healthz": "health", "readyz": "health", "metrics": "health"}
+_TAG = {
+    **{"waiting": "tasks", "deliveries": "webhooks", "events": "webhooks"},
+    **{"healthz": "health", "readyz": "health", "metrics": "health"},
+}
 """Of the paths that do not begin with their tag."""
 _AS_WRITTEN = {"idempotency-key": "Idempotency-Key", "prefer": "Prefer", "last-event-id": "Last-Event-ID"}
 _IF_NONE_MATCH = {
@@ -85,15 +89,11 @@ def _correct_parameter(parameter: dict[str, Any], operation: str) -> None:
     if len(others) == 1:
         schema |= others[0]
     schema.pop("description", None)
-    if name == "id":
+    if name in ("id", "task_id"):
         schema["format"] = "uuid"
-        parameter["description"] = "The task's."
-    if name == "name" and operation.endswith("schedule"):
-        parameter["example"] = examples.SCHEDULE["name"]
-    elif operation == "get_events" and name == "after":
-        parameter["example"] = 1
-    else:
-        parameter["example"] = examples.PARAMETERS[name]
+        parameter.setdefault("description", "The task's.")
+    of_operation = examples.PARAMETERS_OF.get(operation, {})
+    parameter["example"] = of_operation[name] if name in of_operation else examples.PARAMETERS[name]
 
 
 def _restore(responses: dict[str, Any], given: examples.Responses) -> None:

@@ -23,13 +23,16 @@ class Door(StrictRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         operation = OPERATIONS[self.name]
+        is_of_task = self.path.startswith("/tasks/")
 
         async def through(request: Request) -> Response:
             if gate_of(request).settings.gateway_auth == "off":
                 check_local(request)
             origin = request.client.host if request.client else "unknown"
             named = request.path_params
-            arrival = Arrival("http", origin, _bearer(request), operation, named.get("id"), named.get("name"))
+            task_id = named.get("id") if is_of_task else None
+            target = named.get("name" if is_of_task or "name" in named else "id")
+            arrival = Arrival("http", origin, _bearer(request), operation, task_id, target)
             admitted = await gate_of(request).in_thread(admit, arrival)
             request.state.admitted = admitted
             response = await handle(request)
@@ -63,10 +66,10 @@ async def perform(request: Request, work: Callable[[Gate, Caller], T]) -> T:
     return await gate_of(request).in_thread(do)
 
 
-async def performed(request: Request, work: Callable[[Gate, Caller], BaseModel]) -> Response:
+async def performed(request: Request, work: Callable[[Gate, Caller], BaseModel], status: int = 200) -> Response:
     """The answer of what `work` returns. Its JSON is written in the thread, too: a page can be large."""
     text = await perform(request, lambda gate, caller: work(gate, caller).model_dump_json())
-    return Response(text, media_type="application/json")
+    return Response(text, status, media_type="application/json")
 
 
 def _bearer(request: Request) -> str | None:

@@ -14,12 +14,12 @@ from agent_tasks.gateway.shapes import Readiness, Submitted
 from agent_tasks.task.snapshot import TaskSnapshot
 
 Responses = dict[int | str, dict[str, Any]]
-_ID = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
+ID = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 _NOTHING = {"seconds": 0.0, "tokens": 0, "usd": 0.0, "steps": 0, "calls": 0}
 _LIMIT = {"seconds": 300.0, "tokens": None, "usd": None, "steps": None, "calls": None}
 
 PENDING: dict[str, Any] = {
-    "id": _ID,
+    "id": ID,
     "agent": "writer",
     "status": "pending",
     "step": "outline",
@@ -34,7 +34,7 @@ PENDING: dict[str, Any] = {
     "error": None,
     "version": 1,
     "parent_id": None,
-    "root_id": _ID,
+    "root_id": ID,
     "resumed_from": None,
     "identity": {"subject": "ana", "tenant": "acme", "scopes": ["tasks:write"], "actors": []},
     "session_id": None,
@@ -111,7 +111,7 @@ AGENT: dict[str, Any] = {
     "input_schema": {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]},
 }
 EVENT: dict[str, Any] = {
-    "task_id": _ID,
+    "task_id": ID,
     "seq": 1,
     "type": "submitted",
     "data": {"agent": "writer", "step": "outline"},
@@ -130,10 +130,11 @@ REQUESTS: dict[str, Any] = {
         "cron": "0 7 * * 1-5",
         "timezone": "Europe/Berlin",
     },
+    "replay_deliveries": {"webhook": "billing", "after": "2026-11-27T09:00:00Z"},
 }
 """The body of a request, by operation."""
 PARAMETERS: dict[str, Any] = {
-    "id": _ID,
+    "id": ID,
     "name": "approval",
     "status": "waiting",
     "agent": "writer",
@@ -147,8 +148,18 @@ PARAMETERS: dict[str, Any] = {
     "Prefer": ["wait=10"],
     "Last-Event-ID": "1",
     "after": "AZjC9FqefDGaUT8MHB8rd9jL",
+    "webhook": "billing",
+    "task_id": ID,
+    "type": "task.completed",
 }
 """By name, for all operations."""
+_OF_SCHEDULES = {"name": SCHEDULE["name"]}
+PARAMETERS_OF: dict[str, dict[str, Any]] = {
+    "get_events": {"after": 1},
+    **dict.fromkeys(("schedule", "get_schedule", "unschedule"), _OF_SCHEDULES),
+    "list_deliveries": {"status": "failed"},
+}
+"""By operation and name, where those of a name differ."""
 
 _AGAIN = {"Retry-After": "1", "RateLimit": '"default";r=0;t=1', "RateLimit-Policy": '"default";q=1000;w=1'}
 _PROBLEMS: dict[int, problems.Answer] = {
@@ -166,7 +177,7 @@ _PROBLEMS: dict[int, problems.Answer] = {
     403: problems.of_error(
         PermissionDenied("This takes the scope 'tasks:write', which the token has not.", scope="tasks:write")
     ),
-    404: problems.of_error(TaskNotFound(f"No task {_ID}, or none that 'ana' may see.")),
+    404: problems.of_error(TaskNotFound(f"No task {ID}, or none that 'ana' may see.")),
     408: problems.of_refusal(
         Refused(
             408,
@@ -175,7 +186,7 @@ _PROBLEMS: dict[int, problems.Answer] = {
             "17 bytes of the body came in 30 s. Send the request again, faster, or smaller.",
         )
     ),
-    409: problems.of_error(InvalidState(f"Task {_ID} has ended as completed.")),
+    409: problems.of_error(InvalidState(f"Task {ID} has ended as completed.")),
     413: problems.of_refusal(
         Refused(
             413,
@@ -208,19 +219,23 @@ _PROBLEMS: dict[int, problems.Answer] = {
     500: problems.of_bug(),
     503: problems.of_away(),
 }
-_BODY = (400, 408, 413, 415)
+BODY = (400, 408, 413, 415)
 
 
-def answers(ok: Responses, *statuses: int) -> Responses:
-    """What an operation answers: where it goes well, and its problems beside those of every operation."""
+def answers(ok: Responses, *statuses: int, **own: problems.Answer) -> Responses:
+    """What an operation answers: where it goes well, and its problems beside those of every operation.
+
+    `own`: problems that are its own, as in `of_404`.
+    """
+    known = {**_PROBLEMS, **{int(name.removeprefix("of_")): problem for name, problem in own.items()}}
     failures: Responses = {
         status: {
-            "description": (document := json.loads(bytes(_PROBLEMS[status].body)))["title"],
+            "description": (document := json.loads(bytes(known[status].body)))["title"],
             "model": Problem,
             "headers": headers.of_problem(status),
             "content": {MEDIA_TYPE: {"example": document}},
         }
-        for status in sorted({401, 403, 422, 429, 500, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 500, 503, *statuses, *(known.keys() - _PROBLEMS.keys())})
     }
     return {**ok, **failures}
 
@@ -261,7 +276,7 @@ submit = answers(
         200: of("The task has ended.", WAITED_FOR, Submitted, (*_TASK, "Location", "Preference-Applied")) | _NEW,
     },
     409,
-    *_BODY,
+    *BODY,
 )
 get_task = answers(
     {
@@ -283,22 +298,22 @@ get_events = answers(
 )
 get_events[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 get_tree = answers({200: of("The tree.", {"snapshot": PENDING, "children": []})}, 404)
-cancel = answers({200: of("The task, which has ended, or ends.", CANCELLED, None, _GOING)}, 404, *_BODY)
+cancel = answers({200: of("The task, which has ended, or ends.", CANCELLED, None, _GOING)}, 404, *BODY)
 signal = answers(
     {200: of("What became of the signal.", {"kept": True, "delivered": True, "waiting_for": [], "unserved": None})},
     404,
     409,
-    *_BODY,
+    *BODY,
 )
 resume = answers(
-    {202: of("The new task.", {**PENDING, "resumed_from": _ID}, None, (*_GOING, "Location")) | _NEW}, 404, 409, *_BODY
+    {202: of("The new task.", {**PENDING, "resumed_from": ID}, None, (*_GOING, "Location")) | _NEW}, 404, 409, *BODY
 )
 acknowledge = answers({200: of("The task.", COMPLETED, None, _TASK)}, 404, 409)
 list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
-schedule = answers({200: _SCHEDULE | {"links": _links("name", "name", "get_schedule", "unschedule")}}, *_BODY)
+schedule = answers({200: _SCHEDULE | {"links": _links("name", "name", "get_schedule", "unschedule")}}, *BODY)
 list_schedules = answers({200: of("The schedules.", {"schedules": [SCHEDULE]})})
 get_schedule = answers({200: _SCHEDULE}, 404)
 unschedule = answers({204: {"description": "It is forgotten.", "headers": headers.of_answer()}}, 404)

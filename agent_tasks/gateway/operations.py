@@ -27,6 +27,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("unschedule", "tasks:write", writes=True),
         Operation("cancel", "tasks:cancel", writes=True),
         Operation("signal", "tasks:signal", writes=True),
+        Operation("replay_delivery", "tasks:write", writes=True),
+        Operation("replay_deliveries", "tasks:write", writes=True),
         Operation("get_task", "tasks:read"),
         Operation("list_tasks", "tasks:read"),
         Operation("get_result", "tasks:read"),
@@ -37,6 +39,9 @@ OPERATIONS: dict[str, Operation] = {
         Operation("list_agents", "tasks:read"),
         Operation("get_schedule", "tasks:read"),
         Operation("list_schedules", "tasks:read"),
+        Operation("list_deliveries", "tasks:read"),
+        Operation("get_delivery", "tasks:read"),
+        Operation("get_feed", "tasks:read"),
         Operation("get_metrics", "admin"),
     )
 }

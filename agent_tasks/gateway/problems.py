@@ -40,8 +40,8 @@ TASK_ENDED_WITHOUT_RESULT = 424
 """Failed Dependency: what was asked for depends on a task that has failed. No code of the gateway's own is like it."""
 
 _STATUS: tuple[tuple[type[AgentTaskError], int, str], ...] = (
-    (TaskNotFound, 404, "No such task"),
-    (InvalidState, 409, "The task's state does not allow this"),
+    (TaskNotFound, 404, "Not found"),
+    (InvalidState, 409, "Its state does not allow this"),
     (KeyInUse, 409, "A request with this key is being accepted"),
     (PermissionDenied, 403, "Not allowed"),
     (PayloadTooLarge, 413, "Too large"),

@@ -1,5 +1,6 @@
 """Who may do what: each operation, asked by each kind of caller."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from agent_tasks import AgentTasks, AuditEntry, Identity, Settings
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.operations import OPERATIONS
 from tests.conftest import Fleet
+from tests.database.webhooks import endpoint
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING, Answer, Caller, Gateway, problem_of
 from tests.issuer import AUDIENCE, running_issuer
@@ -21,6 +23,7 @@ NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
 FOREIGN = ("other subject", "other tenant")
+NAMED = ("schedule", "endpoint")
 UNKNOWN = ("no token", "revoked", "expired", "other issuer")
 
 
@@ -31,11 +34,13 @@ class Row:
     method: str
     path: str
     of: str = ""
-    """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`; empty: of nothing."""
+    """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`, an `endpoint`, a
+    `delivery` to one; empty: of nothing."""
     status: int = 200
     body: dict[str, Any] | None = None
 
 
+REPLAY = {"webhook": "{name}", "after": "2999-01-01T00:00:00Z"}
 ROWS = {
     "submit": Row("POST", "/tasks", status=202, body={"agent": "count", "input": {"to": 1}}),
     "resume": Row("POST", "/tasks/{id}/resume", "ended", 202),
@@ -44,6 +49,8 @@ ROWS = {
     "unschedule": Row("DELETE", "/schedules/{name}", "schedule", 204),
     "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
     "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
+    "replay_delivery": Row("POST", "/deliveries/{id}/replay", "delivery", 202),
+    "replay_deliveries": Row("POST", "/deliveries/replay?tenant=acme", "endpoint", 202, REPLAY),
     "get_task": Row("GET", "/tasks/{id}", "shared"),
     "list_tasks": Row("GET", "/tasks"),
     "get_result": Row("GET", "/tasks/{id}/result", "shared"),
@@ -54,6 +61,9 @@ ROWS = {
     "list_agents": Row("GET", "/agents"),
     "get_schedule": Row("GET", "/schedules/{name}", "schedule"),
     "list_schedules": Row("GET", "/schedules"),
+    "list_deliveries": Row("GET", "/deliveries"),
+    "get_delivery": Row("GET", "/deliveries/{id}", "delivery"),
+    "get_feed": Row("GET", "/events"),
     "get_metrics": Row("GET", "/metrics"),
 }
 
@@ -79,14 +89,21 @@ class World:
             return self.tree
         if row.of == "schedule":
             return self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
+        if row.of == "endpoint":
+            name = uuid.uuid4().hex
+            endpoint(self.client, "acme", name=name, subject="ana")
+            return name
         task = self.client.submit("approval", identity=ANA)
+        if row.of == "delivery":
+            return str(self.client.webhooks.deliveries(task_id=task.id).deliveries[0].id)
         if row.of == "ended":
             task.cancel()
         return str(task.id)
 
     def asks(self, caller: Caller, row: Row, thing: str) -> Answer:
-        name = thing if row.of == "schedule" else "approval"
-        options = {} if row.body is None else {"json": row.body}
+        name = thing if row.of in NAMED else "approval"
+        body = json.loads(json.dumps(row.body).replace("{name}", name))
+        options = {} if body is None else {"json": body}
         return caller.ask(row.method, row.path.format(id=thing, name=name), **options)
 
     def heard(self, since: int) -> list[AuditEntry]:
@@ -125,6 +142,8 @@ def world(fleet: Fleet) -> Iterator[World]:
                 lacking[scope] = gateway.caller(scopes=[s for s in (*EVERYTHING, "tasks:all") if s != scope])
             return lacking[scope]
 
+        for tenant, subject in (("acme", "ana"), ("acme", "bob"), ("evil", None), ("ops", None), ("", None)):
+            endpoint(client, tenant, subject=subject)
         for who in ("own", *FOREIGN):
             callers[who].submit("approval")
         client.submit("approval")
@@ -145,7 +164,8 @@ def test_each_operation_and_each_route_has_a_row() -> None:
     served = {said["operationId"]: (method.upper(), path) for path, ways in paths for method, said in ways.items()}
     assert {path for name, (_, path) in served.items() if name not in OPERATIONS} == OPEN
     assert set(OPERATIONS) == set(ROWS)
-    assert {name: served[name] for name in ROWS} == {name: (row.method, row.path) for name, row in ROWS.items()}
+    asked = {name: (row.method, row.path.partition("?")[0]) for name, row in ROWS.items()}
+    assert {name: served[name] for name in ROWS} == asked
 
 
 def expected(operation: str, who: str) -> int:
@@ -177,7 +197,7 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
         assert problem["error"]["details"]["scope"] == OPERATIONS[operation].scope
         assert repr(OPERATIONS[operation].scope) in problem["detail"]
     elif status == 404:
-        never = "nothing" if row.of == "schedule" else NEVER
+        never = "nothing" if row.of in NAMED else NEVER
         other = world.asks(caller, row, never)
         assert other.text == answer.text.replace(thing, never)
         assert told(other) == told(answer)
@@ -189,9 +209,12 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     assert (entry.door, entry.origin, entry.operation) == ("http", "127.0.0.1", operation)
     assert who_wrote(entry) == known(caller, who)
     assert entry.answer == ("accepted" if status < 400 else answer.json()["error"]["type"])
-    of = answer.json()["id"] if operation == "submit" and status < 400 else thing
-    assert entry.task_id == (uuid.UUID(of) if row.of in ("new", "ended") or of != thing else None)
-    assert entry.target == {"signal": "approval", "schedule": thing, "unschedule": thing}.get(operation)
+    told_of = answer.json() if status in (200, 202) else {}
+    of = {"submit": told_of.get("id"), "replay_delivery": told_of.get("task_id")}.get(operation)
+    of = thing if row.of in ("new", "ended") else of
+    assert entry.task_id == (uuid.UUID(of) if of else None)
+    named = thing if row.of in ("schedule", "delivery") or (row.of == "endpoint" and status < 400) else None
+    assert entry.target == ("approval" if operation == "signal" else named)
 
 
 def told(answer: Answer) -> dict[str, str]:
@@ -235,6 +258,40 @@ def test_lists_have_what_the_caller_may_see_and_nothing_else(world: World, who: 
     else:
         assert subjects == {"bob" if who == "other subject" else "ana"}
     assert {each["tenant"] for each in schedules} <= {tenant}
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])
+def test_deliveries_and_the_feed_have_what_the_caller_may_see_and_nothing_else(world: World, who: str) -> None:
+    caller = world.callers[who]
+
+    def tasks_told(tenant: str | None = None) -> set[str]:
+        asked = {"limit": "1000"} if tenant is None else {"limit": "1000", "tenant": tenant}
+        found: set[str] = set()
+        while True:
+            page = caller.get("/events", params=asked).json()
+            found |= {event["data"]["task_id"] for event in page["events"]}
+            if not page["more"]:
+                return found
+            asked["after"] = page["next"]
+
+    def tasks_of(tenant: str) -> set[str]:
+        return {str(task.id) for task in world.client.search(tenant=tenant, limit=1000).tasks}
+
+    sent = caller.get("/deliveries", params={"limit": 1000}).json()["deliveries"]
+    owners = {(delivery["tenant"], delivery["subject"]) for delivery in sent}
+    if who in ("admin", "auth-off"):
+        assert {("acme", "ana"), ("acme", "bob"), ("evil", "ana"), ("", None)} <= owners
+        own, other = {"admin": "ops", "auth-off": ""}[who], "evil"
+        eventually(lambda: tasks_told() == tasks_of(own) and tasks_told(other) == tasks_of(other) != set())
+        return
+    tenant = "evil" if who == "other tenant" else "acme"
+    subjects = {"tenant-wide": {"ana", "bob"}, "other subject": {"bob"}}.get(who, {"ana"})
+    assert owners == {(tenant, subject) for subject in subjects}
+    mine = {task["id"] for task in caller.get("/tasks", params={"limit": 1000}).json()["tasks"]}
+    eventually(lambda: tasks_told() == mine != set())  # an open transaction of a worker holds some of it back
+    foreign = "acme" if who == "other tenant" else "evil"
+    assert tasks_told(foreign) == set()
+    assert caller.get("/deliveries", params={"tenant": foreign}).json()["deliveries"] == []
 
 
 @pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])
