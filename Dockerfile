@@ -1,4 +1,4 @@
-# One image for every process: worker, sweeper, beat, gateway, flower, migrate.
+# One image for every process: worker, sweeper, beat, gateway, deliverer, flower, migrate.
 
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1

@@ -37,7 +37,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## answer a question from documents, killing a worker on the way
 	@$(BIN)/agent-tasks demo $(ARGS)
 
-dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper, beat, gateway, Flower
+dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper, beat, gateway, deliverer, Flower
 	@$(BIN)/agent-tasks dev $(ARGS)
 
 lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter, and type checks of the examples

@@ -37,6 +37,15 @@ GATEWAY_PROBLEMS = Counter("agent_tasks_gateway_problems_total", "Requests answe
 GATEWAY_STREAMS = Gauge(
     "agent_tasks_gateway_streams_open", "Streams of events this process sends", multiprocess_mode="livesum"
 )
+DELIVERIES = Counter("agent_tasks_deliveries_total", "Attempts to deliver a webhook, by outcome", ["outcome"])
+DELIVERY_SECONDS = Histogram(
+    "agent_tasks_delivery_seconds",
+    "Time from an event to its webhook's acceptance",
+    buckets=(0.1, 0.25, 0.5, 1, 5, 60, 600, 3600, 86400),
+)
+DELIVERIES_IN_FLIGHT = Gauge(
+    "agent_tasks_deliveries_in_flight", "Webhooks this process sends", multiprocess_mode="livesum"
+)
 
 
 def serve(port: int, host: str) -> None:

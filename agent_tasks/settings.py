@@ -230,6 +230,10 @@ class Settings(BaseSettings):
     """What the links in webhooks and the URLs of hooks begin with: where the gateway is reached from outside."""
     webhook_allow: Annotated[Names, AfterValidator(_targets)] = ()
     """Hosts, addresses and networks that webhooks may be sent to although they are not public, for development."""
+    webhook_seconds: float = Field(default=15.0, gt=0, le=30, allow_inf_nan=False)
+    """How long the receiver of a webhook may take to answer."""
+    webhook_retry_scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    """The part of their usual length that the pauses between the attempts of a delivery have: less than 1 for tests."""
     delivery_seconds: Seconds = 7 * 86_400.0
     """How long the deliveries of webhooks are kept once they are over, and the events that they tell of."""
     agentcore_agent: Text = ""

@@ -144,6 +144,14 @@ class Processes:
 
         return process, eventually(served, 30)
 
+    def deliverer(self, *, ready: bool = True, **settings: Any) -> Running:
+        """A deliverer, to which this machine is allowed."""
+        settings = {"webhook_allow": ("127.0.0.1",), "webhook_retry_scale": 0.001, **settings}
+        process = self._forked("agent_tasks.cli", f"deliverer{len(self.all)}", ["deliverer"], settings)
+        if ready:
+            eventually(lambda: "deliverer running" in process.output)
+        return process
+
     def fleet(self, *, workers: int = 1, pool: str = "threads", concurrency: int = 4, **settings: Any) -> list[Running]:
         """Workers, a sweeper and a beat, started side by side; returns the workers."""
         started = [self.worker(pool=pool, concurrency=concurrency, ready=False, **settings) for _ in range(workers)]

@@ -64,6 +64,7 @@ PRELOADED = (
     "agent_tasks.cli.application",
     "agent_tasks.cli.gateway",
     "agent_tasks.gateway.server",
+    "agent_tasks.webhooks.process",
     "agent_tasks.store.migrations",
     "agent_tasks.sweeps.application",
     "agent_tasks.engine.process.application",

@@ -7,6 +7,7 @@ import typer
 from agent_tasks.cli.audit import audit
 from agent_tasks.cli.cancel import cancel
 from agent_tasks.cli.command import Command
+from agent_tasks.cli.deliverer import deliverer
 from agent_tasks.cli.demo import demo
 from agent_tasks.cli.dev import dev
 from agent_tasks.cli.doctor import doctor
@@ -55,7 +56,8 @@ for panel, commands in {
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
-app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(gateway)
+for function in (gateway, deliverer):
+    app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(function)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)
 

@@ -1,6 +1,6 @@
 """The checks of doctor: each is one line that says what was found and, if it is wrong, what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +16,19 @@ from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.settings import Settings
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries import catalog, read
+from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.route import connect
 from agent_tasks.task.signing import fingerprints, keys_of
 from agent_tasks.task.unserved import Unserved
 from agent_tasks.transitions.abandon import WATCH
+from agent_tasks.transitions.watch import DELIVERER
 
 SWEEP_SECONDS = 60.0
+DELIVERER_SECONDS = 60.0
 _POSTGRES, _REDIS = 150000, (6, 2)
 _SAME_KEYS = "give all of them the same AGENT_TASKS_SECRET_KEY, or, while rotating, each other's keys too"
 _START_SWEEPS = "start agent-tasks sweeper and agent-tasks beat; the first sweep comes within 30 s"
+_START_DELIVERER = "start one: agent-tasks deliverer"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def all_checks() -> list[Finding]:
                     *_unserved(connection, settings),
                     *_keys(connection, settings),
                     _sweeps(connection),
+                    _webhooks(connection),
                 ]
     except psycopg.OperationalError as error:
         findings.insert(1, _postgres_away(error))
@@ -64,14 +68,23 @@ def all_checks() -> list[Finding]:
 
 def sweeps_check() -> Finding:
     """Return only whether the sweeps run."""
+    return _alone("sweeps", _sweeps)
+
+
+def deliverer_check() -> Finding:
+    """Return only whether a deliverer runs."""
+    return _alone("webhooks", _deliverer)
+
+
+def _alone(name: str, check: Callable[[Connection], Finding]) -> Finding:
     settings = _settings()
     if isinstance(settings, Finding):
         return settings
     try:
         with _connected(settings) as connection:
-            return _sweeps(connection)
+            return check(connection)
     except psycopg.errors.UndefinedTable:
-        return Finding("sweeps", False, "the database has no tables", "run agent-tasks migrate")
+        return Finding(name, False, "the database has no tables", "run agent-tasks migrate")
     except psycopg.OperationalError as error:
         return _postgres_away(error)
 
@@ -210,3 +223,20 @@ def _sweeps(connection: Connection) -> Finding:
     if seconds > SWEEP_SECONDS:
         return Finding("sweeps", False, f"last ran {seconds:.0f} s ago", _START_SWEEPS)
     return Finding("sweeps", True, f"last ran {seconds:.0f} s ago")
+
+
+def _webhooks(connection: Connection) -> Finding:
+    """Find it well that no deliverer runs where none is needed."""
+    found = _deliverer(connection)
+    if found.ok or doors.has_pending_deliveries(connection):
+        return found
+    return Finding("webhooks", True, "no deliverer runs, and nothing waits for one")
+
+
+def _deliverer(connection: Connection) -> Finding:
+    seconds = read.seconds_since_sweep(connection, DELIVERER)
+    if seconds is None:
+        return Finding("webhooks", False, "no deliverer has ever run", _START_DELIVERER)
+    if seconds > DELIVERER_SECONDS:
+        return Finding("webhooks", False, f"a deliverer last looked {seconds:.0f} s ago", _START_DELIVERER)
+    return Finding("webhooks", True, f"a deliverer last looked {seconds:.0f} s ago")

@@ -45,7 +45,7 @@ def dev(
         Path | None, typer.Option(file_okay=False, help="The folder where the servers keep their data.")
     ] = None,
 ) -> None:
-    """Start Postgres, Valkey, workers, the sweeper, beat, the gateway and Flower here. Ctrl-C stops them all."""
+    """Start Postgres, Valkey, workers, sweeper, beat, gateway, deliverer and Flower here. Ctrl-C stops them all."""
     from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.cli.local import embedded_servers, environment_for, settings_for
     from agent_tasks.settings import warn_of_misspelt
@@ -62,7 +62,7 @@ def dev(
         found = _found_agents(looking)
         with _announced(folder, settings_for(servers)):
             _greet(servers, flower, gateway, found)
-            processes = _processes(environment, workers, flower, gateway)
+            processes = _processes({**environment, **_public(gateway)}, workers, flower, gateway)
             say = partial(_say_ready, servers, found, gateway, named=bool(data_dir))
             ready = Readiness(settings_for(servers), workers, gateway, say)
             with ready:
@@ -127,6 +127,7 @@ def _processes(environment: dict[str, str], workers: int, flower: int | None, ga
     if gateway is not None:
         open_here = {**environment, "AGENT_TASKS_GATEWAY_AUTH": _gateway_auth()}
         others.append(process("gateway", "gateway", "--host", _HOST, "--port", str(gateway), environment=open_here))
+        others.append(process("deliverer", "deliverer", environment=environment))  # of the same extra
     if flower is not None:
         address = ["--address=" + _HOST, f"--port={flower}", "--logging=error"]
         others.append(process("flower", "flower", *address, environment=environment))
@@ -155,6 +156,12 @@ def _gateway_auth() -> str:
     return os.environ.get("AGENT_TASKS_GATEWAY_AUTH") or "off"
 
 
+def _public(gateway: int | None) -> dict[str, str]:
+    """Return what links begin with: this gateway, unless the environment says otherwise."""
+    name = "AGENT_TASKS_PUBLIC_URL"
+    return {} if gateway is None or os.environ.get(name) else {name: f"http://{_HOST}:{gateway}"}
+
+
 def _greet(servers: "EmbeddedServers", flower: int | None, gateway: int | None, agents: list[dict[str, Any]]) -> None:
     names = ", ".join(sorted(agent["name"] for agent in agents))
     typer.echo(f"  Postgres  {servers.database_url}")
@@ -164,7 +171,9 @@ def _greet(servers: "EmbeddedServers", flower: int | None, gateway: int | None, 
     typer.echo(f"  data      {servers.data_dir}")
     named = names or "none: name their modules with --agents"
     typer.echo(fill(f"  agents    {named}", 80, subsequent_indent=" " * 12, break_on_hyphens=False))
-    typer.echo("Starting a worker, the sweeper, beat, the gateway and Flower. Ctrl-C stops everything.\n")
+    typer.echo(
+        "Starting a worker, the sweeper, beat, the gateway, the deliverer and Flower. Ctrl-C stops everything.\n"
+    )
 
 
 def _at(port: int | None, extra: str) -> str:

@@ -14,19 +14,23 @@ def doctor(
     sweeps: Annotated[
         bool, typer.Option("--sweeps", help="Check only that the sweeps have run within the last 60 seconds.")
     ] = False,
+    deliverer: Annotated[
+        bool, typer.Option("--deliverer", help="Check only that a deliverer has looked within the last 60 seconds.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the settings in force, and check servers, agents, workers and sweeps."""
+    """Show the settings in force, and check servers, agents, workers, sweeps and webhooks."""
     from agent_tasks.authoring.loading import import_from_current_folder
-    from agent_tasks.cli.checks import all_checks, sweeps_check
+    from agent_tasks.cli.checks import all_checks, deliverer_check, sweeps_check
     from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.cli.lines import broken_for
     from agent_tasks.cli.settings_in_force import lines, settings_in_force
 
     show_warnings_in_one_line()
     import_from_current_folder()
-    shown = [] if sweeps else settings_in_force()
-    findings = [sweeps_check()] if sweeps else all_checks()
+    asked = [check for check, is_asked in ((sweeps_check, sweeps), (deliverer_check, deliverer)) if is_asked]
+    shown = [] if asked else settings_in_force()
+    findings = [check() for check in asked] if asked else all_checks()
     wrong = [finding for finding in findings if not finding.ok]
     if as_json:
         document = {

@@ -13,13 +13,15 @@ from agent_tasks.settings import Settings
 from agent_tasks.store.database import Database
 from agent_tasks.store.queries import read
 from agent_tasks.transitions.abandon import WATCH
+from agent_tasks.transitions.watch import DELIVERER
 
 _LOOK_SECONDS = 0.2
 
 
 class Readiness:
     """Calls `then` once, from a thread of its own, as soon as `workers` of the workers are alive that were not before,
-    sweeps have run since, and somebody listens on the port `gateway` of this machine."""
+    sweeps have run since, and, where there is a `gateway`, somebody listens on this port of this machine and a
+    deliverer has looked for what is due."""
 
     def __init__(self, settings: dict[str, Any], workers: int, gateway: int | None, then: Callable[[], None]) -> None:
         self._settings = Settings(**settings)
@@ -45,10 +47,11 @@ class Readiness:
     def _look(self) -> None:
         while not self._closed.wait(_LOOK_SECONDS):
             try:
-                started, swept = self._started() - self._before, self._swept()
+                started, swept = self._started() - self._before, self._looked(WATCH)
+                delivers = self._gateway is None or self._looked(DELIVERER)
             except psycopg.OperationalError:  # the servers are stopping: nothing will be ready any more
                 continue
-            if len(started) >= self._workers and swept and self._is_served():
+            if len(started) >= self._workers and swept and delivers and self._is_served():
                 self._then()
                 return
 
@@ -57,9 +60,9 @@ class Readiness:
             rows = read.workers(connection, seconds=self._settings.lease_seconds)
         return {(row["id"], row["started_at"]) for row in rows}
 
-    def _swept(self) -> bool:
+    def _looked(self, watch: str) -> bool:
         with self._database.connection() as connection:
-            seconds = read.seconds_since_sweep(connection, WATCH)
+            seconds = read.seconds_since_sweep(connection, watch)
         return seconds is not None and seconds <= monotonic() - self._began
 
     def _is_served(self) -> bool:

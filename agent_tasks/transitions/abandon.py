@@ -7,19 +7,9 @@ from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import ENDED, LIVES, SNAPSHOT, Row
 from agent_tasks.transitions.forget import forget
 from agent_tasks.transitions.refuse import serves
+from agent_tasks.transitions.watch import watch
 
 WATCH = "orphans"
-
-# How long the sweep has looked without a gap: nobody's TTL runs while the whole system is down.
-_WATCH = """
-    INSERT INTO agent_tasks.watches AS watch (name, since, last_at)
-        VALUES (%(name)s, clock_timestamp(), clock_timestamp())
-    ON CONFLICT (name) DO UPDATE SET
-        since = CASE WHEN watch.last_at < clock_timestamp() - make_interval(secs => %(gap_seconds)s)
-            THEN clock_timestamp() ELSE watch.since END,
-        last_at = clock_timestamp()
-    RETURNING since
-"""
 
 # Of a step that was given back only those count whose code has not done so.
 _SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_interval(secs => tasks.ttl_seconds)"
@@ -79,12 +69,10 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
     a gap of `gap_seconds`, so that an outage of everything does not end the tasks that it interrupted. Where the
     agent is sensitive, what was recorded is purged. Within a transaction.
     """
-    watch = connection.execute(_WATCH, {"name": WATCH, "gap_seconds": gap_seconds}).fetchone()
-    assert watch is not None
     rows: list[Row] = connection.execute(
         _ABANDON,
         {
-            "since": watch["since"],
+            "since": watch(connection, WATCH, gap_seconds=gap_seconds),
             "limit": limit,
             "lease_seconds": lease_seconds,
             **event_list([("expired", '{"orphan": true}'), ("finished", '{"error": "context_lost"}')]),

@@ -20,13 +20,20 @@ _SAID: LiteralString = """
 """
 
 
-def audited(rows: LiteralString, *, task_id: LiteralString, data: LiteralString = "said.data") -> LiteralString:
+def audited(
+    rows: LiteralString,
+    *,
+    task_id: LiteralString,
+    data: LiteralString = "said.data",
+    tenant: LiteralString = "said.tenant",
+    target: LiteralString = "said.target",
+) -> LiteralString:
     """Return the part of a WITH that writes an `entry` for each of `rows`, in the statement that wrote these."""
     return f"""
     audited AS (
         INSERT INTO agent_tasks.audit (
             tenant, subject, key_id, door, origin, operation, task_id, target, data, answer)
-        SELECT said.tenant, said.subject, said.key_id, said.door, said.origin, said.operation, {task_id}, said.target,
+        SELECT {tenant}, said.subject, said.key_id, said.door, said.origin, said.operation, {task_id}, {target},
             {data}, said.answer
         FROM {rows}, {_SAID}
     )

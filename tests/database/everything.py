@@ -19,7 +19,7 @@ from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
-from agent_tasks.transitions import heartbeat, job, ledger, release, signal, spend
+from agent_tasks.transitions import delivery, heartbeat, job, lane, ledger, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
@@ -29,6 +29,7 @@ from agent_tasks.transitions.ping import ping
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
+from agent_tasks.transitions.watch import DELIVERER, watch
 from tests import database
 from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
 from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
@@ -56,6 +57,7 @@ def everything(client: AgentTasks) -> None:
     _endpoints(client)
     _keys(client)
     _sessions(client)
+    _deliveries(client)
     _sweeps(client)
     _command_line(client)
     with client.database.connection() as connection:
@@ -298,6 +300,33 @@ def _sessions(client: AgentTasks) -> None:
         ping(connection, runtime)
 
 
+def _deliveries(client: AgentTasks) -> None:
+    hook, other = uuid4(), uuid4()
+    for each in (hook, other):
+        sql = (
+            "INSERT INTO agent_tasks.webhooks (id, tenant, name, url, secret) VALUES (%s, 'hooks', %s, 'https://a', '')"
+        )
+        query(client, sql, each, str(each))
+    taken = claimed(client, submitted(client, identity=Identity(subject="ana", tenant="hooks")))
+    name = f"webhook:{hook}"
+    terms: dict[str, Any] = {"usual_room": 10, "limit": 1000, "failing": 5, "lease_seconds": 60}
+    with client.database.transaction() as connection:
+        database.emit(connection, taken)
+        lane.failed(connection, {name: 5}, given_up_seconds=60)
+        found = delivery.claim(connection, room={"webhook:1": 1}, **terms)
+        assert name in {each["lane"] for each in found.claimed}
+        assert found.moved
+        outcomes = [delivery.Outcome(each["id"], each["attempt"], "delivered", 200) for each in found.claimed]
+        _, woken = delivery.finish(connection, outcomes)
+        assert woken
+        lane.pause(connection, {name: 5.0})
+        lane.worked(connection, [name])
+        assert lane.disable(connection, hook, url=None, why="gone")
+        assert delivery.drop(connection, name, limit=100)
+        watch(connection, DELIVERER, gap_seconds=60)
+        doors.has_pending_deliveries(connection)
+
+
 def _sweeps(client: AgentTasks) -> None:
     Sweeper(client).run("orphans")  # its watch begins
     query(client, "UPDATE agent_tasks.watches SET since = now() - interval '1 d', last_at = now()")
@@ -325,6 +354,7 @@ def _command_line(client: AgentTasks) -> None:
     commands: list[list[str]] = [
         ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
         ["tree", one], ["events", one], ["schedules"], ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
+        ["doctor", "--deliverer"],
         ["cancel", one], ["resume", one],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

@@ -86,6 +86,8 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
         assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
         assert f"  gateway   http://127.0.0.1:{gateway}\n" in dev.output
+        assert "deliverer running" in dev.output
+        assert "a deliverer last looked" in agent_tasks(folder, "doctor", "--deliverer").stdout
         accepted = json.loads(shell(over_http(dev)))  # the line that it prints is one that works, without a token
         assert (accepted["agent"], accepted["identity"]) == ("theirs", None)
         eventually(lambda: is_up(port))
@@ -134,6 +136,15 @@ def test_dev_asks_for_tokens_where_the_environment_says_so_and_goes_on_without_t
         assert "Authorization: Bearer $KEY" in command._over_http(8000, {"name": "theirs", "input": None})
     assert [each.name for each in command._processes({}, 1, None, None)] == ["worker", "sweeper", "beat"]
     assert command._at(None, "http") == "not installed: pip install 'agent-tasks[http]'"
+
+
+def test_dev_has_links_begin_with_its_gateway_unless_the_environment_says_otherwise() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AGENT_TASKS_PUBLIC_URL", raising=False)
+        assert command._public(8123) == {"AGENT_TASKS_PUBLIC_URL": "http://127.0.0.1:8123"}
+        assert command._public(None) == {}
+        patch.setenv("AGENT_TASKS_PUBLIC_URL", "https://tasks.example")
+        assert command._public(8123) == {}
 
 
 def gateway_of(processes: list[Process]) -> Process:

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from agent_tasks.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-OURS = ["beat", "flower", "gateway", "sweeper", "worker"]
+OURS = ["beat", "deliverer", "flower", "gateway", "sweeper", "worker"]
 PACKAGES = ["agent_tasks", "beat", "workers"]
 ONE_SHOTS = ["migrate"]
 REQUIRED_TARGETS = {"help", "install", "demo", "dev", "test", "check", "test-containers", "bench"}
@@ -137,7 +137,7 @@ def test_nothing_starts_before_what_it_needs_is_ready(services: dict[str, dict[s
     }
     assert services["migrate"]["depends_on"] == {"postgres": healthy}
     assert services["flower"]["depends_on"] == {"valkey": healthy}
-    assert all(services[name]["depends_on"] == ready for name in ("worker", "sweeper", "beat", "gateway"))
+    assert all(services[name]["depends_on"] == ready for name in ("worker", "sweeper", "beat", "gateway", "deliverer"))
 
 
 def test_compose_starts_with_no_default_for_a_secret(services: dict[str, dict[str, Any]]) -> None:

@@ -37,6 +37,9 @@ WITHOUT_ARROW = {
     "statistics",
     "schedule",
     "webhook",
+    "delivery",
+    "lane",
+    "watch",
 }
 
 

@@ -41,7 +41,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
-    said |= {"webhook_allow": "a.example, 10.0.0.0/8"}
+    said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
     said |= {"agentcore_mode": "acknowledge"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
@@ -106,6 +106,9 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("gateway_rate", "fast"),
         ("gateway_rate", "0/second"),
         ("gateway_open_tasks", "-1"),
+        ("webhook_seconds", "31"),
+        ("webhook_retry_scale", "0"),
+        ("webhook_retry_scale", "2"),
         ("public_url", "a.example"),
         ("public_url", "https://a.example/?x=1"),
         ("webhook_allow", "http://127.0.0.1"),

@@ -67,3 +67,11 @@ def open_tasks(connection: Connection, tenant: str, most: int) -> int:
     row = connection.execute(_OPEN, [tenant, most]).fetchone()
     assert row is not None
     return row["tasks"]
+
+
+def has_pending_deliveries(connection: Connection) -> bool:
+    """Whether any webhook is to be sent, now or later."""
+    found = connection.execute(
+        "SELECT lane FROM agent_tasks.deliveries WHERE status = 'pending' AND lane > '' ORDER BY lane LIMIT 1"
+    )
+    return found.fetchone() is not None

@@ -1,0 +1,1 @@
+"""The deliverer: the process that sends webhooks, apart from steps and sweeps."""

@@ -1,0 +1,354 @@
+"""Deliverer: claims what is due, sends it, and writes what came of it, in one event loop and two threads."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from agent_tasks import metrics
+from agent_tasks.deployment import Deployment
+from agent_tasks.storable import storable
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention, ServerAway
+from agent_tasks.store.queries import read
+from agent_tasks.task.callback_secret import callback_secrets
+from agent_tasks.task.origin import Origin, through
+from agent_tasks.task.public_address import Allowed
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.transitions import delivery, lane
+from agent_tasks.transitions.delivery import Claimed, Outcome
+from agent_tasks.transitions.watch import DELIVERER, watch
+from agent_tasks.webhooks import payload, schedule, signing
+from agent_tasks.webhooks.lanes import FIRST, Lanes
+from agent_tasks.webhooks.transport import Answer, NotSent, Resolve, Transport, Withdrawn
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IN_FLIGHT = 1000
+"""Requests of one process at once."""
+LEASE_SECONDS = 60.0
+"""How long a delivery belongs to the process that claimed it: longer than it may take."""
+GIVEN_UP_SECONDS = 5 * 86_400.0
+"""For so long nothing but failures disables an endpoint."""
+_POLL_SECONDS = 0.2
+_GATHER_SECONDS = 0.01
+"""Between two looks that find something: what comes meanwhile is claimed together."""
+_POLL_PART = 5
+"""How much longer the pause between two looks that find nothing is than a look takes."""
+_BATCH = 200
+_DROPPED_AT_ONCE = 1000
+_WATCH_SECONDS, WATCH_GAP_SECONDS = 5.0, 60.0
+_AWAY_SECONDS = 1.0
+_WRITTEN_TRIES = 60
+_LEAVE_SECONDS = 5.0
+"""How long requests may go on when the process goes."""
+_GONE = 410
+_LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An attempt that was made."""
+
+    claimed: Claimed
+    outcome: Outcome
+    pause: Callable[[int], float | None] | None = None
+    """For how long its lane pauses after so many failures, where it is one."""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.outcome.answer == _GONE
+
+
+class Deliverer:
+    """Delivers for one deployment until it is told to stop. Any number of them share the work."""
+
+    def __init__(self, deployment: Deployment, *, resolve: Resolve | None = None) -> None:
+        settings = deployment.settings
+        self._deployment = deployment
+        self._public_url = settings.public_url
+        self._scale = settings.webhook_retry_scale
+        self._transport = Transport(Allowed(settings.webhook_allow), seconds=settings.webhook_seconds, resolve=resolve)
+        self._lanes = Lanes()
+        self._gone: dict[tuple[str, UUID | None], float] = {}
+        """Of lanes, and of tasks where they are callbacks, that answered 410: when that was committed."""
+        self._dropping: set[str] = set()
+        self._made: asyncio.Queue[_Made] = asyncio.Queue()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._others: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._threads = ThreadPoolExecutor(3, thread_name_prefix="agent-tasks-deliverer")
+
+    def stop(self) -> None:
+        """Claim no more, give what is being sent a few seconds, write what came of it, and end."""
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until `stop`."""
+        working = [asyncio.create_task(each) for each in (self._claim(), self._write(), self._watch())]
+        try:
+            done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()  # one that is not told to stop ends by an error alone
+            await self._end_sending()
+            written = asyncio.create_task(self._made.join())
+            await asyncio.wait([written, working[1]], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in working:
+                each.cancel()
+            self._threads.shutdown()
+
+    async def _end_sending(self) -> None:
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=_LEAVE_SECONDS)
+        for sending in self._sending:
+            sending.cancel()
+        await asyncio.gather(*self._sending, *self._others, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """Note now and then that a deliverer looks, for `doctor` and health checks."""
+        while True:
+            await self._run(lambda connection: watch(connection, DELIVERER, gap_seconds=WATCH_GAP_SECONDS))
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _claim(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            began = monotonic()
+            claim = partial(
+                delivery.claim,
+                room=self._lanes.room,
+                usual_room=FIRST,
+                limit=IN_FLIGHT - self._lanes.in_flight,
+                failing=schedule.FAILING,
+                lease_seconds=LEASE_SECONDS,
+            )
+            found = await self._run(claim) if self._lanes.in_flight < IN_FLIGHT else None
+            if found is None:
+                await self._pause(_POLL_SECONDS)
+                continue
+            for claimed in found.claimed:
+                self._begin(claimed, began)
+            for name in found.over:
+                self._drop(name)
+            if not (found.claimed or found.moved):
+                await self._pause(max(_POLL_SECONDS, _POLL_PART * (monotonic() - began)))
+            await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until a delivery may be due, or there is room."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    def _begin(self, claimed: Claimed, began: float) -> None:
+        self._lanes.begin(claimed["lane"])
+        metrics.DELIVERIES_IN_FLIGHT.inc()
+        sending = asyncio.create_task(self._send(claimed, began))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    async def _send(self, claimed: Claimed, began: float) -> None:
+        """Make one attempt, and have it written what came of it."""
+        made: _Made | None
+        try:
+            made = await self._attempt(claimed, began)
+        except asyncio.CancelledError:
+            made = _Made(claimed, _outcome(claimed, "pending", error="the deliverer was stopped", delay=0.0))
+        except Exception as error:  # ours: neither the lane's fault, nor to be tried for ever
+            log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], claimed["type"])
+            made = self._failed(claimed, f"it could not be made: {error!r}", is_counted=False)
+        if made is not None:
+            self._made.put_nowait(made)
+        metrics.DELIVERIES_IN_FLIGHT.dec()
+        if self._lanes.end(claimed["lane"], accepted=made is not None and made.outcome.status == "delivered"):
+            self._woken.set()
+
+    async def _attempt(self, claimed: Claimed, began: float) -> _Made | None:
+        """What came of an attempt; None where it was not made any more, and another process has it, or will."""
+        text = await self._body(claimed)
+        secrets = await self._secrets(claimed)
+        headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets)
+        try:
+            answer = await self._transport.post(
+                claimed["url"],
+                {**_HEADERS, **headers},
+                text.encode(),
+                is_wanted=lambda: monotonic() - began < LEASE_SECONDS / 2 and not self._is_gone(claimed, began),
+            )
+        except Withdrawn:
+            return _Made(claimed, _outcome(claimed, "dropped")) if self._is_gone(claimed, began) else None
+        except NotSent as error:
+            return self._failed(claimed, str(error))
+        if 200 <= answer.status < 300:
+            waited = (claimed["now"] - claimed["created_at"]).total_seconds()
+            metrics.DELIVERY_SECONDS.observe(waited + monotonic() - began)
+            return _Made(claimed, _outcome(claimed, "delivered", answer=answer.status))
+        return self._failed(claimed, f"it answered {answer.status}", answer)
+
+    async def _body(self, claimed: Claimed) -> str:
+        task: dict[str, Any] | None = None
+        task_id = claimed["task_id"]
+        if claimed["payload"] == "full" and task_id is not None:
+            row = await self._in_thread(lambda connection: read.find(connection, task_id))
+            if row is not None and not row["sensitive"] and (snapshot := TaskSnapshot.read(row)) is not None:
+                task = snapshot.model_dump(mode="json")
+        return payload.body(claimed, public_url=self._public_url, task=task)
+
+    async def _secrets(self, claimed: Claimed) -> Sequence[str]:
+        if claimed["secret"] is None:
+            keys = await self._threaded(lambda: self._deployment.callback_keys)  # where they are kept in Postgres
+            return callback_secrets(keys, claimed["tenant"])
+        return [secret for secret in (claimed["secret"], claimed["old_secret"]) if secret]
+
+    def _is_gone(self, claimed: Claimed, began: float) -> bool:
+        """Whether the receiver has answered, since this was claimed, that it is gone."""
+        gone_at = self._gone.get(_receiver(claimed))
+        return gone_at is not None and began <= gone_at
+
+    def _failed(self, claimed: Claimed, why: str, answer: Answer | None = None, *, is_counted: bool = True) -> _Made:
+        status = answer.status if answer else None
+        told = schedule.seconds_of(answer.retry_after, claimed["now"]) if answer else None
+        delay = schedule.delay_after(claimed["attempt"], told, scale=self._scale)
+        if status == _GONE:
+            self._gone[_receiver(claimed)] = float("inf")
+            delay = None
+        error = storable(why)[:_LONGEST_ERROR]
+        outcome = _outcome(claimed, "failed" if delay is None else "pending", answer=status, error=error, delay=delay)
+        log.info(
+            "delivery failed: delivery=%s lane=%s type=%s attempt=%d error=%s next=%s",
+            claimed["id"], claimed["lane"], claimed["type"], claimed["attempt"], error,
+            "none" if delay is None else f"{delay:.1f}s",
+        )  # fmt: skip
+
+        def pause(failures: int) -> float | None:
+            return schedule.pause_after(failures, status, told, scale=self._scale)
+
+        return _Made(claimed, outcome, pause if is_counted else None)
+
+    async def _write(self) -> None:
+        """Write what came of attempts, those of a moment together."""
+        while True:
+            batch = [await self._made.get()]
+            while len(batch) < _BATCH and not self._made.empty():
+                batch.append(self._made.get_nowait())
+            await self._keep(batch)
+            for made in batch:
+                metrics.DELIVERIES.labels(_LABELS[made.outcome.status]).inc()
+                self._made.task_done()
+
+    async def _keep(self, batch: Sequence[_Made]) -> None:
+        """Write a batch, again and again for as long as its leases last: then they are sent again."""
+        written: tuple[list[str], int] | None = None
+        for _ in range(_WRITTEN_TRIES):
+            written = await self._run(lambda connection: self._written(connection, batch))
+            if written is not None or self._stopping.is_set():
+                break
+        now = monotonic()
+        self._gone |= {_receiver(made.claimed): now for made in batch if made.is_gone}
+        self._gone = {key: at for key, at in self._gone.items() if at > now or now - at < 2 * LEASE_SECONDS}
+        if written is None:
+            log.error("what came of deliveries is not written, they are made again: deliveries=%d", len(batch))
+            return
+        disabled, woken = written
+        for name in disabled:
+            self._drop(name)
+        if woken:
+            self._woken.set()
+
+    def _written(self, connection: Connection, batch: Sequence[_Made]) -> tuple[list[str], int]:
+        """Write a batch; returns the lanes of endpoints that it disabled, and how many deliveries are due by it."""
+        rows, woken = delivery.finish(connection, [made.outcome for made in batch])
+        ours = {row["id"] for row in rows}
+        mine = [made for made in batch if made.outcome.id in ours]
+        accepted = {made.claimed["lane"] for made in mine if made.outcome.status == "delivered"}
+        if accepted:
+            lane.worked(connection, accepted)
+        failed = [made for made in mine if made.pause is not None and made.claimed["lane"] not in accepted]
+        given_up = self._paused(connection, failed) if failed else set[str]()
+        disabled: list[str] = []
+        for made in mine:
+            webhook_id, name = made.claimed["webhook_id"], made.claimed["lane"]
+            if webhook_id is None or not (made.is_gone or name in given_up):
+                continue
+            why = "gone" if made.is_gone else "failing"
+            with through(Origin(door=DELIVERER)):
+                row = lane.disable(connection, webhook_id, url=made.claimed["url"], why=why)
+            if row is not None:
+                log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], row["tenant"], why)
+                disabled.append(name)
+        return disabled, woken + len(disabled)
+
+    def _paused(self, connection: Connection, failed: Sequence[_Made]) -> set[str]:
+        """Pause lanes that fail; returns those that have done nothing else for days."""
+        failures = Counter(made.claimed["lane"] for made in failed)
+        rows = lane.failed(connection, failures, given_up_seconds=GIVEN_UP_SECONDS)
+        numbers = {row["name"]: row["failures"] for row in rows}
+        pauses: dict[str, float] = {}
+        for made in failed:
+            name = made.claimed["lane"]
+            seconds = made.pause(numbers[name]) if made.pause else None
+            pauses[name] = max(pauses.get(name, 0.0), seconds or 0.0)
+        lane.pause(connection, pauses)
+        return {row["name"] for row in rows if row["is_given_up"]}
+
+    def _drop(self, name: str) -> None:
+        """Drop what is pending in the lane of a disabled endpoint, beside everything else."""
+        if name in self._dropping:
+            return
+        self._dropping.add(name)
+
+        async def drop() -> None:
+            try:
+                while await self._run(lambda connection: delivery.drop(connection, name, limit=_DROPPED_AT_ONCE)):
+                    pass
+            finally:
+                self._dropping.discard(name)
+
+        dropping = asyncio.create_task(drop())
+        self._others.add(dropping)
+        dropping.add_done_callback(self._others.discard)
+
+    async def _run(self, transition: Callable[[Connection], T]) -> T | None:
+        """Run a transition in a thread; None where it failed, which is logged, and after a moment."""
+        try:
+            return await self._in_thread(transition)
+        except (ServerAway, Contention) as error:
+            log.warning("Postgres cannot be reached, or is busy; it is tried again: %s", error)
+        except psycopg.Error:
+            log.exception("a statement failed; it is tried again")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AWAY_SECONDS):
+                await self._stopping.wait()
+        return None
+
+    async def _in_thread(self, transition: Callable[[Connection], T]) -> T:
+        return await self._threaded(lambda: self._deployment.database.run(transition))
+
+    async def _threaded(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+
+_HEADERS = {"Content-Type": "application/json", "User-Agent": "agent-tasks"}
+_LABELS = {"delivered": "delivered", "failed": "failed", "dropped": "dropped", "pending": "retried"}
+
+
+def _outcome(claimed: Claimed, status: delivery.Ending, **said: Any) -> Outcome:
+    return Outcome(claimed["id"], claimed["attempt"], status, **said)
+
+
+def _receiver(claimed: Claimed) -> tuple[str, UUID | None]:
+    """What a 410 speaks for: an endpoint, or the callback of one task."""
+    return claimed["lane"], claimed["task_id"] if claimed["webhook_id"] is None else None

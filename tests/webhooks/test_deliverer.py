@@ -1,0 +1,463 @@
+"""The deliverer: each event once and in order, again where that goes wrong, and never to whom is gone."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from agent_tasks import AgentTasks, Identity
+from agent_tasks.task.callback_secret import callback_secrets
+from agent_tasks.webhooks.lanes import MOST
+from tests.database import claimed, parked, query, submitted
+from tests.eventually import eventually
+from tests.webhooks.delivering import (
+    OLD_SECRET,
+    SECRET,
+    deliveries,
+    delivering,
+    emitted,
+    ended_well,
+    endpoint,
+    statuses,
+    told,
+)  # fmt: skip
+from tests.webhooks.receiver import Received, Receiver, receiving
+
+OTHER_SECRET = "whsec_" + "QUFB" * 8
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def data_of(received: Received) -> dict[str, Any]:
+    return json.loads(received.body)
+
+
+def ids(received: list[Received]) -> list[str]:
+    return [each.headers["webhook-id"] for each in received]
+
+
+def sequence(received: list[Received]) -> list[int]:
+    return [data_of(each)["data"]["sequence"] for each in received]
+
+
+def lanes(client: AgentTasks) -> list[Any]:
+    return query(client, "SELECT * FROM agent_tasks.lanes ORDER BY name")
+
+
+def test_an_event_is_told_of_thinly_and_signed(client: AgentTasks, receiver: Receiver) -> None:
+    endpoint(client, f"{receiver.url}/a")
+    with delivering(client, public_url="https://tasks.example/prefix"):
+        task_id = told(client)
+        (received,) = eventually(lambda: receiver.at("/a"))
+    said = Webhook(SECRET).verify(received.body, received.headers)
+    event = query(client, "SELECT * FROM agent_tasks.events WHERE task_id = %s AND seq = 1", task_id)[0]
+    assert datetime.fromisoformat(said.pop("timestamp")) == event["at"]
+    assert said == {
+        "type": "task.submitted",
+        "data": {
+            "task_id": str(task_id), "agent": "echo", "status": "pending", "version": 1, "sequence": 1,
+            "link": f"https://tasks.example/prefix/tasks/{task_id}",
+        },
+    }  # fmt: skip
+    assert received.headers["webhook-id"] == f"evt_{task_id.hex}_1"
+    assert received.headers["content-type"] == "application/json"
+
+
+def test_while_secrets_rotate_a_receiver_may_have_either(client: AgentTasks, receiver: Receiver) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    endpoint(client, f"{receiver.url}/both", old_secret=OLD_SECRET, old_until=until)
+    endpoint(client, f"{receiver.url}/new", old_secret=OLD_SECRET, old_until=until - timedelta(hours=2))
+    with delivering(client):
+        told(client)
+        ended_well(client)
+    (both,), (new,) = receiver.at("/both"), receiver.at("/new")
+    for secret in (SECRET, OLD_SECRET):
+        Webhook(secret).verify(both.body, both.headers)
+    Webhook(SECRET).verify(new.body, new.headers)
+    for secret, received in ((OLD_SECRET, new), (OTHER_SECRET, both)):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(received.body, received.headers)
+
+
+def test_a_callback_is_told_of_its_end_and_signed_by_each_key_of_the_deployment(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    with delivering(client, secret_key="new,old") as deliverer:
+        task_id = told(client, 2, callback=f"{receiver.url}/call?me=1")
+        client.get(task_id).cancel()
+        (received,) = eventually(lambda: receiver.at("/call?me=1"))
+        keys = deliverer._deployment.callback_keys
+    assert data_of(received)["type"] == "task.cancelled"
+    assert len(keys) == 2
+    for secret in callback_secrets(keys, ""):
+        Webhook(secret).verify(received.body, received.headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(callback_secrets(keys, "other")[0]).verify(received.body, received.headers)
+
+
+def test_a_full_payload_has_the_snapshot_as_it_is_when_it_is_sent(client: AgentTasks, receiver: Receiver) -> None:
+    endpoint(client, f"{receiver.url}/a", payload="full")
+    task_id = told(client, 1)
+    client.get(task_id).cancel()
+    with delivering(client):
+        ended_well(client)
+    first, found, last = [data_of(each)["data"] for each in receiver.at("/a")]
+    snapshot = client.get(task_id).snapshot().model_dump(mode="json")
+    for each in (first, found, last):
+        assert each["task"] == snapshot
+        assert each["task"]["status"] == "cancelled"
+    assert (first["status"], found["event"], last["status"]) == ("pending", 1, "cancelled")
+
+
+def test_a_full_payload_that_is_too_large_is_a_thin_one_that_says_so(client: AgentTasks, receiver: Receiver) -> None:
+    endpoint(client, f"{receiver.url}/a", payload="full")
+    client.submit("echo", {"value": 1}, metadata={"large": "x" * 20_000})
+    with delivering(client):
+        ended_well(client)
+    (received,) = receiver.at("/a")
+    assert data_of(received)["data"]["truncated"] is True
+    assert len(received.body) < 1000
+
+
+def test_of_a_sensitive_task_nothing_but_that_it_is_so_is_told(client: AgentTasks, receiver: Receiver) -> None:
+    endpoint(client, f"{receiver.url}/a", payload="full")
+    task_id = submitted(client, metadata={"secret": "word"})
+    query(client, "UPDATE agent_tasks.tasks SET sensitive = true WHERE id = %s", task_id)
+    emitted(client, task_id, 1)
+    with delivering(client):
+        ended_well(client)
+    for received in receiver.at("/a"):
+        assert "task" not in data_of(received)["data"]
+        assert b"word" not in received.body
+
+
+def test_of_one_task_nothing_is_told_before_what_came_earlier_is_accepted(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/a"] = [500, 500, "close", 204]
+    endpoint(client, f"{receiver.url}/a")
+    with delivering(client):
+        task_id = told(client, 5)
+        ended_well(client)
+    got = sequence(receiver.at("/a"))
+    assert got == [got[0]] * 4 + sorted(set(got[3:]))[1:]
+    assert len(set(got)) == 6
+    assert len(set(ids(receiver.at("/a"))[:4])) == 1
+    assert [row["attempt"] for row in deliveries(client, task_id)] == [4, 1, 1, 1, 1, 1]
+
+
+def test_a_task_that_is_held_up_holds_up_no_other(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [503, 204]
+    endpoint(client, f"{receiver.url}/a")
+    held_up, other = told(client, 2), told(client, 2)
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: statuses(client, other) == {"delivered"} or statuses(client, held_up) == {"delivered"})
+    waiting = [row for row in deliveries(client) if row["status"] == "pending"]
+    assert len({row["task_id"] for row in waiting}) == 1
+    assert [row["due_at"] is None for row in waiting] == [False, True, True]
+
+
+def test_where_no_order_is_asked_for_the_later_ones_do_not_wait(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [500, 204]
+    endpoint(client, f"{receiver.url}/a", ordered=False)
+    task_id = told(client, 4)
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: sum(row["status"] == "delivered" for row in deliveries(client, task_id)) == 4)
+    assert sum(row["status"] == "pending" for row in deliveries(client, task_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "answer", "error"),
+    [
+        (500, 500, "it answered 500"),
+        (404, 404, "it answered 404"),
+        ("redirect", 302, "it answered 302"),
+        ("close", None, "without sending a response"),
+        ("nonsense", None, "the answer is no HTTP"),
+        ("hang", None, "no whole answer within 0.5 seconds"),
+        ("drip", None, "no whole answer within 0.5 seconds"),
+    ],
+)
+def test_whatever_a_receiver_does_wrong_is_said_and_tried_again(
+    client: AgentTasks, receiver: Receiver, behaviour: str | int, answer: int | None, error: str
+) -> None:
+    receiver.says["/a"] = [behaviour, 204]
+    endpoint(client, f"{receiver.url}/a")
+    task_id = told(client)
+    with delivering(client, webhook_retry_scale=1.0, webhook_seconds=0.5):
+        eventually(lambda: deliveries(client)[0]["error"])
+    (row,) = deliveries(client, task_id)
+    assert (row["status"], row["answer"], row["attempt"]) == ("pending", answer, 1)
+    assert error in row["error"]
+    assert timedelta(seconds=4.5) < row["due_at"] - row["last_at"] < timedelta(seconds=7)
+    assert [each.path for each in receiver.received] == ["/a"]
+    with delivering(client):
+        query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp()")
+        ended_well(client)
+    assert len(set(ids(receiver.at("/a")))) == 1
+
+
+def test_of_ten_gigabytes_that_it_answers_with_only_the_head_matters(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = ["endless"]
+    endpoint(client, f"{receiver.url}/a")
+    told(client)
+    with delivering(client):
+        ended_well(client)
+
+
+@pytest.mark.parametrize(
+    ("said", "low", "high"),
+    [
+        ("Retry-After: 100", 100, 112),
+        ("Retry-After: 9999999999999", 86_400, 96_000),
+        ("Retry-After: Fri, 31 Feb 2098 25:61:00 GMT", 4.9, 6.5),
+        ("Retry-After: Fri, ", 4.9, 6.5),
+        ("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", 4.9, 6.5),
+        ("Retry-After: -5", 4.9, 6.5),
+        ("Retry-After: NaN", 4.9, 6.5),
+    ],
+)
+def test_a_receiver_says_when_to_come_again_unless_it_is_nonsense(
+    client: AgentTasks, receiver: Receiver, said: str, low: float, high: float
+) -> None:
+    receiver.says["/a"] = [f"429 {said}"]
+    endpoint(client, f"{receiver.url}/a")
+    told(client)
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: deliveries(client)[0]["error"])
+    (row,) = deliveries(client)
+    assert low <= (row["due_at"] - row["last_at"]).total_seconds() <= high
+    (lane,) = lanes(client)
+    paused = low >= 100
+    assert (lane["retry_at"] > row["last_at"] + timedelta(seconds=90)) == paused
+
+
+def test_after_ten_attempts_it_has_failed_and_the_next_event_is_told(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [500] * 10 + [204]
+    endpoint(client, f"{receiver.url}/a")
+    task_id = told(client, 1)
+    with delivering(client, webhook_retry_scale=0.00001):
+        eventually(lambda: statuses(client) == {"failed", "delivered"})
+    first, second = deliveries(client, task_id)
+    assert (first["status"], first["attempt"], first["answer"], first["due_at"]) == ("failed", 10, 500, None)
+    assert (second["status"], second["attempt"]) == ("delivered", 1)
+    assert lanes(client) == []
+
+
+def test_an_endpoint_that_is_gone_is_disabled_and_told_nothing_more(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/gone"] = [204, 410]
+    gone = endpoint(client, f"{receiver.url}/gone", name="gone")
+    endpoint(client, f"{receiver.url}/other", types=["webhook.disabled"])
+    endpoint(client, f"{receiver.url}/elsewhere", tenant="elsewhere")
+    with delivering(client):
+        first = told(client, 3)
+        eventually(lambda: statuses(client, first) == {"delivered", "failed", "dropped"})
+        third = told(client, 1)
+        (other,) = eventually(lambda: receiver.at("/other"))
+    assert [each.path for each in receiver.received].count("/gone") == 2
+    assert [row["status"] for row in deliveries(client, first)] == ["delivered", "failed", "dropped", "dropped"]
+    assert deliveries(client, third) == []
+    assert data_of(other) | {"timestamp": ""} == {
+        "type": "webhook.disabled", "timestamp": "", "data": {"webhook": "gone", "why": "gone"},
+    }  # fmt: skip
+    assert receiver.at("/elsewhere") == []
+    (row,) = query(client, "SELECT * FROM agent_tasks.webhooks WHERE id = %s", gone)
+    assert (row["disabled_why"], row["disabled_at"] is None) == ("gone", False)
+    (entry,) = client.audit(operation="disable_webhook")
+    assert (entry.target, entry.door, entry.data) == ("gone", "deliverer", {"why": "gone"})
+
+
+def test_an_endpoint_that_was_moved_meanwhile_is_not_disabled_by_the_old_ones_answer(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/old"] = ["hang"]
+    moved = endpoint(client, f"{receiver.url}/old")
+    told(client)
+    with delivering(client, webhook_seconds=1.0):
+        eventually(lambda: receiver.at("/old"))
+        query(client, "UPDATE agent_tasks.webhooks SET url = %s WHERE id = %s", f"{receiver.url}/new", moved)
+        receiver.says["/old"] = [410]
+        ended_well(client)
+    assert len(receiver.at("/new")) == 1
+
+
+def test_a_callback_that_is_gone_is_told_nothing_more_of_its_task(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/gone"] = [410]
+    with delivering(client):
+        task_id = told(client, callback=f"{receiver.url}/gone")
+        with client.database.connection() as connection:
+            parked(connection, claimed(client, task_id))
+        eventually(lambda: statuses(client, task_id) == {"failed"})
+        client.get(task_id).cancel()
+        eventually(lambda: statuses(client, task_id) == {"failed", "dropped"})
+        other = told(client, callback=f"{receiver.url}/other")
+        client.get(other).cancel()
+        eventually(lambda: receiver.at("/other"))
+    assert len(receiver.at("/gone")) == 1
+
+
+def test_five_days_of_nothing_but_failures_disable_an_endpoint(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = receiver.says["/b"] = [500]
+    old, new = endpoint(client, f"{receiver.url}/a", name="a"), endpoint(client, f"{receiver.url}/b")
+    told(client)
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: len(lanes(client)) == 2)
+    query(
+        client,
+        "UPDATE agent_tasks.lanes SET failing_since = failing_since - interval '5 days' WHERE name = %s",
+        f"webhook:{old}",
+    )
+    query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp()")
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: query(client, "SELECT FROM agent_tasks.webhooks WHERE disabled_why = 'failing'"))
+        eventually(lambda: statuses(client) == {"pending", "dropped"})
+        eventually(lambda: len(receiver.at("/b")) >= 2)
+    assert [row["webhook_id"] for row in deliveries(client) if row["status"] == "dropped"] == [old]
+    assert [row["id"] for row in query(client, "SELECT id FROM agent_tasks.webhooks WHERE disabled_at IS NULL")] == [
+        new
+    ]
+    assert client.audit(operation="disable_webhook")[0].data == {"why": "failing"}
+
+
+def test_one_success_and_what_failed_before_is_forgotten(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [500, 500, 204]
+    endpoint(client, f"{receiver.url}/a")
+    told(client)
+    with delivering(client):
+        eventually(lambda: lanes(client))
+        ended_well(client)
+    assert lanes(client) == []
+
+
+def test_a_lane_that_fails_is_tried_with_one_delivery_at_a_time(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [500]
+    webhook_id = endpoint(client, f"{receiver.url}/a", ordered=False)
+    query(
+        client,
+        "INSERT INTO agent_tasks.lanes (name, failures, failing_since) VALUES (%s, 5, clock_timestamp())",
+        f"webhook:{webhook_id}",
+    )
+    told(client, 30)
+    with delivering(client, webhook_retry_scale=1.0), delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: lanes(client)[0]["failures"] == 6)
+        endpoint(client, f"{receiver.url}/b", name="b")
+        told(client)
+        eventually(lambda: receiver.at("/b"))
+    assert len(receiver.at("/a")) == 1
+    (lane,) = lanes(client)
+    assert lane["retry_at"] - lane["failing_since"] > timedelta(seconds=5)
+
+
+def test_endpoints_that_hang_hold_up_no_other(client: AgentTasks, receiver: Receiver) -> None:
+    for number in range(20):
+        receiver.says[f"/{number}"] = ["hang"]
+        endpoint(client, f"{receiver.url}/{number}")
+    endpoint(client, f"{receiver.url}/fast")
+    tasks = [told(client, 2) for _ in range(20)]
+    with delivering(client, webhook_seconds=30.0):
+        eventually(lambda: len(receiver.at("/fast")) == 3 * len(tasks))
+        eventually(lambda: sum(receiver.open_now.values()) >= 20)
+        assert not [row for row in deliveries(client) if row["error"]]
+        receiver.let_go.set()
+
+
+def test_a_fast_receiver_gets_more_at_once_and_none_gets_too_many(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/slow"] = ["hang"]
+    endpoint(client, f"{receiver.url}/slow", ordered=False)
+    endpoint(client, f"{receiver.url}/fast", ordered=False)
+    told(client, 150)
+    with delivering(client):
+        eventually(lambda: len(receiver.at("/fast")) == 151)
+        receiver.let_go.set()
+    assert receiver.most_at_once["/slow"] == 4
+    assert receiver.most_at_once["/fast"] <= MOST
+
+
+def test_a_name_that_resolves_to_this_machine_is_refused_at_delivery(client: AgentTasks, receiver: Receiver) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    endpoint(client, f"http://inside.example:{receiver.port}/a")
+    told(client)
+    with delivering(client, webhook_allow=(), resolve=resolve):
+        eventually(lambda: deliveries(client)[0]["error"])
+    assert "inside.example is refused: its address is not on the public internet" in deliveries(client)[0]["error"]
+    assert receiver.connections == 0
+
+
+@pytest.mark.parametrize("how", ["disabled_at = clock_timestamp(), disabled_why = 'asked'", "deleted"])
+def test_what_is_left_for_an_endpoint_that_was_disabled_or_removed_is_dropped(
+    client: AgentTasks, receiver: Receiver, how: str
+) -> None:
+    webhook_id = endpoint(client, f"{receiver.url}/a")
+    told(client, 3)
+    if how == "deleted":
+        query(client, "DELETE FROM agent_tasks.webhooks WHERE id = %s", webhook_id)
+    else:
+        query(client, f"UPDATE agent_tasks.webhooks SET {how} WHERE id = %s", webhook_id)
+    with delivering(client):
+        eventually(lambda: statuses(client) == {"dropped"})
+    assert receiver.received == []
+
+
+def test_several_deliverers_share_the_work_and_tell_each_event_once_and_in_order(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    endpoint(client, f"{receiver.url}/a")
+    with delivering(client), delivering(client), delivering(client):
+        tasks = [told(client, 10) for _ in range(20)]
+        ended_well(client)
+    assert len(receiver.received) == len(set(ids(receiver.received))) == 11 * len(tasks)
+    for task_id in tasks:
+        got = [each for each in receiver.received if data_of(each)["data"]["task_id"] == str(task_id)]
+        assert sequence(got) == sorted(sequence(got))
+
+
+def test_a_subjects_endpoint_is_told_of_its_own_tasks_and_of_no_other_endpoints_end(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/bob"] = [410]
+    endpoint(client, f"{receiver.url}/ana", tenant="acme", subject="ana")
+    endpoint(client, f"{receiver.url}/bob", tenant="acme", subject="bob")
+    endpoint(client, f"{receiver.url}/all", tenant="acme")
+    with delivering(client):
+        submitted(client, identity=Identity(subject="bob", tenant="acme"))
+        eventually(lambda: len(receiver.at("/all")) == 2)
+        submitted(client, identity=Identity(subject="ana", tenant="acme"))
+        eventually(lambda: len(receiver.at("/all")) == 3)
+        ended = eventually(lambda: receiver.at("/ana"))
+    assert [data_of(each)["type"] for each in ended] == ["task.submitted"]
+
+
+def test_a_delivery_that_cannot_be_made_is_none_of_its_lanes_failures_and_is_not_tried_for_ever(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    endpoint(client, f"{receiver.url}/a", secret="whsec_")
+    told(client)
+    query(client, "UPDATE agent_tasks.deliveries SET attempt = 9")
+    with delivering(client):
+        eventually(lambda: statuses(client) == {"failed"})
+    assert "it could not be made" in deliveries(client)[0]["error"]
+    assert lanes(client) == []
+
+
+def test_a_deliverer_that_is_stopped_gives_back_what_it_sends(
+    client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.webhooks.deliverer._LEAVE_SECONDS", 0.1)
+    receiver.says["/a"] = ["hang", 204]
+    endpoint(client, f"{receiver.url}/a")
+    told(client)
+    with delivering(client, webhook_seconds=30.0):
+        eventually(lambda: receiver.at("/a"))
+    (row,) = deliveries(client)
+    assert (row["status"], row["error"]) == ("pending", "the deliverer was stopped")
+    with delivering(client):
+        ended_well(client)
