@@ -516,7 +516,6 @@ deliveries = Table(
     Index("deliveries_tenant", "tenant", "created_at", "id"),
     Index("deliveries_webhook", "webhook_id", "created_at", "id"),
     Index("deliveries_task", "task_id", "created_at", "id"),
-    Index("deliveries_over", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
 )
 
 lanes = Table(  # of those whose last attempt failed

@@ -20,9 +20,10 @@ def make_beat_app() -> Celery:
     """Make the app. Its schedule is fixed and in memory: two clocks tick twice, which the sweeps are made for."""
     settings = Settings.load()
     app: Any = make_app("beat", settings, [SWEEP_QUEUE])
+    kept = min(settings.retention_seconds, settings.delivery_seconds)
     seconds = {
         "orphans": min(SLOW_SECONDS, settings.ttl_seconds / 4),
-        "retention": max(min(SLOW_SECONDS, settings.retention_seconds / 10), settings.sweep_seconds),
+        "retention": max(min(SLOW_SECONDS, kept / 10), settings.sweep_seconds),
         "housekeeping": max(1.0, settings.sweep_seconds),
     }
     app.conf.update(

@@ -13,6 +13,7 @@ from agent_tasks.store.queries import read
 from agent_tasks.sweeps import (
     audit,
     bells,
+    deliveries,
     keys,
     leases,
     orphans,
@@ -42,6 +43,7 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
         "keys": keys.run_once,
         "audit": audit.run_once,
         "sessions": sessions.run_once,
+        "deliveries": deliveries.run_once,
     },
     "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
 }

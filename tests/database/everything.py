@@ -250,6 +250,12 @@ def _endpoints(client: AgentTasks) -> None:
     webhooks.disable("endpoint", tenant="acme")
     webhooks.enable("endpoint", tenant="acme")
     webhooks.remove("endpoint", tenant="acme")
+    query(client, "UPDATE agent_tasks.outbox SET at = now() - interval '9 d' WHERE type = 'webhook.ping'")
+    query(
+        client,
+        "UPDATE agent_tasks.deliveries SET status = 'dropped', due_at = NULL, ended_at = now() - interval '9 d' "
+        "WHERE type = 'webhook.ping'",
+    )
 
 
 def _webhooks(client: AgentTasks) -> None:

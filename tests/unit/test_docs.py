@@ -32,6 +32,7 @@ WITHOUT_ARROW = {
     "idempotency",
     "job",
     "keys",
+    "outbox",
     "replay",
     "ping",
     "statistics",

@@ -140,7 +140,6 @@ def upgrade() -> None:
     op.create_index("deliveries_tenant", "deliveries", ["tenant", "created_at", "id"])
     op.create_index("deliveries_webhook", "deliveries", ["webhook_id", "created_at", "id"])
     op.create_index("deliveries_task", "deliveries", ["task_id", "created_at", "id"])
-    op.create_index("deliveries_over", "deliveries", ["ended_at"], postgresql_where=sa.text("ended_at IS NOT NULL"))
     op.create_table(
         "lanes",
         sa.Column("name", sa.Text(), nullable=False),
