@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     adaptive_split,
+    agentcore,
     family,
     gateway,
     gateway_events,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "watching": watching.run,
     "gateway": gateway.run,
     "gateway_events": gateway_events.run,
+    "agentcore": agentcore.run,
     "family": family.run,
     "state_size": state_size.run,
     "held": held.run,

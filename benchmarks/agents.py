@@ -134,3 +134,12 @@ async def sprout(ctx: Context, count: int):
 @branch.step
 async def gather(ctx: Context, spawned: float):
     return spawned
+
+
+at_work = Agent("at_work")
+
+
+@at_work.step
+async def work(ctx: Context, rounds: int):
+    await ctx.call(asyncio.sleep, 1)
+    return Done(rounds) if rounds <= 1 else Next(work, rounds=rounds - 1)

@@ -82,28 +82,28 @@ def _described(found: dict[str, list[Load]], concurrency: int, seconds: float) -
 def _handler(made: Deployment) -> Generator[int]:
     with made.client.database.connection() as connection:
         connection.execute(fastapi_insert.TABLE)
-    port = _free_port()
+    port = free_port()
     arguments = ["uvicorn", "benchmarks.rivals.fastapi_insert:app", "--port", str(port), "--no-access-log"]
     with made.process(*arguments):
-        until(lambda: _listens(port), "the handler listens")
+        until(lambda: listens(port), "the handler listens")
         yield port
 
 
 @contextmanager
 def _gateway(made: Deployment) -> Generator[int]:
-    port = _free_port()
+    port = free_port()
     with made.process("agent_tasks.cli", "gateway", "--port", str(port), gateway_rate="100000/second"):
-        until(lambda: _listens(port), "the gateway listens")
+        until(lambda: listens(port), "the gateway listens")
         yield port
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 

@@ -21,6 +21,7 @@ async def behave(
     refuses: int | None = None,
     emits: list[Any] | None = None,
     waits: bool = False,
+    holds: str = "",
 ):
     """Do what the invocation says: return its payload, or raise, emit or wait before that."""
     for value in emits or []:
@@ -29,6 +30,8 @@ async def behave(
         raise ValueError(raises)
     if refuses is not None:
         raise HTTPException(refuses, "not like this")
+    while holds and Path(holds).exists():
+        await asyncio.sleep(0.05)
     if waits:
         return Wait("go", then=go_on, payload=payload)
     return payload

@@ -3,11 +3,13 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_tasks import Identity
+from agent_tasks.sweeps.sweeper import Sweeper
 from tests.conftest import Fleet
 from tests.database import query
 from tests.eventually import eventually
@@ -219,26 +221,51 @@ def test_invocations_are_audited_as_the_runtimes_identity(runtime: Runtime) -> N
     assert (newest.operation, newest.answer) == ("submit", "invalid_input")
 
 
-def test_everything_is_killed_between_an_invocation_and_its_result(fleet: Fleet, gateway: Gateway) -> None:
-    settings: dict[str, Any] = {"agentcore_mode": "acknowledge", "agentcore_identity": "acme/restarted"}
-    worker = fleet.processes.worker(agents=(AGENTS,), queue="restarted")
-    runtime = start_runtime(fleet.client, fleet.processes, queue="restarted", **settings)
-    session = new_session()
-    task = runtime.start(session, payload="kept", waits=True)
-    busy_since = runtime.becomes("HealthyBusy")
-    runtime.waiting(task)
-    for process in (runtime.running, worker):
+@pytest.mark.parametrize("doing", ["running", "waiting"])
+def test_everything_is_killed_between_an_invocation_and_its_result(fleet: Fleet, tmp_path: Path, doing: str) -> None:
+    settings: dict[str, Any] = {"agentcore_mode": "acknowledge", "agentcore_identity": f"acme/{doing}"}
+    worker = fleet.processes.worker(agents=(AGENTS,), queue=f"killed-{doing}")
+    gateway = start_runtime(fleet.client, fleet.processes, **settings)
+    # the session stays on the queue of its last task, which only this test serves
+    session, held = new_session(), tmp_path / "held"
+    held.touch()
+    fleet.client.submit(
+        "invoked",
+        {"payload": 0},
+        queue=f"killed-{doing}",
+        session_id=session,
+        identity=Identity(subject=doing, tenant="acme"),
+    ).wait(20)
+    task = gateway.start(session, payload="kept", **({"waits": True} if doing == "waiting" else {"holds": str(held)}))
+    busy_since = gateway.becomes("HealthyBusy")
+    eventually(lambda: gateway.task(task).stored().status == doing)
+    for process in (gateway.running, worker):
         process.kill()
         assert process.wait_for_exit() == -signal.SIGKILL
-    again = start_runtime(fleet.client, fleet.processes, queue="restarted", **settings)
+    again = start_runtime(fleet.client, fleet.processes, **settings)
     assert again.ping() == ("HealthyBusy", busy_since)
     assert again.invoke({"payload": "again"}, session).status_code == 409
-    worker = fleet.processes.worker(agents=(AGENTS,), queue="agentcore")
-    again.end(task)
+    worker = fleet.processes.worker(agents=(AGENTS,), queue=f"killed-{doing}")
+    held.unlink()
+    if doing == "waiting":
+        again.task(task).signal("go")
+    again.task(task).wait(30)
     again.becomes("Healthy")
     assert read(again, session)["result"] == "kept"
     again.running.kill()
     worker.kill()
+
+
+def test_a_result_outlives_the_session_that_has_asked_for_it(runtime: Runtime) -> None:
+    session = new_session()
+    task = runtime.start(session, payload="of yesterday")
+    runtime.task(task).wait(20)
+    aged = "UPDATE agent_tasks.agentcore_sessions SET invoked_at = invoked_at - interval '1 day' WHERE id = %s"
+    query(runtime.client, aged, session)
+    Sweeper(runtime.client).run("retention")
+    kept = "SELECT count(*) AS n FROM agent_tasks.agentcore_sessions WHERE id = %s"
+    assert query(runtime.client, kept, session) == [{"n": 0}]
+    assert read(runtime, session)["result"] == "of yesterday"
 
 
 def test_the_gateways_other_paths_take_a_token_as_ever(runtime: Runtime, gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 from tests.conftest import Fleet
+from tests.eventually import eventually
 from tests.gateway import Answer
 from tests.gateway.runtime import AGENTS, HEADER, Runtime, new_session, start_runtime
 from tests.gateway.sdk import sdk_app
@@ -194,3 +196,45 @@ def test_a_runtime_is_busy_while_an_invocation_waits_for_its_answer(both: Both) 
         both.ours.end(str(task.id))
         assert answer.result().text == '"at last"'
     assert both.ours.ping()[0] == "Healthy"
+
+
+@pytest.mark.parametrize("kind", ["answer", "stream"])
+def test_who_waits_when_the_gateway_is_stopped_is_told_that_the_task_goes_on(
+    fleet: Fleet, both: Both, kind: str
+) -> None:
+    gateway = start_runtime(fleet.client, fleet.processes, agentcore_identity="acme/bea")
+    session = new_session()
+    with ThreadPoolExecutor(1) as crowd:
+        asked = crowd.submit(gateway.invoke, {"waits": True}, session, **(STREAM if kind == "stream" else {}))
+        (task,) = eventually(lambda: gateway.client.search(session_id=session).tasks)
+        gateway.waiting(str(task.id))
+        gateway.running.send(signal.SIGTERM)
+        answer = asked.result()
+    assert gateway.running.wait_for_exit() == 0
+    said = f"This gateway ends. Task {task.id} goes on without it."
+    if kind == "answer":
+        assert (answer.status_code, answer.json()) == (503, {"error": said})
+    else:
+        (frame,) = answer.text.split("\n\n")[:-1]
+        assert json.loads(frame.removeprefix("data: "))["error"] == said
+    both.ours.end(str(task.id))
+
+
+def test_a_task_goes_on_when_whoever_invoked_it_goes_away(both: Both) -> None:
+    session = new_session()
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.post(
+            f"{both.ours.url}/invocations", json={"payload": 1, "waits": True}, headers={HEADER: session}, timeout=1
+        )
+    (task,) = both.ours.client.search(session_id=session).tasks
+    both.ours.end(str(task.id))
+    assert both.ours.task(str(task.id)).result() == 1
+
+
+def test_invocations_and_pings_are_counted_by_their_names(fleet: Fleet, both: Both) -> None:
+    both.ours.ping()
+    both.ours.http.get("/nothing")
+    key = fleet.client.create_key(subject="ops", scopes=["admin"]).key
+    metrics = both.ours.http.get("/metrics", headers={"Authorization": f"Bearer {key}"}).text
+    for operation, status in (("ping", 200), ("invoke", 200), ("none", 404)):
+        assert f'operation="{operation}",status="{status}"' in metrics

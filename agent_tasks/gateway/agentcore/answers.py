@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.result import result_of
 from agent_tasks.errors import AgentTaskError, ErrorInfo, UnknownAgent, UpstreamUnavailable
 from agent_tasks.gateway import problems
@@ -57,6 +58,11 @@ def report_answer(task: TaskSnapshot, session_id: str, **more: Any) -> Response:
 def error_answer(status: int, error: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """The answer `{"error": …}`."""
     return JSONResponse({"error": error, **more}, status, headers)
+
+
+def going(task: TaskHandle) -> str:
+    """What is said of a task whose end this gateway cannot wait for."""
+    return f"This gateway ends. Task {task.id} goes on without it."
 
 
 def written(value: Any) -> str:

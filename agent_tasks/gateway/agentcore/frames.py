@@ -7,7 +7,7 @@ from typing import Any
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import AgentTaskError
-from agent_tasks.gateway.agentcore.answers import raised, written
+from agent_tasks.gateway.agentcore.answers import going, raised, written
 from agent_tasks.gateway.event_page import EventPage, read_page
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.waiting import looks_at
@@ -36,6 +36,8 @@ async def frames(gate: Gate, task: TaskHandle) -> AsyncGenerator[str]:
                 if seen.status.is_terminal:
                     for value in _end(seen):
                         yield _frame(value)
+                    return
+        yield _frame(_error(going(task), "ShuttingDown"))
     except (AgentTaskError, Transient) as error:
         log.warning("stream of an invocation ended: task=%s %s", task.id, error)
         yield _frame(_error(str(error), type(error).__name__))

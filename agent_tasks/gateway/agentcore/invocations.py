@@ -59,6 +59,7 @@ class Invocations:
                 response = await self._wait(request, session_id, payload)
         except Exception as error:
             response = answers.of_exception(error)
+        self._ping.outdate()  # whoever has heard of a beginning or an end here is told so by the next ping, too
         response.headers[SESSION_HEADER] = session_id
         return response
 
@@ -81,6 +82,7 @@ class Invocations:
     async def _wait(self, request: Request, session_id: str, payload: Any) -> Response:
         """The result of the task once it has ended, or the events that it emits as they come."""
         met = await self._invoke(request, _bounded(session_id), payload, exclusive=False)
+        self._ping.outdate()
         task = TaskHandle(self._gate.client, met.row["id"], None, TaskSnapshot.from_row(met.row))
         if _STREAM in request.headers.get("accept", "").lower():
             return StreamingResponse(frames(self._gate, task), media_type=_STREAM)
@@ -89,9 +91,8 @@ class Invocations:
             seen = await last_look(looks_at(self._gate, task, None, gone))
         finally:
             gone.cancel()
-        self._ping.outdate()
         if not seen.status.is_terminal:
-            return answers.error_answer(503, f"This gateway ends. Task {task.id} goes on without it.")
+            return answers.error_answer(503, answers.going(task))
         return answers.result_answer(seen)
 
     async def _look(self, request: Request, session_id: str, question: Question) -> TaskSnapshot:
@@ -123,9 +124,7 @@ class Invocations:
 
             return sessions.invoke(self._gate.client, self._runtime, session_id, make, exclusive=exclusive)
 
-        met = await self._perform(request, OPERATIONS["submit"], invoke)
-        self._ping.outdate()
-        return met
+        return await self._perform(request, OPERATIONS["submit"], invoke)
 
     async def _perform(
         self, request: Request, operation: Operation, work: Callable[[Caller], T], task_id: str | None = None

@@ -19,7 +19,7 @@ from agent_tasks.transitions.ping import Ping, ping
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 0.1
 """What was read serves for so long, however many ask."""
-_PATIENCE_SECONDS = 0.025
+_PATIENCE_SECONDS = 0.010
 """How long a newer reading is awaited where there is an older one."""
 _READ_SECONDS = 2.0
 """How long one reading may take."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 _UUID = r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}"
 _SENTENCE = re.compile(
     rf"\s*(?:please\s+)?(?:check|get|show)\s+(?:me\s+)?(?:the\s+)?(?:status|results?)"
-    rf"(?:\s+(?:of|for)\s+(?:the\s+|my\s+)?task(?:\s+id)?:?\s*(?P<id>{_UUID})?)?\s*[.!?]*\s*",
+    rf"(?:\s+(?:of|for)\s+(?:the\s+|my\s+)?(?:task(?:\s+id)?:?\s*)?(?P<id>{_UUID})?)?\s*[.!?]*\s*",
     re.IGNORECASE,
 )
 
