@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
     bundled: Names = ()
-    """The bundled agents that are loaded: `orchestrator`, `research`."""
+    """The bundled agents that are loaded: `orchestrator`, `planner`, `research`."""
     bundled_root: Text = ""
     """The folder below which the bundled agents read and write; several with `:`. Empty: one of their own."""
     secret_key: Secret = ""

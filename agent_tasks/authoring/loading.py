@@ -14,6 +14,7 @@ from agent_tasks.errors import InvalidInput, text_of
 log = logging.getLogger(__name__)
 BUNDLED = {
     "orchestrator": "agent_tasks.bundled.research.orchestrator",
+    "planner": "agent_tasks.bundled.planner.agent",
     "research": "agent_tasks.bundled.research.agent",
 }
 """The agents that come with the system. None of them is loaded unless AGENT_TASKS_BUNDLED names it."""

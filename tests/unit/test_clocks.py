@@ -7,6 +7,7 @@ from tests.documents import ROOT
 
 SHOWN_OR_GUESSED = {
     "authoring/context.py": {"datetime.now"},  # ctx.deadline, as an author is shown it
+    "bundled/planner/tools.py": {"datetime.now"},  # whether a result that is not there is said to have expired
     "cli/text.py": {"datetime.now"},  # how long ago something was
     "client/watched.py": {"datetime.now"},  # when to ask why nobody takes a task
     "engine/observers/flower.py": {"time.time"},  # the timestamps of Celery's events

@@ -15,7 +15,7 @@ def optional(module: str, extra: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise StepFailed(
-            f"The research agent needs {module!r} here. Install it with: pip install 'agent-tasks[{extra}]'",
+            f"A bundled agent needs {module!r} here. Install it with: pip install 'agent-tasks[{extra}]'",
             module=module,
             extra=extra,
         ) from error

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.gateway.mode import LARGE, Mode, choose
+from agent_tasks.authoring.expectation import LARGE
+from agent_tasks.gateway.mode import Mode, choose
 from agent_tasks.gateway.prefer import Preference
 
 HINTS = ("in the background", "überprüfen", "計画", "straße", "C++")

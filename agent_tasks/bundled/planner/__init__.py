@@ -1,0 +1,1 @@
+"""Planning: implementation plans, requirements and validation of plans. Importing it declares no agent."""
