@@ -183,10 +183,10 @@ async def awake(ctx: Context):
     return "awake"
 
 
-planner = Agent("planner")
+foreman = Agent("foreman")
 
 
-@planner.step
+@foreman.step
 async def plan(
     ctx: Context,
     family: list[dict[str, Any]],
@@ -201,7 +201,7 @@ async def plan(
     return FanOut(children, then=gather, reserve=reserve, on_child_failure=on_child_failure, split=split)
 
 
-@planner.step
+@foreman.step
 async def gather(ctx: Context, children: list[ChildOutcome]):
     found = [child.model_dump(mode="json") for child in children]
     short = [child for child in children if child.status != "completed"]

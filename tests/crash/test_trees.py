@@ -163,7 +163,7 @@ def test_children_whose_time_is_over_just_when_their_parents_call_them_in_hold_n
 ) -> None:
     child = {"agent": "held_member", "input": {"folder": str(tmp_path), "index": 0}}
     input = {"family": [child] * 8, "reserve": 4.0}
-    roots = fleet.client.submit_many("planner", [input] * 5, budget=Budget(seconds=6))
+    roots = fleet.client.submit_many("foreman", [input] * 5, budget=Budget(seconds=6))
     for root in roots:
         snapshot = root.wait(timeout=30)
         assert snapshot.status == "partial", snapshot.error

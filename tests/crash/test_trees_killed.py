@@ -15,7 +15,7 @@ def test_a_parent_goes_on_at_its_reserve_while_a_childs_worker_is_stopped_and_th
 ) -> None:
     (stopped,) = processes.fleet(ring_seconds=0.3, lease_seconds=8.0)
     family = [{"agent": "held_member", "input": {"folder": str(tmp_path), "index": index}} for index in range(2)]
-    task = client.submit("planner", {"family": family, "reserve": 25.0}, budget=Budget(seconds=30))
+    task = client.submit("foreman", {"family": family, "reserve": 25.0}, budget=Budget(seconds=30))
     halves = "SELECT FROM agent_tasks.tasks WHERE partial IS NOT NULL"
     eventually(lambda: len(rows.query(client, halves)) == 2)
     stopped.send_all(signal.SIGSTOP)
@@ -50,7 +50,7 @@ def test_a_tree_whose_worker_was_killed_is_resumed_with_what_had_completed(
     counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
     held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
     task = client.submit(
-        "planner", {"family": [counted, held]}, budget=Budget(seconds=60, tokens=100, steps=50, calls=9)
+        "foreman", {"family": [counted, held]}, budget=Budget(seconds=60, tokens=100, steps=50, calls=9)
     )
     completed = "SELECT FROM agent_tasks.tasks WHERE agent = 'counted' AND status = 'completed'"
     paid = "SELECT FROM agent_tasks.calls WHERE status = 'completed'"

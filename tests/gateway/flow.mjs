@@ -106,7 +106,7 @@ assert.equal(after.at(-2).type, "finished");
 assert.ok((await ask(200, "POST", `${path}/acknowledge`)).body.acknowledged_at);
 
 // A tree is cancelled as a whole.
-const family = { agent: "planner", input: { family: [{ agent: "approval" }, { agent: "approval" }] } };
+const family = { agent: "foreman", input: { family: [{ agent: "approval" }, { agent: "approval" }] } };
 const root = (await ask(202, "POST", "/tasks", { body: family })).headers.get("location");
 await poll(root, "waiting");
 assert.equal((await ask(200, "POST", `${root}/cancel`, { body: { reason: "enough" } })).body.status, "cancelled");

@@ -105,7 +105,7 @@ def test_the_whole_flow_by_curl(gateway: Gateway, token: str, tmp_path: Path) ->
     assert curl.ask(200, "POST", f"{path}/acknowledge").body["acknowledged_at"]
 
     family = {"family": [{"agent": "approval"}, {"agent": "approval"}]}
-    root = curl.ask(202, "POST", "/tasks", {"agent": "planner", "input": family}).headers["location"]
+    root = curl.ask(202, "POST", "/tasks", {"agent": "foreman", "input": family}).headers["location"]
     curl.poll(root, "waiting")
     assert curl.ask(200, "POST", f"{root}/cancel", {"reason": "enough"}).body["status"] == "cancelled"
     tree = curl.ask(200, "GET", f"{root}/tree").body

@@ -99,7 +99,7 @@ def test_a_signal_whose_gateway_is_killed_is_sent_again_and_has_one_effect(gatew
 
 def test_a_cancel_whose_gateway_is_killed_before_its_commit_has_ended_nothing(gateway: Gateway) -> None:
     doomed = Doomed(gateway, "cancels", kill_at="commit:written")
-    path = f"/tasks/{doomed.other.submit('planner', {'family': [{'agent': 'approval'}] * 2})['id']}"
+    path = f"/tasks/{doomed.other.submit('foreman', {'family': [{'agent': 'approval'}] * 2})['id']}"
     eventually(lambda: waits(doomed.other, path))
     assert doomed.dies_of("POST", f"{path}/cancel", {"reason": "enough"}).json()["status"] == "cancelled"
     children = doomed.other.get(f"{path}/children").json()["tasks"]

@@ -150,7 +150,7 @@ def world(fleet: Fleet) -> Iterator[World]:
         client.schedule("count", {"to": 1}, name="of nobody", every=9000)
         family = {"family": [{"agent": "count", "input": {"to": 1}}] * 2}
         tree, waiting = (
-            client.submit(agent, input, identity=ANA) for agent, input in (("planner", family), ("approval", {}))
+            client.submit(agent, input, identity=ANA) for agent, input in (("foreman", family), ("approval", {}))
         )
         tree.wait(20)
         eventually(lambda: len(client.living(kind="signal")) == 5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_tasks import AgentTasks, Settings, UnknownAgent
+from agent_tasks import AgentTasks, UnknownAgent
 from agent_tasks.authoring.agent import _registry  # pyright: ignore[reportPrivateUsage]
 from agent_tasks.authoring.loading import BUNDLED
 from tests.database import query
@@ -41,15 +41,13 @@ def served(client: AgentTasks) -> set[str]:
     ],
 )
 def test_a_worker_loads_the_bundled_agents_that_are_named_and_no_other(
-    settings: Settings, processes: Processes, bundled: tuple[str, ...], loaded: set[str]
+    client: AgentTasks, processes: Processes, bundled: tuple[str, ...], loaded: set[str]
 ) -> None:
-    client = AgentTasks(settings.model_copy(update={"agents": ()}))  # the tests have a planner of their own
-    processes.worker(fresh=True, bundled=bundled, agents=("tests.agents_modes",))
+    processes.worker(fresh=True, bundled=bundled)
     assert served(client) == loaded
     for name in BUNDLED.keys() - loaded:
         with pytest.raises(UnknownAgent):
             client.submit(name, {"paths": ["/etc"], "question": "What is in there?"})
-    client.close()
 
 
 def test_a_bundled_agent_that_is_not_there_is_named_at_the_start(processes: Processes) -> None:

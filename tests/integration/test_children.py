@@ -21,12 +21,12 @@ def recorder(seconds: float) -> dict[str, Any]:
 
 def test_children_are_joined_in_order_with_the_identity_extended(fleet: Fleet) -> None:
     task = fleet.client.submit(
-        "planner", {"family": [echo(n) for n in range(20)]}, identity=Identity(subject="ana", tenant="acme")
+        "foreman", {"family": [echo(n) for n in range(20)]}, identity=Identity(subject="ana", tenant="acme")
     )
     assert [child["result"] for child in task.result(timeout=30)] == list(range(20))
     child = task.children()[0].stored()
     assert child.root_id == task.id
-    assert child.identity == Identity(subject="ana", tenant="acme", actors=("planner",))
+    assert child.identity == Identity(subject="ana", tenant="acme", actors=("foreman",))
     types = [event.type for event in task.events()]
     assert types.count("spawned") == types.count("joined") == 1
     assert types[-1] == "finished"
@@ -55,13 +55,13 @@ def test_children_of_children_are_for_whom_the_root_is_and_have_no_more_time_tha
 
 
 def test_no_children_is_no_wait(fleet: Fleet) -> None:
-    assert fleet.client.submit("planner", {"family": []}).result(timeout=30) == []
+    assert fleet.client.submit("foreman", {"family": []}).result(timeout=30) == []
 
 
 def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline(fleet: Fleet) -> None:
-    """A planner with 10 minutes, five specialists, of which one would take 8: here a minute is half a second."""
+    """A foreman with 10 minutes, five specialists, of which one would take 8: here a minute is half a second."""
     children = [recorder(0.2), recorder(0.1), recorder(60), recorder(0.3), recorder(0.2)]
-    task = fleet.client.submit("planner", {"family": children, "reserve": 2.0}, budget=Budget(seconds=5.0))
+    task = fleet.client.submit("foreman", {"family": children, "reserve": 2.0}, budget=Budget(seconds=5.0))
     snapshot = task.wait(timeout=30)
     assert snapshot.status == "partial", snapshot.error
     assert [child["status"] for child in snapshot.result] == ["completed"] * 2 + ["partial"] + ["completed"] * 2
@@ -73,7 +73,7 @@ def test_the_planner_aggregates_four_results_and_one_partial_within_its_deadline
 
 def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(fleet: Fleet) -> None:
     children = [{"agent": "fails"}, recorder(60)]
-    task = fleet.client.submit("planner", {"family": children, "on_child_failure": "fail"})
+    task = fleet.client.submit("foreman", {"family": children, "on_child_failure": "fail"})
     snapshot = task.wait(timeout=30)
     assert snapshot.status == "failed"
     assert snapshot.error is not None
@@ -83,7 +83,7 @@ def test_a_failed_child_ends_the_parent_that_asked_for_it_and_its_siblings(fleet
 
 def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(fleet: Fleet) -> None:
     spend = [{"agent": "buyer", "input": {"tokens": 10, "usd": 0.25}}, {"agent": "buyer", "input": {"tokens": 30}}]
-    task = fleet.client.submit("planner", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
+    task = fleet.client.submit("foreman", {"family": spend}, budget=Budget(tokens=100, usd=1.0, steps=20))
     assert len(task.result(timeout=30)) == 2
     snapshot = task.stored()
     assert snapshot.budget.spent.tokens == 40
@@ -95,7 +95,7 @@ def test_what_children_leave_unspent_returns_and_what_they_spend_is_the_parents(
 
 def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_says_so(fleet: Fleet) -> None:
     task = fleet.client.submit(
-        "planner", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100)
+        "foreman", {"family": [echo(1, budget={"tokens": 1000}), echo(2)]}, budget=Budget(tokens=100)
     )
     task.result(timeout=30)
     spawned = next(event for event in task.events() if event.type == "spawned")
@@ -104,7 +104,7 @@ def test_a_child_that_asks_for_more_than_there_is_is_clamped_and_the_history_say
 
 def test_more_children_than_the_limit_are_refused(fleet: Fleet) -> None:
     fleet.processes.worker(max_children=5, queue="few", ready=False)
-    task = fleet.client.submit("planner", {"family": [echo(n) for n in range(6)]}, queue="few")
+    task = fleet.client.submit("foreman", {"family": [echo(n) for n in range(6)]}, queue="few")
     with pytest.raises(BudgetExhausted) as refused:
         task.result(timeout=30)
     assert refused.value.details["resource"] == "children"
@@ -123,8 +123,8 @@ def test_agents_that_spawn_each_other_without_end_reach_the_depth_limit(fleet: F
 
 
 def test_cancelling_the_root_ends_the_whole_tree(fleet: Fleet) -> None:
-    nested = {"agent": "planner", "input": {"family": [recorder(60), recorder(60)]}}
-    task = fleet.client.submit("planner", {"family": [nested, recorder(60)]})
+    nested = {"agent": "foreman", "input": {"family": [recorder(60), recorder(60)]}}
+    task = fleet.client.submit("foreman", {"family": [nested, recorder(60)]})
 
     def all_run() -> bool:
         with fleet.client.database.connection() as connection:
@@ -173,7 +173,7 @@ def test_a_cancelled_task_is_undone_before_it_ends(fleet: Fleet, tmp_path: Path)
 def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(fleet: Fleet, tmp_path: Path) -> None:
     counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
     held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
-    task = fleet.client.submit("planner", {"family": [counted, held]})
+    task = fleet.client.submit("foreman", {"family": [counted, held]})
     eventually(lambda: "paid" in notes(tmp_path))
     eventually(lambda: task.children()[0].stored().status == "completed")
     task.cancel()

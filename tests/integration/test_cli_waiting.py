@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("in_force")
 CHILDREN = [
     {"agent": "echo", "input": {"value": 1}},
     {"agent": "approval", "input": {}},
-    {"agent": "planner", "input": {"family": [{"agent": "sleeper", "input": {"seconds": 1000}}]}},
+    {"agent": "foreman", "input": {"family": [{"agent": "sleeper", "input": {"seconds": 1000}}]}},
 ]
 BUDGET = Budget(seconds=600, tokens=9000, usd=3)
 WHO = ["--as", "ana", "--tenant", "acme"]
@@ -61,7 +61,7 @@ def wait_until(task: TaskHandle, kind: str) -> None:
 def planned(fleet: Fleet) -> TaskHandle:
     """A tree of five: one has completed, the others wait."""
     ana = Identity(subject="ana", tenant="acme")
-    task = fleet.client.submit("planner", {"family": CHILDREN, "reserve": 5}, identity=ana, budget=BUDGET)
+    task = fleet.client.submit("foreman", {"family": CHILDREN, "reserve": 5}, identity=ana, budget=BUDGET)
     eventually(lambda: sorted(waits(task)) == ["children", "children", "signal", "timer"])
     return task
 
@@ -122,7 +122,7 @@ def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(planned: 
     drawn = output("tree", planned.id)
     lines = drawn.splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert lines[0].startswith("planner.gather  waiting")
+    assert lines[0].startswith("foreman.gather  waiting")
     assert "for 3 children, at most" in lines[0]
     heads = [line for line in lines if line.lstrip("│ ").startswith(("├", "└"))]
     assert "echo.echo  completed" in heads[0]
@@ -137,7 +137,7 @@ def test_the_tree_is_drawn_in_80_columns_with_what_each_task_waits_for(planned: 
 
 def test_the_tree_is_nested_in_json_from_any_task_and_from_its_root(planned: TaskHandle) -> None:
     tree = as_json("tree", planned.id)
-    assert [child["snapshot"]["agent"] for child in tree["children"]] == ["echo", "approval", "planner"]
+    assert [child["snapshot"]["agent"] for child in tree["children"]] == ["echo", "approval", "foreman"]
     below = tree["children"][2]
     assert [child["snapshot"]["agent"] for child in below["children"]] == ["sleeper"]
     inner = below["snapshot"]["id"]
@@ -147,7 +147,7 @@ def test_the_tree_is_nested_in_json_from_any_task_and_from_its_root(planned: Tas
 
 def test_of_many_children_those_that_have_completed_are_counted_and_not_drawn(fleet: Fleet) -> None:
     children = [{"agent": "echo", "input": {"value": n}} for n in range(6)]
-    task = fleet.client.submit("planner", {"family": [*children, {"agent": "sleeper", "input": {"seconds": 1000}}]})
+    task = fleet.client.submit("foreman", {"family": [*children, {"agent": "sleeper", "input": {"seconds": 1000}}]})
     eventually(lambda: [child.stored().status for child in task.children()].count(TaskStatus.COMPLETED) == 6)
     drawn = output("tree", task.id, "--limit", 2)
     assert "sleeper.awake  waiting" in drawn
@@ -183,8 +183,8 @@ def test_ps_filters_by_kind_agent_status_and_person(planned: TaskHandle) -> None
     def agents(*arguments: str) -> list[str]:
         return sorted(task["agent"] for task in as_json("ps", "--tenant", "acme", *arguments))
 
-    assert agents() == ["approval", "planner", "planner", "sleeper"]
-    assert agents("--kind", "children") == agents("--agent", "planner") == ["planner", "planner"]
+    assert agents() == ["approval", "foreman", "foreman", "sleeper"]
+    assert agents("--kind", "children") == agents("--agent", "foreman") == ["foreman", "foreman"]
     assert agents("--kind", "timer") == ["sleeper"]
     assert agents("--kind", "retry") == agents("--subject", "bob") == agents("--status", "running") == []
     assert "echo" in agents("--status", "completed")
@@ -303,10 +303,10 @@ def test_a_task_goes_on_from_a_named_step_also_when_it_has_completed(fleet: Flee
 
 def test_the_history_of_a_tree_reads_as_sentences(fleet: Fleet, planned: TaskHandle) -> None:
     history = output("events", planned.id)
-    assert "3 children: approval, echo, planner" in history
+    assert "3 children: approval, echo, foreman" in history
     assert "for its children" in history
     assert "{" not in history
-    joined = fleet.client.submit("planner", {"family": [CHILDREN[0]]})
+    joined = fleet.client.submit("foreman", {"family": [CHILDREN[0]]})
     joined.wait(timeout=30)
     assert "all children have ended" in output("events", joined.id)
 

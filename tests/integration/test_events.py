@@ -31,7 +31,7 @@ def test_the_histories_tell_all_that_happened_and_by_whom(fleet: Fleet, tmp_path
     resumed.wait(timeout=30)
     tasks = [
         approved,
-        client.submit("planner", {"family": [{"agent": "buyer", "input": {"tokens": 1, "usd": 0.5}}]}),
+        client.submit("foreman", {"family": [{"agent": "buyer", "input": {"tokens": 1, "usd": 0.5}}]}),
         client.submit("retried", {"fail": 1}),
         client.submit("booking", {"folder": str(tmp_path)}),
         resumed.resume(),

@@ -45,6 +45,6 @@ def test_an_adaptive_split_follows_what_the_agents_were_seen_to_use(fleet: Fleet
     for task in [task for agent, value in family.items() for task in fleet.client.submit_many(agent, [value] * 5)]:
         task.result(timeout=30)
     children = [{"agent": agent, "input": value} for agent, value in family.items()]
-    task = fleet.client.submit("planner", {"family": children, "split": "adaptive"}, budget=Budget(tokens=4000))
+    task = fleet.client.submit("foreman", {"family": children, "split": "adaptive"}, budget=Budget(tokens=4000))
     assert len(task.result(timeout=30)) == 2
     assert [child.stored().budget.limit.tokens for child in task.children()] == [3000, 1000]

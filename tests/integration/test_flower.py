@@ -77,7 +77,7 @@ def test_flower_counts_the_steps_that_run_links_to_what_it_knows_and_shows_failu
     eventually(lambda: "Registered tasks" in flower.output or "Visit me at" in flower.output)
     eventually(lambda: read(port, "workers?refresh=1"))
     family = [{"agent": "relay", "input": {"folder": str(tmp_path)}}, {"agent": "fails", "input": {}}]
-    task = client.submit("planner", {"family": family})
+    task = client.submit("foreman", {"family": family})
 
     def active() -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/workers?json=1", timeout=5) as answer:
