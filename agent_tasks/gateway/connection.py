@@ -32,6 +32,8 @@ class Connection(H11Protocol):
         self._head_seconds: float = self.config.app.state.settings.gateway_body_seconds  # pyright: ignore
         self._late: asyncio.TimerHandle | None = None
         self.lingering: asyncio.TimerHandle | None = None
+        self._has_ended = False
+        """The client has closed its half."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(_Transport(transport, self))  # pyright: ignore[reportArgumentType]
@@ -52,12 +54,23 @@ class Connection(H11Protocol):
         cycle = self._current
         if cycle is None or cycle.more_body or cycle.response_started or self.lingering is not None:
             return False
-        cycle.keep_alive = False
+        self._has_ended = True
+        self._end_with_last()
         return True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._has_ended:
+            self._end_with_last()
         self._watch_head()
+
+    def _end_with_last(self) -> None:
+        """Close after the last of the requests that came before the client closed its half."""
+        cycle = self._current
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self.transport.close()  # what else came is no whole request
+        elif not self.conn.trailing_data[0]:
+            cycle.keep_alive = False
 
     def shutdown(self) -> None:
         if self.lingering is not None:

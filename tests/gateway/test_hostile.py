@@ -511,12 +511,20 @@ def test_a_refusal_of_many_fields_is_short(wire: Wire) -> None:
         assert "others" not in problem["error"]["details"]
 
 
-def test_a_program_that_is_refused_can_go_on_with_the_same_connection(wire: Wire) -> None:
-    bad, good = b"{", COUNT
-    requests = [
-        wire.head("POST", "/tasks", b"Content-Type: application/json", b"Content-Length: %d" % len(body))
-        + b"\r\n\r\n"
-        + body
-        for body in (bad, good)
-    ]
-    assert wire.send(b"".join(requests), half_close=True).statuses == [400, 202]
+@pytest.mark.parametrize("answers", [[400, 202], [202, 400], [202, 202, 202], [400, 400]])
+def test_whoever_sends_several_requests_and_says_that_this_is_all_is_answered_each(
+    wire: Wire, answers: list[int]
+) -> None:
+    requests = b"".join(submit(wire, COUNT if status == 202 else b"{") for status in answers)
+    assert wire.send(requests, half_close=True).statuses == answers
+
+
+def test_half_a_request_after_which_all_is_said_is_not_answered(wire: Wire) -> None:
+    whole = submit(wire, COUNT)
+    for half in (whole[:30], whole[:-3]):
+        assert wire.send(whole + half, half_close=True).statuses == [202]
+
+
+def submit(wire: Wire, body: bytes) -> bytes:
+    head = wire.head("POST", "/tasks", b"Content-Type: application/json", b"Content-Length: %d" % len(body))
+    return head + b"\r\n\r\n" + body
