@@ -92,7 +92,9 @@ def _handler(made: Deployment) -> Generator[int]:
 @contextmanager
 def _gateway(made: Deployment) -> Generator[int]:
     port = free_port()
-    with made.process("agent_tasks.cli", "gateway", "--port", str(port), gateway_rate="100000/second"):
+    with made.process(
+        "agent_tasks.cli", "gateway", "--port", str(port), gateway_rate="100000/second", gateway_open_tasks="50000"
+    ):
         until(lambda: listens(port), "the gateway listens")
         yield port
 

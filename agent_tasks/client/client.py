@@ -37,7 +37,7 @@ from agent_tasks.task.status import TaskStatus
 from agent_tasks.transitions import idempotency
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.audit import entry
-from agent_tasks.transitions.submit import NewTask, submit
+from agent_tasks.transitions.submit import NewTask, submit, submit_each
 
 Kind = Literal["signal", "timer", "children", "retry"]
 """The conditions that a task can wait for."""
@@ -127,6 +127,15 @@ class AgentTasks(Deployment):
         if idempotency_key is None:
             return self._handle(task.id, self._write(None, [task], self._insert)[0])
         return self._submit_once(task, [request], idempotency_key, None, waits=False)
+
+    def accept_all(self, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]]) -> list[TaskHandle]:
+        """Accept tasks of several callers, all or none; `entries` are what the audit is told of each."""
+
+        def write(connection: Connection, tasks: Sequence[NewTask]) -> list[Row]:
+            return submit_each(connection, tasks, entries, ring_seconds=self.settings.ring_seconds)
+
+        rows = {row["id"]: row for row in self._write(None, tasks, write)}
+        return [self._handle(task.id, rows[task.id]) for task in tasks]
 
     def submit_many(
         self,

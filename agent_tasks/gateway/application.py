@@ -21,6 +21,7 @@ from agent_tasks.gateway import (
 )
 from agent_tasks.gateway.agentcore.runtime import AgentCore
 from agent_tasks.gateway.counting import Counting
+from agent_tasks.gateway.direct import direct_submit
 from agent_tasks.gateway.gate import Gate
 
 _DESCRIPTION = """
@@ -61,6 +62,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.add_middleware(Counting)
     served = (tasks, listing, events, agents, schedules, deliveries, feed, health)
     routers = (*(each.router for each in served), health.guarded)
+    app.router.routes.append(direct_submit())
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

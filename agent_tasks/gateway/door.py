@@ -12,34 +12,69 @@ from agent_tasks.gateway.loopback import check_local
 from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.submit import submit
-from agent_tasks.gateway.strict_route import StrictRoute
+from agent_tasks.gateway.strict_route import INLINE, StrictRoute
 
 T = TypeVar("T")
+
+
+class Admission:
+    """The first four stages of one request, which it goes through once: in the thread that performs it, if it can."""
+
+    def __init__(self, arrival: Arrival) -> None:
+        self.arrival = arrival
+        self.is_asked = False
+        self.admitted: Admitted | None = None
+
+    def admit(self, gate: Gate) -> Admitted:
+        """Return the request as admitted. Raises what the stages raise."""
+        if self.admitted is None:
+            self.is_asked = True
+            self.admitted = admit(gate, self.arrival)
+        return self.admitted
+
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Door(StrictRoute):
     """A route that is named as the operation that it serves, and open to whom the stages let through."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-        operation = OPERATIONS[self.name]
-        is_of_task = self.path.startswith("/tasks/")
+    def get_route_handler(self) -> Handler:
+        return guarded(self.name, self.path, super().get_route_handler())
 
-        async def through(request: Request) -> Response:
-            if gate_of(request).settings.gateway_auth == "off":
-                check_local(request)
-            origin = request.client.host if request.client else "unknown"
-            named = request.path_params
-            task_id = named.get("id") if is_of_task else None
-            target = named.get("name" if is_of_task or "name" in named else "id")
-            arrival = Arrival("http", origin, _bearer(request), operation, task_id, target)
-            admitted = await gate_of(request).in_thread(admit, arrival)
-            request.state.admitted = admitted
+
+def guarded(name: str, path: str, handle: Handler) -> Handler:
+    """Return the handler of an operation at a path, behind the stages.
+
+    A small body is read before it is known who sends it, so that all of a request is done in one thread at once. What
+    is wrong with it is nevertheless told only to whom the stages let through.
+    """
+    operation = OPERATIONS[name]
+    is_of_task = path.startswith("/tasks/")
+
+    async def through(request: Request) -> Response:
+        gate = gate_of(request)
+        if gate.settings.gateway_auth == "off":
+            check_local(request)
+        origin = request.client.host if request.client else "unknown"
+        named = request.path_params
+        task_id = named.get("id") if is_of_task else None
+        target = named.get("name" if is_of_task or "name" in named else "id")
+        admission = Admission(Arrival("http", origin, _bearer(request), operation, task_id, target))
+        request.state.admission = admission
+        if not _is_small(request):
+            await gate.in_thread(admission.admit)
+        try:
             response = await handle(request)
-            response.headers.update(admitted.headers)
-            return response
+        except Exception:
+            if not admission.is_asked:
+                await gate.in_thread(admission.admit)
+            raise
+        admitted = admission.admitted or await gate.in_thread(admission.admit)
+        response.headers.update(admitted.headers)
+        return response
 
-        return through
+    return through
 
 
 def doors() -> APIRouter:
@@ -52,16 +87,16 @@ def gate_of(request: Request) -> Gate:
     return request.app.state.gate
 
 
-def admitted_of(request: Request) -> Admitted:
-    """What the first four stages made of a request."""
-    return request.state.admitted
+def admission_of(request: Request) -> Admission:
+    """The way of a request through the first four stages."""
+    return request.state.admission
 
 
 async def perform(request: Request, work: Callable[[Gate, Caller], T]) -> T:
     """What `work` returns, done in a thread, as the caller, and audited. Raises what it raises."""
 
     def do(gate: Gate) -> T:
-        return submit(gate, admitted_of(request), lambda caller: work(gate, caller))
+        return submit(gate, admission_of(request).admit(gate), lambda caller: work(gate, caller))
 
     return await gate_of(request).in_thread(do)
 
@@ -70,6 +105,16 @@ async def performed(request: Request, work: Callable[[Gate, Caller], BaseModel],
     """The answer of what `work` returns. Its JSON is written in the thread, too: a page can be large."""
     text = await perform(request, lambda gate, caller: work(gate, caller).model_dump_json())
     return Response(text, status, media_type="application/json")
+
+
+def _is_small(request: Request) -> bool:
+    """Whether there is no body, or one that costs little to read, and is on its way."""
+    if "expect" in request.headers:
+        return False
+    said = request.headers.get("content-length")
+    if said is None:
+        return "transfer-encoding" not in request.headers
+    return len(said) <= len(str(INLINE)) and said.isdecimal() and int(said) <= INLINE
 
 
 def _bearer(request: Request) -> str | None:

@@ -10,7 +10,7 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
-from agent_tasks.gateway.door import admitted_of, doors, gate_of, perform
+from agent_tasks.gateway.door import admission_of, doors, gate_of, perform
 from agent_tasks.gateway.event_page import MOST, EventPage, read_page
 from agent_tasks.gateway.event_stream import EventStream
 from agent_tasks.gateway.gate import Gate
@@ -59,7 +59,7 @@ async def get_events(
         texts = ",".join(text for _, text in page.events)
         body = f'{{"events": [{texts}], "next": {page.after}}}'
         return Response(body, media_type="application/json", headers=_VARY)
-    stream = EventStream(gate_of(request), admitted_of(request).arrival.token, task, page, has_ended)
+    stream = EventStream(gate_of(request), admission_of(request).arrival.token, task, page, has_ended)
     return StreamingResponse(stream.pieces(), media_type=_STREAM, headers=_HEAD)
 
 

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
+from agent_tasks.client import keys
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway.accepting import Accepting
 from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.known_keys import KnownKeys
 from agent_tasks.gateway.open_tasks import OpenTasks
 from agent_tasks.gateway.rate import RateLimit
 from agent_tasks.store.queries import doors
@@ -24,6 +28,10 @@ class Gate:
     def __init__(self, client: AgentTasks) -> None:
         self.client = client
         self.settings = client.settings
+        self.keys = KnownKeys(partial(keys.verify, client))
+        """Verifies API keys."""
+        self.accepting = Accepting(client)
+        """Accepts tasks, those of one moment together."""
         self.issuer = Issuer(self.settings) if self.settings.oidc_issuer else None
         """Who issues tokens beside our own keys."""
         rate = self.settings.gateway_rate

@@ -151,9 +151,9 @@ def install(app: FastAPI) -> None:
     """Have the app answer each error with its problem document."""
 
     def of_request(request: Request, response: Answer) -> Answer:
-        admitted = getattr(request.state, "admitted", None)
-        if admitted is not None:
-            for name, value in admitted.headers.items():
+        admission = getattr(request.state, "admission", None)
+        if admission is not None and admission.admitted is not None:
+            for name, value in admission.admitted.headers.items():
                 response.headers.setdefault(name, value)
         return response
 

@@ -12,7 +12,7 @@ from agent_tasks.gateway.reading import parse
 from agent_tasks.gateway.receiving import check_media_type, read_body
 from agent_tasks.settings import Settings
 
-_INLINE = 64 * 1024
+INLINE = 64 * 1024
 """A body of more bytes is parsed in a thread: meanwhile the event loop serves others."""
 
 
@@ -26,7 +26,7 @@ class StrictRequest(Request):
         body = await read_body(self, settings.gateway_body_limit, settings.gateway_body_seconds)
         if body or is_required:
             check_media_type(self)
-            self._json = await run_in_threadpool(parse, body) if len(body) > _INLINE else parse(body)
+            self._json = await run_in_threadpool(parse, body) if len(body) > INLINE else parse(body)
         self._body = body
 
 

@@ -64,7 +64,10 @@ async def submit(
             traceparent=traceparent_of(request),
             **body.options(caller.identity, to.queue),
         )
-        accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body) if key else b"")
+        if key is None:
+            accepted = gate.accepting.accept(task)
+        else:
+            accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body))
         return accepted, accepted.seen or accepted.look(), mode
 
     task, seen, mode = await perform(request, accept)

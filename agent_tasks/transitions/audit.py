@@ -13,11 +13,11 @@ ACCEPTED = "accepted"
 _LONGEST = 200
 """Characters of a text that is kept: of a reason, of a name that may be anybody's."""
 
-_SAID: LiteralString = """
-    jsonb_to_record(%(audit)s::jsonb) AS said (
-        tenant text, subject text, key_id text, door text, origin text, operation text, task_id uuid, target text,
-        data jsonb, answer text)
+_FIELDS: LiteralString = """
+    tenant text, subject text, key_id text, door text, origin text, operation text, task_id uuid, target text,
+    data jsonb, answer text
 """
+_SAID: LiteralString = f"jsonb_to_record(%(audit)s::jsonb) AS said ({_FIELDS})"
 
 
 def audited(
@@ -29,13 +29,30 @@ def audited(
     target: LiteralString = "said.target",
 ) -> LiteralString:
     """Return the part of a WITH that writes an `entry` for each of `rows`, in the statement that wrote these."""
+    return _audited(f"{rows}, {_SAID}", tenant, task_id, target, data)
+
+
+def each_audited(tasks: LiteralString, *, data: LiteralString) -> LiteralString:
+    """Return the part of a WITH that writes each of `tasks` an entry of its own: of a JSON list, by `task_id`."""
+    said: LiteralString = f"jsonb_to_recordset(%(audit)s::jsonb) AS said ({_FIELDS})"
+    rows: LiteralString = f"{tasks} JOIN {said} ON said.task_id = {tasks}.id"
+    return _audited(rows, "said.tenant", "said.task_id", "said.target", data)
+
+
+def _audited(
+    rows: LiteralString,
+    tenant: LiteralString,
+    task_id: LiteralString,
+    target: LiteralString,
+    data: LiteralString,
+) -> LiteralString:
     return f"""
     audited AS (
         INSERT INTO agent_tasks.audit (
             tenant, subject, key_id, door, origin, operation, task_id, target, data, answer)
         SELECT {tenant}, said.subject, said.key_id, said.door, said.origin, said.operation, {task_id}, {target},
             {data}, said.answer
-        FROM {rows}, {_SAID}
+        FROM {rows}
     )
     """
 

@@ -11,7 +11,7 @@ from agent_tasks.store.history import written
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.budget import RESOURCES, Budget
 from agent_tasks.task.identity import Identity
-from agent_tasks.transitions.audit import audited
+from agent_tasks.transitions.audit import audited, each_audited
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ _ADDED: LiteralString = f"""
 """
 _SUBMITTED: LiteralString = f"SELECT {SNAPSHOT} FROM added AS tasks"
 _SUBMIT = f"{_ADDED} {_SUBMITTED}"
-_SUBMIT_AUDITED = f"""
-    {_ADDED}, {audited("added", task_id="id", data="jsonb_build_object('agent', agent, 'queue', queue)")} {_SUBMITTED}
-"""
+_DATA: LiteralString = "jsonb_build_object('agent', agent, 'queue', queue)"
+_SUBMIT_AUDITED = f"{_ADDED}, {audited('added', task_id='id', data=_DATA)} {_SUBMITTED}"
+_SUBMIT_EACH_AUDITED = f"{_ADDED}, {each_audited('added', data=_DATA)} {_SUBMITTED}"
 
 
 CHUNK_BYTES = 16 * 1024 * 1024
@@ -128,6 +128,16 @@ def submit(
         return _accept(connection, chunks[0], values)
     with connection.transaction():
         return [row for chunk in chunks for row in _accept(connection, chunk, values)]
+
+
+def submit_each(
+    connection: Connection, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]], *, ring_seconds: float
+) -> list[Row]:
+    """Accept tasks of several callers in one statement, all or none; each has an entry in the audit that names it."""
+    records = json.dumps([task.as_record() for task in tasks])
+    said = f"[{', '.join(entry['audit'] for entry in entries)}]"
+    values = {"tasks": records, "audit": said, "ring_seconds": ring_seconds}
+    return connection.execute(_SUBMIT_EACH_AUDITED, values).fetchall()
 
 
 def _accept(connection: Connection, tasks: Sequence[NewTask], values: dict[str, Any]) -> list[Row]:

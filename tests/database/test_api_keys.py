@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from agent_tasks import AgentTasks, Identity, InvalidInput, NewKey, Settings
 from agent_tasks.client import keys
 from agent_tasks.client.unauthenticated import Unauthenticated
 from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.known_keys import KnownKeys
 from agent_tasks.gateway.stages.authenticate import authenticate
 from tests.database import query
 from tests.database.plans import watched
@@ -224,6 +226,10 @@ class Gate:
 
     client: AgentTasks
     issuer: Issuer | None = None
+
+    @cached_property
+    def keys(self) -> KnownKeys:
+        return KnownKeys(partial(keys.verify, self.client))
 
 
 def test_a_request_comes_with_a_key_or_a_token_of_the_issuer(client: AgentTasks) -> None:

@@ -67,6 +67,24 @@ def test_each_write_is_told_with_who_and_from_where(client: AgentTasks) -> None:
     ]
 
 
+def test_tasks_of_several_callers_that_are_accepted_at_once_are_each_their_own(client: AgentTasks) -> None:
+    target = client.find_target("echo")
+    asked = []
+    for who, key in ((ANA, "k1"), (BOB, "k2"), (EVE, "k3")):
+        task = client.new_task(target, {"value": who.subject}, None, identity=who)
+        with through(Origin(door="http", place="192.0.2.7", identity=who, key_id=key)):
+            asked.append((task, audit.entry("submit", who, task_id=task.id)))
+    made = client.accept_all([task for task, _ in asked], [entry for _, entry in asked])
+    assert [each.id for each in made] == [task.id for task, _ in asked]
+    assert [each.snapshot().identity for each in made] == [ANA, BOB, EVE]
+    found = {e.task_id: (e.tenant, e.subject, e.key_id, e.door, e.origin) for e in client.audit()}
+    assert found == {
+        task.id: (who.tenant, who.subject, key, "http", "192.0.2.7")
+        for (task, _), who, key in zip(asked, (ANA, BOB, EVE), ("k1", "k2", "k3"), strict=True)
+    }
+    assert told(client)[0][4] == {"agent": "echo", "queue": client.settings.queue}
+
+
 def test_keys_are_told_of_when_they_are_made_and_when_they_end(client: AgentTasks) -> None:
     made = client.create_key(tenant="acme", subject="ana", scopes=["tasks:read"])
     assert client.revoke_key(made.id)

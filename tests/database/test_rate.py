@@ -42,6 +42,48 @@ def test_each_tenant_has_a_bucket_of_its_own(client: AgentTasks) -> None:
     assert len(let_through(hourly, "", 3)) == 2
 
 
+def trips(limit: RateLimit) -> list[int]:
+    """How many requests are asked for in each trip to Redis from now on."""
+    asked: list[int] = []
+    script = limit._script
+
+    def counted(keys: list[str], args: list[int]) -> object:
+        asked.append(args[2])
+        return script(keys=keys, args=args)
+
+    limit._script = counted
+    return asked
+
+
+def test_a_tenant_that_sends_much_costs_few_trips_and_gets_its_quota_exactly(client: AgentTasks) -> None:
+    hourly = limit(client, "1000/hour")
+    asked = trips(hourly)
+    found = let_through(hourly, "acme", 1010)
+    assert [taken.remaining for taken in found] == list(range(999, -1, -1))
+    assert asked[:6] == [1, 2, 4, 8, 10, 10]
+    assert len(asked) < 150
+
+
+def test_what_did_not_come_in_a_tenth_of_the_window_is_lost_and_less_is_asked_for(client: AgentTasks) -> None:
+    now = [0.0]
+    hourly = RateLimit(client.redis, Rate.parse("1000/hour"), clock=lambda: now[0])
+    asked = trips(hourly)
+    let_through(hourly, "acme", 9)  # of 15 that were taken
+    assert asked == [1, 2, 4, 8]
+    now[0] = 361.0
+    let_through(hourly, "acme", 2)
+    assert asked == [1, 2, 4, 8, 2]
+    now[0] = 1000.0
+    assert [taken.remaining for taken in let_through(hourly, "acme", 1)] == [1000 - 15 - 2 - 1]
+    assert asked[5:] == [2]
+
+
+def test_two_gateways_that_take_many_at_a_time_let_no_more_through_than_the_quota(client: AgentTasks) -> None:
+    here, there = limit(client, "1000/day"), limit(client, "1000/day")
+    found = [each for _ in range(700) for limit_ in (here, there) if (each := limit_.take("acme")).allowed]
+    assert len(found) == 1000
+
+
 def test_all_gateways_share_one_bucket(client: AgentTasks) -> None:
     other = AgentTasks(client.settings)
     found: list[Allowance] = []

@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
-from agent_tasks.client import keys
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.client.keys import PREFIX
 from agent_tasks.client.sessions import AGENTCORE, runtime_of
 from agent_tasks.gateway.credentials import Credential, Unauthenticated
 from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.known_keys import KnownKeys
 
 INVOKING = frozenset({"tasks:write", "tasks:read"})
 """The scopes that it takes to invoke a runtime: whom the platform lets in has them."""
@@ -18,6 +19,9 @@ class Verifying(Protocol):
 
     @property
     def client(self) -> AgentTasks: ...
+
+    @property
+    def keys(self) -> KnownKeys: ...
 
     @property
     def issuer(self) -> Issuer | None: ...
@@ -36,8 +40,8 @@ def authenticate(gate: Verifying, token: str | None, door: str = "http") -> Cred
     if token is None:
         kinds = "an API key" if issuer is None else "an API key or a token of the issuer"
         raise Unauthenticated(f"{_SEND} with {kinds}.", token_given=False)
-    if token.startswith(keys.PREFIX):
-        key = keys.verify(gate.client, token)
+    if token.startswith(PREFIX):
+        key = gate.keys.verify(token)
         return Credential(key.identity, key.id, key.expires_at)
     if token.count(".") == 2:
         if issuer is None:
