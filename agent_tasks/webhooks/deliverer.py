@@ -36,8 +36,8 @@ T = TypeVar("T")
 
 IN_FLIGHT = 1000
 """Requests of one process at once."""
-LEASE_SECONDS = 60.0
-"""How long a delivery belongs to the process that claimed it: longer than it may take."""
+LEASE_TIMES = 4
+"""How many times as long as its receiver may take to answer a delivery belongs to the process that claimed it."""
 GIVEN_UP_SECONDS = 5 * 86_400.0
 """For so long nothing but failures disables an endpoint."""
 _POLL_SECONDS = 0.2
@@ -78,6 +78,7 @@ class Deliverer:
         self._deployment = deployment
         self._public_url = settings.public_url
         self._scale = settings.webhook_retry_scale
+        self._lease_seconds = LEASE_TIMES * settings.webhook_seconds
         self._transport = Transport(Allowed(settings.webhook_allow), seconds=settings.webhook_seconds, resolve=resolve)
         self._lanes = Lanes()
         self._gone: dict[tuple[str, UUID | None], float] = {}
@@ -133,7 +134,7 @@ class Deliverer:
                 usual_room=FIRST,
                 limit=IN_FLIGHT - self._lanes.in_flight,
                 failing=schedule.FAILING,
-                lease_seconds=LEASE_SECONDS,
+                lease_seconds=self._lease_seconds,
             )
             found = await self._run(claim) if self._lanes.in_flight < IN_FLIGHT else None
             if found is None:
@@ -186,7 +187,7 @@ class Deliverer:
                 claimed["url"],
                 {**_HEADERS, **headers},
                 text.encode(),
-                is_wanted=lambda: monotonic() - began < LEASE_SECONDS / 2 and not self._is_gone(claimed, began),
+                is_wanted=lambda: monotonic() - began < self._lease_seconds / 2 and not self._is_gone(claimed, began),
             )
         except Withdrawn:
             return _Made(claimed, _outcome(claimed, "dropped")) if self._is_gone(claimed, began) else None
@@ -258,7 +259,7 @@ class Deliverer:
                 break
         now = monotonic()
         self._gone |= {_receiver(made.claimed): now for made in batch if made.is_gone}
-        self._gone = {key: at for key, at in self._gone.items() if at > now or now - at < 2 * LEASE_SECONDS}
+        self._gone = {key: at for key, at in self._gone.items() if at > now or now - at < 2 * self._lease_seconds}
         if written is None:
             log.error("what came of deliveries is not written, they are made again: deliveries=%d", len(batch))
             return
