@@ -8,10 +8,12 @@ from agent_tasks.cli.audit import audit
 from agent_tasks.cli.cancel import cancel
 from agent_tasks.cli.command import Command
 from agent_tasks.cli.deliverer import deliverer
+from agent_tasks.cli.deliveries import deliveries
 from agent_tasks.cli.demo import demo
 from agent_tasks.cli.dev import dev
 from agent_tasks.cli.doctor import doctor
 from agent_tasks.cli.events import events
+from agent_tasks.cli.feed import feed
 from agent_tasks.cli.gateway import gateway
 from agent_tasks.cli.keys import keys
 from agent_tasks.cli.migrate import migrate
@@ -30,8 +32,8 @@ from agent_tasks.cli.webhooks import webhooks
 
 EPILOG = (
     "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or doctor found a "
-    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key or "
-    "endpoint · 124 --timeout is over."
+    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key, "
+    "endpoint or delivery · 124 --timeout is over."
 )
 
 app = typer.Typer(
@@ -56,6 +58,8 @@ for panel, commands in {
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
+app.add_typer(deliveries, name="deliveries", rich_help_panel="Webhooks")
+app.command(cls=Command, rich_help_panel="Webhooks", epilog=_SEE)(feed)
 for function in (gateway, deliverer):
     app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(function)
 for function in (worker, sweeper, beat, flower):

@@ -33,7 +33,7 @@ class AuditEntry(BaseModel):
     """`user@host`, or the address of a client."""
     operation: str
     """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `schedule`, `unschedule`, `create_key`, `revoke_key`, or
-    what was done with a webhook, as `put_webhook`."""
+    what was done with a webhook, as `put_webhook`, or `replay_delivery`."""
     task_id: UUID | None
     """The task that was written to; the new one of a submit."""
     target: str | None

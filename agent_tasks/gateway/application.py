@@ -18,6 +18,7 @@ from agent_tasks.gateway import (
     problems,
     schedules,
     tasks,
+    webhooks,
 )
 from agent_tasks.gateway.agentcore.runtime import AgentCore
 from agent_tasks.gateway.counting import Counting
@@ -60,7 +61,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (tasks, listing, events, agents, schedules, deliveries, feed, health)
+    served = (tasks, listing, events, agents, schedules, webhooks, deliveries, feed, health)
     routers = (*(each.router for each in served), health.guarded)
     app.router.routes.append(direct_submit())
     for router in routers:

@@ -130,6 +130,11 @@ REQUESTS: dict[str, Any] = {
         "cron": "0 7 * * 1-5",
         "timezone": "Europe/Berlin",
     },
+    "put_webhook": {
+        "url": "https://billing.acme.example/agent-tasks",
+        "types": ["task.completed", "task.failed"],
+    },
+    "rotate_webhook": {"overlap": 3600.0},
     "replay_deliveries": {"webhook": "billing", "after": "2026-11-27T09:00:00Z"},
 }
 """The body of a request, by operation."""
@@ -154,9 +159,11 @@ PARAMETERS: dict[str, Any] = {
 }
 """By name, for all operations."""
 _OF_SCHEDULES = {"name": SCHEDULE["name"]}
+_OF_WEBHOOKS = {"name": "billing"}
 PARAMETERS_OF: dict[str, dict[str, Any]] = {
     "get_events": {"after": 1},
     **dict.fromkeys(("schedule", "get_schedule", "unschedule"), _OF_SCHEDULES),
+    **{f"{what}_webhook": _OF_WEBHOOKS for what in ("put", "get", "remove", "rotate", "enable", "disable", "ping")},
     "list_deliveries": {"status": "failed"},
 }
 """By operation and name, where those of a name differ."""
@@ -255,7 +262,7 @@ def _open(what: str, example: Any) -> dict[str, Any]:
     return {"description": what, "content": {"application/json": {"example": example}}}
 
 
-def _links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
+def links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
     """What can be done next with what an answer names."""
     return {name: {"operationId": name, "parameters": {parameter: f"$response.body#/{field}"}} for name in operations}
 
@@ -266,7 +273,7 @@ _OF_A_TASK = (
     *("get_task", "get_result", "get_events", "get_children", "get_tree"),
     *("cancel", "signal", "resume", "acknowledge"),
 )
-_NEW = {"links": _links("id", "id", *_OF_A_TASK)}
+_NEW = {"links": links("id", "id", *_OF_A_TASK)}
 _ACCEPTED = of("The task goes on.", PENDING, TaskSnapshot, (*_GOING, "Location"))
 _SCHEDULE = of("The schedule.", SCHEDULE)
 
@@ -313,7 +320,7 @@ list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
-schedule = answers({200: _SCHEDULE | {"links": _links("name", "name", "get_schedule", "unschedule")}}, *BODY)
+schedule = answers({200: _SCHEDULE | {"links": links("name", "name", "get_schedule", "unschedule")}}, *BODY)
 list_schedules = answers({200: of("The schedules.", {"schedules": [SCHEDULE]})})
 get_schedule = answers({200: _SCHEDULE}, 404)
 unschedule = answers({204: {"description": "It is forgotten.", "headers": headers.of_answer()}}, 404)

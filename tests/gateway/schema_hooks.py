@@ -13,8 +13,12 @@ INPUT = {
     "required": ["to"],
     "additionalProperties": False,
 }
-ONLY_HERE = {"after", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"}
-"""Fields whose right values no schema can say: cursors, numbers of events, time zones, printable names, signals."""
+ONLY_HERE = {
+    *("after", "until", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"),
+    *("url", "types", "agents", "secret", "subject", "webhook"),
+}
+"""Fields whose right values no schema can say: cursors, numbers of events, time zones, printable names, signals, URLs,
+secrets."""
 
 
 @schemathesis.hook

@@ -12,6 +12,7 @@ from agent_tasks import AgentTasks, AuditEntry, Identity, Settings
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.operations import OPERATIONS
 from tests.conftest import Fleet
+from tests.database import query
 from tests.database.webhooks import endpoint
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING, Answer, Caller, Gateway, problem_of
@@ -23,7 +24,9 @@ NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
 FOREIGN = ("other subject", "other tenant")
-NAMED = ("schedule", "endpoint")
+NAMED = ("schedule", "endpoint", "disabled endpoint")
+TAKEN = ("schedule", "put_webhook")
+"""Names are each tenant's own, and one that somebody else of it has is not changed."""
 UNKNOWN = ("no token", "revoked", "expired", "other issuer")
 
 
@@ -35,7 +38,7 @@ class Row:
     path: str
     of: str = ""
     """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`, an `endpoint`, a
-    `delivery` to one; empty: of nothing."""
+    `disabled endpoint`, a `delivery` to one; empty: of nothing."""
     status: int = 200
     body: dict[str, Any] | None = None
 
@@ -49,6 +52,12 @@ ROWS = {
     "unschedule": Row("DELETE", "/schedules/{name}", "schedule", 204),
     "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
     "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
+    "put_webhook": Row("PUT", "/webhooks/{name}", "endpoint", body={"url": "https://a.example/"}),
+    "rotate_webhook": Row("POST", "/webhooks/{name}/rotate?tenant=acme", "endpoint"),
+    "enable_webhook": Row("POST", "/webhooks/{name}/enable?tenant=acme", "disabled endpoint"),
+    "disable_webhook": Row("POST", "/webhooks/{name}/disable?tenant=acme", "endpoint"),
+    "ping_webhook": Row("POST", "/webhooks/{name}/ping?tenant=acme", "endpoint", 202),
+    "remove_webhook": Row("DELETE", "/webhooks/{name}?tenant=acme", "endpoint", 204),
     "replay_delivery": Row("POST", "/deliveries/{id}/replay", "delivery", 202),
     "replay_deliveries": Row("POST", "/deliveries/replay?tenant=acme", "endpoint", 202, REPLAY),
     "get_task": Row("GET", "/tasks/{id}", "shared"),
@@ -61,6 +70,8 @@ ROWS = {
     "list_agents": Row("GET", "/agents"),
     "get_schedule": Row("GET", "/schedules/{name}", "schedule"),
     "list_schedules": Row("GET", "/schedules"),
+    "get_webhook": Row("GET", "/webhooks/{name}?tenant=acme", "endpoint"),
+    "list_webhooks": Row("GET", "/webhooks"),
     "list_deliveries": Row("GET", "/deliveries"),
     "get_delivery": Row("GET", "/deliveries/{id}", "delivery"),
     "get_feed": Row("GET", "/events"),
@@ -89,9 +100,11 @@ class World:
             return self.tree
         if row.of == "schedule":
             return self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
-        if row.of == "endpoint":
-            name = uuid.uuid4().hex
-            endpoint(self.client, "acme", name=name, subject="ana")
+        if row.of.endswith("endpoint"):
+            query(self.client, "DELETE FROM agent_tasks.webhooks WHERE name LIKE 'one of %%'")
+            off = {"disabled_at": "2026-01-01", "disabled_why": "asked"} if row.of.startswith("disabled") else {}
+            name = f"one of {uuid.uuid4().hex}"
+            endpoint(self.client, "acme", name=name, subject="ana", **off)
             return name
         task = self.client.submit("approval", identity=ANA)
         if row.of == "delivery":
@@ -175,7 +188,7 @@ def expected(operation: str, who: str) -> int:
     if who == "wrong scope" or (operation == "get_metrics" and who not in ("admin", "auth-off")):
         return 403
     if who in FOREIGN and row.of:
-        if operation == "schedule":  # names are each tenant's own, and one that is taken is not changed
+        if operation in TAKEN:
             return 403 if who == "other subject" else 200
         return 404
     return row.status
@@ -192,7 +205,7 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     if status == 401:
         problem_of(answer, 401)
         assert answer.headers["www-authenticate"].startswith("Bearer")
-    elif status == 403 and operation != "schedule":
+    elif status == 403 and operation not in TAKEN:
         problem = problem_of(answer, 403)
         assert problem["error"]["details"]["scope"] == OPERATIONS[operation].scope
         assert repr(OPERATIONS[operation].scope) in problem["detail"]
@@ -213,7 +226,8 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     of = {"submit": told_of.get("id"), "replay_delivery": told_of.get("task_id")}.get(operation)
     of = thing if row.of in ("new", "ended") else of
     assert entry.task_id == (uuid.UUID(of) if of else None)
-    named = thing if row.of in ("schedule", "delivery") or (row.of == "endpoint" and status < 400) else None
+    is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation != "replay_deliveries")
+    named = thing if is_named else None
     assert entry.target == ("approval" if operation == "signal" else named)
 
 

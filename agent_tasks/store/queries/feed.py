@@ -15,6 +15,8 @@ Place = tuple[int, int]
 """A transaction and an event of it: the order of the feed."""
 OLDEST: Place = (0, 0)
 
+# What is sent to one endpoint alone, to try it, happened to nobody else.
+_TOLD: LiteralString = "type <> 'webhook.ping'"
 # A transaction that is still open has an id of pg_snapshot_xmin or above: nothing can appear below that any more.
 _AHEAD: LiteralString = """
     tenant = %(tenant)s AND (xid, id) > (%(after_xid)s::text::xid8, %(after_id)s)
@@ -28,7 +30,7 @@ _PAGE: LiteralString = f"""
     WITH page AS (
         SELECT xid, id, task_id, seq, type, subject, agent, status, version, data, at FROM (
             SELECT * FROM agent_tasks.outbox WHERE {_AHEAD} ORDER BY xid, id LIMIT (SELECT %(looked_at)s::int)
-        ) AS outbox WHERE {_MAY_SEE} ORDER BY xid, id LIMIT %(limit)s
+        ) AS outbox WHERE {_TOLD} AND {_MAY_SEE} ORDER BY xid, id LIMIT %(limit)s
     ), edge AS (
         SELECT xid, id, at FROM agent_tasks.outbox WHERE (SELECT count(*) FROM page) < %(limit)s AND {_AHEAD}
         ORDER BY xid, id OFFSET (SELECT %(looked_at)s::int - 1) LIMIT 1
