@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.database import query
 from tests.eventually import eventually
 from tests.gateway import Caller, Gateway, problem_of
 
@@ -64,6 +65,26 @@ def test_a_task_is_cancelled_and_resumed(ana: Caller) -> None:
     assert (resumed.status_code, resumed.json()["resumed_from"]) == (202, task["id"])
     assert resumed.json()["budget"]["limit"]["seconds"] == 60
     assert ana.post(f"{path}/acknowledge").json()["acknowledged_at"]
+
+
+def test_a_task_says_where_it_is_called_back(ana: Caller, gateway: Gateway) -> None:
+    def called_back(id: str) -> str:
+        (row,) = query(gateway.client, "SELECT callback_url FROM agent_tasks.tasks WHERE id = %s", id)
+        return row["callback_url"]
+
+    task = ana.submit("approval", {}, callback_url="https://a.example/hook")
+    assert called_back(task["id"]) == "https://a.example/hook"
+    path = f"/tasks/{task['id']}"
+    ana.post(f"{path}/cancel")
+    resumed = ana.post(f"{path}/resume", {"callback_url": "https://b.example/hook"}).json()
+    assert called_back(resumed["id"]) == "https://b.example/hook"
+    ana.post(f"/tasks/{resumed['id']}/cancel")
+    for wrong in ("http://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "https://ana@a.example/", "a.example", ""):
+        for refused in (
+            ana.post("/tasks", {"agent": "approval", "callback_url": wrong}),
+            ana.post(f"{path}/resume", {"callback_url": wrong}),
+        ):
+            assert problem_of(refused, 422)["error"]["details"]["field"] == "callback_url"
 
 
 @pytest.mark.parametrize("key", ["bare-key", '"a quoted one"'])

@@ -12,6 +12,7 @@ from agent_tasks import Identity, TaskStatus
 from agent_tasks.cli.application import app
 from agent_tasks.sweeps import orphans
 from tests.conftest import Fleet
+from tests.database import query
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.usefixtures("in_force")
@@ -60,7 +61,10 @@ def test_submit_passes_every_option_on(fleet: Fleet) -> None:
     options = ["--session-id", "s1", "--queue", "nowhere", "--priority", "9", "--ttl", "50", "--metadata", '{"a": 1}']
     who = ["--subject", "ana", "--tenant", "acme", "--scope", "read", "--scope", "write"]
     budget = ["--budget-seconds", "5", "--budget-tokens", "6", "--budget-usd", "0.5", "--budget-steps", "7"]
-    task = fleet.client.get(submit("echo", *options, *who, *budget, "--budget-calls", "8")).stored()
+    task_id = submit("echo", *options, *who, *budget, "--budget-calls", "8", "--callback-url", "https://a.example")
+    (row,) = query(fleet.client, "SELECT callback_url FROM agent_tasks.tasks WHERE id = %s", task_id)
+    assert row["callback_url"] == "https://a.example"
+    task = fleet.client.get(task_id).stored()
     assert (task.session_id, task.queue, task.metadata) == ("s1", "nowhere", {"a": 1})
     assert task.identity == Identity(subject="ana", tenant="acme", scopes=("read", "write"))
     assert task.budget.limit.as_dict() == {"seconds": 5, "tokens": 6, "usd": 0.5, "steps": 7, "calls": 8}
