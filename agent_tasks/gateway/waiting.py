@@ -16,12 +16,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 async def until_ended(request: Request, task: TaskHandle, seconds: float) -> TaskSnapshot:
     """The task's snapshot at its end, or as it stands after so many seconds, or when the gateway goes."""
-    return await last_look(looks_at(gate_of(request), task, seconds))
-
-
-async def last_look(looks: AsyncGenerator[TaskSnapshot]) -> TaskSnapshot:
-    """The last of all looks."""
-    async with aclosing(looks):
+    async with aclosing(looks_at(gate_of(request), task, seconds)) as looks:
         seen = await anext(looks)
         async for newer in looks:
             seen = newer

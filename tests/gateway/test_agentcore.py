@@ -217,8 +217,17 @@ def test_invocations_are_audited_as_the_runtimes_identity(runtime: Runtime) -> N
     assert entry.origin == "127.0.0.1"
     refused = runtime.invoke({"unknown": 1}, new_session())
     assert (refused.status_code, set(refused.json())) == (500, {"error"})
-    newest = runtime.client.audit(door="agentcore", limit=1)[0]
-    assert (newest.operation, newest.answer) == ("submit", "invalid_input")
+    session = new_session()
+    task = runtime.start(session, waits=True)
+    assert runtime.invoke({"waits": True}, session).status_code == 409
+    busy, started, wrong, _ = runtime.client.audit(door="agentcore", limit=4)
+    assert [(entry.operation, entry.answer) for entry in (wrong, started, busy)] == [
+        ("submit", "invalid_input"),
+        ("submit", "accepted"),
+        ("submit", "invalid_input"),
+    ]
+    assert str(started.task_id) == task
+    runtime.end(task)
 
 
 @pytest.mark.parametrize("doing", ["running", "waiting"])

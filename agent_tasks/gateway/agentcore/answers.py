@@ -103,9 +103,9 @@ def of_exception(error: Exception) -> Response:
 
 
 def _of_typed(error: AgentTaskError) -> Response:
-    """403, 404 and 503 as everywhere; what an agent does not take is an error of the agent, as in the SDK's app."""
+    """403, 404, 409 and 503 as everywhere; what an agent does not take is the agent's error, as in the SDK's app."""
     status, info = problems.of_error(error).status_code, error.info
     headers: dict[str, str] = {}
     if isinstance(error, UpstreamUnavailable) or info.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(info.retry_after or problems.AWAY_SECONDS))
-    return error_answer(status if status in (403, 404, 503) else 500, info.message, headers)
+    return error_answer(status if status in (403, 404, 409, 503) else 500, info.message, headers)

@@ -8,9 +8,9 @@ from typing import Any
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.agentcore.answers import going, raised, written
-from agent_tasks.gateway.event_page import EventPage, read_page
+from agent_tasks.gateway.agentcore.patience import looks_until_end, read_patiently
+from agent_tasks.gateway.event_page import read_page
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.gateway.waiting import looks_at
 from agent_tasks.store.errors import Transient
 from agent_tasks.task.event import EventType
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -23,10 +23,10 @@ async def frames(gate: Gate, task: TaskHandle) -> AsyncGenerator[str]:
     """The data of each `ctx.emit` as it is committed, and at last the result where there is one, or the error."""
     after = 0
     try:
-        async with aclosing(looks_at(gate, task, None)) as looks:
+        async with aclosing(looks_until_end(gate, task)) as looks:
             async for seen in looks:
                 while True:
-                    page = await gate.in_thread(_read, task, after)
+                    page = await read_patiently(gate, task, lambda _, after=after: read_page(task, after))
                     for event, _ in page.events:
                         if event.type not in _SYSTEM:
                             yield _frame(event.data)
@@ -41,10 +41,6 @@ async def frames(gate: Gate, task: TaskHandle) -> AsyncGenerator[str]:
     except (AgentTaskError, Transient) as error:
         log.warning("stream of an invocation ended: task=%s %s", task.id, error)
         yield _frame(_error(str(error), type(error).__name__))
-
-
-def _read(gate: Gate, task: TaskHandle, after: int) -> EventPage:
-    return read_page(task, after)
 
 
 def _end(task: TaskSnapshot) -> list[Any]:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -11,8 +12,10 @@ from starlette.responses import Response, StreamingResponse
 
 from agent_tasks.client import sessions
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.errors import InvalidState
 from agent_tasks.gateway.agentcore import answers
 from agent_tasks.gateway.agentcore.frames import frames
+from agent_tasks.gateway.agentcore.patience import looks_until_end
 from agent_tasks.gateway.agentcore.payload import input_of, read_payload
 from agent_tasks.gateway.agentcore.ping import PingReader
 from agent_tasks.gateway.agentcore.question import Question, question_of
@@ -24,7 +27,6 @@ from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.route import find, route
 from agent_tasks.gateway.stages.submit import submit
 from agent_tasks.gateway.traceparent import traceparent_of
-from agent_tasks.gateway.waiting import last_look, looks_at
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions.invoke import Invocation, Runtime
 from agent_tasks.transitions.submit import NewTask
@@ -74,10 +76,7 @@ class Invocations:
         if (question := question_of(payload)) is not None:
             return answers.report_answer(await self._look(request, session_id, question), session_id)
         met = await self._invoke(request, session_id, payload, exclusive=True)
-        task = TaskSnapshot.from_row(met.row)
-        if met.found == "work":
-            return answers.error_answer(409, _BUSY.format(id=task.id))
-        return answers.report_answer(task, session_id)
+        return answers.report_answer(TaskSnapshot.from_row(met.row), session_id)
 
     async def _wait(self, request: Request, session_id: str, payload: Any) -> Response:
         """The result of the task once it has ended, or the events that it emits as they come."""
@@ -88,12 +87,13 @@ class Invocations:
             return StreamingResponse(frames(self._gate, task), media_type=_STREAM)
         gone = asyncio.ensure_future(_gone(request))
         try:
-            seen = await last_look(looks_at(self._gate, task, None, gone))
+            async with aclosing(looks_until_end(self._gate, task, gone)) as looks:
+                async for seen in looks:
+                    if seen.status.is_terminal:
+                        return answers.result_answer(seen)
         finally:
             gone.cancel()
-        if not seen.status.is_terminal:
-            return answers.error_answer(503, answers.going(task))
-        return answers.result_answer(seen)
+        return answers.error_answer(503, answers.going(task))
 
     async def _look(self, request: Request, session_id: str, question: Question) -> TaskSnapshot:
         """How a task stands; whoever is told its result has read it."""
@@ -108,6 +108,8 @@ class Invocations:
         return await self._perform(request, OPERATIONS["get_task"], look, task_id=question.task_id)
 
     async def _invoke(self, request: Request, session_id: str, payload: Any, *, exclusive: bool) -> Invocation:
+        """What the invocation has started or read. Raises InvalidState where the session is busy."""
+
         def invoke(caller: Caller) -> Invocation:
             to = route(self._gate, caller, self._runtime.agent, None, session_id)
 
@@ -122,7 +124,10 @@ class Invocations:
                     traceparent=traceparent_of(request),
                 )
 
-            return sessions.invoke(self._gate.client, self._runtime, session_id, make, exclusive=exclusive)
+            met = sessions.invoke(self._gate.client, self._runtime, session_id, make, exclusive=exclusive)
+            if met.found == "work":
+                raise InvalidState(_BUSY.format(id=met.row["id"]))
+            return met
 
         return await self._perform(request, OPERATIONS["submit"], invoke)
 

@@ -68,7 +68,7 @@ class PingReader:
             seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
             self._known, self._read_at = (seen["status"], int(seen["since"].timestamp())), began
         except (Transient, psycopg.Error) as error:
-            self._is_outdated = True
+            self._known = self._known or self._guessed  # nobody waits any more for what does not come
             log.warning("status of the runtime not read, the last one is told: %s", error)
         finally:
             self._reading = None

@@ -90,3 +90,27 @@ def test_many_pings_share_a_reading(reader: PingReader, monkeypatch: Any) -> Non
     monkeypatch.setattr(reader, "_look", look)
     asyncio.run(ping_often())
     assert len(readings) == 1
+
+
+def test_nobody_waits_for_a_postgres_that_has_not_answered_once(reader: PingReader, monkeypatch: Any) -> None:
+    go = threading.Event()
+    readings: list[bool] = []
+
+    def look() -> Ping:
+        readings.append(True)
+        if len(readings) > 1:
+            assert go.wait(20)
+        raise ServerAway("gone")
+
+    async def ping_twice() -> None:
+        reader.outdate()
+        first = await reader.answer(None)  # type: ignore[arg-type]
+        reader._read_at -= 1
+        second = await reader.answer(None)  # type: ignore[arg-type]
+        while len(readings) < 2:  # it has been begun, and is not awaited
+            await asyncio.sleep(0.001)
+        go.set()
+        assert bytes(first.body) == bytes(second.body)
+
+    monkeypatch.setattr(reader, "_look", look)
+    asyncio.run(ping_twice())
