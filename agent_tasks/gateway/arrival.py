@@ -21,6 +21,8 @@ class Arrival:
     """The task that it names, if any; perhaps no id at all."""
     target: str | None = None
     """The signal, the schedule, the endpoint or the delivery that it names."""
+    idempotency_key: str | None = None
+    """Its Idempotency-Key, as it was sent."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def guarded(name: str, path: str, handle: Handler) -> Handler:
         named = request.path_params
         task_id = named.get("id") if is_of_task else None
         target = named.get("name" if is_of_task or "name" in named else "id")
-        admission = Admission(Arrival("http", origin, _bearer(request), operation, task_id, target))
+        key = request.headers.get("idempotency-key")
+        admission = Admission(Arrival("http", origin, _bearer(request), operation, task_id, target, key))
         request.state.admission = admission
         if not _is_small(request):
             await gate.in_thread(admission.admit)

@@ -24,6 +24,8 @@ _FIND = """
     WHERE tenant = %(tenant)s AND subject = %(subject)s AND key = %(key)s
 """
 
+_KEPT = f"{_FIND} AND expires_at > clock_timestamp()"
+
 _IN_FLIGHT = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS is_ours"
 
 
@@ -61,6 +63,11 @@ def reserve(
             connection, tenant=tenant, subject=subject, key=key, digests=digests, task_id=task_id, seconds=seconds
         )
     return found["task_id"], bytes(found["digest"]) in digests
+
+
+def is_kept(connection: Connection, *, tenant: str, subject: str, key: str) -> bool:
+    """Whether a task has this key."""
+    return connection.execute(_KEPT, {"tenant": tenant, "subject": subject, "key": key}).fetchone() is not None
 
 
 def _take_turn(connection: Connection, place: str, key: str) -> None:

@@ -163,10 +163,21 @@ def test_a_tenant_may_have_so_many_open_tasks(gateway: Gateway) -> None:
     assert problem_of(refused, 429)["type"] == "urn:agent-tasks:problem:too_many_open_tasks"
     assert refused.headers["retry-after"] == "5"
     eve.submit("count", {"to": 1})
+    problem_of(ana.post("/tasks", COUNT, headers={"Idempotency-Key": "new"}), 429)
     assert ana.post(f"/tasks/{tasks[0]}/cancel").status_code == 200
     assert ana.post(f"/tasks/{tasks[0]}/resume").status_code == 202
     problem_of(ana.post(f"/tasks/{tasks[0]}/resume"), 429)
     assert [e.operation for e in gateway.client.audit(tenant="o1")] == ["resume", "cancel", *["submit"] * 3]
+
+
+def test_a_request_that_is_sent_again_gets_its_task_also_where_no_other_may_be_opened(gateway: Gateway) -> None:
+    ana, bob = gateway.caller("ana", "o3"), gateway.caller("bob", "o3")
+    first = ana.post("/tasks", COUNT, headers={"Idempotency-Key": "once"})
+    for _ in range(OPEN_TASKS - 1):
+        ana.submit("count", {"to": 1})
+    again = ana.post("/tasks", COUNT, headers={"Idempotency-Key": '"once"'})
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    problem_of(bob.post("/tasks", COUNT, headers={"Idempotency-Key": "once"}), 429)
 
 
 @pytest.mark.parametrize(

@@ -24,4 +24,4 @@ def admit(gate: Gate, arrival: Arrival) -> Admitted:
     caller = identify(authenticate(gate, arrival.token, arrival.door))
     with auditing(gate, arrival, caller):
         authorise(caller, arrival.operation)
-    return Admitted(arrival, caller, limit(gate, caller, arrival.operation))
+    return Admitted(arrival, caller, limit(gate, caller, arrival))

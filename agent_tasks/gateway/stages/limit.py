@@ -1,27 +1,31 @@
 """Stage four: the tenant's rate and open tasks, and the budget of the request."""
 
 from agent_tasks.errors import InvalidInput
-from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.arrival import Arrival, Caller
 from agent_tasks.gateway.bodies import BudgetBody
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.gateway.operations import Operation
+from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.task.budget import Budget
+from agent_tasks.task.identity import Identity
+from agent_tasks.transitions import idempotency
 
 _TRY_AGAIN_SECONDS = 5
 """When a tenant with too many open tasks may look again."""
 
 
-def limit(gate: Gate, caller: Caller, operation: Operation) -> dict[str, str]:
+def limit(gate: Gate, caller: Caller, arrival: Arrival) -> dict[str, str]:
     """The headers that say what is left of the tenant's rate. Raises Refused (429) where a limit is reached.
 
-    A trusted program has no tenant, and no limits.
+    A trusted program has no tenant, and no limits. A request whose idempotency key is known opens no task.
     """
     if caller.identity is None:
         return {}
     headers = _take(gate, caller.tenant)
-    if operation.opens:
-        _check_open(gate, caller.tenant)
+    if arrival.operation.opens and not _has_room(gate, caller.tenant):
+        key = key_of(arrival.idempotency_key)
+        if key is None or not _is_known(gate, caller.identity, key):
+            raise _too_many_open(gate, caller.tenant)
     return headers
 
 
@@ -52,14 +56,21 @@ def _take(gate: Gate, tenant: str) -> dict[str, str]:
     return allowance.headers
 
 
-def _check_open(gate: Gate, tenant: str) -> None:
-    if gate.open_tasks is not None and not gate.open_tasks.take(tenant):
-        most = gate.settings.gateway_open_tasks
-        raise Refused(
-            429,
-            "too_many_open_tasks",
-            "Too many open tasks",
-            f"The tenant {tenant!r} has {most} tasks that have not ended, which is the most that it may have "
-            "(AGENT_TASKS_GATEWAY_OPEN_TASKS). Try again when some have ended, or cancel what is not needed.",
-            headers={"Retry-After": str(_TRY_AGAIN_SECONDS)},
-        )
+def _has_room(gate: Gate, tenant: str) -> bool:
+    return gate.open_tasks is None or gate.open_tasks.take(tenant)
+
+
+def _is_known(gate: Gate, identity: Identity, key: str) -> bool:
+    with gate.client.database.connection() as connection:
+        return idempotency.is_kept(connection, tenant=identity.tenant, subject=identity.subject, key=key)
+
+
+def _too_many_open(gate: Gate, tenant: str) -> Refused:
+    return Refused(
+        429,
+        "too_many_open_tasks",
+        "Too many open tasks",
+        f"The tenant {tenant!r} has {gate.settings.gateway_open_tasks} tasks that have not ended, which is the most "
+        "that it may have (AGENT_TASKS_GATEWAY_OPEN_TASKS). Try again when some have ended, or cancel some.",
+        headers={"Retry-After": str(_TRY_AGAIN_SECONDS)},
+    )
