@@ -15,6 +15,13 @@ STEP_SECONDS = Histogram(
     ["agent", "step"],
     buckets=(0.01, 0.1, 1, 10, 60, 600, 3600),
 )
+SUBMITTED = Counter("agent_tasks_submitted_total", "Tasks that this process has accepted", ["agent"])
+TASK_SECONDS = Histogram(
+    "agent_tasks_task_seconds",
+    "Time from the submit of a task to its end",
+    ["agent", "status"],
+    buckets=(0.1, 1, 5, 10, 30, 60, 300, 600, 3600, 21600, 86400),
+)
 STEPS_RUNNING = Gauge("agent_tasks_steps_running", "Steps this process runs", multiprocess_mode="livesum")
 LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Results dropped because another run owned the step")
 ENVELOPES_REFUSED = Counter("agent_tasks_envelopes_refused_total", "Messages with a forged or altered envelope")

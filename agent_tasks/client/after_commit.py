@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 
+from agent_tasks import metrics
 from agent_tasks.doorbell.publisher import Publisher
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.database import Connection, Database
@@ -105,7 +106,9 @@ class AfterCommit:
         with self._database.connection() as connection:
             status = read.transaction_status(connection, due.transaction)
             rows = read.find_many(connection, due.tasks) if status == "committed" else []
-        self._publisher.publish(rows)
+        for row in rows:
+            metrics.SUBMITTED.labels(row["agent"]).inc()
+        self._publisher.publish([row for row in rows if row["finished_at"] is None])
         return status != "in progress"
 
     def _next(self) -> _Watched | None:

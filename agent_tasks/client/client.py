@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
+from agent_tasks import metrics
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import AfterCommit, driver_connection
 from agent_tasks.client.agents import AgentInfo, known_agents
@@ -405,12 +406,15 @@ class AgentTasks(Deployment):
                 after_commit.watch(read.transaction_id(connection), rows)
             return rows
         try:
-            return self.commit(lambda c: write(c, tasks), single=not transaction)
+            rows = self.commit(lambda c: write(c, tasks), single=not transaction)
         except ServerAway as error:
             if isinstance(error.__cause__, PoolTimeout):
                 raise
             ids = [task.id for task in tasks]  # the answer was lost, perhaps after the commit
-            return self.commit(lambda c: read.find_many(c, ids) or write(c, tasks), single=not transaction)
+            rows = self.commit(lambda c: read.find_many(c, ids) or write(c, tasks), single=not transaction)
+        for row in rows:
+            metrics.SUBMITTED.labels(row["agent"]).inc()
+        return rows
 
     def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
         return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))

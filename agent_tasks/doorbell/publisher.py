@@ -69,6 +69,7 @@ class Publisher:
         any bell. Rows in `bells` are only rung.
         """
         rows = list(rows)
+        _count_ends(rows)
         writes: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
         writes += [(self._stop, row) for row in rows if row.get("was") == "running"]
         writes += [(self._tell, row) for row in rows]
@@ -137,3 +138,10 @@ class Publisher:
 
     def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))
+
+
+def _count_ends(rows: Iterable[TaskRow]) -> None:
+    for row in rows:
+        if row["finished_at"] is not None and row["acknowledged_at"] is None:  # it has ended just now
+            seconds = (row["finished_at"] - row["created_at"]).total_seconds()
+            metrics.TASK_SECONDS.labels(row["agent"], row["status"]).observe(seconds)

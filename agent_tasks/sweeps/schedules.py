@@ -4,6 +4,7 @@ import json
 import logging
 from datetime import timedelta
 
+from agent_tasks import metrics
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.schedules import next_time, options_of
 from agent_tasks.store.database import Connection
@@ -22,7 +23,7 @@ def run_once(client: AgentTasks) -> int:
     with client.database.connection() as connection:
         requests = {_kept(row): _request(client, row) for row in schedule.due(connection, limit=BATCH)}
 
-    def fire(connection: Connection) -> tuple[int, list[Row]]:
+    def fire(connection: Connection) -> tuple[tuple[int, list[str]], list[Row]]:
         rows: list[Row] = []
         # one that was changed meanwhile is another: it fires as it is now, with the next batch
         due = [row for row in schedule.due(connection, limit=BATCH) if _kept(row) in requests]
@@ -34,9 +35,12 @@ def run_once(client: AgentTasks) -> int:
                 rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
             task_id = task.id if task else None
             schedule.fired(connection, row, next_at=following, task_id=task_id)
-        return len(due), rows
+        return (len(due), [row["agent"] for row in rows]), rows
 
-    return client.commit_for(fire)
+    fired, agents = client.commit_for(fire)
+    for agent in agents:
+        metrics.SUBMITTED.labels(agent).inc()
+    return fired
 
 
 def _kept(row: schedule.DueRow) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, UnknownAgent
 from agent_tasks.client.schedules import Schedule
@@ -53,6 +54,18 @@ def test_a_schedule_fires_when_it_is_due_and_not_before(client: AgentTasks) -> N
     assert row["last_task_id"] == task["id"]
     assert row["last_at"] <= task["created_at"]
     assert seconds_ahead(client) == pytest.approx(60, abs=5)
+
+
+def test_a_firing_is_counted_as_a_submit(client: AgentTasks) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("agent_tasks_submitted_total", {"agent": "echo"}) or 0.0
+
+    client.schedule("echo", {"value": 1}, every=60)
+    before = counted()
+    overdue(client)
+    run_once(client)
+    run_once(client)
+    assert counted() == before + 1
 
 
 def test_a_firing_is_a_submit_with_all_its_options(client: AgentTasks) -> None:

@@ -2,9 +2,11 @@
 
 import socket
 import urllib.request
+from contextlib import suppress
 
 import psutil
 import pytest
+from prometheus_client import REGISTRY
 
 from agent_tasks import AgentTasks
 from tests.eventually import eventually
@@ -33,6 +35,42 @@ def test_a_worker_and_a_sweeper_serve_their_metrics(client: AgentTasks, processe
     counted = 'agent_tasks_steps_total{agent="count",outcome="succeeded",step="up"} 4.0'
     eventually(lambda: counted in metrics(worker_port))
     eventually(lambda: "agent_tasks_swept_total" in metrics(sweeper_port))
+
+
+def counted(name: str, **labels: str) -> float:
+    """The value of a metric of this process."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_the_ends_of_tasks_are_counted_where_they_are_committed(client: AgentTasks, processes: Processes) -> None:
+    port = free_port()
+    processes.worker(metrics_port=port)
+    ended = [client.submit("count", {"to": 1}), client.submit("fails")]
+    for task in ended:
+        task.wait(timeout=30)
+    for agent, status in (("count", "completed"), ("fails", "failed")):
+        line = f'agent_tasks_task_seconds_count{{agent="{agent}",status="{status}"}} 1.0'
+        eventually(lambda line=line: line in metrics(port))
+    before = counted("agent_tasks_task_seconds_count", agent="count", status="completed")
+    ended[0].acknowledge()
+    assert counted("agent_tasks_task_seconds_count", agent="count", status="completed") == before
+    cancelled = counted("agent_tasks_task_seconds_count", agent="count", status="cancelled")
+    client.submit("count", {"to": 1}, queue="nobody").cancel()
+    assert counted("agent_tasks_task_seconds_count", agent="count", status="cancelled") == cancelled + 1
+
+
+def test_each_task_that_is_accepted_is_counted_once(client: AgentTasks) -> None:
+    before = counted("agent_tasks_submitted_total", agent="count")
+    for _ in range(2):
+        client.submit("count", {"to": 1}, idempotency_key="the same")
+    client.submit_many("count", [{"to": 1}, {"to": 2}])
+    assert counted("agent_tasks_submitted_total", agent="count") == before + 3
+    with suppress(ZeroDivisionError), client.database.transaction() as connection:
+        client.submit("count", {"to": 1}, connection=connection)
+        raise ZeroDivisionError
+    with client.database.transaction() as connection:
+        client.submit("count", {"to": 1}, connection=connection)
+    eventually(lambda: counted("agent_tasks_submitted_total", agent="count") == before + 4)
 
 
 @pytest.mark.parametrize(("settings_of_it", "address"), [({}, "127.0.0.1"), ({"metrics_host": "0.0.0.0"}, "0.0.0.0")])
