@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput
@@ -143,6 +144,29 @@ def test_an_id_whose_result_has_been_removed_is_said_to_have_expired(planner: Ag
     task.wait(timeout=30)
     (row,) = query(planner, "SELECT retention_seconds FROM agent_tasks.tasks WHERE id = %s", task.id)
     assert row["retention_seconds"] == timedelta(hours=1).total_seconds()
+
+
+def test_over_http_a_submit_waits_or_not_by_the_same_rule(planner: AgentTasks, tmp_path: Path) -> None:
+    with Processes(planner.settings, tmp_path) as processes, httpx2.Client(timeout=30) as http:
+        _, url = processes.gateway(gateway_auth="off")
+
+        def post(**body: Any) -> Any:
+            return http.post(f"{url}/tasks", json={"agent": "planner", "session_id": "http", **body})
+
+        def ask(prompt: str) -> str:
+            answer = post(input={"prompt": prompt}, mode="sync")
+            assert answer.status_code == 200
+            return answer.json()["result"]
+
+        short = post(input={"operation": "validate_plan", "text": "1. design 2. build"})
+        assert short.status_code == 200
+        assert short.json()["result"]["verdict"] == "not_ready"
+        long = post(input={"operation": "generate_plan", "text": "A comprehensive plan for a CRM"})
+        assert (long.status_code, long.json()["mode"]) == (202, "async")
+        assert long.json()["mode_reason"] == "auto: the input says 'comprehensive'"
+        sentences.check_sync_sentences(ask)
+        sentences.check_several_tasks(ask)
+        sentences.check_last_task(ask)
 
 
 def run(client: AgentTasks, folder: Path, *arguments: str) -> str:

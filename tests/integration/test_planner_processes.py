@@ -1,6 +1,8 @@
 """The planner where processes die and start again, and with a model: several at once, and one that throttles."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from agent_tasks import AgentTasks, Identity, Settings
 from agent_tasks.bundled.planner.tools import PlannerTools
 from tests import planner_sentences as sentences
+from tests.conftest import Fragile
 from tests.database import query
 from tests.models import Model
 from tests.processes import Processes
@@ -42,9 +45,10 @@ def speaker(client: AgentTasks) -> sentences.Ask:
     return lambda prompt: client.submit("planner", {"prompt": prompt}, identity=ANA, session_id="s").result(timeout=30)
 
 
-def test_a_restart_of_everything_between_submit_and_result_loses_nothing(
-    given: Settings, client: AgentTasks, tmp_path: Path
-) -> None:
+def test_a_restart_of_everything_between_submit_and_result_loses_nothing(fragile: Fragile, tmp_path: Path) -> None:
+    """All processes, Postgres and Valkey."""
+    given = fragile.settings.model_copy(update={"bundled": ("planner",), "agents": ("tests.agents_modes",)})
+    client = fragile.client
     ask = speaker(client)
     with Processes(given, tmp_path) as processes:
         processes.fleet()
@@ -56,7 +60,10 @@ def test_a_restart_of_everything_between_submit_and_result_loses_nothing(
         identity=ANA,
         session_id="s",
     )
-    client.redis.flushall()
+    for server in (fragile.servers.postgres, fragile.servers.valkey):
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        server.start()
     with Processes(given, tmp_path) as processes:
         processes.fleet()
         (later,) = sentences.task_ids(waiting.result(timeout=30))

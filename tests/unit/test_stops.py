@@ -88,8 +88,8 @@ def test_runs_are_stop_named_before_any_bell_rings_however_many_there_are(monkey
     heard = server.pubsub(ignore_subscribe_messages=True)
     heard.subscribe(STOP_CHANNEL)
     heard.get_message()
-    rows: list[dict[str, Any]] = [{"id": uuid4(), "run": 1, "was": "waiting"} for _ in range(1200)]
-    rows.append({"id": TASK, "run": 7, "was": "running"})
+    rows: list[dict[str, Any]] = [{"id": uuid4(), "run": 1, "was": "waiting", "finished_at": None} for _ in range(1200)]
+    rows.append({"id": TASK, "run": 7, "was": "running", "finished_at": None})
     assert publisher.publish(rows)
     assert order == ["stop", *["bell"] * 1201]
     message = heard.get_message(timeout=1)
