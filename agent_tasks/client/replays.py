@@ -17,6 +17,7 @@ from agent_tasks.store.queries.feed import Place
 from agent_tasks.task.arguments import check_kind, check_text, refused, shown
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import audit, replay
+from agent_tasks.transitions.delivery import LEASE_TIMES
 from agent_tasks.transitions.replay import Bounds, NotReplayed
 
 Only = Literal["failed", "all"]
@@ -29,7 +30,8 @@ def replay_one(deployment: Deployment, id: UUID | str, identity: Identity | None
     """Do what `AgentTasks.webhooks.replay` does. Raises TaskNotFound, InvalidState."""
     check_identity(identity)
     given = as_delivery_id(id)
-    made = deployment.database.run(lambda connection: replay.replay(connection, given, identity))
+    lease = _lease_seconds(deployment)
+    made = deployment.database.run(lambda c: replay.replay(c, given, identity, lease_seconds=lease))
     if isinstance(made, NotReplayed):
         raise _refusal(made, given)
     with deployment.database.connection() as connection:
@@ -60,6 +62,7 @@ def replay_range(
     done, bounds = 0, _bounds(after, until)
     while True:
         some = partial(_replay_some, tenant=tenant, webhook=webhook, bounds=bounds, only=only, identity=identity)
+        some = partial(some, lease_seconds=_lease_seconds(deployment))
         count, place = deployment.database.run(partial(some, is_first=not done))
         done += count
         if place is None:
@@ -76,6 +79,7 @@ def _replay_some(
     only: Only,
     identity: Identity | None,
     is_first: bool,
+    lease_seconds: float,
 ) -> tuple[int, Place | None]:
     """Deliver some of a range again, in a transaction; returns how many, and from where to go on."""
     target = replay.endpoint(connection, tenant, webhook, identity)
@@ -83,11 +87,17 @@ def _replay_some(
         raise TaskNotFound(f"No endpoint is named {shown(webhook)}, or it belongs to another.", field="webhook")
     if target["is_disabled"]:
         raise InvalidState(f"The endpoint {shown(webhook)} is disabled. Enable it first.", why="disabled")
-    count, place = replay.replay_some(connection, tenant, target, bounds, again=only == "all")
+    again = only == "all"
+    count, place = replay.replay_some(connection, tenant, target, bounds, again=again, lease_seconds=lease_seconds)
     if count or (is_first and place is None):
         data = {"only": only, "deliveries": count}
         audit.write(connection, "replay_deliveries", identity, target=webhook, data=data)
     return count, place
+
+
+def _lease_seconds(deployment: Deployment) -> float:
+    """Return how long a delivery may be on its way."""
+    return LEASE_TIMES * deployment.settings.webhook_seconds
 
 
 def _bounds(after: Bound | None, until: Bound | None) -> Bounds:

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 
+LEASE_TIMES = 4
+"""How many times as long as its receiver may take to answer a delivery belongs to the process that claimed it."""
 LOOKED_AT = 64
 """Due rows of one lane that one claim looks at, beside which others may be due too early."""
 

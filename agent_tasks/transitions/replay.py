@@ -14,8 +14,6 @@ from agent_tasks.store.queries.feed import Place
 from agent_tasks.task.identity import Identity
 from agent_tasks.transitions import audit
 
-LEASE_SECONDS = 60
-"""A delivery that is due within these may be on its way, and is left alone."""
 LOOKED_AT = 2_000
 """Events that one transaction looks at."""
 
@@ -145,10 +143,11 @@ _REPLAY = """
 """
 
 
-def replay(connection: Connection, id: UUID, identity: Identity | None) -> UUID | NotReplayed:
-    """Deliver an event once more to where it went; returns the id of the new delivery.
+def replay(connection: Connection, id: UUID, identity: Identity | None, *, lease_seconds: float) -> UUID | NotReplayed:
+    """Deliver an event once more to where it went; returns the id of the new delivery. In a transaction.
 
-    If the event is still to be delivered there, that delivery is due now, and none is made. In a transaction.
+    If the event is still to be delivered there, that delivery is due now, and none is made. One that is due within
+    `lease_seconds` may be on its way, and is left alone.
     """
     known: _Known | None = connection.execute(_KNOWN, {"id": id, **viewer(identity)}).fetchone()
     if known is None:
@@ -159,7 +158,7 @@ def replay(connection: Connection, id: UUID, identity: Identity | None) -> UUID 
         return NotReplayed.DISABLED
     if known["is_gone"]:
         return NotReplayed.GONE
-    made = _replay(connection, [known["outbox_id"]], known)
+    made = _replay(connection, [known["outbox_id"]], known, lease_seconds)
     if not made:
         return NotReplayed.DELETED
     data = {"webhook": known["webhook"]} if known["webhook"] is not None else None
@@ -173,7 +172,7 @@ def endpoint(connection: Connection, tenant: str, name: str, identity: Identity 
 
 
 def replay_some(
-    connection: Connection, tenant: str, target: Target, bounds: Bounds, *, again: bool
+    connection: Connection, tenant: str, target: Target, bounds: Bounds, *, again: bool, lease_seconds: float
 ) -> tuple[int, Place | None]:
     """Deliver to an endpoint once more what its tenant's first events within the bounds tell it.
 
@@ -187,13 +186,14 @@ def replay_some(
     looked: _Looked | None = connection.execute(_LOOK, values, prepare=False).fetchone()
     if looked is None or looked["last_xid"] is None or looked["last_id"] is None:
         return 0, None
-    return len(_replay(connection, looked["events"], target)), (int(looked["last_xid"]), looked["last_id"])
+    made = _replay(connection, looked["events"], target, lease_seconds)
+    return len(made), (int(looked["last_xid"]), looked["last_id"])
 
 
-def _replay(connection: Connection, events: Sequence[int], target: Target) -> list[UUID]:
+def _replay(connection: Connection, events: Sequence[int], target: Target, lease_seconds: float) -> list[UUID]:
     if not events:
         return []
     connection.execute(_LOCK, [list(events)])
     where = {name: target[name] for name in ("webhook_id", "lane", "url", "ordered")}
-    values: dict[str, Any] = {"events": list(events), "lease": LEASE_SECONDS, **where}
+    values: dict[str, Any] = {"events": list(events), "lease": lease_seconds, **where}
     return [row["id"] for row in connection.execute(_REPLAY, values)]

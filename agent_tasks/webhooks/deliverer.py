@@ -36,8 +36,6 @@ T = TypeVar("T")
 
 IN_FLIGHT = 1000
 """Requests of one process at once."""
-LEASE_TIMES = 4
-"""How many times as long as its receiver may take to answer a delivery belongs to the process that claimed it."""
 GIVEN_UP_SECONDS = 5 * 86_400.0
 """For so long nothing but failures disables an endpoint."""
 _POLL_SECONDS = 0.2
@@ -78,7 +76,7 @@ class Deliverer:
         self._deployment = deployment
         self._public_url = settings.public_url
         self._scale = settings.webhook_retry_scale
-        self._lease_seconds = LEASE_TIMES * settings.webhook_seconds
+        self._lease_seconds = delivery.LEASE_TIMES * settings.webhook_seconds
         self._transport = Transport(Allowed(settings.webhook_allow), seconds=settings.webhook_seconds, resolve=resolve)
         self._lanes = Lanes()
         self._gone: dict[tuple[str, UUID | None], float] = {}

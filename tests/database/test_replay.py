@@ -12,6 +12,7 @@ import pytest
 from agent_tasks import AgentTasks, Identity
 from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.transitions import replay as replays
+from agent_tasks.transitions.delivery import LEASE_TIMES
 from tests.database import BLOCKED, Row, claimed, park, query, submitted
 from tests.database.webhooks import called_back, deliveries, ended, endpoint
 from tests.eventually import eventually
@@ -116,7 +117,7 @@ def test_what_may_be_on_its_way_is_left_alone(client: AgentTasks) -> None:
     billing = endpoint(client)
     submitted(client)
     (row,) = deliveries(client, billing)
-    due_in(client, row["id"], replays.LEASE_SECONDS - 5)
+    due_in(client, row["id"], LEASE_TIMES * client.settings.webhook_seconds - 5)
     (before,) = deliveries(client, billing)
     assert client.webhooks.replay(row["id"]).id == row["id"]
     assert deliveries(client, billing) == [before]
