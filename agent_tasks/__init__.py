@@ -19,6 +19,7 @@ from agent_tasks.client.delivery import Delivery, DeliveryPage
 from agent_tasks.client.endpoint import Webhook
 from agent_tasks.client.feed import FeedEvent, FeedPage
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
 from agent_tasks.client.schedules import Schedule
@@ -29,6 +30,8 @@ from agent_tasks.errors import (
     ContextLost,
     ErrorInfo,
     ErrorType,
+    HookClosed,
+    HookNotFound,
     IdempotencyConflict,
     InvalidInput,
     InvalidState,
@@ -104,6 +107,9 @@ __all__ = [
     "FanOut",
     "FeedEvent",
     "FeedPage",
+    "HookClosed",
+    "HookInfo",
+    "HookNotFound",
     "IdempotencyConflict",
     "Identity",
     "InvalidInput",

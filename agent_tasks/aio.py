@@ -84,6 +84,8 @@ class AsyncAgentTasks:
     search = _awaited(AgentTasks.search)
     agents = _awaited(AgentTasks.agents)
     audit = _awaited(AgentTasks.audit)
+    hook = _awaited(AgentTasks.hook)
+    answer_hook = _awaited(AgentTasks.answer_hook)
     schedule = _awaited(AgentTasks.schedule)
     schedules = _awaited(AgentTasks.schedules)
     unschedule = _awaited(AgentTasks.unschedule)

@@ -58,6 +58,11 @@ class Deployment:
         """From what `callback_secrets` makes the secrets of each tenant, the newest first."""
         return derived(self._signing_keys(), b"agent-tasks key of callbacks")
 
+    @cached_property
+    def hook_keys(self) -> tuple[bytes, ...]:
+        """What hooks are signed with: the first of them now, the others before."""
+        return derived(self._signing_keys(), b"agent-tasks hooks")
+
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):
             return keys

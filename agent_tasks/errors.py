@@ -7,6 +7,8 @@ AgentTaskError
 │   ├── TaskNotFound          invalid_input
 │   ├── AmbiguousCall         invalid_input: a call that a repeat could not tell from another one
 │   ├── InvalidState          invalid_input: the task is not in a state that allows this
+│   ├── HookNotFound          invalid_input: the URL is no hook of this deployment
+│   ├── HookClosed            invalid_input: the hook takes no more answers
 │   └── KeyInUse              invalid_input: a request with this idempotency key is being accepted now
 ├── PayloadTooLarge           payload_too_large
 ├── BudgetExhausted           budget_exhausted
@@ -145,6 +147,14 @@ class AmbiguousCall(InvalidInput):
 
 class InvalidState(InvalidInput):
     """The task's state does not allow the operation."""
+
+
+class HookNotFound(InvalidInput, LookupError):
+    """The URL is no hook of this deployment: it was cut short, altered, or made by another one."""
+
+
+class HookClosed(InvalidInput):
+    """The hook takes no more answers: `details["why"]` is expired, used, over, ended or purged."""
 
 
 class KeyInUse(InvalidInput):

@@ -20,6 +20,7 @@ from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.route import Route
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
+from agent_tasks.task.hook_secrets import hook_secrets
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.rate import Rate
 from agent_tasks.task.secret_text import SecretText, SecretUrl
@@ -112,6 +113,11 @@ def _identity(text: str) -> str:
     except ValueError as error:
         why = "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"it must be tenant/subject, a subject, or the JSON of an identity: {why}") from None
+    return text
+
+
+def _hook_secrets(text: str) -> str:
+    hook_secrets(text)
     return text
 
 
@@ -246,11 +252,19 @@ class Settings(BaseSettings):
     """How long a session whose tasks only wait is busy."""
     agentcore_life_seconds: Seconds = 28_800.0
     """How long a session lives, and is busy at most."""
+    hook_secrets: Annotated[Secret, AfterValidator(_hook_secrets)] = ""
+    """What outside systems sign with that send to hooks (`verify="standard-webhooks"`): `whsec_…`, with commas; or
+    `name=whsec_…`. Several without a name, or of one name, all verify."""
     model: Text = ""
     """`provider:name` of the model that the bundled agents write with; empty: they work extractively."""
 
     def __repr_args__(self) -> "Iterator[tuple[str | None, Any]]":
-        kinds = {"secret_key": SecretText, "database_url": SecretUrl, "redis_url": SecretUrl}
+        kinds = {
+            "secret_key": SecretText,
+            "hook_secrets": SecretText,
+            "database_url": SecretUrl,
+            "redis_url": SecretUrl,
+        }
         for name, value in super().__repr_args__():
             yield name, kinds[name](value) if name in kinds else value  # model_copy() takes plain texts, too
 

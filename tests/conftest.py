@@ -167,6 +167,7 @@ def fresh_deployment(urls: tuple[str, str], template: str) -> Iterator[Settings]
         agents=(
             "tests.agents",
             "tests.agents_children",
+            "tests.agents_hooks",
             "tests.agents_ledger",
             "tests.agents_limits",
             "tests.agents_neighbours",

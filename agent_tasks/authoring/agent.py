@@ -1,7 +1,7 @@
 """Agents: modules declare them, and workers find them by the names of their steps."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, cast, get_args, overload
@@ -274,6 +274,17 @@ def check_tool(agent: str, function: Callable[..., Any]) -> None:
         found.tools.check(agent, function)
 
 
+def check_signal(agent: str, declared: Collection[str] | None, name: str) -> None:
+    """Raise InvalidInput if the agent declares its signals and `name` is not one of them."""
+    if declared is not None and name not in declared:
+        known = ", ".join(sorted(declared)) or "none"
+        raise InvalidInput(
+            f"Agent {agent!r} takes no signal {name!r}; it declares {known}. Send one of those, or add the name to "
+            f"Agent({agent!r}, signals=[...]).",
+            field="name",
+        )
+
+
 def loaded_agents() -> dict[str, Agent]:
     return dict(_registry)
 
@@ -335,5 +346,5 @@ def checked_against(
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         field, said = problems[0]
-        raise InvalidInput(f"{agent} does not accept this {what}: {field}: {said}{more}", field=field)
+        raise InvalidInput(f"{agent} does not accept this {what}: {field}: {said}{more}", field=field, problem=said)
     return value

@@ -11,6 +11,7 @@ from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
 from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import TaskCancelled
@@ -198,6 +199,21 @@ class Context(StepContext):
         what was kept before. Raises InvalidInput if `remaining` is no list, StepFailed if either has no JSON form."""
         await durably(self._operations.partial, value, remaining)
 
+    async def hook(
+        self, signal: str, *, expires: float | timedelta | None = None, once: bool = True, verify: str | None = None
+    ) -> str:
+        """Return a URL that sends the task a signal: a program POSTs JSON to it, a person opens it in a browser.
+
+        It is bound to the wait that this step opens: return `Wait(signal, ...)` from the step that makes it. An answer
+        that comes before is kept for the wait; one after the wait is over is refused. A repeated step gets the same
+        URL, and so does a task that is resumed, to which the URL then speaks. `expires` (seconds or a timedelta): how
+        long it works at most. `once=False`: it takes any number of answers, for this wait and later ones of that
+        signal. `verify="standard-webhooks"`, or `"standard-webhooks:name"`: what comes must be signed with a secret of
+        AGENT_TASKS_HOOK_SECRETS. Raises InvalidInput for arguments that mean nothing, in an undo function, for a
+        signal that the agent does not declare, and for a secret that is not set.
+        """
+        return await durably(self._operations.hook, HookOptions(signal, expires, once, verify))
+
     async def kept(self) -> Kept | None:
         """Return what the task that this one was resumed from had kept by `partial`; None if nothing."""
         return await durably(self._operations.kept)
@@ -255,6 +271,13 @@ class SyncContext(StepContext):
         what was kept before. Raises InvalidInput if `remaining` is no list, StepFailed if either has no JSON form."""
         self._refuse_on_loop("ctx.partial")
         self._operations.partial(value, remaining)
+
+    def hook(
+        self, signal: str, *, expires: float | timedelta | None = None, once: bool = True, verify: str | None = None
+    ) -> str:
+        """Return a URL that sends the task a signal, as `Context.hook` does."""
+        self._refuse_on_loop("ctx.hook")
+        return self._operations.hook(HookOptions(signal, expires, once, verify))
 
     def kept(self) -> Kept | None:
         """Return what the task that this one was resumed from had kept by `partial`; None if nothing."""

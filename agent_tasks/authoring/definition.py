@@ -17,7 +17,7 @@ def definition(agent: Agent) -> dict[str, Any]:
         "queue": agent.queue,
         "ttl": agent.ttl,
         "retention": agent.retention,
-        "input_schema": _schema(agent.first_step.arguments),
+        "input_schema": json_schema(agent.first_step.arguments),
         "goal": agent.goal,
         "tools": agent.tools.names,
         "scopes": list(agent.scopes),
@@ -25,14 +25,15 @@ def definition(agent: Agent) -> dict[str, Any]:
         "mode_hints": list(agent.mode_hints),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
-            step.name: _schema(step.payload_type.adapter)
+            step.name: json_schema(step.payload_type.adapter)
             for step in agent.steps.values()
             if step.payload_type is not None
         },
     }
 
 
-def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
+def json_schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
+    """Return the JSON schema of a type; None for one that JSON schema cannot describe."""
     try:
         return adapter.json_schema()
     except PydanticInvalidForJsonSchema:

@@ -11,7 +11,7 @@ from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.cli.problems import ExitCode, Failed, Problem
 from agent_tasks.settings import Settings
 
-_EXTRA = ("fastapi", "httpx2", "joserfc", "starlette", "uvicorn")
+_EXTRA = ("fastapi", "httpx2", "jinja2", "joserfc", "starlette", "uvicorn")
 _MISSING = "The gateway is not installed: pip install 'agent-tasks[http]'."
 
 

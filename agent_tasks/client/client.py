@@ -17,10 +17,12 @@ from agent_tasks.client.after_commit import AfterCommit, driver_connection
 from agent_tasks.client.agents import AgentInfo, known_agents
 from agent_tasks.client.audit import AuditEntry, read_audit
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.listing import Page, check_filters, find_tasks
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.signals import Receipt
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.client.webhooks import Webhooks
 from agent_tasks.deployment import Deployment
@@ -269,6 +271,22 @@ class AgentTasks(Deployment):
             limit=limit,
             identity=identity,
         )
+
+    def hook(self, url: str) -> HookInfo:
+        """Return what the URL of a hook (`ctx.hook`) asks for; looking changes nothing.
+
+        Raises HookNotFound, and HookClosed where it takes no more answers.
+        """
+        return show_hook(self, read_token(self, url))
+
+    def answer_hook(self, url: str, payload: Any = None, *, key: str | None = None) -> Receipt:
+        """Send the signal that the URL of a hook was made for, as a POST to it does.
+
+        `key`: repeating it gets the first receipt. A signature is not asked for: who runs this program is trusted.
+        Raises HookNotFound, HookClosed where it takes no more answers, InvalidInput for a payload that the waiting
+        step refuses (the task keeps waiting), PayloadTooLarge.
+        """
+        return answer_hook(self, read_token(self, url), payload, key=key)
 
     def schedule(
         self,

@@ -4,12 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent_tasks.authoring.agent import checked_against, loaded_agents
 from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.taken_signals import TakenSignals
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries import catalog
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import LONGEST_SIGNAL, check_text
@@ -49,7 +48,7 @@ def send_signal(
         check_text(signal_id, "signal_id", 255)
     if wait_id is not None:
         check_text(wait_id, "wait_id", 255)
-    definition = _Definition(deployment, task.agent)
+    taken = TakenSignals(deployment, task.agent)
     text = payloads.encode(payload, "payload", limit=deployment.settings.payload_limit)
     if sender is not None:
         payloads.encode(sender.model_dump(mode="json"), "identity")
@@ -58,44 +57,65 @@ def send_signal(
         row = signal.lock(connection, task.id)
         if row is None:
             raise TaskNotFound(f"No task {task.id}: it was purged after its retention.")
-        if _is_over(row) and signal_id and (kept := signal.receipt(connection, task.id, signal_id)):
+        if is_over(row) and signal_id and (kept := signal.receipt(connection, task.id, signal_id)):
             return Receipt(kept=True, **kept), []
         _check_open(row)
-        if wait_id is not None and wait_id != _wait_id(row):
+        if wait_id is not None and wait_id != awaited_id(row):
             if signal_id and signal.receipt(connection, task.id, signal_id):
                 return _nothing_new(deployment, connection, row)
             raise _wait_is_over(row, wait_id)
-        if wait_id is not None and name not in _names(row):
-            raise InvalidInput(f"This wait is for {', '.join(_names(row))}, not {name!r}", field="name")
-        if name in _names(row):
-            definition.check_payload(row["step"], payloads.stored(text))
-        kept = signal.keep(
-            connection,
-            task.id,
-            name,
-            text,
-            signal_id=signal_id,
-            sender=sender,
-            wait_id=wait_id,
-            waiting_for=_names(row),
+        if wait_id is not None and name not in awaited_names(row):
+            raise InvalidInput(f"This wait is for {', '.join(awaited_names(row))}, not {name!r}", field="name")
+        found = take(
+            deployment, connection, taken, row, name, text, signal_id=signal_id, sender=sender, wait_id=wait_id
         )
-        if kept is None:
-            return _nothing_new(deployment, connection, row)
-        if name not in _names(row):
-            definition.check_name(name)
-        delivered = signal.deliver(
-            connection, task.id, ring_seconds=deployment.settings.ring_seconds, signal_id=signal_id
-        )
-        now = delivered or kept
-        receipt = Receipt(
-            kept=True,
-            delivered=delivered is not None,
-            waiting_for=[] if delivered else _names(kept),
-            unserved=_unserved(deployment, connection, now),
-        )
-        return receipt, [now]
+        return found or _nothing_new(deployment, connection, row)
 
     return deployment.commit_for(keep_and_deliver)
+
+
+def take(
+    deployment: Deployment,
+    connection: Connection,
+    taken: TakenSignals,
+    row: Row,
+    name: str,
+    text: str,
+    *,
+    signal_id: str | None,
+    sender: Identity | None,
+    wait_id: str | None,
+) -> tuple[Receipt, list[Row]] | None:
+    """Check a signal with the payload `text` (JSON), keep it and deliver it to the task, whose `row` is locked.
+
+    None where this `signal_id` was there before. Raises InvalidInput, which keeps nothing.
+    """
+    if name in awaited_names(row):
+        taken.check_payload(row["step"], payloads.stored(text))
+    kept = signal.keep(
+        connection,
+        row["id"],
+        name,
+        text,
+        signal_id=signal_id,
+        sender=sender,
+        wait_id=wait_id,
+        waiting_for=awaited_names(row),
+    )
+    if kept is None:
+        return None
+    if name not in awaited_names(row):
+        taken.check_name(name)
+    ring_seconds = deployment.settings.ring_seconds
+    delivered = signal.deliver(connection, row["id"], ring_seconds=ring_seconds, signal_id=signal_id)
+    now = delivered or kept
+    receipt = Receipt(
+        kept=True,
+        delivered=delivered is not None,
+        waiting_for=[] if delivered else awaited_names(kept),
+        unserved=_unserved(deployment, connection, now),
+    )
+    return receipt, [now]
 
 
 def _nothing_new(deployment: Deployment, connection: Connection, row: Row) -> tuple[Receipt, list[Row]]:
@@ -106,69 +126,34 @@ def _unserved(deployment: Deployment, connection: Connection, row: Row) -> Unser
     return with_unserved(deployment, connection, [TaskSnapshot.from_row(row)])[0].unserved
 
 
-def _is_over(row: Row) -> bool:
+def is_over(row: Row) -> bool:
+    """Whether a task takes no more signals: it has ended, or its end is decided."""
     return row["finished_at"] is not None or row["ending"] is not None
 
 
 def _check_open(row: Row) -> None:
-    if _is_over(row):
+    if is_over(row):
         raise InvalidState(
             f"Task {row['id']} has ended as {row['status']}: it no longer takes signals.", status=row["status"]
         )
 
 
 def _wait_is_over(row: Row, wait_id: str) -> InvalidState:
-    names = ", ".join(_names(row))
+    names = ", ".join(awaited_names(row))
     now = f"It waits for {names} now: look at it before you answer." if names else "It waits for no signal now."
     return InvalidState(
         f"The wait {wait_id} of task {row['id']} is over, so nothing was sent. {now}",
         wait_id=wait_id,
-        waiting_for=_names(row),
+        waiting_for=awaited_names(row),
     )
 
 
-def _wait_id(row: Row) -> str | None:
+def awaited_id(row: Row) -> str | None:
+    """Return the id of the wait that a task is in."""
     return (row["waiting_for"] or {}).get("wait_id")
 
 
-def _names(row: Row) -> list[str]:
+def awaited_names(row: Row) -> list[str]:
+    """Return the names of the signals that a task waits for."""
     waiting: dict[str, Any] = row["waiting_for"] or {}
     return waiting["names"] if waiting.get("kind") == "signal" else []
-
-
-class _Definition:
-    """An agent's declaration of its signals, from its code or from a worker's registration."""
-
-    def __init__(self, deployment: Deployment, agent: str) -> None:
-        self._agent = agent
-        self._code = loaded_agents().get(agent)
-        self._registered: dict[str, Any] = {}
-        if self._code is None:
-            with deployment.database.connection() as connection:
-                self._registered = catalog.registered_agent(connection, agent) or {}
-        self._names = self._code.signals if self._code else self._registered.get("signals")
-
-    def check_name(self, name: str) -> None:
-        """Raise InvalidInput if the agent declares its signals and this name is not one of them."""
-        if self._names is not None and name not in self._names:
-            known = ", ".join(sorted(self._names)) or "none"
-            raise InvalidInput(
-                f"Agent {self._agent!r} takes no signal {name!r}; it declares {known}. Send one of those, or add the "
-                f"name to Agent({self._agent!r}, signals=[...]).",
-                field="name",
-            )
-
-    def check_payload(self, step_name: str, payload: Any) -> None:
-        """Raise InvalidInput if the waiting step does not accept the payload, which is JSON: it keeps waiting."""
-        if self._code is None:
-            schemas = self._registered.get("payload_schemas") or {}
-            try:
-                checked_against(schemas.get(step_name), payload, f"{self._agent}.{step_name}", "signal")
-            except InvalidInput as error:
-                raise InvalidInput(f"{error.message}. The task keeps waiting.", **error.details) from None
-            return
-        step = self._code.steps.get(step_name)
-        if step is not None and (why := step.refusal(payload)):
-            raise InvalidInput(
-                f"{step.task_name} does not accept this signal: {why}. It keeps waiting.", field=why.split(":")[0]
-            )

@@ -14,6 +14,7 @@ from agent_tasks.gateway import (
     events,
     feed,
     health,
+    hooks,
     listing,
     problems,
     schedules,
@@ -61,7 +62,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (tasks, listing, events, agents, schedules, webhooks, deliveries, feed, health)
+    served = (tasks, listing, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
     routers = (*(each.router for each in served), health.guarded)
     app.router.routes.append(direct_submit())
     for router in routers:

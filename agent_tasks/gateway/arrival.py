@@ -1,8 +1,10 @@
 """A request on its way through the stages: as it arrives, and once it is known who sent it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from agent_tasks.gateway.operations import Operation
+from agent_tasks.task.hook_token import HookToken
 from agent_tasks.task.identity import Identity
 
 
@@ -11,7 +13,7 @@ class Arrival:
     """A request as it comes through a door: nothing in it is trusted."""
 
     door: str
-    """`http`, or the name of the protocol: `agentcore`."""
+    """`http`, `hook`, or the name of the protocol: `agentcore`."""
     origin: str
     """The address that it comes from."""
     token: str | None = field(repr=False)
@@ -26,6 +28,19 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class ShownHook:
+    """A hook whose URL was asked for: the right to send one signal to one task."""
+
+    token: HookToken
+    agent: str
+    """Of the task that it speaks to."""
+    tenant: str
+    """Of that task."""
+    at: datetime
+    """When it was shown, by the database's clock."""
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who sent a request."""
 
@@ -36,11 +51,18 @@ class Caller:
     key_id: str | None = None
     granted: frozenset[str] = frozenset()
     """Scopes for this request, besides those of the identity."""
+    hook: "ShownHook | None" = None
+    """The hook that was shown, which stands for nobody."""
 
     @property
     def tenant(self) -> str:
         """The tenant whose limits apply."""
-        return self.identity.tenant if self.identity else ""
+        return self.identity.tenant if self.identity else self.hook.tenant if self.hook else ""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether limits apply: to all but a trusted program."""
+        return self.identity is not None or self.hook is not None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _TAGS = {
     "agents": "What can be asked for.",
     "schedules": "Tasks that are submitted again and again.",
     "webhooks": "What is told to endpoints of yours, and what there was to tell.",
+    "hooks": "Answers from outside, by a URL that a step has made.",
     "health": "Whether the gateway lives, can serve, and what it has served.",
 }
 _TAG = {
@@ -75,6 +76,8 @@ def _corrected(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
             if name in examples.REQUESTS:
                 operation["requestBody"]["content"]["application/json"]["example"] = examples.REQUESTS[name]
     for route in app.state.routes:
+        if not route.include_in_schema:
+            continue
         for method in route.methods:
             _restore(document["paths"][route.path][method.lower()]["responses"], route.responses)
     return document
@@ -101,7 +104,7 @@ def _restore(responses: dict[str, Any], given: examples.Responses) -> None:
     for status, response in given.items():
         content = responses[str(status)].get("content", {})
         if MEDIA_TYPE in content:
-            usual = next(kind for kind in content if kind != MEDIA_TYPE)
+            usual = next(kind for kind in content if kind not in (MEDIA_TYPE, "text/html"))
             content[MEDIA_TYPE]["schema"] = content.pop(usual)["schema"]
         for kind, example in response.get("content", {}).items():
             content[kind]["example"] = example["example"]

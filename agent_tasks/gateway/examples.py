@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied, TaskCancelled, TaskNotFound
+from agent_tasks.errors import HookClosed, InvalidInput, InvalidState, PermissionDenied, TaskCancelled, TaskNotFound
 from agent_tasks.gateway import headers, problems
 from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.problems import MEDIA_TYPE, Problem
@@ -141,6 +141,7 @@ REQUESTS: dict[str, Any] = {
 PARAMETERS: dict[str, Any] = {
     "id": ID,
     "name": "approval",
+    "token": "h1.WyIwMTk4YzJmNDVhOWU3YzMxOWE1MTNmMGMxYzFmMmI3NyIsImFwcHJvdmFsIl0.c2lnbmF0dXJl",
     "status": "waiting",
     "agent": "writer",
     "tenant": "acme",
@@ -194,6 +195,9 @@ _PROBLEMS: dict[int, problems.Answer] = {
         )
     ),
     409: problems.of_error(InvalidState(f"Task {ID} has ended as completed.")),
+    410: problems.of_error(
+        HookClosed("This was answered at 09:04 UTC on 27 November 2026: it takes one answer.", why="used")
+    ),
     413: problems.of_refusal(
         Refused(
             413,
@@ -229,7 +233,10 @@ _PROBLEMS: dict[int, problems.Answer] = {
 BODY = (400, 408, 413, 415)
 
 
-def answers(ok: Responses, *statuses: int, **own: problems.Answer) -> Responses:
+_OF_ALL = (401, 403, 422, 429, 500, 503)
+
+
+def answers(ok: Responses, *statuses: int, of_all: tuple[int, ...] = _OF_ALL, **own: problems.Answer) -> Responses:
     """What an operation answers: where it goes well, and its problems beside those of every operation.
 
     `own`: problems that are its own, as in `of_404`.
@@ -242,7 +249,7 @@ def answers(ok: Responses, *statuses: int, **own: problems.Answer) -> Responses:
             "headers": headers.of_problem(status),
             "content": {MEDIA_TYPE: {"example": document}},
         }
-        for status in sorted({401, 403, 422, 429, 500, 503, *statuses, *(known.keys() - _PROBLEMS.keys())})
+        for status in sorted({*of_all, *statuses, *(known.keys() - _PROBLEMS.keys())})
     }
     return {**ok, **failures}
 
@@ -262,6 +269,13 @@ def _open(what: str, example: Any) -> dict[str, Any]:
     return {"description": what, "content": {"application/json": {"example": example}}}
 
 
+def _for_people(responses: Responses) -> Responses:
+    """The same, each as a page, too."""
+    for response in responses.values():
+        response["content"] = {**response["content"], "text/html": _PAGE}
+    return responses
+
+
 def links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
     """What can be done next with what an answer names."""
     return {name: {"operationId": name, "parameters": {parameter: f"$response.body#/{field}"}} for name in operations}
@@ -274,6 +288,31 @@ _OF_A_TASK = (
     *("cancel", "signal", "resume", "acknowledge"),
 )
 _NEW = {"links": links("id", "id", *_OF_A_TASK)}
+_HOOK = {
+    "signal": "approval",
+    "agent": "writer",
+    "goal": "Writes about a topic.",
+    "waiting": True,
+    "since": "2026-11-27T09:01:40Z",
+    "until": "2026-11-29T09:01:40Z",
+    "payload_schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]},
+    "once": True,
+    "verify": None,
+}
+_RECEIPT = {"kept": True, "delivered": True, "waiting_for": [], "unserved": None}
+_PAGE = {"schema": {"type": "string"}, "example": "<!doctype html>"}
+HOOK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "What the step that waits gets, as JSON; or the form of the page.",
+        "content": {
+            "application/json": {"schema": {}, "example": {"ok": True}},
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "properties": {"key": {"type": "string"}}},
+                "example": {"answer.ok": "true"},
+            },
+        },
+    }
+}
 _ACCEPTED = of("The task goes on.", PENDING, TaskSnapshot, (*_GOING, "Location"))
 _SCHEDULE = of("The schedule.", SCHEDULE)
 
@@ -307,7 +346,7 @@ get_events[200]["content"]["text/event-stream"] = {"schema": {"type": "string"},
 get_tree = answers({200: of("The tree.", {"snapshot": PENDING, "children": []})}, 404)
 cancel = answers({200: of("The task, which has ended, or ends.", CANCELLED, None, _GOING)}, 404, *BODY)
 signal = answers(
-    {200: of("What became of the signal.", {"kept": True, "delivered": True, "waiting_for": [], "unserved": None})},
+    {200: of("What became of the signal.", _RECEIPT)},
     404,
     409,
     *BODY,
@@ -334,6 +373,10 @@ get_metrics = answers(
             },
         }
     }
+)
+show_hook = _for_people(answers({200: of("What is asked.", _HOOK)}, 404, 410, of_all=(422, 429, 500, 503)))
+answer_hook = _for_people(
+    answers({200: of("What became of the answer.", _RECEIPT)}, 404, 410, *BODY, of_all=(403, 422, 429, 500, 503))
 )
 healthz: Responses = {200: _open("It lives.", {"status": "ok"})}
 _READY = {"postgres": "ok", "redis": "ok", "schema": "ok"}

@@ -17,6 +17,9 @@ class Operation:
     """It opens a task, which counts towards what a tenant may have open."""
 
 
+SHOW_HOOK = Operation("show_hook", "")
+"""Looking at what a hook asks for; answering it is the operation `signal`. Its URL is the right to both."""
+
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (

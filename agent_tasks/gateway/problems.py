@@ -18,6 +18,8 @@ from agent_tasks.errors import (
     AgentTaskError,
     ErrorInfo,
     ErrorType,
+    HookClosed,
+    HookNotFound,
     InvalidState,
     KeyInUse,
     PayloadTooLarge,
@@ -41,6 +43,8 @@ TASK_ENDED_WITHOUT_RESULT = 424
 
 _STATUS: tuple[tuple[type[AgentTaskError], int, str], ...] = (
     (TaskNotFound, 404, "Not found"),
+    (HookNotFound, 404, "No such hook"),
+    (HookClosed, 410, "The hook takes no more answers"),
     (InvalidState, 409, "Its state does not allow this"),
     (KeyInUse, 409, "A request with this key is being accepted"),
     (PermissionDenied, 403, "Not allowed"),
@@ -145,6 +149,13 @@ def of_bug() -> Answer:
     message = "The gateway failed at this request; its log says why. It may have been carried out: look before."
     info = _info(ErrorType.STEP_FAILED, message, SuggestedAction.ESCALATE)
     return problem(500, "internal", "An error of the gateway", info)
+
+
+def of(error: AgentTaskError | Refused | Transient) -> Answer:
+    """The answer to a request that an error of a known kind ended."""
+    if isinstance(error, AgentTaskError):
+        return of_error(error)
+    return of_refusal(error) if isinstance(error, Refused) else of_away()
 
 
 def install(app: FastAPI) -> None:

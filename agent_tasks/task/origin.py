@@ -33,6 +33,8 @@ class Origin:
     """Who came, if the door knows; None: whoever the write acts as."""
     key_id: str | None = None
     """The API key that was shown at the door."""
+    tenant: str = ""
+    """The tenant in whose name somebody came whom the door does not know."""
 
 
 _current: ContextVar[Origin | None] = ContextVar("agent_tasks_origin", default=None)

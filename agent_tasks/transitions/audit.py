@@ -79,7 +79,7 @@ def entry(
     origin = current()
     who = origin.identity or identity
     said = {
-        "tenant": who.tenant if who else "",
+        "tenant": who.tenant if who else origin.tenant,
         "subject": who.subject if who else None,
         "key_id": origin.key_id,
         "door": origin.door,

@@ -127,8 +127,16 @@ _RESUME = f"""
             receipt)
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.wait_id, s.receipt
         FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
-            AND (s.consumed_step IS NULL OR s.consumed_step = copied.step_number)
+            AND (s.consumed_step = copied.step_number OR s.consumed_step IS NULL AND (
+                s.wait_id IS NULL OR s.wait_id = copied.waiting_for ->> 'wait_id' OR NOT EXISTS (
+                    SELECT FROM agent_tasks.checkpoints
+                    WHERE task_id = %(old)s AND awaits ->> 'wait_id' = s.wait_id)))
         ORDER BY s.seq
+    ), hooks_copied AS (
+        INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, run)
+        SELECT %(id)s, h.step_number, h.fingerprint, h.url, 0
+        FROM agent_tasks.hooks AS h JOIN copied ON h.task_id = %(old)s
+            JOIN old ON old.lineage_id = copied.lineage_id AND {_KEPT.format("h")}
     ), {written(_RESUMED_EVENTS)}
     SELECT {SNAPSHOT} FROM copied AS tasks
 """

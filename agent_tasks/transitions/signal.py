@@ -84,7 +84,7 @@ class KeptReceipt(TypedDict):
 
 _INBOX = """
     SELECT seq, name, payload FROM agent_tasks.signals
-    WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL AND wait_id IS NULL ORDER BY seq
+    WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL AND (wait_id IS NULL OR wait_id = %s) ORDER BY seq
 """
 
 _RECEIPT = """
@@ -164,9 +164,9 @@ def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signa
     return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
 
 
-def inbox(connection: Connection, task_id: UUID, names: Sequence[str]) -> list[InboxRow]:
-    """The signals of these names that the task has not consumed."""
-    return connection.execute(_INBOX, [task_id, list(names)]).fetchall()
+def inbox(connection: Connection, task_id: UUID, names: Sequence[str], wait_id: str | None = None) -> list[InboxRow]:
+    """The signals of these names that the task has not consumed, for any wait or for this one."""
+    return connection.execute(_INBOX, [task_id, list(names), wait_id]).fetchall()
 
 
 def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:

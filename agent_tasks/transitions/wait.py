@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-import uuid_utils.compat as uuid_utils
-
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
+from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.signal import deliver
@@ -54,7 +53,7 @@ def wait(
         "name": ", ".join(names),
         "names": list(names),
         "mode": "all" if all_of_them else "any",
-        "wait_id": str(uuid_utils.uuid7()),
+        "wait_id": wait_id_of(claim.lineage_id, claim.step_number),
         "timeout": timeout,
         "on_timeout": on_timeout,
     }

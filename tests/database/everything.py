@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
-from agent_tasks import AgentTasks, Budget, Identity
+from agent_tasks import AgentTasks, Budget, HookClosed, Identity
 from agent_tasks.authoring.calls.call_identity import CallIdentity
+from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.place import Place
 from agent_tasks.cli.application import app
 from agent_tasks.client import sessions
@@ -31,7 +32,7 @@ from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.watch import DELIVERER, watch
 from tests import database
-from tests.database import claimed, commit, fall_due, lapse, park, parked, query, submitted
+from tests.database import claimed, commit, fall_due, lapse, operations_of, park, parked, query, submitted
 from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
 from tests.database.webhooks import deliveries, ended, endpoint
 
@@ -144,6 +145,14 @@ def _waits(client: AgentTasks) -> None:
         signal.consumed(connection, waiting.id, 1)
         parked(connection, claimed(client, waiting.id))
     fall_due(client, waiting.id)
+    asking = claimed(client, submitted(client))
+    url = operations_of(client, asking).hook(HookOptions("go"))
+    with client.database.connection() as connection:
+        park(connection, asking, "go")
+    assert client.hook(url).waiting
+    client.answer_hook(url, 1, key="1")
+    with pytest.raises(HookClosed):
+        client.answer_hook(url, 1, key="2")
 
 
 def _quarantine(client: AgentTasks) -> None:

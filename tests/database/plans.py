@@ -18,7 +18,7 @@ from tests.documents import ROOT
 
 LARGE = frozenset(
     {
-        "tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys", "audit", "outbox",
+        "tasks", "checkpoints", "calls", "events", "signals", "charges", "hooks", "idempotency_keys", "audit", "outbox",
         "deliveries",
     }
 )  # fmt: skip

@@ -16,6 +16,7 @@ from agent_tasks import AgentTasks, Settings
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.operations import OPERATIONS
 from tests.conftest import Fleet
+from tests.database import query
 from tests.documents import ROOT, blocks, write_module
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING
@@ -56,12 +57,13 @@ class Reader:
     home: Path
     blocks: list[str] = field(default_factory=lambda: blocks(PAGE, "bash"))
     id: str = ""
+    hook: str = ""
 
     def run(self, beginning: str) -> Said:
         """Run the page's next block, which must begin like this."""
         block = self.blocks.pop(0)
         assert block.startswith(beginning), block
-        environment = {**os.environ, "URL": self.url, "ID": self.id, "CURL_HOME": str(self.home)}
+        environment = {**os.environ, "URL": self.url, "ID": self.id, "HOOK": self.hook, "CURL_HOME": str(self.home)}
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block], env=environment, capture_output=True, text=True, timeout=60
         )
@@ -132,6 +134,7 @@ def test_the_commands_of_the_page_do_what_it_says(reader: Reader, request: pytes
     assert (status, json.loads(body)["id"], "retry-after" in headers) == (200, task["id"], False)
 
     assert_events_after(3, reader)
+    assert_answered_from_outside(reader)
     assert_cancelled(reader)
 
     (newest,) = reader.run('curl -s "$URL/tasks?').json()["tasks"]
@@ -185,6 +188,17 @@ def assert_schedule(reader: Reader) -> None:
     assert (put["name"], put["agent"], put["timezone"]) == ("news", "ask", "Europe/Berlin")
     ((status, _, _),) = said.answers()
     assert status == 204
+
+
+def assert_answered_from_outside(reader: Reader) -> None:
+    task = reader.client.submit("publisher", {"text": "tides"}, queue="documented")
+    eventually(lambda: task.stored().status == "waiting")
+    (made,) = query(reader.client, "SELECT url FROM agent_tasks.hooks WHERE task_id = %s", task.id)
+    reader.hook = made["url"].replace(reader.client.settings.public_url, reader.url)
+    asked, answered = map(json.loads, reader.run("curl -s $HOOK ").text.replace("}{", "}\n{").splitlines())
+    assert (asked["signal"], asked["agent"], asked["waiting"]) == ("decision", "publisher", True)
+    assert answered["delivered"] is True
+    assert task.result(20) == "tides"
 
 
 def test_the_table_of_the_page_has_each_operation_with_its_scope(settings: Settings) -> None:

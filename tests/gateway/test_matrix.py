@@ -19,7 +19,7 @@ from tests.gateway import EVERYTHING, Answer, Caller, Gateway, problem_of
 from tests.issuer import AUDIENCE, running_issuer
 
 ANA = Identity(subject="ana", tenant="acme")
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/hooks/{token}"}
 NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""

@@ -76,7 +76,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
     "assistant": ({"request": "r"}, "Text on r"),
 }
 """Of agents of the documents: what they are given, and what comes of it."""
-RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote"}
+RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote", "publisher"}
 PART = """
 from agent_tasks import Context, agent
 

@@ -16,10 +16,11 @@ from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
 from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.context import StepContext
+from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.task.budget import Spend
 
-OPERATIONS = ["call", "charge", "emit", "kept", "partial", "progress", "using"]
+OPERATIONS = ["call", "charge", "emit", "hook", "kept", "partial", "progress", "using"]
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
     "cancelled",
@@ -98,6 +99,9 @@ class Recorded(Operations):
 
     def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
         self.recorded.append(("partial", value, remaining))
+
+    def hook(self, asked: HookOptions) -> str:
+        return f"https://acme.example/hooks/{asked.signal}"
 
     def kept(self) -> Kept | None:
         return Kept(value="k", remaining=[1])

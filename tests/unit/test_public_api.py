@@ -13,7 +13,8 @@ from agent_tasks.client.webhooks import Webhooks
 PUBLIC = {
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "AuditEntry", "Budget",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",
-    "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "IdempotencyConflict", "Identity",
+    "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
+    "HookNotFound", "IdempotencyConflict", "Identity",
     "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next", "Page", "Partial", "PartialCompletion",
     "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep",
     "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot",

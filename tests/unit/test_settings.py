@@ -43,6 +43,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
     said |= {"agentcore_mode": "acknowledge"}
+    said |= {"hook_secrets": f"whsec_{'c2lnbmVk' * 4}"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}

@@ -8,6 +8,7 @@ from typing import Any
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import InvalidInput
@@ -138,6 +139,10 @@ class Operations(ABC):
 
     @abstractmethod
     def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None: ...
+
+    @abstractmethod
+    def hook(self, asked: HookOptions) -> str:
+        """Return the URL of a hook, the same on each repeat of the step."""
 
     @abstractmethod
     def kept(self) -> Kept | None:

@@ -27,6 +27,7 @@ from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
+from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.task.row import BellRow
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.checkpoint import StepCommit
@@ -154,7 +155,8 @@ class Commits:
         """Wait, within a transaction; signals that came early are refused where the next step does not take them."""
         directive = decision.directive
         lock_owned(connection, claim)
-        for kept in inbox(connection, claim.id, directive.names):
+        wait_id = wait_id_of(claim.lineage_id, claim.step_number)
+        for kept in inbox(connection, claim.id, directive.names, wait_id):
             if why := decision.step.refusal(kept["payload"]):
                 refuse(connection, claim.id, kept["seq"], NOT_SHOWN if claim.row["sensitive"] else why)
         row = wait(

@@ -8,6 +8,8 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from agent_tasks.authoring.agent import check_signal, loaded_agents
+from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
@@ -19,8 +21,11 @@ from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_text, refused
 from agent_tasks.task.budget import LARGEST_AMOUNT, Spend, crossed
 from agent_tasks.task.event import TOLD_TYPES, EventType
+from agent_tasks.task.hook_secrets import hook_secrets
+from agent_tasks.task.hook_token import HookToken
 from agent_tasks.transitions import spend
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.hook import find_hook, keep_hook
 
 log = logging.getLogger(__name__)
 SHOW_SECONDS = 0.25
@@ -75,6 +80,28 @@ class StepOperations(StepCalls):
         if remaining is not None:
             left = payloads.encode_value(list(remaining), "what remains of a partial result", limit=self._limit)
         self._report(spend.keep_partial, text, left)
+
+    def hook(self, asked: HookOptions) -> str:
+        claim, settings = self._claim, self._deployment.settings
+        if claim.undo_step is not None:
+            raise InvalidInput("An undo function can make no hook: no step of its task waits any more")
+        if (found := loaded_agents().get(claim.agent)) is not None:
+            check_signal(claim.agent, found.signals, asked.signal)
+        if asked.secret is not None and asked.secret not in hook_secrets(settings.hook_secrets):
+            named = f"{asked.secret}=" if asked.secret else ""
+            raise InvalidInput(
+                f"hook(verify={asked.verify!r}) needs {named}whsec_… in AGENT_TASKS_HOOK_SECRETS, of workers and "
+                "gateways: the secret with which the other system signs.",
+                field="verify",
+            )
+        known = self._durably(lambda: self._do(find_hook, asked.fingerprint, asked.seconds))
+        if known["url"] is not None:
+            return known["url"]
+        token = HookToken(
+            claim.lineage_id, asked.signal, claim.step_number, known["expires_at"], asked.once, asked.secret
+        )
+        url = f"{settings.public_url}/hooks/{token.sign(self._deployment.hook_keys[0])}"
+        return self._durably(lambda: self._do(keep_hook, asked.fingerprint, url))
 
     def kept(self) -> Kept | None:
         before: UUID | None = self._claim.row["resumed_from"]

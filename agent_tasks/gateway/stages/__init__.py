@@ -10,13 +10,30 @@
 `admit` is the first four, as far as the head of a request goes: the budget is in its body.
 """
 
-from agent_tasks.gateway.arrival import Admitted, Arrival
+from dataclasses import replace
+
+from agent_tasks.client import hooks
+from agent_tasks.gateway.arrival import Admitted, Arrival, Caller, ShownHook
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.stages.authorise import authorise
 from agent_tasks.gateway.stages.identify import identify
 from agent_tasks.gateway.stages.limit import limit
 from agent_tasks.gateway.stages.submit import auditing
+
+
+def admit_hook(gate: Gate, arrival: Arrival) -> Admitted:
+    """Stages one to five of a request to a hook, whose URL names the task: `arrival.token` is the token in it.
+
+    Raises HookNotFound, HookClosed where no task is left, Refused where a limit is reached.
+    """
+    token = hooks.read_token(gate.client, arrival.token or "")
+    task = hooks.find_target(gate.client, token)
+    shown = ShownHook(token, task["agent"], (task["identity"] or {}).get("tenant", ""), task["now"])
+    caller = Caller(None, None, hook=shown)
+    known = replace(arrival, task_id=str(task["id"]), target=token.signal)
+    authorise(caller, arrival.operation)
+    return Admitted(known, caller, limit(gate, caller, arrival.operation))
 
 
 def admit(gate: Gate, arrival: Arrival) -> Admitted:

@@ -7,7 +7,10 @@ from agent_tasks.gateway.stages.identify import ADMIN
 
 
 def authorise(caller: Caller, operation: Operation) -> None:
-    """Raise PermissionDenied where a scope is missing. A caller without an identity is a trusted program."""
+    """Raise PermissionDenied where a scope is missing.
+
+    A caller without an identity is a trusted program, or has a hook, which is the right to what was asked for.
+    """
     if caller.identity is None or {ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}:
         return
     raise PermissionDenied(

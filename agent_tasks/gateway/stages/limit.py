@@ -19,7 +19,7 @@ def limit(gate: Gate, caller: Caller, arrival: Arrival) -> dict[str, str]:
 
     A trusted program has no tenant, and no limits. A request whose idempotency key is known opens no task.
     """
-    if caller.identity is None:
+    if not caller.is_limited:
         return {}
     headers = _take(gate, caller.tenant)
     if arrival.operation.opens and not _has_room(gate, caller.tenant):

@@ -46,7 +46,13 @@ def problems_of(value: Any, schema: dict[str, Any]) -> list[str]:
 
 
 def test_each_operation_of_the_gateway_is_in_the_document() -> None:
-    assert {operation["operationId"] for _, operation in operations()} == {*OPERATIONS, "healthz", "readyz"}
+    assert {operation["operationId"] for _, operation in operations()} == {
+        *OPERATIONS,
+        "show_hook",
+        "answer_hook",
+        "healthz",
+        "readyz",
+    }
 
 
 def test_each_body_has_an_example_that_is_of_its_schema() -> None:

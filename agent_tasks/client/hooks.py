@@ -1,0 +1,179 @@
+"""Hooks from outside: what the URL that `ctx.hook` made asks for, and answering it."""
+
+import hashlib
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel
+
+from agent_tasks.client.signals import Receipt, awaited_id, awaited_names, is_over, take
+from agent_tasks.client.taken_signals import TakenSignals
+from agent_tasks.deployment import Deployment
+from agent_tasks.errors import HookClosed
+from agent_tasks.moments import reached
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import hooks
+from agent_tasks.store.queries.hooks import NewestRow
+from agent_tasks.store.rows import Row
+from agent_tasks.task import payloads
+from agent_tasks.task.arguments import check_text, refused
+from agent_tasks.task.hook_token import HookToken
+from agent_tasks.transitions import signal
+
+LONGEST_KEY = 255
+
+
+class HookInfo(BaseModel):
+    """What a hook asks for: which agent waits for which signal, since when, and what the answer must be."""
+
+    signal: str
+    agent: str
+    goal: str | None = None
+    """What the agent is for, where it says so."""
+    waiting: bool
+    """True: the task waits for it. False: not yet, or not now; an answer is kept until it does."""
+    since: datetime | None = None
+    """When the wait began."""
+    until: datetime | None = None
+    """When the hook expires, or the wait ends, whichever is first; None: with the task."""
+    payload_schema: dict[str, Any] | None = None
+    """The JSON schema of the answer; None where any is taken, or the task does not wait yet."""
+    once: bool
+    """Whether it takes one answer."""
+    verify: str | None = None
+    """`standard-webhooks`, where what is sent must be signed."""
+
+
+def read_token(deployment: Deployment, url: str) -> HookToken:
+    """Return the token of a hook's URL, or of the token alone. Raises HookNotFound."""
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise refused("url must be the text that ctx.hook returned", url, "url")
+    return HookToken.read(unquote(urlsplit(url).path).rpartition("/")[2], deployment.hook_keys)
+
+
+def find_target(deployment: Deployment, token: HookToken) -> NewestRow:
+    """Return the row of the task that a hook speaks to. Raises HookClosed where none is left."""
+    with deployment.database.connection() as connection:
+        row = hooks.newest(connection, token.lineage_id)
+    if row is None:
+        raise _purged()
+    return row
+
+
+def show_hook(deployment: Deployment, token: HookToken) -> HookInfo:
+    """Return what a hook asks for, which changes nothing. Raises HookClosed where it takes no more answers."""
+    with deployment.database.connection() as connection:
+        row = hooks.newest(connection, token.lineage_id)
+        if row is None:
+            raise _purged()
+        _check_open(connection, token, row, row["now"])
+    taken = TakenSignals(deployment, row["agent"])
+    waiting = row["waiting_for"] if token.signal in awaited_names(row) else None
+    until = (waiting or {}).get("until")
+    ends = [time for time in (token.expires_at, until and datetime.fromisoformat(until)) if time]
+    return HookInfo(
+        signal=token.signal,
+        agent=row["agent"],
+        goal=taken.goal,
+        waiting=waiting is not None,
+        since=waiting["since"] if waiting else None,
+        until=min(ends, default=None),
+        payload_schema=taken.payload_schema(row["step"]) if waiting else None,
+        once=token.once,
+        verify=None if token.verify is None else "standard-webhooks",
+    )
+
+
+def answer_hook(deployment: Deployment, token: HookToken, payload: Any, *, key: str | None) -> Receipt:
+    """Send what a hook was made for. Raises HookClosed, InvalidInput, PayloadTooLarge, which all send nothing.
+
+    `key`: sending the same again gets the receipt of the first time, also once the hook is closed.
+    """
+    if key is not None:
+        check_text(key, "key", LONGEST_KEY)
+    taken = TakenSignals(deployment, find_target(deployment, token)["agent"])
+    text = payloads.encode(payload, "payload", limit=deployment.settings.payload_limit)
+    signal_id = _signal_id(token, key)
+
+    def send(connection: Connection) -> tuple[Receipt, list[Row]]:
+        row, now = _lock_newest(connection, token)
+        first = signal.receipt(connection, row["id"], signal_id)
+        if first is not None:
+            return Receipt(kept=True, **first), []
+        try:
+            _check_open(connection, token, row, now)
+        except HookClosed:
+            # it may have been answered in a task before this one, and its sender does not know of that
+            before = hooks.first_answer(connection, token.lineage_id, signal_id)
+            if before is None:
+                raise
+            return Receipt(kept=True, **before), []
+        wait_id = token.wait_id if token.once else None
+        found = take(
+            deployment, connection, taken, row, token.signal, text, signal_id=signal_id, sender=None, wait_id=wait_id
+        )
+        assert found is not None, "the receipt of this signal was looked for under the lock"
+        reached("written")
+        return found
+
+    return deployment.commit_for(send)
+
+
+def first_answer(deployment: Deployment, token: HookToken, key: str) -> Receipt | None:
+    """Return the receipt of what was sent with this key; None where nothing was."""
+    with deployment.database.connection() as connection:
+        first = hooks.first_answer(connection, token.lineage_id, _signal_id(token, key))
+    return None if first is None else Receipt(kept=True, **first)
+
+
+def _signal_id(token: HookToken, key: str | None) -> str:
+    """The id of the signal: the same for the same key, and no other sender's whatever keys they use."""
+    if key is None:
+        return f"hook-{uuid.uuid4().hex}"
+    return f"hook-{hashlib.sha256(json.dumps([token.fingerprint, key]).encode()).hexdigest()}"
+
+
+def _lock_newest(connection: Connection, token: HookToken) -> tuple[Row, datetime]:
+    """Lock the task that the hook speaks to, which is the newest still, and return the time by the database's clock."""
+    newest = hooks.newest(connection, token.lineage_id)
+    while newest is not None:
+        row = signal.lock(connection, newest["id"])
+        if row is not None and not is_over(row):
+            return row, newest["now"]  # one that has not ended is not resumed
+        now = hooks.newest(connection, token.lineage_id)
+        if row is not None and now is not None and now["id"] == row["id"]:
+            return row, now["now"]
+        newest = now
+    raise _purged()
+
+
+def _check_open(connection: Connection, token: HookToken, row: Row, now: datetime) -> None:
+    """Raise HookClosed where the hook takes no more answers from the task that it speaks to."""
+    if is_over(row):
+        raise _closed("ended", f"The task of {row['agent']} has ended as {row['status']}: it takes no more answers.")
+    if token.once:
+        used = hooks.used_at(connection, row["id"], token.signal, token.wait_id)
+        if used is not None:
+            raise _closed("used", f"This was answered at {used:%H:%M} UTC on {used:%d %B %Y}: it takes one answer.")
+    if token.expires_at is not None and now >= token.expires_at:
+        at = token.expires_at
+        raise _closed("expired", f"This expired at {at:%H:%M} UTC on {at:%d %B %Y}. Ask for a new one.")
+    if not token.once:
+        return
+    if awaited_id(row) == token.wait_id:
+        if token.signal in awaited_names(row):
+            return
+        raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
+    if row["step_number"] > token.step_number:
+        raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
+
+
+def _closed(why: str, message: str) -> HookClosed:
+    return HookClosed(message, why=why)
+
+
+def _purged() -> HookClosed:
+    return _closed("purged", "The task that asked for this has ended, and is not kept any more.")
