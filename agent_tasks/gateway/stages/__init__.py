@@ -33,7 +33,7 @@ def admit_hook(gate: Gate, arrival: Arrival) -> Admitted:
     caller = Caller(None, None, hook=shown)
     known = replace(arrival, task_id=str(task["id"]), target=token.signal)
     authorise(caller, arrival.operation)
-    return Admitted(known, caller, limit(gate, caller, arrival.operation))
+    return Admitted(known, caller, limit(gate, caller, known))
 
 
 def admit(gate: Gate, arrival: Arrival) -> Admitted:

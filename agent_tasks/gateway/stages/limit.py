@@ -22,9 +22,10 @@ def limit(gate: Gate, caller: Caller, arrival: Arrival) -> dict[str, str]:
     if not caller.is_limited:
         return {}
     headers = _take(gate, caller.tenant)
-    if arrival.operation.opens and not _has_room(gate, caller.tenant):
+    identity = caller.identity
+    if arrival.operation.opens and identity is not None and not _has_room(gate, caller.tenant):
         key = key_of(arrival.idempotency_key)
-        if key is None or not _is_known(gate, caller.identity, key):
+        if key is None or not _is_known(gate, identity, key):
             raise _too_many_open(gate, caller.tenant)
     return headers
 
