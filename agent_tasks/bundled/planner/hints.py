@@ -1,4 +1,4 @@
-"""What in a request makes it one that is not waited for."""
+"""What in a request makes it one that is not waited for; that it asks for the background is for its sentence to say."""
 
 from agent_tasks.bundled.planner.request import MOST_PHASES, NUMBER_WORDS
 
@@ -10,8 +10,6 @@ _COUNTS = [
 ]
 
 HINTS = (
-    "submit async", "async mode", "in background", "in the background", "fire and forget", "submit task",
-    "im Hintergrund",
     "comprehensive", "detailed", "in detail", "in-depth", "in depth", "thorough", "exhaustive", "enterprise",
     "enterprise-grade", "full-scale", "risk analysis", "risk assessment", "umfassend", "umfassende", "umfassenden",
     "umfassender", "detailliert", "detaillierte", "detaillierten", "detaillierter", "ausführlich", "ausführliche",

@@ -78,7 +78,7 @@ PROCUREMENT = pattern(
 )  # fmt: skip
 VAGUE = pattern(
     r"""
-    fast, quick\w*, slow, user[- ]friendly, easy, easily, intuitive\w*, simple, flexible, robust, scalable,
+    fast, quick\w*, user[- ]friendly, easy, easily, intuitive\w*, simple, flexible, robust, scalable,
     efficient\w*, modern, state[- ]of[- ]the[- ]art, appropriate\w*, adequate\w*, sufficient\w*, reasonable,
     reasonably, seamless\w*, as soon as possible, asap, high quality, good, better, best, nice, optimal\w*,
     reliabl[ey], minimal, as needed, where possible, if possible, etc, and so on, various, some kind of, smooth\w*,
