@@ -20,6 +20,7 @@ from benchmarks import (
     throughput,
     trees,
     watching,
+    webhooks,
 )
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "watching": watching.run,
     "gateway": gateway.run,
     "gateway_events": gateway_events.run,
+    "webhooks": webhooks.run,
     "agentcore": agentcore.run,
     "family": family.run,
     "state_size": state_size.run,

@@ -30,6 +30,15 @@ class FailingRow(TypedDict):
     is_given_up: bool
 
 
+# By the number of days, not by when it was last tried, which of few failures is not known. (OFFSET 0: the rows of each
+# lane are looked up by themselves.)
+_FORGET = """
+    DELETE FROM agent_tasks.lanes WHERE failing_since < clock_timestamp() - make_interval(secs => %s)
+        AND NOT EXISTS (
+            SELECT FROM agent_tasks.deliveries WHERE deliveries.lane = lanes.name AND deliveries.status = 'pending'
+            ORDER BY deliveries.lane, deliveries.task_id, deliveries.seq OFFSET 0)
+"""
+
 _PAUSE = """
     UPDATE agent_tasks.lanes SET retry_at = clock_timestamp() + make_interval(secs => pause.seconds)
     FROM jsonb_to_recordset(%(pauses)s::jsonb) AS pause (name text, seconds float8) WHERE lanes.name = pause.name
@@ -72,6 +81,11 @@ def failed(connection: Connection, failures: Mapping[str, int], *, given_up_seco
     """Note so many failures of each lane; `is_given_up`: nothing else has happened for `given_up_seconds`."""
     given = json.dumps([{"name": name, "failures": number} for name, number in sorted(failures.items())])
     return connection.execute(_FAILED, {"failed": given, "given_up_seconds": given_up_seconds}).fetchall()
+
+
+def forget(connection: Connection, seconds: float) -> int:
+    """Forget lanes that have failed for so long, and for which nothing is left to be sent."""
+    return connection.execute(_FORGET, [seconds]).rowcount
 
 
 def pause(connection: Connection, seconds: Mapping[str, float]) -> None:

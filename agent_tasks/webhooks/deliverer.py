@@ -1,6 +1,7 @@
 """Deliverer: claims what is due, sends it, and writes what came of it, in one event loop and two threads."""
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -45,7 +46,10 @@ _POLL_PART = 5
 """How much longer the pause between two looks that find nothing is than a look takes."""
 _BATCH = 200
 _DROPPED_AT_ONCE = 1000
+FORGOTTEN_SECONDS = 30 * 86_400.0
+"""After so long a lane that failed, and for which nothing came since, is forgotten."""
 _WATCH_SECONDS, WATCH_GAP_SECONDS = 5.0, 60.0
+_FORGET_EACH = 720
 _AWAY_SECONDS = 1.0
 _WRITTEN_TRIES = 60
 _LEAVE_SECONDS = 5.0
@@ -117,9 +121,11 @@ class Deliverer:
         await asyncio.gather(*self._sending, *self._others, return_exceptions=True)
 
     async def _watch(self) -> None:
-        """Note now and then that a deliverer looks, for `doctor` and health checks."""
-        while True:
+        """Note now and then that a deliverer looks, for `doctor` and health checks, and each hour forget dead lanes."""
+        for number in itertools.count():
             await self._run(lambda connection: watch(connection, DELIVERER, gap_seconds=WATCH_GAP_SECONDS))
+            if number % _FORGET_EACH == 0:
+                await self._run(lambda connection: lane.forget(connection, FORGOTTEN_SECONDS))
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def _claim(self) -> None:

@@ -4,6 +4,8 @@ from collections import Counter
 
 FIRST, MOST = 4, 32
 """Requests in flight to a lane that this process knows nothing of, and to one that accepts all of them."""
+_KNOWN = 1000
+"""Lanes whose limits are kept: those that accepted something last."""
 
 
 class Lanes:
@@ -12,7 +14,7 @@ class Lanes:
     def __init__(self) -> None:
         self._in_flight: Counter[str] = Counter()
         self._limits: dict[str, int] = {}
-        """Of lanes with anything in flight."""
+        """Where it is not FIRST; the lane that accepted something last comes last."""
 
     @property
     def in_flight(self) -> int:
@@ -20,18 +22,24 @@ class Lanes:
 
     @property
     def room(self) -> dict[str, int]:
-        """The room in each lane that has anything in flight; in each other it is FIRST."""
-        return {lane: max(0, self._limits[lane] - number) for lane, number in self._in_flight.items()}
+        """The room in each lane for which it is not FIRST."""
+        return {lane: self._room(lane) for lane in {*self._in_flight, *self._limits}}
 
     def begin(self, lane: str) -> None:
-        self._limits.setdefault(lane, FIRST)
         self._in_flight[lane] += 1
 
     def end(self, lane: str, *, accepted: bool) -> bool:
         """Note an end; whether the lane had no room before it."""
-        was_full = self._in_flight[lane] >= self._limits[lane]
-        self._limits[lane] = min(MOST, self._limits[lane] + 1) if accepted else FIRST
+        had_none = not self._room(lane)
+        limit = self._limits.pop(lane, FIRST)
+        if accepted:
+            self._limits[lane] = min(MOST, limit + 1)
+            if len(self._limits) > _KNOWN:
+                del self._limits[next(iter(self._limits))]
         self._in_flight[lane] -= 1
         if not self._in_flight[lane]:
-            del self._in_flight[lane], self._limits[lane]
-        return was_full
+            del self._in_flight[lane]
+        return had_none
+
+    def _room(self, lane: str) -> int:
+        return max(0, self._limits.get(lane, FIRST) - self._in_flight[lane])

@@ -336,6 +336,7 @@ def _deliveries(client: AgentTasks) -> None:
         assert woken
         lane.pause(connection, {name: 5.0})
         lane.worked(connection, [name])
+        lane.forget(connection, 0.0)
         assert lane.disable(connection, hook, url=None, why="gone")
         assert delivery.drop(connection, name, limit=100)
         watch(connection, DELIVERER, gap_seconds=60)

@@ -336,6 +336,23 @@ def test_one_success_and_what_failed_before_is_forgotten(client: AgentTasks, rec
     assert lanes(client) == []
 
 
+def test_a_lane_for_which_nothing_came_for_a_month_is_forgotten(client: AgentTasks, receiver: Receiver) -> None:
+    receiver.says["/a"] = [500]
+    hook = endpoint(client, f"{receiver.url}/a")
+    told(client)
+    for name, age in (
+        (f"webhook:{hook}", "31 days"),
+        ("origin:https://old", "31 days"),
+        ("origin:https://new", "1 day"),
+    ):
+        sql = "INSERT INTO agent_tasks.lanes (name, failures, failing_since) VALUES (%s, 1, now() - %s::interval)"
+        query(client, sql, name, age)
+    query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp() + interval '1 h'")
+    with delivering(client):
+        eventually(lambda: len(lanes(client)) == 2)
+    assert [row["name"] for row in lanes(client)] == ["origin:https://new", f"webhook:{hook}"]
+
+
 def test_a_lane_that_fails_is_tried_with_one_delivery_at_a_time(client: AgentTasks, receiver: Receiver) -> None:
     receiver.says["/a"] = [500]
     webhook_id = endpoint(client, f"{receiver.url}/a", ordered=False)
