@@ -68,18 +68,22 @@ _PROBE = """
     RETURNING name
 """
 
-# (That one is pending is said by its `ended_at` where it is found by its id: by its status, the index of all that are
-# pending would be offered.) Who was told by a callback that it is gone is told nothing more of its task.
+# (What is offered to the planner is the one index that suits. The rows of a task are compared as such: by its id alone,
+# all of its deliveries would be read. That one is pending is said by its `ended_at` where it is found by its id: by its
+# status, the index of all that are pending would be offered.) A callback that has answered
+# that it is gone is told nothing more of its task.
 _JUDGE = """
     WITH judged AS (
         SELECT due.id, earlier.id AS earlier, due.webhook_id IS NULL AND EXISTS (
             SELECT FROM agent_tasks.deliveries AS told
-            WHERE told.task_id = due.task_id AND told.webhook_id IS NULL AND told.answer = 410) AS is_gone
+            WHERE told.task_id = due.task_id AND told.url IS NOT NULL AND told.answer = 410
+            OFFSET 0) AS is_gone
         FROM agent_tasks.deliveries AS due LEFT JOIN LATERAL (
             SELECT id FROM agent_tasks.deliveries AS earlier
-            WHERE earlier.lane = due.lane AND earlier.task_id = due.task_id AND earlier.seq < due.seq
+            WHERE (earlier.lane, earlier.task_id, earlier.seq) >= (due.lane, due.task_id, 0)
+                AND (earlier.lane, earlier.task_id, earlier.seq) < (due.lane, due.task_id, due.seq)
                 AND earlier.status = 'pending' AND earlier.ordered AND due.ordered
-            ORDER BY earlier.seq LIMIT 1) AS earlier ON true
+            ORDER BY earlier.lane, earlier.task_id, earlier.seq LIMIT 1) AS earlier ON true
         WHERE due.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
     ), held AS (
         SELECT id FROM agent_tasks.deliveries WHERE id = ANY (ARRAY(SELECT earlier FROM judged WHERE NOT is_gone))
@@ -260,8 +264,10 @@ _WAKE = """
                 FROM jsonb_to_recordset(%(ended)s::jsonb) AS given (lane text, task_id uuid)
             ) AS ended, LATERAL (
                 SELECT id FROM agent_tasks.deliveries
-                WHERE lane = ended.lane AND task_id = ended.task_id AND status = 'pending' AND due_at IS NULL
-                ORDER BY seq LIMIT 1) AS parked))
+                WHERE (deliveries.lane, deliveries.task_id, seq) >= (ended.lane, ended.task_id, 0)
+                    AND (deliveries.lane, deliveries.task_id, seq) <= (ended.lane, ended.task_id, 9223372036854775807)
+                    AND status = 'pending' AND due_at IS NULL
+                ORDER BY deliveries.lane, deliveries.task_id, seq LIMIT 1) AS parked))
 """
 
 
