@@ -20,8 +20,9 @@ from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
-from agent_tasks.transitions import delivery, heartbeat, job, lane, ledger, release, signal, spend
+from agent_tasks.transitions import delivery, heartbeat, idempotency, job, lane, ledger, release, signal, spend
 from agent_tasks.transitions.acquit import acquit
+from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_owned
@@ -72,7 +73,11 @@ def _steps(client: AgentTasks) -> None:
     for _ in range(2):
         task = client.new_task(client.find_target("echo"), {"value": 1}, None, identity=ANA)
         client.accept(task, idempotency_key=f"{key} over HTTP", request=b"1")
+    with client.database.connection() as connection:
+        assert idempotency.is_kept(connection, tenant="acme", subject="ana", key=key)
     client.submit_many("echo", [{"value": n} for n in range(3)])
+    several = [client.new_task(client.find_target("echo"), {"value": n}, None, identity=ANA) for n in range(2)]
+    client.accept_all(several, [entry("submit", ANA) for _ in several])
     taken = claimed(client, submitted(client, budget=PLENTY), worker=WORKER.id)
     with client.database.connection() as connection, connection.transaction():
         lock_owned(connection, taken)
