@@ -15,6 +15,7 @@ from agent_tasks.cli.doctor import doctor
 from agent_tasks.cli.events import events
 from agent_tasks.cli.feed import feed
 from agent_tasks.cli.gateway import gateway
+from agent_tasks.cli.hook import hook
 from agent_tasks.cli.keys import keys
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
@@ -50,7 +51,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
     "On this machine": (demo, dev),
-    "Tasks": (submit, status, watch, events, signal, cancel, resume, tree, ps),
+    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps),
     "Schedules": (schedule, schedules, unschedule),
     "A deployment": (migrate, doctor, audit),
 }.items():

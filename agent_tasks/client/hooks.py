@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -152,15 +152,14 @@ def _lock_newest(connection: Connection, token: HookToken) -> tuple[Row, datetim
 
 def _check_open(connection: Connection, token: HookToken, row: Row, now: datetime) -> None:
     """Raise HookClosed where the hook takes no more answers from the task that it speaks to."""
-    if is_over(row):
-        raise _closed("ended", f"The task of {row['agent']} has ended as {row['status']}: it takes no more answers.")
     if token.once:
         used = hooks.used_at(connection, row["id"], token.signal, token.wait_id)
         if used is not None:
-            raise _closed("used", f"This was answered at {used:%H:%M} UTC on {used:%d %B %Y}: it takes one answer.")
+            raise _closed("used", f"This was answered at {_shown(used)}: it takes one answer.")
+    if is_over(row):
+        raise _closed("ended", f"The task of {row['agent']} has ended as {row['status']}: it takes no more answers.")
     if token.expires_at is not None and now >= token.expires_at:
-        at = token.expires_at
-        raise _closed("expired", f"This expired at {at:%H:%M} UTC on {at:%d %B %Y}. Ask for a new one.")
+        raise _closed("expired", f"This expired at {_shown(token.expires_at)}. Ask for a new one.")
     if not token.once:
         return
     if awaited_id(row) == token.wait_id:
@@ -169,6 +168,10 @@ def _check_open(connection: Connection, token: HookToken, row: Row, now: datetim
         raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
     if row["step_number"] > token.step_number:
         raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
+
+
+def _shown(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%H:%M UTC on %-d %B %Y}"
 
 
 def _closed(why: str, message: str) -> HookClosed:

@@ -38,6 +38,10 @@ _HEAD = {
 }
 
 
+_CLOSED = {"used": "This was answered already", "expired": "This link has expired"}
+_NOT_NEEDED = "No answer is needed any more"
+
+
 def _when(time: datetime) -> str:
     return f"{time.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
@@ -77,9 +81,14 @@ def done(agent: str, receipt: Receipt) -> Response:
 def refused(problem: Answer) -> Response:
     """A problem document as a page."""
     document = json.loads(bytes(problem.body))
+    title = document["title"]
+    if problem.status_code == 404:
+        title = "This link does not work"
+    elif problem.status_code == 410:
+        title = _CLOSED.get(document["error"]["details"]["why"], _NOT_NEEDED)
     head = {name: problem.headers[name] for name in ("retry-after", "connection") if name in problem.headers}
     problem.count()
-    return _page("hook_refused.html", problem.status_code, head, title=document["title"], detail=document["detail"])
+    return _page("hook_refused.html", problem.status_code, head, title=title, detail=document["detail"])
 
 
 def _page(template: str, status: int, headers: Mapping[str, str] | None, **values: Any) -> Response:

@@ -148,7 +148,7 @@ async def _answered_by_form(request: Request, admitted: Admitted, body: bytes, *
     except WrongForm as wrong:
         if not wants_page or wrong.page is None:
             raise
-        problem = "" if wrong.errors else wrong.message
+        problem = "Nothing was sent yet. Please look at what is marked." if wrong.errors else wrong.message
         return hook_page.asking(*wrong.page, given=given, errors=wrong.errors, problem=problem, status=422)
     return hook_page.done(shown.agent, receipt) if wants_page else JSONResponse(receipt.model_dump(mode="json"))
 

@@ -1,5 +1,6 @@
 """Hooks: a URL made by a step is bound to the wait that it opens, and speaks to the newest task of the lineage."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
 from agent_tasks import (
     AgentTasks,
@@ -21,6 +23,7 @@ from agent_tasks import (
 )
 from agent_tasks.authoring.agent import find_agent
 from agent_tasks.authoring.hook import HookOptions
+from agent_tasks.cli.application import app
 from agent_tasks.client.hooks import read_token
 from agent_tasks.engine.steps.decision import WaitForSignals, decide
 from agent_tasks.errors import LeaseLost
@@ -162,7 +165,7 @@ def test_the_same_key_gets_the_first_answer_and_another_or_none_does_not(client:
         assert [row["payload"] for row in consumed(connection, task_id, 1)] == ["first"]
     end(client, taken, broken)
     assert client.answer_hook(url, "third", key="one").delivered
-    assert refused(client, url) == "ended"
+    assert refused(client, url) == "used"
 
 
 def test_answers_at_the_same_time_are_one(client: AgentTasks) -> None:
@@ -414,3 +417,20 @@ def test_both_kinds_of_steps_make_hooks_and_a_repeat_makes_none(client: AgentTas
         driver.commits.commit(run.claim, decide(run, result_of(run), limit=10_000, draining=False))
     assert seen[0] == seen[1]
     assert client.answer_hook(seen[1]).delivered
+
+
+def test_the_command_line_shows_and_answers_a_hook(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("database_url", "redis_url"):
+        monkeypatch.setenv(f"AGENT_TASKS_{name.upper()}", str(getattr(client.settings, name)))
+    task_id, url = asking(client, HookOptions("approval", expires=3600))
+
+    def run(*arguments: str) -> str:
+        ran = CliRunner().invoke(app, ["hook", *arguments])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    assert run(url).startswith("echo asks for approval: it waits since ")
+    assert json.loads(run(url, "--json"))["waiting"] is True
+    assert run(url, '{"ok": true}', "--key", "one") == "The task goes on.\n"
+    assert json.loads(run(url, "1", "--key", "one", "--json"))["delivered"] is True
+    assert handed(client, task_id) == [{"ok": True}]

@@ -23,8 +23,8 @@ from agent_tasks.cli.text import duration
 
 CLOSED = "127.0.0.1:1"
 COMMANDS = {
-    "demo", "dev", "submit", "status", "watch", "events", "signal", "cancel", "resume", "tree", "ps", "schedule",
-    "schedules", "unschedule", "migrate", "doctor", "keys",
+    "demo", "dev", "submit", "status", "watch", "events", "signal", "hook", "cancel", "resume", "tree", "ps",
+    "schedule", "schedules", "unschedule", "migrate", "doctor", "keys",
 }  # fmt: skip
 PROCESSES = {"worker", "sweeper", "beat", "flower"}
 TASK = "0198c2f4-0000-7000-8000-000000000000"
