@@ -1,6 +1,7 @@
 """/deliveries: what was sent to endpoints, or is still to be, and sending it once more."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -16,7 +17,7 @@ from agent_tasks.gateway.listing import Limit, Tenant
 
 router = doors()
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": 200}
-Id = Annotated[str, Path(description="The delivery's.")]
+Id = Annotated[UUID, Path(description="The delivery's.")]
 OwnTenant = Annotated[
     str | None, Query(description="Of which tenant, where `admin` sees several.", json_schema_extra={"maxLength": 256})
 ]
@@ -33,7 +34,10 @@ After = Annotated[str | None, Query(description="The `next` of the page before."
 async def list_deliveries(
     request: Request,
     webhook: Annotated[
-        str | None, Query(description="Only those to the endpoint of this name.", json_schema_extra=_NAME)
+        str | None,
+        Query(
+            description="Only those to the endpoint of this name.", json_schema_extra={"minLength": 1, "maxLength": 256}
+        ),
     ] = None,
     status: Annotated[DeliveryStatus | None, Query(description="Only those in this state.")] = None,
     task_id: Annotated[str | None, Query(description="Only those of this task.")] = None,
@@ -63,7 +67,7 @@ async def list_deliveries(
 
 
 @router.get(
-    "/deliveries/{id}",
+    "/deliveries/{id:uuid}",
     name="get_delivery",
     response_model=Delivery,
     responses=examples.get_delivery,
@@ -75,7 +79,7 @@ async def get_delivery(request: Request, id: Id) -> Response:
 
 
 @router.post(
-    "/deliveries/{id}/replay",
+    "/deliveries/{id:uuid}/replay",
     name="replay_delivery",
     status_code=202,
     response_model=Delivery,

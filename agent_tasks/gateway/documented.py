@@ -79,7 +79,7 @@ def _corrected(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
         if not route.include_in_schema:
             continue
         for method in route.methods:
-            _restore(document["paths"][route.path][method.lower()]["responses"], route.responses)
+            _restore(document["paths"][route.path_format][method.lower()]["responses"], route.responses)
     return document
 
 

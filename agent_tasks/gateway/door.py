@@ -60,6 +60,7 @@ def guarded(name: str, path: str, handle: Handler) -> Handler:
         named = request.path_params
         task_id = named.get("id") if is_of_task else None
         target = named.get("name" if is_of_task or "name" in named else "id")
+        target = None if target is None else str(target)
         key = request.headers.get("idempotency-key")
         admission = Admission(Arrival("http", origin, _bearer(request), operation, task_id, target, key))
         request.state.admission = admission

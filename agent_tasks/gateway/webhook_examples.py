@@ -78,7 +78,7 @@ _NEW = {"links": links("id", "id", "get_delivery", "replay_delivery")}
 _UNKNOWN = problems.of_error(not_found(_DELIVERY_ID))
 _DISABLED = problems.of_error(InvalidState("The endpoint 'billing' is disabled. Enable it first.", why="disabled"))
 
-list_deliveries = answers({200: of("A page.", {"deliveries": [DELIVERY], "next": None})})
+list_deliveries = answers({200: of("A page.", {"deliveries": [DELIVERY], "next": None})}, 404)
 get_delivery = answers({200: of("The delivery.", DELIVERY)}, 404, of_404=_UNKNOWN)
 replay_delivery = answers(
     {202: of("The new delivery, or the one that is still to be made.", _AGAIN) | _NEW},
