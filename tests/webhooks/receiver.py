@@ -42,7 +42,7 @@ class Receiver:
     most_at_once: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     port: int = 0
     let_go: threading.Event = field(default_factory=threading.Event)
-    """Set, whoever hangs ends without an answer."""
+    """Set, whoever hangs answers what comes next in the script, or ends without an answer."""
 
     @property
     def url(self) -> str:
@@ -63,7 +63,7 @@ class Receiver:
             self.open_now[path] += 1
             self.most_at_once[path] = max(self.most_at_once[path], self.open_now[path])
             try:
-                await self._answer(self._next(path), writer, reader)
+                await self._answer(path, self._next(path), writer, reader)
             finally:
                 self.open_now[path] -= 1
         except (OSError, EOFError):
@@ -77,13 +77,17 @@ class Receiver:
             return 204
         return script.pop(0) if len(script) > 1 else script[0]
 
-    async def _answer(self, said: int | str, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+    async def _answer(
+        self, path: str, said: int | str, writer: asyncio.StreamWriter, reader: asyncio.StreamReader
+    ) -> None:
         if said == "close":
             writer.transport.abort()
         elif said == "hang":
             while not reader.at_eof() and not self.let_go.is_set():  # until the other side has enough
                 with suppress(TimeoutError):
                     await asyncio.wait_for(reader.read(1), 0.05)
+            if self.let_go.is_set() and (next_said := self._next(path)) != "hang":
+                await self._answer(path, next_said, writer, reader)
         elif said == "nonsense":
             writer.write(b"what do you want?\r\n\r\n")
         elif said == "redirect":

@@ -277,15 +277,17 @@ def test_an_endpoint_that_is_gone_is_disabled_and_told_nothing_more(client: Agen
 def test_an_endpoint_that_was_moved_meanwhile_is_not_disabled_by_the_old_ones_answer(
     client: AgentTasks, receiver: Receiver
 ) -> None:
-    receiver.says["/old"] = ["hang"]
+    receiver.says["/old"] = ["hang", 410]
     moved = endpoint(client, f"{receiver.url}/old")
-    told(client)
-    with delivering(client, webhook_seconds=1.0):
+    first = told(client)
+    with delivering(client):
         eventually(lambda: receiver.at("/old"))
         query(client, "UPDATE agent_tasks.webhooks SET url = %s WHERE id = %s", f"{receiver.url}/new", moved)
-        receiver.says["/old"] = [410]
-        ended_well(client)
-    assert len(receiver.at("/new")) == 1
+        receiver.let_go.set()
+        eventually(lambda: deliveries(client, first)[0]["answer"] == 410)
+        assert query(client, "SELECT FROM agent_tasks.webhooks WHERE disabled_at IS NULL")
+        told(client)
+        eventually(lambda: receiver.at("/new"))
 
 
 def test_a_callback_that_is_gone_is_told_nothing_more_of_its_task(client: AgentTasks, receiver: Receiver) -> None:
