@@ -107,6 +107,7 @@ def test_all_that_the_wheel_brings_lies_below_agent_tasks(wheel: Path) -> None:
     found = {re.sub(r"-.*\.dist-info", ".dist-info", name.partition("/")[0]) for name in names}
     assert found == {"agent_tasks", "agent_tasks.dist-info"}
     in_checkout = {str(path.relative_to(ROOT)) for path in (ROOT / "agent_tasks").rglob("*.py")}
+    in_checkout |= {str(path.relative_to(ROOT)) for path in (ROOT / "agent_tasks/gateway/templates").iterdir()}
     assert in_checkout | {"agent_tasks/py.typed"} <= set(names)
 
 
