@@ -191,3 +191,16 @@ def test_the_tools_of_the_documentation_answer(planner: AgentTasks, tmp_path: Pa
     said = run(planner, tmp_path, "-c", code)
     assert "Task Pending" in said or "Task Processing" in said or "Task Completed" in said
     assert "Task ID: " in said
+
+
+def test_over_agentcore_each_sentence_is_answered_word_by_word(planner: AgentTasks, tmp_path: Path) -> None:
+    with Processes(planner.settings, tmp_path) as processes, httpx2.Client(timeout=30) as http:
+        _, url = processes.gateway(agentcore_agent="planner", agentcore_identity="acme/ana")
+        session = {"X-Amzn-Bedrock-AgentCore-Runtime-Session-Id": f"session-{uuid4()}"}
+
+        def ask(prompt: str) -> str:
+            answer = http.post(f"{url}/invocations", json={"prompt": prompt}, headers=session)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        sentences.check_all(ask)
