@@ -499,7 +499,8 @@ deliveries = Table(
     Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
     Column("outbox_id", BigInteger, nullable=False),
     Column("webhook_id", Uuid),  # null: the callback of one task
-    Column("lane", Text, nullable=False),  # what hangs or fails, does so alone: an endpoint, or an origin of callbacks
+    # what hangs or fails, does so alone: an endpoint, or an origin of a tenant's callbacks
+    Column("lane", Text, nullable=False),
     Column("url", Text),  # of a callback
     _required("tenant", Text, "''"),
     Column("subject", Text),

@@ -173,7 +173,7 @@ class Deliverer:
         except asyncio.CancelledError:
             made = _Made(claimed, _outcome(claimed, "pending", error="the deliverer was stopped", delay=0.0))
         except Exception as error:  # ours: neither the lane's fault, nor to be tried for ever
-            log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], claimed["type"])
+            log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], _line(claimed["type"]))
             made = self._failed(claimed, f"it could not be made: {error!r}", is_counted=False)
         if made is not None:
             self._made.put_nowait(made)
@@ -234,7 +234,7 @@ class Deliverer:
         outcome = _outcome(claimed, "failed" if delay is None else "pending", answer=status, error=error, delay=delay)
         log.info(
             "delivery failed: delivery=%s lane=%s type=%s attempt=%d error=%s next=%s",
-            claimed["id"], claimed["lane"], claimed["type"], claimed["attempt"], error,
+            claimed["id"], _line(claimed["lane"]), _line(claimed["type"]), claimed["attempt"], _line(error),
             "none" if delay is None else f"{delay:.1f}s",
         )  # fmt: skip
 
@@ -292,7 +292,7 @@ class Deliverer:
             with through(Origin(door=DELIVERER)):
                 row = lane.disable(connection, webhook_id, url=made.claimed["url"], why=why)
             if row is not None:
-                log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], row["tenant"], why)
+                log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], _line(row["tenant"]), why)
                 disabled.append(name)
         return disabled, woken + len(disabled)
 
@@ -352,6 +352,11 @@ _LABELS = {"delivered": "delivered", "failed": "failed", "dropped": "dropped", "
 
 def _outcome(claimed: Claimed, status: delivery.Ending, **said: Any) -> Outcome:
     return Outcome(claimed["id"], claimed["attempt"], status, **said)
+
+
+def _line(text: str) -> str:
+    """Return what somebody else named as the log has it: on one line."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _receiver(claimed: Claimed) -> tuple[str, UUID | None]:

@@ -256,8 +256,17 @@ def test_a_callback_is_told_of_waits_and_of_the_end(client: AgentTasks) -> None:
     assert types_told(client) == ["found", "task.waiting", "task.cancelled"]
     found = deliveries(client)
     assert [(row["type"], row["lane"], row["url"], row["ordered"]) for row in found] == [
-        (type_, "origin:https://a.example:8443", CALLED, True) for type_ in ("task.waiting", "task.cancelled")
+        (type_, "origin:https://a.example:8443/", CALLED, True) for type_ in ("task.waiting", "task.cancelled")
     ]
+
+
+def test_callbacks_to_one_origin_share_a_lane_within_a_tenant_and_not_between_tenants(client: AgentTasks) -> None:
+    for identity, path in ((ANA, "/one"), (BOB, "/two"), (EVE, "/one")):
+        task = client.submit("echo", {"value": 1}, identity=identity)
+        called_back(client, task.id, f"https://A.example:8443{path}")
+        task.cancel()
+    mine, yours = "origin:https://a.example:8443/acme", "origin:https://a.example:8443/other"
+    assert [row["lane"] for row in deliveries(client)] == [mine, mine, yours]
 
 
 @pytest.mark.parametrize("url", ["", "no URL", "https://" + "a" * 100_000, "https://ä.example\u2028/"])

@@ -1,6 +1,7 @@
 """The deliverer: each event once and in order, again where that goes wrong, and never to whom is gone."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from agent_tasks import AgentTasks, Identity
 from agent_tasks.task.callback_secret import callback_secrets
+from agent_tasks.transitions import spend
 from agent_tasks.webhooks.lanes import MOST
 from tests.database import claimed, parked, query, submitted
 from tests.eventually import eventually
@@ -465,6 +467,24 @@ def test_a_delivery_that_cannot_be_made_is_none_of_its_lanes_failures_and_is_not
         eventually(lambda: statuses(client) == {"failed"})
     assert "it could not be made" in deliveries(client)[0]["error"]
     assert lanes(client) == []
+
+
+def test_what_agents_and_tenants_name_forges_no_line_of_the_log(
+    client: AgentTasks, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.says = {"/a": [500, 204], "/b": [410]}
+    endpoint(client, f"{receiver.url}/b", "acme\n[forged]", types=["task.cancelled"])
+    task = client.submit("echo", {"value": 1}, identity=Identity(subject="eve", tenant="acme\n[forged]"))
+    query(client, "UPDATE agent_tasks.tasks SET callback_url = %s", f"{receiver.url}/b")
+    task.cancel()
+    endpoint(client, f"{receiver.url}/a", types=["found\n[forged]"])
+    with client.database.connection() as connection:
+        spend.emit(connection, claimed(client, told(client)), "found\n[forged]", "1")
+    with caplog.at_level(logging.INFO, "agent_tasks.webhooks.deliverer"), delivering(client):
+        eventually(lambda: statuses(client) == {"delivered", "failed"})
+    lines = [record.getMessage() for record in caplog.records if "forged" in record.getMessage()]
+    assert sorted(line.partition(":")[0] for line in lines) == [*["delivery failed"] * 2, "endpoint disabled"]
+    assert all(line.isprintable() for line in lines)
 
 
 def test_a_deliverer_that_is_stopped_gives_back_what_it_sends(

@@ -13,7 +13,7 @@ _TIME = sa.TIMESTAMP(timezone=True)
 _NOW = sa.text("clock_timestamp()")
 
 # Where a tenant has no endpoint and the task no callback, this look is all an event costs. Names of ctx.emit may be
-# any, so what of the system's is not told is named. Callbacks to one origin share a lane.
+# any, so what of the system's is not told is named. A tenant's callbacks to one origin share a lane.
 _TELL = """
 CREATE FUNCTION agent_tasks_tell() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,7 +44,8 @@ BEGIN
     IF task.callback_url IS NOT NULL AND NEW.type IN ('waiting', 'finished') THEN
         INSERT INTO agent_tasks.deliveries (outbox_id, lane, url, tenant, subject, task_id, seq, type, ordered)
         VALUES (told,
-            'origin:' || left(lower(coalesce(substring(task.callback_url FROM '^[^/?#]*//[^/?#]*'), '')), 300),
+            'origin:' || left(lower(coalesce(substring(task.callback_url FROM '^[^/?#]*//[^/?#]*'), '')), 300)
+                || '/' || task.tenant,
             task.callback_url, task.tenant, task.subject, NEW.task_id, NEW.seq, told_as, true);
     END IF;
     RETURN NULL;
