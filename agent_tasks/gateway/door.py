@@ -20,8 +20,9 @@ T = TypeVar("T")
 class Admission:
     """The first four stages of one request, which it goes through once: in the thread that performs it, if it can."""
 
-    def __init__(self, arrival: Arrival) -> None:
+    def __init__(self, arrival: Arrival, stages: Callable[[Gate, Arrival], Admitted] = admit) -> None:
         self.arrival = arrival
+        self._stages = stages
         self.is_asked = False
         self.admitted: Admitted | None = None
 
@@ -29,7 +30,7 @@ class Admission:
         """Return the request as admitted. Raises what the stages raise."""
         if self.admitted is None:
             self.is_asked = True
-            self.admitted = admit(gate, self.arrival)
+            self.admitted = self._stages(gate, self.arrival)
         return self.admitted
 
 

@@ -12,7 +12,7 @@ from agent_tasks.client.signals import Receipt
 from agent_tasks.errors import AgentTaskError, HookClosed, InvalidInput, PayloadTooLarge
 from agent_tasks.gateway import examples, hook_page, problems
 from agent_tasks.gateway.arrival import Admitted, Arrival, ShownHook
-from agent_tasks.gateway.door import gate_of
+from agent_tasks.gateway.door import Admission, admission_of, gate_of
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.hook_form import HookForm
 from agent_tasks.gateway.idempotency import key_of
@@ -82,9 +82,8 @@ async def answer_hook(request: Request, token: Token) -> Response:
 
 async def _admitted(request: Request, token: str, operation: Operation) -> Admitted:
     origin = request.client.host if request.client else "unknown"
-    admitted = await gate_of(request).in_thread(admit_hook, Arrival("hook", origin, token, operation))
-    request.state.admitted = admitted
-    return admitted
+    request.state.admission = Admission(Arrival("hook", origin, token, operation), admit_hook)
+    return await gate_of(request).in_thread(request.state.admission.admit)
 
 
 def _shown(admitted: Admitted) -> ShownHook:
@@ -94,7 +93,7 @@ def _shown(admitted: Admitted) -> ShownHook:
 
 
 def _with_limits(request: Request, response: Response) -> Response:
-    admitted: Admitted | None = getattr(request.state, "admitted", None)
+    admitted = admission_of(request).admitted
     response.headers.update(admitted.headers if admitted else {})
     return response
 

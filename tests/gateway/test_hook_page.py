@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from tests.eventually import eventually
 from tests.gateway import Gateway
 from tests.gateway.browser import CHROMIUM, Browser
 from tests.gateway.test_hooks import Asked
@@ -75,6 +77,7 @@ def test_pages_that_ask_for_nothing(gateway: Gateway, browser: Browser, tmp_path
     browser.show(*DESK)
     asked = Asked(gateway.client, tmp_path).by("mailing", expires=0.05)
     for name, path in (("expired", asked.path), ("unknown", "/hooks/h1.e30.none")):
+        eventually(lambda path=path: httpx2.get(gateway.url + path).status_code in (404, 410))
         browser.open(gateway.url + path)
         browser.until("document.querySelector('form') === null && document.querySelector('main') !== null")
         pictured(browser, tmp_path, name)

@@ -97,6 +97,7 @@ def test_without_the_extra_it_says_what_to_install(processes: Processes, tmp_pat
     assert ended.stderr.strip() == "error: The deliverer is not installed: pip install 'agent-tasks[http]'."
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_postgres_was_away(fragile: Fragile) -> None:
     with receiving() as receiver:
         endpoint(fragile.client, f"{receiver.url}/a")
