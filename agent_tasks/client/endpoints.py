@@ -61,9 +61,10 @@ class Endpoints:
         stands, `full` has the task, too. `ordered`: the events of one task come one after the other. `secret`: one of
         your own, `whsec_` and base64; left out, one is made, and an existing one is kept. Another one replaces it as
         `rotate` does. `subject`: of whose tasks it is told; None: of those of the whole tenant, for which `identity`
-        needs the scope `tasks:all`, and else of its own. `tenant`: for a trusted program; the default is none. One
-        that is disabled stays so. Raises InvalidInput, and PermissionDenied if somebody else of the tenant has the
-        name.
+        needs the scope `tasks:all`, and else of its own. Of tasks without an identity it is told where it was put
+        without one. With another `subject`, and where an identity changes what was put without one, it has a new id,
+        and what was still to be delivered is dropped. `tenant`: for a trusted program; the default is none. One that
+        is disabled stays so. Raises InvalidInput, and PermissionDenied if somebody else of the tenant has the name.
         """
         tenant = _checked(name, tenant, identity)
         if subject is not None:

@@ -15,6 +15,8 @@ from agent_tasks.gateway.deliveries import OwnTenant
 from agent_tasks.gateway.door import doors, perform, performed
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Tenant
+from agent_tasks.gateway.operations import OPERATIONS
+from agent_tasks.gateway.stages.authorise import authorise
 
 router = doors()
 _MOST: dict[str, Any] = {"minItems": 1, "maxItems": 100}
@@ -80,10 +82,12 @@ class Webhooks(BaseModel):
 async def put_webhook(request: Request, name: Name, body: WebhookBody, tenant: OwnTenant = None) -> Response:
     """Register an endpoint, or change the one of this name: what is left out is the default again, but the secret.
 
-    The answer has the secret, with which all that is sent to it is signed.
+    The answer has the secret, with which all that is sent to it is signed. `payload=full` takes `tasks:read`, too.
     """
 
     def put(gate: Gate, caller: Caller) -> Webhook:
+        if body.payload == "full":  # it has what get_task answers
+            authorise(caller, OPERATIONS["get_task"])
         return gate.client.webhooks.put(name, **body.model_dump(), **_whose(caller, tenant))
 
     return await performed(request, put)

@@ -451,6 +451,7 @@ webhooks = Table(
     _required("tenant", Text, "''"),
     Column("name", Text, nullable=False),
     Column("subject", Text),  # whose tasks it is told of; null: all of the tenant's
+    _required("trusted", Boolean, "false"),  # a trusted program registered it: it is told of tasks without an identity
     Column("url", Text, nullable=False),
     Column("types", ARRAY(Text)),  # null: all
     Column("agents", ARRAY(Text)),  # null: all

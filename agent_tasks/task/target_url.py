@@ -13,7 +13,11 @@ from agent_tasks.task.arguments import check_text, refused
 from agent_tasks.task.public_address import Address, Allowed
 
 LONGEST_URL = 2_048
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+# What ends in a number would be an address.
+_HOST = re.compile(r"([a-z0-9_-]+\.)*(?!([0-9]+|0x[0-9a-f]*)\.?$)[a-z0-9_-]+\.?")
+# As a reader would take it who is less strict than urlsplit, so that no password is shown with what else is wrong.
+_WITH_USER = re.compile(r"[^/\\?#@]*([/\\]+[^/?#@]*)?@")
+_SKIPPED = str.maketrans("", "", "\t\r\n")
 
 
 def check_target_url(url: Any, field: str, allowed: Sequence[str] = ()) -> str:
@@ -21,6 +25,11 @@ def check_target_url(url: Any, field: str, allowed: Sequence[str] = ()) -> str:
 
     Raises InvalidInput that says what is wrong with it.
     """
+    if type(url) is str and _WITH_USER.match(url[:LONGEST_URL].translate(_SKIPPED)):
+        raise InvalidInput(
+            f"{field} must have no user or password in it. What is sent is signed: verify that.",
+            field=field,
+        )
     check_text(url, field, LONGEST_URL, printable=True)
     try:
         parts = urlsplit(url)
@@ -29,15 +38,10 @@ def check_target_url(url: Any, field: str, allowed: Sequence[str] = ()) -> str:
         raise refused(f"{field} must be a URL with a port from 1 to 65535, if any", url, field) from None
     if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, url)):
         raise refused(f"{field} must be a URL like https://host/path", url, field)
-    if "@" in parts.netloc:
-        raise InvalidInput(
-            f"{field} must have no user or password in it. What is sent is signed: verify that.",
-            field=field,
-        )
     if port == 0:
         raise refused(f"{field} must have a port from 1 to 65535, if any", url, field)
     address = _literal(host)
-    if address is None and not _is_name(host):
+    if address is None and ("[" in parts.netloc or not _is_name(host)):
         raise refused(f"{field} must have the name or the address of a host", url, field)
     if address is not None and not Allowed(allowed).lets(host, str(address)):
         raise InvalidInput(
@@ -50,7 +54,7 @@ def check_target_url(url: Any, field: str, allowed: Sequence[str] = ()) -> str:
 
 def _literal(host: str) -> Address | None:
     """The address that a host is written as, in any of the forms that a resolver takes; None for a name."""
-    host = unicodedata.normalize("NFKC", host).rstrip(".")
+    host = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -103,7 +103,8 @@ _LOOK = """
     )
     SELECT last_xid, last_id, ARRAY (
         SELECT looked.id FROM looked JOIN agent_tasks.webhooks ON webhooks.id = %(webhook_id)s
-        WHERE looked.task_id IS NOT NULL AND (webhooks.subject IS NULL OR webhooks.subject = looked.subject)
+        WHERE looked.task_id IS NOT NULL AND (webhooks.subject = looked.subject
+                OR webhooks.subject IS NULL AND (webhooks.trusted OR looked.subject IS NOT NULL))
             AND (types IS NULL OR looked.type = ANY (types)) AND (agents IS NULL OR looked.agent = ANY (agents))
             AND (%(since)s::timestamptz IS NULL OR looked.at >= %(since)s)
             AND (%(before)s::timestamptz IS NULL OR looked.at < %(before)s)

@@ -18,22 +18,27 @@ _NEW_SECRET: LiteralString = """
 """
 _ONE: LiteralString = f"tenant = %(tenant)s AND name = %(name)s AND {MAY_ACCESS}"
 
-# Who did not answer may do so elsewhere: its failures are forgotten.
+# Who did not answer may do so elsewhere: its failures are forgotten. Who may not be told of all that was to be
+# delivered is another endpoint, with an id of its own: nothing of that is sent to it.
 _PUT = f"""
     WITH before AS (
         SELECT id, url FROM agent_tasks.webhooks WHERE tenant = %(tenant)s AND name = %(name)s
     ), put AS (
-        INSERT INTO agent_tasks.webhooks (id, tenant, name, subject, url, types, agents, payload, ordered, secret)
-        VALUES (%(id)s, %(tenant)s, %(name)s, %(subject)s, %(url)s, %(types)s, %(agents)s, %(payload)s, %(ordered)s,
-            coalesce(%(secret)s::text, %(made)s))
+        INSERT INTO agent_tasks.webhooks (
+            id, tenant, name, subject, trusted, url, types, agents, payload, ordered, secret)
+        VALUES (%(id)s, %(tenant)s, %(name)s, %(subject)s, %(viewer)s::text IS NULL, %(url)s, %(types)s, %(agents)s,
+            %(payload)s, %(ordered)s, coalesce(%(secret)s::text, %(made)s))
         ON CONFLICT (tenant, name) DO UPDATE SET
-            subject = excluded.subject, url = excluded.url, types = excluded.types, agents = excluded.agents,
+            id = CASE WHEN excluded.subject <> coalesce(webhooks.subject, '') OR excluded.trusted < webhooks.trusted
+                THEN excluded.id ELSE webhooks.id END,
+            subject = excluded.subject, trusted = excluded.trusted, url = excluded.url,
+            types = excluded.types, agents = excluded.agents,
             payload = excluded.payload, ordered = excluded.ordered, {_NEW_SECRET}
         WHERE {MAY_ACCESS}
         RETURNING *
     ), forgotten AS (
         DELETE FROM agent_tasks.lanes USING before, put
-        WHERE before.url <> put.url AND before.id = put.id AND lanes.name = 'webhook:' || put.id
+        WHERE (before.id, before.url) <> (put.id, put.url) AND lanes.name = 'webhook:' || before.id
     ), {audited("put", task_id="NULL::uuid")}
     SELECT id FROM put
 """

@@ -109,6 +109,19 @@ def test_a_page_that_looks_at_others_alone_leads_on(client: AgentTasks) -> None:
     assert (len(rows), pages > 3) == (2, True)
 
 
+@pytest.mark.parametrize("asked", [{"tenant": "acme"}, {"task_id": None}, {"tenant": "acme", "webhook": "all"}])
+def test_a_page_of_another_tenants_leads_nowhere(client: AgentTasks, asked: dict[str, Any]) -> None:
+    """Its places would tell what is there."""
+    endpoint(client, "acme", name="all")
+    endpoint(client, "acme")
+    task = client.submit("echo", {"value": 1}, identity=ANA)
+    task.cancel()
+    asked = {name: value or task.id for name, value in asked.items()}
+    with client.database.connection() as connection:
+        assert queries.deliveries(connection, EVE, looked_at=1, **asked) == queries.Found([], None)
+        assert queries.deliveries(connection, BOB, looked_at=1, **asked).next is not None
+
+
 def test_each_sees_the_deliveries_of_their_own_endpoints_and_tasks(client: AgentTasks) -> None:
     endpoint(client, "acme", name="all")
     endpoint(client, "acme", name="ana", subject="ana")

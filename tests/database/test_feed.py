@@ -15,6 +15,7 @@ from agent_tasks.errors import InvalidInput
 from agent_tasks.store.queries import feed as queries
 from tests.database import claimed, emit, query, submitted
 from tests.database.webhooks import called_back, endpoint
+from tests.documents import blocks
 
 ANA = Identity(subject="ana", tenant="acme")
 BOB = Identity(subject="bob", tenant="acme")
@@ -186,6 +187,33 @@ def places_of(client: AgentTasks, **options: Any) -> Iterator[queries.Found]:
             return
         assert found.next > after
         after = found.next
+
+
+def test_events_of_another_server_are_there_again_once_their_transactions_are_said_to_be_over(
+    client: AgentTasks,
+) -> None:
+    (statement,) = [block for block in blocks("docs/operations.md", "sql") if "xid" in block]
+    endpoint(client)
+    first, second = (client.submit("echo", {"value": n}) for n in range(2))
+    query(client, "UPDATE agent_tasks.outbox SET xid = '500000000000'")
+    third = client.submit("echo", {"value": 2})
+    assert [event.data["task_id"] for event in read_all(client)[0]] == [str(third.id)]
+    query(client, "UPDATE agent_tasks.outbox SET xid = '500000000000'")
+    query(client, statement)
+    last = client.submit("echo", {"value": 3})
+    told_of = [event.data["task_id"] for event in read_all(client, limit=1)[0]]
+    assert told_of == [str(task.id) for task in (first, second, third, last)]
+
+
+def test_a_page_of_another_tenant_leads_nowhere(client: AgentTasks) -> None:
+    """Its places would tell what happened there."""
+    endpoint(client, "acme")
+    for identity in (ANA, BOB, BOB):
+        client.submit("echo", {"value": 1}, identity=identity)
+    with client.database.connection() as connection:
+        found = queries.events(connection, "acme", EVE, looked_at=1)
+        assert queries.events(connection, "acme", BOB, looked_at=1).next != queries.OLDEST
+    assert (found.rows, found.next, found.read_until) == ([], queries.OLDEST, found.now)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])

@@ -239,6 +239,15 @@ def test_an_endpoint_is_told_of_its_tenants_subjects_types_and_agents_alone(clie
     assert {(row["tenant"], row["subject"]) for row in deliveries(client, tenants)} == {("acme", "ana")}
 
 
+def test_a_task_of_nobody_is_told_to_endpoints_of_trusted_programs_alone(client: AgentTasks) -> None:
+    ours = client.webhooks.put("ours", "https://a.example")
+    theirs = client.webhooks.put("theirs", "https://a.example", identity=Identity(subject="ana", scopes=("tasks:all",)))
+    client.submit("echo", {"value": 1})
+    bobs = client.submit("echo", {"value": 1}, identity=Identity(subject="bob"))
+    assert len(deliveries(client, ours.id)) == 2
+    assert [row["task_id"] for row in deliveries(client, theirs.id)] == [bobs.id]
+
+
 def test_what_nobody_wants_is_in_the_outbox_all_the_same_for_a_replay(client: AgentTasks) -> None:
     endpoint(client, disabled_at="2026-01-01", disabled_why="asked")
     submitted(client)

@@ -221,6 +221,17 @@ def test_only_who_may_see_a_delivery_or_an_endpoint_replays_it(client: AgentTask
         client.webhooks.replay_range("all")
 
 
+def test_a_range_brings_an_endpoint_that_no_trusted_program_registered_no_task_of_nobody(client: AgentTasks) -> None:
+    carl = Identity(subject="carl", scopes=("tasks:all",))
+    theirs = client.webhooks.put("theirs", "https://a.example", identity=carl)
+    client.webhooks.put("ours", "https://a.example")
+    client.submit("echo", {"value": 1})
+    bobs = client.submit("echo", {"value": 1}, identity=Identity(subject="bob"))
+    assert client.webhooks.replay_range("theirs", only="all", identity=carl) == 1
+    assert {row["task_id"] for row in deliveries(client, theirs.id)} == {bobs.id}
+    assert client.webhooks.replay_range("ours", only="all") == 2
+
+
 def test_a_replay_is_audited(client: AgentTasks) -> None:
     billing = endpoint(client, "acme", name="billing")
     task = client.submit("echo", {"value": 1}, identity=ANA)

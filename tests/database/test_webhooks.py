@@ -37,6 +37,10 @@ def shown(webhook: Webhook, *names: str) -> dict[str, Any]:
     return {name: getattr(webhook, name) for name in names}
 
 
+def seen(client: AgentTasks, identity: Identity) -> list[dict[str, Any]]:
+    return [each.model_dump() for each in client.webhooks.deliveries(identity=identity).deliveries]
+
+
 def test_an_endpoint_is_registered_with_a_secret_of_its_own(client: AgentTasks) -> None:
     made = client.webhooks.put("billing", URL, types=["task.failed", "found"], agents=["echo"], payload="full")
     assert shown(made, "name", "tenant", "subject", "url", "types", "agents", "payload", "ordered", "disabled_at") == {
@@ -99,6 +103,46 @@ def test_another_url_is_tried_as_if_nothing_had_failed(client: AgentTasks) -> No
     assert client.webhooks.put("billing", URL, ordered=False).failing_since is not None
     client.webhooks.put("billing", "https://b.example")
     assert client.webhooks.get("billing").failing_since is None
+
+
+def test_with_another_subject_it_is_another_endpoint_and_inherits_no_deliveries(client: AgentTasks) -> None:
+    first = client.webhooks.put("billing", URL, identity=BOSS)
+    query(client, "INSERT INTO agent_tasks.lanes VALUES (%s, 7, now(), now())", f"webhook:{first.id}")
+    client.submit("echo", {"value": 1}, identity=BOB)
+    again = client.webhooks.put("billing", URL, subject="ana", identity=BOSS)
+    assert (again.subject, again.secret, again.failing_since) == ("ana", first.secret, None)
+    assert again.id != first.id
+    assert client.webhooks.deliveries(identity=ANA).deliveries == []
+    client.webhooks.put("billing", "https://ana.example", identity=ANA)
+    client.submit("echo", {"value": 1}, identity=ANA)
+    assert [(row["webhook"], row["subject"]) for row in seen(client, ANA)] == [("billing", "ana")]
+    assert [(row["webhook"], row["subject"]) for row in seen(client, BOSS)] == [("billing", "ana"), (None, "bob")]
+    assert query(client, "SELECT FROM agent_tasks.lanes") == []
+    wider = client.webhooks.put("billing", URL, identity=BOSS)
+    assert (wider.id, wider.subject) == (again.id, None)
+
+
+def test_what_was_for_an_endpoint_of_a_trusted_program_goes_to_no_other_that_takes_its_name(client: AgentTasks) -> None:
+    carl = Identity(subject="carl", scopes=("tasks:all",))
+    first = client.webhooks.put("billing", URL, payload="full")
+    assert client.webhooks.put("billing", URL).id == first.id
+    client.submit("echo", {"value": 1})
+    taken = client.webhooks.put("billing", "https://carl.example", payload="full", identity=carl)
+    assert taken.id != first.id
+    client.submit("echo", {"value": 1})
+    assert deliveries(client, taken.id) == []
+    back = client.webhooks.put("billing", URL)
+    client.submit("echo", {"value": 1})
+    assert back.id == taken.id
+    assert len(deliveries(client, back.id)) == 1
+
+
+def test_whose_it_is_no_more_sees_none_of_what_others_were_told(client: AgentTasks) -> None:
+    """Also where a delivery was made of another's task before."""
+    made = client.webhooks.put("billing", URL, identity=BOSS)
+    client.submit("echo", {"value": 1}, identity=BOB)
+    query(client, "UPDATE agent_tasks.webhooks SET subject = 'ana' WHERE id = %s", made.id)
+    assert seen(client, ANA) == []
 
 
 def test_a_removed_endpoint_is_told_nothing_and_its_name_is_free(client: AgentTasks) -> None:

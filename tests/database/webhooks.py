@@ -8,8 +8,9 @@ from tests.database import Row, query
 
 
 def endpoint(client: AgentTasks, tenant: str = "", **columns: Any) -> UUID:
-    """A registered endpoint; `columns` beside its name and URL."""
-    values = {"id": uuid4(), "name": str(uuid4()), "url": "https://a.example", "secret": "s", **columns}
+    """An endpoint that a trusted program has registered; `columns` beside its name and URL."""
+    values = {"id": uuid4(), "name": str(uuid4()), "url": "https://a.example", "secret": "s", "trusted": True}
+    values |= columns
     sql = f"""
         INSERT INTO agent_tasks.webhooks (tenant, {", ".join(values)})
         VALUES (%s, {", ".join(["%s"] * len(values))}) RETURNING id

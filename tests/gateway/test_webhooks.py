@@ -96,6 +96,15 @@ def test_who_may_see_their_own_tasks_alone_is_told_of_them_alone(gateway: Gatewa
     assert (delivery["task_id"], delivery["webhook"]) == (task["id"], "billing")
 
 
+def test_what_tells_of_the_whole_task_takes_the_right_to_read_it(gateway: Gateway) -> None:
+    writer = gateway.caller("ana", "w8", ["tasks:write"])
+    assert put(writer)["payload"] == "thin"
+    refused = problem_of(writer.ask("PUT", "/webhooks/billing", json={"url": URL, "payload": "full"}), 403)
+    assert refused["error"]["details"]["scope"] == "tasks:read"
+    assert put(gateway.caller("ana", "w8", ["tasks:write", "tasks:read"]), payload="full")["payload"] == "full"
+    assert put(gateway.caller("root", "w8", ["admin"]), "roots", payload="full")["payload"] == "full"
+
+
 def test_admin_says_which_tenant_is_meant(gateway: Gateway) -> None:
     root, caller = gateway.caller("root", "w0", ["admin"]), boss(gateway, "w4")
     put(caller)

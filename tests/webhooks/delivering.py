@@ -21,8 +21,8 @@ OLD_SECRET = "whsec_" + b64encode(b"o" * 32).decode()
 
 
 def endpoint(client: AgentTasks, url: str, tenant: str = "", **columns: Any) -> UUID:
-    """A registered endpoint; `columns` beside its name and URL."""
-    values = {"id": uuid4(), "name": str(uuid4()), "url": url, "secret": SECRET, **columns}
+    """An endpoint that a trusted program has registered; `columns` beside its name and URL."""
+    values = {"id": uuid4(), "name": str(uuid4()), "url": url, "secret": SECRET, "trusted": True, **columns}
     sql = f"""
         INSERT INTO agent_tasks.webhooks (tenant, {", ".join(values)})
         VALUES (%s, {", ".join(["%s"] * len(values))}) RETURNING id

@@ -22,13 +22,13 @@ _COLUMNS: LiteralString = """
 """
 _WITH_ENDPOINT: LiteralString = "LEFT JOIN agent_tasks.webhooks ON webhooks.id = deliveries.webhook_id"
 
-# A delivery belongs to whom its endpoint belongs to; that of a callback to whom the task does.
+# A delivery belongs to whom the task belongs to, and its endpoint, if it has one.
 MAY_SEE: LiteralString = """
     (%(viewer)s::text IS NULL OR deliveries.tenant = %(viewer_tenant)s AND CASE
         WHEN %(sees_all)s THEN deliveries.subject IS NOT NULL OR deliveries.task_id IS NULL
-        WHEN deliveries.webhook_id IS NULL THEN deliveries.subject = %(viewer)s
-        ELSE EXISTS (SELECT FROM agent_tasks.webhooks AS own
-            WHERE own.id = deliveries.webhook_id AND own.subject = %(viewer)s) END)
+        ELSE deliveries.subject = %(viewer)s AND (deliveries.webhook_id IS NULL OR EXISTS (
+            SELECT FROM agent_tasks.webhooks AS own
+            WHERE own.id = deliveries.webhook_id AND own.subject = %(viewer)s)) END)
 """
 """The condition of whom `viewer` may see, within a statement on `deliveries`."""
 
@@ -45,6 +45,7 @@ _ASKED: dict[str, LiteralString] = {
     "type": "deliveries.type = %(type)s",
 }
 
+# Where a look ends among another tenant's it leads nowhere: the place would tell what is there.
 _PAGE: LiteralString = f"""
     WITH page AS (
         SELECT {_COLUMNS} FROM (
@@ -53,9 +54,11 @@ _PAGE: LiteralString = f"""
         ) AS deliveries {_WITH_ENDPOINT}
         WHERE {MAY_SEE} {{asked}} ORDER BY deliveries.created_at DESC, deliveries.id DESC LIMIT %(limit)s
     ), edge AS (
-        SELECT created_at, id FROM agent_tasks.deliveries
-        WHERE (SELECT count(*) FROM page) < %(limit)s AND (created_at, id) < (%(after_at)s, %(after_id)s) {{along}}
-        ORDER BY created_at DESC, id DESC OFFSET (SELECT %(looked_at)s::int - 1) LIMIT 1
+        SELECT created_at, id FROM (
+            SELECT created_at, id, tenant FROM agent_tasks.deliveries
+            WHERE (SELECT count(*) FROM page) < %(limit)s AND (created_at, id) < (%(after_at)s, %(after_id)s) {{along}}
+            ORDER BY created_at DESC, id DESC OFFSET (SELECT %(looked_at)s::int - 1) LIMIT 1
+        ) AS last WHERE %(viewer)s::text IS NULL OR tenant = %(viewer_tenant)s
     )
     SELECT edge.created_at AS edge_at, edge.id AS edge_id, page.*
     FROM (SELECT) AS one LEFT JOIN edge ON true LEFT JOIN page ON true ORDER BY page.created_at DESC, page.id DESC

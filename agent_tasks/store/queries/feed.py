@@ -17,13 +17,15 @@ OLDEST: Place = (0, 0)
 
 # What is sent to one endpoint alone, to try it, happened to nobody else.
 _TOLD: LiteralString = "type <> 'webhook.ping'"
-# A transaction that is still open has an id of pg_snapshot_xmin or above: nothing can appear below that any more.
+# A transaction that is still open has an id of pg_snapshot_xmin or above: nothing can appear below that any more. Where
+# the tenant is another one than the viewer's, there is nothing: a place to go on from would tell what happened there.
 _AHEAD: LiteralString = """
     tenant = %(tenant)s AND (xid, id) > (%(after_xid)s::text::xid8, %(after_id)s)
     AND xid < pg_snapshot_xmin(pg_current_snapshot())
+    AND (%(viewer)s::text IS NULL OR %(tenant)s::text = %(viewer_tenant)s)
 """
 _MAY_SEE: LiteralString = """
-    (%(viewer)s::text IS NULL OR tenant = %(viewer_tenant)s AND CASE
+    (%(viewer)s::text IS NULL OR CASE
         WHEN %(sees_all)s THEN subject IS NOT NULL OR task_id IS NULL ELSE subject = %(viewer)s END)
 """
 _PAGE: LiteralString = f"""

@@ -39,7 +39,8 @@ BEGIN
     INSERT INTO agent_tasks.deliveries (outbox_id, webhook_id, lane, url, tenant, subject, task_id, seq, type, ordered)
     SELECT told, id, 'webhook:' || id, NULL, task.tenant, task.subject, NEW.task_id, NEW.seq, told_as, ordered
     FROM agent_tasks.webhooks
-    WHERE tenant = task.tenant AND disabled_at IS NULL AND (subject IS NULL OR subject = task.subject)
+    WHERE tenant = task.tenant AND disabled_at IS NULL
+        AND (subject = task.subject OR subject IS NULL AND (trusted OR task.subject IS NOT NULL))
         AND (types IS NULL OR told_as = ANY (types)) AND (agents IS NULL OR task.agent = ANY (agents));
     IF task.callback_url IS NOT NULL AND NEW.type IN ('waiting', 'finished') THEN
         INSERT INTO agent_tasks.deliveries (outbox_id, lane, url, tenant, subject, task_id, seq, type, ordered)
@@ -65,6 +66,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text()),
+        sa.Column("trusted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("types", sa.ARRAY(sa.Text())),
         sa.Column("agents", sa.ARRAY(sa.Text())),
