@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 from uuid import UUID, uuid4
 
 from agent_tasks.transitions import delivery
@@ -30,6 +31,10 @@ _TOLD = """
     INSERT INTO agent_tasks.deliveries (outbox_id, webhook_id, lane, task_id, seq, type)
     SELECT id, %(webhook)s, 'webhook:' || %(webhook)s, task_id, seq, type FROM told
 """
+_TERMS: dict[str, Any] = {
+    "room": {}, "usual_room": 0, "tenant_room": {}, "usual_tenant_room": 0, "limit": 1000, "failing": 5,
+    "lease_seconds": 60,
+}  # fmt: skip
 _DROPPED = """
     UPDATE agent_tasks.deliveries SET status = 'dropped', due_at = NULL, ended_at = clock_timestamp()
     WHERE webhook_id = ANY (%(hooks)s) AND status = 'pending'
@@ -71,7 +76,7 @@ class _Site:
         for _ in range(times):
             start = time.perf_counter()
             with self.made.client.database.transaction() as connection:
-                delivery.claim(connection, room={}, usual_room=0, limit=1000, failing=5, lease_seconds=60)
+                delivery.claim(connection, **_TERMS)
             seconds.append(time.perf_counter() - start)
         return seconds
 

@@ -511,6 +511,7 @@ deliveries = Table(
     _required("ordered", Boolean, "true"),
     _required("status", Text, "'pending'"),
     _required("attempt", Integer, "0"),  # the fence: who ends an attempt names it
+    _required("given_back", Integer, "0"),  # attempts that were not made, or broken off, for reasons of the deployment
     # null: it is over, or waits for an earlier one of its task; of one that is being sent: when it is sent again
     Column("due_at", _TIME, server_default=_NOW),
     Column("answer", Integer),  # the status of the last answer
@@ -539,4 +540,6 @@ lanes = Table(  # of those whose last attempt failed
     Column("failures", Integer, nullable=False),
     Column("failing_since", _TIME),
     Column("retry_at", _TIME),
+    Column("asked_until", _TIME),  # until when the receiver has asked to be left alone
+    Column("last_at", _TIME, server_default=_NOW, nullable=False),
 )

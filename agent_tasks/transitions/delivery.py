@@ -24,23 +24,24 @@ LOOKED_AT = 64
 # From one lane to the next by the index, never over what is due in one; in no order, so that none is always the last.
 _DUE = """
     WITH RECURSIVE found AS (
-        SELECT '' AS lane, NULL::timestamptz AS due_at, NULL::uuid AS webhook_id
+        SELECT '' AS lane, NULL::timestamptz AS due_at, NULL::uuid AS webhook_id, '' AS tenant
         UNION ALL
-        SELECT next.lane, next.due_at, next.webhook_id FROM found, LATERAL (
-            SELECT lane, due_at, webhook_id FROM agent_tasks.deliveries
+        SELECT next.lane, next.due_at, next.webhook_id, next.tenant FROM found, LATERAL (
+            SELECT lane, due_at, webhook_id, tenant FROM agent_tasks.deliveries
             WHERE due_at IS NOT NULL AND lane > found.lane ORDER BY lane, due_at LIMIT 1) AS next
     ), open AS (
-        SELECT found.lane, coalesce(lanes.failures, 0) AS failures,
+        SELECT found.lane, found.tenant, coalesce(lanes.failures, 0) AS failures,
             found.webhook_id IS NOT NULL AND (webhooks.id IS NULL OR webhooks.disabled_at IS NOT NULL) AS is_over,
             coalesce(busy.room, %(room)s) AS room
         FROM found LEFT JOIN agent_tasks.webhooks ON webhooks.id = found.webhook_id
             LEFT JOIN agent_tasks.lanes ON lanes.name = found.lane
             LEFT JOIN jsonb_to_recordset(%(busy)s::jsonb) AS busy (lane text, room int) ON busy.lane = found.lane
         WHERE found.due_at <= statement_timestamp()
-            AND (lanes.retry_at IS NULL OR lanes.retry_at <= statement_timestamp())
+            AND coalesce(greatest(lanes.retry_at, lanes.asked_until) <= statement_timestamp(), true)
+            AND found.tenant <> ALL (%(full)s)
         ORDER BY random()
     )
-    SELECT open.lane, open.failures, open.is_over, open.room, due.id, due.ordered
+    SELECT open.lane, open.tenant, open.failures, open.is_over, open.room, due.id, due.ordered
     FROM open LEFT JOIN LATERAL (
         SELECT id, ordered FROM agent_tasks.deliveries
         WHERE lane = open.lane AND due_at <= statement_timestamp() AND NOT open.is_over
@@ -52,6 +53,7 @@ _DUE = """
 
 class _DueRow(TypedDict):
     lane: str
+    tenant: str
     failures: int
     is_over: bool
     room: int
@@ -64,7 +66,7 @@ _PROBE = """
     UPDATE agent_tasks.lanes SET retry_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
     WHERE name = ANY (ARRAY(
         SELECT name FROM agent_tasks.lanes WHERE name = ANY (%(lanes)s)
-            AND (retry_at IS NULL OR retry_at <= clock_timestamp()) FOR UPDATE SKIP LOCKED))
+            AND coalesce(greatest(retry_at, asked_until) <= clock_timestamp(), true) FOR UPDATE SKIP LOCKED))
     RETURNING name
 """
 
@@ -111,8 +113,8 @@ _CLAIM = """
         WHERE id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
         RETURNING *
     )
-    SELECT claimed.id, claimed.attempt, claimed.lane, claimed.webhook_id, claimed.tenant, claimed.type,
-        claimed.task_id, claimed.seq, claimed.ordered, claimed.outbox_id, claimed.created_at,
+    SELECT claimed.id, claimed.attempt, claimed.given_back, claimed.lane, claimed.webhook_id, claimed.tenant,
+        claimed.type, claimed.task_id, claimed.seq, claimed.ordered, claimed.outbox_id, claimed.created_at,
         coalesce(claimed.url, webhooks.url) AS url, coalesce(webhooks.payload, 'thin') AS payload, webhooks.secret,
         CASE WHEN webhooks.old_until > clock_timestamp() THEN webhooks.old_secret END AS old_secret,
         outbox.agent, outbox.status AS task_status, outbox.version, outbox.data, outbox.at, clock_timestamp() AS now
@@ -126,6 +128,8 @@ class Claimed(TypedDict):
 
     id: UUID
     attempt: int
+    given_back: int
+    """Attempts before this one that do not count."""
     lane: str
     webhook_id: UUID | None
     """None: of a callback."""
@@ -167,17 +171,21 @@ def claim(
     *,
     room: Mapping[str, int],
     usual_room: int,
+    tenant_room: Mapping[str, int],
+    usual_tenant_room: int,
     limit: int,
     failing: int,
     lease_seconds: float,
 ) -> Found:
     """Claim what is due, for `lease_seconds`, after which it is due again. Within a transaction.
 
-    `room`: for how many more a lane has room here; `usual_room`: where it is not named. `failing`: so many failures
-    in a row leave room for one. `limit`: due rows that are looked at, of all lanes together.
+    `room`: for how many more a lane has room here; `usual_room`: where it is not named. `tenant_room`: the same of all
+    lanes of a tenant together. `failing`: so many failures in a row leave room for one. `limit`: due rows that are
+    looked at, of all lanes together.
     """
     busy = json.dumps([{"lane": lane, "room": left} for lane, left in room.items()])
-    values = {"room": usual_room, "busy": busy, "looked_at": LOOKED_AT, "limit": limit}
+    full = [tenant for tenant, left in tenant_room.items() if left <= 0]
+    values = {"room": usual_room, "busy": busy, "full": full, "looked_at": LOOKED_AT, "limit": limit}
     due: list[_DueRow] = connection.execute(_DUE, values).fetchall()
     judged = _judged(connection, [row["id"] for row in due if row["id"] is not None])
     if judged["gone"]:
@@ -185,10 +193,12 @@ def claim(
     free = [row for row in due if row["id"] in judged["free"]]
     probed = _probed(connection, {row["lane"] for row in free if row["failures"] >= failing}, lease_seconds)
     left = {row["lane"]: int(row["lane"] in probed) if row["failures"] >= failing else row["room"] for row in free}
+    tenants = {row["tenant"]: tenant_room.get(row["tenant"], usual_tenant_room) for row in free}
     chosen: list[UUID] = []
     for row in free:
-        if row["id"] is not None and left[row["lane"]] > 0:
+        if row["id"] is not None and left[row["lane"]] > 0 and tenants[row["tenant"]] > 0:
             left[row["lane"]] -= 1
+            tenants[row["tenant"]] -= 1
             chosen.append(row["id"])
     claimed: list[Claimed] = []
     if chosen:
@@ -229,22 +239,26 @@ class Outcome:
     answer: int | None = None
     error: str | None = None
     delay: float | None = None
+    is_counted: bool = True
+    """False: it was not made, or broken off, for reasons of the deployment, and is none of the ten."""
 
 
 # The fence: an attempt that another one has followed, or that was dropped meanwhile, changes nothing.
 _FINISH = """
     UPDATE agent_tasks.deliveries SET status = ended.status, answer = ended.answer, error = ended.error,
+        given_back = given_back + CASE WHEN ended.is_counted THEN 0 ELSE 1 END,
         due_at = CASE WHEN ended.status = 'pending' THEN clock_timestamp() + make_interval(secs => ended.delay) END,
         ended_at = CASE WHEN ended.status <> 'pending' THEN clock_timestamp() END
     FROM jsonb_to_recordset(%(outcomes)s::jsonb)
-        AS ended (id uuid, attempt int, status text, answer int, error text, delay float8)
+        AS ended (id uuid, attempt int, status text, answer int, error text, delay float8, is_counted bool)
     WHERE deliveries.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[]))) AND deliveries.id = ended.id
         AND deliveries.attempt = ended.attempt AND deliveries.ended_at IS NULL
     RETURNING deliveries.id, deliveries.lane, deliveries.task_id, deliveries.status
 """
 
 _END = """
-    UPDATE agent_tasks.deliveries SET status = 'dropped', due_at = NULL, ended_at = clock_timestamp()
+    UPDATE agent_tasks.deliveries SET status = %(status)s, error = coalesce(error, %(error)s::text), due_at = NULL,
+        ended_at = clock_timestamp()
     WHERE id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[]))) RETURNING id, lane, task_id, status
 """
 
@@ -253,6 +267,28 @@ _LANE = """
     WHERE lane = %(lane)s AND status = 'pending' AND NOT EXISTS (
         SELECT FROM agent_tasks.webhooks WHERE webhooks.id = deliveries.webhook_id AND webhooks.disabled_at IS NULL)
     ORDER BY lane, task_id, seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+# Of what is old, for as long as nothing but failures comes of the lane; what is being sent just now is left to its end.
+_OLD = """
+    SELECT id FROM agent_tasks.deliveries
+    WHERE lane = %(lane)s AND status = 'pending'
+        AND created_at <= clock_timestamp() - make_interval(secs => %(seconds)s)
+        AND (last_at IS NULL OR last_at < clock_timestamp() - make_interval(secs => %(lease_seconds)s))
+        AND EXISTS (SELECT FROM agent_tasks.lanes
+            WHERE name = %(lane)s AND failing_since <= clock_timestamp() - make_interval(secs => %(seconds)s))
+    ORDER BY lane, task_id, seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+# Whether it is as it was when it was claimed.
+_IS_WANTED = """
+    SELECT FROM agent_tasks.deliveries WHERE id = %(id)s AND attempt = %(attempt)s AND ended_at IS NULL
+        AND CASE WHEN webhook_id IS NULL THEN NOT EXISTS (
+            SELECT FROM agent_tasks.deliveries AS told
+            WHERE told.task_id = deliveries.task_id AND told.url IS NOT NULL AND told.answer = 410)
+        ELSE EXISTS (
+            SELECT FROM agent_tasks.webhooks
+            WHERE webhooks.id = deliveries.webhook_id AND disabled_at IS NULL AND webhooks.url = %(url)s) END
 """
 
 # The first that is parked of each: whatever else is pending before it, it is parked again where it comes too early.
@@ -287,7 +323,7 @@ def finish(connection: Connection, outcomes: Sequence[Outcome]) -> tuple[list[En
     """
     given = [
         {"id": str(o.id), "attempt": o.attempt, "status": o.status, "answer": o.answer, "error": o.error,
-         "delay": o.delay}
+         "delay": o.delay, "is_counted": o.is_counted}
         for o in outcomes
     ]  # fmt: skip
     values = {"ids": [o.id for o in outcomes], "outcomes": json.dumps(given)}
@@ -303,9 +339,28 @@ def drop(connection: Connection, lane: str, *, limit: int) -> int:
     return len(ids)
 
 
-def _end(connection: Connection, ids: Collection[UUID]) -> None:
-    """Drop deliveries that are locked."""
-    _woken(connection, connection.execute(_END, {"ids": list(ids)}).fetchall())
+def give_up(connection: Connection, lane: str, *, seconds: float, lease_seconds: float, limit: int) -> int:
+    """End as failed what is pending for `seconds` in a lane that has only failed for as long; returns how many.
+
+    Within a transaction.
+    """
+    values = {"lane": lane, "seconds": seconds, "lease_seconds": lease_seconds, "limit": limit}
+    ids = [row["id"] for row in connection.execute(_OLD, values)]
+    if ids:
+        _end(connection, ids, "failed", "its receiver has failed for too long")
+    return len(ids)
+
+
+def is_wanted(connection: Connection, claimed: Claimed) -> bool:
+    """Whether a delivery is still to be made by its attempt, and there."""
+    values = {"id": claimed["id"], "attempt": claimed["attempt"], "url": claimed["url"]}
+    return connection.execute(_IS_WANTED, values).fetchone() is not None
+
+
+def _end(connection: Connection, ids: Collection[UUID], status: Ending = "dropped", error: str | None = None) -> None:
+    """End deliveries that are locked."""
+    values = {"ids": list(ids), "status": status, "error": error}
+    _woken(connection, connection.execute(_END, values).fetchall())
 
 
 def _woken(connection: Connection, rows: Iterable[EndedRow]) -> int:

@@ -8,16 +8,33 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.transitions.audit import audited, entry
 
-_WORKED = "DELETE FROM agent_tasks.lanes WHERE name = ANY (%s)"
+SILENCE_SECONDS = 27 * 3600.0
+"""Without a failure for so long, which is longer than any gap between two attempts, counting starts anew."""
+_GIVEN_UP_FAILURES = 10
+"""Fewer say nothing, however long they take."""
+
+# What the receiver has asked for stands, whatever else it accepts meanwhile.
+_WORKED = """
+    WITH asked AS (
+        UPDATE agent_tasks.lanes SET failures = 0, failing_since = NULL, retry_at = NULL
+        WHERE name = ANY (%(lanes)s) AND asked_until > statement_timestamp()
+    )
+    DELETE FROM agent_tasks.lanes
+    WHERE name = ANY (%(lanes)s) AND (asked_until IS NULL OR asked_until <= statement_timestamp())
+"""
 
 # In order of their names: two that write of the same lanes wait for each other in no circle.
 _FAILED = """
     INSERT INTO agent_tasks.lanes AS lane (name, failures, failing_since)
     SELECT name, failures, clock_timestamp()
     FROM jsonb_to_recordset(%(failed)s::jsonb) AS failed (name text, failures int) ORDER BY name
-    ON CONFLICT (name) DO UPDATE SET failures = lane.failures + excluded.failures
-    RETURNING name, failures,
-        failing_since <= clock_timestamp() - make_interval(secs => %(given_up_seconds)s) AS is_given_up
+    ON CONFLICT (name) DO UPDATE SET last_at = clock_timestamp(),
+        (failures, failing_since) = (
+            SELECT excluded.failures + CASE WHEN goes_on THEN lane.failures ELSE 0 END,
+                coalesce(CASE WHEN goes_on THEN lane.failing_since END, clock_timestamp())
+            FROM (SELECT lane.last_at >= clock_timestamp() - make_interval(secs => %(silence)s) AS goes_on) AS before)
+    RETURNING name, failures, failures >= %(least)s
+        AND failing_since <= clock_timestamp() - make_interval(secs => %(given_up_seconds)s) AS is_given_up
 """
 
 
@@ -30,19 +47,19 @@ class FailingRow(TypedDict):
     is_given_up: bool
 
 
-# By the number of days, not by when it was last tried, which of few failures is not known. (OFFSET 0: the rows of each
-# lane are looked up by themselves.)
-_FORGET = """
-    DELETE FROM agent_tasks.lanes WHERE failing_since < clock_timestamp() - make_interval(secs => %s)
-        AND NOT EXISTS (
-            SELECT FROM agent_tasks.deliveries WHERE deliveries.lane = lanes.name AND deliveries.status = 'pending'
-            ORDER BY deliveries.lane, deliveries.task_id, deliveries.seq OFFSET 0)
-"""
+_FORGET = "DELETE FROM agent_tasks.lanes WHERE last_at < clock_timestamp() - make_interval(secs => %s)"
 
 _PAUSE = """
-    UPDATE agent_tasks.lanes SET retry_at = clock_timestamp() + make_interval(secs => pause.seconds)
-    FROM jsonb_to_recordset(%(pauses)s::jsonb) AS pause (name text, seconds float8) WHERE lanes.name = pause.name
+    UPDATE agent_tasks.lanes SET
+        retry_at = CASE WHEN pause.seconds IS NULL THEN retry_at
+            ELSE clock_timestamp() + make_interval(secs => pause.seconds) END,
+        asked_until = greatest(asked_until, clock_timestamp() + make_interval(secs => pause.asked))
+    FROM jsonb_to_recordset(%(pauses)s::jsonb) AS pause (name text, seconds float8, asked float8)
+    WHERE lanes.name = pause.name
 """
+
+# What is here stands until this transaction ends.
+_URLS = "SELECT id, url FROM agent_tasks.webhooks WHERE id = ANY (%s) ORDER BY id FOR NO KEY UPDATE"
 
 # The URL is the fence: what an endpoint answered before it was moved is not the new one's answer.
 _DISABLE = f"""
@@ -74,24 +91,30 @@ class DisabledRow(TypedDict):
 
 def worked(connection: Connection, lanes: Collection[str]) -> None:
     """Note that deliveries of these lanes were accepted: whatever failed before is forgotten."""
-    connection.execute(_WORKED, [list(lanes)])
+    connection.execute(_WORKED, {"lanes": list(lanes)})
 
 
 def failed(connection: Connection, failures: Mapping[str, int], *, given_up_seconds: float) -> list[FailingRow]:
     """Note so many failures of each lane; `is_given_up`: nothing else has happened for `given_up_seconds`."""
     given = json.dumps([{"name": name, "failures": number} for name, number in sorted(failures.items())])
-    return connection.execute(_FAILED, {"failed": given, "given_up_seconds": given_up_seconds}).fetchall()
+    values = {"failed": given, "silence": SILENCE_SECONDS, "least": _GIVEN_UP_FAILURES}
+    return connection.execute(_FAILED, {**values, "given_up_seconds": given_up_seconds}).fetchall()
 
 
-def forget(connection: Connection, seconds: float) -> int:
-    """Forget lanes that have failed for so long, and for which nothing is left to be sent."""
-    return connection.execute(_FORGET, [seconds]).rowcount
+def forget(connection: Connection) -> int:
+    """Forget lanes that have not failed for so long that their next failure is a first one."""
+    return connection.execute(_FORGET, [SILENCE_SECONDS]).rowcount
 
 
-def pause(connection: Connection, seconds: Mapping[str, float]) -> None:
-    """Send nothing to these lanes for so long."""
-    given = json.dumps([{"name": name, "seconds": each} for name, each in seconds.items()])
-    connection.execute(_PAUSE, {"pauses": given})
+def pause(connection: Connection, seconds: Mapping[str, float], asked: Mapping[str, float]) -> None:
+    """Send nothing to these lanes for so long, nor for as long as they have `asked` for themselves."""
+    pauses = [{"name": name, "seconds": seconds.get(name), "asked": asked.get(name)} for name in {*seconds, *asked}]
+    connection.execute(_PAUSE, {"pauses": json.dumps(pauses)})
+
+
+def urls(connection: Connection, webhooks: Collection[UUID]) -> dict[UUID, str]:
+    """Return where these endpoints are now, and remain until the transaction ends."""
+    return {row["id"]: row["url"] for row in connection.execute(_URLS, [list(webhooks)])}
 
 
 def disable(

@@ -137,8 +137,8 @@ _REPLAY = """
         ORDER BY id
         RETURNING id
     ), tried AS (
-        UPDATE agent_tasks.lanes SET retry_at = clock_timestamp()
-        WHERE name = %(lane)s AND retry_at > clock_timestamp()
+        UPDATE agent_tasks.lanes SET retry_at = clock_timestamp(), asked_until = NULL
+        WHERE name = %(lane)s AND greatest(retry_at, asked_until) > clock_timestamp()
     )
     SELECT id FROM living UNION ALL SELECT id FROM made
 """

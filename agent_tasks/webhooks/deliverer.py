@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -34,26 +34,28 @@ from agent_tasks.webhooks.transport import Answer, NotSent, Resolve, Transport, 
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_Ends = Callable[[Connection], int]
+"""Ends some of what is pending in a lane; returns how many."""
+_Receiver = tuple[str, str, UUID | None]
+"""What a 410 speaks for: a lane and its URL, of an endpoint; of a callback, the task, too."""
 
-IN_FLIGHT = 1000
-"""Requests of one process at once."""
 GIVEN_UP_SECONDS = 5 * 86_400.0
-"""For so long nothing but failures disables an endpoint."""
+"""For so long nothing but failures disables an endpoint, and ends what is as old of callbacks."""
 _POLL_SECONDS = 0.2
 _GATHER_SECONDS = 0.01
 """Between two looks that find something: what comes meanwhile is claimed together."""
 _POLL_PART = 5
 """How much longer the pause between two looks that find nothing is than a look takes."""
 _BATCH = 200
-_DROPPED_AT_ONCE = 1000
-FORGOTTEN_SECONDS = 30 * 86_400.0
-"""After so long a lane that failed, and for which nothing came since, is forgotten."""
+_ENDED_AT_ONCE = 1000
 _WATCH_SECONDS, WATCH_GAP_SECONDS = 5.0, 60.0
 _FORGET_EACH = 720
 _AWAY_SECONDS = 1.0
 _WRITTEN_TRIES = 60
 _LEAVE_SECONDS = 5.0
 """How long requests may go on when the process goes."""
+_FRESH_SECONDS = 1.0
+"""For so long after the claim it is known that a delivery is to be made; then it is asked again."""
 _GONE = 410
 _LONGEST_ERROR = 500
 
@@ -64,8 +66,10 @@ class _Made:
 
     claimed: Claimed
     outcome: Outcome
-    pause: Callable[[int], float | None] | None = None
-    """For how long its lane pauses after so many failures, where it is one."""
+    is_failure: bool = False
+    """Of its lane."""
+    asked: float | None = None
+    """Seconds for which the receiver asks to be left alone."""
 
     @property
     def is_gone(self) -> bool:
@@ -83,9 +87,11 @@ class Deliverer:
         self._lease_seconds = delivery.LEASE_TIMES * settings.webhook_seconds
         self._transport = Transport(Allowed(settings.webhook_allow), seconds=settings.webhook_seconds, resolve=resolve)
         self._lanes = Lanes()
-        self._gone: dict[tuple[str, UUID | None], float] = {}
-        """Of lanes, and of tasks where they are callbacks, that answered 410: when that was committed."""
-        self._dropping: set[str] = set()
+        self._gone: dict[_Receiver, float] = {}
+        """Who answered 410: when that was committed."""
+        self._ending: set[str] = set()
+        """Lanes of which what is pending is ended, one after the other: it takes one thread."""
+        self._in_turn = asyncio.Lock()
         self._made: asyncio.Queue[_Made] = asyncio.Queue()
         self._sending: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
@@ -125,7 +131,7 @@ class Deliverer:
         for number in itertools.count():
             await self._run(lambda connection: watch(connection, DELIVERER, gap_seconds=WATCH_GAP_SECONDS))
             if number % _FORGET_EACH == 0:
-                await self._run(lambda connection: lane.forget(connection, FORGOTTEN_SECONDS))
+                await self._run(lane.forget)
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def _claim(self) -> None:
@@ -136,18 +142,20 @@ class Deliverer:
                 delivery.claim,
                 room=self._lanes.room,
                 usual_room=FIRST,
-                limit=IN_FLIGHT - self._lanes.in_flight,
+                tenant_room=self._lanes.tenant_room,
+                usual_tenant_room=self._lanes.usual_tenant_room,
+                limit=self._lanes.left,
                 failing=schedule.FAILING,
                 lease_seconds=self._lease_seconds,
             )
-            found = await self._run(claim) if self._lanes.in_flight < IN_FLIGHT else None
+            found = await self._run(claim) if self._lanes.left > 0 else None
             if found is None:
                 await self._pause(_POLL_SECONDS)
                 continue
             for claimed in found.claimed:
                 self._begin(claimed, began)
             for name in found.over:
-                self._drop(name)
+                self._end(name, _dropped(name))
             if not (found.claimed or found.moved):
                 await self._pause(max(_POLL_SECONDS, _POLL_PART * (monotonic() - began)))
             await asyncio.sleep(_GATHER_SECONDS)
@@ -159,7 +167,7 @@ class Deliverer:
                 await self._woken.wait()
 
     def _begin(self, claimed: Claimed, began: float) -> None:
-        self._lanes.begin(claimed["lane"])
+        self._lanes.begin(claimed["lane"], claimed["tenant"])
         metrics.DELIVERIES_IN_FLIGHT.inc()
         sending = asyncio.create_task(self._send(claimed, began))
         self._sending.add(sending)
@@ -167,22 +175,22 @@ class Deliverer:
 
     async def _send(self, claimed: Claimed, began: float) -> None:
         """Make one attempt, and have it written what came of it."""
-        made: _Made | None
         try:
             made = await self._attempt(claimed, began)
         except asyncio.CancelledError:
-            made = _Made(claimed, _outcome(claimed, "pending", error="the deliverer was stopped", delay=0.0))
+            made = _given_back(claimed, "the deliverer was stopped")
+        except (ServerAway, Contention) as error:
+            made = _given_back(claimed, f"Postgres could not be asked: {error}", delay=_AWAY_SECONDS)
         except Exception as error:  # ours: neither the lane's fault, nor to be tried for ever
             log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], _line(claimed["type"]))
-            made = self._failed(claimed, f"it could not be made: {error!r}", is_counted=False)
-        if made is not None:
-            self._made.put_nowait(made)
+            made = self._failed(claimed, f"it could not be made: {error!r}", is_failure=False)
+        self._made.put_nowait(made)
         metrics.DELIVERIES_IN_FLIGHT.dec()
-        if self._lanes.end(claimed["lane"], accepted=made is not None and made.outcome.status == "delivered"):
+        if self._lanes.end(claimed["lane"], claimed["tenant"], accepted=made.outcome.status == "delivered"):
             self._woken.set()
 
-    async def _attempt(self, claimed: Claimed, began: float) -> _Made | None:
-        """What came of an attempt; None where it was not made any more, and another process has it, or will."""
+    async def _attempt(self, claimed: Claimed, began: float) -> _Made:
+        """What came of an attempt."""
         text = await self._body(claimed)
         secrets = await self._secrets(claimed)
         headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets)
@@ -191,10 +199,10 @@ class Deliverer:
                 claimed["url"],
                 {**_HEADERS, **headers},
                 text.encode(),
-                is_wanted=lambda: monotonic() - began < self._lease_seconds / 2 and not self._is_gone(claimed, began),
+                is_wanted=partial(self._is_wanted, claimed, began),
             )
         except Withdrawn:
-            return _Made(claimed, _outcome(claimed, "dropped")) if self._is_gone(claimed, began) else None
+            return _given_back(claimed, "it was not to be sent any more when it was about to be")
         except NotSent as error:
             return self._failed(claimed, str(error))
         if 200 <= answer.status < 300:
@@ -218,15 +226,19 @@ class Deliverer:
             return callback_secrets(keys, claimed["tenant"])
         return [secret for secret in (claimed["secret"], claimed["old_secret"]) if secret]
 
-    def _is_gone(self, claimed: Claimed, began: float) -> bool:
-        """Whether the receiver has answered, since this was claimed, that it is gone."""
+    async def _is_wanted(self, claimed: Claimed, began: float) -> bool:
+        """Whether a delivery is to be made, as far as is known here, and where that is old, in Postgres."""
         gone_at = self._gone.get(_receiver(claimed))
-        return gone_at is not None and began <= gone_at
+        is_gone = gone_at is not None and began <= gone_at
+        age = monotonic() - began
+        if is_gone or age >= self._lease_seconds / 2:
+            return False
+        return age < _FRESH_SECONDS or await self._in_thread(lambda c: delivery.is_wanted(c, claimed))
 
-    def _failed(self, claimed: Claimed, why: str, answer: Answer | None = None, *, is_counted: bool = True) -> _Made:
+    def _failed(self, claimed: Claimed, why: str, answer: Answer | None = None, *, is_failure: bool = True) -> _Made:
         status = answer.status if answer else None
         told = schedule.seconds_of(answer.retry_after, claimed["now"]) if answer else None
-        delay = schedule.delay_after(claimed["attempt"], told, scale=self._scale)
+        delay = schedule.delay_after(claimed["attempt"] - claimed["given_back"], told, scale=self._scale)
         if status == _GONE:
             self._gone[_receiver(claimed)] = float("inf")
             delay = None
@@ -237,11 +249,7 @@ class Deliverer:
             claimed["id"], _line(claimed["lane"]), _line(claimed["type"]), claimed["attempt"], _line(error),
             "none" if delay is None else f"{delay:.1f}s",
         )  # fmt: skip
-
-        def pause(failures: int) -> float | None:
-            return schedule.pause_after(failures, status, told, scale=self._scale)
-
-        return _Made(claimed, outcome, pause if is_counted else None)
+        return _Made(claimed, outcome, is_failure, schedule.asked_pause(status, told))
 
     async def _write(self) -> None:
         """Write what came of attempts, those of a moment together."""
@@ -256,7 +264,7 @@ class Deliverer:
 
     async def _keep(self, batch: Sequence[_Made]) -> None:
         """Write a batch, again and again for as long as its leases last: then they are sent again."""
-        written: tuple[list[str], int] | None = None
+        written: tuple[dict[str, _Ends], int] | None = None
         for _ in range(_WRITTEN_TRIES):
             written = await self._run(lambda connection: self._written(connection, batch))
             if written is not None or self._stopping.is_set():
@@ -267,25 +275,27 @@ class Deliverer:
         if written is None:
             log.error("what came of deliveries is not written, they are made again: deliveries=%d", len(batch))
             return
-        disabled, woken = written
-        for name in disabled:
-            self._drop(name)
-        if woken:
+        over, woken = written
+        for name, ends in over.items():
+            self._end(name, ends)
+        if over or woken:
             self._woken.set()
 
-    def _written(self, connection: Connection, batch: Sequence[_Made]) -> tuple[list[str], int]:
-        """Write a batch; returns the lanes of endpoints that it disabled, and how many deliveries are due by it."""
+    def _written(self, connection: Connection, batch: Sequence[_Made]) -> tuple[dict[str, _Ends], int]:
+        """Write a batch; returns the lanes that are over by it, and how many deliveries are due by it."""
+        batch = _moved(connection, batch)
         rows, woken = delivery.finish(connection, [made.outcome for made in batch])
         ours = {row["id"] for row in rows}
         mine = [made for made in batch if made.outcome.id in ours]
         accepted = {made.claimed["lane"] for made in mine if made.outcome.status == "delivered"}
         if accepted:
             lane.worked(connection, accepted)
-        failed = [made for made in mine if made.pause is not None and made.claimed["lane"] not in accepted]
-        given_up = self._paused(connection, failed) if failed else set[str]()
-        disabled: list[str] = []
+        given_up = self._paused(connection, [made for made in mine if made.is_failure], accepted)
+        over: dict[str, _Ends] = {}
         for made in mine:
             webhook_id, name = made.claimed["webhook_id"], made.claimed["lane"]
+            if webhook_id is None and name in given_up:
+                over[name] = self._given_up(name)
             if webhook_id is None or not (made.is_gone or name in given_up):
                 continue
             why = "gone" if made.is_gone else "failing"
@@ -293,38 +303,51 @@ class Deliverer:
                 row = lane.disable(connection, webhook_id, url=made.claimed["url"], why=why)
             if row is not None:
                 log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], _line(row["tenant"]), why)
-                disabled.append(name)
-        return disabled, woken + len(disabled)
+                over[name] = _dropped(name)
+        return over, woken
 
-    def _paused(self, connection: Connection, failed: Sequence[_Made]) -> set[str]:
-        """Pause lanes that fail; returns those that have done nothing else for days."""
-        failures = Counter(made.claimed["lane"] for made in failed)
-        rows = lane.failed(connection, failures, given_up_seconds=GIVEN_UP_SECONDS)
-        numbers = {row["name"]: row["failures"] for row in rows}
-        pauses: dict[str, float] = {}
+    def _paused(self, connection: Connection, failed: Sequence[_Made], accepted: set[str]) -> set[str]:
+        """Pause lanes that fail, or ask for it; returns those that have done nothing but fail for days."""
+        asked: dict[str, float] = {}
         for made in failed:
-            name = made.claimed["lane"]
-            seconds = made.pause(numbers[name]) if made.pause else None
-            pauses[name] = max(pauses.get(name, 0.0), seconds or 0.0)
-        lane.pause(connection, pauses)
+            if made.asked is not None:
+                asked[made.claimed["lane"]] = max(made.asked, asked.get(made.claimed["lane"], 0.0))
+        failures = Counter(made.claimed["lane"] for made in failed if made.claimed["lane"] not in accepted)
+        failures |= Counter(asked.keys())  # of those that accept something, too
+        if not failures:
+            return set()
+        rows = lane.failed(connection, failures, given_up_seconds=GIVEN_UP_SECONDS)
+        pauses = {row["name"]: schedule.pause_after(row["failures"], scale=self._scale) for row in rows}
+        lane.pause(connection, {name: pause for name, pause in pauses.items() if pause is not None}, asked)
         return {row["name"] for row in rows if row["is_given_up"]}
 
-    def _drop(self, name: str) -> None:
-        """Drop what is pending in the lane of a disabled endpoint, beside everything else."""
-        if name in self._dropping:
+    def _given_up(self, name: str) -> _Ends:
+        """End what is old in a lane of callbacks that has only failed for days: nobody else would."""
+        return partial(
+            delivery.give_up,
+            lane=name,
+            seconds=GIVEN_UP_SECONDS,
+            lease_seconds=self._lease_seconds,
+            limit=_ENDED_AT_ONCE,
+        )
+
+    def _end(self, name: str, ends: _Ends) -> None:
+        """End what is pending in a lane, part by part, beside everything else."""
+        if name in self._ending:
             return
-        self._dropping.add(name)
+        self._ending.add(name)
 
-        async def drop() -> None:
+        async def end() -> None:
             try:
-                while await self._run(lambda connection: delivery.drop(connection, name, limit=_DROPPED_AT_ONCE)):
-                    pass
+                async with self._in_turn:
+                    while not self._stopping.is_set() and await self._run(ends):
+                        pass
             finally:
-                self._dropping.discard(name)
+                self._ending.discard(name)
 
-        dropping = asyncio.create_task(drop())
-        self._others.add(dropping)
-        dropping.add_done_callback(self._others.discard)
+        ending = asyncio.create_task(end())
+        self._others.add(ending)
+        ending.add_done_callback(self._others.discard)
 
     async def _run(self, transition: Callable[[Connection], T]) -> T | None:
         """Run a transition in a thread; None where it failed, which is logged, and after a moment."""
@@ -359,6 +382,26 @@ def _line(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _receiver(claimed: Claimed) -> tuple[str, UUID | None]:
-    """What a 410 speaks for: an endpoint, or the callback of one task."""
-    return claimed["lane"], claimed["task_id"] if claimed["webhook_id"] is None else None
+def _receiver(claimed: Claimed) -> _Receiver:
+    return claimed["lane"], claimed["url"], claimed["task_id"] if claimed["webhook_id"] is None else None
+
+
+def _given_back(claimed: Claimed, why: str, *, delay: float = 0.0) -> _Made:
+    """An attempt that was not made, or broken off, and does not count: it is due again, unless it is over by now."""
+    return _Made(claimed, _outcome(claimed, "pending", error=why, delay=delay, is_counted=False))
+
+
+def _moved(connection: Connection, batch: Sequence[_Made]) -> list[_Made]:
+    """The batch, where what an endpoint answered with 410 before it was moved is due at once where it is now."""
+    gone = [made.claimed["webhook_id"] for made in batch if made.is_gone and made.claimed["webhook_id"] is not None]
+    urls = {f"webhook:{id}": url for id, url in lane.urls(connection, gone).items()} if gone else {}
+    return [
+        replace(made, outcome=replace(made.outcome, status="pending", delay=0.0))
+        if made.is_gone and urls.get(made.claimed["lane"], made.claimed["url"]) != made.claimed["url"]
+        else made
+        for made in batch
+    ]
+
+
+def _dropped(name: str) -> _Ends:
+    return partial(delivery.drop, lane=name, limit=_ENDED_AT_ONCE)

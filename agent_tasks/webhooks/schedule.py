@@ -36,21 +36,23 @@ def delay_after(
     return max(gap, min(retry_after or 0.0, _LONGEST)) * (1 + _JITTER * chance())
 
 
-def pause_after(
-    failures: int, answer: int | None, retry_after: float | None, *, scale: float = 1.0, chance: Chance = random.random
-) -> float | None:
-    """Seconds for which nothing is sent to a lane after so many failures in a row; None: it goes on.
+def pause_after(failures: int, *, scale: float = 1.0, chance: Chance = random.random) -> float | None:
+    """Seconds for which nothing is sent to a lane after so many failures in a row; None: it goes on."""
+    if failures < FAILING:
+        return None
+    doubled = _FIRST_PAUSE * 2 ** min(failures - FAILING, 10)
+    return min(doubled, _LONGEST_PAUSE) * scale * (1 + _JITTER * chance())
 
-    A receiver that asks for less (429, 502, 503, 504) is left alone for as long as it says. Others than its sender's
-    may share an origin, so no pause takes more than five minutes: each delivery keeps to what it was told itself.
+
+def asked_pause(answer: int | None, retry_after: float | None, *, chance: Chance = random.random) -> float | None:
+    """Seconds for which a receiver that has too much to do (429, 502, 503, 504) asks to be left alone, if it does.
+
+    Others than its sender's may share an origin, so that takes five minutes at most: each delivery keeps to what it was
+    told itself.
     """
-    pauses: list[float] = []
-    if failures >= FAILING:
-        doubled = _FIRST_PAUSE * 2 ** min(failures - FAILING, 10)
-        pauses.append(min(doubled, _LONGEST_PAUSE) * scale)
-    if answer in _SLOWED and retry_after:
-        pauses.append(min(retry_after, _LONGEST_PAUSE))
-    return max(pauses) * (1 + _JITTER * chance()) if pauses else None
+    if answer not in _SLOWED or not retry_after:
+        return None
+    return min(retry_after, _LONGEST_PAUSE) * (1 + _JITTER * chance())
 
 
 def seconds_of(retry_after: str | None, now: datetime) -> float | None:

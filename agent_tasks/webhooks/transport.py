@@ -21,6 +21,8 @@ _RETRY_AFTER = b"retry-after"
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Finds the addresses of a host. Raises OSError, or UnicodeError for what is no name."""
 
+IsWanted = Callable[[], Awaitable[bool]]
+
 
 class NotSent(Exception):
     """Nothing was sent, or what was sent has no whole answer; says why."""
@@ -52,7 +54,7 @@ class Transport:
         self._tls = ssl.create_default_context()
 
     async def post(
-        self, url: str, headers: dict[str, str], body: bytes, *, is_wanted: Callable[[], bool] = lambda: True
+        self, url: str, headers: dict[str, str], body: bytes, *, is_wanted: IsWanted | None = None
     ) -> Answer:
         """Send `body`. `is_wanted` is asked right before the socket opens. Raises NotSent and Withdrawn."""
         try:
@@ -65,9 +67,7 @@ class Transport:
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.StreamError, OSError) as error:
             raise NotSent(f"{_KINDS.get(type(error), 'the connection failed')}: {error}") from error
 
-    async def _post(
-        self, url: httpx2.URL, headers: dict[str, str], body: bytes, is_wanted: Callable[[], bool]
-    ) -> Answer:
+    async def _post(self, url: httpx2.URL, headers: dict[str, str], body: bytes, is_wanted: IsWanted | None) -> Answer:
         target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         backend = _CheckedBackend(self._allowed, self._resolve, is_wanted)
         sent = httpcore2.Request(
@@ -123,7 +123,7 @@ def _header(response: httpcore2.Response, name: bytes) -> str | None:
 class _CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Opens a socket to an address that was checked, never to a name: whatever DNS says next."""
 
-    def __init__(self, allowed: Allowed, resolve: Resolve, is_wanted: Callable[[], bool]) -> None:
+    def __init__(self, allowed: Allowed, resolve: Resolve, is_wanted: IsWanted | None) -> None:
         self._sockets = cast(httpcore2.AsyncNetworkBackend, httpcore2.AnyIOBackend())
         self._allowed = allowed
         self._resolve = resolve
@@ -144,7 +144,7 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
                 f"{host} is refused: its address is not on the public internet. "
                 "AGENT_TASKS_WEBHOOK_ALLOW names what is allowed beyond that."
             )
-        if not self._is_wanted():
+        if self._is_wanted is not None and not await self._is_wanted():
             raise Withdrawn
         for address in addresses[:-1]:
             try:

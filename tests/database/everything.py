@@ -330,18 +330,22 @@ def _deliveries(client: AgentTasks) -> None:
     taken = claimed(client, submitted(client, identity=Identity(subject="ana", tenant="hooks")))
     name = f"webhook:{hook}"
     terms: dict[str, Any] = {"usual_room": 10, "limit": 1000, "failing": 5, "lease_seconds": 60}
+    terms |= {"tenant_room": {"another": 0}, "usual_tenant_room": 100}
     with client.database.transaction() as connection:
         database.emit(connection, taken)
         lane.failed(connection, {name: 5}, given_up_seconds=60)
         found = delivery.claim(connection, room={"webhook:1": 1}, **terms)
         assert name in {each["lane"] for each in found.claimed}
         assert found.moved
+        assert all(delivery.is_wanted(connection, each) for each in found.claimed)
+        assert lane.urls(connection, [hook]) == {hook: "https://a"}
         outcomes = [delivery.Outcome(each["id"], each["attempt"], "delivered", 200) for each in found.claimed]
         _, woken = delivery.finish(connection, outcomes)
         assert woken
-        lane.pause(connection, {name: 5.0})
+        lane.pause(connection, {name: 5.0}, {name: 5.0})
         lane.worked(connection, [name])
-        lane.forget(connection, 0.0)
+        lane.forget(connection)
+        delivery.give_up(connection, name, seconds=60, lease_seconds=60, limit=100)
         assert lane.disable(connection, hook, url=None, why="gone")
         assert delivery.drop(connection, name, limit=100)
         watch(connection, DELIVERER, gap_seconds=60)

@@ -2,12 +2,13 @@
 
 import random
 import threading
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks
+from agent_tasks import AgentTasks, Identity
 from agent_tasks.transitions import delivery, lane
 from agent_tasks.transitions.delivery import Claimed, Found, Outcome
 from tests.database import BLOCKED, query
@@ -15,6 +16,7 @@ from tests.eventually import eventually
 from tests.webhooks.delivering import deliveries, emitted, endpoint, statuses, told
 
 TERMS: dict[str, Any] = {"room": {}, "usual_room": 100, "limit": 1000, "failing": 5, "lease_seconds": 60}
+TERMS |= {"tenant_room": {}, "usual_tenant_room": 1000}
 
 
 def found(client: AgentTasks, **terms: Any) -> Found:
@@ -169,7 +171,7 @@ def test_a_lane_that_pauses_is_left_alone_and_what_is_over_is_named(client: Agen
     told(client)
     with client.database.transaction() as connection:
         lane.failed(connection, {f"webhook:{hook}": 1}, given_up_seconds=60)
-        lane.pause(connection, {f"webhook:{hook}": 60.0})
+        lane.pause(connection, {f"webhook:{hook}": 60.0}, {})
     query(
         client,
         "UPDATE agent_tasks.webhooks SET disabled_at = clock_timestamp(), disabled_why = 'asked' WHERE id = %s",
@@ -234,3 +236,106 @@ def test_rivals_that_claim_and_end_at_once_deliver_all_in_order_and_leave_nothin
     for got in accepted.values():
         assert got == sorted(set(got))
         assert len(got) == 16
+
+
+def failing(client: AgentTasks, name: str, failures: int, *, since: str, last: str = "0 s") -> None:
+    """A lane that has failed since, and for the last time."""
+    sql = """
+        INSERT INTO agent_tasks.lanes (name, failures, failing_since, last_at)
+        VALUES (%s, %s, clock_timestamp() - %s::interval, clock_timestamp() - %s::interval)
+    """
+    query(client, sql, name, failures, since, last)
+
+
+def failed_again(client: AgentTasks, name: str) -> lane.FailingRow:
+    with client.database.transaction() as connection:
+        (row,) = lane.failed(connection, {name: 1}, given_up_seconds=5 * 86_400.0)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("failures", "since", "last", "counted", "is_given_up"),
+    [
+        (9, "6 days", "26 h", 10, True),
+        (9, "4 days", "26 h", 10, False),
+        (8, "6 days", "26 h", 9, False),  # they say too little
+        (40, "6 days", "28 h", 1, False),  # after a silence, of which nothing is known
+    ],
+)
+def test_a_lane_is_given_up_after_enough_failures_for_days_without_a_silence(
+    client: AgentTasks, failures: int, since: str, last: str, counted: int, is_given_up: bool
+) -> None:
+    failing(client, "lane", failures, since=since, last=last)
+    row = failed_again(client, "lane")
+    assert (row["failures"], row["is_given_up"]) == (counted, is_given_up)
+    (kept,) = query(client, "SELECT *, clock_timestamp() - failing_since AS age FROM agent_tasks.lanes")
+    assert (kept["age"] < timedelta(hours=1)) == (counted == 1)
+    assert failed_again(client, "lane")["failures"] == counted + 1
+
+
+@pytest.mark.parametrize("later", [["failed"], ["worked"], ["worked", "failed"], ["failed", "worked"]])
+def test_a_lane_is_left_alone_for_as_long_as_it_has_asked_for_whatever_it_answers_later(
+    client: AgentTasks, later: list[str]
+) -> None:
+    hook = endpoint(client, "https://a.example")
+    name = f"webhook:{hook}"
+    told(client)
+    with client.database.transaction() as connection:
+        lane.failed(connection, {name: 1}, given_up_seconds=60)
+        lane.pause(connection, {}, {name: 300.0})
+    for each in later:
+        with client.database.transaction() as connection:
+            if each == "worked":
+                lane.worked(connection, [name])
+            else:
+                lane.failed(connection, {name: 1}, given_up_seconds=60)
+                lane.pause(connection, {name: 0.0}, {name: 1.0})
+    assert claim(client) == []
+    query(client, "UPDATE agent_tasks.lanes SET asked_until = clock_timestamp()")
+    assert len(claim(client)) == 1
+    with client.database.transaction() as connection:
+        lane.worked(connection, [name])
+    assert query(client, "SELECT FROM agent_tasks.lanes") == []
+
+
+def test_a_tenant_gets_no_more_than_it_has_room_for_and_hides_no_other(client: AgentTasks) -> None:
+    for tenant in ("a", "b", "c"):
+        endpoint(client, f"https://{tenant}.example", tenant=tenant)
+        for _ in range(4):
+            client.submit("echo", {"value": 1}, identity=Identity(subject="ana", tenant=tenant))
+    terms: dict[str, Any] = {"tenant_room": {"a": 0, "b": 2}, "usual_tenant_room": 3}
+    got = [each["tenant"] for each in claim(client, limit=8, **terms) + claim(client, limit=8, tenant_room={"a": 0})]
+    assert [got.count(tenant) for tenant in ("a", "b", "c")] == [0, 4, 4]
+    assert {each["tenant"] for each in claim(client)} == {"a"}
+
+
+def test_what_is_old_of_a_lane_that_only_fails_ends_as_failed_but_for_what_is_being_sent(client: AgentTasks) -> None:
+    endpoint(client, "https://a.example")
+    old, sent, young = told(client, 1), told(client), told(client)
+    name = deliveries(client)[0]["lane"]
+
+    def give_up() -> int:
+        with client.database.transaction() as connection:
+            return delivery.give_up(connection, name, seconds=5 * 86_400.0, lease_seconds=60.0, limit=1)
+
+    aged = "UPDATE agent_tasks.deliveries SET created_at = created_at - interval '6 days' WHERE task_id = ANY (%s)"
+    query(client, aged, [old, sent])
+    query(client, "UPDATE agent_tasks.deliveries SET last_at = clock_timestamp() WHERE task_id = %s", sent)
+    assert give_up() == 0  # the lane works
+    failing(client, name, 40, since="4 days")
+    assert give_up() == 0
+    query(client, "UPDATE agent_tasks.lanes SET failing_since = failing_since - interval '2 days'")
+    assert [give_up() for _ in range(3)] == [1, 1, 0]
+    assert statuses(client, old) == {"failed"}
+    assert {row["error"] for row in deliveries(client, old)} == {"its receiver has failed for too long"}
+    assert statuses(client, sent) | statuses(client, young) == {"pending"}
+
+
+def test_an_attempt_that_was_given_back_is_none_of_those_that_count(client: AgentTasks) -> None:
+    endpoint(client, "https://a.example")
+    told(client)
+    for counted in (True, False, True):
+        (each,) = claim(client)
+        assert finish(client, ended(each, "pending", delay=0.0, is_counted=counted)) == 1
+    (each,) = claim(client)
+    assert (each["attempt"], each["given_back"]) == (4, 1)

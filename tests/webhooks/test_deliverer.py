@@ -1,7 +1,9 @@
 """The deliverer: each event once and in order, again where that goes wrong, and never to whom is gone."""
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from agent_tasks import AgentTasks, Identity
+from agent_tasks.store.errors import ServerAway
+from agent_tasks.store.queries import read
 from agent_tasks.task.callback_secret import callback_secrets
 from agent_tasks.transitions import spend
 from agent_tasks.webhooks.lanes import MOST
@@ -237,8 +241,9 @@ def test_a_receiver_says_when_to_come_again_unless_it_is_nonsense(
     (row,) = deliveries(client)
     assert low <= (row["due_at"] - row["last_at"]).total_seconds() <= high
     (lane,) = lanes(client)
-    paused = low >= 100
-    assert (lane["retry_at"] > row["last_at"] + timedelta(seconds=90)) == paused
+    asked = lane["asked_until"]
+    assert (asked is not None and asked > row["last_at"] + timedelta(seconds=90)) == (low >= 100)
+    assert lane["retry_at"] is None
 
 
 def test_after_ten_attempts_it_has_failed_and_the_next_event_is_told(client: AgentTasks, receiver: Receiver) -> None:
@@ -276,22 +281,6 @@ def test_an_endpoint_that_is_gone_is_disabled_and_told_nothing_more(client: Agen
     assert (entry.target, entry.door, entry.data) == ("gone", "deliverer", {"why": "gone"})
 
 
-def test_an_endpoint_that_was_moved_meanwhile_is_not_disabled_by_the_old_ones_answer(
-    client: AgentTasks, receiver: Receiver
-) -> None:
-    receiver.says["/old"] = ["hang", 410]
-    moved = endpoint(client, f"{receiver.url}/old")
-    first = told(client)
-    with delivering(client):
-        eventually(lambda: receiver.at("/old"))
-        query(client, "UPDATE agent_tasks.webhooks SET url = %s WHERE id = %s", f"{receiver.url}/new", moved)
-        receiver.let_go.set()
-        eventually(lambda: deliveries(client, first)[0]["answer"] == 410)
-        assert query(client, "SELECT FROM agent_tasks.webhooks WHERE disabled_at IS NULL")
-        told(client)
-        eventually(lambda: receiver.at("/new"))
-
-
 def test_a_callback_that_is_gone_is_told_nothing_more_of_its_task(client: AgentTasks, receiver: Receiver) -> None:
     receiver.says["/gone"] = [410]
     with delivering(client):
@@ -315,7 +304,7 @@ def test_five_days_of_nothing_but_failures_disable_an_endpoint(client: AgentTask
         eventually(lambda: len(lanes(client)) == 2)
     query(
         client,
-        "UPDATE agent_tasks.lanes SET failing_since = failing_since - interval '5 days' WHERE name = %s",
+        "UPDATE agent_tasks.lanes SET failures = 9, failing_since = failing_since - interval '5 days' WHERE name = %s",
         f"webhook:{old}",
     )
     query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp()")
@@ -340,21 +329,43 @@ def test_one_success_and_what_failed_before_is_forgotten(client: AgentTasks, rec
     assert lanes(client) == []
 
 
-def test_a_lane_for_which_nothing_came_for_a_month_is_forgotten(client: AgentTasks, receiver: Receiver) -> None:
-    receiver.says["/a"] = [500]
-    hook = endpoint(client, f"{receiver.url}/a")
-    told(client)
-    for name, age in (
-        (f"webhook:{hook}", "31 days"),
-        ("origin:https://old", "31 days"),
-        ("origin:https://new", "1 day"),
-    ):
-        sql = "INSERT INTO agent_tasks.lanes (name, failures, failing_since) VALUES (%s, 1, now() - %s::interval)"
+def test_a_lane_that_has_not_failed_for_more_than_a_day_is_forgotten(client: AgentTasks) -> None:
+    for name, age in (("old", "28 h"), ("new", "26 h")):
+        sql = """
+            INSERT INTO agent_tasks.lanes (name, failures, failing_since, last_at)
+            VALUES (%s, 1, now() - interval '9 d', now() - %s::interval)
+        """
         query(client, sql, name, age)
-    query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp() + interval '1 h'")
     with delivering(client):
-        eventually(lambda: len(lanes(client)) == 2)
-    assert [row["name"] for row in lanes(client)] == ["origin:https://new", f"webhook:{hook}"]
+        eventually(lambda: len(lanes(client)) == 1)
+    assert lanes(client)[0]["name"] == "new"
+
+
+def test_callbacks_that_only_fail_for_five_days_end_and_those_that_came_since_are_tried(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/a"] = [500]
+    old, new = told(client, callback=f"{receiver.url}/a"), told(client, callback=f"{receiver.url}/a")
+    for task_id in (old, new):
+        client.get(task_id).cancel()
+    (row, _) = deliveries(client)
+    query(
+        client,
+        "INSERT INTO agent_tasks.lanes (name, failures, failing_since) VALUES (%s, 40, now() - interval '5 days')",
+        row["lane"],
+    )
+    query(
+        client,
+        "UPDATE agent_tasks.deliveries SET created_at = now() - interval '6 days', due_at = now() + interval '1 h' "
+        "WHERE task_id = %s",
+        old,
+    )
+    with delivering(client):
+        eventually(lambda: statuses(client, old) == {"failed"})
+    assert statuses(client, new) <= {"pending", "failed"}
+    assert receiver.received
+    (ended,) = deliveries(client, old)
+    assert (ended["attempt"], ended["error"]) == (0, "its receiver has failed for too long")
 
 
 def test_a_lane_that_fails_is_tried_with_one_delivery_at_a_time(client: AgentTasks, receiver: Receiver) -> None:
@@ -498,5 +509,164 @@ def test_a_deliverer_that_is_stopped_gives_back_what_it_sends(
         eventually(lambda: receiver.at("/a"))
     (row,) = deliveries(client)
     assert (row["status"], row["error"]) == ("pending", "the deliverer was stopped")
+    assert (row["attempt"], row["given_back"]) == (1, 1)
     with delivering(client):
         ended_well(client)
+
+
+def test_an_attempt_that_is_given_back_uses_up_none_of_the_ten(
+    client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [ServerAway("it is going")]
+
+    def find(connection: Any, task_id: Any) -> Any:
+        if away:
+            raise away.pop()
+        return real(connection, task_id)
+
+    real = read.find
+    monkeypatch.setattr("agent_tasks.webhooks.deliverer.read.find", find)
+    receiver.says["/a"] = [500, 204]
+    endpoint(client, f"{receiver.url}/a", payload="full")
+    told(client)
+    query(client, "UPDATE agent_tasks.deliveries SET attempt = 8")
+    with delivering(client):
+        eventually(lambda: deliveries(client)[0]["attempt"] >= 10)
+        query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp() WHERE due_at IS NOT NULL")
+        ended_well(client)
+    (row,) = deliveries(client)
+    assert (row["attempt"], row["given_back"]) == (11, 1)
+    assert lanes(client) == []
+
+
+def moved(client: AgentTasks, receiver: Receiver) -> None:
+    query(client, "UPDATE agent_tasks.webhooks SET url = %s", f"{receiver.url}/new")
+
+
+def disabled(client: AgentTasks, receiver: Receiver) -> None:
+    query(client, "UPDATE agent_tasks.webhooks SET disabled_at = clock_timestamp(), disabled_why = 'asked'")
+
+
+@pytest.mark.parametrize(("change", "status"), [(moved, "delivered"), (disabled, "dropped")])
+def test_after_a_look_up_that_took_long_it_is_asked_again_whether_it_is_to_be_sent(
+    client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, change: Any, status: str
+) -> None:
+    monkeypatch.setattr("agent_tasks.webhooks.deliverer._FRESH_SECONDS", 0.0)  # any takes longer
+
+    async def resolve(host: str, port: int) -> list[str]:
+        change(client, receiver)
+        return ["127.0.0.1"]
+
+    endpoint(client, f"http://slow.example:{receiver.port}/old")
+    told(client)
+    with delivering(client, resolve=resolve):
+        eventually(lambda: statuses(client) == {status})
+    assert [each.path for each in receiver.received] == ["/new"] * (status == "delivered")
+
+
+def test_what_the_old_url_answered_with_410_is_sent_to_the_new_one_and_drops_nothing(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/old"] = ["hang", 410]
+    receiver.says["/new"] = ["hang", 204]
+    endpoint(client, f"{receiver.url}/old")
+    told(client)
+    with delivering(client):
+        eventually(lambda: receiver.at("/old"))
+        moved(client, receiver)
+        told(client)
+        eventually(lambda: receiver.at("/new"))
+        receiver.let_go.set()
+        ended_well(client)
+    assert len(receiver.at("/old")) == 1
+    assert query(client, "SELECT FROM agent_tasks.webhooks WHERE disabled_at IS NULL")
+
+
+def test_what_is_about_to_be_sent_to_the_new_url_does_not_mind_the_old_ones_410(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    resolving, answered = threading.Event(), threading.Event()
+
+    async def resolve(host: str, port: int) -> list[str]:
+        resolving.set()
+        await asyncio.to_thread(answered.wait, 20)
+        return ["127.0.0.1"]
+
+    receiver.says["/old"] = ["hang", 410]
+    endpoint(client, f"{receiver.url}/old")
+    first = told(client)
+    with delivering(client, resolve=resolve, webhook_seconds=30.0):
+        eventually(lambda: receiver.at("/old"))
+        query(client, "UPDATE agent_tasks.webhooks SET url = %s", f"http://new.example:{receiver.port}/new")
+        told(client)
+        eventually(resolving.is_set)
+        receiver.let_go.set()
+        eventually(lambda: deliveries(client, first)[0]["answer"] == 410)
+        answered.set()
+        ended_well(client)
+    assert len(receiver.at("/new")) == 2
+
+
+def test_a_pause_that_was_asked_for_outlives_what_others_in_flight_are_answered(
+    client: AgentTasks, receiver: Receiver
+) -> None:
+    receiver.says["/a"] = ["503 Retry-After: 100", 500, 204]
+    endpoint(client, f"{receiver.url}/a", ordered=False)
+    for _ in range(4):
+        told(client)
+    with delivering(client, webhook_retry_scale=1.0):
+        eventually(lambda: sum(row["attempt"] == 1 and row["answer"] is not None for row in deliveries(client)) == 4)
+        told(client)
+        told(client, callback=f"{receiver.url}/b")
+        query(client, "UPDATE agent_tasks.deliveries SET due_at = clock_timestamp() WHERE due_at IS NOT NULL")
+        other = endpoint(client, f"{receiver.url}/other")
+        told(client)
+        eventually(lambda: receiver.at("/other"))
+    assert len(receiver.at("/a")) == 4
+    assert other
+
+
+def test_a_tenant_whose_receivers_hang_leaves_room_for_the_others(
+    client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.webhooks.lanes.MOST_IN_FLIGHT", 8)
+    receiver.says["/hang"] = ["hang"]
+    for _ in range(4):
+        endpoint(client, f"{receiver.url}/hang", tenant="many", ordered=False)
+    endpoint(client, f"{receiver.url}/a", tenant="one")
+    for _ in range(4):
+        submitted(client, identity=Identity(subject="ana", tenant="many"))
+    with delivering(client, webhook_seconds=30.0):
+        eventually(lambda: len(receiver.at("/hang")) == 4)
+        submitted(client, identity=Identity(subject="ana", tenant="one"))
+        eventually(lambda: receiver.at("/a"))
+        receiver.let_go.set()
+    assert receiver.most_at_once["/hang"] == 4
+
+
+def test_what_is_over_is_dropped_lane_by_lane_and_a_stop_waits_for_one_part_of_it(
+    client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[str] = []
+    most: list[int] = []
+    let_go = threading.Event()
+
+    def drop(connection: Any, lane: str, *, limit: int) -> int:  # there is always more
+        at_once.append(lane)
+        most.append(len(at_once))
+        let_go.wait(20)
+        at_once.remove(lane)
+        return limit
+
+    monkeypatch.setattr("agent_tasks.webhooks.deliverer.delivery.drop", drop)
+    for _ in range(5):
+        endpoint(client, f"{receiver.url}/gone")
+    told(client)
+    disabled(client, receiver)
+    endpoint(client, f"{receiver.url}/a")
+    with delivering(client):
+        eventually(lambda: at_once)
+        told(client)
+        eventually(lambda: receiver.at("/a"))
+        let_go.set()
+    assert max(most) == 1

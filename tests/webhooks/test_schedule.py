@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_tasks.webhooks.schedule import ATTEMPTS, FAILING, delay_after, pause_after, seconds_of
+from agent_tasks.transitions.lane import SILENCE_SECONDS
+from agent_tasks.webhooks.schedule import ATTEMPTS, FAILING, GAPS, asked_pause, delay_after, pause_after, seconds_of
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -17,6 +18,13 @@ def test_the_schedule_is_that_of_the_specification() -> None:
     gaps = [delay_after(attempt, chance=lambda: 0.0) for attempt in range(1, 11)]
     assert gaps == [5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR, None]
     assert ATTEMPTS == 10
+
+
+def test_no_gap_between_two_attempts_is_taken_for_a_silence() -> None:
+    for attempt in range(1, ATTEMPTS):
+        gap = delay_after(attempt, DAY, chance=lambda: 1.0)
+        assert gap is not None
+        assert GAPS[attempt - 1] <= gap < SILENCE_SECONDS
 
 
 @given(st.integers(1, 20), st.floats(0, 1), st.one_of(st.none(), st.floats(0, 1e12)), st.floats(1e-6, 1))
@@ -35,7 +43,7 @@ def test_it_is_never_earlier_than_said_and_at_most_a_tenth_later(
 
 
 def test_a_lane_pauses_after_failures_in_a_row_for_longer_and_longer_up_to_five_minutes() -> None:
-    pauses = [pause_after(failures, 500, None, chance=lambda: 0.0) for failures in range(1, 15)]
+    pauses = [pause_after(failures, chance=lambda: 0.0) for failures in range(1, 15)]
     assert pauses == [None] * (FAILING - 1) + [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]
 
 
@@ -44,12 +52,12 @@ def test_a_lane_pauses_after_failures_in_a_row_for_longer_and_longer_up_to_five_
     [(429, 7.0, 7.0), (503, 7.0, 7.0), (502, 7.0, 7.0), (504, 9999.0, 300.0), (429, None, None), (500, 7.0, None)],
 )
 def test_a_receiver_that_asks_for_less_is_left_alone(answer: int, told: float | None, pause: float | None) -> None:
-    assert pause_after(1, answer, told, chance=lambda: 0.0) == pause
+    assert asked_pause(answer, told, chance=lambda: 0.0) == pause
 
 
 def test_a_single_delivery_keeps_to_its_schedule_whatever_its_lane_does() -> None:
     for attempt in range(1, ATTEMPTS):
-        pause, delay = pause_after(attempt, 500, None, chance=lambda: 1.0), delay_after(attempt, chance=lambda: 0.0)
+        pause, delay = pause_after(attempt, chance=lambda: 1.0), delay_after(attempt, chance=lambda: 0.0)
         assert delay is not None
         assert (pause or 0.0) < delay
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -182,11 +181,14 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+async def unwanted() -> bool:
+    return False
+
+
 def test_what_is_not_wanted_any_more_opens_no_socket() -> None:
     with receiving() as receiver:
-        wanted: list[Callable[[], bool]] = [lambda: False]
         with pytest.raises(Withdrawn):
-            post(receiver.url, *HERE, is_wanted=wanted[0])
+            post(receiver.url, *HERE, is_wanted=unwanted)
         assert receiver.connections == 0
 
 

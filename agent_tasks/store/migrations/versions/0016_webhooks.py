@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("ordered", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("status", sa.Text(), server_default=sa.text("'pending'"), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("given_back", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("due_at", _TIME, server_default=_NOW),
         sa.Column("answer", sa.Integer()),
         sa.Column("error", sa.Text()),
@@ -149,6 +150,8 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("failing_since", _TIME),
         sa.Column("retry_at", _TIME),
+        sa.Column("asked_until", _TIME),
+        sa.Column("last_at", _TIME, server_default=_NOW, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("lanes_pkey")),
     )
     op.get_bind().connection.cursor().execute(_TELL)
