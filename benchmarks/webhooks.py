@@ -18,8 +18,8 @@ from benchmarks.tables import Table, at_least, at_most, spread
 TASKS, ROUNDS, DELIVERIES, HANGING, BACKLOG, CLAIMS = 60, 5, 2_000, 20, 100_000, 200
 _SECRET = "whsec_" + "QUFB" * 8
 _ENDPOINT = """
-    INSERT INTO agent_tasks.webhooks (id, tenant, name, url, types, secret)
-    VALUES (%(id)s, %(tenant)s, %(id)s::text, %(url)s, ARRAY['task.completed'], %(secret)s)
+    INSERT INTO agent_tasks.webhooks (id, tenant, name, trusted, url, types, secret)
+    VALUES (%(id)s, %(tenant)s, %(id)s::text, true, %(url)s, ARRAY['task.completed'], %(secret)s)
 """
 # Of tasks that are no more: what is sent is thin, so that nobody looks for them.
 _TOLD = """
