@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
+from agent_tasks.engine.batching import combiner as combining
 from agent_tasks.engine.batching.combiner import MOST, Combiner
 from agent_tasks.store.errors import Contention, ServerAway
 from tests.eventually import eventually
@@ -69,6 +71,37 @@ def test_a_batch_is_bounded() -> None:
     gated, futures = ask_while_one_runs(range(MOST + 3), doubled)
     assert [len(batch) for batch in gated.batches] == [1, MOST, 2]
     assert [future.result() for future in futures] == doubled(range(MOST + 3))
+
+
+def test_who_had_company_waits_a_moment_for_more_and_who_is_alone_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: list[float] = []
+    combiner: Combiner[int, int]
+
+    def wait(seconds: float) -> None:
+        moments.append(seconds)
+        if len(moments) == 1:  # a third comes in the moment of the second batch
+            late.append(others.submit(combiner.ask, 9))
+            eventually(lambda: len(combiner._waiting) == 3)
+
+    monkeypatch.setattr(combining, "time", SimpleNamespace(sleep=wait))
+    others, late = ThreadPoolExecutor(1), list["Future[Any]"]()
+    gated = Gated(doubled)
+    combiner = Combiner(gated, moment=0.25)
+    with ThreadPoolExecutor(6) as threads:
+        first = [threads.submit(combiner.ask, 1)]
+        assert gated.begun.wait(10)
+        for number in (2, 3):
+            first.append(threads.submit(combiner.ask, number))
+            eventually(lambda number=number: len(combiner._waiting) == number - 1)
+        combiner._had_company = True
+        gated.let_go.set()
+        assert [each.result() for each in first] == [2, 4, 6]
+        assert late[0].result() == 18
+    others.shutdown()
+    assert gated.batches == [[1], [2, 3, 9]]
+    assert moments == [0.25]
+    assert [combiner.ask(number) for number in (5, 6, 7)] == [10, 12, 14]
+    assert moments == [0.25, 0.25]  # after the batch of three, once
 
 
 def test_an_answer_may_be_an_error() -> None:

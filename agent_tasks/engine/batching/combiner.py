@@ -1,6 +1,7 @@
 """A combiner: what many threads ask for at the same moment is done at once, by the one of them that came first."""
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar, cast
 
@@ -29,8 +30,9 @@ class Combiner(Generic[A, T]):
     """Answers many requests with one `run`, as a database commits many transactions with one flush.
 
     The thread that comes first leads: it runs its own request at once, and meanwhile others queue; the first of those
-    leads the next batch. So nobody waits for company, and a thread alone pays nothing. No two requests of the same
-    `key` are in one batch. `run` returns the answers in order, errors among them.
+    leads the next batch. So nobody waits for company, and a thread alone pays nothing. With a `moment`, in seconds, the
+    leader of a batch waits for so long where the batch before was of more than one. No two requests of the same `key`
+    are in one batch. `run` returns the answers in order, errors among them.
     It may raise only where it has committed nothing: then each request is run alone, so that one does no harm to the
     others. Where Postgres is away, all of them raise ServerAway at once.
     """
@@ -39,9 +41,13 @@ class Combiner(Generic[A, T]):
         self,
         run: Callable[[Sequence[A]], Sequence[T | Exception]],
         key: Callable[[A], Hashable] | None = None,
+        *,
+        moment: float = 0.0,
     ) -> None:
         self._run = run
         self._key = key
+        self._moment = moment
+        self._had_company = False
         self._lock = threading.Lock()
         self._waiting: list[_Asked[A, T]] = []
         self._led = False
@@ -67,8 +73,11 @@ class Combiner(Generic[A, T]):
     def _lead(self) -> None:
         batch: list[_Asked[A, T]] = []
         try:
+            if self._moment and self._had_company:
+                time.sleep(self._moment)
             with self._lock:
                 batch = self._take()
+            self._had_company = len(batch) > 1
             self._answer(batch)
         finally:
             with self._lock:
