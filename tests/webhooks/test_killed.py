@@ -124,6 +124,8 @@ def test_one_that_was_stopped_for_longer_than_its_lease_sends_nothing_more_of_it
         stopped = processes.deliverer(**QUICK)
         task_id = told(client, 1)
         eventually(lambda: receiver.at("/a"))
+        # the second one is parked: no look takes locks now, which would outlast the stop
+        eventually(lambda: [row["due_at"] is None for row in deliveries(client)] == [False, True])
         stopped.send_all(signal.SIGSTOP)
         processes.deliverer(**QUICK)
         ended_well(client)
