@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from agent_tasks import AgentTasks, Budget, Identity, InvalidInput
+from agent_tasks import AgentTasks, Budget, BudgetExhausted, Identity, InvalidInput
 from agent_tasks.bundled.planner.tools import PlannerTools
 from tests import planner_sentences as sentences
 from tests.conftest import fresh_deployment
@@ -108,7 +108,7 @@ def test_what_a_prompt_submits_belongs_to_who_asked_and_spends_what_the_prompt_h
         {"prompt": "Submit 2 tasks: parse requirements for A, and B"},
         identity=ANA,
         session_id="books",
-        budget=Budget(tokens=1000),
+        budget=Budget(tokens=1000, steps=10, calls=12),
     )
     ids = sentences.task_ids(asked.result(timeout=30))
     for id in ids:
@@ -116,7 +116,24 @@ def test_what_a_prompt_submits_belongs_to_who_asked_and_spends_what_the_prompt_h
         assert task.identity is not None
         assert (task.identity.subject, task.identity.actors) == ("ana", ("planner",))
         assert task.session_id == "books"
-        assert task.budget.limit.tokens == 500
+        # of the ten steps two are the prompt's own, of the twelve calls those that submit
+        assert (task.budget.limit.tokens, task.budget.limit.steps, task.budget.limit.calls) == (500, 4, 5)
+
+
+@pytest.mark.parametrize("budget", [Budget(tokens=1), Budget(usd=1e-9), Budget(steps=3), Budget(calls=3)])
+def test_a_prompt_submits_nothing_where_its_budget_has_no_part_for_each(planner: AgentTasks, budget: Budget) -> None:
+    (resource,) = (name for name, limit in budget.as_dict().items() if limit is not None)
+    asked = planner.submit(
+        "planner",
+        {"prompt": "Submit 2 tasks: parse requirements for A, and B"},
+        identity=ANA,
+        session_id=f"no {resource} for each",
+        budget=budget,
+    )
+    with pytest.raises(BudgetExhausted, match=f"no {resource} left for 2 tasks"):
+        asked.result(timeout=30)
+    found = planner.search(session_id=f"no {resource} for each", identity=ANA)
+    assert [task.id for task in found.tasks] == [asked.id]
 
 
 def test_the_tools_answer_in_the_words_of_each_state(planner: AgentTasks) -> None:
@@ -140,6 +157,8 @@ def test_the_tools_answer_in_the_words_of_each_state(planner: AgentTasks) -> Non
 def test_an_id_whose_result_has_been_removed_is_said_to_have_expired(planner: AgentTasks) -> None:
     old = UUID(int=(0x0198C2F47C1A << 80) | (7 << 76) | (2 << 62) | 1)
     assert "has expired: results are kept for an hour" in PlannerTools(planner).get_task_result(str(old))
+    for late in ("ffffffff-ffff-7fff-bfff-ffffffffffff", "e677d21f-dbff-7fff-bfff-ffffffffffff"):
+        assert f"There is no task {late}" in PlannerTools(planner).get_task_result(late)
     task = planner.submit("planner", {"operation": "validate_plan", "text": "1. a 2. b"})
     task.wait(timeout=30)
     (row,) = query(planner, "SELECT retention_seconds FROM agent_tasks.tasks WHERE id = %s", task.id)

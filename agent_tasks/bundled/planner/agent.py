@@ -10,7 +10,7 @@ import uuid_utils.compat as uuid_utils
 from pydantic import BaseModel, Field
 
 import agent_tasks
-from agent_tasks import Agent, Budget, Context, Done, InvalidInput, Next, Retry, SyncContext
+from agent_tasks import Agent, Budget, BudgetExhausted, Context, Done, InvalidInput, Next, Retry, SyncContext
 from agent_tasks.authoring.expectation import is_long
 from agent_tasks.bundled.planner import answers
 from agent_tasks.bundled.planner.hints import HINTS
@@ -20,6 +20,8 @@ from agent_tasks.bundled.planner.sentences import Do, Look, Unclear, understood
 from agent_tasks.bundled.planner.tools import AGENT, PlannerTools
 from agent_tasks.bundled.planner.writing import BODIES, LONGEST, Answer, write
 from agent_tasks.store.queries import doors
+from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.budget import Remaining
 
 Text = Annotated[str, Field(min_length=1, description="the requirement, the requirements, or the plan")]
 Prompt = Annotated[str, Field(description="a sentence that says what to do, instead of operation and text")]
@@ -72,7 +74,7 @@ def begin(
 @planner.step(retry=Retry(attempts=3))
 def respond(ctx: SyncContext, jobs: list[NewJob]) -> Done:
     """Submit the jobs, each as a task of its own, and answer with their ids; a repeat finds those that are there."""
-    tools = _tools(ctx, len(jobs))
+    tools = _tools(ctx, _share(ctx.budget, len(jobs)))
     said: list[str] = []
     for job in jobs:
         own = replace(tools, task_id=job.id)
@@ -136,17 +138,23 @@ def _takes_long(prompt: str) -> bool:
     return is_long(HINTS, {"prompt": prompt}, past)[0]
 
 
-def _tools(ctx: SyncContext, parts: int = 1) -> PlannerTools:
-    """The tools for whom the step runs; tasks that it submits may spend what this one has left, in equal parts."""
-    left = ctx.budget
+def _tools(ctx: SyncContext, budget: Budget | None = None) -> PlannerTools:
+    """The tools for whom the step runs; each task that they submit may spend `budget`."""
     return PlannerTools(
         identity=ctx.identity.extended(AGENT) if ctx.identity else None,
         session_id=ctx.session_id,
-        budget=Budget(
-            seconds=left.seconds or None,
-            tokens=left.tokens // parts or None if left.tokens is not None else None,
-            usd=left.usd / parts or None if left.usd is not None else None,
-        ),
+        budget=budget,
         traceparent=ctx.traceparent,
         asking=ctx.task_id,
     )
+
+
+def _share(left: Remaining, parts: int) -> Budget:
+    """One of equal parts of what is left beside the calls that submit them. Raises BudgetExhausted for an empty one."""
+    try:
+        return divide(left, Budget(calls=parts), [Claimant()] * parts)[0].budget
+    except BudgetExhausted as error:
+        resource = error.info.details["resource"]
+        raise BudgetExhausted(
+            f"The budget has no {resource} left for {parts} tasks. Raise it, or ask for fewer.", resource=resource
+        ) from None

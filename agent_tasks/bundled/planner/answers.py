@@ -50,10 +50,13 @@ def no_last_task() -> str:
 
 
 def made_at(task_id: UUID) -> datetime | None:
-    """Return when an id was made, if it is one of the ids that tasks have (UUIDv7)."""
+    """Return when an id was made, if it is one of the ids that tasks have (UUIDv7), and no date is too late for it."""
     if task_id.version != 7:
         return None
-    return datetime.fromtimestamp((task_id.int >> 80) / 1000, UTC)
+    try:
+        return datetime.fromtimestamp((task_id.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError):  # a number that somebody has made up
+        return None
 
 
 def _text(result: Any) -> str:

@@ -56,7 +56,7 @@ class PlannerTools:
             return answers.described(task)
         # By the id alone, so that it says nothing of whether somebody else has such a task.
         made = answers.made_at(id)
-        if made is not None and made + answers.RETENTION < datetime.now(UTC):
+        if made is not None and made < datetime.now(UTC) - answers.RETENTION:
             return answers.expired(id)
         return answers.unknown(id)
 

@@ -75,3 +75,7 @@ def test_an_id_says_when_it_was_made() -> None:
     assert made is not None
     assert abs(made - datetime.now(UTC)) < timedelta(minutes=1)
     assert answers.made_at(UUID(int=0)) is None
+
+
+def test_an_id_of_a_time_beyond_all_dates_is_one_that_nobody_made() -> None:
+    assert answers.made_at(UUID("ffffffff-ffff-7fff-bfff-ffffffffffff")) is None
