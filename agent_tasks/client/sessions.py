@@ -51,6 +51,12 @@ def invoke(
     return deployment.commit_for(run)
 
 
+def note_read(deployment: Deployment, task_id: UUID) -> None:
+    """Note that its session has been told the result of a task that has ended."""
+    with deployment.database.connection() as connection, connection.transaction():
+        transition.read(connection, task_id)
+
+
 def last_task(deployment: Deployment, runtime: Runtime, session_id: str) -> UUID:
     """Return the id of a session's last task: of those that have not ended, if there are some. Raises TaskNotFound."""
     with deployment.database.connection() as connection:

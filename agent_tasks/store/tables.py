@@ -376,9 +376,10 @@ agentcore_sessions = Table(
 agentcore_invocations = Table(
     "agentcore_invocations",
     metadata,
-    _task_id(),  # its result was read when the task was acknowledged
+    _task_id(),
     *_of_runtime(),
     Column("session_id", Text, nullable=False),
+    Column("read_at", _TIME),  # when the session was told the result; null: not yet
     Index("agentcore_invocations_session", "session_id", "task_id"),
 )
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.identity import Identity
-from agent_tasks.transitions.acknowledge import acknowledge
 from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.submit import NewTask, submit
 
@@ -94,7 +93,7 @@ _OF_SESSION: LiteralString = """
 _UNREAD = f"""
     SELECT tasks.id FROM agent_tasks.agentcore_invocations AS invocation
     JOIN agent_tasks.tasks ON tasks.id = invocation.task_id
-    WHERE {_OF_SESSION} AND tasks.finished_at IS NOT NULL AND tasks.acknowledged_at IS NULL
+    WHERE {_OF_SESSION} AND tasks.finished_at IS NOT NULL AND invocation.read_at IS NULL
     ORDER BY tasks.id LIMIT 1
 """
 
@@ -111,6 +110,14 @@ _NOTE = """
     INSERT INTO agent_tasks.agentcore_invocations (task_id, agent, tenant, subject, session_id)
     VALUES (%(task_id)s, %(agent)s, %(tenant)s, %(subject)s, %(session_id)s)
 """
+
+
+_READ = """
+    UPDATE agent_tasks.agentcore_invocations SET read_at = clock_timestamp()
+    WHERE task_id = %(task_id)s AND read_at IS NULL
+"""
+
+_TASK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %(task_id)s AND finished_at IS NOT NULL"
 
 
 class _SessionRow(TypedDict):
@@ -143,8 +150,8 @@ def invoke(
     if exclusive:
         if session["is_alive"] and works and (row := last_of(connection, runtime, session_id)):
             return Invocation("work", row)
-        if (read := _read(connection, runtime, values)) is not None:
-            return Invocation("result", read)
+        if (unread := _read(connection, values)) is not None:
+            return Invocation("result", unread)
     task = make()
     (row,) = submit(connection, [task], ring_seconds=ring_seconds, entry=entry("submit", task.identity))
     if exclusive:
@@ -157,9 +164,15 @@ def last_of(connection: Connection, runtime: Runtime, session_id: str) -> Row | 
     return connection.execute(_LAST, runtime.values(session_id)).fetchone()
 
 
-def _read(connection: Connection, runtime: Runtime, values: dict[str, Any]) -> Row | None:
+def _read(connection: Connection, values: dict[str, Any]) -> Row | None:
     unread: dict[str, UUID] | None = connection.execute(_UNREAD, values).fetchone()
-    return acknowledge(connection, unread["id"], runtime.identity) if unread else None
+    return read(connection, unread["id"]) if unread else None
+
+
+def read(connection: Connection, task_id: UUID) -> Row | None:
+    """Note that its session has read the result of a task that has ended; return the task. Retention stays as it is."""
+    connection.execute(_READ, {"task_id": task_id})
+    return connection.execute(_TASK, {"task_id": task_id}).fetchone()
 
 
 def purge(connection: Connection, *, limit: int, seconds: float) -> int:

@@ -98,7 +98,7 @@ def test_a_result_is_read_once_and_the_next_invocation_starts_anew(runtime: Runt
     before = query(runtime.client, "SELECT count(*) AS tasks FROM agent_tasks.tasks")
     assert read(runtime, session)["result"] == "first"
     assert query(runtime.client, "SELECT count(*) AS tasks FROM agent_tasks.tasks") == before
-    assert runtime.task(task).stored().acknowledged_at is not None
+    assert runtime.task(task).stored().acknowledged_at is None  # it is kept for as long as any other
     second = runtime.start(session, payload="second")
     assert second != task
     runtime.task(second).wait(20)
@@ -151,6 +151,20 @@ def test_a_question_that_nothing_answers_says_so(runtime: Runtime) -> None:
     hidden = runtime.invoke({"task_id": str(others.id)}, new_session())
     assert (hidden.status_code, set(hidden.json())) == (404, {"error"})
     assert runtime.invoke({"task_id": "no id"}, new_session()).status_code == 404
+
+
+def test_no_session_reads_another_ones_result(runtime: Runtime) -> None:
+    session = new_session()
+    task = runtime.start(session, payload="mine")
+    runtime.task(task).wait(20)
+    hidden = runtime.invoke({"task_id": task}, new_session())
+    assert (hidden.status_code, set(hidden.json())) == (404, {"error"})
+    assert read(runtime, session)["result"] == "mine"
+
+
+def test_a_number_of_too_many_digits_is_refused(runtime: Runtime) -> None:
+    refused = runtime.invoke(b"1" * 5000, new_session())
+    assert (refused.status_code, refused.json()["error"]) == (400, "Invalid JSON")
 
 
 def test_of_many_invocations_of_a_session_at_once_one_starts_a_task(runtime: Runtime, other: Runtime) -> None:

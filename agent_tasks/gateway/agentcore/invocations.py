@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from agent_tasks.client import sessions
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.errors import InvalidState
+from agent_tasks.errors import InvalidState, TaskNotFound
 from agent_tasks.gateway.agentcore import answers
 from agent_tasks.gateway.agentcore.frames import frames
 from agent_tasks.gateway.agentcore.patience import looks_until_end
@@ -103,7 +103,11 @@ class Invocations:
             named = question.task_id or str(sessions.last_task(client, self._runtime, session_id))
             task = find(self._gate, caller, named)
             seen = task.stored()
-            return task.acknowledge() if seen.status.is_terminal and seen.acknowledged_at is None else seen
+            if seen.session_id != session_id:
+                raise TaskNotFound(f"This session has no task {seen.id}.")
+            if seen.status.is_terminal:
+                sessions.note_read(client, seen.id)
+            return seen
 
         return await self._perform(request, OPERATIONS["get_task"], look, task_id=question.task_id)
 

@@ -24,6 +24,8 @@ async def read_payload(request: Request, settings: Settings) -> Any:
         raise Answered(error_answer(400, "Invalid JSON", details=str(error))) from None
     except UnicodeDecodeError as error:
         raise Answered(error_answer(400, "Invalid encoding", details=str(error))) from None
+    except ValueError as error:  # a number of more digits than are read
+        raise Answered(error_answer(400, "Invalid JSON", details=str(error))) from None
 
 
 def input_of(payload: Any) -> dict[str, Any]:

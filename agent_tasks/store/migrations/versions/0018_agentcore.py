@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.Uuid(), nullable=False),
         *_of_runtime(),
         sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("read_at", _TIME),
         sa.PrimaryKeyConstraint("task_id", name=op.f("agentcore_invocations_pkey")),
         sa.ForeignKeyConstraint(
             ["task_id"],
