@@ -154,7 +154,7 @@ class HookNotFound(InvalidInput, LookupError):
 
 
 class HookClosed(InvalidInput):
-    """The hook takes no more answers: `details["why"]` is expired, used, over, ended or purged."""
+    """The hook takes no more answers: `details["why"]` is expired, used, over, forked, ended or purged."""
 
 
 class KeyInUse(InvalidInput):

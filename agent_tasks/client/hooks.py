@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from agent_tasks.client.signals import Receipt, awaited_id, awaited_names, is_over, take
 from agent_tasks.client.taken_signals import TakenSignals
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import HookClosed
+from agent_tasks.errors import HookClosed, InvalidState
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import hooks
-from agent_tasks.store.queries.hooks import NewestRow
+from agent_tasks.store.queries.hooks import TargetRow
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_text, refused
@@ -24,6 +24,8 @@ from agent_tasks.task.hook_token import HookToken
 from agent_tasks.transitions import signal
 
 LONGEST_KEY = 255
+MOST_KEPT = 100
+"""Answers of a signal that hooks may have put into an inbox before the task takes some."""
 
 
 class HookInfo(BaseModel):
@@ -54,22 +56,17 @@ def read_token(deployment: Deployment, url: str) -> HookToken:
     return HookToken.read(unquote(urlsplit(url).path).rpartition("/")[2], deployment.hook_keys)
 
 
-def find_target(deployment: Deployment, token: HookToken) -> NewestRow:
+def find_target(deployment: Deployment, token: HookToken) -> TargetRow:
     """Return the row of the task that a hook speaks to. Raises HookClosed where none is left."""
     with deployment.database.connection() as connection:
-        row = hooks.newest(connection, token.lineage_id)
-    if row is None:
-        raise _purged()
-    return row
+        return _target(connection, token)
 
 
 def show_hook(deployment: Deployment, token: HookToken) -> HookInfo:
     """Return what a hook asks for, which changes nothing. Raises HookClosed where it takes no more answers."""
     with deployment.database.connection() as connection:
-        row = hooks.newest(connection, token.lineage_id)
-        if row is None:
-            raise _purged()
-        _check_open(connection, token, row, row["now"])
+        row = _target(connection, token)
+        _check_open(connection, token, row)
     taken = TakenSignals(deployment, row["agent"])
     waiting = row["waiting_for"] if token.signal in awaited_names(row) else None
     until = (waiting or {}).get("until")
@@ -88,7 +85,8 @@ def show_hook(deployment: Deployment, token: HookToken) -> HookInfo:
 
 
 def answer_hook(deployment: Deployment, token: HookToken, payload: Any, *, key: str | None) -> Receipt:
-    """Send what a hook was made for. Raises HookClosed, InvalidInput, PayloadTooLarge, which all send nothing.
+    """Send what a hook was made for. Raises HookClosed, InvalidInput, PayloadTooLarge and InvalidState
+    (the inbox is full of such answers), which all send nothing.
 
     `key`: sending the same again gets the receipt of the first time, also once the hook is closed.
     """
@@ -99,18 +97,19 @@ def answer_hook(deployment: Deployment, token: HookToken, payload: Any, *, key: 
     signal_id = _signal_id(token, key)
 
     def send(connection: Connection) -> tuple[Receipt, list[Row]]:
-        row, now = _lock_newest(connection, token)
+        row = _lock_target(connection, token)
         first = signal.receipt(connection, row["id"], signal_id)
         if first is not None:
             return Receipt(kept=True, **first), []
         try:
-            _check_open(connection, token, row, now)
+            _check_open(connection, token, row)
         except HookClosed:
             # it may have been answered in a task before this one, and its sender does not know of that
-            before = hooks.first_answer(connection, token.lineage_id, signal_id)
+            before = hooks.first_answer(connection, token, signal_id)
             if before is None:
                 raise
             return Receipt(kept=True, **before), []
+        _check_room(connection, token, row)
         wait_id = token.wait_id if token.once else None
         found = take(
             deployment, connection, taken, row, token.signal, text, signal_id=signal_id, sender=None, wait_id=wait_id
@@ -125,7 +124,7 @@ def answer_hook(deployment: Deployment, token: HookToken, payload: Any, *, key: 
 def first_answer(deployment: Deployment, token: HookToken, key: str) -> Receipt | None:
     """Return the receipt of what was sent with this key; None where nothing was."""
     with deployment.database.connection() as connection:
-        first = hooks.first_answer(connection, token.lineage_id, _signal_id(token, key))
+        first = hooks.first_answer(connection, token, _signal_id(token, key))
     return None if first is None else Receipt(kept=True, **first)
 
 
@@ -136,21 +135,26 @@ def _signal_id(token: HookToken, key: str | None) -> str:
     return f"hook-{hashlib.sha256(json.dumps([token.fingerprint, key]).encode()).hexdigest()}"
 
 
-def _lock_newest(connection: Connection, token: HookToken) -> tuple[Row, datetime]:
-    """Lock the task that the hook speaks to, which is the newest still, and return the time by the database's clock."""
-    newest = hooks.newest(connection, token.lineage_id)
-    while newest is not None:
-        row = signal.lock(connection, newest["id"])
-        if row is not None and not is_over(row):
-            return row, newest["now"]  # one that has not ended is not resumed
-        now = hooks.newest(connection, token.lineage_id)
-        if row is not None and now is not None and now["id"] == row["id"]:
-            return row, now["now"]
-        newest = now
-    raise _purged()
+def _target(connection: Connection, token: HookToken) -> TargetRow:
+    """Return the task that the hook speaks to. Raises HookClosed where none is left."""
+    row = hooks.target(connection, token)
+    if row is None:
+        raise _purged()
+    return row
 
 
-def _check_open(connection: Connection, token: HookToken, row: Row, now: datetime) -> None:
+def _lock_target(connection: Connection, token: HookToken) -> TargetRow:
+    """Lock the task that the hook speaks to, and return it as it is then. Raises HookClosed where none is left."""
+    row = _target(connection, token)
+    while True:
+        signal.lock(connection, row["id"])
+        now = _target(connection, token)
+        if now["id"] == row["id"]:
+            return now
+        row = now
+
+
+def _check_open(connection: Connection, token: HookToken, row: TargetRow) -> None:
     """Raise HookClosed where the hook takes no more answers from the task that it speaks to."""
     if token.once:
         used = hooks.used_at(connection, row["id"], token.signal, token.wait_id)
@@ -158,16 +162,29 @@ def _check_open(connection: Connection, token: HookToken, row: Row, now: datetim
             raise _closed("used", f"This was answered at {_shown(used)}: it takes one answer.")
     if is_over(row):
         raise _closed("ended", f"The task of {row['agent']} has ended as {row['status']}: it takes no more answers.")
-    if token.expires_at is not None and now >= token.expires_at:
+    if token.expires_at is not None and row["now"] >= token.expires_at:
         raise _closed("expired", f"This expired at {_shown(token.expires_at)}. Ask for a new one.")
-    if not token.once:
-        return
+    if token.once:
+        _check_wait(token, row)
+    if row["living"] > 1:
+        raise _closed("forked", f"{row['agent']} goes on in several tasks, and this would answer only one. Ask anew.")
+
+
+def _check_wait(token: HookToken, row: Row) -> None:
+    """Raise HookClosed where the wait of the hook is over."""
     if awaited_id(row) == token.wait_id:
-        if token.signal in awaited_names(row):
-            return
-        raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
-    if row["step_number"] > token.step_number:
+        if token.signal not in awaited_names(row):
+            raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
+    elif row["step_number"] > token.step_number:
         raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
+
+
+def _check_room(connection: Connection, token: HookToken, row: Row) -> None:
+    """Raise InvalidState where what hooks have sent lies in the inbox and is not taken."""
+    if not token.once and hooks.kept(connection, row["id"], token.signal) >= MOST_KEPT:
+        raise InvalidState(
+            f"{row['agent']} has {MOST_KEPT} answers that it has not taken yet: send this again when it has taken some."
+        )
 
 
 def _shown(time: datetime) -> str:

@@ -299,6 +299,7 @@ _HOOK = {
     "once": True,
     "verify": None,
 }
+_TAKEN = {"kept": True, "delivered": True}
 _RECEIPT = {"kept": True, "delivered": True, "waiting_for": [], "unserved": None}
 _PAGE = {"schema": {"type": "string"}, "example": "<!doctype html>"}
 HOOK_BODY: dict[str, Any] = {
@@ -376,7 +377,7 @@ get_metrics = answers(
 )
 show_hook = _for_people(answers({200: of("What is asked.", _HOOK)}, 404, 410, of_all=(422, 429, 500, 503)))
 answer_hook = _for_people(
-    answers({200: of("What became of the answer.", _RECEIPT)}, 404, 410, *BODY, of_all=(403, 422, 429, 500, 503))
+    answers({200: of("What became of the answer.", _TAKEN)}, 404, 409, 410, *BODY, of_all=(403, 422, 429, 500, 503))
 )
 healthz: Responses = {200: _open("It lives.", {"status": "ok"})}
 _READY = {"postgres": "ok", "redis": "ok", "schema": "ok"}

@@ -38,7 +38,11 @@ _HEAD = {
 }
 
 
-_CLOSED = {"used": "This was answered already", "expired": "This link has expired"}
+_CLOSED = {
+    "used": "This was answered already",
+    "expired": "This link has expired",
+    "forked": "This link leads to several tasks",
+}
 _NOT_NEEDED = "No answer is needed any more"
 
 
@@ -78,8 +82,8 @@ def done(agent: str, receipt: Receipt) -> Response:
     return _page("hook_done.html", 200, None, agent=agent, receipt=receipt)
 
 
-def refused(problem: Answer) -> Response:
-    """A problem document as a page."""
+def refused(problem: Answer, *, is_unsure: bool = False) -> Response:
+    """A problem document as a page. `is_unsure`: what was sent may have arrived."""
     document = json.loads(bytes(problem.body))
     title = document["title"]
     if problem.status_code == 404:
@@ -88,7 +92,9 @@ def refused(problem: Answer) -> Response:
         title = _CLOSED.get(document["error"]["details"]["why"], _NOT_NEEDED)
     head = {name: problem.headers[name] for name in ("retry-after", "connection") if name in problem.headers}
     problem.count()
-    return _page("hook_refused.html", problem.status_code, head, title=title, detail=document["detail"])
+    return _page(
+        "hook_refused.html", problem.status_code, head, title=title, detail=document["detail"], is_unsure=is_unsure
+    )
 
 
 def _page(template: str, status: int, headers: Mapping[str, str] | None, **values: Any) -> Response:

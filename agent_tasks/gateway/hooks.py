@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from agent_tasks.client import hooks
 from agent_tasks.client.hooks import HookInfo
@@ -32,6 +33,22 @@ _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
 _KEY = "Idempotency-Key"
 _KNOWN = (AgentTaskError, Refused, Transient)
+
+
+class HookReceipt(BaseModel):
+    """What became of an answer. Whoever has the URL is told no more of the task."""
+
+    kept: bool
+    """True: the answer was taken, now or when it was first sent."""
+    delivered: bool
+    """True: the task was waiting for it and goes on. False: it is kept until the task waits for it."""
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> JSONResponse:
+        """The answer of this door."""
+        return JSONResponse(cls(kept=receipt.kept, delivered=receipt.delivered).model_dump())
+
+
 Token = Annotated[str, Path(description="What `ctx.hook` has signed.")]
 
 
@@ -57,8 +74,8 @@ async def show_hook(request: Request, token: Token) -> Response:
 
 
 @router.post(
-    "/hooks/{token}", name="answer_hook", response_model=Receipt, responses=examples.answer_hook, summary="Answer it",
-    openapi_extra=examples.HOOK_BODY,
+    "/hooks/{token}", name="answer_hook", response_model=HookReceipt, responses=examples.answer_hook,
+    summary="Answer it", openapi_extra=examples.HOOK_BODY,
 )  # fmt: skip
 async def answer_hook(request: Request, token: Token) -> Response:
     """Send the signal that the hook was made for, with the body as its payload: JSON, or the form of its page.
@@ -76,8 +93,8 @@ async def answer_hook(request: Request, token: Token) -> Response:
     except _KNOWN as error:
         if not wants_page:
             raise
-        return _with_limits(request, hook_page.refused(problems.of(error)))
-    return _with_limits(request, JSONResponse(receipt.model_dump(mode="json")))
+        return _with_limits(request, hook_page.refused(problems.of(error), is_unsure=isinstance(error, Transient)))
+    return _with_limits(request, HookReceipt.of(receipt))
 
 
 async def _admitted(request: Request, token: str, operation: Operation) -> Admitted:
@@ -149,7 +166,7 @@ async def _answered_by_form(request: Request, admitted: Admitted, body: bytes, *
             raise
         problem = "Nothing was sent yet. Please look at what is marked." if wrong.errors else wrong.message
         return hook_page.asking(*wrong.page, given=given, errors=wrong.errors, problem=problem, status=422)
-    return hook_page.done(shown.agent, receipt) if wants_page else JSONResponse(receipt.model_dump(mode="json"))
+    return hook_page.done(shown.agent, receipt) if wants_page else HookReceipt.of(receipt)
 
 
 def _send(gate: Gate, token: HookToken, given: dict[str, str]) -> Receipt:

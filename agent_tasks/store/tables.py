@@ -164,7 +164,6 @@ tasks = Table(
     Index("tasks_root", "root_id"),
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
     Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
-    Index("tasks_lineage", "lineage_id", postgresql_where=text("lineage_id <> id")),
     Index("tasks_usage", "agent", "finished_at", postgresql_where=text("status = 'completed'")),
     # partial, so that tasks without an identity, or a session, pay nothing for them
     Index("tasks_tenant", "tenant", "id", postgresql_where=text("identity IS NOT NULL")),
@@ -286,8 +285,10 @@ hooks = Table(
     Column("step_number", Integer, primary_key=True),
     Column("fingerprint", Text, primary_key=True),  # of what was asked for
     Column("url", Text, nullable=False),
+    Column("made_by", Uuid, nullable=False),  # the task whose URL it is: this one, or one that it continues
     Column("run", Integer, nullable=False),
     Column("made_at", _TIME, nullable=False, server_default=_NOW),
+    Index("hooks_made", "made_by", "step_number"),
 )
 
 schedules = Table(

@@ -27,8 +27,10 @@ def wait_id_of(lineage_id: UUID, step_number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HookToken:
-    """The right to send one signal to the newest task of a lineage."""
+    """The right to send one signal to the task that made the hook, or to the continuation of it that lives."""
 
+    task_id: UUID
+    """The task that made it."""
     lineage_id: UUID
     """The first task of those that were resumed from each other."""
     signal: str
@@ -57,7 +59,8 @@ class HookToken:
 
     def _parts(self) -> str:
         until = None if self.expires_at is None else (self.expires_at - _EPOCH) // timedelta(milliseconds=1)
-        parts = [self.lineage_id.hex, self.signal, self.step_number, until, int(self.once), self.verify]
+        ids = [self.task_id.hex, self.lineage_id.hex]
+        parts = [*ids, self.signal, self.step_number, until, int(self.once), self.verify]
         return json.dumps(parts, separators=(",", ":"))
 
     @classmethod
@@ -70,9 +73,9 @@ class HookToken:
         if not is_signed(f"{version}.{payload}".encode(), signature.encode(), keys):
             raise _unknown()
         parts: list[Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        lineage, signal, step_number, until, once, verify = parts
+        task, lineage, signal, step_number, until, once, verify = parts
         expires_at = None if until is None else _EPOCH + timedelta(milliseconds=until)
-        return cls(UUID(lineage), signal, step_number, expires_at, bool(once), verify)
+        return cls(UUID(task), UUID(lineage), signal, step_number, expires_at, bool(once), verify)
 
 
 def _unknown() -> HookNotFound:

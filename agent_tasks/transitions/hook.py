@@ -19,8 +19,8 @@ _KEEP = f"""
     WITH owned AS (
         SELECT tasks.id, tasks.run FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE
     )
-    INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, run)
-    SELECT id, %(step_number)s, %(fingerprint)s, %(url)s, run FROM owned
+    INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, made_by, run)
+    SELECT id, %(step_number)s, %(fingerprint)s, %(url)s, id, run FROM owned
     ON CONFLICT (task_id, step_number, fingerprint) DO UPDATE SET url = hooks.url
     RETURNING url
 """

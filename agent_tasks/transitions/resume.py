@@ -50,7 +50,8 @@ _RESUMED_EVENTS: LiteralString = """
             jsonb_build_object('step', step, 'queue', queue, 'kind', waiting_for -> 'kind') FROM copied
 """
 
-# A fork of a task that has ended with its result undoes only what it does itself.
+# A fork of a task that has ended with its result undoes only what it does itself. One that goes back to before a wait
+# makes hooks of its own, since two forks may wait at once, and an answer is for one of them.
 # A task that a step of its own ended as partial goes on with that step. Where the old task was left waiting and
 # the wait was never over, the new one waits again; at a join it waits for those children that had not completed.
 _RESUME = f"""
@@ -133,10 +134,12 @@ _RESUME = f"""
                     WHERE task_id = %(old)s AND awaits ->> 'wait_id' = s.wait_id)))
         ORDER BY s.seq
     ), hooks_copied AS (
-        INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, run)
-        SELECT %(id)s, h.step_number, h.fingerprint, h.url, 0
+        INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, made_by, run)
+        SELECT %(id)s, h.step_number, h.fingerprint, h.url, h.made_by, 0
         FROM agent_tasks.hooks AS h JOIN copied ON h.task_id = %(old)s
-            JOIN old ON old.lineage_id = copied.lineage_id AND {_KEPT.format("h")}
+            JOIN old ON old.lineage_id = copied.lineage_id AND {_KEPT.format("h")}, point
+        WHERE h.step_number < copied.step_number
+            OR h.step_number = copied.step_number AND (point.at_end OR NOT %(is_named)s)
     ), {written(_RESUMED_EVENTS)}
     SELECT {SNAPSHOT} FROM copied AS tasks
 """

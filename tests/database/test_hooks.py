@@ -1,8 +1,9 @@
-"""Hooks: a URL made by a step is bound to the wait that it opens, and speaks to the newest task of the lineage."""
+"""Hooks: a URL made by a step is bound to the wait that it opens, and speaks to its task and what continues that."""
 
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from agent_tasks import (
     HookNotFound,
     Identity,
     InvalidInput,
+    InvalidState,
     PayloadTooLarge,
     Settings,
     SyncContext,
@@ -221,6 +223,20 @@ def test_a_hook_that_is_not_for_one_answer_takes_them_for_later_waits_too(client
     assert refused(client, url) == "ended"
 
 
+def test_an_inbox_takes_a_bounded_number_of_answers_that_nobody_takes(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.client.hooks.MOST_KEPT", 2)
+    task_id, url = asking(client, HookOptions("approval", once=False))
+    client.get(task_id).signal("other")  # of no hook
+    first = [client.answer_hook(url, number, key=str(number)) for number in range(3)]
+    with pytest.raises(InvalidState, match="2 answers that it has not taken yet"):
+        client.answer_hook(url, 3)
+    assert client.answer_hook(url, 2, key="2").delivered is first[2].delivered is False
+    opened(client, claimed(client, task_id))
+    assert client.answer_hook(url, 3).kept
+
+
 def test_a_hook_expires_by_the_clock_of_the_database(client: AgentTasks) -> None:
     _, url = asking(client, HookOptions("approval", expires=timedelta(days=1)))
     token = read_token(client, url)
@@ -228,7 +244,7 @@ def test_a_hook_expires_by_the_clock_of_the_database(client: AgentTasks) -> None
     assert token.expires_at is not None
     assert timedelta(hours=23) < token.expires_at - now["at"] <= timedelta(days=1)
     assert client.hook(url).until == token.expires_at
-    over = HookToken(token.lineage_id, "approval", token.step_number, now["at"], True, None)
+    over = replace(token, expires_at=now["at"])
     assert refused(client, signed(client, over)) == "expired"
     _, short = asking(client, HookOptions("approval", expires=0.05))
     eventually(lambda: is_closed(client, short))
@@ -310,17 +326,51 @@ def test_a_resumed_task_is_spoken_to_by_the_same_url(client: AgentTasks) -> None
     assert row_of(client, task_id)["status"] == "cancelled"
 
 
-def test_a_fork_from_before_the_wait_has_its_url_and_needs_an_answer_of_its_own(client: AgentTasks) -> None:
+def forked(client: AgentTasks, task_id: UUID) -> tuple[UUID, str]:
+    """A fork from before the wait, which waits for what its own hook sends."""
+    taken = claimed(client, client.get(task_id).resume(from_step=0).id)
+    url = made(client, taken)
+    opened(client, taken)
+    return taken.id, url
+
+
+def test_forks_from_before_the_wait_have_urls_of_their_own_and_no_answer_to_one_is_anothers(client: AgentTasks) -> None:
     task_id, url = asking(client)
     client.answer_hook(url, "first", key="k")
     end(client, claimed(client, task_id), broken)
-    fork = client.get(task_id).resume(from_step=0)
-    taken = claimed(client, fork.id)
-    assert made(client, taken) == url
-    opened(client, taken)
-    assert row_of(client, fork.id)["status"] == "waiting"
-    assert client.answer_hook(url, "second", key="k").delivered
-    assert handed(client, fork.id) == ["second"]
+    (one, its), (other, others) = forked(client, task_id), forked(client, task_id)
+    assert len({url, its, others}) == 3
+    assert refused(client, url) == "used"
+    assert client.answer_hook(its, "second", key="k").delivered
+    assert row_of(client, other)["status"] == "waiting"
+    assert handed(client, one) == ["second"]
+    client.get(other).cancel()
+    continued = client.get(other).resume()
+    assert client.answer_hook(others, "third", key="k").delivered
+    assert handed(client, continued.id) == ["third"]
+
+
+def test_a_url_that_would_answer_one_of_several_living_tasks_answers_none(client: AgentTasks) -> None:
+    task_id, url = asking(client)
+    client.get(task_id).cancel()
+    one, other = client.get(task_id).resume(), client.get(task_id).resume()
+    assert refused(client, url) == "forked"
+    with pytest.raises(HookClosed, match="goes on in several tasks"):
+        client.hook(url)
+    other.cancel()
+    assert client.answer_hook(url, "late").delivered
+    assert handed(client, one.id) == ["late"]
+
+
+def test_a_task_is_spoken_to_also_when_those_between_are_purged(client: AgentTasks) -> None:
+    task_id, url = asking(client)
+    client.get(task_id).cancel()
+    between = client.get(task_id).resume()
+    between.cancel()
+    newest = between.resume()
+    query(client, "DELETE FROM agent_tasks.tasks WHERE id = ANY (%s) RETURNING id", [task_id, between.id])
+    assert client.answer_hook(url).delivered
+    assert row_of(client, newest.id)["status"] == "pending"
 
 
 def test_what_had_answered_a_wait_in_part_does_not_answer_it_in_a_fork_from_before(client: AgentTasks) -> None:

@@ -105,6 +105,14 @@ def test_a_program_posts_json_and_the_step_has_it(asked: Asked, anybody: Caller)
     assert asked.task.result(20) == {"ok": True, "remark": "fine"}
 
 
+def test_who_answers_is_told_nothing_of_the_task_but_what_became_of_the_answer(asked: Asked, anybody: Caller) -> None:
+    asked.by("looping")  # once=False
+    for body in ({"json": "a"}, {"data": {"answer": "stop"}, "headers": {"Accept": "*/*"}}):
+        eventually(lambda: asked.status == "waiting")
+        answer = anybody.ask("POST", asked.path, **body)
+        assert (answer.status_code, sorted(answer.json())) == (200, ["delivered", "kept"])
+
+
 def test_what_is_asked_is_json_for_who_accepts_that(asked: Asked, anybody: Caller) -> None:
     asked.by("mailing", expires=3600)
     answer = anybody.get(asked.path, headers=JSON)
@@ -187,11 +195,12 @@ def test_a_token_that_was_altered_is_not_found_and_says_nothing_of_the_task(aske
     forged: list[str] = []
     for place, value in (
         (0, "0" * 32),
-        (1, "other"),
-        (2, 7),
-        (3, 9999999999999),
-        (4, 0),
-        (5, None if parts[5] else ""),
+        (1, "0" * 32),
+        (2, "other"),
+        (3, 7),
+        (4, 9999999999999),
+        (5, 0),
+        (6, None if parts[6] else ""),
     ):
         changed = base64.urlsafe_b64encode(json.dumps([*parts[:place], value, *parts[place + 1 :]]).encode())
         forged.append(f"{head}.{changed.decode().rstrip('=')}.{signature}")
@@ -273,7 +282,8 @@ def test_hooks_count_towards_the_rate_of_the_tasks_tenant(gateway: Gateway, aske
     nonsense = caller.post(asked.path, {"ok": "nonsense"})
     problem_of(nonsense, 422)
     assert '"default";r=0' in nonsense.headers["ratelimit"]
-    assert "limited" in problem_of(caller.get(asked.path, headers=JSON), 429)["detail"]
+    detail = problem_of(caller.get(asked.path, headers=JSON), 429)["detail"]
+    assert detail.startswith("This hook's tenant has used up its 5/hour requests.")
     refused = caller.get(asked.path, headers=PAGE)
     assert (refused.status_code, refused.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(refused.headers["retry-after"]) > 0
@@ -594,6 +604,11 @@ def test_a_page_of_a_gateway_whose_postgres_is_away_says_so(gateway: Gateway, as
     page = caller.get(path, headers=PAGE)
     assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
     assert problem_of(caller.get(path, headers=JSON), 503)
+    assert "Nothing was sent." in page.text
+    answered = sent(caller, path, **{"": "true"})
+    assert answered.status_code == 503
+    assert "may or may not have arrived. Send it again: it counts once." in answered.text
+    assert "Nothing was sent" not in answered.text
 
 
 def hook_key(key: bytes) -> bytes:

@@ -11,9 +11,10 @@ from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.task.hook_secrets import hook_secrets
 from agent_tasks.task.hook_token import HookToken, wait_id_of
 
+TASK = UUID("0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b78")
 LINEAGE = UUID("0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77")
 UNTIL = datetime(2026, 11, 29, 9, 1, 40, 250_000, tzinfo=UTC)
-TOKEN = HookToken(LINEAGE, "approval", 2, UNTIL, True, None)
+TOKEN = HookToken(TASK, LINEAGE, "approval", 2, UNTIL, True, None)
 KEY = b"the newest"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -22,8 +23,8 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
     "token",
     [
         TOKEN,
-        HookToken(LINEAGE, 'naïve "name", with/all.of\u2028it', 0, None, False, ""),
-        HookToken(LINEAGE, "x" * 128, 2**31 - 1, None, True, "github"),
+        HookToken(TASK, LINEAGE, 'naïve "name", with/all.of\u2028it', 0, None, False, ""),
+        HookToken(TASK, LINEAGE, "x" * 128, 2**31 - 1, None, True, "github"),
     ],
 )
 def test_a_token_comes_back_as_it_was_signed(token: HookToken) -> None:
@@ -45,7 +46,10 @@ def test_a_token_with_any_character_changed_added_or_taken_away_is_no_token() ->
 
 
 def test_a_token_of_another_task_or_another_key_is_no_token() -> None:
-    mine, theirs = TOKEN.sign(KEY).split("."), HookToken(UUID(int=7), "approval", 2, UNTIL, True, None).sign(KEY)
+    mine, theirs = (
+        TOKEN.sign(KEY).split("."),
+        HookToken(UUID(int=7), LINEAGE, "approval", 2, UNTIL, True, None).sign(KEY),
+    )
     for forged in (f"h1.{theirs.split('.')[1]}.{mine[2]}", TOKEN.sign(b"another")):
         with pytest.raises(HookNotFound, match="altered or cut short"):
             HookToken.read(forged, [KEY])

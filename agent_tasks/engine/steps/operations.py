@@ -97,9 +97,8 @@ class StepOperations(StepCalls):
         known = self._durably(lambda: self._do(find_hook, asked.fingerprint, asked.seconds))
         if known["url"] is not None:
             return known["url"]
-        token = HookToken(
-            claim.lineage_id, asked.signal, claim.step_number, known["expires_at"], asked.once, asked.secret
-        )
+        step = (claim.lineage_id, asked.signal, claim.step_number)
+        token = HookToken(claim.id, *step, known["expires_at"], asked.once, asked.secret)
         url = f"{settings.public_url}/hooks/{token.sign(self._deployment.hook_keys[0])}"
         return self._durably(lambda: self._do(keep_hook, asked.fingerprint, url))
 

@@ -21,7 +21,9 @@ def limit(gate: Gate, caller: Caller, arrival: Arrival) -> dict[str, str]:
     """
     if not caller.is_limited:
         return {}
-    headers = _take(gate, caller.tenant)
+    # whoever has the URL of a hook is not told whose it is
+    named = "This hook's tenant" if caller.hook else f"The tenant {caller.tenant!r}"
+    headers = _take(gate, caller.tenant, named)
     identity = caller.identity
     if arrival.operation.opens and identity is not None and not _has_room(gate, caller.tenant):
         key = key_of(arrival.idempotency_key)
@@ -41,7 +43,7 @@ def budget_of(given: BudgetBody | None) -> Budget | None:
         raise InvalidInput(error.message.replace(f"Budget({error.details['field']}=)", field), field=field) from None
 
 
-def _take(gate: Gate, tenant: str) -> dict[str, str]:
+def _take(gate: Gate, tenant: str, named: str) -> dict[str, str]:
     if gate.rate is None:
         return {}
     allowance = gate.rate.take(tenant)
@@ -50,8 +52,7 @@ def _take(gate: Gate, tenant: str) -> dict[str, str]:
             429,
             "rate_limited",
             "Too many requests",
-            f"The tenant {tenant!r} has used up its {allowance.rate} requests. Try again in "
-            f"{allowance.retry_after_seconds} s.",
+            f"{named} has used up its {allowance.rate} requests. Try again in {allowance.retry_after_seconds} s.",
             headers=allowance.headers,
         )
     return allowance.headers

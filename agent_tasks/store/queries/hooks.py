@@ -1,4 +1,4 @@
-"""What hooks ask of the tasks that they speak to: the newest of a lineage, and who has answered it."""
+"""What hooks ask of the tasks that they speak to: which one lives, and what has answered it."""
 
 from datetime import datetime
 from typing import Any, LiteralString
@@ -6,14 +6,19 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import SNAPSHOT, Row
+from agent_tasks.task.hook_token import HookToken
 
-_LINEAGE: LiteralString = """
-    (tasks.id = %(lineage)s OR tasks.lineage_id = %(lineage)s AND tasks.lineage_id <> tasks.id)
+_SPOKEN_TO: LiteralString = """
+    ARRAY(SELECT task_id FROM agent_tasks.hooks WHERE made_by = %(task)s AND step_number = %(step)s)
 """
+"""The task that made a hook, and those that continue it."""
 
-_NEWEST = f"""
-    SELECT {SNAPSHOT}, clock_timestamp() AS now FROM agent_tasks.tasks WHERE {_LINEAGE}
-    ORDER BY created_at DESC, id DESC LIMIT 1
+_LIVES: LiteralString = "tasks.finished_at IS NULL AND tasks.ending IS NULL"
+
+_TARGET = f"""
+    SELECT {SNAPSHOT}, clock_timestamp() AS now, count(*) FILTER (WHERE {_LIVES}) OVER () AS living
+    FROM agent_tasks.tasks WHERE id = ANY ({_SPOKEN_TO})
+    ORDER BY ({_LIVES}) DESC, created_at DESC, id DESC LIMIT 1
 """
 
 _USED_AT = """
@@ -21,23 +26,28 @@ _USED_AT = """
     WHERE task_id = %(id)s AND name = %(name)s AND wait_id = %(wait_id)s AND consumed_step IS DISTINCT FROM -1
 """
 
+_KEPT = """
+    SELECT count(*) AS number FROM agent_tasks.signals
+    WHERE task_id = %(id)s AND name = %(name)s AND consumed_step IS NULL AND starts_with(signal_id, 'hook-')
+"""
+
 _FIRST_ANSWER = f"""
     SELECT receipt FROM agent_tasks.signals
-    WHERE signal_id = %(signal_id)s AND task_id = ANY (ARRAY(SELECT id FROM agent_tasks.tasks WHERE {_LINEAGE}))
-        AND receipt IS NOT NULL
+    WHERE signal_id = %(signal_id)s AND task_id = ANY ({_SPOKEN_TO}) AND receipt IS NOT NULL
     ORDER BY seq DESC LIMIT 1
 """
 
 
-class NewestRow(Row):
-    """A task's row, and the time by the database's clock."""
+class TargetRow(Row):
+    """A task's row, the time by the database's clock, and how many tasks live to which the hook might speak."""
 
     now: datetime
+    living: int
 
 
-def newest(connection: Connection, lineage_id: UUID) -> NewestRow | None:
-    """Return the last task that was resumed of those from `lineage_id` on; None if all are purged."""
-    return connection.execute(_NEWEST, {"lineage": lineage_id}).fetchone()
+def target(connection: Connection, token: HookToken) -> TargetRow | None:
+    """Return the task that a hook speaks to: one that lives before one that has ended; None if all are purged."""
+    return connection.execute(_TARGET, {"task": token.task_id, "step": token.step_number}).fetchone()
 
 
 def used_at(connection: Connection, task_id: UUID, name: str, wait_id: str) -> datetime | None:
@@ -46,7 +56,14 @@ def used_at(connection: Connection, task_id: UUID, name: str, wait_id: str) -> d
     return row["at"] if row else None
 
 
-def first_answer(connection: Connection, lineage_id: UUID, signal_id: str) -> dict[str, Any] | None:
-    """Return the kept receipt of this signal, to whichever task of the lineage it was sent; None if it was not."""
-    row = connection.execute(_FIRST_ANSWER, {"lineage": lineage_id, "signal_id": signal_id}).fetchone()
+def kept(connection: Connection, task_id: UUID, name: str) -> int:
+    """Return how many signals of this name have come by hooks, and are still in the task's inbox."""
+    row = connection.execute(_KEPT, {"id": task_id, "name": name}).fetchone()
+    return row["number"] if row else 0
+
+
+def first_answer(connection: Connection, token: HookToken, signal_id: str) -> dict[str, Any] | None:
+    """Return the kept receipt of this signal, to whichever task the hook spoke; None if it was not sent."""
+    values = {"task": token.task_id, "step": token.step_number, "signal_id": signal_id}
+    row = connection.execute(_FIRST_ANSWER, values).fetchone()
     return row["receipt"] if row else None

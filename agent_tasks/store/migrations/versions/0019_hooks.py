@@ -1,4 +1,4 @@
-"""The URLs of hooks that steps have made, and an index by which a hook finds the newest task of its lineage."""
+"""The URLs of hooks that steps have made, and which task made each: its continuations are spoken to as well."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("step_number", sa.Integer(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
         sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("made_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -21,9 +22,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("task_id", "step_number", "fingerprint", name=op.f("hooks_pkey")),
     )
-    op.create_index("tasks_lineage", "tasks", ["lineage_id"], postgresql_where=sa.text("lineage_id <> id"))
+    op.create_index("hooks_made", "hooks", ["made_by", "step_number"])
 
 
 def downgrade() -> None:
-    op.drop_index("tasks_lineage", "tasks")
     op.drop_table("hooks")
