@@ -1,7 +1,9 @@
 """What /metrics says of requests: counted, and timed up to the head of the answer."""
 
+from functools import cache
 from time import perf_counter
 
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_tasks import metrics
@@ -27,8 +29,8 @@ class Counting:
             nonlocal is_answered
             is_answered = True
             operation = getattr(scope.get("route"), "name", _NO_OPERATION)
-            metrics.GATEWAY_REQUESTS.labels(operation, str(status)).inc()
-            metrics.GATEWAY_SECONDS.labels(operation).observe(perf_counter() - began)
+            _requests(operation, str(status)).inc()
+            _seconds(operation).observe(perf_counter() - began)
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -41,3 +43,13 @@ class Counting:
             if not is_answered:
                 count(500)  # it is answered outside of here
             raise
+
+
+@cache
+def _requests(operation: str, status: str) -> Counter:
+    return metrics.GATEWAY_REQUESTS.labels(operation, status)
+
+
+@cache
+def _seconds(operation: str) -> Histogram:
+    return metrics.GATEWAY_SECONDS.labels(operation)

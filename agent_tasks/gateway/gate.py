@@ -51,8 +51,23 @@ class Gate:
         self._loop = asyncio.get_running_loop()
 
     async def in_thread(self, function: "Callable[Concatenate[Gate, P], T]", *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `function` returns, called with the gate first, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(self, *args, **kwargs))
+        """What `function` returns, called with the gate first, off the event loop.
+
+        (As `run_in_executor` does, which makes a second future of the one, for a tenth of a short request's time.)
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def work() -> None:
+            try:
+                result = function(self, *args, **kwargs)
+            except BaseException as error:
+                loop.call_soon_threadsafe(_fail, answer, error)
+            else:
+                loop.call_soon_threadsafe(_settle, answer, result)
+
+        self.threads.submit(work)
+        return await answer
 
     @contextmanager
     def waking(self, stream: asyncio.Event) -> Generator[None]:
@@ -81,3 +96,13 @@ class Gate:
         """Close what was opened."""
         self.threads.shutdown()
         self.client.close()
+
+
+def _settle(answer: "asyncio.Future[T]", result: T) -> None:
+    if not answer.done():  # nobody waits for it any more
+        answer.set_result(result)
+
+
+def _fail(answer: "asyncio.Future[T]", error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
