@@ -10,7 +10,7 @@ from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.submit import NewTask
 
 _MOMENT = 0.0005
-"""For so long others are waited for, where others came with the last batch: each of several costs less than one alone."""
+"""For so long others are waited for, where others came with the last batch: together each costs less than alone."""
 
 
 @dataclass(frozen=True, slots=True)

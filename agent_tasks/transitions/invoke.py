@@ -73,7 +73,8 @@ _LOOK = f"""
     SELECT {ALIVE} AS is_alive, {WORKS} AS works,
         session.invoked_at < statement_timestamp() - make_interval(secs => %(idle)s) AS is_idle,
         EXISTS (
-            SELECT FROM agent_tasks.agentcore_jobs AS job WHERE job.session_id = session.id
+            SELECT FROM agent_tasks.agentcore_jobs AS job
+            WHERE job.session_id IS NOT NULL AND left(job.session_id, 256) = session.id AND job.session_id = session.id
                 AND job.tenant = session.tenant AND job.subject = session.subject
                 AND job.started_at > statement_timestamp() - make_interval(secs => %(life)s)) AS has_jobs
     FROM agent_tasks.agentcore_sessions AS session WHERE {_OWN}

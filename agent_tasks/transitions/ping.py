@@ -31,7 +31,8 @@ _LOOK = f"""
                     AND {ALIVE} AND {WORKS})
             OR EXISTS (
                 SELECT FROM agent_tasks.agentcore_jobs
-                WHERE started_at > statement_timestamp() - make_interval(secs => %(life)s))
+                WHERE started_at > statement_timestamp() - make_interval(secs => %(life)s)
+                    AND (subject IS NULL OR tenant = %(tenant)s AND subject = %(subject)s))
         THEN 'HealthyBusy' ELSE 'Healthy' END AS now,
         said.status, said.since
     FROM (SELECT) AS here LEFT JOIN agent_tasks.agentcore_pings AS said

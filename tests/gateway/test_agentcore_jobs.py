@@ -68,6 +68,16 @@ def test_a_job_of_a_step_keeps_its_session_busy_after_a_restart_of_the_gateway(f
     again.running.kill()
 
 
+def test_a_job_of_somebody_elses_task_keeps_this_runtime_no_busier(runtime: Runtime) -> None:
+    runtime.becomes("Healthy")
+    job = runtime.client.submit("job_adder", identity=Identity(subject="dan", tenant="other")).result(20)
+    session = new_session()
+    task = runtime.start(session, payload=1)
+    runtime.task(task).wait(20)
+    runtime.becomes("Healthy")
+    agentcore.complete_async_task(job)
+
+
 def test_a_repeated_step_takes_the_place_of_the_job_that_its_first_try_has_added(runtime: Runtime) -> None:
     job = runtime.client.submit("job_adder", {"fails": True}).result(20)
     assert [kept["id"] for kept in query(runtime.client, JOBS)] == [job]
