@@ -7,8 +7,11 @@ functions are for what else goes on.
 import asyncio
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
+
+import psycopg
 
 import agent_tasks
 from agent_tasks.authoring.place import place
@@ -16,6 +19,7 @@ from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_kind, check_text, check_whole
 from agent_tasks.transitions import job
 
+log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 _LARGEST_ID = 2**63 - 1
@@ -52,13 +56,25 @@ def async_task(func: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
 
     @functools.wraps(func)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        task_id = await asyncio.to_thread(add_async_task, func.__name__)
+        adding = asyncio.ensure_future(asyncio.to_thread(add_async_task, func.__name__))
         try:
+            await asyncio.shield(adding)
             return await func(*args, **kwargs)
         finally:
-            await asyncio.to_thread(complete_async_task, task_id)
+            await _complete(adding)
 
     return wrapper
+
+
+async def _complete(adding: "asyncio.Future[int]") -> None:
+    """Complete what was added, also where the function was cancelled meanwhile; its outcome matters more than ours."""
+    await asyncio.wait([adding])
+    if adding.exception() is not None:
+        return  # the function did not begin, and its caller is told why
+    try:
+        await asyncio.to_thread(complete_async_task, adding.result())
+    except psycopg.OperationalError as error:
+        log.warning("job not completed, it goes on until its life is over: job=%d error=%s", adding.result(), error)
 
 
 __all__ = ["add_async_task", "async_task", "complete_async_task"]

@@ -23,6 +23,7 @@ from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
 from agent_tasks.task.hook_secrets import hook_secrets
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.rate import Rate
+from agent_tasks.task.scopes import Scope
 from agent_tasks.task.secret_text import SecretText, SecretUrl
 
 log = logging.getLogger(__name__)
@@ -109,10 +110,12 @@ def _targets(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _identity(text: str) -> str:
     try:
-        Identity.parse(text)
+        identity = Identity.parse(text)
     except ValueError as error:
         why = "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"it must be tenant/subject, a subject, or the JSON of an identity: {why}") from None
+    if Scope.ADMIN in identity.scopes:
+        raise ValueError("it must not have the scope admin, with which sessions would reach every tenant")
     return text
 
 

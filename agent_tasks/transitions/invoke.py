@@ -55,6 +55,13 @@ WORKS: LiteralString = """
 """
 """Whether a `session` has a task that works: that has not ended, and has not waited for too long."""
 
+GOES_ON: LiteralString = """
+    NOT EXISTS (
+        SELECT FROM agent_tasks.tasks AS ended
+        WHERE ended.id = job.task_id AND ended.status IN ('failed', 'cancelled', 'timeout'))
+"""
+"""Whether somebody may still complete a `job`: no step of a task that ended in such a way will."""
+
 ALIVE: LiteralString = "session.began_at > statement_timestamp() - make_interval(secs => %(life)s)"
 
 _OWN: LiteralString = """
@@ -76,7 +83,8 @@ _LOOK = f"""
             SELECT FROM agent_tasks.agentcore_jobs AS job
             WHERE job.session_id IS NOT NULL AND left(job.session_id, 256) = session.id AND job.session_id = session.id
                 AND job.tenant = session.tenant AND job.subject = session.subject
-                AND job.started_at > statement_timestamp() - make_interval(secs => %(life)s)) AS has_jobs
+                AND job.started_at > statement_timestamp() - make_interval(secs => %(life)s)
+                AND {GOES_ON}) AS has_jobs
     FROM agent_tasks.agentcore_sessions AS session WHERE {_OWN}
 """
 

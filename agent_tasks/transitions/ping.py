@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal, TypedDict
 
 from agent_tasks.store.database import Connection
-from agent_tasks.transitions.invoke import ALIVE, WORKS, Runtime
+from agent_tasks.transitions.invoke import ALIVE, GOES_ON, WORKS, Runtime
 
 Health = Literal["Healthy", "HealthyBusy"]
 
@@ -30,9 +30,9 @@ _LOOK = f"""
                     AND session.invoked_at > statement_timestamp() - make_interval(secs => %(life)s)
                     AND {ALIVE} AND {WORKS})
             OR EXISTS (
-                SELECT FROM agent_tasks.agentcore_jobs
-                WHERE started_at > statement_timestamp() - make_interval(secs => %(life)s)
-                    AND (subject IS NULL OR tenant = %(tenant)s AND subject = %(subject)s))
+                SELECT FROM agent_tasks.agentcore_jobs AS job
+                WHERE job.started_at > statement_timestamp() - make_interval(secs => %(life)s)
+                    AND (job.subject IS NULL OR job.tenant = %(tenant)s AND job.subject = %(subject)s) AND {GOES_ON})
         THEN 'HealthyBusy' ELSE 'Healthy' END AS now,
         said.status, said.since
     FROM (SELECT) AS here LEFT JOIN agent_tasks.agentcore_pings AS said

@@ -78,6 +78,24 @@ def test_a_job_of_somebody_elses_task_keeps_this_runtime_no_busier(runtime: Runt
     agentcore.complete_async_task(job)
 
 
+LEFT_BEHIND = """
+    INSERT INTO agent_tasks.agentcore_jobs (name, task_id, step_number, run, tenant, subject, session_id)
+    VALUES ('of a worker that was killed', %s, 0, 1, 'acme', 'cal', %s)
+"""
+
+
+def test_a_job_that_nobody_will_complete_since_its_task_was_cancelled_keeps_nobody_busy(runtime: Runtime) -> None:
+    session = new_session()
+    id = runtime.start(session, waits=True)
+    query(runtime.client, LEFT_BEHIND, id, session)
+    runtime.waiting(id).cancel()
+    runtime.becomes("Healthy")
+    assert runtime.invoke({"payload": 1}, session).json()["status"] == "cancelled"
+    next_one = runtime.start(session, payload=1)
+    runtime.task(next_one).wait(20)
+    query(runtime.client, "DELETE FROM agent_tasks.agentcore_jobs")
+
+
 def test_a_repeated_step_takes_the_place_of_the_job_that_its_first_try_has_added(runtime: Runtime) -> None:
     job = runtime.client.submit("job_adder", {"fails": True}).result(20)
     assert [kept["id"] for kept in query(runtime.client, JOBS)] == [job]

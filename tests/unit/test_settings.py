@@ -104,6 +104,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("agentcore_identity", '{"tenant": "acme"}'),
         ("agentcore_identity", '{"subject": "ana", "role": "admin"}'),
         ("agentcore_identity", "{"),
+        ("agentcore_identity", '{"subject": "ana", "scopes": ["admin"]}'),
         ("gateway_rate", "fast"),
         ("gateway_rate", "0/second"),
         ("gateway_open_tasks", "-1"),

@@ -40,7 +40,10 @@ def expired(task_id: UUID) -> str:
 
 
 def unknown(task_id: UUID) -> str:
-    return f"There is no task {task_id}. Check the ID; it is the one that was answered when the task was submitted."
+    return (
+        f"There is no task {task_id}. Check the ID: it is the one that was answered when the task was submitted. "
+        "Results are kept for an hour."
+    )
 
 
 def no_last_task() -> str:
