@@ -152,9 +152,11 @@ def _waits(client: AgentTasks) -> None:
     fall_due(client, waiting.id)
     asking = claimed(client, submitted(client))
     url = operations_of(client, asking).hook(HookOptions("go"))
+    often = operations_of(client, asking).hook(HookOptions("news", once=False))
     with client.database.connection() as connection:
         park(connection, asking, "go")
     assert client.hook(url).waiting
+    client.answer_hook(often, 1, key="1")
     client.answer_hook(url, 1, key="1")
     with pytest.raises(HookClosed):
         client.answer_hook(url, 1, key="2")

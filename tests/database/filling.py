@@ -49,8 +49,8 @@ _HISTORY = """
         SELECT id, 0, 'f', '', 1, 1, 0.001, 1, 0.001, 1 FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.signals (task_id, name, consumed_step) SELECT id, 'go', 0 FROM agent_tasks.tasks
         WHERE finished_at IS NOT NULL;
-    INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, run)
-        SELECT id, 0, 'f', 'u', 1 FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, made_by, run)
+        SELECT id, 0, 'f', 'u', id, 1 FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.idempotency_keys (tenant, subject, key, digest, task_id, expires_at)
         SELECT '', '', id::text, '', id, now() + interval '1 h' FROM agent_tasks.tasks
         WHERE finished_at IS NOT NULL;
