@@ -11,10 +11,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-import psycopg
-
 import agent_tasks
 from agent_tasks.authoring.place import place
+from agent_tasks.store.errors import Transient
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_kind, check_text, check_whole
 from agent_tasks.transitions import job
@@ -73,7 +72,7 @@ async def _complete(adding: "asyncio.Future[int]") -> None:
         return  # the function did not begin, and its caller is told why
     try:
         await asyncio.to_thread(complete_async_task, adding.result())
-    except psycopg.OperationalError as error:
+    except Transient as error:
         log.warning("job not completed, it goes on until its life is over: job=%d error=%s", adding.result(), error)
 
 

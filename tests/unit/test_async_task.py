@@ -5,10 +5,10 @@ import logging
 import threading
 from typing import Any
 
-import psycopg
 import pytest
 
 from agent_tasks import agentcore
+from agent_tasks.store.errors import ServerAway
 
 
 class Jobs:
@@ -66,7 +66,7 @@ def test_a_function_that_is_cancelled_while_its_job_is_added_leaves_none(jobs: J
 def test_a_job_that_cannot_be_completed_hides_no_result(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
     @agentcore.async_task
     async def work() -> str:
-        jobs.away = psycopg.OperationalError("away")
+        jobs.away = ServerAway("away")
         return "done"
 
     with caplog.at_level(logging.WARNING):
@@ -75,13 +75,13 @@ def test_a_job_that_cannot_be_completed_hides_no_result(jobs: Jobs, caplog: pyte
 
 
 def test_a_function_whose_job_cannot_be_added_does_not_begin(jobs: Jobs) -> None:
-    jobs.away = psycopg.OperationalError("away")
+    jobs.away = ServerAway("away")
 
     @agentcore.async_task
     async def work() -> None:
         raise AssertionError
 
-    with pytest.raises(psycopg.OperationalError, match="away"):
+    with pytest.raises(ServerAway, match="away"):
         asyncio.run(work())
 
 
