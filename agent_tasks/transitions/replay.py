@@ -11,6 +11,7 @@ from agent_tasks.store.access import viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.deliveries import MAY_SEE
 from agent_tasks.store.queries.feed import Place
+from agent_tasks.store.queries.webhooks import MAY_ACCESS
 from agent_tasks.task.identity import Identity
 from agent_tasks.transitions import audit
 
@@ -84,11 +85,9 @@ _KNOWN = f"""
     WHERE deliveries.id = %(id)s AND {MAY_SEE}
 """
 
-_ENDPOINT = """
+_ENDPOINT = f"""
     SELECT id AS webhook_id, 'webhook:' || id AS lane, NULL AS url, ordered, disabled_at IS NOT NULL AS is_disabled
-    FROM agent_tasks.webhooks
-    WHERE tenant = %(tenant)s AND name = %(name)s AND (%(viewer)s::text IS NULL
-        OR tenant = %(viewer_tenant)s AND (%(sees_all)s OR subject = %(viewer)s))
+    FROM agent_tasks.webhooks WHERE tenant = %(tenant)s AND name = %(name)s AND {MAY_ACCESS}
 """
 
 _LOOK = """

@@ -123,26 +123,26 @@ def submit(
 ) -> list[Row]:
     """Accept tasks, all or none. `entry`: what the audit keeps of each; None of those that no caller has asked for."""
     values = {"ring_seconds": ring_seconds, **(entry or {})}
+    statement = _SUBMIT if entry is None else _SUBMIT_AUDITED
     chunks = list(_chunks(tasks, chunk_bytes))
     if len(chunks) == 1:
-        return _accept(connection, chunks[0], values)
+        return _accept(connection, statement, chunks[0], values)
     with connection.transaction():
-        return [row for chunk in chunks for row in _accept(connection, chunk, values)]
+        return [row for chunk in chunks for row in _accept(connection, statement, chunk, values)]
 
 
 def submit_each(
     connection: Connection, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]], *, ring_seconds: float
 ) -> list[Row]:
     """Accept tasks of several callers in one statement, all or none; each has an entry in the audit that names it."""
-    records = json.dumps([task.as_record() for task in tasks])
     said = f"[{', '.join(entry['audit'] for entry in entries)}]"
-    values = {"tasks": records, "audit": said, "ring_seconds": ring_seconds}
-    return connection.execute(_SUBMIT_EACH_AUDITED, values).fetchall()
+    return _accept(connection, _SUBMIT_EACH_AUDITED, tasks, {"audit": said, "ring_seconds": ring_seconds})
 
 
-def _accept(connection: Connection, tasks: Sequence[NewTask], values: dict[str, Any]) -> list[Row]:
+def _accept(
+    connection: Connection, statement: LiteralString, tasks: Sequence[NewTask], values: dict[str, Any]
+) -> list[Row]:
     records = json.dumps([task.as_record() for task in tasks])
-    statement = _SUBMIT_AUDITED if "audit" in values else _SUBMIT
     return connection.execute(statement, {"tasks": records, **values}).fetchall()
 
 
