@@ -149,9 +149,9 @@ def test_inputs_are_written_in_chunks_within_one_commit(client: AgentTasks, monk
     statements: list[int] = []
     accept = submit._accept  # pyright: ignore[reportPrivateUsage]
 
-    def counted(connection: Any, tasks: Any, ring_seconds: float) -> Any:
+    def counted(connection: Any, statement: Any, tasks: Any, values: Any) -> Any:
         statements.append(len(tasks))
-        return accept(connection, tasks, ring_seconds)
+        return accept(connection, statement, tasks, values)
 
     monkeypatch.setattr(submit, "_accept", counted)
     taken = claimed(client, submitted(client))
