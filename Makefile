@@ -49,12 +49,13 @@ lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadfile --durations=15 --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --durations=15 $(ARGS)
 
-coverage: $(INSTALLED) ## what of the code the last `make test` ran in its own processes, and whether that is enough
+coverage: $(INSTALLED) ## what of the code the last `make test ARGS="--cov"` ran in its own processes, and whether that is enough
 	$(BIN)/coverage report --skip-covered
 
-check: lint test coverage ## what CI runs: lint, test, coverage
+check: ## what CI runs: lint, test, coverage
+	@.ci/run
 
 test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)

@@ -121,6 +121,7 @@ def test_the_demo_kills_a_readers_worker_goes_on_and_publishes(folder: Path) -> 
     assert "Published, approved by" in output
 
 
+@pytest.mark.slow
 def test_the_demo_completes_over_one_small_document_and_asks_for_one_approval(folder: Path) -> None:
     (folder / "one.txt").write_text("The harbour was closed by ice from January until March.\n" * 3)
     run = demo(folder, "one.txt", "--question", "When was the harbour closed?", "--output", "answer.md")
@@ -132,6 +133,7 @@ def test_the_demo_completes_over_one_small_document_and_asks_for_one_approval(fo
     assert "Kill worker" in output or "No worker was killed" in output
 
 
+@pytest.mark.slow
 def test_a_report_that_the_person_refuses_is_not_published(
     folder: Path, terminal: Terminal, request: pytest.FixtureRequest
 ) -> None:

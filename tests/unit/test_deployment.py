@@ -206,9 +206,9 @@ def test_make_has_a_line_of_help_for_every_target() -> None:
     assert helped >= REQUIRED_TARGETS
 
 
-def test_ci_runs_what_make_check_runs() -> None:
-    runs = re.findall(r"^make ([a-z-]+)$", read(".ci/run"), re.MULTILINE)
-    assert [f"check: {' '.join(runs)} "] == re.findall(r"^check: .*?(?=##)", read("Makefile"), re.MULTILINE)
+def test_make_check_is_what_ci_runs() -> None:
+    assert "\ncheck: ## what CI runs: lint, test, coverage\n\t@.ci/run\n" in read("Makefile")
+    assert re.findall(r"^make ([a-z-]+)", read(".ci/run"), re.MULTILINE) == ["lint", "test", "coverage"]
 
 
 # Lock file and project
