@@ -83,7 +83,7 @@ docs: $(INSTALLED) ## build docs/ as a site, in site/ (a broken link fails it)
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
 lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer versions)
-	$(COMPILE) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
+	$(COMPILE) pyproject.toml --all-extras --group tests --output-file requirements.lock $(ARGS)
 	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made

@@ -1,11 +1,13 @@
 """`agent-tasks worker`, `sweeper`, `beat`, `flower`: our Celery processes, from whatever folder they are started."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from agent_tasks.authoring.loading import import_from_current_folder
+from agent_tasks.cli.problems import ExitCode, Failed, Problem
 
 Loglevel = Annotated[str, typer.Option("--loglevel", "-l", help="The level of the log.")]
 Name = Annotated[str, typer.Option("--name", "-n", help="The name of the Celery node; %h stands for the host.")]
@@ -42,6 +44,9 @@ def beat(context: typer.Context, loglevel: Loglevel = "INFO") -> None:
 
 def flower(context: typer.Context) -> None:
     """Show workers and steps in a browser. Other options go to Flower."""
+    if find_spec("flower") is None:
+        missing = "Flower is not installed: pip install 'agent-tasks[flower]'."
+        raise Failed(Problem(ExitCode.USAGE, "invalid_input", missing))
     _run("agent_tasks.engine", ["flower", *context.args])
 
 

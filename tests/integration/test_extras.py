@@ -1,0 +1,140 @@
+"""What an installation can do without extras, and what each extra adds: nothing is there that it did not ask for."""
+
+import json
+import os
+import subprocess
+import sysconfig
+import venv
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from agent_tasks import AgentTasks
+from tests.documents import ROOT
+from tests.processes import Processes
+
+SITE = Path(sysconfig.get_path("purelib"))
+Environment = Callable[..., Path]
+
+
+def needed(name: str, extras: tuple[str, ...], found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """All distributions that `name[extras]` brings, with the extras asked of each."""
+    asked = found.setdefault(name, set())
+    new = ({"", *extras} if not asked else set(extras)) - asked
+    asked |= new
+    for line in distribution(name).requires or ():
+        requirement = Requirement(line)
+        marker = requirement.marker
+        if "" in new if marker is None else any(marker.evaluate({"extra": extra}) for extra in new):
+            needed(requirement.name.lower(), tuple(requirement.extras), found)
+    return found
+
+
+def belongings(of: Distribution) -> Iterator[Path]:
+    """The files and folders of a distribution that lie directly in site-packages."""
+    for name in {path.parts[0] for path in of.files or ()} - {"..", "__pycache__"}:
+        yield SITE / name
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Makes an environment of `agent-tasks[extras]`, out of what is installed here; returns its Python."""
+
+    def make(*extras: str) -> Path:
+        folder = tmp_path_factory.mktemp("environment")
+        venv.create(folder, symlinks=True)
+        packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+        for name in needed("agent-tasks", extras, {}):
+            for path in belongings(distribution(name)):
+                (packages / path.name).exists() or (packages / path.name).symlink_to(path)
+        for path in packages.glob("*agent_tasks*.pth"):
+            path.unlink()  # it would bring the checkout's other folders
+        (packages / "agent_tasks").symlink_to(ROOT / "agent_tasks")
+        return folder / "bin" / "python"
+
+    return make
+
+
+def run(*argv: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENT_TASKS_", "PYTHON"))}
+    return subprocess.run(argv, env=kept | environment, cwd="/", capture_output=True, text=True, timeout=60)
+
+
+def imported(python: Path, *modules: str) -> dict[str, str]:
+    """What each of these modules misses, if anything."""
+    code = """
+import importlib, json, sys
+missed = {}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missed[name] = error.name
+print(json.dumps(missed))
+"""
+    ended = run(python, "-c", code, *modules)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def test_without_extras_a_program_submits_and_a_worker_runs_what_it_submitted(
+    environment: Environment, client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    python = environment()
+    (tmp_path / "own_agents.py").write_text(
+        "from agent_tasks import Context, agent\n\n\n"
+        "@agent('from-the-base')\nasync def greet(ctx: Context, name: str) -> str:\n    return f'Hello {name}'\n"
+    )
+    variables = {**processes.environment(agents=("own_agents",)), "PYTHONPATH": str(tmp_path)}
+    options = ["-P", "threads", "-n", "worker@test", "--without-mingle", "--loglevel", "INFO"]
+    command = [str(python), "-m", "celery", "-A", "agent_tasks.engine", "worker", *options]
+    worker = processes.start("worker", command, variables)
+    processes.wait_until_ready(worker)
+    program = "from agent_tasks import submit; print(submit('from-the-base', {'name': 'Ada'}).result(timeout=30))"
+    ended = run(python, "-c", program, **variables)
+    assert ended.stdout == "Hello Ada\n", ended.stderr
+
+
+def test_without_extras_everything_of_a_program_a_worker_and_the_sweeps_imports(environment: Environment) -> None:
+    modules = ("agent_tasks", "agent_tasks.aio", "agent_tasks.agentcore", "agent_tasks.store.migrations")
+    processes = ("agent_tasks.engine.process.application", "agent_tasks.sweeps.application")
+    assert imported(environment(), *modules, *processes) == {}
+
+
+def test_without_its_extra_the_command_says_in_one_line_what_to_install(environment: Environment) -> None:
+    ended = run(environment(), "-m", "agent_tasks.cli", "submit", "hello")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "The command line is not installed: pip install 'agent-tasks[cli]'.\n"
+
+
+def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Environment) -> None:
+    cli, http, dev = "agent_tasks.cli.application", "agent_tasks.gateway.server", "agent_tasks.embedded"
+    deliverer, research = "agent_tasks.webhooks.process", ("bs4", "bm25s", "Stemmer", "pypdf")
+    parts = (cli, http, deliverer, dev, *research, "flower", "pydantic_ai")
+    of: dict[str, set[str]] = {
+        "cli": {cli},
+        "flower": {cli, "flower"},
+        "http": {cli, http, deliverer},
+        "research": set(research),
+        "llm": {*research, "pydantic_ai"},
+        "dev": {cli, http, deliverer, dev, *research, "flower"},
+    }
+    assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)
+    for extra, brought in of.items():
+        assert set(parts) - set(imported(environment(extra), *parts)) == brought, extra
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [("dev", "dev"), ("demo", "dev"), ("gateway", "http"), ("deliverer", "http"), ("flower", "flower")],
+)
+def test_a_command_without_its_extra_says_what_to_install(
+    environment: Environment, processes: Processes, command: str, extra: str
+) -> None:
+    variables = {k: v for k, v in processes.environment().items() if k.startswith("AGENT_TASKS_")}
+    ended = run(environment("cli"), "-m", "agent_tasks.cli", command, **variables)
+    assert ended.returncode == 2
+    assert f"pip install 'agent-tasks[{extra}]'" in ended.stderr
