@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field
 import agent_tasks
 from agent_tasks import Agent, Budget, BudgetExhausted, Context, Done, InvalidInput, Next, Retry, SyncContext
 from agent_tasks.authoring.expectation import is_long
+from agent_tasks.bundled.asking import Answer
 from agent_tasks.bundled.planner import answers
 from agent_tasks.bundled.planner.hints import HINTS
 from agent_tasks.bundled.planner.results import Operation
 from agent_tasks.bundled.planner.rules import NOTE, by_rules, finished
 from agent_tasks.bundled.planner.sentences import Do, Look, Unclear, understood
 from agent_tasks.bundled.planner.tools import AGENT, PlannerTools
-from agent_tasks.bundled.planner.writing import BODIES, LONGEST, Answer, write
+from agent_tasks.bundled.planner.writing import BODIES, LONGEST, write
 from agent_tasks.store.queries import doors
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Remaining

@@ -1,12 +1,8 @@
 """Writing with a language model: the same typed content that the rules make, from the same text."""
 
-import asyncio
-from decimal import Decimal
 from typing import Any
 
-from typing_extensions import TypedDict
-
-from agent_tasks import InvalidInput, UpstreamUnavailable
+from agent_tasks.bundled.asking import Answer, ask
 from agent_tasks.bundled.planner.phases import circles
 from agent_tasks.bundled.planner.results import (
     Body,
@@ -15,13 +11,11 @@ from agent_tasks.bundled.planner.results import (
     RequirementsBody,
     ValidationBody,
 )
-from agent_tasks.bundled.research.extras import optional
 from agent_tasks.bundled.research.formats.blocks import clean
 
 LONGEST = 200_000
 """Characters of a text that are shown to the model."""
 MOST_OUTPUT_TOKENS = 16_000
-MOST_REQUESTS = 3
 
 BODIES: dict[Operation, type[Body]] = {
     "generate_plan": PlanBody,
@@ -52,63 +46,17 @@ Rules:
 """
 
 
-class Answer(TypedDict):
-    """The model's answer; `written` is None if it kept to no form, and `problem` says so. Cost is given either way."""
-
-    written: dict[str, Any] | None
-    problem: str | None
-    tokens: int
-    usd: float
-
-
 async def write(model: Any, operation: Operation, text: str) -> Answer:
-    """Ask `model` ("provider:name", or a model of pydantic-ai) to do an operation on a text.
-
-    Raises UpstreamUnavailable if the provider does not answer or throttles (429, 503), with the time that it asks to
-    wait, and InvalidInput if it refuses: an unknown model, no key, no credit. Both leave a retry to the step.
-    """
-    ai, errors = await asyncio.to_thread(_libraries)
-    usage = ai.RunUsage()
-    try:
-        agent = await asyncio.to_thread(_agent, ai, model, operation)
-        result = await agent.run(
-            f"<text>\n{clean(text)[:LONGEST]}\n</text>",
-            usage=usage,
-            usage_limits=ai.UsageLimits(request_limit=MOST_REQUESTS),
-            model_settings={"max_tokens": MOST_OUTPUT_TOKENS},
-        )
-    except (errors.ModelRequestRejectedError, errors.ModelQuotaExceededError, errors.UserError) as error:
-        raise InvalidInput(f"The model cannot be used: {_described(error)}", field="AGENT_TASKS_MODEL") from error
-    except errors.ModelAPIError as error:
-        raise UpstreamUnavailable(
-            f"The model did not answer: {_described(error)}", retry_after=error.retry_after
-        ) from error
-    except (errors.UnexpectedModelBehavior, errors.UsageLimitExceeded) as error:
-        return _answer(None, _described(error), usage)
-    return _answer(result.output, None, usage)
-
-
-def _libraries() -> tuple[Any, Any]:
-    """Import what the model is asked with: in a thread, since it takes a second that other steps' loop has not."""
-    return optional("pydantic_ai", "llm"), optional("pydantic_ai.exceptions", "llm")
-
-
-def _agent(ai: Any, model: Any, operation: Operation) -> Any:
-    """Make the agent that asks; that imports the provider's library."""
-    agent = ai.Agent(
+    """Ask `model` to do an operation on a text, as `ask` does and with its errors."""
+    return await ask(
         model,
-        output_type=BODIES[operation],
+        BODIES[operation],
+        f"<text>\n{clean(text)[:LONGEST]}\n</text>",
         instructions=_ORDERS[operation] + _RULES,
-        retries={"output": MOST_REQUESTS - 1},
+        problem_of=problem_of,
+        most_tokens=MOST_OUTPUT_TOKENS,
+        tidied=lambda body: _tidied(body.model_dump(mode="json")),
     )
-
-    @agent.output_validator
-    def check(body: Body) -> Body:  # pyright: ignore[reportUnusedFunction]
-        if problem := problem_of(body):
-            raise ai.ModelRetry(problem)
-        return body
-
-    return agent
 
 
 def problem_of(body: Body) -> str | None:
@@ -133,16 +81,6 @@ def problem_of(body: Body) -> str | None:
     return None
 
 
-def _answer(body: Any, problem: str | None, usage: Any) -> Answer:
-    cost: Decimal | None = usage.cost
-    return {
-        "written": _tidied(body.model_dump(mode="json")) if body is not None else None,
-        "problem": problem,
-        "tokens": usage.total_tokens,
-        "usd": float(cost or 0),
-    }
-
-
 def _tidied(value: Any) -> Any:
     """Return what a model wrote without what Postgres refuses."""
     if isinstance(value, str):
@@ -152,7 +90,3 @@ def _tidied(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tidied(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
     return value
-
-
-def _described(error: Exception) -> str:
-    return clean(str(error))[:300]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.vocabulary import EMPTY, KIN, VAGUE
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")

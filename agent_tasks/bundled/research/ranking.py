@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.passages import Passage
 from agent_tasks.bundled.research.question import Concept, prose, stems
 from agent_tasks.bundled.research.sentences import sentences

@@ -4,12 +4,13 @@ import os
 from typing import Any
 
 from agent_tasks import Agent, Context, Done, Next, Retry, SyncContext
+from agent_tasks.bundled.asking import Answer
 from agent_tasks.bundled.research.analysis import Findings, analyse
 from agent_tasks.bundled.research.question import concepts
 from agent_tasks.bundled.research.reading import read_document
 from agent_tasks.bundled.research.report import write_report
 from agent_tasks.bundled.research.search import Search
-from agent_tasks.bundled.research.synthesis import Answer, Synthesis, synthesise
+from agent_tasks.bundled.research.synthesis import Synthesis, synthesise
 
 BATCH = 8
 """Documents read per step: the most that a crash could cost, were they not recorded one by one."""

@@ -1,18 +1,14 @@
 """Writing the answer with a language model, from the quoted passages alone, citing them by number."""
 
 import re
-from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, Field
-from typing_extensions import TypedDict
 
-from agent_tasks import InvalidInput, UpstreamUnavailable
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.asking import Answer, ask
 from agent_tasks.bundled.research.formats.blocks import clean
 
 MOST_OUTPUT_TOKENS = 4000
-MOST_REQUESTS = 3
 
 _CITATION = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _INSTRUCTIONS = """\
@@ -43,48 +39,17 @@ class Synthesis(Written):
     model: str
 
 
-class Answer(TypedDict):
-    """The model's answer; `written` is None if it kept to no form, and `problem` says so. Cost is given either way."""
-
-    written: dict[str, Any] | None
-    problem: str | None
-    tokens: int
-    usd: float
-
-
 async def synthesise(model: Any, question: str, passages: list[dict[str, Any]]) -> Answer:
-    """Ask `model` ("provider:name", or a model of pydantic-ai) to answer from `passages` (`text`, `title`).
-
-    Raises UpstreamUnavailable if the provider does not answer, and InvalidInput if it refuses: an
-    unknown model, no key, no credit. Both leave a retry to the step.
-    """
-    ai: Any = optional("pydantic_ai", "llm")
-    errors: Any = optional("pydantic_ai.exceptions", "llm")
-    usage = ai.RunUsage()
-    try:
-        agent = ai.Agent(model, output_type=Written, instructions=_INSTRUCTIONS, retries={"output": MOST_REQUESTS - 1})
-
-        @agent.output_validator
-        def check(written: Written) -> Written:  # pyright: ignore[reportUnusedFunction]
-            if problem := citation_problem(written, len(passages)):
-                raise ai.ModelRetry(problem)
-            return written
-
-        result = await agent.run(
-            _prompt(question, passages),
-            usage=usage,
-            usage_limits=ai.UsageLimits(request_limit=MOST_REQUESTS),
-            model_settings={"max_tokens": MOST_OUTPUT_TOKENS},
-        )
-    except (errors.ModelRequestRejectedError, errors.ModelQuotaExceededError, errors.UserError) as error:
-        raise InvalidInput(f"The model cannot be used: {_described(error)}", field="AGENT_TASKS_MODEL") from error
-    except errors.ModelAPIError as error:
-        raise UpstreamUnavailable(
-            f"The model did not answer: {_described(error)}", retry_after=error.retry_after
-        ) from error
-    except (errors.UnexpectedModelBehavior, errors.UsageLimitExceeded) as error:
-        return _answer(None, _described(error), usage)
-    return _answer(result.output, None, usage)
+    """Ask `model` to answer from `passages` (`text`, `title`), as `ask` does and with its errors."""
+    return await ask(
+        model,
+        Written,
+        _prompt(question, passages),
+        instructions=_INSTRUCTIONS,
+        problem_of=lambda written: citation_problem(written, len(passages)),
+        most_tokens=MOST_OUTPUT_TOKENS,
+        tidied=lambda written: _tidied(written).model_dump(),
+    )
 
 
 def citation_problem(written: Written, count: int) -> str | None:
@@ -106,16 +71,6 @@ def _prompt(question: str, passages: list[dict[str, Any]]) -> str:
     return f"<question>{question}</question>\n\n{numbered}"
 
 
-def _answer(written: Written | None, problem: str | None, usage: Any) -> Answer:
-    cost: Decimal | None = usage.cost
-    return {
-        "written": _tidied(written).model_dump() if written else None,
-        "problem": problem,
-        "tokens": usage.total_tokens,
-        "usd": float(cost or 0),
-    }
-
-
 def _tidied(written: Written) -> Written:
     """Return the answer without what Postgres refuses, and without headings that would break up the report."""
 
@@ -128,7 +83,3 @@ def _tidied(written: Written) -> Written:
         agreement=tidy(written.agreement),
         gaps=tidy(written.gaps),
     )
-
-
-def _described(error: Exception) -> str:
-    return clean(str(error))[:300]

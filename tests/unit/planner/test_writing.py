@@ -13,10 +13,11 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_tasks import InvalidInput, UpstreamUnavailable
+from agent_tasks.bundled.asking import MOST_REQUESTS, Answer
 from agent_tasks.bundled.planner.agent import planner
 from agent_tasks.bundled.planner.results import Operation, PlanBody
 from agent_tasks.bundled.planner.rules import finished
-from agent_tasks.bundled.planner.writing import BODIES, LONGEST, MOST_REQUESTS, Answer, write
+from agent_tasks.bundled.planner.writing import BODIES, LONGEST, write
 
 PHASE = {"number": 1, "name": "Build", "goal": "It works.", "tasks": ["Build it.\x00"]}
 GOOD = {"title": "A shop", "summary": "Short.", "phases": [PHASE, {**PHASE, "number": 2, "depends_on": [1]}]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent_tasks import BudgetExhausted, Done, InvalidInput, Next, StepFailed
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.formats.blocks import squeeze
 from agent_tasks.bundled.research.samples import SAMPLE_QUESTION, sample_documents
 from agent_tasks.bundled.research.search import Search

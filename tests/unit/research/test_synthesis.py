@@ -13,8 +13,9 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_tasks import InvalidInput, UpstreamUnavailable
+from agent_tasks.bundled.asking import MOST_REQUESTS, Answer
 from agent_tasks.bundled.research import specialists
-from agent_tasks.bundled.research.synthesis import MOST_REQUESTS, Answer, synthesise
+from agent_tasks.bundled.research.synthesis import synthesise
 from tests.unit.research.contexts import FakeSyncContext, run
 from tests.unit.research.corpus import write_corpus
 

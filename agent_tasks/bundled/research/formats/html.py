@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.formats.blocks import Block, Document, Trail, clean, squeeze
 
 _DROPPED_NAMES = """

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.formats.blocks import Block, Document, Trail, squeeze
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
-from agent_tasks.bundled.research.extras import optional
+from agent_tasks.bundled.extras import optional
 from agent_tasks.bundled.research.formats.blocks import Block, Document, Trail, clean, squeeze
 
 MAX_PAGES = 500
