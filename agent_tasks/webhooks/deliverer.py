@@ -5,39 +5,32 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 import psycopg
 
 from agent_tasks import metrics
 from agent_tasks.deployment import Deployment
-from agent_tasks.storable import storable
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention, ServerAway
-from agent_tasks.store.queries import read
-from agent_tasks.task.callback_secret import callback_secrets
 from agent_tasks.task.origin import Origin, through
-from agent_tasks.task.public_address import Allowed
-from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions import delivery, lane
-from agent_tasks.transitions.delivery import Claimed, Outcome
+from agent_tasks.transitions.delivery import Claimed
 from agent_tasks.transitions.watch import DELIVERER, watch
-from agent_tasks.webhooks import payload, schedule, signing
+from agent_tasks.webhooks import schedule
+from agent_tasks.webhooks.attempt import Attempts, Made, given_back, line
 from agent_tasks.webhooks.lanes import FIRST, Lanes
-from agent_tasks.webhooks.transport import Answer, NotSent, Resolve, Transport, Withdrawn
+from agent_tasks.webhooks.threads import Threads
+from agent_tasks.webhooks.transport import Resolve
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _Ends = Callable[[Connection], int]
 """Ends some of what is pending in a lane; returns how many."""
-_Receiver = tuple[str, str, UUID | None]
-"""What a 410 speaks for: a lane and its URL, of an endpoint; of a callback, the task, too."""
 
 GIVEN_UP_SECONDS = 5 * 86_400.0
 """For so long nothing but failures disables an endpoint, and ends what is as old of callbacks."""
@@ -54,26 +47,6 @@ _AWAY_SECONDS = 1.0
 _WRITTEN_TRIES = 60
 _LEAVE_SECONDS = 5.0
 """How long requests may go on when the process goes."""
-_FRESH_SECONDS = 1.0
-"""For so long after the claim it is known that a delivery is to be made; then it is asked again."""
-_GONE = 410
-_LONGEST_ERROR = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """An attempt that was made."""
-
-    claimed: Claimed
-    outcome: Outcome
-    is_failure: bool = False
-    """Of its lane."""
-    asked: float | None = None
-    """Seconds for which the receiver asks to be left alone."""
-
-    @property
-    def is_gone(self) -> bool:
-        return self.outcome.answer == _GONE
 
 
 class Deliverer:
@@ -81,23 +54,19 @@ class Deliverer:
 
     def __init__(self, deployment: Deployment, *, resolve: Resolve | None = None) -> None:
         settings = deployment.settings
-        self._deployment = deployment
-        self._public_url = settings.public_url
         self._scale = settings.webhook_retry_scale
         self._lease_seconds = delivery.LEASE_TIMES * settings.webhook_seconds
-        self._transport = Transport(Allowed(settings.webhook_allow), seconds=settings.webhook_seconds, resolve=resolve)
+        self._threads = Threads(deployment, 3)
+        self._attempts = Attempts(deployment, self._threads, resolve)
         self._lanes = Lanes()
-        self._gone: dict[_Receiver, float] = {}
-        """Who answered 410: when that was committed."""
         self._ending: set[str] = set()
         """Lanes of which what is pending is ended, one after the other: it takes one thread."""
         self._in_turn = asyncio.Lock()
-        self._made: asyncio.Queue[_Made] = asyncio.Queue()
+        self._made: asyncio.Queue[Made] = asyncio.Queue()
         self._sending: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._threads = ThreadPoolExecutor(3, thread_name_prefix="agent-tasks-deliverer")
 
     def stop(self) -> None:
         """Claim no more, give what is being sent a few seconds, write what came of it, and end."""
@@ -176,80 +145,18 @@ class Deliverer:
     async def _send(self, claimed: Claimed, began: float) -> None:
         """Make one attempt, and have it written what came of it."""
         try:
-            made = await self._attempt(claimed, began)
+            made = await self._attempts.make(claimed, began)
         except asyncio.CancelledError:
-            made = _given_back(claimed, "the deliverer was stopped")
+            made = given_back(claimed, "the deliverer was stopped")
         except (ServerAway, Contention) as error:
-            made = _given_back(claimed, f"Postgres could not be asked: {error}", delay=_AWAY_SECONDS)
+            made = given_back(claimed, f"Postgres could not be asked: {error}", delay=_AWAY_SECONDS)
         except Exception as error:  # ours: neither the lane's fault, nor to be tried for ever
-            log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], _line(claimed["type"]))
-            made = self._failed(claimed, f"it could not be made: {error!r}", is_failure=False)
+            log.exception("delivery broke off: delivery=%s type=%s", claimed["id"], line(claimed["type"]))
+            made = self._attempts.failed(claimed, f"it could not be made: {error!r}", is_failure=False)
         self._made.put_nowait(made)
         metrics.DELIVERIES_IN_FLIGHT.dec()
         if self._lanes.end(claimed["lane"], claimed["tenant"], accepted=made.outcome.status == "delivered"):
             self._woken.set()
-
-    async def _attempt(self, claimed: Claimed, began: float) -> _Made:
-        """What came of an attempt."""
-        text = await self._body(claimed)
-        secrets = await self._secrets(claimed)
-        headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets)
-        try:
-            answer = await self._transport.post(
-                claimed["url"],
-                {**_HEADERS, **headers},
-                text.encode(),
-                is_wanted=partial(self._is_wanted, claimed, began),
-            )
-        except Withdrawn:
-            return _given_back(claimed, "it was not to be sent any more when it was about to be")
-        except NotSent as error:
-            return self._failed(claimed, str(error))
-        if 200 <= answer.status < 300:
-            waited = (claimed["now"] - claimed["created_at"]).total_seconds()
-            metrics.DELIVERY_SECONDS.observe(waited + monotonic() - began)
-            return _Made(claimed, _outcome(claimed, "delivered", answer=answer.status))
-        return self._failed(claimed, f"it answered {answer.status}", answer)
-
-    async def _body(self, claimed: Claimed) -> str:
-        task: dict[str, Any] | None = None
-        task_id = claimed["task_id"]
-        if claimed["payload"] == "full" and task_id is not None:
-            row = await self._in_thread(lambda connection: read.find(connection, task_id))
-            if row is not None and not row["sensitive"] and (snapshot := TaskSnapshot.read(row)) is not None:
-                task = snapshot.model_dump(mode="json")
-        return payload.body(claimed, public_url=self._public_url, task=task)
-
-    async def _secrets(self, claimed: Claimed) -> Sequence[str]:
-        if claimed["secret"] is None:
-            keys = await self._threaded(lambda: self._deployment.callback_keys)  # where they are kept in Postgres
-            return callback_secrets(keys, claimed["tenant"])
-        return [secret for secret in (claimed["secret"], claimed["old_secret"]) if secret]
-
-    async def _is_wanted(self, claimed: Claimed, began: float) -> bool:
-        """Whether a delivery is to be made, as far as is known here, and where that is old, in Postgres."""
-        gone_at = self._gone.get(_receiver(claimed))
-        is_gone = gone_at is not None and began <= gone_at
-        age = monotonic() - began
-        if is_gone or age >= self._lease_seconds / 2:
-            return False
-        return age < _FRESH_SECONDS or await self._in_thread(lambda c: delivery.is_wanted(c, claimed))
-
-    def _failed(self, claimed: Claimed, why: str, answer: Answer | None = None, *, is_failure: bool = True) -> _Made:
-        status = answer.status if answer else None
-        told = schedule.seconds_of(answer.retry_after, claimed["now"]) if answer else None
-        delay = schedule.delay_after(claimed["attempt"] - claimed["given_back"], told, scale=self._scale)
-        if status == _GONE:
-            self._gone[_receiver(claimed)] = float("inf")
-            delay = None
-        error = storable(why)[:_LONGEST_ERROR]
-        outcome = _outcome(claimed, "failed" if delay is None else "pending", answer=status, error=error, delay=delay)
-        log.info(
-            "delivery failed: delivery=%s lane=%s type=%s attempt=%d error=%s next=%s",
-            claimed["id"], _line(claimed["lane"]), _line(claimed["type"]), claimed["attempt"], _line(error),
-            "none" if delay is None else f"{delay:.1f}s",
-        )  # fmt: skip
-        return _Made(claimed, outcome, is_failure, schedule.asked_pause(status, told))
 
     async def _write(self) -> None:
         """Write what came of attempts, those of a moment together."""
@@ -262,16 +169,14 @@ class Deliverer:
                 metrics.DELIVERIES.labels(_LABELS[made.outcome.status]).inc()
                 self._made.task_done()
 
-    async def _keep(self, batch: Sequence[_Made]) -> None:
+    async def _keep(self, batch: Sequence[Made]) -> None:
         """Write a batch, again and again for as long as its leases last: then they are sent again."""
         written: tuple[dict[str, _Ends], int] | None = None
         for _ in range(_WRITTEN_TRIES):
             written = await self._run(lambda connection: self._written(connection, batch))
             if written is not None or self._stopping.is_set():
                 break
-        now = monotonic()
-        self._gone |= {_receiver(made.claimed): now for made in batch if made.is_gone}
-        self._gone = {key: at for key, at in self._gone.items() if at > now or now - at < 2 * self._lease_seconds}
+        self._attempts.note_gone(batch)
         if written is None:
             log.error("what came of deliveries is not written, they are made again: deliveries=%d", len(batch))
             return
@@ -281,7 +186,7 @@ class Deliverer:
         if over or woken:
             self._woken.set()
 
-    def _written(self, connection: Connection, batch: Sequence[_Made]) -> tuple[dict[str, _Ends], int]:
+    def _written(self, connection: Connection, batch: Sequence[Made]) -> tuple[dict[str, _Ends], int]:
         """Write a batch; returns the lanes that are over by it, and how many deliveries are due by it."""
         batch = _moved(connection, batch)
         rows, woken = delivery.finish(connection, [made.outcome for made in batch])
@@ -302,11 +207,11 @@ class Deliverer:
             with through(Origin(door=DELIVERER)):
                 row = lane.disable(connection, webhook_id, url=made.claimed["url"], why=why)
             if row is not None:
-                log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], _line(row["tenant"]), why)
+                log.warning("endpoint disabled: webhook=%s tenant=%s why=%s", row["name"], line(row["tenant"]), why)
                 over[name] = _dropped(name)
         return over, woken
 
-    def _paused(self, connection: Connection, failed: Sequence[_Made], accepted: set[str]) -> set[str]:
+    def _paused(self, connection: Connection, failed: Sequence[Made], accepted: set[str]) -> set[str]:
         """Pause lanes that fail, or ask for it; returns those that have done nothing but fail for days."""
         asked: dict[str, float] = {}
         for made in failed:
@@ -352,7 +257,7 @@ class Deliverer:
     async def _run(self, transition: Callable[[Connection], T]) -> T | None:
         """Run a transition in a thread; None where it failed, which is logged, and after a moment."""
         try:
-            return await self._in_thread(transition)
+            return await self._threads.commit(transition)
         except (ServerAway, Contention) as error:
             log.warning("Postgres cannot be reached, or is busy; it is tried again: %s", error)
         except psycopg.Error:
@@ -362,36 +267,11 @@ class Deliverer:
                 await self._stopping.wait()
         return None
 
-    async def _in_thread(self, transition: Callable[[Connection], T]) -> T:
-        return await self._threaded(lambda: self._deployment.database.run(transition))
 
-    async def _threaded(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-
-
-_HEADERS = {"Content-Type": "application/json", "User-Agent": "agent-tasks"}
 _LABELS = {"delivered": "delivered", "failed": "failed", "dropped": "dropped", "pending": "retried"}
 
 
-def _outcome(claimed: Claimed, status: delivery.Ending, **said: Any) -> Outcome:
-    return Outcome(claimed["id"], claimed["attempt"], status, **said)
-
-
-def _line(text: str) -> str:
-    """Return what somebody else named as the log has it: on one line."""
-    return text if text.isprintable() else ascii(text)
-
-
-def _receiver(claimed: Claimed) -> _Receiver:
-    return claimed["lane"], claimed["url"], claimed["task_id"] if claimed["webhook_id"] is None else None
-
-
-def _given_back(claimed: Claimed, why: str, *, delay: float = 0.0) -> _Made:
-    """An attempt that was not made, or broken off, and does not count: it is due again, unless it is over by now."""
-    return _Made(claimed, _outcome(claimed, "pending", error=why, delay=delay, is_counted=False))
-
-
-def _moved(connection: Connection, batch: Sequence[_Made]) -> list[_Made]:
+def _moved(connection: Connection, batch: Sequence[Made]) -> list[Made]:
     """The batch, where what an endpoint answered with 410 before it was moved is due at once where it is now."""
     gone = [made.claimed["webhook_id"] for made in batch if made.is_gone and made.claimed["webhook_id"] is not None]
     urls = {f"webhook:{id}": url for id, url in lane.urls(connection, gone).items()} if gone else {}

@@ -99,7 +99,7 @@ def test_a_callback_is_told_of_its_end_and_signed_by_each_key_of_the_deployment(
         task_id = told(client, 2, callback=f"{receiver.url}/call?me=1")
         client.get(task_id).cancel()
         (received,) = eventually(lambda: receiver.at("/call?me=1"))
-        keys = deliverer._deployment.callback_keys
+        keys = deliverer._attempts._deployment.callback_keys
     assert data_of(received)["type"] == "task.cancelled"
     assert len(keys) == 2
     for secret in callback_secrets(keys, ""):
@@ -491,7 +491,7 @@ def test_what_agents_and_tenants_name_forges_no_line_of_the_log(
     endpoint(client, f"{receiver.url}/a", types=["found\n[forged]"])
     with client.database.connection() as connection:
         spend.emit(connection, claimed(client, told(client)), "found\n[forged]", "1")
-    with caplog.at_level(logging.INFO, "agent_tasks.webhooks.deliverer"), delivering(client):
+    with caplog.at_level(logging.INFO, "agent_tasks.webhooks.attempt"), delivering(client):
         eventually(lambda: statuses(client) == {"delivered", "failed"})
     lines = [record.getMessage() for record in caplog.records if "forged" in record.getMessage()]
     assert sorted(line.partition(":")[0] for line in lines) == [*["delivery failed"] * 2, "endpoint disabled"]
@@ -525,7 +525,7 @@ def test_an_attempt_that_is_given_back_uses_up_none_of_the_ten(
         return real(connection, task_id)
 
     real = read.find
-    monkeypatch.setattr("agent_tasks.webhooks.deliverer.read.find", find)
+    monkeypatch.setattr("agent_tasks.webhooks.attempt.read.find", find)
     receiver.says["/a"] = [500, 204]
     endpoint(client, f"{receiver.url}/a", payload="full")
     told(client)
@@ -551,7 +551,7 @@ def disabled(client: AgentTasks, receiver: Receiver) -> None:
 def test_after_a_look_up_that_took_long_it_is_asked_again_whether_it_is_to_be_sent(
     client: AgentTasks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, change: Any, status: str
 ) -> None:
-    monkeypatch.setattr("agent_tasks.webhooks.deliverer._FRESH_SECONDS", 0.0)  # any takes longer
+    monkeypatch.setattr("agent_tasks.webhooks.attempt._FRESH_SECONDS", 0.0)  # any takes longer
 
     async def resolve(host: str, port: int) -> list[str]:
         change(client, receiver)
