@@ -9,7 +9,11 @@ from weakref import WeakSet
 
 import redis
 
+from agent_tasks.doorbell.bells import Bells
+from agent_tasks.doorbell.line import Line
+from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.publisher import Publisher, connect
+from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.doorbell.subscriptions import Notices
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
@@ -46,23 +50,34 @@ class Deployment:
 
     @cached_property
     def publisher(self) -> Publisher:
-        return Publisher(self.settings, self.redis, self._signing_keys())
+        mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
+        return Publisher(self._signing_keys, self.bells, mirror)
+
+    @cached_property
+    def bells(self) -> Bells:
+        """The way to the broker. It is there without Postgres."""
+        return RawBells(self._line, lambda: self._signing_keys[0])
+
+    @cached_property
+    def _line(self) -> Line:
+        return Line(self.redis)
 
     @cached_property
     def peppers(self) -> tuple[bytes, ...]:
         """With what the digests of API keys are made: the first of them now, the others before."""
-        return derived(self._signing_keys(), b"agent-tasks pepper of API keys")
+        return derived(self._signing_keys, b"agent-tasks pepper of API keys")
 
     @cached_property
     def callback_keys(self) -> tuple[bytes, ...]:
         """From what `callback_secrets` makes the secrets of each tenant, the newest first."""
-        return derived(self._signing_keys(), b"agent-tasks key of callbacks")
+        return derived(self._signing_keys, b"agent-tasks key of callbacks")
 
     @cached_property
     def hook_keys(self) -> tuple[bytes, ...]:
         """What hooks are signed with: the first of them now, the others before."""
-        return derived(self._signing_keys(), b"agent-tasks hooks")
+        return derived(self._signing_keys, b"agent-tasks hooks")
 
+    @cached_property
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):
             return keys
@@ -110,6 +125,8 @@ class Deployment:
             self.notices.close()
         if "publisher" in self.__dict__:
             self.publisher.close()
+        if "bells" in self.__dict__:
+            self.bells.close()
         self._forget()
         self.database.close()
 

@@ -4,7 +4,7 @@ import time
 from statistics import median
 
 from agent_tasks import TaskHandle
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most, spread
 
@@ -44,7 +44,7 @@ def _signal(made: Deployment) -> float:
 
 def _spawn(made: Deployment) -> tuple[float, float]:
     """Milliseconds until the children are committed, and until the last of them was rung."""
-    keys = queue_keys("leaves")
+    keys = OURS.of("leaves")
     for key in keys:
         made.client.redis.delete(key)
     task = made.client.submit("branch", {"count": CHILDREN})

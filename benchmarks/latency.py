@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.rivals import dbos_chain
 from benchmarks.tables import Table, at_least, at_most, spread
@@ -71,7 +71,7 @@ def _watch(made: Deployment, queue: str) -> tuple[float, float]:
     """When the batch was committed, and when all its bells were rung."""
     until(lambda: made.value(_WRITTEN, [queue]), f"the batch of {queue} is committed", every=0.004)
     committed = time.perf_counter()
-    keys = queue_keys(queue)
+    keys = OURS.of(queue)
     until(lambda: sum(made.client.redis.llen(key) for key in keys) >= BATCH, f"{queue} has all bells", every=0.004)
     return committed, time.perf_counter()
 

@@ -62,6 +62,8 @@ class WatchedTask:
         if self._seen is not None and self._seen.status.is_terminal and self._seen.acknowledged_at is not None:
             return self._seen
         mirror = self.deployment.publisher.mirror
+        if mirror is None:
+            return self.read()
         reader = None
         try:
             mirrored = mirror.get(self.id)
@@ -77,8 +79,11 @@ class WatchedTask:
         """Return the task as `stored` does, without checking the workers. `reader` was announced to the mirror."""
         row = self.deployment.find_row(self.id, self.identity)
         snapshot = self._see(TaskSnapshot.from_row(row))
+        mirror = self.deployment.publisher.mirror
+        if mirror is None:
+            return snapshot
         try:
-            self.deployment.publisher.mirror.fill(snapshot, reader, hidden=row["sensitive"])
+            mirror.fill(snapshot, reader, hidden=row["sensitive"])
         except redis.RedisError:
             return snapshot  # Redis is only a mirror: Postgres has just answered without it
         return snapshot

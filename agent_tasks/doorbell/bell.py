@@ -1,34 +1,32 @@
-"""The bell: a Celery message on Redis that says a task's step is ready to be claimed."""
+"""The bell: a Celery message that says a task's step is ready to be claimed, and what is in it on any broker."""
 
-import base64
 import json
+import logging
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from agent_tasks.doorbell import envelope
 from agent_tasks.task.budget import RESOURCES, remaining
 from agent_tasks.task.row import BellRow
 from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
 
+log = logging.getLogger(__name__)
 _Above = dict[str, str | None]
-_BODY = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
-_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
-PRIORITY_STEPS = (0, 3, 6, 9)
-"""The priorities for which kombu keeps a Redis list each; 0 is taken first."""
+BODY: list[Any] = [[], {}, {}]
+"""A Celery task's arguments, of which a step has none."""
 PASSES_HEADER = "agent_tasks_passes"
 PASSES = 12
 """How often a bell is passed between workers that have no code for its step; then the sweep rings another."""
 
 
-def broker_priority(priority: int) -> int:
-    """Return the broker's priority for a task's: 9 is the most urgent for us, 0 for Redis."""
-    wanted = 9 - priority
-    return max(step for step in PRIORITY_STEPS if step <= wanted)
+@dataclass(frozen=True)
+class Taken:
+    """A bell that a worker took off the broker, and that is to be sent again."""
 
-
-def queue_keys(queue: str) -> list[str]:
-    """Return the Redis lists that hold a queue's messages, as kombu's Redis transport names them."""
-    return [_list(queue, level) for level in PRIORITY_STEPS]
+    headers: dict[str, Any]
+    queue: str
+    level: int
+    """Its priority as the broker has it."""
 
 
 def message_id(row: BellRow) -> str:
@@ -36,43 +34,39 @@ def message_id(row: BellRow) -> str:
     return f"{row['id']}:{row['step_number']}:{row['version']}"
 
 
-def message(row: BellRow, key: bytes) -> tuple[str, str]:
-    """Return the Redis list and the message, in the form of kombu's Redis transport but without its overhead."""
-    level = broker_priority(row["priority"])
-    return _list(row["queue"], level), json.dumps(_message(row, level, key))
+def headers(row: BellRow, key: bytes) -> dict[str, Any] | None:
+    """Return a bell's headers. None if a budget cannot be read, which must not keep other tasks' bells from ringing."""
+    above: _Above = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
+    kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
+    try:
+        sealed = envelope.sign_text(json.dumps(_envelope(row, above)), key)
+    except ValueError as error:
+        log.error("no bell can be rung for the task: task=%s error=%s", row["id"], error)
+        return None
+    return {
+        **_headers(f"{row['agent']}.{row['step']}", message_id(row), above, kwargs, row["attempt"]),
+        envelope.HEADER: sealed,
+        **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
+    }
 
 
-def repeated(request: Any) -> tuple[str, str]:
-    """Return the list and message again for one that Celery took, from the `request` of its task."""
+def repeated(request: Any) -> Taken:
+    """Return the message again that Celery took, from the `request` of its task."""
     where = request.delivery_info
-    level, queue = int(where["priority"] or 0), where["routing_key"]
     above: _Above = {"root_id": request.root_id, "parent_id": request.parent_id}
     headers = _headers(request.task, request.id, above, request.kwargsrepr, request.retries) | request.headers
-    return _list(queue, level), json.dumps(_enclosed(headers, queue, level))
+    return Taken(headers, where["routing_key"], int(where["priority"] or 0))
 
 
-def passed_on(headers: dict[str, Any], queue: str, level: int) -> tuple[str, str] | None:
-    """Return the list and message to pass on a bell for whose step a worker has no code. None if it has been passed
+def passed_on(message: Any) -> Taken | None:
+    """Return a message of kombu's, to be passed on since a worker has no code for its step. None if it has been passed
     on often enough, or is no bell of ours."""
+    headers = message.headers
     passes = headers.get(PASSES_HEADER, 0)
     if envelope.HEADER not in headers or passes not in range(PASSES):
         return None
-    return _list(queue, level), json.dumps(_enclosed(headers | {PASSES_HEADER: passes + 1}, queue, level))
-
-
-def _list(queue: str, level: int) -> str:
-    return f"{queue}{_SEPARATOR}{level}" if level else queue
-
-
-def _message(row: BellRow, level: int, key: bytes) -> dict[str, Any]:
-    above: _Above = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
-    kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
-    headers = {
-        **_headers(f"{row['agent']}.{row['step']}", message_id(row), above, kwargs, row["attempt"]),
-        envelope.HEADER: envelope.sign_text(json.dumps(_envelope(row, above)), key),
-        **({"traceparent": row["traceparent"]} if row["traceparent"] else {}),
-    }
-    return _enclosed(headers, row["queue"], level)
+    level = int(message.properties.get("priority") or 0)
+    return Taken(headers | {PASSES_HEADER: passes + 1}, message.delivery_info["routing_key"], level)
 
 
 def _headers(task_name: str, identifier: str, above: _Above, kwargs: str, retries: int) -> dict[str, Any]:
@@ -89,24 +83,6 @@ def _headers(task_name: str, identifier: str, above: _Above, kwargs: str, retrie
         "expires": None,
         "group": None,
         "timelimit": [None, None],
-    }
-
-
-def _enclosed(headers: dict[str, Any], queue: str, level: int) -> dict[str, Any]:
-    return {
-        "body": _BODY,
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": headers,
-        "properties": {
-            "correlation_id": headers["id"],
-            "reply_to": "",
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": queue},
-            "priority": level,
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid4()),
-        },
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, signals
 from kombu.entity import Queue
 
-from agent_tasks.doorbell.bell import PRIORITY_STEPS
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.doorbell.transport import DoorbellAMQP
 from agent_tasks.settings import Settings
@@ -41,7 +41,7 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         broker_channel_error_retry=True,  # an error of Redis, such as being full, ends no worker
         broker_connection_timeout=4,
         broker_transport_options={
-            "priority_steps": list(PRIORITY_STEPS),
+            "priority_steps": list(OURS.steps),
             "queue_order_strategy": "priority",
             "socket_timeout": 10,
             "socket_connect_timeout": 4,

@@ -6,11 +6,10 @@ from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
-import redis
 from pydantic import ValidationError
 from redis.client import Pipeline
 
-from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.doorbell.line import Line
 from agent_tasks.task.signing import is_signed, mac
 from agent_tasks.task.snapshot import TaskSnapshot
 
@@ -70,11 +69,10 @@ class Mirror:
     its commit and its publish. Every method raises redis.RedisError when Redis is away.
     """
 
-    def __init__(
-        self, client: "redis.Redis", living_seconds: float, keys: Sequence[bytes], breaker: Breaker | None = None
-    ) -> None:
-        self._client = client
-        self._breaker = breaker or Breaker()
+    def __init__(self, line: Line, living_seconds: float, keys: Sequence[bytes]) -> None:
+        self.line = line
+        self._client = line.client
+        self._breaker = line.breaker
         self._keys = keys
         self._living_ms = int(living_seconds * 1000)
 

@@ -1,9 +1,7 @@
-"""What follows a commit: mirror and bell, in one pipelined round trip that is allowed to fail."""
+"""What follows a commit: mirror and bells, in one pipelined round trip where they are on one Redis. It may fail."""
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -12,24 +10,21 @@ from redis.client import Pipeline
 from redis.retry import Retry
 
 from agent_tasks import metrics
-from agent_tasks.doorbell import bell
-from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.doorbell.bells import Bells
+from agent_tasks.doorbell.line import Write
 from agent_tasks.doorbell.mirror import Mirror
+from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.doorbell.unsent import UnsentBells
-from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
 from agent_tasks.task.row import BellRow, TaskRow
 from agent_tasks.task.signing import fingerprints
 from agent_tasks.task.snapshot import TaskSnapshot
 
-log = logging.getLogger(__name__)
 STOP_CHANNEL = "agent-tasks:stop"
 """The channel on which workers hear that a step is to stop, by task and run, since its task was ended from outside;
 a task alone means that its undo function is to finish soon."""
 _FIRST_VERSION = 1
-BATCH = 500
-"""The most rows that go to Redis in one round trip."""
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -48,13 +43,16 @@ def connect(settings: Settings) -> "redis.Redis":
 class Publisher:
     """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
 
-    def __init__(self, settings: Settings, client: "redis.Redis", keys: Sequence[bytes]) -> None:
-        """Create a publisher; the first of `keys` signs, all of them verify."""
-        self._client = client
+    def __init__(self, keys: Sequence[bytes], bells: Bells, mirror: Mirror | None) -> None:
+        """Create a publisher; the first of `keys` signs, all of them verify. `mirror`: None if there is no Redis."""
         self.keys = tuple(keys)
-        self._breaker = Breaker()
-        self._unsent = UnsentBells(lambda rows: self._send([(self._ring, row) for row in rows]))
-        self.mirror = Mirror(client, settings.lease_seconds, self.keys, self._breaker)
+        self.bells = bells
+        self.mirror = mirror
+        self._added = (
+            bells if isinstance(bells, RawBells) and mirror is not None and bells.line is mirror.line else None
+        )
+        """The bells, if they go with the mirror in one round trip."""
+        self._unsent = UnsentBells(bells.ring)
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
@@ -62,21 +60,23 @@ class Publisher:
         return tuple(fingerprints(self.keys))
 
     def publish(self, rows: Iterable[TaskRow], *, bells: Sequence[BellRow] = ()) -> bool:
-        """Publish the rows; return True if Redis took it all. False costs nothing but time: this process rings the
-        bells when Redis is back, or the sweep does.
+        """Publish the rows; return True if all was taken. False costs nothing but time: this process rings the
+        bells when the broker is back, or the sweep does.
 
         A row that `was` running belongs to a task that was ended from outside: its run is told to stop, before
         any bell. Rows in `bells` are only rung.
         """
         rows = list(rows)
         _count_ends(rows)
-        writes: list[tuple[Callable[[Any, Pipeline], None], Any]] = []
-        writes += [(self._stop, row) for row in rows if row.get("was") == "running"]
+        writes: list[Write] = [(self._stop, row) for row in rows if row.get("was") == "running"]
         writes += [(self._tell, row) for row in rows]
-        if self._send(writes + [(self._ring, row) for row in bells]):
-            return True
-        self._unsent.keep([*bells, *(row for row in rows if row["status"] == "pending")])
-        return False
+        if self._added is not None:
+            taken = rung = self._send(writes + [(self._added.add, row) for row in bells])
+        else:
+            taken, rung = self._send(writes), self.bells.ring(_due(rows, bells))
+        if not rung:
+            self._unsent.keep(_due(rows, bells))
+        return taken and rung
 
     def hurry(self, task_id: UUID) -> bool:
         """Tell the undo function that runs for this task to finish soon."""
@@ -86,58 +86,33 @@ class Publisher:
         """Update the mirror alone; otherwise as `publish`."""
         return self._send([(self._show, row) for row in rows])
 
-    def waiting(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many bells wait in each of these queues. Raises redis.RedisError when Redis is away."""
-        keys = {queue: bell.queue_keys(queue) for queue in queues}
-        with self._breaker, self._client.pipeline(transaction=False) as pipeline:
-            for key in (key for of_queue in keys.values() for key in of_queue):
-                pipeline.llen(key)
-            lengths = iter(pipeline.execute())
-        return {queue: sum(next(lengths) for _ in of_queue) for queue, of_queue in keys.items()}
-
     def close(self) -> None:
         """Close, leaving the bells that could not be rung to the sweep."""
         self._unsent.close()
 
-    def _send(self, writes: Sequence[tuple[Callable[[Any, Pipeline], None], Any]]) -> bool:
-        try:
-            for start in range(0, len(writes), BATCH):
-                if start:
-                    reached("half-published")
-                with self._breaker, self._client.pipeline(transaction=False) as pipeline:
-                    for tell, what in writes[start : start + BATCH]:
-                        tell(what, pipeline)
-                    pipeline.execute()
-        except redis.RedisError as error:
-            metrics.PUBLISH_FAILURES.inc()
-            log.debug("publish failed: tasks=%d error=%s", len(writes), error)
-            return False
-        return True
+    def _send(self, writes: Sequence[Write]) -> bool:
+        return self.mirror is None or self.mirror.line.send(writes)
 
     def _tell(self, row: TaskRow, pipeline: Pipeline) -> None:
         self._show(row, pipeline)
-        if row["status"] == "pending":
-            self._ring(row, pipeline)
+        if self._added is not None and row["status"] == "pending":
+            self._added.add(row, pipeline)
 
     def _show(self, row: TaskRow, pipeline: Pipeline) -> None:
-        if row["version"] == _FIRST_VERSION:
+        if self.mirror is None or row["version"] == _FIRST_VERSION:
             return  # nobody has looked at the task before: who does so now finds this version in Postgres, or a newer
         if (snapshot := TaskSnapshot.read(row)) is not None:
             self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
-
-    def _ring(self, row: BellRow, pipeline: Pipeline) -> None:
-        try:
-            message = bell.message(row, self.keys[0])
-        except ValueError as error:  # a budget that cannot be read must not keep other tasks' bells from ringing
-            log.error("no bell can be rung for the task: task=%s error=%s", row["id"], error)
-            return
-        pipeline.lpush(*message)
 
     def _stop(self, row: TaskRow, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, f"{row['id']} {row['run']}")
 
     def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))
+
+
+def _due(rows: Sequence[TaskRow], bells: Sequence[BellRow]) -> list[BellRow]:
+    return [*bells, *(row for row in rows if row["status"] == "pending")]
 
 
 def _count_ends(rows: Iterable[TaskRow]) -> None:

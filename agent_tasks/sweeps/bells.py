@@ -1,7 +1,5 @@
 """Lost bells: what is pending and nobody claimed is rung again, unless its bell may still wait in its queue."""
 
-import redis
-
 from agent_tasks.deployment import Deployment
 from agent_tasks.sweeps.batch import BATCH
 from agent_tasks.transitions.ring import pending_by_queue, postpone, ring
@@ -36,8 +34,6 @@ def _ring(deployment: Deployment, waiting: list[str]) -> int:
 
 def _queues_with_all_bells(deployment: Deployment, pending: dict[str, int]) -> list[str]:
     """The queues in which about as many bells wait as tasks are pending: none was lost, each has its turn."""
-    try:
-        bells = deployment.publisher.waiting(list(pending))
-    except redis.RedisError:  # then it takes no bells either
-        return []
-    return [queue for queue, tasks in pending.items() if bells[queue] >= tasks - int(tasks * _LOST_PART)]
+    waiting = deployment.bells.waiting(list(pending))
+    known = {queue: bells for queue, bells in waiting.items() if bells is not None}
+    return [queue for queue, bells in known.items() if bells >= pending[queue] - int(pending[queue] * _LOST_PART)]

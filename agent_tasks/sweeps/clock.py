@@ -6,8 +6,8 @@ from typing import Any
 import redis
 from celery.beat import Scheduler
 
-from agent_tasks.doorbell.bell import queue_keys
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
+from agent_tasks.doorbell.queue_size import queue_size
 
 log = logging.getLogger(__name__)
 MOST_TICKS = 20
@@ -28,7 +28,7 @@ class Clock(Scheduler):
     def _waiting(self, producer: Any) -> int:
         """How many ticks wait; 0 where that cannot be found out, and sending will say why."""
         try:
-            return sum(producer.channel.client.llen(key) for key in queue_keys(SWEEP_QUEUE))
+            return queue_size(producer.channel, SWEEP_QUEUE) or 0
         except (redis.RedisError, OSError) as error:
             log.debug("ticks that wait were not counted: %s", error)
             return 0

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from agent_tasks import moments
-from agent_tasks.doorbell import publisher
+from agent_tasks.doorbell import line
 
 _here = threading.local()
 
@@ -37,7 +37,7 @@ def arm(point: str, number: signal.Signals) -> None:
     if step in ("statement", "request"):
         _arm_statement(int(moment), number, has_claimed=step == "request")
     else:
-        publisher.BATCH = 1  # so that there is something between the first row and the others
+        line.BATCH = 1  # so that there is something between the first row and the others
         moments.watch(_KilledAt(point, number))
 
 

@@ -55,7 +55,7 @@ def test_steps_that_fork_all_the_time_keep_their_connections(client: AgentTasks,
 PROGRAM = """
 import os, sys, time, psycopg
 from agent_tasks import AgentTasks
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 import tests.agents
 from tests.eventually import eventually
 
@@ -63,7 +63,7 @@ client = AgentTasks()
 redis = client.redis.__class__.from_url(client.settings.redis_url)
 
 def bells():
-    return sum(redis.llen(key) for key in queue_keys("agents"))
+    return sum(redis.llen(key) for key in OURS.of("agents"))
 
 def submit_in_a_transaction():
     before = bells()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent_tasks import AgentTasks
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from tests import rows
 from tests.agents import notes
 from tests.crash.test_killed_workers import runs_on
@@ -55,7 +55,7 @@ def test_two_beats_and_five_sweepers_at_once_do_no_harm(client: AgentTasks, proc
     for worker in workers:
         worker.send(signal.SIGSTOP)
     tasks = client.submit_many("hops", [{"to": 8}] * 30) + client.submit_many("flaky_hops", [{"to": 4}] * 10)
-    client.redis.delete(*queue_keys("agents"))  # where bells are still queued, no more are rung
+    client.redis.delete(*OURS.of("agents"))  # where bells are still queued, no more are rung
     eventually(lambda: rows.query(client, "SELECT FROM agent_tasks.events WHERE data ->> 'again' IS NOT NULL"))
     for worker in workers:
         worker.send(signal.SIGCONT)

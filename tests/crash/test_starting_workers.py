@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from agent_tasks import AgentTasks, Settings
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.store.migrations import upgrade
 from tests.conftest import Fragile, database_named
 from tests.eventually import eventually
@@ -23,7 +23,7 @@ pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
 def bells(settings: Settings) -> int:
     """The messages that wait in Redis for a worker."""
     with redis.Redis.from_url(settings.redis_url) as broker:
-        return sum(broker.llen(key) for key in queue_keys(settings.queue))  # type: ignore[misc]
+        return sum(broker.llen(key) for key in OURS.of(settings.queue))  # type: ignore[misc]
 
 
 def for_seconds(seconds: float, holds: Callable[[], bool]) -> None:

@@ -12,6 +12,7 @@ from tests.conftest import Fragile
 from tests.crash.test_killed_workers import runs_on
 from tests.database import fall_due
 from tests.eventually import eventually
+from tests.mirrors import mirror_of
 from tests.processes import Processes
 
 
@@ -58,7 +59,7 @@ def test_a_signal_comes_while_the_worker_that_parks_the_task_is_between_commit_a
     slow.send(signal.SIGCONT)  # now it publishes that the task waits
     assert client.submit_many("echo", [{"value": 1}] * 20)[-1].result(timeout=30) == 1
     assert client.get(task.id).snapshot() == ended
-    assert client.publisher.mirror.get(task.id) == ended
+    assert mirror_of(client).get(task.id) == ended
     assert len(rows.events(client, task.id, "claimed")) == 2
 
 

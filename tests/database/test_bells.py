@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent_tasks import AgentTasks
-from agent_tasks.doorbell.bell import queue_keys
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.sweeps import bells
 from agent_tasks.sweeps.application import OTHERS, make_beat_app
 from agent_tasks.sweeps.clock import MOST_TICKS, Clock
@@ -15,7 +15,7 @@ from tests.database import fall_due, query, submitted
 
 
 def queued(client: AgentTasks, queue: str = "agents") -> int:
-    return client.publisher.waiting([queue])[queue]
+    return client.bells.waiting([queue])[queue] or 0
 
 
 def all_overdue(client: AgentTasks) -> None:
@@ -57,7 +57,7 @@ def test_bells_that_were_lost_are_rung_while_those_of_others_wait(client: AgentT
 
 def test_where_many_bells_are_missing_all_that_are_due_are_rung_once(client: AgentTasks) -> None:
     client.submit_many("echo", [{}] * 1_100)
-    for key in queue_keys("agents"):
+    for key in OURS.of("agents"):
         client.redis.ltrim(key, 0, 899)
     all_overdue(client)
     assert bells.run_once(client) == 1_100
@@ -70,7 +70,7 @@ def test_where_many_bells_are_missing_all_that_are_due_are_rung_once(client: Age
 def test_a_queue_that_is_full_holds_up_no_other(client: AgentTasks) -> None:
     client.submit_many("echo", [{}] * 20)
     lonely = submitted(client, queue="far")
-    for key in queue_keys("far"):
+    for key in OURS.of("far"):
         client.redis.delete(key)
     all_overdue(client)
     bells.run_once(client)

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from agent_tasks import AgentTasks, InvalidInput, TaskNotFound
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from tests.database import query
 from tests.eventually import eventually
 
@@ -53,7 +53,7 @@ def mine(request: pytest.FixtureRequest, client: AgentTasks) -> Iterator[Any]:
 
 def bells(client: AgentTasks, queue: str = "agents") -> list[str]:
     """The ids of the tasks that were rung for."""
-    messages = [json.loads(m) for key in queue_keys(queue) for m in client.redis.lrange(key, 0, -1)]
+    messages = [json.loads(m) for key in OURS.of(queue) for m in client.redis.lrange(key, 0, -1)]
     return [message["headers"]["id"].split(":")[0] for message in messages]
 
 

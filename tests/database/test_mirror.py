@@ -18,6 +18,7 @@ from agent_tasks.transitions.complete import Finish
 from tests.database import claimed, query, row_of
 from tests.database.single import complete
 from tests.eventually import eventually
+from tests.mirrors import mirror_of
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_mirror_never_goes_back_whoever_is_late_and_whatever_is_lost(
     client: AgentTasks, moves: list[tuple[str, int]]
 ) -> None:
     """Writers publish in any order, readers stand still anywhere between their steps, entries expire at any time."""
-    mirror, task = client.publisher.mirror, client.submit("echo").stored()
+    mirror, task = mirror_of(client), client.submit("echo").stored()
     client.redis.delete(key(task.id))
     committed, shown = [1], 0
     announced: list[str] = []
@@ -103,7 +104,7 @@ def test_what_nobody_looks_at_is_not_mirrored(client: AgentTasks) -> None:
 def test_a_change_published_while_a_reader_is_in_postgres_is_not_covered_by_what_that_has_read(
     client: AgentTasks,
 ) -> None:
-    mirror, task = client.publisher.mirror, client.submit("echo")
+    mirror, task = mirror_of(client), client.submit("echo")
     reader = mirror.announce(task.id)
     old = client.find_row(task.id)
     client.get(task.id).cancel()
@@ -112,7 +113,7 @@ def test_a_change_published_while_a_reader_is_in_postgres_is_not_covered_by_what
 
 
 def test_word_is_given_of_each_new_version_and_of_no_old_one(client: AgentTasks) -> None:
-    mirror, snapshot = client.publisher.mirror, looked_at(client).stored()
+    mirror, snapshot = mirror_of(client), looked_at(client).stored()
     pubsub: Any = client.redis.pubsub()
     pubsub.subscribe(key(snapshot.id))
     assert pubsub.get_message(timeout=2)["type"] == "subscribe"
@@ -155,7 +156,7 @@ def test_a_mirrored_snapshot_is_the_stored_one(client: AgentTasks) -> None:
         spend.charge(connection, taken, tokens=3, usd=0.1)
         client.publish([client.find_row(task.id)])
         client.publish([complete(connection, Finish(taken, '{"big": 123456789012345678901234, "é": "😀"}', 0))])
-    assert client.publisher.mirror.get(task.id) == task.stored()
+    assert mirror_of(client).get(task.id) == task.stored()
 
 
 def test_a_sensitive_task_is_mirrored_as_a_version_only(client: AgentTasks) -> None:
@@ -178,7 +179,7 @@ def test_a_large_snapshot_is_read_from_postgres(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         row: Row = complete(connection, Finish(taken, '"' + "x" * LARGEST + '"', 0))
     client.publish([row])
-    assert client.publisher.mirror.get(task.id) is None
+    assert mirror_of(client).get(task.id) is None
     assert len(task.wait(timeout=5).result) == LARGEST
 
 
@@ -211,7 +212,7 @@ def test_a_flushed_mirror_is_filled_again_by_its_readers(client: AgentTasks) -> 
     task.cancel()
     client.redis.flushall()
     assert client.get(task.id).snapshot().status == "cancelled"
-    assert client.publisher.mirror.get(task.id) == task.stored()
+    assert mirror_of(client).get(task.id) == task.stored()
 
 
 def test_a_snapshot_needs_no_redis(client: AgentTasks, away: AgentTasks) -> None:
@@ -252,6 +253,6 @@ def test_an_acknowledgement_once_seen_is_not_taken_back_by_a_slower_reader(clien
     task = client.submit("echo")
     slower = task.cancel()
     assert task.acknowledge().acknowledged_at is not None
-    client.publisher.mirror.put(slower)
+    mirror_of(client).put(slower)
     assert client.get(task.id).snapshot().acknowledged_at is not None
     assert row_of(client, task.id)["acknowledged_at"] is not None

@@ -18,7 +18,7 @@ from agent_tasks import (
 )
 from agent_tasks.authoring.calls.call_identity import digest_of
 from agent_tasks.authoring.calls.operations import Call, CallOptions, Given, Intent
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.errors import LeaseLost
 from agent_tasks.sweeps import bells
@@ -111,7 +111,7 @@ def test_a_row_that_cannot_be_read_keeps_no_other_from_being_shown_and_rung(
     query(client, f"UPDATE agent_tasks.tasks SET {change} WHERE id = %s", sick)
     client.redis.flushall()
     assert bells.run_once(client) == 2
-    assert sum(client.redis.llen(key) for key in queue_keys("agents")) == bells_rung  # type: ignore[misc]
+    assert sum(client.redis.llen(key) for key in OURS.of("agents")) == bells_rung  # type: ignore[misc]
     assert {task.id for task in client.living()} == {parent, well}
     assert [node.snapshot.id for node in client.get(parent).tree().children] == [well]
     assert {task.id for task in client.get(parent).children()} == {sick, well}

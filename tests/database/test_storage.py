@@ -17,6 +17,7 @@ from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.retry import retry
 from tests.database import claimed, commit, query, row_of, single
 from tests.database.single import complete
+from tests.mirrors import mirror_of
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
@@ -48,7 +49,7 @@ def test_what_is_accepted_comes_back_from_the_database_and_from_the_mirror(clien
         assert same(taken.state, value)
         client.publish([complete(connection, Finish(taken, encoded, 0))])
     task = client.get(taken.id)
-    mirrored = client.publisher.mirror.get(task.id)
+    mirrored = mirror_of(client).get(task.id)
     assert mirrored is not None
     assert mirrored == task.stored()
     assert same(mirrored.result, value)

@@ -20,7 +20,7 @@ from agent_tasks import (
     TaskNotFound,
     UnknownAgent,
 )
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.store.queries.catalog import register_agents
 from tests.database import all_of, claimed, query, row_of
 
@@ -37,7 +37,7 @@ def count(client: AgentTasks) -> int:
 
 
 def rung(client: AgentTasks, queue: str = "agents") -> int:
-    return sum(client.redis.llen(key) for key in queue_keys(queue))  # type: ignore[misc]
+    return sum(client.redis.llen(key) for key in OURS.of(queue))  # type: ignore[misc]
 
 
 def test_a_submit_writes_the_task_rings_and_tells_what_it_wrote(client: AgentTasks) -> None:

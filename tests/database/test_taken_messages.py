@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from agent_tasks import AgentTasks
-from agent_tasks.doorbell.bell import PRIORITY_STEPS, broker_priority, queue_keys
 from agent_tasks.doorbell.celery_app import make_app
+from agent_tasks.doorbell.lists import OURS
 
 
 def test_messages_that_were_taken_and_not_begun_go_back_to_where_they_were(client: AgentTasks) -> None:
     tasks = client.submit_many("echo", [{"value": number} for number in range(5)])
-    queue = queue_keys("agents")[PRIORITY_STEPS.index(broker_priority(5))]
+    queue = OURS.of("agents")[OURS.steps.index(OURS.level(5))]
     before = _ids(client, queue)
     assert before == [str(task.id) for task in reversed(tasks)]
     app: Any = make_app("workers", client.settings, ["agents"])

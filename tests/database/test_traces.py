@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from agent_tasks import AgentTasks, InvalidInput
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.task.trace import check_traceparent
 from tests.database import claimed, query
 from tests.database.children import broken, run_child, spawn
@@ -22,7 +22,7 @@ def trace_id(task: TaskHandle) -> str:
 
 
 def headers(client: AgentTasks, queue: str = "agents") -> list[dict[str, Any]]:
-    messages = [json.loads(m) for key in queue_keys(queue) for m in client.redis.lrange(key, 0, -1)]  # type: ignore[union-attr]
+    messages = [json.loads(m) for key in OURS.of(queue) for m in client.redis.lrange(key, 0, -1)]  # type: ignore[union-attr]
     return [message["headers"] for message in messages]
 
 
@@ -68,7 +68,7 @@ def test_a_resumed_task_and_the_children_that_go_on_with_it_stay_in_the_trace(cl
 def test_a_task_from_before_there_were_traces_is_rung_without_one(client: AgentTasks) -> None:
     task = client.submit("echo", queue="old")
     query(client, "UPDATE agent_tasks.tasks SET traceparent = NULL WHERE id = %s", task.id)
-    client.redis.delete(*queue_keys("old"))
+    client.redis.delete(*OURS.of("old"))
     client.publish([client.find_row(task.id)])
     assert ["traceparent" in header for header in headers(client, "old")] == [False]
 

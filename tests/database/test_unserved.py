@@ -9,6 +9,7 @@ from agent_tasks import AgentTasks, TaskHandle
 from agent_tasks.store.database import Connection
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off, sign_on
 from tests.database import claimed, park, query
+from tests.mirrors import mirror_of
 
 REASONS = [
     ([], "no_worker", "agent-tasks worker"),
@@ -90,6 +91,6 @@ def test_the_mirror_does_not_keep_what_was_true_of_the_workers(client: AgentTask
     task = client.submit("approval")
     assert reason(task.stored()) == "no_worker"
     client.get(task.id)
-    mirrored = client.publisher.mirror.get(task.id)
+    mirrored = mirror_of(client).get(task.id)
     assert mirrored is not None
     assert mirrored.unserved is None

@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import fakeredis
 import pytest
 
-from agent_tasks import Settings
+from agent_tasks.doorbell.line import Line
+from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.publisher import STOP_CHANNEL, Publisher
+from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.heartbeat import Leases
 from agent_tasks.engine.steps.active import ActiveRuns
@@ -80,7 +82,8 @@ def test_lost_word_is_made_up_for_by_the_next_heartbeat() -> None:
 
 def test_runs_are_stop_named_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     server = fakeredis.FakeRedis()
-    publisher = Publisher(Settings(database_url="postgresql://x/y", redis_url="redis://x"), server, (b"k" * 32,))
+    line, keys = Line(server), (b"k" * 32,)
+    publisher = Publisher(keys, RawBells(line, lambda: keys[0]), Mirror(line, 15.0, keys))
     order: list[str] = []
     monkeypatch.setattr(publisher, "_tell", lambda row, pipeline: order.append("bell"))
     stop = publisher._stop

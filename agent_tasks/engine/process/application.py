@@ -13,6 +13,7 @@ from agent_tasks import metrics
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder, load_agents, why_not_loaded
 from agent_tasks.authoring.step import Step
+from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.celery_app import make_app, when_it_runs
 from agent_tasks.engine.observers.flower import show_running
 from agent_tasks.engine.process import drain
@@ -155,13 +156,14 @@ class WorkerProcess:
         else:
             self.runtime.start(slots)
             wake_when_freed(worker.pool, worker.hub)
-        self._watchdog = Watchdog(self.app, self.settings, self.gate, slots, self._replace_process)
+        bells = Deployment(self.settings).bells
+        self._watchdog = Watchdog(self.app, bells, self.gate, slots, self._replace_process)
         self._watchdog.start()
         self._quarantine = Quarantine(self.app, self.settings, self.node)
         self._quarantine.start()
         if self._wire is None:
             self.runtime.unclaimed = self._quarantine.look_soon
-        self._passing = Passing(self.settings)
+        self._passing = Passing(bells)
         self._passing.start()
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
 

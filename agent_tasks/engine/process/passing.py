@@ -8,11 +8,9 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-import redis
-
 from agent_tasks.doorbell import bell
-from agent_tasks.doorbell.publisher import connect
-from agent_tasks.settings import Settings
+from agent_tasks.doorbell.bell import Taken
+from agent_tasks.doorbell.bells import Bells
 
 log = logging.getLogger(__name__)
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.25, 1.0
@@ -28,9 +26,9 @@ class Passing:
     Nothing hangs on it: it knows no more than the message says, and where a bell is lost the sweep rings another.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._client = connect(settings)
-        self._kept: list[tuple[float, int, tuple[str, str]]] = []
+    def __init__(self, bells: Bells) -> None:
+        self._bells = bells
+        self._kept: list[tuple[float, int, Taken]] = []
         self._order = count()
         self._changed = threading.Condition()
 
@@ -39,11 +37,10 @@ class Passing:
 
     def keep(self, message: Any) -> None:
         """Keep a message that Celery has for a task that it does not know."""
-        headers, level = message.headers, int(message.properties.get("priority") or 0)
-        passed = bell.passed_on(headers, message.delivery_info["routing_key"], level)
+        passed = bell.passed_on(message)
         if passed is None:
             return
-        pause = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** headers.get(bell.PASSES_HEADER, 0))
+        pause = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** message.headers.get(bell.PASSES_HEADER, 0))
         due = monotonic() + pause * random.uniform(0.5, 1.0)  # Redis gives it to the worker that has waited for longest
         with self._changed:
             if len(self._kept) < _MOST:
@@ -53,7 +50,7 @@ class Passing:
     def end(self) -> None:
         """Put all of them back: this worker takes no more."""
         with self._changed:
-            kept = [passed for _, _, passed in sorted(self._kept)]
+            kept = [passed for _, _, passed in sorted(self._kept, key=lambda each: each[:2])]
             self._kept.clear()
         self._put_back(kept)
 
@@ -64,17 +61,12 @@ class Passing:
                     self._changed.wait(self._kept[0][0] - monotonic() if self._kept else None)
             self._put_back(due)
 
-    def _due(self) -> list[tuple[str, str]]:
-        due: list[tuple[str, str]] = []
+    def _due(self) -> list[Taken]:
+        due: list[Taken] = []
         while self._kept and len(due) < _BATCH and self._kept[0][0] <= monotonic():
             due.append(heapq.heappop(self._kept)[2])
         return due
 
-    def _put_back(self, messages: list[tuple[str, str]]) -> None:
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for key, message in messages:
-                    pipeline.rpush(key, message)
-                pipeline.execute()
-        except redis.RedisError as error:
-            log.warning("%d messages not passed on, the sweep sends others: %s", len(messages), error)
+    def _put_back(self, messages: list[Taken]) -> None:
+        if not self._bells.put_back(messages):
+            log.warning("%d messages not passed on, the sweep sends others", len(messages))

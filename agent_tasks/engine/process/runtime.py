@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import redis
 
 from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.client.client import AgentTasks
@@ -124,10 +123,8 @@ class Runtime:
         self.gate.wait(_SHUT_SECONDS)
 
     def _put_back(self, request: Any) -> None:
-        try:
-            self.client.redis.rpush(*bell.repeated(request))
-        except redis.RedisError as error:
-            log.warning("message not put back, the sweep sends another: message=%s error=%s", request.id, error)
+        if not self.client.bells.put_back([bell.repeated(request)]):
+            log.warning("message not put back, the sweep sends another: message=%s", request.id)
 
     def drain(self) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.

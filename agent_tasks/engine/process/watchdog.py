@@ -6,14 +6,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-import redis
 from celery import signals
 from celery.worker import state
 
-from agent_tasks.doorbell.bell import queue_keys
-from agent_tasks.doorbell.publisher import connect
+from agent_tasks.doorbell.bells import Bells
 from agent_tasks.engine.process.gate import Gate
-from agent_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
 STUCK_SECONDS = 20.0
@@ -23,8 +20,8 @@ _TICK_SECONDS = 2.0
 class Watchdog:
     """Restarts the process when Celery has stopped consuming, as it may after Redis came back (celery#8030)."""
 
-    def __init__(self, app: Any, settings: Settings, gate: Gate, slots: int, restart: Callable[[], None]) -> None:
-        self._client = connect(settings)
+    def __init__(self, app: Any, bells: Bells, gate: Gate, slots: int, restart: Callable[[], None]) -> None:
+        self._bells = bells
         self._app = app
         self._gate = gate
         self._slots = slots
@@ -58,10 +55,5 @@ class Watchdog:
         if len(state.reserved_requests) >= self._slots or not self._gate.is_open:
             return True
         queues = list(self._app.amqp.queues.consume_from)  # without those that `celery control` has cancelled
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for key in (key for queue in queues for key in queue_keys(queue)):
-                    pipeline.llen(key)
-                return not any(pipeline.execute())
-        except redis.RedisError:
-            return True  # it cannot consume while Redis is away; the time counts from its return
+        # None is fine: it cannot consume while the broker is away; the time counts from its return
+        return not any(self._bells.waiting(queues).values())

@@ -8,6 +8,7 @@ from agent_tasks.sweeps import bells
 from tests.database import query
 from tests.database.machine.machine import Machine, any_one
 from tests.database.machine.moment import read_bells
+from tests.mirrors import mirror_of
 
 
 class Doorbell(Machine):
@@ -34,4 +35,4 @@ class Doorbell(Machine):
         assert {(bell.task_id, bell.step, bell.step_number) for bell in rung} == pending
         for task in self.tasks.values():
             assert self.client.get(task.id).snapshot().status == task.status
-            assert self.wire.mirror.get(task.id) is not None
+            assert mirror_of(self.client).get(task.id) is not None

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from agent_tasks import AgentTasks, TaskSnapshot
-from agent_tasks.doorbell.bell import queue_keys
+from agent_tasks.doorbell.lists import OURS
 from agent_tasks.doorbell.mirror import key
 from tests.database import Row, query
 
@@ -83,9 +83,9 @@ class Moment:
 def read_bells(client: AgentTasks, *, drain: bool = False) -> list[dict[str, Any]]:
     """The messages that lie in Redis; with `drain` they are gone after it."""
     with client.redis.pipeline(transaction=False) as pipeline:
-        for name in queue_keys("agents"):
+        for name in OURS.of("agents"):
             pipeline.lrange(name, 0, -1)
         if drain:
-            pipeline.delete(*queue_keys("agents"))
+            pipeline.delete(*OURS.of("agents"))
         found: list[Any] = pipeline.execute()
-    return [json.loads(message) for messages in found[: len(queue_keys("agents"))] for message in messages]
+    return [json.loads(message) for messages in found[: len(OURS.of("agents"))] for message in messages]

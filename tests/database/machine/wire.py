@@ -16,7 +16,7 @@ class Wire(Publisher):
     """What becomes of the next batches: sent, lost or late."""
 
     def __init__(self, client: AgentTasks) -> None:
-        super().__init__(client.settings, client.redis, client.publisher.keys)
+        super().__init__(client.publisher.keys, client.bells, client.publisher.mirror)
         self.late: list[list[Row]] = []
         self.sent: list[Row] = []
 
