@@ -17,6 +17,7 @@ from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.settings import Settings
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import catalog, doors, read
+from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.route import connect
 from agent_tasks.task.signing import fingerprints, keys_of
 from agent_tasks.task.unserved import Unserved
@@ -52,9 +53,10 @@ def all_checks() -> list[Finding]:
     findings = [_secret(settings), _redis(settings), *_agents(settings)]
     try:
         with _connected(settings) as connection:
-            findings[1:1] = [_postgres(connection), _migrated(settings)]
+            findings[1:1] = [_postgres(connection), _migrated(connection, settings)]
             if findings[2].ok:
                 findings += [
+                    *_limits(connection),
                     *_workers(connection, settings),
                     *_unserved(connection, settings),
                     *_keys(connection, settings),
@@ -85,6 +87,8 @@ def _alone(name: str, check: Callable[[Connection], Finding]) -> Finding:
             return check(connection)
     except psycopg.errors.UndefinedTable:
         return Finding(name, False, "the database has no tables", "run agent-tasks migrate")
+    except psycopg.errors.InsufficientPrivilege as error:
+        return Finding(name, False, str(error.diag.message_primary), "agent-tasks doctor says what is missing")
     except psycopg.OperationalError as error:
         return _postgres_away(error)
 
@@ -120,10 +124,14 @@ def _postgres_away(error: Exception) -> Finding:
     return Finding("postgres", False, f"cannot be reached: {reason}", "start it, or set AGENT_TASKS_DATABASE_URL")
 
 
-def _migrated(settings: Settings) -> Finding:
+def _migrated(connection: Connection, settings: Settings) -> Finding:
     from agent_tasks.store.migrations import check_known, current, head
 
-    revision, newest = current(settings.database_url), head()
+    newest = head()
+    found = obstacle(connection, newest)
+    if found is not None and not found.is_behind:
+        return Finding("migrations", False, found.found, found.to_do)
+    revision = current(settings.database_url)
     try:
         check_known(revision)
     except InvalidState as error:
@@ -131,6 +139,12 @@ def _migrated(settings: Settings) -> Finding:
     if revision == newest:
         return Finding("migrations", True, f"up to date, at {revision}")
     return Finding("migrations", False, f"at {revision or 'none'}, not {newest}", "run agent-tasks migrate")
+
+
+def _limits(connection: Connection) -> Iterator[Finding]:
+    """Yield the time-outs of Postgres that end ordinary work."""
+    for found in short_limits(connection):
+        yield Finding("postgres", False, found.found, found.to_do)
 
 
 def _redis(settings: Settings) -> Finding:

@@ -73,6 +73,20 @@ def problem_of(error: BaseException) -> Problem | None:
             return Problem(ExitCode.TIMEOUT, "timeout", _one_line(error))
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
             return _away("The database has no tables, or outdated ones", "Run agent-tasks migrate.")
+        case psycopg.errors.InsufficientPrivilege():
+            return Problem(
+                ExitCode.ENDED_BADLY,
+                "permission_denied",
+                f"The user of the database may not do this: {error.diag.message_primary}.",
+                "agent-tasks doctor says what it lacks; agent-tasks migrate --sql --from head --grant USER prints it.",
+            )
+        case psycopg.errors.QueryCanceled():
+            return Problem(
+                ExitCode.ENDED_BADLY,
+                "upstream_unavailable",
+                f"Postgres ended a statement: {error.diag.message_primary}.",
+                "Raise statement_timeout for the user of the database (ALTER ROLE … SET statement_timeout = '30s').",
+            )
         case psycopg.Error() if isinstance(classified(error), Transient):
             return _away(
                 f"Cannot reach Postgres: {_one_line(error)}",

@@ -419,7 +419,7 @@ class AgentTasks(Deployment):
             after_commit = self._after_commit  # first: if what it needs is missing, nothing is to be accepted
             connection = driver_connection(given)
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
-            with _DictRows(connection), whole:
+            with _Borrowed(connection), whole:
                 rows = write(connection, tasks)
                 after_commit.watch(read.transaction_id(connection), rows)
             return rows
@@ -446,15 +446,18 @@ class AgentTasks(Deployment):
         return self._submission.new_task(target, value, budget, **options)
 
 
-class _DictRows:
-    """A connection whose rows are dicts for the transitions, whatever the caller's own is set to."""
+class _Borrowed:
+    """A caller's connection, whose rows are dicts for the transitions, and on which no statement of ours is prepared.
+
+    Both are as before when it is given back.
+    """
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
-        self._factory = self._connection.row_factory
-        self._connection.row_factory = dict_row
+        self._factory, self._threshold = self._connection.row_factory, self._connection.prepare_threshold
+        self._connection.row_factory, self._connection.prepare_threshold = dict_row, None
 
     def __exit__(self, *error: object) -> None:
-        self._connection.row_factory = self._factory
+        self._connection.row_factory, self._connection.prepare_threshold = self._factory, self._threshold

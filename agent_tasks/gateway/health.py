@@ -15,6 +15,7 @@ from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.shapes import Health, Readiness
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import catalog
+from agent_tasks.store.queries.readiness import obstacle
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -80,8 +81,11 @@ def _schema(gate: Gate) -> str:
     from agent_tasks.store import migrations  # brings Alembic, whose import takes as long as that of all the rest
 
     with gate.client.database.connection() as connection:
-        is_migrated = catalog.is_migrated(connection, migrations.head())
-    return "ok" if is_migrated else "not at head: run agent-tasks migrate"
+        found = obstacle(connection, migrations.head())
+    if found is None:
+        return "ok"
+    log.warning("not ready: %s; %s", found.found, found.to_do)
+    return f"not at head: run agent-tasks {'migrate' if found.is_behind else 'doctor'}"
 
 
 _CHECKS: dict[str, Callable[[Gate], str]] = {"postgres": _postgres, "redis": _redis, "schema": _schema}

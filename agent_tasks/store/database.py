@@ -104,7 +104,7 @@ class Database:
                 if pool is self._pool or monotonic() > until:
                     raise
                 continue  # it was renewed meanwhile
-            if not _has_ended(connection):
+            if not has_ended(connection):
                 return pool, connection
             connection.close()
             pool.putconn(connection)
@@ -156,7 +156,7 @@ class Database:
             connection.prepare_threshold = None
 
 
-def _has_ended(connection: RoutedConnection) -> bool:
+def has_ended(connection: RoutedConnection) -> bool:
     """Whether the server has closed an idle connection, or said something on it: seen without a round trip."""
     looking = select.poll()  # select itself takes no file above 1,023
     looking.register(connection.fileno(), select.POLLIN)

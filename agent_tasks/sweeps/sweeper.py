@@ -108,6 +108,10 @@ class Sweeper:
                 metrics.SWEPT.labels(name).inc(moved)
         except ServerAway:
             raise
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.QueryCanceled) as error:
+            metrics.SWEEPS_FAILED.labels(name).inc()
+            said = error.diag.message_primary
+            log.error("sweep failed, `agent-tasks doctor` says what to do: sweep=%s error=%s", name, said)
         except Contention as error:
             log.warning("sweep blocked by others, the next tick tries again: sweep=%s error=%s", name, error)
         except Exception:

@@ -6,11 +6,13 @@ from agent_tasks.store.database import Connection
 
 TABLES = ("tasks", "checkpoints", "calls", "events", "signals", "charges", "idempotency_keys")
 
-# A plan is kept until its tables are analyzed. Autovacuum comes once a minute, when a burst may be over. Only who owns
-# a table may analyze it; for the first ten pages the planner takes an empty table anyway.
+# A plan is kept until its tables are analyzed. Autovacuum comes once a minute, when a burst may be over. Who may
+# not analyze a table is not asked to; for the first ten pages the planner takes an empty table anyway.
 _GROWN = """
     SELECT relname AS name FROM pg_class
-    WHERE relnamespace = to_regnamespace('agent_tasks') AND relname = ANY (%s) AND pg_has_role(relowner, 'USAGE')
+    WHERE relnamespace = to_regnamespace('agent_tasks') AND relname = ANY (%s)
+        AND (pg_has_role(relowner, 'USAGE') OR CASE WHEN current_setting('server_version_num')::int >= 170000
+            THEN has_table_privilege(oid, 'MAINTAIN') ELSE false END)
         AND pg_relation_size(oid) > 2 * greatest(relpages, 10) * current_setting('block_size')::bigint
 """
 _ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) agent_tasks.{}")

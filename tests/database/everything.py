@@ -18,6 +18,7 @@ from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
+from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.transitions import delivery, heartbeat, idempotency, job, lane, ledger, release, signal, spend
@@ -46,7 +47,8 @@ def everything(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         catalog.register_agents(connection, {"echo": {"first_step": "echo", "signals": None}})
         catalog.signing_key(connection)
-        assert catalog.is_migrated(connection, NEWEST)
+        assert obstacle(connection, NEWEST) is None
+        assert short_limits(connection) == []
         heartbeat.sign_on(connection, WORKER, seconds=60)
     _steps(client)
     _trees(client)

@@ -188,3 +188,31 @@ def test_a_transaction_that_is_open_when_the_client_closes_still_makes_its_task(
         client.close()
         connection.commit()
     assert count(client) == 1
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_a_callers_connection_is_given_back_as_it_was(client: AgentTasks, autocommit: bool) -> None:
+    with psycopg.connect(client.settings.database_url, autocommit=autocommit) as mine:
+        before = session_of(mine)
+        for n in range(10):  # psycopg prepares a statement when it comes for the sixth time
+            client.submit("echo", {"value": n}, connection=mine, idempotency_key=f"k{n}")
+            client.submit_many("echo", [{"value": n}], connection=mine)
+        mine.commit()
+        assert session_of(mine) == before
+        assert (mine.autocommit, mine.prepare_threshold) == (autocommit, 5)
+    assert count(client) == 20
+
+
+def session_of(connection: "psycopg.Connection[Any]") -> list[list[Any]]:
+    """All that a session of Postgres keeps from one transaction to the next."""
+    looks = (
+        "SELECT name, setting, source FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' ORDER BY name",
+        "SELECT name, statement FROM pg_prepared_statements ORDER BY name",
+        "SELECT * FROM pg_listening_channels()",
+        "SELECT name FROM pg_cursors WHERE is_holdable",
+        "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+        "SELECT relname FROM pg_class WHERE relpersistence = 't' AND pg_table_is_visible(oid)",
+    )
+    found = [connection.execute(look, prepare=False).fetchall() for look in looks]
+    connection.rollback()
+    return found

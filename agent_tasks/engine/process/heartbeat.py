@@ -125,8 +125,8 @@ class Leases:
         return True
 
     def _register(self, connection: Connection) -> bool:
-        if not register(connection):
-            self._gate.close("the database is not migrated; run `agent-tasks migrate`")
+        if (obstacle := register(connection)) is not None:
+            self._gate.close(f"{obstacle.found}; {obstacle.to_do}")
             return False
         keys = self._deployment.publisher.fingerprints  # without the keys no message can be read
         self._worker = replace(self._worker, keys=keys)

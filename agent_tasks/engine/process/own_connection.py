@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from agent_tasks.store import session
-from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.database import Connection, Database, has_ended
 from agent_tasks.store.errors import ServerAway, classified
 from agent_tasks.store.route import Route, RoutedConnection
 
@@ -56,6 +56,8 @@ class OwnConnection:
     @contextmanager
     def use(self) -> Generator[Connection]:
         """Lend the connection for its seconds. Raises ServerAway, or what Postgres says of a statement."""
+        if self._connection is not None and has_ended(self._connection):
+            self.close()  # Postgres has ended it while it was idle, and need not be away
         try:
             connection = self._connection or self._open()
             connection.until = monotonic() + self._seconds

@@ -8,7 +8,8 @@ from agent_tasks.authoring.agent import Agent, loaded_agents
 from agent_tasks.authoring.definition import definition
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries.catalog import is_migrated, register_agents
+from agent_tasks.store.queries.catalog import register_agents
+from agent_tasks.store.queries.readiness import Obstacle, obstacle
 
 _MIGRATIONS = Path(agent_tasks.__file__).parent / "store/migrations/versions"
 NEWEST = max(path.stem[:4] for path in _MIGRATIONS.glob("[0-9]*.py"))
@@ -34,9 +35,9 @@ def _wrong(agent: Agent, what: str, error: Exception) -> str:
     return f"{what} in {agent.module} cannot be served: {type(error).__name__}: {error}.{advice}"
 
 
-def register(connection: Connection) -> bool:
-    """Record all agents that are loaded; False where the tables are older than this release."""
-    if not is_migrated(connection, NEWEST):
-        return False
-    register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
-    return True
+def register(connection: Connection) -> Obstacle | None:
+    """Record all agents that are loaded, unless something keeps this release from working here: then that."""
+    found = obstacle(connection, NEWEST)
+    if found is None:
+        register_agents(connection, {name: definition(agent) for name, agent in loaded_agents().items()})
+    return found

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
-import psycopg.errors
-
 from agent_tasks.store.database import Connection
 
 _REGISTER = """
@@ -28,15 +26,6 @@ class AgentRow(TypedDict):
 def answers(connection: Connection) -> None:
     """Have Postgres answer; an error where it does not."""
     connection.execute("SELECT 1")
-
-
-def is_migrated(connection: Connection, revision: str) -> bool:
-    """Whether the tables are those of this migration or of a later one."""
-    try:
-        row = connection.execute("SELECT version_num FROM agent_tasks.agent_tasks_version").fetchone()
-    except psycopg.errors.UndefinedTable:
-        return False
-    return row is not None and row["version_num"] >= revision
 
 
 def register_agents(connection: Connection, definitions: dict[str, dict[str, Any]]) -> None:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from agent_tasks.store.migrations.verbatim import run
+
 revision = "0001"
 down_revision = None
 
@@ -262,7 +264,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("signal_id IS NOT NULL"),
     )
     guards = Path(__file__).with_name("0001_guards.sql").read_text()
-    op.get_bind().connection.cursor().execute(guards)  # % in it is no parameter
+    run(guards)
 
 
 def downgrade() -> None:

@@ -1,6 +1,6 @@
 """The input of a sensitive task may be purged after its end, too."""
 
-from alembic import op
+from agent_tasks.store.migrations.verbatim import run
 
 revision = "0003"
 down_revision = "0002"
@@ -24,8 +24,8 @@ _PURGE = """IF OLD.sensitive AND NEW.input IS NULL AND to_jsonb(NEW) - 'input' =
 
 
 def upgrade() -> None:
-    op.get_bind().connection.cursor().execute(_GUARD.format(purge=_PURGE))  # % in it is no parameter
+    run(_GUARD.format(purge=_PURGE))
 
 
 def downgrade() -> None:
-    op.get_bind().connection.cursor().execute(_GUARD.format(purge=""))
+    run(_GUARD.format(purge=""))

@@ -1,6 +1,6 @@
 """The books of a task that has ended grow by what those below it still spend, and nothing stays reserved."""
 
-from alembic import op
+from agent_tasks.store.migrations.verbatim import run
 
 revision = "0005"
 down_revision = "0004"
@@ -41,10 +41,9 @@ WHERE finished_at IS NOT NULL AND reserved_tokens + reserved_usd + reserved_step
 
 
 def upgrade() -> None:
-    cursor = op.get_bind().connection.cursor()
-    cursor.execute(_GUARD.format(books=_BOOKS).replace("BEGIN", _COLUMNS, 1))  # % in it is no parameter
-    cursor.execute(_RELEASE)
+    run(_GUARD.format(books=_BOOKS).replace("BEGIN", _COLUMNS, 1))
+    run(_RELEASE)
 
 
 def downgrade() -> None:
-    op.get_bind().connection.cursor().execute(_GUARD.format(books=""))
+    run(_GUARD.format(books=""))

@@ -1,6 +1,6 @@
 """All that a sensitive task has recorded may be purged after its end, also from its history."""
 
-from alembic import op
+from agent_tasks.store.migrations.verbatim import run
 
 revision = "0009"
 down_revision = "0008"
@@ -62,12 +62,10 @@ DROP FUNCTION agent_tasks_only_purge;
 
 
 def upgrade() -> None:
-    cursor = op.get_bind().connection.cursor()
-    cursor.execute(_TASKS.replace("{columns}", _COLUMNS).replace("{purge}", _PURGE))  # % in it is no parameter
-    cursor.execute(_EVENTS)
+    run(_TASKS.replace("{columns}", _COLUMNS).replace("{purge}", _PURGE))
+    run(_EVENTS)
 
 
 def downgrade() -> None:
-    cursor = op.get_bind().connection.cursor()
-    cursor.execute(_TASKS.replace("{columns}", "").replace("{purge}", _OLD_PURGE))
-    cursor.execute(_OLD_EVENTS)
+    run(_TASKS.replace("{columns}", "").replace("{purge}", _OLD_PURGE))
+    run(_OLD_EVENTS)

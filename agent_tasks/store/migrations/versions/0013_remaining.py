@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from agent_tasks.store.migrations.verbatim import run
+
 revision = "0013"
 down_revision = "0012"
 
@@ -43,9 +45,9 @@ END $$
 
 def upgrade() -> None:
     op.add_column("tasks", sa.Column("remaining", postgresql.JSONB(), nullable=True))
-    op.get_bind().connection.cursor().execute(_TASKS.replace("{remaining}", "'remaining', "))  # % in it is no parameter
+    run(_TASKS.replace("{remaining}", "'remaining', "))
 
 
 def downgrade() -> None:
-    op.get_bind().connection.cursor().execute(_TASKS.replace("{remaining}", ""))
+    run(_TASKS.replace("{remaining}", ""))
     op.drop_column("tasks", "remaining")

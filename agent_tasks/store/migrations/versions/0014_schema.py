@@ -1,25 +1,26 @@
 """The guards name the schema of the tables they look into: they run under the search path of whoever writes."""
 
-from alembic import op
+from agent_tasks.store.migrations.verbatim import run
 
 revision = "0014"
 down_revision = "0013"
 
-_GUARDS = ("agent_tasks_only_acknowledge()", "agent_tasks_only_purge()")
+_REPLACE = """
+DO $replace$
+DECLARE
+    guard regprocedure;
+BEGIN
+    FOREACH guard IN ARRAY ARRAY['agent_tasks_only_acknowledge()', 'agent_tasks_only_purge()']::regprocedure[] LOOP
+        ASSERT pg_get_functiondef(guard) LIKE '%{old}%', guard || ' looks into no table';
+        EXECUTE replace(pg_get_functiondef(guard), '{old}', '{new}');
+    END LOOP;
+END $replace$
+"""
 
 
 def upgrade() -> None:
-    _replace(" FROM tasks ", " FROM agent_tasks.tasks ")
+    run(_REPLACE.format(old=" FROM tasks ", new=" FROM agent_tasks.tasks "))
 
 
 def downgrade() -> None:
-    _replace(" FROM agent_tasks.tasks ", " FROM tasks ")
-
-
-def _replace(old: str, new: str) -> None:
-    cursor = op.get_bind().connection.cursor()
-    for guard in _GUARDS:
-        cursor.execute("SELECT pg_get_functiondef(%s::regprocedure)", [guard])
-        (defined,) = cursor.fetchall()[0]
-        assert old in defined, f"{guard} looks into no table"
-        cursor.execute(defined.replace(old, new))
+    run(_REPLACE.format(old=" FROM agent_tasks.tasks ", new=" FROM tasks "))

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from agent_tasks.store.migrations.verbatim import run
 from agent_tasks.store.xid8 import Xid8
 
 revision = "0016"
@@ -154,12 +155,10 @@ def upgrade() -> None:
         sa.Column("last_at", _TIME, server_default=_NOW, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("lanes_pkey")),
     )
-    op.get_bind().connection.cursor().execute(_TELL)
+    run(_TELL)
 
 
 def downgrade() -> None:
-    op.get_bind().connection.cursor().execute(
-        "DROP TRIGGER events_told ON agent_tasks.events; DROP FUNCTION agent_tasks_tell()"
-    )
+    run("DROP TRIGGER events_told ON agent_tasks.events; DROP FUNCTION agent_tasks_tell()")
     for table in ("lanes", "deliveries", "outbox", "webhooks"):
         op.drop_table(table)
