@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import agent_tasks
+from agent_tasks.client.callers_connection import is_async, within
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.following import follow_async
 from agent_tasks.client.handle import TaskHandle
@@ -34,11 +35,20 @@ async def _in_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R
     return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 
+async def _submitted(tasks: AgentTasks, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Submit in the transaction of an async connection: what is written goes through it, on the caller's own loop."""
+    connection = kwargs.pop("connection")
+    prepare = {"submit": tasks.prepared, "submit_many": tasks.prepared_many}[method]
+    return await within(connection, await _in_thread(prepare, *args, **kwargs))
+
+
 def _awaited(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
     """Return the coroutine method that does what `method` of the blocking object does."""
 
     @functools.wraps(method)
     async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+        if is_async(kwargs.get("connection")):
+            return await _submitted(self.blocking, method.__name__, args, {**kwargs})
         return await _in_thread(getattr(self.blocking, method.__name__), *args, **kwargs)
 
     return call

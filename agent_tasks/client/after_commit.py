@@ -4,43 +4,17 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from agent_tasks import metrics
 from agent_tasks.doorbell.publisher import Publisher
-from agent_tasks.errors import InvalidInput
-from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.database import Database
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
 
 log = logging.getLogger(__name__)
 _FIRST_SECONDS, _SLOWEST_SECONDS, _LONGEST_SECONDS = 0.002, 1.0, 3600.0
-
-
-def driver_connection(given: Any) -> "Connection":
-    """Return the psycopg connection behind a SQLAlchemy Connection or Session, or `given` itself if it is one.
-
-    Raises InvalidInput for anything else.
-    """
-    if isinstance(given, psycopg.Connection):
-        return given  # pyright: ignore[reportUnknownVariableType, reportReturnType]
-    if callable(getattr(given, "connection", None)):  # a Session
-        given = given.connection()
-    if hasattr(given, "exec_driver_sql"):  # a Connection: SQLAlchemy must know that its transaction has begun
-        if not given.in_transaction():
-            given.begin()
-        driver = given.connection.driver_connection
-        if isinstance(driver, psycopg.Connection):
-            return driver  # pyright: ignore[reportUnknownVariableType]
-    raise InvalidInput(
-        "connection= takes a SQLAlchemy Connection or Session on psycopg 3, or a psycopg.Connection, not "
-        f"{type(given).__name__}",
-        field="connection",
-    )
 
 
 @dataclass

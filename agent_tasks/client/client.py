@@ -3,19 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, Unpack, get_args
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
 from agent_tasks import metrics
 from agent_tasks.authoring.agent import Agent
-from agent_tasks.client.after_commit import AfterCommit, driver_connection
+from agent_tasks.client.after_commit import AfterCommit
 from agent_tasks.client.agents import AgentInfo, known_agents
 from agent_tasks.client.audit import AuditEntry, read_audit
+from agent_tasks.client.callers_connection import aside, borrowed, driver_connection
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
@@ -26,7 +25,7 @@ from agent_tasks.client.signals import Receipt
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.client.webhooks import Webhooks
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import IdempotencyConflict
+from agent_tasks.errors import IdempotencyConflict, InvalidInput
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
@@ -58,6 +57,9 @@ class AgentTasks(Deployment):
 
     `settings` default to the environment's, or those of a running `agent-tasks dev`.
     """
+
+    _place: read.PlaceRow | None = None
+    """Its database, as last seen."""
 
     @cached_property
     def webhooks(self) -> Webhooks:
@@ -95,7 +97,8 @@ class AgentTasks(Deployment):
         field. `priority` is 0 to 9, where 9 is the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
         hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
         Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
-        Connection or Session, or psycopg) makes the submit part of the caller's own transaction. `callback_url` is
+        Connection or Session, or psycopg; in `aio` their async kinds, too) makes the submit part of the caller's own
+        transaction. `callback_url` is
         told when the task begins to wait for a signal or a timer, and when it ends: https or http, on the public
         internet.
 
@@ -103,11 +106,12 @@ class AgentTasks(Deployment):
         lacks the agent's scopes, and a psycopg.OperationalError (ServerAway) when Postgres is away. When Redis is away
         the task is accepted, and runs once Redis is back.
         """
-        task = self.new_task(
-            self.find_target(agent),
+        write = self.prepared(
+            agent,
             input,
-            budget,
+            budget=budget,
             identity=identity,
+            idempotency_key=idempotency_key,
             session_id=session_id,
             callback_url=callback_url,
             queue=queue,
@@ -116,10 +120,25 @@ class AgentTasks(Deployment):
             metadata=metadata,
             traceparent=traceparent,
         )
-        if idempotency_key is None:
-            rows = self._write(connection, [task], self._insert)
-            return self._handle(task.id, rows[0])
-        return self._submit_once(task, digests(task, input), idempotency_key, connection)
+        return write(None if connection is None else driver_connection(connection))
+
+    def prepared(
+        self,
+        agent: str | Agent,
+        input: TaskInput = None,
+        *,
+        budget: Budget | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> Callable[[Connection | None], TaskHandle]:
+        """Do the part of a submit that needs no transaction; the function returned writes it, in the given one if any.
+
+        Raises what `submit` raises of a request.
+        """
+        task = self.new_task(self.find_target(agent), input, budget, **options)
+        if idempotency_key is not None:
+            return partial(self._submit_once, task, digests(task, input), idempotency_key)
+        return lambda connection: self._handle(task.id, self._write(connection, [task], self._insert)[0])
 
     def accept(self, task: NewTask, *, idempotency_key: str | None = None, request: bytes = b"") -> TaskHandle:
         """Accept a task that `new_task` has made of a request whose digest is `request`.
@@ -150,15 +169,24 @@ class AgentTasks(Deployment):
         **options: Unpack[SubmitOptions],
     ) -> list[TaskHandle]:
         """Accept a task for each input, all or none, in one statement; otherwise as `submit`, without keys."""
+        write = self.prepared_many(agent, inputs, budget=budget, **options)
+        return write(None if connection is None else driver_connection(connection))
+
+    def prepared_many(
+        self, agent: str | Agent, inputs: Iterable[TaskInput], *, budget: Budget | None = None, **options: Any
+    ) -> Callable[[Connection | None], list[TaskHandle]]:
+        """Do the part of a submit of many that needs no transaction, as `prepared` does."""
         target = self.find_target(agent)
         if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | Mapping):  # pyright: ignore
             raise refused("inputs must be a list of inputs, each a mapping", inputs, "inputs")
         tasks = [self.new_task(target, value, budget, **options) for value in inputs]
-        if not tasks:
-            return []
-        rows = self._write(connection, tasks, self._insert)
-        by_id = {row["id"]: row for row in rows}
-        return [self._handle(task.id, by_id[task.id]) for task in tasks]
+
+        def write(connection: Connection | None) -> list[TaskHandle]:
+            rows = self._write(connection, tasks, self._insert) if tasks else []
+            by_id = {row["id"]: row for row in rows}
+            return [self._handle(task.id, by_id[task.id]) for task in tasks]
+
+        return write
 
     def get(self, task_id: UUID | str, *, identity: Identity | None = None) -> TaskHandle:
         """Return the handle of a task. Every access is checked against `identity`; None is a trusted program.
@@ -366,7 +394,13 @@ class AgentTasks(Deployment):
         super().close()
 
     def _submit_once(
-        self, task: NewTask, wanted: Sequence[bytes], key: str, connection: Any, *, waits: bool = True
+        self,
+        task: NewTask,
+        wanted: Sequence[bytes],
+        key: str,
+        connection: Connection | None,
+        *,
+        waits: bool = True,
     ) -> TaskHandle:
         check_text(key, "idempotency_key", 255)
         identity = task.identity
@@ -408,20 +442,22 @@ class AgentTasks(Deployment):
 
     def _write(
         self,
-        given: Any,
+        connection: Connection | None,
         tasks: Sequence[NewTask],
         write: Callable[[Connection, Sequence[NewTask]], list[Row]],
         *,
         transaction: bool = False,
     ) -> list[Row]:
-        """Commit what `write` does, or leave the commit to the owner of the `given` connection."""
-        if given is not None:
-            after_commit = self._after_commit  # first: if what it needs is missing, nothing is to be accepted
-            connection = driver_connection(given)
+        """Commit what `write` does, or leave the commit to the caller whose `connection` this is."""
+        if connection is not None:
+            after_commit = aside(connection, lambda: self._after_commit)  # first: what it needs may be missing
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
-            with _Borrowed(connection), whole:
-                rows = write(connection, tasks)
-                after_commit.watch(read.transaction_id(connection), rows)
+            with borrowed(connection):
+                callers = read.transaction(connection)
+                aside(connection, lambda: self._check_place(callers))
+                with whole:
+                    rows = write(connection, tasks)
+            after_commit.watch(callers["id"], rows)
             return rows
         try:
             rows = self.commit(lambda c: write(c, tasks), single=not transaction)
@@ -434,6 +470,20 @@ class AgentTasks(Deployment):
             metrics.SUBMITTED.labels(row["agent"]).inc()
         return rows
 
+    def _check_place(self, callers: read.PlaceRow) -> None:
+        """Raise InvalidInput where a caller's connection does not reach this deployment's database."""
+        if not self._place or self._place["server"] != callers["server"]:  # it may have been restarted
+            with self.database.connection() as connection:
+                self._place = read.place(connection)
+        if (self._place["database"], self._place["server"]) != (callers["database"], callers["server"]):
+            where = "" if callers["database"] != self._place["database"] else " of another server, or of a standby"
+            raise InvalidInput(
+                f"connection= is to the database {callers['database']!r}{where}, and the tasks of this deployment are "
+                f"in {self._place['database']!r}. Pass a connection to the database of AGENT_TASKS_DATABASE_URL, or "
+                "submit without one after your own commit.",
+                field="connection",
+            )
+
     def _handle(self, task_id: UUID, row: Row) -> TaskHandle:
         return TaskHandle(self, task_id, None, TaskSnapshot.from_row(row))
 
@@ -444,20 +494,3 @@ class AgentTasks(Deployment):
     def new_task(self, target: Target, value: Any, budget: Budget | None, **options: Any) -> NewTask:
         """Return a request as a task not yet accepted. Raises InvalidInput, PayloadTooLarge."""
         return self._submission.new_task(target, value, budget, **options)
-
-
-class _Borrowed:
-    """A caller's connection, whose rows are dicts for the transitions, and on which no statement of ours is prepared.
-
-    Both are as before when it is given back.
-    """
-
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._factory, self._threshold = self._connection.row_factory, self._connection.prepare_threshold
-        self._connection.row_factory, self._connection.prepare_threshold = dict_row, None
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.row_factory, self._connection.prepare_threshold = self._factory, self._threshold

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import namedtuple_row
+from psycopg.types.json import set_json_loads
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -116,10 +117,14 @@ def test_the_tasks_of_many_transactions_are_each_rung_for(client: AgentTasks) ->
 
 def test_the_connection_is_left_as_it_was(client: AgentTasks) -> None:
     with psycopg.connect(client.settings.database_url, row_factory=namedtuple_row) as connection:
-        client.submit("echo", connection=connection, idempotency_key="k")
+        set_json_loads(lambda text: "theirs", connection)
+        task = client.submit("echo", connection=connection, idempotency_key="k", metadata={"a": 1})
+        assert task._seen is not None
+        assert task._seen.metadata == {"a": 1}
         with pytest.raises(InvalidInput):
             client.submit("echo", connection=connection, idempotency_key="")
         assert connection.row_factory is namedtuple_row
+        assert connection.cursor_factory is psycopg.Cursor
         assert connection.autocommit is False
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
         assert connection.execute("SELECT 1 AS one").fetchone().one == 1  # type: ignore[union-attr]

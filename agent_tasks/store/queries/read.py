@@ -60,6 +60,18 @@ class TreeRepetitionRow(TypedDict):
     calls_once: int
 
 
+class PlaceRow(TypedDict):
+    """The database that a connection reaches: no two have both in common."""
+
+    database: str
+    server: int
+    """When the server was started, in microseconds."""
+
+
+class TransactionRow(PlaceRow):
+    id: str
+
+
 class KeptRow(TypedDict):
     partial: Any
     remaining: list[Any] | None
@@ -113,6 +125,12 @@ _PAGE_OF_CHILDREN = f"""
     ORDER BY id
 """
 
+_PLACE = """
+    current_database() AS database, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server
+"""
+_TRANSACTION = f"""
+    SELECT CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_xact_id()::text END AS id, {_PLACE}
+"""
 _PENDING_IN = "SELECT pg_xact_status(%s::text::xid8) AS status"
 
 
@@ -208,11 +226,17 @@ def last_event(connection: Connection, task_id: UUID) -> int:
     return (row["seq"] if row else None) or 0
 
 
-def transaction_id(connection: Connection) -> str:
-    """The id of the transaction that this connection is in."""
-    row = connection.execute("SELECT pg_current_xact_id()::text AS id").fetchone()
+def transaction(connection: Connection) -> TransactionRow:
+    """The id of the transaction that this connection is in, and where that is."""
+    row = connection.execute(_TRANSACTION).fetchone()
     assert row is not None
-    return row["id"]
+    return row
+
+
+def place(connection: Connection) -> PlaceRow:
+    row = connection.execute(f"SELECT {_PLACE}").fetchone()
+    assert row is not None
+    return row
 
 
 def transaction_status(connection: Connection, transaction: str) -> str | None:
