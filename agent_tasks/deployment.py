@@ -10,10 +10,10 @@ from weakref import WeakSet
 import redis
 
 from agent_tasks.doorbell.bells import Bells
+from agent_tasks.doorbell.broker import open_bells
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.publisher import Publisher, connect
-from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.doorbell.subscriptions import Notices
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
@@ -56,7 +56,7 @@ class Deployment:
     @cached_property
     def bells(self) -> Bells:
         """The way to the broker. It is there without Postgres."""
-        return RawBells(self._line, lambda: self._signing_keys[0])
+        return open_bells(self.settings, lambda: self._signing_keys[0], self._line)
 
     @cached_property
     def _line(self) -> Line:

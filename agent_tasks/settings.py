@@ -16,7 +16,7 @@ from pydantic.functional_serializers import PlainSerializer
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from agent_tasks.doorbell.redis_url import RedisUrl
+from agent_tasks.doorbell.redis_url import RedisUrl, is_redis
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.route import Route
 from agent_tasks.task.arguments import LARGEST_NUMBER, LONGEST_WAIT
@@ -51,12 +51,23 @@ def _postgres(url: str) -> str:
 
 
 def _redis(url: str) -> str:
+    if url == os.environ.get("CELERY_BROKER_URL") and "://" in url and not is_redis(url):
+        return ""  # it is read for want of another, and is of a broker that keeps no status
     RedisUrl(url)
+    return url
+
+
+def _broker(url: str) -> str:
+    if is_redis(url):
+        RedisUrl(url)
+    elif not url.partition("://")[0].isascii() or "://" not in url:
+        raise ValueError("it must be the URL of a broker, as Celery takes it: amqp://user:password@host:5672/vhost")
     return url
 
 
 _MASKED = PlainSerializer(lambda url: SecretUrl(url).masked, when_used="json")
 PostgresUrl = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _postgres(url))), _MASKED]
+BrokerServer = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _broker(url))), _MASKED]
 RedisServer = Annotated[str, AfterValidator(lambda url: SecretUrl(url and _redis(url))), _MASKED]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
@@ -148,7 +159,15 @@ class Settings(BaseSettings):
         default="",
         validation_alias=AliasChoices("AGENT_TASKS_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL", "redis_url"),
     )
-    """The URL of the Redis; REDIS_URL or CELERY_BROKER_URL is read where it is not set."""
+    """The URL of the Redis; REDIS_URL, or CELERY_BROKER_URL if that is a Redis, is read where it is not set."""
+    broker_url: BrokerServer = Field(
+        default="", validation_alias=AliasChoices("AGENT_TASKS_BROKER_URL", "CELERY_BROKER_URL", "broker_url")
+    )
+    """The URL of the broker, as Celery takes it; CELERY_BROKER_URL is read where it is not set. Empty: the Redis of
+    `redis_url`."""
+    app: Text = ""
+    """The Celery app that `agent_tasks.celery.install` was called on, as `celery -A` takes it: our own processes load
+    it, and use its broker with its options. Empty: they have none but `broker_url`."""
     agents: Names = ()
     """Modules whose agents are loaded, besides those of the entry-point group `agent_tasks.agents`."""
     bundled: Names = ()
@@ -267,6 +286,7 @@ class Settings(BaseSettings):
             "hook_secrets": SecretText,
             "database_url": SecretUrl,
             "redis_url": SecretUrl,
+            "broker_url": SecretUrl,
         }
         for name, value in super().__repr_args__():
             yield name, kinds[name](value) if name in kinds else value  # model_copy() takes plain texts, too

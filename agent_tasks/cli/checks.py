@@ -12,6 +12,8 @@ from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.authoring.permissions import Declared
 from agent_tasks.doorbell import publisher
+from agent_tasks.doorbell.broker import broker_url, open_bells
+from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.settings import Settings
@@ -50,7 +52,7 @@ def all_checks() -> list[Finding]:
     settings = _settings()
     if isinstance(settings, Finding):
         return [settings]
-    findings = [_secret(settings), _redis(settings), *_agents(settings)]
+    findings = [_secret(settings), _redis(settings), _broker(settings), *_agents(settings)]
     try:
         with _connected(settings) as connection:
             findings[1:1] = [_postgres(connection), _migrated(connection, settings)]
@@ -164,6 +166,24 @@ def _redis(settings: Settings) -> Finding:
     if policy != "noeviction":
         return Finding("redis", False, f"{found} evicts: maxmemory-policy is {policy}", "set it to noeviction")
     return Finding("redis", True, f"{found}, noeviction")
+
+
+def _broker(settings: Settings) -> Finding:
+    """Return by which way bells reach which broker, and whether it answers."""
+    try:
+        where = broker_url(settings)
+        bells = open_bells(settings, lambda: b"", Line(publisher.connect(settings)) if settings.redis_url else None)
+    except InvalidInput as error:
+        return Finding("broker", False, error.message)
+    way = "as raw lists, since" if bells.path == "redis" else "by the app's producer, since"
+    found = f"{where}, {way} {bells.why}"
+    try:
+        problem = bells.problem()
+    finally:
+        bells.close()
+    if problem is not None:
+        return Finding("broker", False, f"{found}. It cannot be used: {problem}", "start it, or name another one")
+    return Finding("broker", True, found)
 
 
 def _agents(settings: Settings) -> Iterator[Finding]:

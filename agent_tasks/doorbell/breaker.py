@@ -1,4 +1,4 @@
-"""The breaker before Redis: after a call without an answer, those that follow fail at once instead of waiting."""
+"""The breaker before a server: after a call without an answer, those that follow fail at once instead of waiting."""
 
 import logging
 import threading
@@ -19,12 +19,18 @@ class RedisAway(redis.ConnectionError):
 
 
 class Breaker:
-    """A context for each call to Redis. Raises RedisAway for a second after a call without an answer.
+    """A context for each call to Redis, or another server. Raises `away` for a second after a call without an answer.
 
     An outage is logged when it begins, once a minute while it lasts, and when it is over.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, server: str = "Redis", away: type[Exception] = RedisAway, errors: type[Exception] = redis.RedisError
+    ) -> None:
+        """`errors` are those that say that `server` did not answer, or refused."""
+        self._server = server
+        self._away = away
+        self._errors = errors
         self._lock = threading.Lock()
         self._open_until = 0.0
         self._is_away = False
@@ -37,7 +43,7 @@ class Breaker:
 
     def __enter__(self) -> None:
         if self.is_open:
-            raise RedisAway("Redis did not answer a moment ago")
+            raise self._away(f"{self._server} did not answer a moment ago")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -46,11 +52,12 @@ class Breaker:
             if self._is_away:
                 self._is_away = False
                 self._logged_at.clear()
-                log.warning("Redis is back")
-        elif isinstance(error, redis.RedisError) and not isinstance(error, RedisAway):
-            self._failed(error)
+                log.warning("%s is back", self._server)
+        elif isinstance(error, self._errors) and not isinstance(error, self._away):
+            self.failed(error)
 
-    def _failed(self, error: redis.RedisError) -> None:
+    def failed(self, error: Exception) -> None:
+        """Note a call without an answer, or with one that refused."""
         if not isinstance(error, redis.ResponseError):  # an answer, if an unwelcome one
             self._open_until = monotonic() + OPEN_SECONDS
             self._is_away = True
@@ -59,4 +66,4 @@ class Breaker:
             if monotonic() - self._logged_at.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return
             self._logged_at[reason] = monotonic()
-        log.error("Redis cannot be used; tasks wait in Postgres meanwhile: %s", reason)
+        log.error("%s cannot be used; tasks wait in Postgres meanwhile: %s", self._server, reason)

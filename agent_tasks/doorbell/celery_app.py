@@ -8,21 +8,37 @@ from celery import Celery, signals
 from kombu.entity import Queue
 
 from agent_tasks.doorbell.lists import OURS
-from agent_tasks.doorbell.redis_url import RedisUrl
+from agent_tasks.doorbell.redis_url import RedisUrl, is_redis
+from agent_tasks.doorbell.team_app import team_app
 from agent_tasks.doorbell.transport import DoorbellAMQP
 from agent_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
 SWEEP_QUEUE = "agent-tasks-sweeps"
+_REDIS_OPTIONS: dict[str, Any] = {
+    "queue_order_strategy": "priority",
+    "socket_timeout": 10,
+    "socket_connect_timeout": 4,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+}
+_OF_A_BROKER = (
+    *("broker_read_url", "broker_write_url", "broker_transport_options", "broker_use_ssl", "broker_login_method"),
+    *("broker_failover_strategy", "broker_heartbeat"),
+    *("accept_content", "task_serializer", "security_key", "security_key_password", "security_certificate"),
+    *("security_cert_store", "security_digest", "task_queue_max_priority", "task_default_queue_type"),
+)
 
 
 def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
-    """Return a Celery app on the settings' broker that takes work from `queues` unless -Q says otherwise."""
-    url = RedisUrl(settings.redis_url)
-    app: Any = Celery(name, broker=url.broker, set_as_current=False, amqp=DoorbellAMQP)
+    """Return a Celery app on the broker in force that takes work from `queues` unless -Q says otherwise.
+
+    Raises InvalidInput where AGENT_TASKS_APP cannot be used.
+    """
+    ours = team_app(settings)
+    broker = _broker_of(ours.app) if ours is not None else _broker(settings)
+    app: Any = Celery(name, broker=broker["broker_write_url"], set_as_current=False, amqp=DoorbellAMQP)
     app.conf.update(
-        broker_read_url=url.broker,  # CELERY_BROKER_URL in the environment overrides `broker`, but not these
-        broker_write_url=url.broker,
         task_default_queue=queues[0],
         task_queues=[Queue(queue) for queue in queues],
         task_create_missing_queues=True,
@@ -40,20 +56,40 @@ def make_app(name: str, settings: Settings, queues: Sequence[str]) -> Celery:
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,  # an error of Redis, such as being full, ends no worker
         broker_connection_timeout=4,
-        broker_transport_options={
-            "priority_steps": list(OURS.steps),
-            "queue_order_strategy": "priority",
-            "socket_timeout": 10,
-            "socket_connect_timeout": 4,
-            "socket_keepalive": True,
-            "health_check_interval": 5,
-            **url.transport_options,
-        },
+        **broker,
         timezone="UTC",
     )
     when_it_runs(signals.celeryd_init, app, lambda **_: _quieten())
     when_it_runs(signals.beat_init, app, lambda **_: _quieten())
     return app
+
+
+def _broker(settings: Settings) -> dict[str, Any]:
+    """The broker that the settings name. CELERY_BROKER_URL in the environment overrides `broker`, but not these."""
+    named = settings.broker_url or settings.redis_url
+    if not is_redis(named):
+        return {
+            "broker_read_url": named,
+            "broker_write_url": named,
+            "broker_transport_options": {},
+            "task_queue_max_priority": 9,
+        }
+    url = RedisUrl(named)
+    return {
+        "broker_read_url": url.broker,
+        "broker_write_url": url.broker,
+        "broker_transport_options": {**_REDIS_OPTIONS, "priority_steps": list(OURS.steps), **url.transport_options},
+    }
+
+
+def _broker_of(app: Any) -> dict[str, Any]:
+    """The broker of a team's app, with all that it takes to reach it and to be understood there."""
+    found: dict[str, Any] = {name: app.conf[name] for name in _OF_A_BROKER if name in app.conf}
+    for name in ("broker_read_url", "broker_write_url"):
+        found[name] = found[name] or app.conf.broker_url
+    if app.connection_for_read().get_transport_cls().driver_type == "redis":
+        found["broker_transport_options"] = {**_REDIS_OPTIONS, **(found["broker_transport_options"] or {})}
+    return found
 
 
 def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None:

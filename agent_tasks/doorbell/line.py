@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.retry import Retry
 
 from agent_tasks import metrics
 from agent_tasks.doorbell.breaker import Breaker
@@ -16,6 +18,20 @@ BATCH = 500
 """The most writes that go to Redis in one round trip."""
 Write = tuple[Callable[[Any, Pipeline], None], Any]
 """What adds commands to a pipeline, and of what."""
+
+
+def bounded() -> dict[str, Any]:
+    """Return the arguments of a client whose every call is bounded: Redis is only the doorbell, and nobody may hang
+    on it.
+
+    A broken connection is made again, once; a call whose answer did not come in time is not repeated.
+    """
+    return {
+        "socket_timeout": 1.5,
+        "socket_connect_timeout": 1.0,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    }
 
 
 class Line:

@@ -5,13 +5,11 @@ from functools import cached_property
 from uuid import UUID
 
 import redis
-from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.retry import Retry
 
 from agent_tasks import metrics
 from agent_tasks.doorbell.bells import Bells
-from agent_tasks.doorbell.line import Write
+from agent_tasks.doorbell.line import Write, bounded
 from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.doorbell.redis_url import RedisUrl
@@ -28,16 +26,8 @@ _FIRST_VERSION = 1
 
 
 def connect(settings: Settings) -> "redis.Redis":
-    """Return a client whose every call is bounded: Redis is only the doorbell, and nobody may hang on it.
-
-    A broken connection is made again, once; a call whose answer did not come in time is not repeated.
-    """
-    return RedisUrl(settings.redis_url).client(
-        socket_timeout=1.5,
-        socket_connect_timeout=1.0,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
+    """Return a client for the Redis of the settings."""
+    return RedisUrl(settings.redis_url).client(**bounded())
 
 
 class Publisher:

@@ -4,14 +4,23 @@ from typing import Any
 
 from kombu.transport import virtual
 
+_NOT_FOUND = 404
 
-def queue_size(channel: Any, queue: str) -> int | None:
-    """Return how many messages no worker has taken yet; None where the transport cannot say.
 
-    `channel` is one of kombu's. One of AMQP is of no more use where it has raised: a queue that is not there ends it.
+def queue_size(producer: Any, queue: str) -> int | None:
+    """Return how many messages no worker has taken yet, by one of kombu's producers; None if its transport cannot say.
+
+    Raises what the transport does where the broker is away.
     """
+    channel = producer.channel
     if isinstance(channel, virtual.Channel):
         channel_type: Any = type(channel)
         abstract: Any = virtual.AbstractChannel  # whose answer is 0 for every queue
         return None if channel_type._size is abstract._size else int(channel_type._size(channel, queue))
-    return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    with producer.connection.channel() as asked:  # one of its own: a queue that is not there ends it
+        try:
+            return int(asked.queue_declare(queue=queue, passive=True).message_count)
+        except producer.connection.channel_errors as error:
+            if getattr(error, "code", None) != _NOT_FOUND:
+                raise
+            return 0

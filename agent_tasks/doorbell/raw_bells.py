@@ -62,6 +62,13 @@ class RawBells:
             return dict.fromkeys(queues)
         return {queue: sum(next(lengths) for _ in of_queue) for queue, of_queue in keys.items()}
 
+    def problem(self) -> str | None:
+        try:
+            self.line.client.ping()
+        except redis.RedisError as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
     def close(self) -> None:
         """Leave the connections to whom the line belongs."""
 

@@ -13,7 +13,7 @@ FORMS = (
 _TCP = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 _SOCKET = ("unix", "redis+socket", "valkey+socket")
 _SENTINEL_PORT = 26379
-_SENTINEL_BOUNDS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+SENTINEL_BOUNDS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 
 
 class RedisUrl:
@@ -56,7 +56,7 @@ class RedisUrl:
             for name in ("socket_connect_timeout", "socket_keepalive"):
                 terms.pop(name, None)
             return redis.Redis(unix_socket_path=unquote(self._parts.path), **terms)
-        sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=_SENTINEL_BOUNDS)
+        sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=SENTINEL_BOUNDS)
         return sentinel.master_for(self._master, **terms)
 
     @property
@@ -72,7 +72,7 @@ class RedisUrl:
 
     @property
     def transport_options(self) -> dict[str, Any]:
-        return {"master_name": self._master, "sentinel_kwargs": _SENTINEL_BOUNDS} if self._sentinels else {}
+        return {"master_name": self._master, "sentinel_kwargs": SENTINEL_BOUNDS} if self._sentinels else {}
 
     @property
     def _tcp(self) -> str:
@@ -83,6 +83,11 @@ class RedisUrl:
             parts.append("ssl_cert_reqs=required")  # without it kombu does not check the certificate
         query = "&".join(filter(None, parts))
         return SplitResult(scheme, self._parts.netloc, f"/{self._number}", query, "").geturl()
+
+
+def is_redis(url: str) -> bool:
+    """Whether a URL is meant to be of a Redis or Valkey, by its scheme."""
+    return urlsplit(url).scheme in (*_TCP, *_SOCKET, "sentinel")
 
 
 def is_full(error: Exception) -> bool:

@@ -84,10 +84,15 @@ class SentinelTransport(kombu_redis.SentinelTransport):
 
 
 class DoorbellConnection(Connection):
-    """A connection by one of these transports, made again within two seconds of Redis's return."""
+    """A connection, made again within two seconds of its server's return: by one of these transports to a Redis."""
 
     def get_transport_cls(self) -> Any:
-        return SentinelTransport if self.transport_cls == "sentinel" else Transport
+        found: Any = super().get_transport_cls()
+        of_redis: dict[Any, Any] = {
+            kombu_redis.Transport: Transport,
+            kombu_redis.SentinelTransport: SentinelTransport,
+        }
+        return of_redis.get(found, found)
 
     def _ensure_connection(
         self,

@@ -28,7 +28,7 @@ class Clock(Scheduler):
     def _waiting(self, producer: Any) -> int:
         """How many ticks wait; 0 where that cannot be found out, and sending will say why."""
         try:
-            return queue_size(producer.channel, SWEEP_QUEUE) or 0
+            return queue_size(producer, SWEEP_QUEUE) or 0
         except (redis.RedisError, OSError) as error:
             log.debug("ticks that wait were not counted: %s", error)
             return 0

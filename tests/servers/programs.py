@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ APT_SECONDS = 120
 class Program:
     """A server in a process group of its own, with its output in a file; not as root, which most servers refuse."""
 
-    def __init__(self, argv: Sequence[str | Path], log: Path) -> None:
+    def __init__(self, argv: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
         account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self.log = log
         with log.open("ab") as output:
@@ -28,6 +28,7 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
+                env=None if environment is None else {**os.environ, **environment},
                 start_new_session=True,
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,
@@ -42,6 +43,12 @@ class Program:
         with suppress(ProcessLookupError):
             os.kill(self._popen.pid, number)
         return self._popen.wait(20)
+
+    def end_all(self) -> None:
+        """SIGKILL to the whole group: a server that a script starts is a child of it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(20)
 
     def wait(self, seconds: float) -> int:
         return self._popen.wait(seconds)

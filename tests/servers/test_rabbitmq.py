@@ -1,0 +1,83 @@
+"""A real RabbitMQ as the doorbell, with Redis for the status: nothing hangs on what it loses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from agent_tasks import AgentTasks, Settings
+from agent_tasks.doorbell.celery_app import make_app
+from tests.agents import notes
+from tests.eventually import eventually
+from tests.processes import Processes
+from tests.servers.rabbit import Rabbit, rabbitmq
+from tests.servers.test_redis_urls import doctor
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[Rabbit]:
+    with rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, rabbit: Rabbit, request: pytest.FixtureRequest) -> Settings:
+    """Each test has a queue of its own: the server is one for all."""
+    return settings.model_copy(update={"broker_url": rabbit.url, "queue": f"q{abs(hash(request.node.name))}"})
+
+
+def waiting(client: AgentTasks) -> int | None:
+    return client.bells.waiting([client.settings.queue])[client.settings.queue]
+
+
+def test_tasks_run_and_doctor_says_by_which_way(client: AgentTasks, processes: Processes) -> None:
+    assert client.bells.path == "producer"
+    processes.fleet()
+    assert [task.result(timeout=30) for task in client.submit_many("hops", [{"to": 2}] * 5)] == [2] * 5
+    assert client.redis.keys(f"{client.settings.queue}*") == []
+    said = doctor(processes, client.settings.redis_url)
+    assert "by the app's producer, since the broker's transport is kombu.transport.pyamqp" in said
+
+
+def test_a_worker_killed_in_a_step_loses_nothing(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
+    (worker,) = processes.fleet()
+    task = client.submit("relay", {"folder": str(tmp_path)})
+    eventually(lambda: "paid" in notes(tmp_path), 20)
+    worker.kill()
+    processes.worker()
+    (tmp_path / "go").touch()
+    assert task.result(timeout=40) == "done"
+    assert notes(tmp_path).count("paid") == 1
+
+
+def test_a_rabbitmq_that_was_killed_is_used_again_and_what_it_lost_is_rung_by_the_sweep(
+    client: AgentTasks, processes: Processes, rabbit: Rabbit
+) -> None:
+    lost = client.submit("echo", {"value": 1})
+    eventually(lambda: waiting(client) == 1)
+    processes.sweeper()
+    processes.beat()
+    rabbit.kill()
+    started = monotonic()
+    meanwhile = client.submit("echo", {"value": 2})
+    assert monotonic() - started < 10
+    assert client.bells.problem() is not None
+    rabbit.start()
+    processes.worker()
+    assert [task.result(timeout=60) for task in (lost, meanwhile)] == [1, 2]
+    assert all(process.is_alive for process in processes.all)
+    assert client.submit("echo", {"value": 3}).result(timeout=30) == 3
+
+
+def test_bells_wait_by_priority_and_are_counted(client: AgentTasks) -> None:
+    assert waiting(client) == 0
+    for priority in (0, 9, 5):
+        client.submit("echo", {"value": priority}, priority=priority)
+    eventually(lambda: waiting(client) == 3)
+    app: Any = make_app("workers", client.settings, [client.settings.queue])
+    with app.connection_for_read() as connection:
+        bound = app.amqp.queues[client.settings.queue](connection.default_channel)
+        assert [bound.get(no_ack=True).properties["priority"] for _ in range(3)] == [9, 5, 0]
+    assert waiting(client) == 0
