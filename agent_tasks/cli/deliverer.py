@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.cli.gateway import Loglevel
 from agent_tasks.cli.problems import ExitCode, Failed, Problem
 from agent_tasks.settings import Settings
@@ -21,7 +22,11 @@ def deliverer(
 
     On SIGTERM and Ctrl-C, what is being sent has 5 seconds to end; it is sent again where it does not.
     """
+    from agent_tasks.doorbell.team_app import team_app
+
+    import_from_current_folder()
     settings = Settings.load()
+    team_app(settings)
     try:
         from agent_tasks.webhooks.process import serve
     except ModuleNotFoundError as error:

@@ -42,8 +42,11 @@ def gateway(
     Callers send an API key (`agent-tasks keys create`) or a token of your issuer; with AGENT_TASKS_GATEWAY_AUTH=off
     programs on this machine need none. On SIGTERM and Ctrl-C, requests have 10 seconds to end.
     """
+    from agent_tasks.doorbell.team_app import team_app
+
     import_from_current_folder()
     settings = Settings.load()
+    team_app(settings)
     try:
         from agent_tasks.gateway.loopback import is_loopback
         from agent_tasks.gateway.server import listen, serve

@@ -20,8 +20,8 @@ class Lists:
         return self.nearest(9 - priority)
 
     def nearest(self, level: int) -> int:
-        """Return the step under which kombu files a message of this level, which may be between two."""
-        return self.steps[bisect(self.steps, level) - 1]
+        """Return the step for a message of this level, as kombu does; below all of them the first, not the last."""
+        return self.steps[max(0, bisect(self.steps, level) - 1)]
 
     def name(self, queue: str, level: int) -> str:
         return f"{self.prefix}{queue}{self.sep}{level}" if level else f"{self.prefix}{queue}"

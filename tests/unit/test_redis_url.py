@@ -63,10 +63,10 @@ def test_what_cannot_serve_is_refused_and_no_password_is_shown(
     monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", POSTGRES)
-    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    monkeypatch.setenv("REDIS_URL", url)
     with pytest.raises(InvalidInput, match=said) as refused:
         Settings.load()
-    assert refused.value.details["field"] == "CELERY_BROKER_URL"
+    assert refused.value.details["field"] == "REDIS_URL"
     assert "ter2" not in str(refused.value)
 
 

@@ -42,7 +42,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
-    said |= {"agentcore_mode": "acknowledge"}
+    said |= {"agentcore_mode": "acknowledge", "broker_url": "amqp://h//"}
     said |= {"hook_secrets": f"whsec_{'c2lnbmVk' * 4}"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
@@ -72,6 +72,22 @@ def test_our_own_names_come_before_the_usual_ones(monkeypatch: pytest.MonkeyPatc
     assert (settings.database_url, settings.redis_url) == (DATABASE, REDIS)
     monkeypatch.delenv("AGENT_TASKS_REDIS_URL")
     assert Settings.load().redis_url == "redis://other"
+
+
+def test_a_celery_broker_that_is_no_redis_is_the_broker_and_keeps_no_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = given(monkeypatch, CELERY_BROKER_URL="amqp://u:geheim@h//")
+    assert (settings.broker_url, settings.redis_url) == ("amqp://u:geheim@h//", REDIS)
+    assert "geheim" not in repr(settings) + settings.model_dump_json()
+    monkeypatch.delenv("AGENT_TASKS_REDIS_URL")
+    assert Settings(database_url=DATABASE).redis_url == ""
+    assert given(monkeypatch, AGENT_TASKS_BROKER_URL="sqs://").broker_url == "sqs://"
+
+
+@pytest.mark.parametrize("url", ["rabbit", "redis://h/x", "sentinel://a:1/0"])
+def test_a_broker_that_no_transport_can_be_for_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        given(monkeypatch, AGENT_TASKS_BROKER_URL=url)
+    assert refused.value.details["field"] == "AGENT_TASKS_BROKER_URL"
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:

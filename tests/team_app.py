@@ -1,0 +1,21 @@
+"""A Celery app as a team has it, with whatever broker and options a test gives it in its environment."""
+
+import json
+import os
+from typing import Any
+
+from celery import Celery
+
+from agent_tasks.doorbell.installed import Installed, set_installed
+
+
+def made(broker: str, **conf: Any) -> Celery:
+    app: Any = Celery("shop", broker=broker, set_as_current=False)
+    app.conf.update(broker_read_url=broker, broker_write_url=broker, **conf)
+    return app
+
+
+if "SHOP" in os.environ:
+    app = made(**json.loads(os.environ["SHOP"]))
+    if os.environ.get("SHOP_INSTALLS", "yes") == "yes":
+        set_installed(Installed(app, None, __name__))
