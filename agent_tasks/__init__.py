@@ -23,6 +23,7 @@ from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
 from agent_tasks.client.schedules import Schedule
+from agent_tasks.doorbell.installed import installed
 from agent_tasks.errors import (
     AgentTaskError,
     AmbiguousCall,
@@ -60,10 +61,14 @@ _default: AgentTasks | None = None
 
 
 def default() -> AgentTasks:
-    """Return the deployment behind the module-level functions, made from the environment at first use."""
+    """Return the deployment behind the module-level functions, made at first use.
+
+    Its settings are those that `agent_tasks.celery.install` was given in this process, else the environment's.
+    """
     global _default
     if _default is None:
-        _default = AgentTasks()
+        ours = installed()
+        _default = AgentTasks(None if ours is None else ours.settings)
     return _default
 
 

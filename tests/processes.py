@@ -194,8 +194,12 @@ class Processes:
         return self._forked("celery", name, arguments, settings)
 
     def _forked(self, program: str, name: str, arguments: list[str], settings: dict[str, Any]) -> Running:
+        return self.forked(program, name, arguments, self.environment(**settings))
+
+    def forked(self, program: str, name: str, arguments: list[str], environment: dict[str, str]) -> Running:
+        """A process of one of our programs or Celery's, forked off one that has imported them."""
         path = self.folder / f"{name}.log"
-        return self._keep(Running(name, zygote().fork(program, arguments, self.environment(**settings), path), path))
+        return self._keep(Running(name, zygote().fork(program, arguments, environment, path), path))
 
     def _keep(self, process: Running) -> Running:
         self.all.append(process)

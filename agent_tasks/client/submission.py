@@ -18,6 +18,7 @@ from agent_tasks.authoring.agent import Agent
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.authoring.permissions import Declared, check_scopes
 from agent_tasks.authoring.step import NAME, Step
+from agent_tasks.doorbell.routes import routed_queue
 from agent_tasks.errors import InvalidInput, UnknownAgent
 from agent_tasks.settings import Settings
 from agent_tasks.store.database import Database
@@ -70,6 +71,12 @@ class Target:
     scopes: Sequence[str] = ()
     mode: agents.ModeName = "async"
     mode_hints: Sequence[str] = ()
+
+    @property
+    def usual_queue(self) -> str | None:
+        """The queue of its tasks where submit names none: the agent's own, or the one that the installed app routes
+        them to; None if there is neither."""
+        return self.queue or routed_queue(f"{self.name}.{self.first_step}")
 
 
 class Submission:
@@ -144,7 +151,7 @@ class Submission:
             traceparent=(
                 current_traceparent() or new_traceparent() if traceparent is None else check_traceparent(traceparent)
             ),
-            queue=queue or target.queue or self._settings.queue,
+            queue=queue or target.usual_queue or self._settings.queue,
             ttl_seconds=ttl or target.ttl or self._settings.ttl_seconds,
             retention_seconds=target.retention or 0.0,
             **options,

@@ -9,7 +9,7 @@ from agent_tasks import AgentTasks
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
 from agent_tasks.doorbell.lists import OURS
 from agent_tasks.sweeps import bells
-from agent_tasks.sweeps.application import OTHERS, make_beat_app
+from agent_tasks.sweeps.application import NAMES, make_beat_app
 from agent_tasks.sweeps.clock import MOST_TICKS, Clock
 from tests.database import fall_due, query, submitted
 
@@ -124,7 +124,7 @@ def test_a_tick_carries_no_time_that_the_clock_of_another_machine_could_take_for
 ) -> None:
     tick(clock, len(clock.schedule))
     messages = [json.loads(message) for message in client.redis.lrange(SWEEP_QUEUE, 0, -1)]
-    assert {message["headers"]["task"] for message in messages} == {f"beat.{name}" for name in ("sweep", *OTHERS)}
+    assert {message["headers"]["task"] for message in messages} == {f"beat.{name}" for name in NAMES}
     for message in messages:
         assert message["headers"]["expires"] is None
         assert message["headers"]["eta"] is None

@@ -23,7 +23,7 @@ class Telemetry:
     A step that began and ended between two flushes is one event, which has its three times.
     """
 
-    def __init__(self, app: Any, node: str) -> None:
+    def __init__(self, app: Any, node: str, *, sends_events: bool) -> None:
         self._lock = threading.Lock()
         self._begun: dict[StepRun, float] = {}
         self._announced: set[StepRun] = set()
@@ -31,7 +31,7 @@ class Telemetry:
         self._app = app
         self._connection = app.connection_for_write()
         self._dispatcher = app.events.Dispatcher(
-            self._connection, hostname=node, buffer_group=frozenset({"task"}), buffer_limit=_LIMIT
+            self._connection, enabled=sends_events, hostname=node, buffer_group=frozenset({"task"}), buffer_limit=_LIMIT
         )
 
     def started(self, run: StepRun) -> None:

@@ -64,12 +64,11 @@ def replace_threads(runtime: Runtime, then: Any) -> threading.Thread:
     return _background(replace)
 
 
-def drain_children(settings: "Settings", node: str, then: Any) -> threading.Thread:
-    """End the children of a prefork pool that do not drain by themselves. For their parent."""
+def drain_children(settings: "Settings", then: Any) -> threading.Thread:
+    """Call `then` when the children of a prefork pool have had their time to drain by themselves. For their parent."""
 
     def drain() -> None:
         threading.Event().wait(settings.drain_seconds + _CHILDREN_SECONDS)
-        end_children(settings, node)
         then()
 
     return _background(drain)
@@ -83,8 +82,13 @@ def end_children(settings: "Settings", node: str) -> None:
     give_back(settings, [worker_id(node, pid) for pid in pids])
 
 
+def give_back_of_children(settings: "Settings", node: str) -> None:
+    """Give back the leases of a prefork pool's children: what they still run cannot commit, and is told to stop."""
+    give_back(settings, [worker_id(node, child.pid) for child in active_children()])
+
+
 def give_back(settings: "Settings", workers: Sequence[str]) -> None:
-    """Give back the leases of processes that are no more."""
+    """Give back the leases of processes that are no more, or have had their time."""
     deployment = Deployment(settings)
     try:
         with OwnConnection(deployment.database, _EXIT_SECONDS).use() as connection:

@@ -10,15 +10,19 @@ from typing import Any, NoReturn
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.loops import Loops
+from agent_tasks.engine.steps.run import running
 
 _CELERYS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 """Signals that a worker handles itself, and a forked child is to handle in the usual way."""
 _in_child = False
 
 
-def watch(deployment: Deployment, combiners: Combiners, loops: Loops) -> None:
-    """Keep what this process forks from now on, the children of its steps, from using any of these."""
-    os.register_at_fork(after_in_child=partial(_become_child, deployment, combiners, loops))
+def watch(deployment: Deployment, combiners: Combiners, loops: Loops, *, all_reset: bool = True) -> None:
+    """Keep what this process forks from now on, the children of its steps, from using any of these.
+
+    They handle signals in the usual way; `all_reset=False`: no other child does so for our sake.
+    """
+    os.register_at_fork(after_in_child=partial(_become_child, deployment, combiners, loops, all_reset))
 
 
 def leave_if_child(error: BaseException | None = None) -> None:
@@ -37,11 +41,12 @@ class _Closed:
         self()
 
 
-def _become_child(deployment: Deployment, combiners: Combiners, loops: Loops) -> None:
+def _become_child(deployment: Deployment, combiners: Combiners, loops: Loops, all_reset: bool) -> None:
     global _in_child
     _in_child = True
-    for name in _CELERYS:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    if all_reset or running.get() is not None:
+        for name in _CELERYS:
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     loops.current.stop()
     loops.current.loop.stop()  # before its next turn
     closed: Any = _Closed()

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from agent_tasks.authoring.calls import branches
 from agent_tasks.authoring.calls.blocking import STEP_LOOP
+from agent_tasks.engine.process.green_loop import new_event_loop
 
 log = logging.getLogger(__name__)
 _HANDLE_RUN = Handle._run.__code__  # pyright: ignore[reportPrivateUsage]
@@ -43,7 +44,7 @@ class StepLoop:
     def __init__(self, capacity: int, database_threads: Executor, call_threads: Executor) -> None:
         self._capacity = threading.Semaphore(capacity)
         self.database_threads = database_threads
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self.loop.set_default_executor(call_threads)  # type: ignore[arg-type]
         setattr(self.loop, STEP_LOOP, database_threads)
         branches.follow(self.loop)

@@ -41,6 +41,8 @@ class Order:
     level: int
     """The level of its log."""
     parent: int
+    installed_by: str = ""
+    """The module that installs the worker's app; empty where the app is ours."""
 
 
 @dataclass(eq=False)
@@ -63,8 +65,9 @@ class Quarantine:
     does (`agent_tasks.engine.process.quarantined`); when it dies, this one tells Postgres at once.
     """
 
-    def __init__(self, app: Any, settings: Settings, node: str) -> None:
+    def __init__(self, app: Any, settings: Settings, node: str, installed_by: str = "") -> None:
         self._app = app
+        self._installed_by = installed_by
         self._settings = settings
         self._own = OwnConnection(Deployment(settings).database, _DATABASE_SECONDS)
         self._node = f"{node}/quarantine"
@@ -138,7 +141,8 @@ class Quarantine:
         sleep(_TICK_SECONDS)  # messages for suspects may come by hundreds
 
     def _begin(self, suspect: int, queues: tuple[str, ...]) -> None:
-        order = Order(self._node, queues, suspect, logging.getLogger().getEffectiveLevel(), os.getpid())
+        level = logging.getLogger().getEffectiveLevel()
+        order = Order(self._node, queues, suspect, level, os.getpid(), self._installed_by)
         code = _BEGIN.format(path=sys.path, order=json.dumps(asdict(order)))
         with self._lock:
             if self._closing:

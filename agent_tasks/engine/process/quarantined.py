@@ -8,12 +8,16 @@ import signal
 import sys
 import threading
 from time import monotonic
+from typing import Any
 
 from agent_tasks.authoring.agent import loaded_steps
+from agent_tasks.doorbell.installed import installed_by
 from agent_tasks.engine.process.application import make_worker_app
 from agent_tasks.engine.process.gate import Gate
+from agent_tasks.engine.process.loading import load
 from agent_tasks.engine.process.quarantine import Order
 from agent_tasks.engine.process.runtime import Runtime
+from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
 from agent_tasks.store.errors import Transient
 from agent_tasks.transitions.claim import claim_suspect
@@ -38,13 +42,13 @@ class Quarantined:
 
     def __init__(self, order: Order) -> None:
         logging.basicConfig(level=order.level, format=_FORMAT, stream=sys.stderr)
-        app = make_worker_app()
+        app, settings = _app_of(order)
         app.amqp.queues.select(order.queues)
         self._order = order
         self._leaving = threading.Event()
         self._taken_at: float | None = None
         self._steps = list(loaded_steps())
-        self._runtime = Runtime(app, Settings.load(), order.node, self._leave_at_once, Gate())
+        self._runtime = Runtime(app, settings, order.node, self._leave_at_once, Gate())
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,12 +111,13 @@ class Quarantined:
         while not self._leaving.is_set():
             faulthandler.dump_traceback_later(_HUNG_LEASES * self._runtime.settings.lease_seconds, exit=True)
             if os.getppid() != self._order.parent:
-                log.warning("the worker is gone, its steps are given back")
                 self._leave_at_once()
             self._leaving.wait(_LOOK_SECONDS)
         faulthandler.cancel_dump_traceback_later()
 
-    def _leave_at_once(self) -> None:
+    def _leave_at_once(self, why: str = "the worker is gone") -> None:
+        """Give the steps back and end the process."""
+        log.warning("%s, the steps of this process are given back", why)
         self._runtime.release_all()
         self._leave()
 
@@ -120,3 +125,22 @@ class Quarantined:
         """End the process, and with it any thread of a step's that still runs."""
         logging.shutdown()
         os._exit(0)
+
+
+def _app_of(order: Order) -> tuple[Any, Settings]:
+    """Return the worker's app, with its agents loaded, and the settings. Raises InvalidInput where it cannot be had."""
+    if not order.installed_by:
+        return make_worker_app(), Settings.load()
+    found = installed_by(order.installed_by)
+    if found is None:
+        raise InvalidInput(
+            f"{order.installed_by} was imported and calls install(app) no more: call it as it is imported"
+        )
+    found.app.loader.import_default_modules()
+    found.app.finalize()
+    found.app.set_default()  # what its steps take for the current app, in every thread
+    settings = found.settings or Settings.load()
+    load(settings)
+    for name in order.queues:  # those of ours that the worker has added: an app may make no missing ones
+        found.app.amqp.queues.setdefault(name, found.app.amqp.queues.new_missing(name))
+    return found.app, settings

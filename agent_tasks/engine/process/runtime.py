@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from agent_tasks.engine.process.heartbeat import Leases
 from agent_tasks.engine.process.loops import Loops
 from agent_tasks.engine.process.own_connection import OwnConnection
 from agent_tasks.engine.process.slots import LostSlots
+from agent_tasks.engine.process.terms import OURS, Terms
 from agent_tasks.engine.process.threads import CallThreads, DatabaseThreads
 from agent_tasks.engine.steps.active import ActiveRuns
 from agent_tasks.engine.steps.admission import Admission
@@ -38,6 +40,7 @@ _DATABASE_THREADS = 16
 """Threads for commits and calls of async steps: more than connections, since waiting requests are combined."""
 _END_SECONDS = 2.0
 """How long Postgres may take to hear that this process ends."""
+_MOST_FOR_LATER = 1000
 _SHUT_SECONDS = 1.0
 """How long a slot whose message was put back takes no other one, while the gate is closed."""
 
@@ -46,19 +49,27 @@ class Runtime:
     """What one process runs steps with; made in the children after the fork, since nothing in it survives one."""
 
     def __init__(
-        self, app: Any, settings: Settings, node: str, replace_process: Callable[[], None], gate: Gate
+        self,
+        app: Any,
+        settings: Settings,
+        node: str,
+        lost_too_much: Callable[[str], None],
+        gate: Gate,
+        terms: Terms = OURS,
     ) -> None:
         self.settings = settings
         self.gate = gate
         self.client = AgentTasks(settings)
         self.active = ActiveRuns()
+        self._terms = terms
+        self._for_later: deque[bell.Taken] = deque(maxlen=_MOST_FOR_LATER)
         self._finished = True
         self._stopped = False
         self._ending = threading.Lock()
         self.unclaimed: Callable[[], None] = lambda: None
         """Called for each message whose step was not to be claimed: it may be suspect."""
         self.worker_id = worker_id(node, os.getpid())
-        self._telemetry = Telemetry(app, node)
+        self._telemetry = Telemetry(app, node, sends_events=terms.sends_events)
         self._database_threads = DatabaseThreads(_DATABASE_THREADS)
         call_threads = CallThreads(settings.call_threads)
         self._loops = Loops(settings.async_steps, self._database_threads, call_threads)
@@ -83,7 +94,7 @@ class Runtime:
             call_threads,
             unfinished,
             overrun_seconds=settings.overrun_seconds,
-            replace_process=replace_process,
+            lost_too_much=lost_too_much,
         )
         steps = sorted((name, step.signature) for name, step in loaded_steps().items())
         queues = tuple(app.amqp.queues.consume_from)
@@ -99,19 +110,20 @@ class Runtime:
             ),
             self.active,
             gate,
-            upkeep=(self._lost_slots.look, self._telemetry.flush),
+            upkeep=(self._lost_slots.look, self._telemetry.flush, self._send_again),
         )
 
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
         self._lost_slots.slots = slots
-        forks.watch(self.client, self._combiners, self._loops)
+        forks.watch(self.client, self._combiners, self._loops, all_reset=self._terms.resets_signals)
         self._leases.start()
         self._mirroring.start()
         log.info("begins: worker=%s slots=%d async_steps=%d", self.worker_id, slots, self.settings.async_steps)
 
     def take(self, request: Any) -> None:
-        """Run the step that a message of Celery names. The message goes back where this worker cannot claim."""
+        """Run the step that a message of Celery names. The message goes back where this worker cannot claim: at once,
+        or when it can again."""
         if self.gate.is_open:
             try:
                 self.executor.deliver((request.headers or {}).get(envelope.HEADER), request.task)
@@ -119,12 +131,19 @@ class Runtime:
             except NotTaken as error:
                 if isinstance(error.__cause__, ServerAway):
                     self.gate.close("Postgres cannot be reached", error)
-        self._put_back(request)
-        self.gate.wait(_SHUT_SECONDS)
-
-    def _put_back(self, request: Any) -> None:
+        if not (self.gate.is_open or self._terms.waits_in_slots):
+            self._for_later.append(bell.repeated(request))
+            return
         if not self.client.bells.put_back([bell.repeated(request)]):
             log.warning("message not put back, the sweep sends another: message=%s", request.id)
+        self.gate.wait(_SHUT_SECONDS)
+
+    def _send_again(self) -> None:
+        """Send the bells again that came before the gate opened; the sweep rings for what is lost of them."""
+        if self._for_later and self.gate.is_open:
+            kept = [self._for_later.popleft() for _ in range(len(self._for_later))]
+            if not self.client.bells.put_back(kept):
+                log.warning("%d messages not put back, the sweep sends others", len(kept))
 
     def drain(self) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.

@@ -1,4 +1,4 @@
-"""Slots and loops lost to steps that do not stop: each is reported, and too many are cured by a new process."""
+"""Slots and loops lost to steps that do not stop: each is reported, and too many call for a new process."""
 
 import logging
 from collections.abc import Callable
@@ -32,8 +32,9 @@ class LostSlots:
         unfinished: Unfinished,
         *,
         overrun_seconds: float,
-        replace_process: Callable[[], None],
+        lost_too_much: Callable[[str], None],
     ) -> None:
+        """`lost_too_much` is called once, with the reason, where the process can only be cured by a new one."""
         self.slots = 1
         """How many slots the process has."""
         self._active = active
@@ -41,7 +42,7 @@ class LostSlots:
         self._call_threads = call_threads
         self._unfinished = unfinished
         self._overrun_seconds = overrun_seconds
-        self._replace_process = replace_process
+        self._lost_too_much = lost_too_much
         self._lost: list[StepRun] = []
         self._left_behind: list[StepLoop] = []
         self._calls_left = 0
@@ -94,8 +95,7 @@ class LostSlots:
     def _replace(self, reason: str) -> None:
         if not self._replacing:
             self._replacing = True
-            log.error("process replaced: %s", reason)
-            self._replace_process()
+            self._lost_too_much(reason)
 
     def _give_up(self, run: StepRun) -> None:
         metrics.SLOTS_LOST.inc()

@@ -67,7 +67,7 @@ class Spawning:
                 identity=identity,
                 session_id=claim.session_id,
                 traceparent=traceparent,
-                queue=child.queue or targets[child.agent_name].queue or claim.row["queue"],
+                queue=child.queue or targets[child.agent_name].usual_queue or claim.row["queue"],
                 priority=claim.row["priority"] if child.priority is None else child.priority,
                 metadata=dict(child.metadata) if child.metadata else None,
                 sensitive=claim.row["sensitive"],

@@ -1,0 +1,97 @@
+"""A Celery app of a team's, with tasks of its own and an agent beside them, and `install` unless SHOP_ALONE is set."""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+from celery import Celery, shared_task
+
+from agent_tasks import Agent, Context, Done, Next, SyncContext
+from tests.agents import note
+
+broker = os.environ["SHOP_BROKER"]
+app: Any = Celery("shop", broker=broker, backend=broker)
+app.conf.update(task_default_queue="shop", task_acks_late=True, broker_connection_retry_on_startup=True)
+if not os.environ.get("SHOP_ALONE"):
+    from agent_tasks.celery import install
+
+    install(app)
+
+
+if taken := os.environ.get("SHOP_TAKES"):
+
+    @app.task(name=taken)
+    def sold() -> None:
+        """Be a task of the shop's under the name of a step."""
+
+
+@app.task
+def invoice(folder: str, order: int) -> str:
+    note(folder, f"invoice {order}")
+    return f"invoice {order}"
+
+
+@shared_task
+def mail(folder: str, order: int) -> None:
+    note(folder, f"mail {order}")
+
+
+@app.task
+def pack(folder: str, seconds: float) -> None:
+    note(folder, "packing")
+    time.sleep(seconds)
+    note(folder, "packed")
+
+
+def send_mail(folder: str, order: int) -> str:
+    return str(mail.delay(folder, order).id)
+
+
+def send_invoice(folder: str, order: int) -> str:
+    return str(invoice.delay(folder, order).id)
+
+
+orders = Agent("shop_orders")
+
+
+@orders.step
+def bill(ctx: SyncContext, folder: str, order: int) -> Any:
+    mail.delay(folder, order)  # pyright: ignore[reportFunctionMemberAccess]
+    return Next(ship, folder=folder, order=order)
+
+
+@orders.step
+async def ship(ctx: Context, folder: str, order: int) -> Any:
+    mail.delay(folder, order + 1)  # pyright: ignore[reportFunctionMemberAccess]
+    await ctx.call(send_mail, folder, order + 2)
+    await ctx.call(send_invoice, folder, order)
+    return Done(order)
+
+
+@app.task
+def run_a_loop(seconds: float) -> str:
+    """Run a loop of its own, as a task does that calls async code."""
+
+    async def wait() -> str:
+        await asyncio.sleep(seconds)
+        return "looped"
+
+    return asyncio.run(wait())
+
+
+patient = Agent("shop_patient")
+
+
+@patient.step
+async def idle(ctx: Context, folder: str) -> Any:
+    """Wait on the loop until the file `go` is there."""
+    note(folder, "idles")
+    while not os.path.exists(f"{folder}/go"):
+        await asyncio.sleep(0.02)
+    return Next(still, folder=folder)
+
+
+@patient.step
+def still(ctx: SyncContext, folder: str) -> Any:
+    return Done(ctx.call(len, folder))
