@@ -1,4 +1,5 @@
-# Everything runs from .venv, which `make install` makes out of requirements.lock and nothing else.
+# Everything runs from .venv, which `make install` makes out of requirements.lock and nothing else; but for
+# `make test-oldest`, which runs from .venv-oldest, made out of requirements-oldest.lock.
 
 PYTHON ?= python3
 ARGS ?=
@@ -6,12 +7,14 @@ ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 MEASURING := .venv/.measuring
+OLDEST := .venv-oldest/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev lint test coverage check test-slow test-servers test-containers bench docs lock clean
+.PHONY: help install demo dev lint test coverage check test-oldest test-slow test-servers test-containers bench docs \
+  lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -57,6 +60,18 @@ coverage: $(INSTALLED) ## what of the code the last `make test ARGS="--cov"` ran
 check: ## what CI runs: lint, test, coverage
 	@.ci/run
 
+test-oldest: $(OLDEST) ## run the tests on the lowest versions that the project allows
+	.venv-oldest/bin/pytest -n 3 --dist loadfile $(ARGS)
+
+# All with the lowest versions of pyproject.toml's dependencies, their own dependencies and the tests' tools the newest.
+$(OLDEST): $(INSTALLED) requirements-oldest.lock
+	@echo "Installing requirements-oldest.lock into .venv-oldest"
+	@$(PYTHON) -m venv --without-pip .venv-oldest
+	@$(BIN)/uv pip sync --quiet --system-certs --no-build --require-hashes --python .venv-oldest/bin/python \
+	  requirements-oldest.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python .venv-oldest/bin/python --editable .
+	@touch $@
+
 test-slow: $(INSTALLED) ## run the tests that take long
 	$(BIN)/pytest -m slow --timeout 600 $(ARGS)
 
@@ -82,10 +97,14 @@ docs: $(INSTALLED) ## build docs/ as a site, in site/ (a broken link fails it)
 
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
-lock: $(INSTALLED) ## write both lock files anew (ARGS=--upgrade: with newer versions)
+lock: $(INSTALLED) ## write the lock files anew (ARGS=--upgrade: with newer versions)
 	$(COMPILE) pyproject.toml --all-extras --group tests --output-file requirements.lock $(ARGS)
+	awk '/^[^ ]/ {sub(/ \\$$/, ""); pinned = $$0} /\(pyproject.toml:tests\)/ {print pinned}' requirements.lock \
+	  > .venv/tools.in
+	$(COMPILE) pyproject.toml .venv/tools.in --extra dev --group tests --no-build --python-version 3.11 \
+	  --resolution lowest-direct --output-file requirements-oldest.lock $(ARGS)
 	$(COMPILE) benchmarks/requirements.in --constraints requirements.lock --output-file benchmarks/requirements.txt $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf .venv build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis .import_linter_cache celerybeat-schedule*
+	rm -rf .venv .venv-oldest build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis .import_linter_cache celerybeat-schedule*
 	find agent_tasks beat workers tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -19,7 +19,7 @@ def storable(text: str) -> str:
 def storable_value(value: Any) -> Any:
     """Return `value` as JSON that jsonb accepts, whatever it is; parts with no JSON form become text."""
     try:
-        plain = _cleaned(to_jsonable_python(value, fallback=repr, inf_nan_mode="strings"))
+        plain = _cleaned(to_jsonable_python(value, fallback=repr, inf_nan_mode="constants"))
         if not is_deep(json.dumps(plain)):
             return plain
     except Exception:  # no JSON form, or a user's broken one

@@ -178,7 +178,6 @@ tasks = Table(
     Index(  # by its beginning: one may be longer than an index takes
         "tasks_session", text('"left"(session_id, 256)'), "id", postgresql_where=text("session_id IS NOT NULL")
     ),
-    postgresql_with={"fillfactor": "70"},
 )
 
 

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, StepFailed
@@ -119,12 +120,22 @@ def _plain(value: Any) -> Any:
     """Return the value as plain data. Raises _Lossy, or pydantic's own error where there is no JSON form."""
     lost = None
     for whole in (False, True):
-        plain = to_jsonable_python(value, inf_nan_mode="constants", serialize_as_any=whole)
+        plain = _in_full(value) if whole else to_jsonable_python(value, inf_nan_mode="constants")
         found = difference(value, plain, "", untyped=True)
         if found is None:
             return plain
         lost = lost or found
     raise _Lossy(*(lost or ()))
+
+
+def _in_full(value: Any) -> Any:
+    """Return the value as plain data with the fields of subclasses that no annotation names."""
+    try:
+        return to_jsonable_python(value, inf_nan_mode="constants", serialize_as_any=True)
+    except ValueError:
+        if not isinstance(value, BaseModel):
+            raise
+        return value.model_dump(mode="json", serialize_as_any=True)  # before 2.12 pydantic takes each for a circle
 
 
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, default=_plain).encode

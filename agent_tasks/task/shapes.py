@@ -20,6 +20,9 @@ _JSON_TYPES = frozenset({
 })  # fmt: skip
 _FURTHER = frozenset({"strict", "validation_alias", "serialization_alias", "serialization", "serialization_exclude"})
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_ITEMS = frozenset({"items_schema"})
+_OMITTED = {"dict": {"keys_schema", "values_schema"}, "list": _ITEMS, "set": _ITEMS, "frozenset": _ITEMS}
+"""The parts that pydantic before 2.9 leaves out of a schema where they may be of any type."""
 
 
 def _forms(*, names_first: bool) -> tuple[dict[str, Any], ...]:
@@ -100,6 +103,8 @@ class Shape:
             return self.adapter.dump_python(accepted, mode="json", warnings=False, **form)
         except (ValueError, TypeError, RecursionError) as problem:
             payloads.encode(accepted, what, error=error)  # raises an error that names the field
+            if form.get("serialize_as_any"):
+                return accepted  # before 2.12 pydantic takes a model below `Any` for one that contains itself
             raise error(f"The {what} cannot be stored as JSON: {problem}", field=what) from None
 
     def _lost(self, accepted: Any, read: Any, what: str) -> Difference | None:
@@ -142,6 +147,7 @@ def _knows_no_type(adapter: TypeAdapter[Any]) -> bool:
     """Whether the type leaves open what some part of a value is."""
     return any(
         part["type"] == "any"
+        or not part.keys() >= _OMITTED.get(part["type"], set[str]())
         or (part["type"] == "json" and "schema" not in part)
         or "allow" in (part.get("extra_behavior"), part.get("config", {}).get("extra_fields_behavior"))
         for part in _schemas(adapter.core_schema)

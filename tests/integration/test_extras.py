@@ -49,7 +49,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
         for name in needed("agent-tasks", extras, {}):
             for path in belongings(distribution(name)):
-                (packages / path.name).exists() or (packages / path.name).symlink_to(path)
+                if not (packages / path.name).exists():
+                    (packages / path.name).symlink_to(path)
         for path in packages.glob("*agent_tasks*.pth"):
             path.unlink()  # it would bring the checkout's other folders
         (packages / "agent_tasks").symlink_to(ROOT / "agent_tasks")

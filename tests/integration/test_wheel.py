@@ -19,6 +19,7 @@ import pytest
 
 from tests.documents import ROOT, blocks
 from tests.eventually import eventually
+from tests.processes import Processes
 
 THEIRS = ("workers", "beat", "tasks", "events", "agents", "checkpoints")
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
@@ -140,3 +141,30 @@ def test_the_readmes_lines_run_from_the_wheel_in_a_project_with_colliding_folder
         assert "worker@" in doctor
         assert their_rows(url) == ["('kept',)"] * len(THEIRS)
     assert "decoy" not in log.read_text()
+
+
+OLDEST = ("celery==5.4.0", "redis==5.0.0", "SQLAlchemy==2.0.0", "pydantic==2.7.0", "psycopg==3.2.1")
+
+
+@pytest.mark.slow
+def test_it_installs_and_runs_in_an_environment_pinned_to_the_oldest_versions(
+    wheel: Path, processes: Processes, tmp_path: Path
+) -> None:
+    """Without extras: what a program that submits and its worker need. It asks the package index that pip asks."""
+    venv.create(tmp_path / "pinned", symlinks=True)
+    python = tmp_path / "pinned/bin/python"
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--no-build", "--python", python]
+    subprocess.run([*uv, *OLDEST], check=True)
+    subprocess.run([*uv, wheel, *OLDEST], check=True)
+    (tmp_path / "hello.py").write_text(blocks("README.md", "python")[0])
+    pythonpath = {"PYTHONPATH": str(tmp_path)}
+    options = ["-P", "threads", "-n", "worker@test", "--loglevel", "INFO"]
+    command = [str(python), "-m", "celery", "-A", "agent_tasks.engine", "worker", *options]
+    worker = processes.start("worker", command, processes.environment(agents=("hello",)) | pythonpath)
+    processes.wait_until_ready(worker)
+    assert "v5.4.0" in worker.output
+    program = processes.start(
+        "program", [str(python), str(tmp_path / "hello.py")], processes.environment() | pythonpath
+    )
+    assert program.wait_for_exit() == 0
+    assert "Hello Ada, signed by task" in program.output

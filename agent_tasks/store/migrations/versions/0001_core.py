@@ -151,8 +151,8 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("spent_seconds >= 0", name=op.f("tasks_spent")),
         sa.PrimaryKeyConstraint("id", name=op.f("tasks_pkey")),
-        postgresql_with={"fillfactor": "70"},
     )
+    op.execute("ALTER TABLE tasks SET (fillfactor = 70)")  # as an argument of the table only SQLAlchemy 2.1 knows it
     op.create_index(
         "tasks_due", "tasks", ["status", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
     )
