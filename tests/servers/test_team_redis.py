@@ -1,0 +1,80 @@
+"""The Redis of a team's app, reached by the app's own options: bells arrive by the fast path."""
+
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from agent_tasks import AgentTasks
+from agent_tasks.doorbell.installed import Installed, set_installed
+from agent_tasks.embedded.valkey import free_port
+from tests.eventually import eventually
+from tests.proxy import Proxy, address_of
+from tests.servers.programs import theirs
+from tests.servers.test_redis_urls import answers, certificate, folder, programs, start
+from tests.team_app import made
+
+__all__ = ["certificate", "folder", "programs"]
+
+
+@pytest.fixture
+def a_socket(folder: Path, programs: ExitStack) -> tuple[str, dict[str, Any]]:
+    path = folder / "redis.sock"
+    start(programs, folder, "valkey", "--port", 0, "--unixsocket", path, "--unixsocketperm", 777, "--save", "")
+    eventually(lambda: answers(redis.Redis(unix_socket_path=str(path))))
+    return f"redis+socket://{path}?virtual_host=3", {}
+
+
+@pytest.fixture
+def sentinels(folder: Path, programs: ExitStack) -> tuple[str, dict[str, Any]]:
+    master, watching = free_port(), free_port()
+    start(programs, folder, "master", "--port", master, "--save", "", "--dir", folder)
+    eventually(lambda: answers(redis.Redis(port=master)))
+    conf = folder / "sentinel.conf"
+    conf.write_text(f"port {watching}\ndir {folder}\nsentinel monitor theirs 127.0.0.1 {master} 1\n")
+    theirs(conf)
+    start(programs, folder, "sentinel", conf, "--sentinel")
+    eventually(lambda: answers(redis.Redis(port=watching)))
+    return f"sentinel://127.0.0.1:{watching}/1", {"broker_transport_options": {"master_name": "theirs"}}
+
+
+@pytest.fixture
+def an_acl_user(folder: Path, programs: ExitStack) -> tuple[str, dict[str, Any]]:
+    """Who may write to the keys of its prefix only."""
+    port = free_port()
+    conf = folder / "valkey.conf"
+    conf.write_text(f'port {port}\nsave ""\nuser ana on >geheim ~shop:* &* +@all\n')
+    theirs(conf)
+    start(programs, folder, "valkey", conf)
+    eventually(lambda: answers(redis.Redis(port=port)))
+    return f"redis://ana:geheim@127.0.0.1:{port}/0", {"broker_transport_options": {"global_keyprefix": "shop:"}}
+
+
+@pytest.fixture
+def tls(settings: Any, certificate: tuple[Path, Path], programs: ExitStack) -> tuple[str, dict[str, Any]]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    proxy = programs.enter_context(Proxy(address_of(settings.redis_url), context))
+    used = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": str(certificate[0])}
+    return f"rediss://localhost:{proxy.port}/0", {"broker_use_ssl": used}
+
+
+@pytest.mark.parametrize("place", ["a_socket", "sentinels", "an_acl_user", "tls"])
+def test_bells_arrive_by_the_fast_path_however_the_apps_redis_is_reached(
+    client: AgentTasks, request: pytest.FixtureRequest, place: str
+) -> None:
+    url, conf = request.getfixturevalue(place)
+    app: Any = made(url, **conf)
+    set_installed(Installed(app, None, "shop"))
+    try:
+        assert client.bells.path == "redis", client.bells.why
+        task = client.submit("echo", {"value": 1})
+        assert client.bells.waiting(["agents"]) == {"agents": 1}
+        with app.connection_for_read() as connection:
+            (message,) = [app.amqp.queues["agents"](connection.default_channel).get(no_ack=True)]
+        assert message.headers["id"].startswith(str(task.id))
+    finally:
+        set_installed(None)
