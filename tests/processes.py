@@ -176,6 +176,14 @@ class Processes:
         """Any other Celery command."""
         return self._celery(app, f"{arguments[0]}{len(self.all)}", arguments, settings)
 
+    def app(self, app: str, arguments: list[str], environment: dict[str, str]) -> Running:
+        """A Celery command of an app of a user's, in an environment of its own."""
+        return self.forked("celery", f"{arguments[0]}{len(self.all)}", ["-A", app, *arguments], environment)
+
+    def own_tests(self, arguments: list[str], environment: dict[str, str]) -> Running:
+        """A user's run of pytest, in an environment of its own."""
+        return self.forked("pytest", f"pytest{len(self.all)}", arguments, environment)
+
     def start(self, name: str, argv: list[str], environment: dict[str, str]) -> Running:
         path = self.folder / f"{name}.log"
         with path.open("ab") as log:

@@ -49,7 +49,7 @@ def main() -> None:
                 tell(f"started {pid}")
 
 
-PROGRAMS = {"celery": "celery.__main__", "agent_tasks.cli": "agent_tasks.cli"}
+PROGRAMS = {"celery": "celery.__main__", "agent_tasks.cli": "agent_tasks.cli", "pytest": "tests.apps.program"}
 """Where the `main` is of what is started as `python -m`."""
 PRELOADED = (
     "celery.__main__",
@@ -68,6 +68,7 @@ PRELOADED = (
     "agent_tasks.store.migrations",
     "agent_tasks.sweeps.application",
     "agent_tasks.engine.process.application",
+    "tests.apps.program",
 )
 
 
@@ -99,6 +100,7 @@ def become(request: dict[str, Any]) -> NoReturn:
         os.closerange(3, 256)
         os.environ.clear()
         os.environ.update(request["environment"])
+        sys.path[:0] = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
         module, arguments = request["program"], request["argv"]
         sys.orig_argv[:] = [sys.executable, "-m", module, *arguments]
         sys.argv[:] = [module, *arguments]

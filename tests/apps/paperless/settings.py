@@ -1,0 +1,26 @@
+import os
+
+SECRET_KEY = "only for tests"
+USE_TZ = True
+TIME_ZONE = "UTC"
+INSTALLED_APPS = ["tests.apps.paperless.documents"]
+
+CELERY_BROKER_URL = os.environ["TEAM_REDIS_URL"]
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_SEND_TASK_SENT_EVENT = True
+CELERY_BROKER_CONNECTION_RETRY = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "paperless:"}
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_CACHE_BACKEND = "default"
+CELERY_TASK_SERIALIZER = "signed-pickle"
+CELERY_ACCEPT_CONTENT = ["application/json", "application/x-signed-pickle"]
+CELERY_BEAT_SCHEDULE = {
+    "Empty trash": {"task": "tests.apps.paperless.documents.tasks.empty_trash", "schedule": 86_400.0},
+}

@@ -1,0 +1,1 @@
+"""Everything that Celery lets one set and few do, all at once."""
