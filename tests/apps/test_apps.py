@@ -13,9 +13,9 @@ OTHERS = ("AGENT_TASKS_", "CELERY_", "DATABASE_", "DJANGO_", "PYTEST_", "REDIS_"
 
 
 def environment(setup: Setup, processes: Processes, folder: Path, *, installed: bool) -> dict[str, str]:
-    """What a process of the set-up's has: nothing of ours without our line, and no Redis but their broker."""
+    """What a process of the set-up's has: nothing of ours without our line."""
     settings = processes.settings
-    ours = processes.environment(agents=(setup.agents,), redis_url="") if installed else {}
+    ours = processes.environment(agents=(setup.agents,)) if installed else {}
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(OTHERS)},
         **{name: value for name, value in ours.items() if name.startswith("AGENT_TASKS_")},
