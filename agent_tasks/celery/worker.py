@@ -70,10 +70,13 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
 def _consume(app: Any, settings: Settings, chosen: Any) -> None:
     """Have the worker take from our queues, too, unless it was told by -Q what to take from."""
     ours = [*queues_of_agents(settings), SWEEP_QUEUE]
+    known = app.amqp.queues
+    for name in ours:
+        if name not in known:  # an app that creates no missing ones would refuse its name after -Q, too
+            known.add(known.new_missing(name))
     if not chosen:
         for name in ours:
-            known = app.amqp.queues
-            known.select_add(known[name] if name in known else known.new_missing(name))
+            known.select_add(known[name])
         return
     named = set(chosen.split(",") if isinstance(chosen, str) else chosen)
     if missing := [name for name in ours if name not in named]:
