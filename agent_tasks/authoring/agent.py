@@ -211,6 +211,7 @@ def agent(
     goal: str | None = None,
     tools: "Sequence[Tool] | Literal['*']" = ANY,
     scopes: Sequence[str] = (),
+    signals: Sequence[str] | None = None,
     mode: ModeName = "async",
     mode_hints: Sequence[str] = (),
 ) -> Callable[[F], F]:
@@ -231,6 +232,7 @@ def agent(
             goal=goal,
             tools=tools,
             scopes=scopes,
+            signals=signals,
             mode=mode,
             mode_hints=mode_hints,
             _declared=declared,

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
 from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
@@ -21,6 +23,8 @@ from agent_tasks.task.identity import Identity
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING = Spend()
+_HERE = "here"
+"""The step after a wait within a step, which the directives want to be named: it goes on itself."""
 
 
 class StepContext:
@@ -186,6 +190,36 @@ class Context(StepContext):
         """
         await charge(self, self._operations, tokens, usd)
 
+    @overload
+    async def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: Literal[False] = False
+    ) -> Signal[Any] | None: ...
+
+    @overload
+    async def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: Literal[True]
+    ) -> dict[str, Signal[Any]] | None: ...
+
+    async def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: bool = False
+    ) -> Signal[Any] | dict[str, Signal[Any]] | None:
+        """Wait for a signal within the step, which is parked: it holds no worker, and runs again when that is there.
+
+        `signal` is a name, or several: any of them, or with `all=True` all of them. Returns the Signal, or with
+        `all=True` a dict of them by name; None after `timeout` (seconds or a timedelta), which counts from when the
+        step first came here. A step that runs again gets its recorded calls and waits back at once; what lies outside
+        of them runs again. Raises InvalidInput for arguments that mean nothing, for a signal that the agent does not
+        declare, and where nothing can be parked: inside of a recorded call, in a thread, in an undo function, and
+        after the step has returned. The code of a parked step ends by a StepParked, which it must let pass.
+        """
+        directive = Wait(signal, then=_HERE, timeout=timeout, all=all)
+        return await self._operations.waits.wait(self, directive)
+
+    async def sleep(self, duration_or_time: float | timedelta | datetime) -> None:
+        """Wait within the step for a duration (seconds or a timedelta) or until a time (an aware datetime), as `wait`
+        does: the step is parked meanwhile. Raises InvalidInput as `wait` does."""
+        await self._operations.waits.wait(self, Sleep(duration_or_time, then=_HERE))
+
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
         await durably(self._operations.progress, done, total, message)
@@ -255,6 +289,29 @@ class SyncContext(StepContext):
         """Count what was spent, as `Context.charge` does."""
         self._refuse_on_loop("ctx.charge")
         charge_plainly(self._operations, tokens, usd)
+
+    @overload
+    def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: Literal[False] = False
+    ) -> Signal[Any] | None: ...
+
+    @overload
+    def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: Literal[True]
+    ) -> dict[str, Signal[Any]] | None: ...
+
+    def wait(
+        self, signal: str | Sequence[str], *, timeout: float | timedelta | None = None, all: bool = False
+    ) -> Signal[Any] | dict[str, Signal[Any]] | None:
+        """Wait for a signal within the step, as `Context.wait` does."""
+        self._refuse_on_loop("ctx.wait")
+        directive = Wait(signal, then=_HERE, timeout=timeout, all=all)
+        return self._operations.waits.wait_plainly(self, directive)
+
+    def sleep(self, duration_or_time: float | timedelta | datetime) -> None:
+        """Wait within the step for a duration, or until a time, as `Context.sleep` does."""
+        self._refuse_on_loop("ctx.sleep")
+        self._operations.waits.wait_plainly(self, Sleep(duration_or_time, then=_HERE))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""

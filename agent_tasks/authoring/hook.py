@@ -44,8 +44,10 @@ class HookOptions:
         """The name of the secret that signs what comes, empty for those without a name; None: nothing is signed."""
         return None if self.verify is None else self.verify.partition(":")[2]
 
-    @property
-    def fingerprint(self) -> str:
-        """What the hook is known by within its step: two that are asked for alike are the same."""
-        asked = json.dumps([self.signal, self.seconds, self.once, self.verify])
+    def fingerprint(self, turn: int) -> str:
+        """What the hook is known by within its step: two that are asked for alike are the same, up to the wait's end.
+
+        `turn`: how many waits for its signal the step has behind it.
+        """
+        asked = json.dumps([self.signal, self.seconds, self.once, self.verify, *([turn] if turn else [])])
         return hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel
 
-from agent_tasks.client.signals import Receipt, awaited_id, awaited_names, is_over, take
+from agent_tasks.client.signals import Receipt, awaited_ids, awaited_names, is_over, is_parked, take
 from agent_tasks.client.taken_signals import TakenSignals
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import HookClosed, InvalidState
@@ -78,7 +78,7 @@ def show_hook(deployment: Deployment, token: HookToken) -> HookInfo:
         waiting=waiting is not None,
         since=waiting["since"] if waiting else None,
         until=min(ends, default=None),
-        payload_schema=taken.payload_schema(row["step"]) if waiting else None,
+        payload_schema=taken.payload_schema(row["step"]) if waiting and not is_parked(row) else None,
         once=token.once,
         verify=None if token.verify is None else "standard-webhooks",
     )
@@ -166,14 +166,16 @@ def _check_open(connection: Connection, token: HookToken, row: TargetRow) -> Non
         raise _closed("expired", f"This expired at {_shown(token.expires_at)}. Ask for a new one.")
     if token.once:
         _check_wait(token, row)
+        if hooks.is_wait_over(connection, row["id"], token):
+            raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
     if row["living"] > 1:
         raise _closed("forked", f"{row['agent']} goes on in several tasks, and this would answer only one. Ask anew.")
 
 
 def _check_wait(token: HookToken, row: Row) -> None:
     """Raise HookClosed where the wait of the hook is over."""
-    if awaited_id(row) == token.wait_id:
-        if token.signal not in awaited_names(row):
+    if token.wait_id in awaited_ids(row):
+        if token.signal not in awaited_names(row) and not is_parked(row):
             raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
     elif row["step_number"] > token.step_number:
         raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")

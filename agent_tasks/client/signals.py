@@ -60,7 +60,7 @@ def send_signal(
         if is_over(row) and signal_id and (kept := signal.receipt(connection, task.id, signal_id)):
             return Receipt(kept=True, **kept), []
         _check_open(row)
-        if wait_id is not None and wait_id != awaited_id(row):
+        if wait_id is not None and wait_id not in awaited_ids(row):
             if signal_id and signal.receipt(connection, task.id, signal_id):
                 return _nothing_new(deployment, connection, row)
             raise _wait_is_over(row, wait_id)
@@ -90,7 +90,7 @@ def take(
 
     None where this `signal_id` was there before. Raises InvalidInput, which keeps nothing.
     """
-    if name in awaited_names(row):
+    if name in awaited_names(row) and not is_parked(row):
         taken.check_payload(row["step"], payloads.stored(text))
     kept = signal.keep(
         connection,
@@ -148,9 +148,16 @@ def _wait_is_over(row: Row, wait_id: str) -> InvalidState:
     )
 
 
-def awaited_id(row: Row) -> str | None:
-    """Return the id of the wait that a task is in."""
-    return (row["waiting_for"] or {}).get("wait_id")
+def awaited_ids(row: Row) -> list[str]:
+    """Return the ids of the wait that a task is in, or of the waits of its step."""
+    waiting: dict[str, Any] = row["waiting_for"] or {}
+    own = [waiting["wait_id"]] if "wait_id" in waiting else []
+    return [*own, *(wait_id for wait in waiting.get("waits") or () for wait_id in wait.get("wait_ids") or ())]
+
+
+def is_parked(row: Row) -> bool:
+    """Whether a step of the task waits itself, and so no step whose annotations say what a signal holds."""
+    return "waits" in (row["waiting_for"] or {})
 
 
 def awaited_names(row: Row) -> list[str]:

@@ -224,6 +224,7 @@ calls = Table(
     Column("births", ARRAY(Integer)),
     Column("ended", Integer),
     Column("replay", Text),  # what a repeat does with it; null: it gives it back
+    Column("wait", JSONB),  # of a wait of the step: what for, since when, until when; null: a call
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("finished_at", _TIME),
     CheckConstraint("status IN ('started', 'completed', 'failed', 'cancelled')", name="status"),
@@ -271,6 +272,7 @@ signals = Table(
     Column("sender", JSONB),
     Column("sent_at", _TIME, nullable=False, server_default=_NOW),
     Column("consumed_step", Integer),  # the step number that was handed the signal; null: in the inbox
+    Column("consumed_call", Integer),  # and the ordinal of the wait in that step that took it; null: its argument
     Column("wait_id", Text),  # the one wait that it answers; null: any of its name
     Column("receipt", JSONB),  # as its sender got it
     Index("signals_inbox", "task_id", "name"),

@@ -17,12 +17,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 4096
 
 
-def wait_id_of(lineage_id: UUID, step_number: int) -> str:
+def wait_id_of(lineage_id: UUID, step_number: int, signal: str = "", turn: int = 0) -> str:
     """Return the id of the wait that this step opens: the same in all tasks that were resumed from each other.
 
-    A hook of the step is bound to it before it is there.
+    A hook of the step is bound to it before it is there. `turn`: how many waits for `signal` the step has behind it.
     """
-    return str(uuid5(lineage_id, f"wait {step_number}"))
+    return str(uuid5(lineage_id, f"wait {step_number}" + (f" {turn} {signal}" if turn else "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ class HookToken:
     """Whether it takes one answer, to the wait that its step opens; else any number, to that wait and later ones."""
     verify: str | None
     """Whose secret signs what comes: a name, empty for the secrets without one; None: nobody's."""
+    turn: int = 0
+    """How many waits for this signal the step had behind it."""
 
     @property
     def wait_id(self) -> str:
-        return wait_id_of(self.lineage_id, self.step_number)
+        return wait_id_of(self.lineage_id, self.step_number, self.signal, self.turn)
 
     @property
     def fingerprint(self) -> str:
@@ -61,6 +63,7 @@ class HookToken:
         until = None if self.expires_at is None else (self.expires_at - _EPOCH) // timedelta(milliseconds=1)
         ids = [self.task_id.hex, self.lineage_id.hex]
         parts = [*ids, self.signal, self.step_number, until, int(self.once), self.verify]
+        parts += [self.turn] if self.turn else []
         return json.dumps(parts, separators=(",", ":"))
 
     @classmethod
@@ -73,9 +76,9 @@ class HookToken:
         if not is_signed(f"{version}.{payload}".encode(), signature.encode(), keys):
             raise _unknown()
         parts: list[Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        task, lineage, signal, step_number, until, once, verify = parts
+        task, lineage, signal, step_number, until, once, verify, *turn = parts
         expires_at = None if until is None else _EPOCH + timedelta(milliseconds=until)
-        return cls(UUID(task), UUID(lineage), signal, step_number, expires_at, bool(once), verify)
+        return cls(UUID(task), UUID(lineage), signal, step_number, expires_at, bool(once), verify, *turn)
 
 
 def _unknown() -> HookNotFound:

@@ -44,6 +44,8 @@ class WaitingFor(BaseModel):
     """The time the wait began."""
     until: datetime | None = None
     """The time a timer or a retry is due, or the wait times out; None where it has no end."""
+    waits: list["WaitingFor"] | None = None
+    """The waits of a straight-line step, which the fields above sum up; None for a wait between steps."""
 
 
 class BudgetState(BaseModel):

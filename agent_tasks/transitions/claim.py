@@ -45,6 +45,8 @@ class Claim:
     """What the step waited for before it came to run."""
     undo_step: int | None
     """The committed step that this one undoes."""
+    is_first: bool
+    """Whether this is the first run of the step in this task."""
     repeated: bool
     """Whether the step may have begun before: its recorded calls are to be read."""
     row: ClaimRow
@@ -80,6 +82,7 @@ class Claim:
             state=row["state"],
             awaits=row["awaits"],
             undo_step=row["undo_step"],
+            is_first=row["attempt"] + row["uncounted"] <= 1,
             repeated=row["attempt"] + row["uncounted"] > 1 or row["resumed_from"] is not None,
             row=row,
         )
@@ -103,6 +106,7 @@ class Claim:
             state=None,
             awaits=None,
             undo_step=None,
+            is_first=True,
             repeated=row["resumed_from"] is not None,
             row=row,
             arguments=arguments,

@@ -47,6 +47,8 @@ class RecordedCall:
     come again. tried: the call itself is tried again, and the step does not see this failure."""
     inherited: bool = False
     """Whether the task that this one was resumed from recorded it."""
+    wait: Any = None
+    """Of a wait: what for, since when and until when, as a `park.WaitRecord`; None for a call."""
     error: BaseException | None = None
     """The exception that it raised in this run."""
     within: Branch | None = None
@@ -108,7 +110,8 @@ _RECORDED = """
     SELECT ordinal, branch, name, coalesce(digest, '') AS digest, coalesce(place, 0) AS place, key, idempotency_key,
         at_most_once, coalesce(begun, 0) AS begun, coalesce(births, '{}') AS births, status, outcome,
         status = 'cancelled' AND outcome IS NOT NULL AS is_late, ended,
-        coalesce(extract(epoch FROM finished_at - started_at)::float8, 0) AS seconds, replay, run = 0 AS inherited
+        coalesce(extract(epoch FROM finished_at - started_at)::float8, 0) AS seconds, replay, run = 0 AS inherited,
+        wait
     FROM agent_tasks.calls WHERE task_id = %(id)s AND step_number = %(ledger_step)s
     ORDER BY ordinal
 """

@@ -71,7 +71,7 @@ _RESUME = f"""
                     OR (old.number = old.step_number AND old.undo_step IS NULL AND old.attempt + old.uncounted = 0
                         AND old.step = before.next_step AND NOT EXISTS (
                             SELECT FROM agent_tasks.signals WHERE task_id = old.id
-                                AND consumed_step = old.number OFFSET 0))
+                                AND consumed_step = old.number AND consumed_call IS NULL OFFSET 0))
                 THEN before.awaits END AS awaits
         FROM old
             LEFT JOIN agent_tasks.checkpoints AS before ON before.task_id = old.id
@@ -112,10 +112,10 @@ _RESUME = f"""
     ), calls_copied AS (
         INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, branch, name, digest, place, key, status,
             at_most_once,
-            idempotency_key, outcome, run, attempts, begun, births, ended, replay, started_at, finished_at)
+            idempotency_key, outcome, run, attempts, begun, births, ended, replay, wait, started_at, finished_at)
         SELECT %(id)s, c.step_number, c.ordinal, c.branch, c.name, c.digest, c.place, c.key, c.status, c.at_most_once,
-            c.idempotency_key, c.outcome, 0, c.attempts, c.begun, c.births, c.ended, c.replay, c.started_at,
-            c.finished_at
+            c.idempotency_key, c.outcome, 0, c.attempts, c.begun, c.births, c.ended, c.replay, c.wait,
+            c.started_at, c.finished_at
         FROM agent_tasks.calls AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
     ), charges_copied AS (
         INSERT INTO agent_tasks.charges (
@@ -124,9 +124,10 @@ _RESUME = f"""
             c.charged_at
         FROM agent_tasks.charges AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
     ), signals_copied AS (
-        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step, wait_id,
-            receipt)
-        SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.wait_id, s.receipt
+        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, sent_at, consumed_step,
+            consumed_call, wait_id, receipt)
+        SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.consumed_call,
+            s.wait_id, s.receipt
         FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
             AND (s.consumed_step = copied.step_number OR s.consumed_step IS NULL AND (
                 s.wait_id IS NULL OR s.wait_id = copied.waiting_for ->> 'wait_id' OR NOT EXISTS (

@@ -28,7 +28,7 @@ _KEEP = f"""
 """
 
 # Any of several: the one that came first. All of several: the first of each, when none is missing. One that names the
-# wait it answers is for no other.
+# wait it answers is for no other. A step that is parked takes them by itself when it runs.
 _DELIVER = f"""
     WITH waiting AS (
         SELECT id, step_number, waiting_for FROM agent_tasks.tasks
@@ -44,13 +44,26 @@ _DELIVER = f"""
         UPDATE agent_tasks.signals SET consumed_step = waiting.step_number,
             receipt = CASE WHEN signals.signal_id = %(signal_id)s THEN %(receipt)s::jsonb ELSE signals.receipt END
         FROM waiting
-        WHERE signals.seq = ANY (ARRAY(SELECT seq FROM firsts))
+        WHERE NOT waiting.waiting_for ? 'waits' AND signals.seq = ANY (ARRAY(SELECT seq FROM firsts))
             AND CASE waiting.waiting_for ->> 'mode'
                 WHEN 'all' THEN (SELECT count(*) FROM firsts) = jsonb_array_length(waiting.waiting_for -> 'names')
                 ELSE signals.seq = (SELECT min(seq) FROM firsts) END
         RETURNING signals.task_id
+    ), woken AS (
+        SELECT id FROM waiting WHERE EXISTS (
+            SELECT FROM jsonb_array_elements(waiting.waiting_for -> 'waits') AS each (wait)
+            WHERE (
+                SELECT count(DISTINCT name) FROM agent_tasks.signals
+                WHERE task_id = waiting.id AND consumed_step IS NULL
+                    AND name IN (SELECT jsonb_array_elements_text(each.wait -> 'names'))
+                    AND (wait_id IS NULL OR each.wait -> 'wait_ids' ? wait_id)
+            ) >= CASE each.wait ->> 'mode' WHEN 'all' THEN jsonb_array_length(each.wait -> 'names') ELSE 1 END)
+    ), received AS (
+        UPDATE agent_tasks.signals SET receipt = %(receipt)s::jsonb
+        FROM woken WHERE signals.task_id = woken.id AND signals.signal_id = %(signal_id)s
     ), changed AS (
-        UPDATE agent_tasks.tasks SET {COUNTED}, {IDLE} WHERE id = ANY (ARRAY(SELECT task_id FROM consumed))
+        UPDATE agent_tasks.tasks SET {COUNTED}, {IDLE}
+        WHERE id = ANY (ARRAY(SELECT task_id FROM consumed UNION ALL SELECT id FROM woken))
         RETURNING *
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
@@ -104,7 +117,7 @@ _REFUSE = f"""
 
 _CONSUMED = """
     SELECT name, payload, signal_id, sender, sent_at FROM agent_tasks.signals
-    WHERE task_id = %s AND consumed_step = %s ORDER BY seq
+    WHERE task_id = %s AND consumed_step = %s AND consumed_call IS NULL ORDER BY seq
 """
 
 

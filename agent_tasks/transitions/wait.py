@@ -38,6 +38,7 @@ def wait(
     committed: Committed,
     names: Sequence[str],
     *,
+    wait_id: str | None = None,
     all_of_them: bool,
     timeout: float | None,
     on_timeout: str | None,
@@ -53,7 +54,7 @@ def wait(
         "name": ", ".join(names),
         "names": list(names),
         "mode": "all" if all_of_them else "any",
-        "wait_id": wait_id_of(claim.lineage_id, claim.step_number),
+        "wait_id": wait_id or wait_id_of(claim.lineage_id, claim.step_number),
         "timeout": timeout,
         "on_timeout": on_timeout,
     }

@@ -14,6 +14,8 @@ from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim, claim_suspect
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
+from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.park import OpenWait
 from agent_tasks.transitions.wait import sleep, wait
 from tests.database import single
 from tests.database.single import checkpoint, claim
@@ -127,6 +129,13 @@ def park(
             connection, taken, committed, names,
             all_of_them=every, timeout=timeout, on_timeout=on_timeout, ring_seconds=60,
         )  # fmt: skip
+
+
+def open_wait(ordinal: int, *names: str, timeout: float | None = 600) -> OpenWait:
+    """A wait within a step, for any of these signals."""
+    named = list(names or ("go",))
+    shown = {"kind": "signal", "names": named, "mode": "any", "wait_id": f"{ordinal}", "wait_ids": [f"{ordinal}"]}
+    return OpenWait(RecordedCall(ordinal, "", "wait", "d", ordinal, None, "k", False, begun=1), shown, 0.0, timeout)
 
 
 def parked(connection: Connection, taken: Claim, seconds: float = 600, *, undoable: bool = False) -> Row:

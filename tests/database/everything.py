@@ -22,6 +22,7 @@ from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.transitions import delivery, heartbeat, idempotency, job, lane, ledger, release, signal, spend
+from agent_tasks.transitions import park as parking
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.complete_input import complete_input
@@ -34,7 +35,7 @@ from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.watch import DELIVERER, watch
 from tests import database
-from tests.database import claimed, commit, fall_due, lapse, operations_of, park, parked, query, submitted
+from tests.database import claimed, commit, fall_due, lapse, open_wait, operations_of, park, parked, query, submitted
 from tests.database.children import BROKEN, broken, end, run_child, spawn, undo
 from tests.database.webhooks import deliveries, ended, endpoint
 
@@ -53,6 +54,7 @@ def everything(client: AgentTasks) -> None:
     _steps(client)
     _trees(client)
     _waits(client)
+    _straight(client)
     _quarantine(client)
     _ends(client)
     _reads(client)
@@ -162,6 +164,24 @@ def _waits(client: AgentTasks) -> None:
     client.answer_hook(url, 1, key="1")
     with pytest.raises(HookClosed):
         client.answer_hook(url, 1, key="2")
+
+
+def _straight(client: AgentTasks) -> None:
+    waiting = claimed(client, submitted(client))
+    with client.database.connection() as connection:
+        ledger.judge(connection, waiting, [])
+        assert parking.take(connection, waiting, [open_wait(0)], 1) is None
+        parking.keep(connection, waiting, [open_wait(0)])
+        parking.cancel(connection, waiting, open_wait(0), 2)
+        with connection.transaction():
+            parking.park(connection, waiting, [open_wait(1)], progress=None)
+            signal.deliver(connection, waiting.id, ring_seconds=60)
+    client.get(waiting.id).signal("go", 1)
+    again = claimed(client, waiting.id)
+    with client.database.connection() as connection:
+        assert parking.take(connection, again, [open_wait(1)], 3) is not None
+    client.get(waiting.id).cancel()
+    client.get(waiting.id).resume().cancel()
 
 
 def _quarantine(client: AgentTasks) -> None:

@@ -128,7 +128,8 @@ def test_an_early_answer_that_the_step_then_refuses_leaves_the_hook_open(client:
     committed = Committed("decide", '{"draft": "d"}', 0)
     directive = Wait("approval", then="decide", draft="d")
     with driving(client) as driver:
-        decision = WaitForSignals(committed, directive, find_agent("approval").steps["decide"], None)
+        decide = find_agent("approval").steps["decide"]
+        decision = WaitForSignals(committed, directive, decide, None, wait_id_of(taken.lineage_id, taken.step_number))
         assert driver.commits.commit(taken, decision).row["status"] == "waiting"
     assert client.hook(url).waiting
     assert not client.answer_hook(url, {"ok": "perhaps"}, key="one").delivered

@@ -15,6 +15,7 @@ PRINTED = {
     "chain": ["[write from [outline tides]]", "0.0004 usd spent"],
     "fallbacks": ["small answer to why?", "answer to why?, at attempt 3"],
     "fan_out": ["['tides: yes', 'moon: yes']", "partial ['tides: yes'] 1 of 2 questions have no answer"],
+    "straight_line": ["[[write about tides], but shorter]"],
     "parallel_tools": ["Lisbon? sunny in Lisbon; Lisbon has 545,000 people."],
 }
 

@@ -5,6 +5,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,14 @@ from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
 from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.calls.waits import Awaited, Waits
 from agent_tasks.authoring.context import StepContext
+from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.task.budget import Spend
 
-OPERATIONS = ["call", "charge", "emit", "hook", "kept", "partial", "progress", "using"]
+OPERATIONS = ["call", "charge", "emit", "hook", "kept", "partial", "progress", "sleep", "using", "wait"]
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
     "cancelled",
@@ -57,6 +60,7 @@ class Recorded(Operations):
         self.recorded: list[Any] = []
         self.branches = Branches()
         self.turns = Turns(self.branches.tasks)
+        self.waits = Waits(self, "outline")
         self._ordinals = itertools.count()
 
     def find(self, call: Call) -> Before | None:
@@ -102,6 +106,24 @@ class Recorded(Operations):
 
     def hook(self, asked: HookOptions) -> str:
         return f"https://acme.example/hooks/{asked.signal}"
+
+    def check_wait(self, directive: Wait | Sleep) -> None:
+        self.recorded.append(("wait", directive))
+
+    def wait_id(self, name: str, turn: int) -> str:
+        return f"{name} {turn}"
+
+    def begin_wait(self, awaited: Awaited) -> None:
+        awaited.call.record = SimpleNamespace(ordinal=next(self._ordinals))
+
+    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any]:
+        return waits[0], "came"
+
+    def keep_waits(self, waits: Sequence[Awaited]) -> None:
+        raise NotImplementedError
+
+    def cancel_wait(self, awaited: Awaited) -> None:
+        self.recorded.append(("wait cancelled", awaited))
 
     def kept(self) -> Kept | None:
         return Kept(value="k", remaining=[1])

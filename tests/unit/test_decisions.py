@@ -73,10 +73,14 @@ class Operations:
     def __init__(self) -> None:
         self.left: str | None = PROGRESS
         self.judged: list[BaseException] = []
+        self.waits = SimpleNamespace(over=lambda name: 0)
 
     def take_progress(self) -> str | None:
         left, self.left = self.left, None
         return left
+
+    def wait_id(self, name: str, turn: int) -> str:
+        return f"{name} {turn}"
 
     def judge(self, error: BaseException) -> list[Any]:
         self.judged.append(error)

@@ -158,6 +158,12 @@ class Branches:
         with self.lock:
             return any(making in around(made) for made in self._made)
 
+    @property
+    def is_making(self) -> bool:
+        """Whether any call is in progress."""
+        with self.lock:
+            return bool(self._made)
+
     def close(self, when_idle: Callable[[], None]) -> bool:
         """End the step: it may begin no more calls. Returns whether all those that it has begun have ended.
 

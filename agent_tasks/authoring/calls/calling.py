@@ -99,6 +99,12 @@ class Calls(_Calls):
         if (given := self._operations.find(call)) is not None:
             await given.turn()
             return given.outcome()
+        try:
+            return await self._make(call, function, args, kwargs)
+        finally:
+            self._operations.waits.nudge()
+
+    async def _make(self, call: Call, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         with self._making(call) as making:
             while True:
                 intent = await self._begun(call)
@@ -122,7 +128,7 @@ class Calls(_Calls):
 
     async def _begun(self, call: Call) -> Intent:
         """Return the written intent. A call cancelled while it is written is cancelled once that is known."""
-        intent, cancelled = await _settled(self._operations.begin_call, call)
+        intent, cancelled = await settled(self._operations.begin_call, call)
         if cancelled is not None:
             await self._cancel(intent)
             raise cancelled
@@ -133,7 +139,7 @@ class Calls(_Calls):
         turns, order = self._operations.turns, self._order()
         with turns.writing(order):
             try:
-                written, cancelled = await _settled(write, intent, *what, order, **how)
+                written, cancelled = await settled(write, intent, *what, order, **how)
                 if cancelled is not None:
                     raise cancelled
                 await turns.first(order)
@@ -145,7 +151,7 @@ class Calls(_Calls):
     async def _cancel(self, intent: Intent) -> None:
         """Record that the step's own code cancelled the call and went on; do not where the worker stops the step."""
         if not self._context.cancelled:
-            await _settled(self._operations.cancel_call, intent)
+            await settled(self._operations.cancel_call, intent)
 
     async def _wait(self, intent: Intent, inner: Branch, making: Making, seconds: float) -> None:
         try:
@@ -241,13 +247,13 @@ async def charge(context: Cancellable, operations: Operations, tokens: int, usd:
     order = next(operations.branches.clock)
     with operations.turns.writing(order):
         try:
-            _, cancelled = await _settled(operations.charge, identity, tokens, usd, order)
+            _, cancelled = await settled(operations.charge, identity, tokens, usd, order)
             if cancelled is not None:
                 raise cancelled
             await operations.turns.first(order)
         except asyncio.CancelledError:
             if not context.cancelled:
-                await _settled(operations.cancel_charge, identity)
+                await settled(operations.cancel_charge, identity)
             raise
 
 
@@ -262,15 +268,15 @@ def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
 
 async def durably(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking write in one of the worker's threads. Once begun, it goes on even if the step is cancelled."""
-    return await asyncio.shield(_in_thread(operation, *args, **kwargs))
+    return await asyncio.shield(in_thread(operation, *args, **kwargs))
 
 
-async def _settled(
+async def settled(
     operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> tuple[T, asyncio.CancelledError | None]:
     """Return a blocking write's result, and whether its caller was cancelled meanwhile. Raises what it raises."""
     cancelled = None
-    write = _in_thread(operation, *args, **kwargs)
+    write = in_thread(operation, *args, **kwargs)
     while not write.done():
         try:
             await asyncio.wait((write,))
@@ -279,7 +285,8 @@ async def _settled(
     return write.result(), cancelled
 
 
-def _in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+def in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+    """Run a blocking write in one of the worker's threads, and return its future."""
     loop = asyncio.get_running_loop()
     threads = getattr(loop, STEP_LOOP, None)  # on another loop, its own default threads
     return loop.run_in_executor(threads, lambda: operation(*args, **kwargs))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
@@ -13,6 +13,10 @@ from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task.arguments import refused
+
+if TYPE_CHECKING:
+    from agent_tasks.authoring.calls.waits import Awaited, Waits
+    from agent_tasks.authoring.directives import Sleep, Wait
 
 _LONGEST_KEY = 256
 
@@ -97,6 +101,7 @@ class Operations(ABC):
 
     branches: Branches
     turns: Turns
+    waits: "Waits"
 
     @abstractmethod
     def find(self, call: Call) -> Given | None:
@@ -130,6 +135,30 @@ class Operations(ABC):
     @abstractmethod
     def cancel_charge(self, identity: CallIdentity) -> None:
         """Record that the step's own code had cancelled the charge by the time it was counted."""
+
+    @abstractmethod
+    def check_wait(self, directive: "Wait | Sleep") -> None:
+        """Raise InvalidInput where the step may not wait for this."""
+
+    @abstractmethod
+    def wait_id(self, name: str, turn: int) -> str:
+        """Return the id of the step's wait for this signal after `turn` others."""
+
+    @abstractmethod
+    def begin_wait(self, awaited: "Awaited") -> None:
+        """Note that a wait begins, which is in no record yet, or whose record says that it was begun before."""
+
+    @abstractmethod
+    def take_wait(self, waits: "Sequence[Awaited]", order: int) -> "tuple[Awaited, Any] | None":
+        """Record the first of the waits that is over, at `order` by the step's clock; return it and what came of it."""
+
+    @abstractmethod
+    def keep_waits(self, waits: "Sequence[Awaited]") -> None:
+        """Record that these waits have begun, and when they time out."""
+
+    @abstractmethod
+    def cancel_wait(self, awaited: "Awaited") -> None:
+        """Record that the step's own code cancelled the wait; what it had taken is there again."""
 
     @abstractmethod
     def progress(self, done: float, total: float | None, message: str | None) -> None: ...

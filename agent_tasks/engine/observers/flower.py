@@ -14,7 +14,13 @@ from agent_tasks.engine.steps.run import StepRun
 
 log = logging.getLogger(__name__)
 _LIMIT = 10_000
-_EVENT = {"succeeded": "task-succeeded", "retried": "task-retried", "failed": "task-failed", "dropped": "task-revoked"}
+_EVENT = {
+    "succeeded": "task-succeeded",
+    "retried": "task-retried",
+    "parked": "task-retried",  # it comes back
+    "failed": "task-failed",
+    "dropped": "task-revoked",
+}
 
 
 class Telemetry:
@@ -40,7 +46,7 @@ class Telemetry:
             self._begun[run] = time.time()
 
     def ended(self, run: StepRun, state: str, error: BaseException | None = None) -> None:
-        """Note the end of a run; `state` is succeeded, retried, failed, or dropped. Only the first note counts."""
+        """Note the end of a run: succeeded, retried, failed, parked, or dropped. Only the first note counts."""
         claim, seconds = run.claim, run.seconds
         with self._lock:
             began = self._begun.pop(run, None)

@@ -15,6 +15,7 @@ from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
@@ -58,6 +59,7 @@ class StepCalls(Operations):
         self._charges: dict[str, RecordedCharge] = {}
         self._broken: Exception | None = None
         self.branches = Branches(repeats=claim.repeated)
+        self.waits = Waits(self, claim.step)
         self.context: StepContext | None = None
 
     def load(self) -> Replay:
@@ -75,6 +77,7 @@ class StepCalls(Operations):
 
     def find(self, call: Call) -> Given | None:
         replay = self.load()
+        self.waits.check()
         self._check()
         try:
             record = replay.find(call)
@@ -158,6 +161,7 @@ class StepCalls(Operations):
 
     def find_charge(self, identity: CallIdentity) -> Given | None:
         self.load()
+        self.waits.check()
         known = self._charges.get(identity.fingerprint)
         if known is None:
             return None
@@ -191,6 +195,7 @@ class StepCalls(Operations):
 
     def check_end(self) -> None:
         """See that a step that returned may be committed. Raises what says that it cannot."""
+        self.waits.check()
         self._check()
         if self.branches.refused is not None:
             raise self.branches.refused

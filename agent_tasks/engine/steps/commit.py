@@ -12,6 +12,7 @@ from agent_tasks.engine.steps.decision import (
     Drop,
     EndWith,
     OfReturned,
+    ParkFor,
     RetryAfter,
     SleepUntil,
     Spawn,
@@ -27,7 +28,6 @@ from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
-from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.task.row import BellRow
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.checkpoint import StepCommit
@@ -37,10 +37,11 @@ from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
 from agent_tasks.transitions.fence import lock_owned
+from agent_tasks.transitions.park import park
 from agent_tasks.transitions.refuse import refuse as refuse_step
 from agent_tasks.transitions.release import release
 from agent_tasks.transitions.retry import retry
-from agent_tasks.transitions.signal import inbox, refuse
+from agent_tasks.transitions.signal import deliver, inbox, refuse
 from agent_tasks.transitions.undo import Undoing, undone
 from agent_tasks.transitions.wait import sleep as sleep_until
 from agent_tasks.transitions.wait import wait
@@ -55,7 +56,7 @@ class Settled:
 
     row: BellRow
     name: str
-    """What the commit means for the step: succeeded, retried or failed."""
+    """What the commit means for the step: succeeded, retried, failed or parked."""
     error: BaseException | None = None
     next_claim: Claim | None = None
     """The claim to go on with in place, if any."""
@@ -136,6 +137,9 @@ class Commits:
             case SleepUntil(committed, timer):
                 row = self._alone(lambda c: sleep_until(c, claim, committed, seconds=timer.seconds, until=timer.until))
                 return Settled(row, "succeeded", changed=[row])
+            case ParkFor():
+                row = self._transaction(lambda c: self._park(c, claim, decision))
+                return Settled(row, "parked", changed=[row])
             case Spawn():
                 return self._spawn(claim, decision)
             case RetryAfter(seconds, info, cause, progress, calls):
@@ -155,8 +159,7 @@ class Commits:
         """Wait, within a transaction; signals that came early are refused where the next step does not take them."""
         directive = decision.directive
         lock_owned(connection, claim)
-        wait_id = wait_id_of(claim.lineage_id, claim.step_number)
-        for kept in inbox(connection, claim.id, directive.names, wait_id):
+        for kept in inbox(connection, claim.id, directive.names, decision.wait_id):
             if why := decision.step.refusal(kept["payload"]):
                 refuse(connection, claim.id, kept["seq"], NOT_SHOWN if claim.row["sensitive"] else why)
         row = wait(
@@ -164,11 +167,20 @@ class Commits:
             claim,
             decision.committed,
             directive.names,
+            wait_id=decision.wait_id,
             all_of_them=directive.all,
             timeout=directive.timeout,
             on_timeout=decision.on_timeout,
             ring_seconds=self._ring_seconds,
         )
+        reached("written")
+        return row
+
+    def _park(self, connection: Connection, claim: Claim, decision: ParkFor) -> Row:
+        """Park the step, within a transaction; a signal that came meanwhile wakes it again."""
+        parked = park(connection, claim, decision.waits, progress=decision.progress)
+        reached("halfway")
+        row = deliver(connection, claim.id, ring_seconds=self._ring_seconds) or parked
         reached("written")
         return row
 

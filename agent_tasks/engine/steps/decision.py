@@ -11,7 +11,7 @@ from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.raised import NOT_SHOWN, describe, find_cause, formatted, root_error
-from agent_tasks.engine.steps.run import Raised, StepResult, StepRun, Stopped
+from agent_tasks.engine.steps.run import Parked, Raised, StepResult, StepRun, Stopped
 from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.storable import storable
 from agent_tasks.task import payloads
@@ -20,6 +20,7 @@ from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.park import OpenWait
 
 _LONGEST_TRACEBACK = 20_000
 _ONCE = Retry()
@@ -33,6 +34,7 @@ class WaitForSignals:
     directive: Wait
     step: Step
     on_timeout: str | None
+    wait_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,14 @@ class SleepUntil:
 
     committed: Committed
     directive: Sleep
+
+
+@dataclass(frozen=True, slots=True)
+class ParkFor:
+    """A decision to park the step itself, which runs again when one of its waits may be over."""
+
+    waits: Sequence[OpenWait]
+    progress: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,9 @@ class Drop:
     reason: Exception
 
 
-OfReturned = StepCommit | Finish | WaitForSignals | SleepUntil | Spawn
-"""Decisions on a step that returned. Their commit may be refused: a budget overrun, children that cannot be made."""
+OfReturned = StepCommit | Finish | WaitForSignals | SleepUntil | Spawn | ParkFor
+"""Decisions on a step that returned, or waits. Their commit may be refused: by its budget, or since children cannot be
+made."""
 Decision = OfReturned | RetryAfter | EndWith | Undone | Drop
 
 
@@ -102,6 +113,8 @@ def decide(run: StepRun, result: StepResult, *, limit: int, draining: bool) -> D
         return Drop(LeaseLost("the step was told to stop"))
     if isinstance(result, Raised):
         return decide_failure(run, result.error)
+    if isinstance(result, Parked):
+        return ParkFor(run.operations.opened(result.waits), run.operations.take_progress())
     if run.claim.undo_step is not None:
         return Undone()
     try:
@@ -195,11 +208,13 @@ def _finish(run: StepRun, result: object, shortfall: PartialCompletion | None, l
 
 def _wait(run: StepRun, directive: Wait, limit: int) -> WaitForSignals:
     committed, step = _committed(run, directive.then, directive.state, limit)
+    waits, name = run.operations.waits, directive.names[0]
+    wait_id = run.operations.wait_id(name, waits.over(name))
     if directive.on_timeout is None:
-        return WaitForSignals(committed, directive, step, None)
+        return WaitForSignals(committed, directive, step, None, wait_id)
     other = run.agent.find_step(directive.on_timeout)
     other.validate(payloads.stored(committed.state))
-    return WaitForSignals(committed, directive, step, other.name)
+    return WaitForSignals(committed, directive, step, other.name, wait_id)
 
 
 def _committed(run: StepRun, then: StepRef, state: dict[str, object], limit: int) -> tuple[Committed, Step]:

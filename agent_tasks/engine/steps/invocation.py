@@ -9,11 +9,12 @@ from time import monotonic
 from typing import Any, cast
 
 from agent_tasks.authoring.calls.calling import durably
+from agent_tasks.authoring.calls.parked import is_parked, is_swallowed
 from agent_tasks.authoring.context import Context
 from agent_tasks.authoring.place import Place, place
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.engine.process.forks import leave_if_child
-from agent_tasks.engine.steps.run import Raised, Returned, StepResult, StepRun, Stopped, running
+from agent_tasks.engine.steps.run import Parked, Raised, Returned, StepResult, StepRun, Stopped, running
 from agent_tasks.errors import InvalidInput, StepFailed
 
 _GLANCE_SECONDS = 0.05
@@ -136,6 +137,12 @@ def _checked(run: StepRun, result: StepResult) -> StepResult:
         return Stopped()
     if run.deadline is not None and monotonic() > run.deadline:
         return Raised(run.out_of_time())
+    waits = run.operations.waits
+    if waits.is_parking and isinstance(result, Raised):
+        if is_parked(result.error):
+            return Parked(waits.open)
+        if is_swallowed(result.error):
+            return Raised(waits.swallowed())
     if isinstance(result, Returned):
         try:
             run.operations.check_end()

@@ -13,7 +13,8 @@ from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
-from agent_tasks.engine.steps.calls import DatabaseAway, StepCalls
+from agent_tasks.engine.steps.calls import DatabaseAway
+from agent_tasks.engine.steps.waits import StepWaits
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.queries import read
 from agent_tasks.store.queries.children import results
@@ -32,7 +33,7 @@ SHOW_SECONDS = 0.25
 """Progress is written at most this often; the latest is never lost."""
 
 
-class StepOperations(StepCalls):
+class StepOperations(StepWaits):
     """Operations that write at once, under the run's fence, and raise LeaseLost where the run has lost the step."""
 
     def __init__(
@@ -45,6 +46,7 @@ class StepOperations(StepCalls):
         self._warned_at = claim.spent
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
+        self.waits.check()
         _check_progress(done, total, message)
         text = payloads.encode({"done": done, "total": total, "message": message}, "progress", limit=self._limit)
         self._progress = text
@@ -66,6 +68,7 @@ class StepOperations(StepCalls):
             return text
 
     def emit(self, name: str, data: Any) -> None:
+        self.waits.check()
         check_text(name, "name", 128)
         if name in (*EventType, *TOLD_TYPES):
             raise InvalidInput(f"emit needs a name of your own; {name!r} is an event of the system", field="name")
@@ -73,6 +76,7 @@ class StepOperations(StepCalls):
         self._report(spend.emit, name, text)
 
     def partial(self, value: Any, remaining: Sequence[Any] | None = None) -> None:
+        self.waits.check()
         if not isinstance(remaining, list | tuple | None):
             raise refused("partial(remaining=) takes a list of what is left to do", remaining, "remaining")
         text = payloads.encode_value(value, "partial result", limit=self._limit)
@@ -82,6 +86,7 @@ class StepOperations(StepCalls):
         self._report(spend.keep_partial, text, left)
 
     def hook(self, asked: HookOptions) -> str:
+        self.waits.check()
         claim, settings = self._claim, self._deployment.settings
         if claim.undo_step is not None:
             raise InvalidInput("An undo function can make no hook: no step of its task waits any more")
@@ -94,15 +99,18 @@ class StepOperations(StepCalls):
                 "gateways: the secret with which the other system signs.",
                 field="verify",
             )
-        known = self._durably(lambda: self._do(find_hook, asked.fingerprint, asked.seconds))
+        turn = self.waits.over(asked.signal)
+        fingerprint = asked.fingerprint(turn)
+        known = self._durably(lambda: self._do(find_hook, fingerprint, asked.seconds))
         if known["url"] is not None:
             return known["url"]
         step = (claim.lineage_id, asked.signal, claim.step_number)
-        token = HookToken(claim.id, *step, known["expires_at"], asked.once, asked.secret)
+        token = HookToken(claim.id, *step, known["expires_at"], asked.once, asked.secret, turn)
         url = f"{settings.public_url}/hooks/{token.sign(self._deployment.hook_keys[0])}"
-        return self._durably(lambda: self._do(keep_hook, asked.fingerprint, url))
+        return self._durably(lambda: self._do(keep_hook, fingerprint, url))
 
     def kept(self) -> Kept | None:
+        self.waits.check()
         before: UUID | None = self._claim.row["resumed_from"]
         row = None if before is None else self._do(lambda connection, _: read.kept(connection, before))
         return None if row is None else Kept(value=row["partial"], remaining=row["remaining"])
@@ -133,7 +141,7 @@ class StepOperations(StepCalls):
         claim, spent = self._claim, self._claim.spent
         if claim.budget.steps is None or not spent.steps:
             return
-        if claim.attempt == 1 and (claim.awaits or {}).get("kind") != "children":
+        if claim.is_first and (claim.awaits or {}).get("kind") != "children":
             before = replace(spent, steps=spent.steps - 1)
             try:
                 self.warn(before, spent)

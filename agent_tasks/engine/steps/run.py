@@ -1,12 +1,13 @@
 """A step run: one claimed step in this process, from its claim to its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.agent import Agent
+from agent_tasks.authoring.calls.waits import Awaited
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.process.loop import StepLoop
@@ -34,7 +35,14 @@ class Stopped:
     """The result of a step that was told to stop and did: whatever it has cannot be committed."""
 
 
-StepResult = Returned | Raised | Stopped
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The result of a step that only waits, and whose code has ended so that it can be parked."""
+
+    waits: Sequence[Awaited]
+
+
+StepResult = Returned | Raised | Stopped | Parked
 
 
 @dataclass(eq=False)

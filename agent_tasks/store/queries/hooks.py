@@ -38,6 +38,13 @@ _FIRST_ANSWER = f"""
 """
 
 
+_OVER = """
+    SELECT FROM agent_tasks.calls
+    WHERE task_id = %(id)s AND step_number = %(step)s AND status <> 'started' AND wait -> 'names' ? %(name)s
+        AND wait -> 'wait_ids' ? %(wait_id)s
+"""
+
+
 class TargetRow(Row):
     """A task's row, the time by the database's clock, and how many tasks live to which the hook might speak."""
 
@@ -54,6 +61,12 @@ def used_at(connection: Connection, task_id: UUID, name: str, wait_id: str) -> d
     """Return when this wait was answered by a signal of this name that named it, and was not refused; None if never."""
     row = connection.execute(_USED_AT, {"id": task_id, "name": name, "wait_id": wait_id}).fetchone()
     return row["at"] if row else None
+
+
+def is_wait_over(connection: Connection, task_id: UUID, token: HookToken) -> bool:
+    """Return whether the wait was one within the step that made the hook, and the step has it behind it."""
+    values = {"id": task_id, "step": token.step_number, "name": token.signal, "wait_id": token.wait_id}
+    return connection.execute(_OVER, values).fetchone() is not None
 
 
 def kept(connection: Connection, task_id: UUID, name: str) -> int:

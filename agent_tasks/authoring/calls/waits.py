@@ -1,0 +1,292 @@
+"""The waits of a straight-line step: each is recorded as a call is, and parks the step when it does nothing else."""
+
+import asyncio
+import contextvars
+from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, NoReturn
+
+from agent_tasks.authoring.calls.branches import Branches
+from agent_tasks.authoring.calls.call_identity import digest_of
+from agent_tasks.authoring.calls.calling import Cancellable, in_thread, settled
+from agent_tasks.authoring.calls.idleness import Idleness, fail
+from agent_tasks.authoring.calls.operations import Call, CallOptions, Operations
+from agent_tasks.authoring.calls.parked import StepParked, swallowed
+from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.handed import Signal
+from agent_tasks.errors import InvalidInput, TaskCancelled
+
+_OPTIONS = CallOptions()
+_PASSES = 4
+"""Passes of the event loop in which all stays idle, until the step is."""
+_FIRST_GLANCE, _LONGEST_GLANCE = 0.001, 0.25
+_LOOK_SECONDS = 1.0
+"""How often Postgres is asked for what a step waits for that does something else meanwhile."""
+
+
+@dataclass(slots=True, eq=False)
+class Awaited:
+    """A wait that the step's code is in."""
+
+    call: Call
+    """What it is known by, as a call is."""
+    directive: Wait | Sleep
+    wait_ids: tuple[str, ...]
+    """The ids of the wait, by which answers may be addressed to it alone."""
+    began: float = field(default_factory=monotonic)
+    future: "asyncio.Future[Any] | None" = None
+    order: int = 0
+    writing: AbstractContextManager[None] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The signals that it waits for."""
+        return self.directive.names if isinstance(self.directive, Wait) else ()
+
+    def taken_in(self) -> None:
+        """Let later outcomes come: this one has been given, or will not be."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.__exit__(None, None, None)
+
+
+class Waits:
+    """The waits of one run of a step.
+
+    An async step is parked when all of its tasks wait (`Idleness`), a plain one as soon as it waits. Before that,
+    Postgres is asked whether what is waited for is there. What else the step does goes on; then it is asked from time
+    to time.
+    """
+
+    def __init__(self, operations: Operations, step: str) -> None:
+        self._operations = operations
+        self._step = step
+        self._open: dict[Awaited, None] = {}
+        self._over: Counter[str] = Counter()
+        self._thrown: list[StepParked] = []
+        self._is_looking = False
+        self._looked_at = 0.0
+        self._passes = 0
+        self._glance = _FIRST_GLANCE
+        self._handle: asyncio.Handle | None = None
+        self._look_task: asyncio.Task[None] | None = None
+
+    @property
+    def is_parking(self) -> bool:
+        """Whether the step's code was told to end, since it is to be parked."""
+        return bool(self._thrown)
+
+    @property
+    def open(self) -> list[Awaited]:
+        """The waits for which the step is parked, in the order in which they were begun."""
+        return sorted(self._open, key=lambda awaited: awaited.call.record.ordinal)
+
+    def over(self, name: str) -> int:
+        """How many waits for this signal the step has behind it."""
+        return self._over[name]
+
+    def check(self) -> None:
+        """Raise InvalidInput where the step is parked, and its code has not ended."""
+        if self._thrown:
+            raise self.swallowed()
+
+    def swallowed(self) -> InvalidInput:
+        return swallowed(self._step, self._thrown)
+
+    # --- async steps ----------------------------------------------------------------------------------------
+
+    async def wait(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+        """Return what came of a wait of an async step, now or in a later run."""
+        awaited = self._begin(context, directive)
+        given = self._operations.find(awaited.call)
+        if given is not None:
+            try:
+                await given.turn()
+                return given.outcome()
+            finally:
+                self._end(awaited)
+        self._operations.begin_wait(awaited)
+        awaited.future = asyncio.get_running_loop().create_future()
+        self._open[awaited] = None
+        self.nudge()
+        try:
+            outcome = await awaited.future
+            await self._operations.turns.first(awaited.order)
+            return outcome
+        except asyncio.CancelledError:
+            if not (context.cancelled or self._thrown):
+                self._open.pop(awaited, None)
+                await settled(self._operations.cancel_wait, awaited)
+            raise
+        finally:
+            awaited.taken_in()
+            if not self._thrown:
+                self._end(awaited)
+                self.nudge()
+
+    def nudge(self) -> None:
+        """Look soon whether the step waits only: it has begun a wait, or ended one or a call."""
+        if self._open:
+            self._glance, self._passes = _FIRST_GLANCE, 0
+            self._soon()
+
+    def _soon(self, seconds: float = 0.0) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        loop, blank = asyncio.get_running_loop(), contextvars.Context()  # what is begun there is none of the step's
+        if seconds:
+            self._handle = loop.call_later(seconds, self._look, context=blank)
+        else:
+            self._handle = loop.call_soon(self._look, context=blank)
+
+    def _look(self) -> None:
+        self._handle = None
+        if not self._open or self._is_looking or self._thrown:
+            return
+        is_idle = self._is_idle()
+        self._passes = self._passes + 1 if is_idle else 0
+        is_due = monotonic() - self._looked_at > _LOOK_SECONDS
+        if is_idle and self._passes < _PASSES:
+            self._soon()
+        elif is_idle or is_due or any(not awaited.order for awaited in self._open):
+            self._is_looking = True
+            self._look_task = asyncio.get_running_loop().create_task(self._ask(is_idle, is_due))
+        else:
+            self._later()
+
+    def _later(self) -> None:
+        self._glance = min(2 * self._glance, _LONGEST_GLANCE)
+        self._soon(self._glance)
+
+    async def _ask(self, is_idle: bool, is_due: bool) -> None:
+        """Ask Postgres for what the step waits for, and give it the first that is there, or park it."""
+        asked = self.open
+        order = next(self._operations.branches.clock)
+        writing = self._operations.turns.writing(order)
+        writing.__enter__()
+        for awaited in asked:
+            awaited.order = order
+        try:
+            taken = await in_thread(self._operations.take_wait, asked, order)
+            if taken is None and is_due and not is_idle:
+                await in_thread(self._operations.keep_waits, asked)
+        except BaseException as error:
+            writing.__exit__(None, None, None)
+            for awaited in asked:
+                if awaited.future is not None:
+                    fail(awaited.future, error)
+            return
+        finally:
+            self._is_looking, self._looked_at = False, monotonic()
+        if taken is not None:
+            awaited, outcome = taken
+            if awaited in self._open and awaited.future is not None and not awaited.future.done():
+                self._open.pop(awaited)
+                awaited.order, awaited.writing = order, writing
+                awaited.future.set_result(outcome)
+            else:  # it was cancelled meanwhile, and that gives back what was taken
+                writing.__exit__(None, None, None)
+            self.nudge()
+            return
+        writing.__exit__(None, None, None)
+        if is_idle and asked == self.open and self._is_idle():
+            self._park()
+        else:
+            self._later()
+
+    def _is_idle(self) -> bool:
+        branches = self._operations.branches
+        return not branches.is_making and self._idleness().is_complete()
+
+    def _idleness(self) -> Idleness:
+        futures = [awaited.future for awaited in self._open if awaited.future is not None]
+        return Idleness(self._operations.branches.tasks, futures)
+
+    def _park(self) -> None:
+        """Tell the step's code to end, in each of its tasks."""
+        idleness = self._idleness()
+        for awaited in self.open:
+            error = StepParked(f"step {self._step} is parked")
+            self._thrown.append(error)
+            assert awaited.future is not None
+            fail(awaited.future, error)
+        idleness.throw(StepParked, f"step {self._step} is parked")
+
+    # --- plain steps ----------------------------------------------------------------------------------------
+
+    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+        """Return what came of a wait of a plain step, or end its code to park it."""
+        awaited = self._begin(context, directive)
+        given = self._operations.find(awaited.call)
+        if given is not None:
+            outcome = given.outcome()
+            self._end(awaited)
+            return outcome
+        self._operations.begin_wait(awaited)
+        taken = self._operations.take_wait([awaited], next(self._operations.branches.clock))
+        if taken is not None:
+            self._end(awaited)
+            return taken[1]
+        self._open[awaited] = None
+        error = StepParked(f"step {self._step} is parked")
+        self._thrown.append(error)
+        raise error
+
+    # --- both -----------------------------------------------------------------------------------------------
+
+    def _begin(self, context: Cancellable, directive: Wait | Sleep) -> Awaited:
+        """Return a wait that begins here. Raises InvalidInput where it may not, TaskCancelled in a stopped step."""
+        self.check()
+        self._check_place(context, self._operations.branches)
+        self._operations.check_wait(directive)
+        if isinstance(directive, Sleep):
+            name, digest, function = "sleep", digest_of((), {}), _slept
+        else:
+            name = f"wait {', '.join(directive.names)}"[:200]
+            digest = digest_of((directive.names, directive.all), {})
+            function = _all_taken if directive.all else _taken
+        branch, identity = self._operations.branches.identify(name, digest, None)
+        call = Call(function, identity, branch, _OPTIONS)
+        ids: tuple[str, ...] = ()
+        if isinstance(directive, Wait):
+            ids = tuple(self._operations.wait_id(one, self._over[one]) for one in directive.names)
+        return Awaited(call, directive, tuple(dict.fromkeys(ids)))
+
+    def _check_place(self, context: Cancellable, branches: Branches) -> None:
+        if branches.is_closed:
+            _refuse("the step has returned", "await it before the step returns.")
+        if context.cancelled:
+            raise TaskCancelled(f"Step {self._step} was told to stop: it can wait for nothing more")
+        here = branches.here()
+        if here.making is not None:
+            _refuse(
+                "it is inside of a recorded call",
+                "wait in the step itself, and hand what came to the call, which must come to its end in one go.",
+            )
+        if here.is_loose or (not isinstance(here.owner, asyncio.Task) and here is not branches.root):
+            _refuse(
+                "it is in a thread or a callback, which nothing brings back when the step goes on",
+                "wait in the step itself, or in a task that it creates.",
+            )
+
+    def _end(self, awaited: Awaited) -> None:
+        self._open.pop(awaited, None)
+        self._over.update(awaited.names)
+
+
+def _refuse(why: str, instead: str) -> NoReturn:
+    raise InvalidInput(f"A step cannot wait here: {why}. Instead, {instead}")
+
+
+# What came of a wait is given back as these would return it.
+
+
+def _taken() -> Signal[Any] | None: ...
+
+
+def _all_taken() -> dict[str, Signal[Any]] | None: ...
+
+
+def _slept() -> None: ...

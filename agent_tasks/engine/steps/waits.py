@@ -1,0 +1,92 @@
+"""The waits of a step that runs here: taken, kept and cancelled on Postgres."""
+
+import threading
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from agent_tasks.authoring.agent import check_signal, loaded_agents
+from agent_tasks.authoring.calls.waits import Awaited
+from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.engine.steps.answers import restore
+from agent_tasks.engine.steps.calls import StepCalls
+from agent_tasks.errors import InvalidInput
+from agent_tasks.task.hook_token import wait_id_of
+from agent_tasks.transitions import park
+from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.park import OpenWait
+
+
+class StepWaits(StepCalls):
+    """Writes what comes of each wait in one transaction with the signal that it takes, under the run's fence."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._taking = threading.Lock()  # a wait that is cancelled gives back what is being taken for it
+
+    def check_wait(self, directive: Wait | Sleep) -> None:
+        claim = self._claim
+        if claim.undo_step is not None:
+            raise InvalidInput("An undo function cannot wait: it has AGENT_TASKS_UNDO_SECONDS, and undoes in one go")
+        found = loaded_agents().get(claim.agent)
+        for name in directive.names if isinstance(directive, Wait) and found is not None else ():
+            check_signal(claim.agent, found.signals if found else None, name)
+
+    def wait_id(self, name: str, turn: int) -> str:
+        return wait_id_of(self._claim.lineage_id, self._claim.step_number, name, turn)
+
+    def begin_wait(self, awaited: Awaited) -> None:
+        record: RecordedCall = awaited.call.record
+        record.begun, record.births = next(self.branches.clock), awaited.call.branch.births
+        if record.inherited and isinstance(awaited.directive, Wait):
+            record.wait = None  # the task that goes on waits anew, as long as it says
+
+    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any] | None:
+        with self._taking:
+            taken = self._durably(lambda: self._do(park.take, self.opened(waits), order))
+            if taken is None:
+                return None
+            ordinal, outcome = taken
+            awaited = next(each for each in waits if each.call.record.ordinal == ordinal)
+            self._note_wait(awaited, "completed", order)
+        return awaited, restore(awaited.call.function, outcome)
+
+    def keep_waits(self, waits: Sequence[Awaited]) -> None:
+        with self._taking:
+            kept = self._durably(lambda: self._do(park.keep, self.opened(waits)))
+            for awaited in waits:
+                awaited.call.record.wait = kept[awaited.call.record.ordinal]
+                self._note_wait(awaited, "started", None)
+
+    def cancel_wait(self, awaited: Awaited) -> None:
+        with self._taking:
+            order = next(self.branches.clock)
+            (opened,) = self.opened([awaited])
+            self._durably(lambda: self._do(park.cancel, opened, order))
+            awaited.call.record.within = awaited.call.branch
+            self._note_wait(awaited, "cancelled", order)
+
+    def opened(self, waits: Sequence[Awaited]) -> list[OpenWait]:
+        """What Postgres is told of these waits."""
+        return [_opened(awaited) for awaited in waits]
+
+    def _note_wait(self, awaited: Awaited, status: str, order: int | None) -> None:
+        record: RecordedCall = awaited.call.record
+        record.status, record.ended, record.replay, record.error = status, order, None, None
+        self.load().add(record)
+
+
+def _opened(awaited: Awaited) -> OpenWait:
+    directive, record, age = awaited.directive, awaited.call.record, monotonic() - awaited.began
+    if isinstance(directive, Sleep):
+        until = directive.until.isoformat() if directive.until else None
+        return OpenWait(record, {"kind": "timer"}, age, directive.seconds, until)
+    shown = {
+        "kind": "signal",
+        "name": ", ".join(directive.names),
+        "names": list(directive.names),
+        "mode": "all" if directive.all else "any",
+        "wait_id": awaited.wait_ids[0],
+        "wait_ids": list(awaited.wait_ids),
+    }
+    return OpenWait(record, shown, age, directive.timeout)
