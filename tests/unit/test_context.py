@@ -14,9 +14,9 @@ import pytest
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
-from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
+from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
-from agent_tasks.authoring.calls.waits import Awaited, Waits
+from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.hook import HookOptions
@@ -60,8 +60,12 @@ class Recorded(Operations):
         self.recorded: list[Any] = []
         self.branches = Branches()
         self.turns = Turns(self.branches.tasks)
-        self.waits = Waits(self, "outline")
+        self._waits = Waits(self, "outline")
         self._ordinals = itertools.count()
+
+    @property
+    def waits(self) -> Waits:
+        return self._waits
 
     def find(self, call: Call) -> Before | None:
         digest = call.identity.digest

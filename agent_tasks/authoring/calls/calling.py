@@ -5,12 +5,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from time import monotonic, sleep
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from agent_tasks.authoring.calls.blocking import STEP_LOOP
 from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
-from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Intent, Operations
+from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Cancellable, Intent, Operations
 from agent_tasks.authoring.functions import is_async
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.errors import LeaseLost, UpstreamUnavailable
@@ -22,15 +22,6 @@ PLAIN, ONCE = CallOptions(), CallOptions(at_most_once=True)
 _GLANCE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 """How often a plain step that waits for its async call checks that the loop is still there."""
-
-
-class Cancellable(Protocol):
-    """The part of a step's context that calls need: whether the step is cancelled."""
-
-    @property
-    def cancelled(self) -> bool: ...
-
-    def check_cancelled(self) -> None: ...
 
 
 class _Calls:

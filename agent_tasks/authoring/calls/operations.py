@@ -1,22 +1,22 @@
 """The durable side of a context: what a worker does in Postgres for the step that it runs."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import Any, Protocol
 
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.turns import Turns
+from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task.arguments import refused
-
-if TYPE_CHECKING:
-    from agent_tasks.authoring.calls.waits import Awaited, Waits
-    from agent_tasks.authoring.directives import Sleep, Wait
 
 _LONGEST_KEY = 256
 
@@ -96,12 +96,66 @@ class Answer(ABC):
         """Return the value that the step is given, now and on each repeat. Raises StepFailed, PayloadTooLarge."""
 
 
+class Cancellable(Protocol):
+    """The part of a step's context that calls need: whether the step is cancelled."""
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    def check_cancelled(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Awaited:
+    """A wait that the step's code is in."""
+
+    call: Call
+    """What it is known by, as a call is."""
+    directive: Wait | Sleep
+    wait_ids: tuple[str, ...]
+    """The ids of the wait, by which answers may be addressed to it alone."""
+    began: float = field(default_factory=monotonic)
+    future: "asyncio.Future[Any] | None" = None
+    order: int = 0
+    writing: AbstractContextManager[None] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The signals that it waits for."""
+        return self.directive.names if isinstance(self.directive, Wait) else ()
+
+    def taken_in(self) -> None:
+        """Let later outcomes come: this one has been given, or will not be."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.__exit__(None, None, None)
+
+
+class WaitsOfStep(ABC):
+    """The waits of a step, as its context and its calls need them."""
+
+    @abstractmethod
+    async def wait(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+        """Return what came of a wait of an async step, now or in a later run."""
+
+    @abstractmethod
+    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+        """Return what came of a wait of a plain step, or end its code to park it."""
+
+    @abstractmethod
+    def nudge(self) -> None:
+        """Look soon whether the step waits only: it has begun a wait, or ended one or a call."""
+
+
 class Operations(ABC):
     """The durable operations of a context; a worker's run implements them on Postgres, blocking."""
 
     branches: Branches
     turns: Turns
-    waits: "Waits"
+
+    @property
+    @abstractmethod
+    def waits(self) -> WaitsOfStep: ...
 
     @abstractmethod
     def find(self, call: Call) -> Given | None:
@@ -137,7 +191,7 @@ class Operations(ABC):
         """Record that the step's own code had cancelled the charge by the time it was counted."""
 
     @abstractmethod
-    def check_wait(self, directive: "Wait | Sleep") -> None:
+    def check_wait(self, directive: Wait | Sleep) -> None:
         """Raise InvalidInput where the step may not wait for this."""
 
     @abstractmethod
@@ -145,19 +199,19 @@ class Operations(ABC):
         """Return the id of the step's wait for this signal after `turn` others."""
 
     @abstractmethod
-    def begin_wait(self, awaited: "Awaited") -> None:
+    def begin_wait(self, awaited: Awaited) -> None:
         """Note that a wait begins, which is in no record yet, or whose record says that it was begun before."""
 
     @abstractmethod
-    def take_wait(self, waits: "Sequence[Awaited]", order: int) -> "tuple[Awaited, Any] | None":
+    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any] | None:
         """Record the first of the waits that is over, at `order` by the step's clock; return it and what came of it."""
 
     @abstractmethod
-    def keep_waits(self, waits: "Sequence[Awaited]") -> None:
+    def keep_waits(self, waits: Sequence[Awaited]) -> None:
         """Record that these waits have begun, and when they time out."""
 
     @abstractmethod
-    def cancel_wait(self, awaited: "Awaited") -> None:
+    def cancel_wait(self, awaited: Awaited) -> None:
         """Record that the step's own code cancelled the wait; what it had taken is there again."""
 
     @abstractmethod

@@ -3,16 +3,14 @@
 import asyncio
 import contextvars
 from collections import Counter
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NoReturn
 
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import digest_of
-from agent_tasks.authoring.calls.calling import Cancellable, in_thread, settled
+from agent_tasks.authoring.calls.calling import in_thread, settled
 from agent_tasks.authoring.calls.idleness import Idleness, fail
-from agent_tasks.authoring.calls.operations import Call, CallOptions, Operations
+from agent_tasks.authoring.calls.operations import Awaited, Call, CallOptions, Cancellable, Operations, WaitsOfStep
 from agent_tasks.authoring.calls.parked import StepParked, swallowed
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
@@ -26,33 +24,7 @@ _LOOK_SECONDS = 1.0
 """How often Postgres is asked for what a step waits for that does something else meanwhile."""
 
 
-@dataclass(slots=True, eq=False)
-class Awaited:
-    """A wait that the step's code is in."""
-
-    call: Call
-    """What it is known by, as a call is."""
-    directive: Wait | Sleep
-    wait_ids: tuple[str, ...]
-    """The ids of the wait, by which answers may be addressed to it alone."""
-    began: float = field(default_factory=monotonic)
-    future: "asyncio.Future[Any] | None" = None
-    order: int = 0
-    writing: AbstractContextManager[None] | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The signals that it waits for."""
-        return self.directive.names if isinstance(self.directive, Wait) else ()
-
-    def taken_in(self) -> None:
-        """Let later outcomes come: this one has been given, or will not be."""
-        writing, self.writing = self.writing, None
-        if writing is not None:
-            writing.__exit__(None, None, None)
-
-
-class Waits:
+class Waits(WaitsOfStep):
     """The waits of one run of a step.
 
     An async step is parked when all of its tasks wait (`Idleness`), a plain one as soon as it waits. Before that,

@@ -59,8 +59,12 @@ class StepCalls(Operations):
         self._charges: dict[str, RecordedCharge] = {}
         self._broken: Exception | None = None
         self.branches = Branches(repeats=claim.repeated)
-        self.waits = Waits(self, claim.step)
+        self._waits = Waits(self, claim.step)
         self.context: StepContext | None = None
+
+    @property
+    def waits(self) -> Waits:
+        return self._waits
 
     def load(self) -> Replay:
         """Read what earlier runs of the step have recorded; called before the step begins."""

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.agent import Agent
-from agent_tasks.authoring.calls.waits import Awaited
+from agent_tasks.authoring.calls.operations import Awaited
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.step import Step
 from agent_tasks.engine.process.loop import StepLoop

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.agent import check_signal, loaded_agents
-from agent_tasks.authoring.calls.waits import Awaited
+from agent_tasks.authoring.calls.operations import Awaited
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
 from agent_tasks.engine.steps.calls import StepCalls
