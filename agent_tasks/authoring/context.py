@@ -7,9 +7,11 @@ from time import monotonic
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 from uuid import UUID
 
+from agent_tasks.authoring.calls import notes
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
 from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
+from agent_tasks.authoring.calls.notes import note, note_plainly
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
@@ -220,6 +222,21 @@ class Context(StepContext):
         does: the step is parked meanwhile. Raises InvalidInput as `wait` does."""
         await self._operations.waits.wait(self, Sleep(duration_or_time, then=_HERE))
 
+    async def now(self) -> datetime:
+        """Return the time, in UTC: in a step that runs again, what it was when the step first came here.
+
+        It is written to the ledger, as `random` and `uuid` are, and is no call of the budget.
+        """
+        return await note(self, self._operations, notes.now)
+
+    async def random(self) -> float:
+        """Return a random number from 0 up to 1, in a step that runs again the same one."""
+        return await note(self, self._operations, notes.random)
+
+    async def uuid(self) -> UUID:
+        """Return a random UUID, in a step that runs again the same one."""
+        return await note(self, self._operations, notes.uuid)
+
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""
         await durably(self._operations.progress, done, total, message)
@@ -312,6 +329,21 @@ class SyncContext(StepContext):
         """Wait within the step for a duration, or until a time, as `Context.sleep` does."""
         self._refuse_on_loop("ctx.sleep")
         self._operations.waits.wait_plainly(self, Sleep(duration_or_time, then=_HERE))
+
+    def now(self) -> datetime:
+        """Return the time, in UTC, as `Context.now` does."""
+        self._refuse_on_loop("ctx.now")
+        return note_plainly(self._operations, notes.now)
+
+    def random(self) -> float:
+        """Return a random number from 0 up to 1, in a step that runs again the same one."""
+        self._refuse_on_loop("ctx.random")
+        return note_plainly(self._operations, notes.random)
+
+    def uuid(self) -> UUID:
+        """Return a random UUID, in a step that runs again the same one."""
+        self._refuse_on_loop("ctx.uuid")
+        return note_plainly(self._operations, notes.uuid)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Show how far the task is; frequent calls are thinned out."""

@@ -29,6 +29,7 @@ from agent_tasks.transitions.complete_input import complete_input
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_owned
 from agent_tasks.transitions.invoke import Runtime
+from agent_tasks.transitions.note import note
 from agent_tasks.transitions.ping import ping
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
@@ -171,6 +172,7 @@ def _straight(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         ledger.judge(connection, waiting, [])
         assert parking.take(connection, waiting, [open_wait(0)], 1) is None
+        note(connection, waiting, open_wait(2).record, "1", 1)
         parking.keep(connection, waiting, [open_wait(0)])
         parking.cancel(connection, waiting, open_wait(0), 2)
         with connection.transaction():

@@ -344,6 +344,36 @@ def test_a_signal_reaches_a_busy_step_while_it_runs(course: Callable[..., Course
     assert c.ends() == "now"
 
 
+# --- what varies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_time_random_numbers_and_ids_are_the_same_when_the_step_goes_on(
+    course: Callable[..., Course], plain: bool
+) -> None:
+    seen: list[list[Any]] = []
+
+    async def step(ctx: Context) -> None:
+        seen.append([await ctx.now(), await ctx.now(), await ctx.random(), await ctx.uuid(), await ctx.uuid()])
+        await ctx.wait("go")
+
+    def step_plainly(ctx: SyncContext) -> None:
+        seen.append([ctx.now(), ctx.now(), ctx.random(), ctx.uuid(), ctx.uuid()])
+        ctx.wait("go")
+
+    c = course(step_plainly if plain else step)
+    c.parks()
+    c.task.signal("go")
+    c.ends()
+    assert seen[0] == seen[1]
+    first, second, number, one, other = seen[0]
+    assert first.tzinfo is not None
+    assert first < second
+    assert 0 <= number < 1
+    assert one != other
+    assert c.task.snapshot().budget.spent.calls == 0
+
+
 # --- a step that cannot wait, or does not let itself be parked ------------------------------------------------
 
 

@@ -23,7 +23,10 @@ from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.task.budget import Spend
 
-OPERATIONS = ["call", "charge", "emit", "hook", "kept", "partial", "progress", "sleep", "using", "wait"]
+OPERATIONS = [
+    "call", "charge", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "using", "uuid",
+    "wait",
+]  # fmt: skip
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
     "cancelled",
@@ -110,6 +113,10 @@ class Recorded(Operations):
 
     def hook(self, asked: HookOptions) -> str:
         return f"https://acme.example/hooks/{asked.signal}"
+
+    def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
+        self.recorded.append(("note", value))
+        return value, Intent(call, next(self._ordinals), "key")
 
     def check_wait(self, directive: Wait | Sleep) -> None:
         self.recorded.append(("wait", directive))

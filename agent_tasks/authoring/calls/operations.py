@@ -191,6 +191,10 @@ class Operations(ABC):
         """Record that the step's own code had cancelled the charge by the time it was counted."""
 
     @abstractmethod
+    def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
+        """Record a value that varies from run to run, and that the step is given at `order` by its clock."""
+
+    @abstractmethod
     def check_wait(self, directive: Wait | Sleep) -> None:
         """Raise InvalidInput where the step may not wait for this."""
 

@@ -1,4 +1,4 @@
-"""The waits of a step that runs here: taken, kept and cancelled on Postgres."""
+"""The waits of a step that runs here: taken, kept and cancelled on Postgres; and what it notes without a call."""
 
 import threading
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.agent import check_signal, loaded_agents
-from agent_tasks.authoring.calls.operations import Awaited
+from agent_tasks.authoring.calls.operations import Awaited, Call, Intent
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
 from agent_tasks.engine.steps.calls import StepCalls
@@ -14,6 +14,7 @@ from agent_tasks.errors import InvalidInput
 from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions import park
 from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.note import note
 from agent_tasks.transitions.park import OpenWait
 
 
@@ -23,6 +24,15 @@ class StepWaits(StepCalls):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._taking = threading.Lock()  # a wait that is cancelled gives back what is being taken for it
+
+    def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
+        record: RecordedCall = call.record
+        record.begun, record.births = next(self.branches.clock), call.branch.births
+        answer = self.answer(call, value)
+        self._durably(lambda: self._do(note, record, answer.text, order))
+        record.status, record.ended, record.replay, record.error = "completed", order, None, None
+        self.load().add(record)
+        return answer.value, Intent(call, record.ordinal, record.idempotency_key)
 
     def check_wait(self, directive: Wait | Sleep) -> None:
         claim = self._claim

@@ -1,0 +1,55 @@
+"""What varies from run to run, recorded as calls are: the time, a random number, a new id."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Any
+from uuid import UUID, uuid4
+
+from agent_tasks.authoring.calls.call_identity import digest_of, name_of
+from agent_tasks.authoring.calls.calling import settled
+from agent_tasks.authoring.calls.operations import Call, CallOptions, Cancellable, Operations
+
+_OPTIONS = CallOptions()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def random() -> float:
+    return SystemRandom().random()
+
+
+def uuid() -> UUID:
+    return uuid4()
+
+
+async def note(context: Cancellable, operations: Operations, made: Callable[[], Any]) -> Any:
+    """Return the value that `made` returned when an async step first came here."""
+    call = _call(operations, made)
+    if (given := operations.find(call)) is not None:
+        await given.turn()
+        return given.outcome()
+    order = next(operations.branches.clock)
+    with operations.turns.writing(order):
+        (value, intent), cancelled = await settled(operations.note, call, made(), order)
+        if cancelled is not None:
+            if not context.cancelled:
+                await settled(operations.cancel_call, intent)
+            raise cancelled
+        await operations.turns.first(order)
+    return value
+
+
+def note_plainly(operations: Operations, made: Callable[[], Any]) -> Any:
+    """Return the value that `made` returned when a plain step first came here."""
+    call = _call(operations, made)
+    if (given := operations.find(call)) is not None:
+        return given.outcome()
+    return operations.note(call, made(), next(operations.branches.clock))[0]
+
+
+def _call(operations: Operations, made: Callable[[], Any]) -> Call:
+    branch, identity = operations.branches.identify(f"ctx.{name_of(made)}", digest_of((), {}), None)
+    return Call(made, identity, branch, _OPTIONS)
