@@ -5,7 +5,7 @@ import ipaddress
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -293,11 +293,13 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":
-        """Read the settings from `values`, the environment, and a running `agent-tasks dev`, in this order.
+        """Read the settings from `values`, the framework that this process runs in, the environment, and a running
+        `agent-tasks dev`, in this order.
 
         Raises InvalidInput that names the wrong setting, or says that no servers are set.
         """
         warn_of_misspelt()
+        values = {**_of_framework(), **values}
         try:
             settings = cls(**values)
         except ValidationError as error:
@@ -314,6 +316,15 @@ class Settings(BaseSettings):
             f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.",
             field=missing,
         )
+
+
+_of_framework: Callable[[], Mapping[str, Any]] = dict
+
+
+def read_also(settings: Callable[[], Mapping[str, Any]]) -> None:
+    """Have `Settings.load` ask `settings`, each time, for what the project of a framework says of them."""
+    global _of_framework
+    _of_framework = settings
 
 
 def data_dir() -> Path:

@@ -3,18 +3,33 @@
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
 from agent_tasks import metrics
 from agent_tasks.doorbell.publisher import Publisher
-from agent_tasks.store.database import Database
+from agent_tasks.store.database import Connection, Database
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
 
 log = logging.getLogger(__name__)
 _FIRST_SECONDS, _SLOWEST_SECONDS, _LONGEST_SECONDS = 0.002, 1.0, 3600.0
+
+
+class OwnedTransaction(ABC):
+    """A transaction of the caller's whose owner, a framework, runs what is to be run after the commit."""
+
+    @abstractmethod
+    def begin(self, *, whole: bool) -> AbstractContextManager[Connection]:
+        """Lend the psycopg connection. `whole`: all that is written on it meanwhile is to be committed together."""
+
+    @abstractmethod
+    def after_commit(self, do: Callable[[], None]) -> None:
+        """Have `do` called after the commit, and not where there is none; at once if nothing is open."""
 
 
 @dataclass

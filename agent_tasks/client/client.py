@@ -11,7 +11,7 @@ from psycopg_pool import PoolTimeout
 
 from agent_tasks import metrics
 from agent_tasks.authoring.agent import Agent
-from agent_tasks.client.after_commit import AfterCommit
+from agent_tasks.client.after_commit import AfterCommit, OwnedTransaction
 from agent_tasks.client.agents import AgentInfo, known_agents
 from agent_tasks.client.audit import AuditEntry, read_audit
 from agent_tasks.client.callers_connection import aside, borrowed, driver_connection
@@ -41,6 +41,8 @@ from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.audit import entry
 from agent_tasks.transitions.submit import NewTask, submit, submit_each
 
+Given = Connection | OwnedTransaction | None
+"""Whose transaction a submit is a part of; None: one of its own."""
 Kind = Literal["signal", "timer", "children", "retry"]
 """The conditions that a task can wait for."""
 
@@ -130,7 +132,7 @@ class AgentTasks(Deployment):
         budget: Budget | None = None,
         idempotency_key: str | None = None,
         **options: Any,
-    ) -> Callable[[Connection | None], TaskHandle]:
+    ) -> Callable[[Given], TaskHandle]:
         """Do the part of a submit that needs no transaction; the function returned writes it, in the given one if any.
 
         Raises what `submit` raises of a request.
@@ -174,14 +176,14 @@ class AgentTasks(Deployment):
 
     def prepared_many(
         self, agent: str | Agent, inputs: Iterable[TaskInput], *, budget: Budget | None = None, **options: Any
-    ) -> Callable[[Connection | None], list[TaskHandle]]:
+    ) -> Callable[[Given], list[TaskHandle]]:
         """Do the part of a submit of many that needs no transaction, as `prepared` does."""
         target = self.find_target(agent)
         if not isinstance(inputs, Iterable) or isinstance(inputs, str | bytes | Mapping):  # pyright: ignore
             raise refused("inputs must be a list of inputs, each a mapping", inputs, "inputs")
         tasks = [self.new_task(target, value, budget, **options) for value in inputs]
 
-        def write(connection: Connection | None) -> list[TaskHandle]:
+        def write(connection: Given) -> list[TaskHandle]:
             rows = self._write(connection, tasks, self._insert) if tasks else []
             by_id = {row["id"]: row for row in rows}
             return [self._handle(task.id, by_id[task.id]) for task in tasks]
@@ -398,7 +400,7 @@ class AgentTasks(Deployment):
         task: NewTask,
         wanted: Sequence[bytes],
         key: str,
-        connection: Connection | None,
+        connection: Given,
         *,
         waits: bool = True,
     ) -> TaskHandle:
@@ -442,13 +444,15 @@ class AgentTasks(Deployment):
 
     def _write(
         self,
-        connection: Connection | None,
+        connection: Given,
         tasks: Sequence[NewTask],
         write: Callable[[Connection, Sequence[NewTask]], list[Row]],
         *,
         transaction: bool = False,
     ) -> list[Row]:
         """Commit what `write` does, or leave the commit to the caller whose `connection` this is."""
+        if isinstance(connection, OwnedTransaction):
+            return self._write_in(connection, tasks, write, transaction)
         if connection is not None:
             after_commit = aside(connection, lambda: self._after_commit)  # first: what it needs may be missing
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
@@ -468,6 +472,27 @@ class AgentTasks(Deployment):
             rows = self.commit(lambda c: read.find_many(c, ids) or write(c, tasks), single=not transaction)
         for row in rows:
             metrics.SUBMITTED.labels(row["agent"]).inc()
+        return rows
+
+    def _write_in(
+        self,
+        owned: OwnedTransaction,
+        tasks: Sequence[NewTask],
+        write: Callable[[Connection, Sequence[NewTask]], list[Row]],
+        whole: bool,
+    ) -> list[Row]:
+        publisher = self.publisher  # first: if what it needs is missing, nothing is to be accepted
+        with owned.begin(whole=whole) as connection, borrowed(connection):
+            rows = write(connection, tasks)
+
+        def tell() -> None:
+            reached("committed")
+            for row in rows:
+                metrics.SUBMITTED.labels(row["agent"]).inc()
+            publisher.publish(rows)
+
+        if rows:
+            owned.after_commit(tell)
         return rows
 
     def _check_place(self, callers: read.PlaceRow) -> None:

@@ -156,7 +156,7 @@ class Database:
             connection.prepare_threshold = None
 
 
-def has_ended(connection: RoutedConnection) -> bool:
+def has_ended(connection: Connection) -> bool:
     """Whether the server has closed an idle connection, or said something on it: seen without a round trip."""
     looking = select.poll()  # select itself takes no file above 1,023
     looking.register(connection.fileno(), select.POLLIN)

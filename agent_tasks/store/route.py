@@ -47,6 +47,12 @@ class Route:
         self._parameters = parameters
         self._lock = threading.Lock()
 
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where the database is: routes of one place lead to one database, and so may those of several."""
+        hosts = {tuple(host.get(name) or None for name in _HOST) for host in self._hosts}
+        return hosts, self._parameters.get("dbname"), self._parameters.get("service")
+
     def connect(self, kind: type[C], **changes: Any) -> C:
         """Connect to a host. Raises psycopg.OperationalError, after a few seconds, with what is wrong with each."""
         with self._lock:

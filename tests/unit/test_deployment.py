@@ -24,8 +24,9 @@ OURS = ["beat", "deliverer", "flower", "gateway", "sweeper", "worker"]
 PACKAGES = ["agent_tasks", "beat", "workers"]
 ONE_SHOTS = ["migrate"]
 REQUIRED_TARGETS = {"help", "install", "demo", "dev", "test", "check", "test-containers", "bench"}
-BROUGHT = {"psycopg-pool", "pydantic-core", "starlette"}
-"""Brought by psycopg[pool], pydantic (an exact version) and fastapi, which hands out its classes."""
+BROUGHT = {"asgiref", "psycopg-pool", "pydantic-core", "pytest", "starlette"}
+"""Brought by Django, psycopg[pool], pydantic (an exact version), whoever uses fixtures of ours, and fastapi, which
+hands out its classes."""
 
 
 def read(name: str) -> str:

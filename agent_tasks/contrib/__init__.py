@@ -1,0 +1,1 @@
+"""What joins the system to others' frameworks; each package needs its framework, and nothing else imports it."""
