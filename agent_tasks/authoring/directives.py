@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Literal, ParamSpec, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from agent_tasks.authoring.functions import name_of
 from agent_tasks.errors import InvalidInput
@@ -19,6 +19,33 @@ from agent_tasks.task.arguments import (
 )
 from agent_tasks.task.budget import LARGEST_AMOUNT, Budget
 
+if TYPE_CHECKING:
+    from agent_tasks.authoring.handed import ChildOutcome, Signal
+
+    H = TypeVar("H")
+
+    class _OpenStep(Protocol):
+        def __call__(self, ctx: Any, /, **state: Any) -> Any: ...
+
+    class _SignalByName(Protocol):
+        def __call__(self, ctx: Any, /, *args: Any, signal: Any, **state: Any) -> Any: ...
+
+    class _ChildrenByName(Protocol):
+        def __call__(self, ctx: Any, /, *args: Any, children: Any, **state: Any) -> Any: ...
+
+    # Nothing can be left out of a ParamSpec, so the state of a step that is handed something goes unchecked. Such a
+    # step is told by the place of what it is handed; where that is by name alone, mypy wants the name of the step.
+    _Handed = (
+        Callable[Concatenate[Any, H, ...], Any]
+        | Callable[Concatenate[Any, Any, H, ...], Any]
+        | Callable[Concatenate[Any, Any, Any, H, ...], Any]
+        | Callable[Concatenate[Any, Any, Any, Any, H, ...], Any]
+        | Callable[Concatenate[Any, Any, Any, Any, Any, H, ...], Any]
+        | Callable[Concatenate[Any, Any, Any, Any, Any, Any, H, ...], Any]
+    )
+    _TakesSignal = _Handed[Signal[Any]] | _Handed[dict[str, Signal[Any]]] | _SignalByName | _OpenStep
+    _TakesChildren = _Handed[list[ChildOutcome]] | _ChildrenByName | _OpenStep
+
 P = ParamSpec("P")
 _LATEST_YEAR = 9000  # the last year that is valid in every time zone and readable by all
 StepRef = str | Callable[..., Any]
@@ -30,8 +57,13 @@ class _Then:
 
     __slots__ = ("state", "then")
 
-    def __init__(self, then: StepRef, state: dict[str, Any], field: str = "then") -> None:
+    def __init__(
+        self, then: StepRef, state: dict[str, Any], field: str = "then", positional: Sequence[Any] = ()
+    ) -> None:
         _check_step(then, field)
+        if positional:
+            name = type(self).__name__
+            raise InvalidInput(f"{name}({step_name(then)}, ...) takes the step's arguments by name", field=field)
         self.then = then
         self.state = state
 
@@ -65,10 +97,7 @@ class Next(_Then):
     ) -> None: ...  # a type checker that knows the step knows its arguments
 
     def __init__(self, step: StepRef, /, *positional: Any, **state: Any) -> None:
-        if positional:
-            _check_step(step, "step")
-            raise InvalidInput(f"Next({step_name(step)}, ...) takes the step's arguments by name", field="step")
-        super().__init__(step, state, "step")
+        super().__init__(step, state, "step", positional)
 
     @property
     def step(self) -> StepRef:
@@ -86,18 +115,43 @@ class Wait(_Then):
 
     __slots__ = ("all", "names", "on_timeout", "timeout")
 
+    @overload
     def __init__(
         self,
         signal: str | Sequence[str],
         /,
-        *,
-        then: StepRef,
+        then: "str | _TakesSignal",
         timeout: float | timedelta | None = None,
         on_timeout: StepRef | None = None,
         all: bool = False,
         **state: Any,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        signal: str | Sequence[str],
+        /,
+        then: Callable[Concatenate[Any, P], Any],
+        timeout: float | timedelta | None = None,
+        on_timeout: StepRef | None = None,
+        all: bool = False,
+        *positional: P.args,
+        **state: P.kwargs,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        signal: str | Sequence[str],
+        /,
+        then: Any,
+        timeout: float | timedelta | None = None,
+        on_timeout: StepRef | None = None,
+        all: bool = False,
+        *positional: Any,
+        **state: Any,
     ) -> None:
-        super().__init__(then, state)
+        super().__init__(then, state, positional=positional)
         given: Any = signal
         names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
         if not names or not all_names(names):
@@ -125,8 +179,23 @@ class Sleep(_Then):
 
     __slots__ = ("seconds", "until")
 
-    def __init__(self, duration_or_time: float | timedelta | datetime, /, *, then: StepRef, **state: Any) -> None:
-        super().__init__(then, state)
+    @overload
+    def __init__(self, duration_or_time: float | timedelta | datetime, /, then: str, **state: Any) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        duration_or_time: float | timedelta | datetime,
+        /,
+        then: Callable[Concatenate[Any, P], Any],
+        *positional: P.args,
+        **state: P.kwargs,
+    ) -> None: ...
+
+    def __init__(
+        self, duration_or_time: float | timedelta | datetime, /, then: StepRef, *positional: Any, **state: Any
+    ) -> None:
+        super().__init__(then, state, positional=positional)
         self.seconds: float | None = None
         self.until: datetime | None = None
         if isinstance(duration_or_time, datetime):
@@ -187,18 +256,43 @@ class FanOut(_Then):
 
     __slots__ = ("children", "keeps_nothing", "on_child_failure", "reserve", "split")
 
+    @overload
     def __init__(
         self,
         children: Sequence[Child],
         /,
-        *,
-        then: StepRef,
+        then: "str | _TakesChildren",
         reserve: float | Budget | None = None,
         on_child_failure: Literal["collect", "fail"] = "collect",
         split: Literal["equal", "adaptive"] = "equal",
         **state: Any,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        children: Sequence[Child],
+        /,
+        then: Callable[Concatenate[Any, P], Any],
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+        *positional: P.args,
+        **state: P.kwargs,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        /,
+        then: Any,
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+        *positional: Any,
+        **state: Any,
     ) -> None:
-        super().__init__(then, state)
+        super().__init__(then, state, positional=positional)
         given: Any = children
         self.children: list[Child] = list(given) if isinstance(given, Iterable) else [given]
         if isinstance(given, Child | str | bytes) or not all(

@@ -16,6 +16,15 @@ PRINTED = {
     "fallbacks": ["small answer to why?", "answer to why?, at attempt 3"],
     "fan_out": ["['tides: yes', 'moon: yes']", "partial ['tides: yes'] 1 of 2 questions have no answer"],
     "straight_line": ["[[write about tides], but shorter]"],
+    "loop": ["all about tides, after 3 looks"],
+    "plain": ["{'LOG LINE 0': 10, 'LOG LINE 1': 10, 'LOG LINE 2': 10}"],
+    "programs": [
+        "0 6 * * * True",
+        "['hello a, says a program', 'hello b, says a program']",
+        "hello async, says ana",
+        "hello row, says a program",
+    ],
+    "undo": ["['hotel in Lisbon', 'flight in Lisbon']", "failed", "['hotel in Atlantis given up']"],
     "parallel_tools": ["Lisbon? sunny in Lisbon; Lisbon has 545,000 people."],
 }
 

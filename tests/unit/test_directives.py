@@ -222,3 +222,17 @@ def test_the_children_of_a_fan_out_are_those_of_the_moment_it_was_made() -> None
     children.append(Child("other"))
     assert [child.agent for child in made.children] == ["echo"]
     assert len(FanOut((Child("echo") for _ in range(3)), then=combine).children) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Next(combine, "t"),
+        lambda: Sleep(5, combine, "t"),
+        lambda: Wait("a", combine, None, None, False, "t"),
+        lambda: FanOut([], combine, None, "collect", "equal", "t"),
+    ],
+)
+def test_the_state_is_given_by_name(make: Callable[[], Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"\(combine, \.\.\.\) takes the step's arguments by name"):
+        make()
