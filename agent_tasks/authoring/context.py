@@ -10,9 +10,10 @@ from uuid import UUID
 from agent_tasks.authoring.calls import notes
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
-from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly, durably
+from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly
 from agent_tasks.authoring.calls.notes import note, note_plainly
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.hook import HookOptions

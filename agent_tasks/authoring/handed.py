@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, field_serializer
 
-from agent_tasks.authoring.calls.calling import durably
+from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.child_results import ChildResults, UnreadResult
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.task.budget import Spend

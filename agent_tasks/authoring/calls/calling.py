@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from time import monotonic, sleep
 from typing import Any, ParamSpec, TypeVar, overload
 
-from agent_tasks.authoring.calls.blocking import STEP_LOOP
 from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
 from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Cancellable, Intent, Operations
+from agent_tasks.authoring.calls.writes import settled
 from agent_tasks.authoring.functions import is_async
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.errors import LeaseLost, UpstreamUnavailable
@@ -255,32 +255,6 @@ def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
         given.outcome()
     else:
         operations.charge(identity, tokens, usd, next(operations.branches.clock))
-
-
-async def durably(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking write in one of the worker's threads. Once begun, it goes on even if the step is cancelled."""
-    return await asyncio.shield(in_thread(operation, *args, **kwargs))
-
-
-async def settled(
-    operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> tuple[T, asyncio.CancelledError | None]:
-    """Return a blocking write's result, and whether its caller was cancelled meanwhile. Raises what it raises."""
-    cancelled = None
-    write = in_thread(operation, *args, **kwargs)
-    while not write.done():
-        try:
-            await asyncio.wait((write,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return write.result(), cancelled
-
-
-def in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
-    """Run a blocking write in one of the worker's threads, and return its future."""
-    loop = asyncio.get_running_loop()
-    threads = getattr(loop, STEP_LOOP, None)  # on another loop, its own default threads
-    return loop.run_in_executor(threads, lambda: operation(*args, **kwargs))
 
 
 def _is_cancelled() -> bool:

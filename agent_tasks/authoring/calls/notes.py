@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
-from agent_tasks.authoring.calls.calling import settled
 from agent_tasks.authoring.calls.operations import Call, CallOptions, Cancellable, Operations
+from agent_tasks.authoring.calls.writes import settled
 
 _OPTIONS = CallOptions()
 

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import digest_of
-from agent_tasks.authoring.calls.calling import in_thread, settled
 from agent_tasks.authoring.calls.idleness import Idleness, fail
 from agent_tasks.authoring.calls.operations import Awaited, Call, CallOptions, Cancellable, Operations, WaitsOfStep
 from agent_tasks.authoring.calls.parked import StepParked, swallowed
+from agent_tasks.authoring.calls.writes import in_thread, settled
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.errors import InvalidInput, TaskCancelled

@@ -8,8 +8,8 @@ import threading
 from time import monotonic
 from typing import Any, cast
 
-from agent_tasks.authoring.calls.calling import durably
 from agent_tasks.authoring.calls.parked import is_parked, is_swallowed
+from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.context import Context
 from agent_tasks.authoring.place import Place, place
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
