@@ -84,11 +84,13 @@ def _broker(settings: Settings) -> dict[str, Any]:
 
 def _broker_of(app: Any) -> dict[str, Any]:
     """The broker of a team's app, with all that it takes to reach it and to be understood there."""
-    found: dict[str, Any] = {name: app.conf[name] for name in _OF_A_BROKER if name in app.conf}
+    # not by `name in app.conf`, which finds no default where the configuration has a namespace, as Django's
+    asked = {name: app.conf.get(name) for name in _OF_A_BROKER}
+    found: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     for name in ("broker_read_url", "broker_write_url"):
-        found[name] = found[name] or app.conf.broker_url
+        found[name] = found.get(name) or app.conf.broker_url
     if app.connection_for_read().get_transport_cls().driver_type == "redis":
-        found["broker_transport_options"] = {**_REDIS_OPTIONS, **(found["broker_transport_options"] or {})}
+        found["broker_transport_options"] = {**_REDIS_OPTIONS, **(found.get("broker_transport_options") or {})}
     return found
 
 

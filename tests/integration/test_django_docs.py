@@ -50,6 +50,7 @@ def argv_of(command: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("celery", [False, True], ids=["with our processes", "in a Celery app"])
 def test_its_project_ships_an_order(settings: Settings, tmp_path: Path, celery: bool) -> None:
     folder = tmp_path / "shop"
@@ -83,7 +84,7 @@ def test_its_project_ships_an_order(settings: Settings, tmp_path: Path, celery: 
         server = [sys.executable, str(folder / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{_free_port()}"]
         port = _port(processes, server, environment)
         order = _asked(f"http://127.0.0.1:{port}/orders/?item=tea")["order"]
-        said = eventually(lambda: _shipped(f"http://127.0.0.1:{port}/orders/{order}/"), 60)
+        said = eventually(lambda: _shipped(f"http://127.0.0.1:{port}/orders/{order}/"), 120)
         assert said == {"status": "shipped", "task": "completed"}
     with psycopg.connect(settings.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM agent_tasks.tasks").fetchone() == (1,)
@@ -97,7 +98,7 @@ def _free_port() -> int:
 
 def _port(processes: Processes, server: list[str], environment: dict[str, str]) -> int:
     process = processes.start("server", server, environment)
-    eventually(lambda: "Quit the server" in process.output or not process.is_alive)
+    eventually(lambda: "Quit the server" in process.output or not process.is_alive, 120)
     assert process.is_alive, process.output
     return int(server[-1].rpartition(":")[2])
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from celery import Celery, Task
@@ -12,6 +12,7 @@ from kombu.entity import Queue
 import agent_tasks
 from agent_tasks import InvalidInput, Settings
 from agent_tasks.celery import install
+from agent_tasks.doorbell.celery_app import make_app
 from agent_tasks.doorbell.installed import installed, set_installed
 from agent_tasks.doorbell.routes import routed_queue
 from agent_tasks.doorbell.step_task import StepTask, unlimited
@@ -122,6 +123,7 @@ def make():
 ''', factory.__dict__)
 sys.modules["factory"] = factory
 exec("from factory import make; make()", shop.__dict__)
+from agent_tasks.doorbell.celery_app import make_app
 from agent_tasks.doorbell.installed import installed
 print(installed().module)
 """
@@ -209,3 +211,15 @@ def test_a_pool_in_which_steps_cannot_run_is_refused_with_the_reason(
         else:
             with pytest.raises(InvalidInput, match=said):
                 check_pool(app.conf, {"pool": pool})
+
+
+def test_processes_of_ours_ring_by_the_broker_of_an_app_whose_settings_have_a_namespace(app: Any) -> None:
+    class Project:
+        CELERY_BROKER_URL = "redis://elsewhere:6380/4"
+        CELERY_BROKER_TRANSPORT_OPTIONS: ClassVar = {"global_keyprefix": "shop:"}
+
+    app.config_from_object(Project, namespace="CELERY")
+    install(app)
+    ours = make_app("workers", SETTINGS, ["agents"])
+    assert ours.connection_for_read().as_uri() == app.connection_for_read().as_uri()
+    assert ours.conf.broker_transport_options["global_keyprefix"] == "shop:"
