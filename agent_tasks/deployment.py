@@ -11,10 +11,13 @@ import redis
 
 from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.broker import open_bells
+from agent_tasks.doorbell.callbacks import Callbacks
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.mirror import Mirror
+from agent_tasks.doorbell.postgres_notices import PostgresNotices
 from agent_tasks.doorbell.publisher import Publisher, connect
 from agent_tasks.doorbell.subscriptions import Notices
+from agent_tasks.doorbell.words import Words
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
 from agent_tasks.store.access import may_see, not_found
@@ -40,16 +43,23 @@ class Deployment:
     def _open_database(self) -> Database:
         return Database(self.settings.database_url, self.settings.pool_size, self.settings.prepared_statements)
 
+    @property
+    def has_redis(self) -> bool:
+        """Whether there is a Redis to mirror status in. Without one it is read from Postgres, which sends notices."""
+        return bool(self.settings.redis_url)
+
     @cached_property
     def redis(self) -> "redis.Redis":
         return connect(self.settings)
 
     @cached_property
-    def notices(self) -> Notices:
-        return Notices(self.redis)
+    def notices(self) -> Callbacks:
+        return Notices(self.redis) if self.has_redis else PostgresNotices(self.database)
 
     @cached_property
     def publisher(self) -> Publisher:
+        if not self.has_redis:
+            return Publisher(self._signing_keys, self.bells, None, Words(self.database))
         mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
         return Publisher(self._signing_keys, self.bells, mirror)
 

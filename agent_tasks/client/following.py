@@ -14,6 +14,16 @@ from agent_tasks.task.snapshot import TaskSnapshot
 
 FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS = 1.0, 30.0
 """How long to wait for word before looking without it; doubled each time that nothing has changed."""
+DEAF_FIRST_POLL_SECONDS, DEAF_SLOWEST_POLL_SECONDS = 0.2, 2.0
+"""The same where no word comes at all."""
+_MOST_DOUBLINGS = 16
+
+
+def pace(task: WatchedTask) -> tuple[float, float]:
+    """How long to wait before the first look without word, and at most between two."""
+    if task.deployment.notices.hears:
+        return FIRST_POLL_SECONDS, SLOWEST_POLL_SECONDS
+    return DEAF_FIRST_POLL_SECONDS, DEAF_SLOWEST_POLL_SECONDS
 
 
 def follow(
@@ -26,7 +36,7 @@ def follow(
     timeout = checked_timeout(timeout)
     changed = threading.Event()
     with _listening(task, changed.set):
-        looks = _Looks(task, timeout, slowest)
+        looks = _Looks(task, timeout, lambda: _at_most(pace(task), slowest))
         yield looks.seen
         while (seconds := looks.patience()) is not None:
             heard = changed.wait(seconds)
@@ -39,7 +49,7 @@ async def follow_async(task: WatchedTask, timeout: float | None, threads: Execut
     timeout = checked_timeout(timeout)
     loop = asyncio.get_running_loop()
     with hearing(task) as changed:
-        looks = await loop.run_in_executor(threads, _Looks, task, timeout, SLOWEST_POLL_SECONDS)
+        looks = await loop.run_in_executor(threads, _Looks, task, timeout, lambda: pace(task))
         yield looks.seen
         while (seconds := looks.patience()) is not None:
             heard = await is_set_within(changed, seconds)
@@ -72,28 +82,35 @@ async def is_set_within(changed: asyncio.Event, seconds: float) -> bool:
 class _Looks:
     """Looks at a task, and decides how long to listen between looks."""
 
-    def __init__(self, task: WatchedTask, timeout: float | None, slowest: float) -> None:
+    def __init__(self, task: WatchedTask, timeout: float | None, pace: Callable[[], tuple[float, float]]) -> None:
+        """`pace` returns the seconds before the first look without word, and the most between two."""
         self._task = task
         self._timeout = timeout
         self._ends = None if timeout is None else time.monotonic() + timeout
-        self._slowest = slowest
-        self._wait = self._first = min(FIRST_POLL_SECONDS, slowest)
+        self._pace = pace
+        self._unheard = 0
+        """Looks without word that have found nothing, one after the other."""
         self.seen = task.look()
 
     def patience(self) -> float | None:
         """Return how long to listen before the next look; None once the task has ended. Raises TimeoutError."""
         if self.seen.status.is_terminal:
             return None
-        left = self._slowest if self._ends is None else self._ends - time.monotonic()
+        first, slowest = self._pace()
+        left = slowest if self._ends is None else self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError(
                 f"task {self._task.id} is still {self.seen.status} after {self._timeout:g} s; it goes on"
             )
-        return min(self._wait, left)
+        return min(first * 2**self._unheard, slowest, left)
 
     def look(self, heard: bool) -> TaskSnapshot:
         """Return the task after word was or was not heard; if not, ask Postgres, as word may have been lost."""
         before, self.seen = self.seen, self._task.look() if heard else self._task.read()
         is_new = self.seen.version > before.version
-        self._wait = self._first if is_new else min(self._wait * 2, self._slowest)
+        self._unheard = 0 if is_new else min(self._unheard + 1, _MOST_DOUBLINGS)
         return self.seen
+
+
+def _at_most(pace: tuple[float, float], slowest: float) -> tuple[float, float]:
+    return min(pace[0], slowest), min(pace[1], slowest)

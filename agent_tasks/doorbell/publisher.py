@@ -10,10 +10,11 @@ from redis.client import Pipeline
 from agent_tasks import metrics
 from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.line import Write, bounded
-from agent_tasks.doorbell.mirror import Mirror
+from agent_tasks.doorbell.mirror import Mirror, key
 from agent_tasks.doorbell.raw_bells import RawBells
 from agent_tasks.doorbell.redis_url import RedisUrl
 from agent_tasks.doorbell.unsent import UnsentBells
+from agent_tasks.doorbell.words import Words
 from agent_tasks.settings import Settings
 from agent_tasks.task.row import BellRow, TaskRow
 from agent_tasks.task.signing import fingerprints
@@ -33,11 +34,15 @@ def connect(settings: Settings) -> "redis.Redis":
 class Publisher:
     """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
 
-    def __init__(self, keys: Sequence[bytes], bells: Bells, mirror: Mirror | None) -> None:
-        """Create a publisher; the first of `keys` signs, all of them verify. `mirror`: None if there is no Redis."""
+    def __init__(self, keys: Sequence[bytes], bells: Bells, mirror: Mirror | None, words: Words | None = None) -> None:
+        """Create a publisher; the first of `keys` signs, all of them verify.
+
+        `mirror`: None if there is no Redis; then `words` reach those who listen on Postgres.
+        """
         self.keys = tuple(keys)
         self.bells = bells
         self.mirror = mirror
+        self._words = words
         self._added = (
             bells if isinstance(bells, RawBells) and mirror is not None and bells.line is mirror.line else None
         )
@@ -64,21 +69,38 @@ class Publisher:
             taken = rung = self._send(writes + [(self._added.add, row) for row in bells])
         else:
             taken, rung = self._send(writes), self.bells.ring(_due(rows, bells))
+            self._say(rows)
         if not rung:
             self._unsent.keep(_due(rows, bells))
         return taken and rung
 
     def hurry(self, task_id: UUID) -> bool:
         """Tell the undo function that runs for this task to finish soon."""
+        if self._words is not None:
+            self._words.tell([(STOP_CHANNEL, str(task_id))])
         return self._send([(self._hurry, task_id)])
 
     def show(self, rows: Iterable[TaskRow]) -> bool:
         """Update the mirror alone; otherwise as `publish`."""
         return self._send([(self._show, row) for row in rows])
 
+    def tell_of(self, task_ids: Iterable[UUID]) -> bool:
+        """Send word that these tasks have changed, where nothing of them is mirrored; False where there is a mirror."""
+        if self._words is not None:
+            self._words.tell([(key(task_id), "") for task_id in task_ids])
+        return self._words is not None
+
     def close(self) -> None:
         """Close, leaving the bells that could not be rung to the sweep."""
         self._unsent.close()
+        if self._words is not None:
+            self._words.close()
+
+    def _say(self, rows: Sequence[TaskRow]) -> None:
+        if self._words is not None:
+            stops = [(STOP_CHANNEL, f"{row['id']} {row['run']}") for row in rows if row.get("was") == "running"]
+            changed = [(key(row["id"]), "") for row in rows if row["version"] != _FIRST_VERSION]
+            self._words.tell(stops + changed)
 
     def _send(self, writes: Sequence[Write]) -> bool:
         return self.mirror is None or self.mirror.line.send(writes)

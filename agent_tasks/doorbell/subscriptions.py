@@ -2,14 +2,13 @@
 
 import logging
 import queue
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import redis
 
+from agent_tasks.doorbell.callbacks import Callbacks
 from agent_tasks.doorbell.redis_url import remedy
 
 log = logging.getLogger(__name__)
@@ -18,50 +17,24 @@ _PING_SECONDS = 2.0
 """The seconds of silence before a ping; three times as long ends the connection."""
 
 
-class Notices:
-    """Calls back on messages of Redis channels.
-
-    A callback is called from the listening thread with the message's text, or with None when word may have been
-    missed (Redis was away), so that it looks for itself. Redis is never needed: all who wait poll Postgres too.
-
-    Listening and forgetting never block, even on an event loop: a separate thread tells Redis.
-    """
+class Notices(Callbacks):
+    """Calls back on messages of Redis channels."""
 
     def __init__(self, client: "redis.Redis") -> None:
+        super().__init__()
         self._client = client
-        self._lock = threading.Lock()
-        self._callbacks: dict[str, list[Callable[[str | None], None]]] = {}
         self._commands: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         self._pubsub: Any = None
-        self._threads: list[threading.Thread] = []
-        self._closed = threading.Event()
         self._is_away = False
 
-    @contextmanager
-    def listening(self, channel: str, callback: Callable[[str | None], None]) -> Generator[None]:
-        self.listen(channel, callback)
-        try:
-            yield
-        finally:
-            self.forget(channel, callback)
+    def _duties(self) -> tuple[Callable[[], None], ...]:
+        return self._run, self._send
 
-    def listen(self, channel: str, callback: Callable[[str | None], None]) -> None:
-        with self._lock:
-            self._callbacks.setdefault(channel, []).append(callback)
-            self._commands.put(("subscribe", channel))
-            if not self._threads:
-                for work in (self._run, self._send):
-                    thread = threading.Thread(target=work, name="agent-tasks-notices", daemon=True)
-                    thread.start()
-                    self._threads.append(thread)
+    def _subscribe(self, channel: str) -> None:
+        self._commands.put(("subscribe", channel))
 
-    def forget(self, channel: str, callback: Callable[[str | None], None]) -> None:
-        with self._lock:
-            callbacks = self._callbacks[channel]
-            callbacks.remove(callback)
-            if not callbacks:
-                del self._callbacks[channel]
-                self._commands.put(("unsubscribe", channel))
+    def _unsubscribe(self, channel: str) -> None:
+        self._commands.put(("unsubscribe", channel))
 
     def close(self) -> None:
         self._closed.set()
@@ -114,12 +87,3 @@ class Notices:
                 # a confirmed subscription is word, too: what happened before it was not heard
                 text = message["data"].decode() if message["type"] == "message" else None
                 self._dispatch([message["channel"].decode()], text)
-
-    def _dispatch(self, channels: list[str], text: str | None) -> None:
-        with self._lock:
-            callbacks = [callback for channel in channels for callback in self._callbacks.get(channel, ())]
-        for callback in callbacks:
-            try:
-                callback(text)
-            except Exception:  # one caller's closed event loop must not deafen all others
-                log.exception("a callback for a change failed")

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator
 from time import monotonic
 
 from agent_tasks import metrics
-from agent_tasks.client.following import FIRST_POLL_SECONDS, hearing, is_set_within
+from agent_tasks.client.following import hearing, is_set_within, pace
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.event_page import EventPage, read_page
@@ -35,7 +35,7 @@ class EventStream:
         self._page = first
         self._is_over = has_ended and not first.is_cut
         self._keep_alive = gate.settings.gateway_keep_alive_seconds
-        self._patience = FIRST_POLL_SECONDS
+        self._patience = pace(task)[0]
         self._verified_at = self._spoke_at = monotonic()
 
     async def pieces(self) -> AsyncGenerator[str]:
@@ -49,9 +49,10 @@ class EventStream:
                     yield _END
                     return
                 if not self._page.is_cut:
+                    first, slowest = pace(self._task)
                     silence_ends = self._spoke_at + self._keep_alive
                     heard = await is_set_within(changed, min(self._patience, silence_ends - monotonic()))
-                    self._patience = FIRST_POLL_SECONDS if heard else min(2 * self._patience, self._keep_alive)
+                    self._patience = first if heard else min(2 * self._patience, slowest, self._keep_alive)
                     if monotonic() >= silence_ends:
                         yield _KEEP_ALIVE
                         self._spoke_at = monotonic()

@@ -12,6 +12,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.accepting import Accepting
 from agent_tasks.gateway.issuer import Issuer
 from agent_tasks.gateway.known_keys import KnownKeys
+from agent_tasks.gateway.local_rate import LocalRateLimit
 from agent_tasks.gateway.open_tasks import OpenTasks
 from agent_tasks.gateway.rate import RateLimit
 from agent_tasks.store.queries import doors
@@ -35,8 +36,8 @@ class Gate:
         self.issuer = Issuer(self.settings) if self.settings.oidc_issuer else None
         """Who issues tokens beside our own keys."""
         rate = self.settings.gateway_rate
-        self.rate = RateLimit(client.redis, Rate.parse(rate)) if rate else None
-        """How many requests of a tenant are let through."""
+        self.rate = _rate_limit(client, Rate.parse(rate)) if rate else None
+        """How many requests of a tenant are let through: by all gateways together, without a Redis by this one."""
         most = self.settings.gateway_open_tasks
         self.open_tasks = OpenTasks(most, self._count_open_tasks) if most else None
         """How many tasks a tenant may have that have not ended."""
@@ -96,6 +97,10 @@ class Gate:
         """Close what was opened."""
         self.threads.shutdown()
         self.client.close()
+
+
+def _rate_limit(client: AgentTasks, rate: Rate) -> RateLimit | LocalRateLimit:
+    return RateLimit(client.redis, rate) if client.has_redis else LocalRateLimit(rate)
 
 
 def _settle(answer: "asyncio.Future[T]", result: T) -> None:

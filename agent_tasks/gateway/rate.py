@@ -10,10 +10,10 @@ from typing import Any
 import redis
 
 from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.gateway.allowance import Allowance
 from agent_tasks.task.rate import Rate
 
 PREFIX = "agent-tasks:rate:"
-_POLICY = "default"
 
 # GCRA, the generic cell rate algorithm. What it knows is how far ahead of now the next request's theoretical arrival
 # lies; kept is how far that was (`taken`), and when (`at`), by Redis's own clock, which all gateways share: both small
@@ -45,37 +45,6 @@ much costs one trip to Redis for many requests, and one that sends little is cou
 _KEPT_PART = 10
 """What was taken serves for a tenth of the window."""
 _MOST_TENANTS = 10_000
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """Whether a request is let through, and what the tenant has left."""
-
-    allowed: bool
-    rate: Rate
-    remaining: int
-    """Requests that may come now."""
-    reset_seconds: int
-    """Until all of the quota is there again."""
-    retry_after_seconds: int
-    """Until the next request is let through; 0 where one would be now."""
-    is_counted: bool = True
-    """False where Redis was away."""
-
-    @property
-    def limit(self) -> int:
-        return self.rate.quota
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """As in draft-ietf-httpapi-ratelimit-headers-11; with Retry-After where the request is refused."""
-        if not self.is_counted:
-            return {}
-        headers = {
-            "RateLimit-Policy": f'"{_POLICY}";q={self.rate.quota};w={self.rate.seconds}',
-            "RateLimit": f'"{_POLICY}";r={self.remaining};t={self.reset_seconds}',
-        }
-        return headers if self.allowed else headers | {"Retry-After": str(self.retry_after_seconds)}
 
 
 @dataclass

@@ -110,6 +110,16 @@ class Database:
             pool.putconn(connection)
 
     @contextmanager
+    def watched(self, connection: RoutedConnection) -> Generator[None]:
+        """Cut a connection that is not of the pool where its statement will have no answer."""
+        _ = self.pool  # in a forked child who watches is to be started anew
+        self._unanswered.begin(connection)
+        try:
+            yield
+        finally:
+            self._unanswered.end(connection)
+
+    @contextmanager
     def transaction(self) -> Generator[Connection]:
         with self.connection() as connection, connection.transaction():
             yield connection

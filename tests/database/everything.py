@@ -16,6 +16,7 @@ from agent_tasks.client import sessions
 from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
+from agent_tasks.store.notify import Listener, notify
 from agent_tasks.store.queries import catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
@@ -51,6 +52,10 @@ def everything(client: AgentTasks) -> None:
         catalog.signing_key(connection)
         assert obstacle(connection, NEWEST) is None
         assert short_limits(connection) == []
+        notify(connection, [("somebody", "a word")])
+    with Listener(client.database, lambda channel, text: None) as listener:
+        listener.ask(["somebody"], ["nobody"])
+    with client.database.connection() as connection:
         heartbeat.sign_on(connection, WORKER, seconds=60)
     _steps(client)
     _trees(client)

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from agent_tasks import AgentTasks
-from agent_tasks.gateway.rate import PREFIX, Allowance, RateLimit
+from agent_tasks.gateway.allowance import Allowance
+from agent_tasks.gateway.rate import PREFIX, RateLimit
 from agent_tasks.task.rate import Rate
 from tests.eventually import eventually
 from tests.proxy import Proxy, address_of, through

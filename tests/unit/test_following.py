@@ -34,7 +34,7 @@ class Task:
 
 
 def looks(task: Task, timeout: float | None = None, slowest: float = SLOWEST_POLL_SECONDS) -> _Looks:
-    return _Looks(task, timeout, slowest)  # type: ignore[arg-type]
+    return _Looks(task, timeout, lambda: (min(1, slowest), slowest))  # type: ignore[arg-type]
 
 
 def test_without_word_it_looks_at_postgres_ever_more_seldom_until_something_has_changed() -> None:

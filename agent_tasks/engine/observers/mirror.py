@@ -67,7 +67,7 @@ class Mirroring:
     def _show(self) -> None:
         with self._lock:
             changed, self._changed = self._changed, set()
-        if not changed:
+        if not changed or self._deployment.publisher.tell_of(changed):
             return
         try:
             with self._deployment.database.connection() as connection:
