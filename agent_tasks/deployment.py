@@ -66,7 +66,8 @@ class Deployment:
     @cached_property
     def bells(self) -> Bells:
         """The way to the broker. It is there without Postgres."""
-        return open_bells(self.settings, lambda: self._signing_keys[0], self._line)
+        store = self._line if self.has_redis else None
+        return open_bells(self.settings, lambda: self._signing_keys[0], store)
 
     @cached_property
     def _line(self) -> Line:

@@ -16,6 +16,7 @@ from pydantic.functional_serializers import PlainSerializer
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agent_tasks.doorbell.installed import installed
 from agent_tasks.doorbell.redis_url import RedisUrl, is_redis
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.route import Route
@@ -306,14 +307,16 @@ class Settings(BaseSettings):
             wrong = [(_variable(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
             lines = "; ".join(f"{name}: {problem}" for name, problem in wrong)
             raise InvalidInput(f"Wrong settings: {lines}", field=wrong[0][0]) from None
-        if settings.database_url and settings.redis_url:
+        has_broker = bool(settings.redis_url or settings.broker_url or settings.app or installed())
+        if settings.database_url and has_broker:
             return settings
         if not (settings.database_url or settings.redis_url) and (dev := dev_environment()):
             combined: dict[str, Any] = {**dev, **values}
             return cls(**combined)
         missing = "AGENT_TASKS_DATABASE_URL" if not settings.database_url else "AGENT_TASKS_REDIS_URL"
+        or_broker = "" if not settings.database_url else " (without a Redis: AGENT_TASKS_BROKER_URL)"
         raise InvalidInput(
-            f"{missing} is not set. Set it, or start everything on this machine with `agent-tasks dev`.",
+            f"{missing} is not set. Set it{or_broker}, or start everything on this machine with `agent-tasks dev`.",
             field=missing,
         )
 

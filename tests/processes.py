@@ -125,6 +125,13 @@ class Processes:
             self.wait_until_ready(process)
         return process
 
+    def clocked_sweeper(self, *, ready: bool = True, **settings: Any) -> Running:
+        """A sweeper that needs no beat."""
+        process = self._forked("agent_tasks.cli", f"clocked{len(self.all)}", ["sweeper", "--clock"], settings)
+        if ready:
+            eventually(lambda: "sweeper running" in process.output)
+        return process
+
     def beat(self, *, ready: bool = True, **settings: Any) -> Running:
         name = f"beat{len(self.all)}"
         process = self._celery("beat", name, ["beat", "--loglevel", "INFO"], settings)

@@ -1,5 +1,6 @@
 """`agent-tasks worker`, `sweeper`, `beat`, `flower`: our Celery processes, from whatever folder they are started."""
 
+import logging
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated
@@ -8,6 +9,8 @@ import typer
 
 from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.cli.problems import ExitCode, Failed, Problem
+from agent_tasks.errors import InvalidInput
+from agent_tasks.settings import Settings
 
 Loglevel = Annotated[str, typer.Option("--loglevel", "-l", help="The level of the log.")]
 Name = Annotated[str, typer.Option("--name", "-n", help="The name of the Celery node; %h stands for the host.")]
@@ -30,9 +33,15 @@ def sweeper(
     context: typer.Context,
     concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Sweeps to run at once.")] = 2,
     name: Name = "sweeper@%h",
+    clock: Annotated[
+        bool, typer.Option("--clock", help="Sweep by a clock of its own: no beat is needed, and no Celery.")
+    ] = False,
     loglevel: Loglevel = "INFO",
 ) -> None:
     """Run the sweeps. Other options go to Celery, as with `celery -A agent_tasks.sweeps worker`."""
+    if clock:
+        _sweep_by_clock(context, loglevel)
+        return
     argv = ["worker", "-n", name, "--pool", "threads", "--concurrency", str(concurrency), "--loglevel", loglevel]
     _run("agent_tasks.sweeps", [*argv, *context.args])
 
@@ -48,6 +57,18 @@ def flower(context: typer.Context) -> None:
         missing = "Flower is not installed: pip install 'agent-tasks[flower]'."
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", missing))
     _run("agent_tasks.engine", ["flower", *context.args])
+
+
+def _sweep_by_clock(context: typer.Context, loglevel: str) -> None:
+    if context.args:
+        raise InvalidInput(f"{context.args[0]} is for Celery, which sweeper --clock does without. Leave it out.")
+    if loglevel.upper() not in logging.getLevelNamesMapping():
+        raise InvalidInput(f"--loglevel {loglevel} is no level of the log: DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    import_from_current_folder()
+    settings = Settings.load()
+    from agent_tasks.sweeps.clocked import serve
+
+    serve(settings, loglevel=loglevel.upper())
 
 
 def _run(package: str, argv: list[str]) -> None:

@@ -40,6 +40,9 @@ class Silent:
     def waiting(self, queues: Sequence[str]) -> dict[str, int | None]:
         return dict.fromkeys(queues)
 
+    def problem(self) -> str | None:
+        return None
+
     def close(self) -> None:
         """Nothing is open."""
 
