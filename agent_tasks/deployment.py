@@ -16,8 +16,10 @@ from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.postgres_notices import PostgresNotices
 from agent_tasks.doorbell.publisher import Publisher, connect
+from agent_tasks.doorbell.raw_bells import shared_line
 from agent_tasks.doorbell.subscriptions import Notices
 from agent_tasks.doorbell.words import Words
+from agent_tasks.errors import InvalidInput
 from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
 from agent_tasks.store.access import may_see, not_found
@@ -46,11 +48,14 @@ class Deployment:
     @property
     def has_redis(self) -> bool:
         """Whether there is a Redis to mirror status in. Without one it is read from Postgres, which sends notices."""
-        return bool(self.settings.redis_url)
+        return self._line is not None
 
-    @cached_property
+    @property
     def redis(self) -> "redis.Redis":
-        return connect(self.settings)
+        """The Redis that status is mirrored in. Raises InvalidInput where there is none."""
+        if self._line is None:
+            raise InvalidInput("AGENT_TASKS_REDIS_URL is not set, and there is no Redis", field="AGENT_TASKS_REDIS_URL")
+        return self._line.client
 
     @cached_property
     def notices(self) -> Callbacks:
@@ -58,7 +63,7 @@ class Deployment:
 
     @cached_property
     def publisher(self) -> Publisher:
-        if not self.has_redis:
+        if self._line is None:
             return Publisher(self._signing_keys, self.bells, None, Words(self.database))
         mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
         return Publisher(self._signing_keys, self.bells, mirror)
@@ -66,12 +71,16 @@ class Deployment:
     @cached_property
     def bells(self) -> Bells:
         """The way to the broker. It is there without Postgres."""
-        store = self._line if self.has_redis else None
-        return open_bells(self.settings, lambda: self._signing_keys[0], store)
+        return open_bells(self.settings, lambda: self._signing_keys[0], self._named_line)
 
     @cached_property
-    def _line(self) -> Line:
-        return Line(self.redis)
+    def _named_line(self) -> Line | None:
+        return Line(connect(self.settings)) if self.settings.redis_url else None
+
+    @cached_property
+    def _line(self) -> Line | None:
+        """The line to the Redis of the settings, else to the one that is the installed app's broker."""
+        return self._named_line or shared_line(self.bells)
 
     @cached_property
     def peppers(self) -> tuple[bytes, ...]:

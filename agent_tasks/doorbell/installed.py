@@ -3,10 +3,7 @@
 import importlib
 import runpy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from agent_tasks.settings import Settings
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,8 +11,8 @@ class Installed:
     """An app on which `install` was called, with what it was given."""
 
     app: Any
-    settings: "Settings | None"
-    """None: those of the environment, read when they are needed."""
+    settings: Any
+    """The `Settings` that hold; None: those of the environment, read when they are needed."""
     module: str
     """The module whose import calls `install`; the path of its file where that was run as a program."""
 

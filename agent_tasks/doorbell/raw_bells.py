@@ -12,6 +12,7 @@ from redis.client import Pipeline
 
 from agent_tasks.doorbell import bell
 from agent_tasks.doorbell.bell import Taken
+from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.lists import OURS, Lists
 from agent_tasks.task.row import BellRow
@@ -33,6 +34,10 @@ class RawBells:
         self.why = why
         self._lists = lists
         self._key = key
+
+    @property
+    def has_prefix(self) -> bool:
+        return bool(self._lists.prefix)
 
     def ring(self, rows: Sequence[BellRow]) -> bool:
         return self.line.send([(self.add, row) for row in rows])
@@ -71,6 +76,14 @@ class RawBells:
 
     def close(self) -> None:
         """Leave the connections to whom the line belongs."""
+
+
+def shared_line(bells: Bells) -> Line | None:
+    """Return the line to a Redis in which there is room for other keys than those of queues, if bells go to one.
+
+    Where lists are named with a prefix, its user may have rights on no other keys.
+    """
+    return bells.line if isinstance(bells, RawBells) and not bells.has_prefix else None
 
 
 def _enclosed(headers: dict[str, Any], queue: str, level: int) -> str:

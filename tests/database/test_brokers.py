@@ -10,7 +10,7 @@ from typing import Any
 import kombu.serialization
 import pytest
 
-from agent_tasks import AgentTasks, Settings
+from agent_tasks import AgentTasks, InvalidInput, Settings
 from agent_tasks.doorbell.fast_path import client_of, same_redis
 from agent_tasks.doorbell.installed import Installed, set_installed
 from agent_tasks.sweeps import bells
@@ -65,6 +65,26 @@ def test_bells_go_to_the_lists_that_the_apps_options_name_by_priority_in_one_rou
     assert ringing.bells.waiting(["agents"]) == {"agents": 0}
 
 
+def test_a_team_on_redis_names_no_other_and_status_is_mirrored_in_its_broker(client: AgentTasks) -> None:
+    app = made(client.settings.redis_url)
+    set_installed(Installed(app, None, "shop"))
+    settings = client.settings.model_copy(update={"redis_url": ""})
+    ringing = AgentTasks(settings)
+    assert ringing.has_redis
+    assert ringing.publisher._added is ringing.bells
+    task = ringing.submit("echo", {"value": 1})
+    assert (task.snapshot().status, ringing.bells.waiting(["agents"])) == ("pending", {"agents": 1})
+    ringing.close()
+    with_prefix = made(client.settings.redis_url, broker_transport_options={"global_keyprefix": "shop:"})
+    set_installed(Installed(with_prefix, None, "shop"))
+    sealed = AgentTasks(settings)
+    assert not sealed.has_redis  # its user may have no right on other keys
+    with pytest.raises(InvalidInput, match="AGENT_TASKS_REDIS_URL is not set"):
+        _ = sealed.redis
+    assert sealed.submit("echo", {"value": 1}).snapshot().status == "pending"
+    sealed.close()
+
+
 def test_a_bell_that_is_put_back_is_taken_next_from_the_list_it_was_in(client: AgentTasks) -> None:
     app = made(client.settings.redis_url, broker_transport_options={"global_keyprefix": "shop:", "sep": ":"})
     ringing = rung_by(client, app)
@@ -110,7 +130,7 @@ def test_a_bell_takes_the_queue_of_its_task_whatever_the_apps_routes_say(client:
         broker_transport_options={"shiny": 1},
     )
     ringing = rung_by(client, app)
-    ringing.submit("echo", {"value": 1})
+    ringing.submit("echo", {"value": 1}, queue="agents")
     assert ringing.bells.waiting(["agents", "elsewhere"]) == {"agents": 1, "elsewhere": 0}
 
 
