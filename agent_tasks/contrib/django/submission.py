@@ -7,24 +7,20 @@ from typing import Any, Unpack
 import psycopg
 from django.db import connections, transaction
 from django.utils.connection import ConnectionDoesNotExist
-from psycopg.rows import tuple_row
 
 import agent_tasks
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import OwnedTransaction
+from agent_tasks.client.callers_connection import borrowed
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.submission import SubmitOptions, TaskInput
 from agent_tasks.contrib.django.database import url_of
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import read
 from agent_tasks.store.route import Route
 from agent_tasks.task.budget import Budget
-
-_WHICH = (
-    "SELECT oid::text || ' ' || pg_postmaster_start_time()::text AS which "
-    "FROM pg_database WHERE datname = current_database()"
-)
 
 
 def submit(
@@ -115,11 +111,11 @@ class _DjangoTransaction(OwnedTransaction):
         if (theirs, ours) in _same or Route(theirs).place == Route(ours).place:
             _same.add((theirs, ours))
             return
-        with django.connection.cursor(row_factory=tuple_row) as cursor:
-            there = cursor.execute(_WHICH).fetchone()[0]
+        with borrowed(django.connection):
+            there = read.place(django.connection)
         with self._client.database.connection() as connection:
-            here = connection.execute(_WHICH).fetchone()
-        if here is None or here["which"] != there:
+            here = read.place(connection)
+        if here != there:
             raise InvalidInput(
                 f"DATABASES[{self._using!r}] is another database than that of the tasks, so no transaction spans both: "
                 "submit with the alias of the tasks' own, or with agent_tasks.submit, in a transaction of its own",
