@@ -16,6 +16,13 @@ _BEGIN = """
 READ_COMMITTED = "read committed"
 _ISOLATION = f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {READ_COMMITTED}"
 
+FROZEN_SECONDS = 15.0
+"""How long a transaction of ours may stand still, and hold the rows that it has locked: its process is stopped."""
+_FROZEN = """
+    SELECT set_config(name, %(limit)s, false) FROM pg_settings
+    WHERE name = 'idle_in_transaction_session_timeout' AND setting::int NOT BETWEEN 1 AND %(limit)s::int
+"""
+
 _WORKING = """
     SELECT pid FROM pg_stat_activity
     WHERE pid = ANY(%s) AND (state = 'active' OR state_change > clock_timestamp() - interval '3 s')
@@ -35,8 +42,10 @@ def begin(connection: "psycopg.Connection[DictRow]") -> Session:
     row: Any = connection.execute(_BEGIN).fetchone()
     # A pooler makes up the number of the process that it tells its clients
     session = Session(row["pid"] != connection.info.backend_pid, row["isolation"])
-    if session.isolation != READ_COMMITTED and not session.is_pooled:
-        connection.execute(_ISOLATION)
+    if not session.is_pooled:
+        connection.execute(_FROZEN, {"limit": str(round(FROZEN_SECONDS * 1000))})
+        if session.isolation != READ_COMMITTED:
+            connection.execute(_ISOLATION)
     return session
 
 

@@ -10,8 +10,12 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS
 
 # A row that somebody else has locked is passed over, so that it costs no lease but its own. What waits for whole tables
-# (a migration) is ended by Postgres after `seconds`.
-_BOUND = "SELECT set_config('statement_timeout', %s, true)"
+# (a migration) is ended by Postgres after `seconds`; so is a process that is stopped before it commits: it would hold
+# the rows of its own steps, and nobody could take these over.
+_BOUND = """
+    SELECT set_config('statement_timeout', %(limit)s, true),
+        set_config('idle_in_transaction_session_timeout', %(limit)s, true)
+"""
 
 _HEARTBEAT = f"""
     WITH claims AS (
@@ -95,7 +99,7 @@ def sign_on(connection: Connection, worker: WorkerRecord, *, seconds: float) -> 
 @contextmanager
 def _bounded(connection: Connection, seconds: float) -> Generator[None]:
     with connection.transaction():
-        connection.execute(_BOUND, [str(max(1, round(seconds * 1000)))])
+        connection.execute(_BOUND, {"limit": str(max(1, round(seconds * 1000)))})
         yield
 
 
