@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-from agent_tasks.doorbell.installed import Installed, set_installed
+from agent_tasks.celery import install
 
 
 def made(broker: str, **conf: Any) -> Celery:
@@ -18,4 +18,4 @@ def made(broker: str, **conf: Any) -> Celery:
 if "SHOP" in os.environ:
     app = made(**json.loads(os.environ["SHOP"]))
     if os.environ.get("SHOP_INSTALLS", "yes") == "yes":
-        set_installed(Installed(app, None, __name__))
+        install(app)

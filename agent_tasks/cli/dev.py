@@ -27,7 +27,10 @@ _ALONE = ("--without-mingle", "--without-gossip")
 """Options that save the second in which a worker greets others: there are none."""
 _BUNDLED = "agent_tasks.bundled"
 _HOST, _FLOWER_PORT, _GATEWAY_PORT = "127.0.0.1", 5555, 8000
-_ELSEWHERE = ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+_ELSEWHERE = (
+    *("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "AGENT_TASKS_BROKER_URL", "AGENT_TASKS_APP"),
+    *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"),
+)
 
 
 def dev(

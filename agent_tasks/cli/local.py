@@ -62,6 +62,7 @@ def environment_for(servers: "EmbeddedServers") -> dict[str, str]:
     """Return the environment for processes on these servers, whatever the user's own environment names."""
     broker = dict.fromkeys(("", "READ_", "WRITE_"), servers.redis_url)
     return {
+        **dict.fromkeys(("AGENT_TASKS_BROKER_URL", "AGENT_TASKS_APP"), ""),
         **{f"AGENT_TASKS_{name.upper()}": value for name, value in settings_for(servers).items()},
         **{f"CELERY_BROKER_{kind}URL": url for kind, url in broker.items()},  # Celery prefers these to our settings
     }

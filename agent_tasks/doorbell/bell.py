@@ -15,6 +15,8 @@ _Above = dict[str, str | None]
 BODY: list[Any] = [[], {}, {}]
 """A Celery task's arguments, of which a step has none."""
 PASSES_HEADER = "agent_tasks_passes"
+MOST_CHARACTERS = 32_768
+"""The longest envelope, unsigned, that holds all it may: a message's headers must fit into one frame of AMQP."""
 PASSES = 12
 """How often a bell is passed between workers that have no code for its step; then the sweep rings another."""
 
@@ -39,7 +41,7 @@ def headers(row: BellRow, key: bytes) -> dict[str, Any] | None:
     above: _Above = {"root_id": str(row["root_id"]), "parent_id": str(row["parent_id"]) if row["parent_id"] else None}
     kwargs = f"{{'task': '{row['id']}', 'step_number': {row['step_number']}}}"
     try:
-        sealed = envelope.sign_text(json.dumps(_envelope(row, above)), key)
+        sealed = envelope.sign_text(_text(_envelope(row, above)), key)
     except ValueError as error:
         log.error("no bell can be rung for the task: task=%s error=%s", row["id"], error)
         return None
@@ -84,6 +86,13 @@ def _headers(task_name: str, identifier: str, above: _Above, kwargs: str, retrie
         "group": None,
         "timelimit": [None, None],
     }
+
+
+def _text(content: dict[str, Any]) -> str:
+    """Return the text of an envelope; what its sender may make as long as they like is left to the row if it is."""
+    if len(text := json.dumps(content)) <= MOST_CHARACTERS:
+        return text
+    return json.dumps({**content, "identity": None, "session_id": None})
 
 
 def _envelope(row: BellRow, above: _Above) -> dict[str, Any]:

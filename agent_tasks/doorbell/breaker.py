@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
@@ -25,10 +26,15 @@ class Breaker:
     """
 
     def __init__(
-        self, server: str = "Redis", away: type[Exception] = RedisAway, errors: type[Exception] = redis.RedisError
+        self,
+        server: str = "Redis",
+        away: type[Exception] = RedisAway,
+        errors: type[Exception] = redis.RedisError,
+        to_do: Callable[[Exception], str | None] = remedy,
     ) -> None:
-        """`errors` are those that say that `server` did not answer, or refused."""
+        """`errors` are those that say that `server` did not answer, or refused; `to_do` says what to do about one."""
         self._server = server
+        self._to_do = to_do
         self._away = away
         self._errors = errors
         self._lock = threading.Lock()
@@ -61,9 +67,13 @@ class Breaker:
         if not isinstance(error, redis.ResponseError):  # an answer, if an unwelcome one
             self._open_until = monotonic() + OPEN_SECONDS
             self._is_away = True
-        reason = ": ".join(filter(None, (type(error).__name__, str(error), remedy(error))))
+        reason = self.explained(error)
         with self._lock:
             if monotonic() - self._logged_at.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
                 return
             self._logged_at[reason] = monotonic()
         log.error("%s cannot be used; tasks wait in Postgres meanwhile: %s", self._server, reason)
+
+    def explained(self, error: Exception) -> str:
+        """Return an error as a person is told of it, with what to do where that is known."""
+        return ": ".join(filter(None, (type(error).__name__, str(error), self._to_do(error))))

@@ -1,12 +1,15 @@
 """The broker: which way bells go to it, for the settings in force and the app that is installed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from agent_tasks.doorbell.bells import Bells
+from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.installed import Installed, installed
 from agent_tasks.doorbell.line import Line, bounded
 from agent_tasks.doorbell.raw_bells import RawBells
+from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.settings import Settings
 from agent_tasks.task.secret_text import SecretUrl
 
@@ -29,8 +32,12 @@ def open_bells(settings: Settings, key: Callable[[], bytes], store: Line | None)
         return ProducerBells(app, key, why_not)
     connection = app.connection_for_write()
     client = client_of(connection, **bounded())
-    line = store if store is not None and same_redis(client, store.client) else Line(client)
     whose = "AGENT_TASKS_BROKER_URL" if ours is None else f"the app {app.main}"
+    url = whose if ours is None else f"the broker's URL of {whose}"
+    if store is not None and same_redis(client, store.client):
+        line = store
+    else:
+        line = Line(client, Breaker("the broker", to_do=partial(remedy, url=url)))
     return RawBells(line, key, lists_of(connection), f"the broker of {whose} is a Redis, and its options allow it")
 
 

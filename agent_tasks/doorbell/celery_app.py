@@ -89,9 +89,14 @@ def _broker_of(app: Any) -> dict[str, Any]:
     found: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     for name in ("broker_read_url", "broker_write_url"):
         found[name] = found.get(name) or app.conf.broker_url
-    if app.connection_for_read().get_transport_cls().driver_type == "redis":
+    if driver_of(app.connection_for_read()) == "redis":
         found["broker_transport_options"] = {**_REDIS_OPTIONS, **(found.get("broker_transport_options") or {})}
     return found
+
+
+def driver_of(connection: Any) -> str:
+    """Return the kind of broker that one of kombu's connections is to, as `redis` or `amqp`. It connects to nothing."""
+    return str(connection.get_transport_cls().driver_type)
 
 
 def when_it_runs(signal: Any, app: Celery, handler: Callable[..., None]) -> None:

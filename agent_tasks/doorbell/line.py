@@ -37,9 +37,9 @@ def bounded() -> dict[str, Any]:
 class Line:
     """What the mirror and the bells share where they are on one Redis."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", breaker: Breaker | None = None) -> None:
         self.client = client
-        self.breaker = Breaker()
+        self.breaker = breaker or Breaker()
 
     def send(self, writes: Sequence[Write]) -> bool:
         """Make the writes in their order; return whether Redis took them all. It is allowed to fail."""

@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from kombu.connection import Connection
@@ -13,14 +14,20 @@ from agent_tasks import metrics
 from agent_tasks.doorbell import bell
 from agent_tasks.doorbell.bell import Taken
 from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.doorbell.celery_app import driver_of
 from agent_tasks.doorbell.fast_path import takes_json
 from agent_tasks.doorbell.queue_size import queue_size
+from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.task.row import BellRow
 
 log = logging.getLogger(__name__)
 PATIENCE = 1.5
 """How long a caller waits for the broker, in seconds."""
-_BOUNDS = {"redis": {"socket_timeout": 10.0, "socket_connect_timeout": 4.0}, "amqp": {"read_timeout": 10.0}}
+_BOUNDS: dict[str, dict[str, Any]] = {
+    "redis": {"socket_timeout": 10.0, "socket_connect_timeout": 4.0},
+    "amqp": {"read_timeout": 10.0},
+    "sqs": {"client-config": {"connect_timeout": 4.0, "read_timeout": 10.0, "retries": {"total_max_attempts": 2}}},
+}
 """Options by kind of transport, so that a broker that is gone without a word does not hold the thread for ever."""
 _TRANSIENT, _IN_USE = 1, 406
 
@@ -56,9 +63,10 @@ class ProducerBells:
         self.why = why
         self._app = app
         self._key = key
-        self._driver: str = app.connection_for_write().get_transport_cls().driver_type
+        self._driver = driver_of(app.connection_for_write())
         self._serializer = "json" if takes_json(app) else app.conf.task_serializer
-        self._breaker = Breaker("the broker", away=BrokerAway, errors=Exception)
+        to_do = partial(remedy, url="the broker's URL", of_redis=self._driver == "redis")
+        self._breaker = Breaker("the broker", BrokerAway, Exception, to_do)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -82,7 +90,7 @@ class ProducerBells:
         job = _Job(opened)
         if self._do(job):
             return None
-        return str(job.error or f"no answer in {PATIENCE} s")
+        return self._breaker.explained(job.error) if job.error else f"no answer in {PATIENCE} s"
 
     def close(self) -> None:
         self._jobs.put(None)
@@ -137,10 +145,19 @@ class ProducerBells:
                     raise
                 log.debug("connects to the broker again: %s", error)
                 self._disconnect()
-        connection: Connection = self._app.connection_for_write(transport_options=_BOUNDS.get(self._driver))
+        connection: Connection = self._app.connection_for_write(transport_options=self._bounds())
         self._connection = connection, Producer(connection, auto_declare=False)
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         return job.work(job, self._connection[1])
+
+    def _bounds(self) -> dict[str, Any]:
+        """Return the bounds as transport options; in what is a dict, the app's own entries come first."""
+        own = self._app.conf.broker_transport_options or {}
+        bounds = _BOUNDS.get(self._driver, {})
+        return {
+            name: {**value, **(own.get(name) or {})} if isinstance(value, dict) else value
+            for name, value in bounds.items()
+        }
 
     def _disconnect(self) -> None:
         connected, self._connection = self._connection, None

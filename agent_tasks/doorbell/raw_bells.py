@@ -71,7 +71,7 @@ class RawBells:
         try:
             self.line.client.ping()
         except redis.RedisError as error:
-            return f"{type(error).__name__}: {error}"
+            return self.line.breaker.explained(error)
         return None
 
     def close(self) -> None:

@@ -95,14 +95,19 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and "command not allowed when used memory" in str(error)
 
 
-def remedy(error: Exception) -> str | None:
-    """Return what to do about a certificate that was not trusted; None for any other error."""
+def remedy(error: Exception, url: str = "AGENT_TASKS_REDIS_URL", *, of_redis: bool = True) -> str | None:
+    """Return what to do about a certificate that was not trusted; None for any other error.
+
+    `url` says where the server's URL stands; it is a Redis unless `of_redis` is false.
+    """
     said = str(error)
     if "CERTIFICATE_VERIFY_FAILED" not in said:
         return None
     if "mismatch" in said:
-        return "name the host in AGENT_TASKS_REDIS_URL as its certificate does"
-    return "if its CA is your own, name it in AGENT_TASKS_REDIS_URL: rediss://host/0?ssl_ca_certs=/path/ca.pem"
+        return f"name the host in {url} as its certificate does"
+    if of_redis:
+        return f"if its CA is your own, name it in {url}: rediss://host/0?ssl_ca_certs=/path/ca.pem"
+    return "if its CA is your own, name it in broker_use_ssl of an app that AGENT_TASKS_APP names, or in SSL_CERT_FILE"
 
 
 def _address(text: str) -> tuple[str, int]:

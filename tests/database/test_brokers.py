@@ -1,5 +1,6 @@
 """The way to the broker of a team's app: which one it is, why, and that kombu's own consumer finds what went by it."""
 
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import Any
 import kombu.serialization
 import pytest
 
-from agent_tasks import AgentTasks, InvalidInput, Settings
+from agent_tasks import AgentTasks, Identity, InvalidInput, Settings
+from agent_tasks.doorbell.envelope import HEADER, verify
 from agent_tasks.doorbell.fast_path import client_of, same_redis
 from agent_tasks.doorbell.installed import Installed, set_installed
 from agent_tasks.sweeps import bells
@@ -123,7 +125,7 @@ def test_what_the_fast_path_cannot_honour_goes_through_the_producer_and_arrives(
     assert first.content_type == ("application/x-yaml" if "yaml" in why or "json" in why else "application/json")
 
 
-def test_a_bell_takes_the_queue_of_its_task_whatever_the_apps_routes_say(client: AgentTasks) -> None:
+def test_a_bell_takes_the_queue_of_its_task_whatever_else_the_apps_routes_say(client: AgentTasks) -> None:
     app = made(
         client.settings.redis_url,
         task_routes={"*": {"queue": "elsewhere"}},
@@ -131,7 +133,20 @@ def test_a_bell_takes_the_queue_of_its_task_whatever_the_apps_routes_say(client:
     )
     ringing = rung_by(client, app)
     ringing.submit("echo", {"value": 1}, queue="agents")
-    assert ringing.bells.waiting(["agents", "elsewhere"]) == {"agents": 1, "elsewhere": 0}
+    eventually(lambda: ringing.bells.waiting(["agents", "elsewhere"]) == {"agents": 1, "elsewhere": 0})
+
+
+def test_an_envelope_longer_than_a_frame_of_amqp_leaves_the_caller_to_the_row(client: AgentTasks) -> None:
+    app = made(client.settings.redis_url)
+    ringing = rung_by(client, app)
+    for rights in (10, 14_000):
+        ana = Identity(subject="ana", scopes=tuple(f"right-{number:07}" for number in range(rights)))
+        task = ringing.submit("echo", {"value": 1}, identity=ana, session_id="s")
+        (message,) = taken(app, 1)
+        envelope = verify(message.headers[HEADER], *ringing.publisher.keys)
+        assert len(json.dumps(message.headers)) < 100_000
+        assert (envelope.identity, envelope.session_id) == ((ana, "s") if rights == 10 else (None, None))
+        assert task.stored().identity == ana
 
 
 def test_a_custom_serializer_of_the_app_carries_bells(client: AgentTasks) -> None:
@@ -180,6 +195,29 @@ def test_a_broker_that_takes_connections_and_says_nothing_holds_up_no_commit(
         assert all(task.stored().status == "pending" for task in tasks)
         assert "the broker cannot be used; tasks wait in Postgres meanwhile" in caplog.text
         ringing.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ours", "url"),
+    [
+        ("redis", False, "AGENT_TASKS_BROKER_URL"),
+        ("redis", True, "the broker's URL of the app shop"),
+        ("amqp", True, ""),
+    ],
+)
+def test_what_to_do_about_a_brokers_certificate_names_its_own_url(
+    client: AgentTasks, scheme: str, ours: bool, url: str
+) -> None:
+    elsewhere = f"{scheme}://127.0.0.1:1//"
+    if ours:
+        set_installed(Installed(made(elsewhere), None, "shop"))
+    ringing = AgentTasks(client.settings.model_copy(update={"broker_url": "" if ours else elsewhere}))
+    bells_of: Any = ringing.bells
+    breaker = bells_of.line.breaker if scheme == "redis" else bells_of._breaker
+    said = breaker.explained(ConnectionError("CERTIFICATE_VERIFY_FAILED: unknown CA"))
+    assert (url in said, "REDIS_URL" in said) == (True, False)
+    assert ("rediss://host" in said, "broker_use_ssl" in said) == (scheme == "redis", scheme == "amqp")
+    ringing.close()
 
 
 def test_bells_that_a_broker_did_not_take_are_rung_when_it_is_there(client: AgentTasks, tmp_path: Path) -> None:

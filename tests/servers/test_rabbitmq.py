@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Settings
+from agent_tasks import AgentTasks, Identity, Settings
 from agent_tasks.doorbell.celery_app import make_app
 from tests.agents import notes
 from tests.eventually import eventually
@@ -34,7 +34,8 @@ def waiting(client: AgentTasks) -> int | None:
 
 def test_tasks_run_and_doctor_says_by_which_way(client: AgentTasks, processes: Processes) -> None:
     assert client.bells.path == "producer"
-    processes.fleet()
+    (worker,) = processes.fleet()
+    assert "prefetch" not in worker.output
     assert [task.result(timeout=30) for task in client.submit_many("hops", [{"to": 2}] * 5)] == [2] * 5
     assert client.redis.keys(f"{client.settings.queue}*") == []
     said = doctor(processes, client.settings.redis_url)
@@ -69,6 +70,16 @@ def test_a_rabbitmq_that_was_killed_is_used_again_and_what_it_lost_is_rung_by_th
     assert [task.result(timeout=60) for task in (lost, meanwhile)] == [1, 2]
     assert all(process.is_alive for process in processes.all)
     assert client.submit("echo", {"value": 3}).result(timeout=30) == 3
+
+
+def test_a_caller_with_more_rights_than_a_frame_holds_rings_and_hinders_no_other(
+    client: AgentTasks, processes: Processes
+) -> None:
+    processes.worker()
+    ana = Identity(subject="ana", scopes=tuple(f"right-{number:07}" for number in range(14_000)))
+    tasks = client.submit_many("echo", [{"value": 1}] * 2, identity=ana)
+    other = client.submit("echo", {"value": 2})
+    assert [task.result(timeout=30) for task in (*tasks, other)] == [1, 1, 2]
 
 
 def test_bells_wait_by_priority_and_are_counted(client: AgentTasks) -> None:

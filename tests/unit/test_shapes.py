@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import (
     VERSION,
@@ -321,6 +321,7 @@ everything = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of building two such large values, on a machine that is busy
 @given(everything, everything)
 def test_any_value_of_plain_types_comes_back(outer: Everything, inner: Everything) -> None:
     value = outer.model_copy(update={"inner": inner})

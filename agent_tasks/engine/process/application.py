@@ -10,7 +10,7 @@ from celery import Celery, signals
 
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder
-from agent_tasks.doorbell.celery_app import make_app, when_it_runs
+from agent_tasks.doorbell.celery_app import driver_of, make_app, when_it_runs
 from agent_tasks.engine.observers.flower import show_running
 from agent_tasks.engine.process import drain
 from agent_tasks.engine.process.gate import Gate, Wire
@@ -34,7 +34,8 @@ def make_worker_app() -> Celery:
     app: Any = make_app("workers", settings, queues_of_agents(settings))
     app.conf.update(
         worker_concurrency=_CONCURRENCY,
-        worker_disable_prefetch=True,  # a message that waits in here, behind a long step, is kept from other workers
+        # a message that waits in here, behind a long step, is kept from other workers; Celery can only on Redis
+        worker_disable_prefetch=driver_of(app.connection_for_read()) == "redis",
     )
     if not _asked_for_prefork(sys.argv):
         app.conf.worker_pool = "threads"
