@@ -3,16 +3,28 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 from typing import Any
 
-from celery import Celery, shared_task
+from celery import Celery, current_app, shared_task
 
 from agent_tasks import Agent, Context, Done, Next, SyncContext
 from tests.agents import note
 
 broker = os.environ["SHOP_BROKER"]
 app: Any = Celery("shop", broker=broker, backend=broker)
-app.conf.update(task_default_queue="shop", task_acks_late=True, broker_connection_retry_on_startup=True)
+app.conf.update(
+    task_default_queue="shop",
+    task_acks_late=True,
+    task_time_limit=int(os.environ.get("SHOP_TIME_LIMIT", 0)) or None,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 2,
+        "unacked_restore_interval": 0.2,
+        "unacked_restore_throttle": 1,
+    },
+    worker_prefetch_multiplier=1,
+)
 if not os.environ.get("SHOP_ALONE"):
     from agent_tasks.celery import install
 
@@ -95,3 +107,54 @@ async def idle(ctx: Context, folder: str) -> Any:
 @patient.step
 def still(ctx: SyncContext, folder: str) -> Any:
     return Done(ctx.call(len, folder))
+
+
+@app.task
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+@app.task
+def hold(folder: str) -> str:
+    """Run until the file `go` is there, whichever worker it is."""
+    note(folder, "holds")
+    while not os.path.exists(f"{folder}/go"):
+        time.sleep(0.02)
+    note(folder, "held")
+    return "held"
+
+
+slow_step = Agent("shop_slow")
+
+
+@slow_step.step
+def sleep_for(ctx: SyncContext, seconds: float) -> Any:
+    time.sleep(seconds)
+    return Done("slept")
+
+
+held = Agent("shop_held")
+
+
+@held.step
+def hold_on(ctx: SyncContext, folder: str) -> Any:
+    """Run until the file `go` is there, whichever worker it is."""
+    try:
+        ctx.call(hold, folder)
+    finally:
+        if not os.path.exists(f"{folder}/go"):
+            raise RuntimeError("the transaction is open")
+    return Done("held")
+
+
+deadly = Agent("shop_deadly")
+
+
+@deadly.step
+def die_once(ctx: SyncContext, folder: str) -> Any:
+    """Kill the process the first time, and then tell what the current app is."""
+    if not os.path.exists(f"{folder}/died"):
+        note(folder, "dies")
+        Path(folder, "died").touch()
+        os.kill(os.getpid(), 9)
+    return Done([str(current_app.main), add.delay(1, 1).get(timeout=20, disable_sync_subtasks=False)])

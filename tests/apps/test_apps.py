@@ -9,9 +9,6 @@ from tests.apps import SETUPS, UNUSUAL, Setup
 from tests.eventually import eventually
 from tests.processes import ROOT, Processes
 
-ONE_MESSAGE_A_PROCESS = {"paperless"}
-"""A child of theirs takes one message, maybe before it reaches Postgres: an agent's task then waits for a sweep, which
-needs a beat."""
 OTHERS = ("AGENT_TASKS_", "CELERY_", "DATABASE_", "DJANGO_", "PYTEST_", "REDIS_")
 
 
@@ -39,7 +36,7 @@ def run_own_tests(setup: Setup, processes: Processes, folder: Path, *, installed
     team = environment(setup, processes, folder, installed=installed)
     worker = processes.app(setup.app, setup.worker(installed=installed), team)
     own = f"tests/apps/{setup.name}/own_tests.py"
-    files = [own, "tests/apps/beside.py"] if installed and setup.name not in ONE_MESSAGE_A_PROCESS else [own]
+    files = [own, "tests/apps/beside.py"] if installed else [own]
     eventually(lambda: f"{setup.name}@test ready" in worker.output or not worker.is_alive)
     assert worker.is_alive, worker.output
     flags = ["-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "-p", "no:cacheprovider", "-q"]

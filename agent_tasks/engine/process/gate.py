@@ -19,6 +19,7 @@ class Gate:
         """`tell` hears of each `open`, and of each `close` that changed anything."""
         self._tell = tell
         self._open = threading.Event()
+        self._known = threading.Event()
         self._lock = threading.Lock()
         self._why: str | None = None
 
@@ -31,6 +32,7 @@ class Gate:
             changed = not self.is_open
             self._why = None
             self._open.set()
+        self._known.set()
         if changed:
             log.info("takes steps: pid=%d", os.getpid())
         self._tell(True)
@@ -41,6 +43,7 @@ class Gate:
             was_open, is_new = self.is_open, self._why != why
             self._why = why
             self._open.clear()
+        self._known.set()
         if is_new:
             log.warning("takes no steps: %s%s", why, "" if error is None else f": {' '.join(str(error).split())}")
         if was_open:
@@ -48,6 +51,12 @@ class Gate:
 
     def wait(self, seconds: float) -> bool:
         return self._open.wait(seconds)
+
+    def wait_for_first(self, seconds: float) -> None:
+        """Wait until it is opened, or closed for a reason, for the first time; it begins closed without one."""
+        if not self._known.is_set():
+            self._known.wait(seconds)
+            self._known.set()
 
 
 class Wire:

@@ -15,6 +15,11 @@ def is_prefork(conf: Any, options: Mapping[str, Any]) -> bool:
     return _PREFORK in _modules(conf, options)
 
 
+def is_for_one_message(conf: Any, options: Mapping[str, Any]) -> bool:
+    """Whether each child of a prefork pool takes one message only."""
+    return (options.get("max_tasks_per_child") or conf.worker_max_tasks_per_child) == 1
+
+
 def check_pool(conf: Any, options: Mapping[str, Any]) -> None:
     """Raise InvalidInput, saying what to do, for the pool of a worker in which no steps can be run."""
     modules = _modules(conf, options)

@@ -41,6 +41,8 @@ _DATABASE_THREADS = 16
 _END_SECONDS = 2.0
 """How long Postgres may take to hear that this process ends."""
 _MOST_FOR_LATER = 1000
+_BEGIN_SECONDS = 2.0
+"""How long the first message of a process waits for Postgres to be reached. A child of a pool may be given only one."""
 _SHUT_SECONDS = 1.0
 """How long a slot whose message was put back takes no other one, while the gate is closed."""
 
@@ -124,6 +126,7 @@ class Runtime:
     def take(self, request: Any) -> None:
         """Run the step that a message of Celery names. The message goes back where this worker cannot claim: at once,
         or when it can again."""
+        self.gate.wait_for_first(_BEGIN_SECONDS)
         if self.gate.is_open:
             try:
                 self.executor.deliver((request.headers or {}).get(envelope.HEADER), request.task)
@@ -140,7 +143,7 @@ class Runtime:
 
     def _send_again(self) -> None:
         """Send the bells again that came before the gate opened; the sweep rings for what is lost of them."""
-        if self._for_later and self.gate.is_open:
+        if self._for_later and self.gate.is_open:  # with Postgres away, those that are sent would only come back
             kept = [self._for_later.popleft() for _ in range(len(self._for_later))]
             if not self.client.bells.put_back(kept):
                 log.warning("%d messages not put back, the sweep sends others", len(kept))
@@ -181,6 +184,7 @@ class Runtime:
                 return
             self._stopped = True
         self._leases.stop()
+        self._send_again()
         self._mirroring.close()
         self._loops.current.stop()
         self._database_threads.shutdown(wait=False, cancel_futures=True)

@@ -16,7 +16,7 @@ from agent_tasks.doorbell.step_task import StepTask
 from agent_tasks.engine.process import drain
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.passing import Passing
-from agent_tasks.engine.process.pools import is_prefork
+from agent_tasks.engine.process.pools import is_for_one_message, is_prefork
 from agent_tasks.engine.process.quarantine import Quarantine
 from agent_tasks.engine.process.runtime import Runtime
 from agent_tasks.engine.process.terms import OURS
@@ -37,6 +37,7 @@ class WorkerProcess(ABC):
         self.settings = settings
         self.node = ""
         self.is_prefork_parent = False
+        self._is_for_one_message = False
         self._node_pid = 0
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
@@ -52,8 +53,11 @@ class WorkerProcess(ABC):
         self.app.task(base=StepTask, name=step.task_name, bind=True, shared=False, **options)(deliver)
 
     def take(self, request: Any) -> None:
-        """Run the step that a message of Celery names."""
+        """Run the step that a message of Celery names. A process that ends with this message waits for its end: Celery
+        would give the next message to a process that only ends."""
         self.runtime.take(request)
+        if self._is_for_one_message:
+            self.runtime.active.wait_until_empty(None)
 
     @property
     def runtime(self) -> Runtime:
@@ -87,6 +91,7 @@ class WorkerProcess(ABC):
     def begin_node(self, sender: str = "", conf: Any = None, options: Any = None, **_: Any) -> None:
         """Note that this worker begins: Celery's signals may be about any worker of the process."""
         self.is_prefork_parent = is_prefork(conf, options)
+        self._is_for_one_message = self.is_prefork_parent and is_for_one_message(conf, options)
         self.node = sender
         self._node_pid = os.getpid()
         for signal, handler in (

@@ -58,6 +58,7 @@ class ActiveRuns:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def wait_until_empty(self, seconds: float) -> bool:
+    def wait_until_empty(self, seconds: float | None) -> bool:
+        """Wait so long, or however long it takes (None); return whether no run is left."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._runs and not self._arriving, seconds)

@@ -16,7 +16,7 @@ from agent_tasks.engine.steps.decision import decide, decide_failure
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
-from agent_tasks.engine.steps.run import StepResult, StepRun
+from agent_tasks.engine.steps.run import StepResult, StepRun, Stopped
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.errors import LeaseLost
 from agent_tasks.moments import reached
@@ -96,7 +96,12 @@ class Executor:
             return
         following: StepRun | None = run
         while following is not None:
-            following = self._finish(following, invoke_plain(following))
+            try:
+                result = invoke_plain(following)
+            except SystemExit:  # the process is told to end: another one runs the step again
+                self._finish(following, Stopped())
+                raise
+            following = self._finish(following, result)
 
     async def _run_async(self, first: StepRun) -> None:
         loop = asyncio.get_running_loop()

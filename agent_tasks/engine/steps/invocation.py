@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import decimal
 import inspect
+import signal
 import threading
 from time import monotonic
 from typing import Any, cast
@@ -18,12 +19,15 @@ from agent_tasks.engine.steps.run import Parked, Raised, Returned, StepResult, S
 from agent_tasks.errors import InvalidInput, StepFailed
 
 _GLANCE_SECONDS = 0.05
+_CODES_OF_SIGNALS = {number - 256 for number in signal.Signals}
+"""What billiard's handler exits with in a child of a pool, in the midst of what the child runs."""
 
 
 def invoke_plain(run: StepRun) -> StepResult:
     """Call a plain step. Nothing can stop it but itself: it sees `ctx.cancelled`, and the fence refuses its commit.
 
-    It runs in a context of its own: what it sets in context variables is gone with it.
+    It runs in a context of its own: what it sets in context variables is gone with it. Raises SystemExit, the run being
+    stopped, where Celery ends the process because of a signal.
     """
     result = contextvars.copy_context().run(_call_plain, run)
     idle = threading.Event()
@@ -42,6 +46,9 @@ def _call_plain(run: StepRun) -> StepResult:
             value = run.step.function(run.context, **run.arguments)
     except BaseException as error:
         leave_if_child(error)
+        if (end := _end_of_process(error)) is not None:
+            run.stop()
+            raise end from None
         return Raised(error)
     leave_if_child()
     if inspect.iscoroutine(value):
@@ -50,6 +57,16 @@ def _call_plain(run: StepRun) -> StepResult:
         return Raised(InvalidInput(problem))
     run.operations.branches.root.returned = True
     return Returned(value)
+
+
+def _end_of_process(error: BaseException | None) -> SystemExit | None:
+    """The SystemExit that a signal to a child of Celery's prefork pool raised, wherever it was: an error may have come
+    of it. (Its code is that of no program.)"""
+    while error is not None:
+        if isinstance(error, SystemExit) and error.code in _CODES_OF_SIGNALS:
+            return error
+        error = error.__context__
+    return None
 
 
 async def invoke_async(run: StepRun, overrun_seconds: float) -> StepResult:
