@@ -54,6 +54,28 @@ def doctor(processes: Processes, redis_url: str) -> str:
     return " ".join(ran.stdout.split())
 
 
+def watched_pair(programs: ExitStack, folder: Path) -> tuple[Program, int]:
+    """A master with a replica, which a sentinel watches under the name `ours`: the master, and the sentinel's port."""
+    one, other, watching = free_port(), free_port(), free_port()
+    master = start(programs, folder, "master", "--port", one, "--save", "", "--dir", folder)
+    start(
+        programs, folder, "replica", "--port", other, "--save", "", "--dir", folder, "--replicaof", f"127.0.0.1 {one}",
+        "--repl-diskless-sync-delay", 0,
+    )  # fmt: skip
+    eventually(lambda: answers(redis.Redis(port=one)) and answers(redis.Redis(port=other)))
+    eventually(lambda: redis.Redis(port=other).info("replication")["master_link_status"] == "up", 20)
+    conf = folder / "sentinel.conf"
+    conf.write_text(
+        f"port {watching}\ndir {folder}\nsentinel monitor ours 127.0.0.1 {one} 1\n"
+        "sentinel down-after-milliseconds ours 1000\nsentinel failover-timeout ours 5000\n"
+    )
+    theirs(conf)
+    start(programs, folder, "sentinel", conf, "--sentinel")
+    eventually(lambda: answers(redis.Redis(port=watching)))
+    eventually(lambda: redis.Redis(port=watching).sentinel_slaves("ours"), 20)
+    return master, watching
+
+
 @pytest.mark.parametrize("form", ["unix://{}?db=1", "redis+socket://{}?virtual_host=1"])
 def test_tasks_run_by_way_of_a_unix_socket(
     settings: Settings, processes: Processes, folder: Path, programs: ExitStack, form: str
@@ -75,23 +97,7 @@ def test_tasks_run_by_way_of_a_unix_socket(
 def test_tasks_run_by_way_of_sentinels_and_go_on_after_a_failover(
     settings: Settings, processes: Processes, folder: Path, programs: ExitStack
 ) -> None:
-    one, other, watching = free_port(), free_port(), free_port()
-    master = start(programs, folder, "master", "--port", one, "--save", "", "--dir", folder)
-    start(
-        programs, folder, "replica", "--port", other, "--save", "", "--dir", folder, "--replicaof", f"127.0.0.1 {one}",
-        "--repl-diskless-sync-delay", 0,
-    )  # fmt: skip
-    eventually(lambda: answers(redis.Redis(port=one)) and answers(redis.Redis(port=other)))
-    eventually(lambda: redis.Redis(port=other).info("replication")["master_link_status"] == "up", 20)
-    conf = folder / "sentinel.conf"
-    conf.write_text(
-        f"port {watching}\ndir {folder}\nsentinel monitor ours 127.0.0.1 {one} 1\n"
-        "sentinel down-after-milliseconds ours 1000\nsentinel failover-timeout ours 5000\n"
-    )
-    theirs(conf)
-    start(programs, folder, "sentinel", conf, "--sentinel")
-    eventually(lambda: answers(redis.Redis(port=watching)))
-    eventually(lambda: redis.Redis(port=watching).sentinel_slaves("ours"), 20)
+    master, watching = watched_pair(programs, folder)
     url = f"sentinel://127.0.0.1:{watching}/0?master_name=ours"
     processes.fleet(redis_url=url)
     client = AgentTasks(settings.model_copy(update={"redis_url": url}))

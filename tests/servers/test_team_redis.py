@@ -1,5 +1,6 @@
 """The Redis of a team's app, reached by the app's own options: bells arrive by the fast path."""
 
+import json
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,10 +12,12 @@ import redis
 from agent_tasks import AgentTasks
 from agent_tasks.doorbell.installed import Installed, set_installed
 from agent_tasks.embedded.valkey import free_port
+from tests.agents import notes
 from tests.eventually import eventually
+from tests.processes import Processes, Running
 from tests.proxy import Proxy, address_of
 from tests.servers.programs import theirs
-from tests.servers.test_redis_urls import answers, certificate, folder, programs, start
+from tests.servers.test_redis_urls import answers, certificate, folder, programs, start, watched_pair
 from tests.team_app import made
 
 __all__ = ["certificate", "folder", "programs"]
@@ -76,5 +79,37 @@ def test_bells_arrive_by_the_fast_path_however_the_apps_redis_is_reached(
         with app.connection_for_read() as connection:
             (message,) = [app.amqp.queues["agents"](connection.default_channel).get(no_ack=True)]
         assert message.headers["id"].startswith(str(task.id))
+    finally:
+        set_installed(None)
+
+
+def test_a_worker_of_theirs_killed_in_a_step_loses_nothing_though_the_sentinels_fail_over_meanwhile(
+    client: AgentTasks, processes: Processes, folder: Path, programs: ExitStack, tmp_path: Path
+) -> None:
+    master, watching = watched_pair(programs, folder)
+    shop = {"broker": f"sentinel://127.0.0.1:{watching}/0", "broker_transport_options": {"master_name": "ours"}}
+    environment = {**processes.environment(), "SHOP": json.dumps(shop)}
+
+    def begin(number: int) -> Running:
+        name = f"theirs{number}@test"
+        options = ["-n", name, "-P", "threads", "-c", "4", "-l", "INFO", "--without-mingle"]
+        worker = processes.app("tests.team_app:app", ["worker", *options], environment)
+        eventually(lambda: "takes steps" in worker.output and f"{name} ready" in worker.output, 40)
+        return worker
+
+    set_installed(Installed(made(**shop), None, "shop"))
+    try:
+        assert client.bells.path == "redis", client.bells.why
+        worker = begin(0)
+        processes.app("tests.team_app:app", ["beat", "-l", "INFO"], environment)
+        task = client.submit("relay", {"folder": str(tmp_path)})
+        eventually(lambda: "paid" in notes(tmp_path), 30)
+        master.end()
+        worker.kill()
+        other = client.submit("echo", {"value": 2})
+        begin(1)
+        (tmp_path / "go").touch()
+        assert [task.result(timeout=60), other.result(timeout=60)] == ["done", 2]
+        assert notes(tmp_path).count("paid") == 1
     finally:
         set_installed(None)
