@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, current_app, shared_task
 
-from agent_tasks import Agent, Context, Done, Next, SyncContext
+from agent_tasks import Agent, Context, Done, Next, Retry, SyncContext, agent
 from tests.agents import note
 
 broker = os.environ["SHOP_BROKER"]
@@ -56,6 +56,40 @@ def pack(folder: str, seconds: float) -> None:
     note(folder, "packed")
 
 
+@app.task(ignore_result=True)
+def price(folder: str, order: int) -> tuple[str, int]:
+    note(folder, f"price {order}")
+    return "price", order
+
+
+@app.task(bind=True, max_retries=3)
+def fickle(self: Any, folder: str) -> int:
+    """Succeed at the second try, as Celery counts them."""
+    note(folder, f"fickle {self.request.retries}")
+    if not self.request.retries:
+        raise self.retry(countdown=0.1)
+    return int(self.request.retries)
+
+
+@app.task
+def decline(folder: str, order: int) -> None:
+    note(folder, f"decline {order}")
+    raise Declined(order)
+
+
+class Declined(Exception):
+    """An error of the shop's own."""
+
+
+@app.task
+def wait_for(folder: str, name: str) -> str:
+    """Return when the file `name` is there."""
+    note(folder, f"waits for {name}")
+    while not os.path.exists(f"{folder}/{name}"):
+        time.sleep(0.02)
+    return name
+
+
 def send_mail(folder: str, order: int) -> str:
     return str(mail.delay(folder, order).id)
 
@@ -90,6 +124,33 @@ def run_a_loop(seconds: float) -> str:
         return "looped"
 
     return asyncio.run(wait())
+
+
+@agent("shop_sender")
+async def send_some(ctx: Context, folder: str) -> Any:
+    """Send tasks that end in several ways, two of them at once."""
+    both = await asyncio.gather(ctx.task(price, folder, 1), ctx.task(invoice.s(folder).set(queue="shop"), order=2))
+    tries = await ctx.task(fickle, folder)
+    try:
+        await ctx.task(decline, folder, 3)
+    except Declined as error:
+        return [*both, tries, error.args]
+
+
+@agent("shop_stubborn", retry=Retry(attempts=2, base=0))
+def decline_twice(ctx: SyncContext, folder: str) -> Any:
+    return ctx.task(decline, folder, 4)
+
+
+@agent("shop_parked")
+async def send_and_wait(ctx: Context, folder: str, name: str) -> Any:
+    note(folder, f"begins {name}")
+    return await ctx.task(wait_for, folder, name)
+
+
+@agent("shop_hasty")
+async def send_and_lose_patience(ctx: Context, folder: str) -> Any:
+    return await ctx.using(timeout=0.2).task(wait_for, folder, "never")
 
 
 patient = Agent("shop_patient")

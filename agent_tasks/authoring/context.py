@@ -14,6 +14,7 @@ from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, c
 from agent_tasks.authoring.calls.notes import note, note_plainly
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
 from agent_tasks.authoring.calls.writes import durably
+from agent_tasks.authoring.celery_task import CeleryTask
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.hook import HookOptions
@@ -177,14 +178,36 @@ class Context(StepContext):
         retry: Retry | None = None,
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
+        timeout: float | timedelta | None = None,
     ) -> Calls:
         """Return the options for a call, which are not the function's own: `ctx.using(…).call(fn, …)`.
 
         `key`: identifies the call wherever it is made; use each key once a step. `name`: recorded instead of the
         function's. `retry`: a failed call is tried again within the step. `check`: is given the outcome, and makes
-        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as for `call`.
+        it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as for `call`. `timeout`
+        (seconds or a timedelta): how long `task` waits.
         """
-        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once))
+        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once, timeout))
+
+    @overload
+    async def task(self, celery_task: CeleryTask[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Send a task of your Celery app to its own queue, and return what it returns, or raise what it raises.
+
+        The step is parked meanwhile, as by `wait`. `celery_task` is a task of the app on which `install` was called, or
+        a signature of one, which may carry options: `invoice.s().set(queue="slow")`. That it was sent, and how it
+        ended, is recorded: a step that runs again sends it no second time, but where its worker was lost in the
+        middle of sending, and where its failure ended a try of the step. Of a task that is revoked, expires or is
+        lost with its worker nothing is heard: `ctx.using(timeout=…).task(…)` waits no longer than that. Raises
+        UpstreamUnavailable after this time-out, when the outcome is unknown; what the task raised; PayloadTooLarge
+        for a result over the limit; InvalidInput for anything but such a task, where no app is installed, and where
+        nothing can be parked.
+        """
+        return await Calls(self, self._operations, PLAIN).task(celery_task, *args, **kwargs)
 
     async def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, once however often the step is repeated.
@@ -299,9 +322,22 @@ class SyncContext(StepContext):
         retry: Retry | None = None,
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
+        timeout: float | timedelta | None = None,
     ) -> SyncCalls:
         """Return the options for a call, as `Context.using` does."""
-        return SyncCalls(self, self._operations, CallOptions(key, name, retry, check, at_most_once), self._loop)
+        options = CallOptions(key, name, retry, check, at_most_once, timeout)
+        return SyncCalls(self, self._operations, options, self._loop)
+
+    @overload
+    def task(self, celery_task: CeleryTask[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Send a task of your Celery app and return its result, as `Context.task` does."""
+        self._refuse_on_loop("ctx.task")
+        return SyncCalls(self, self._operations, PLAIN, self._loop).task(celery_task, *args, **kwargs)
 
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, as `Context.charge` does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent_tasks.authoring.directives import seconds_of
 from agent_tasks.errors import InvalidInput
-from agent_tasks.task.arguments import LONGEST_SIGNAL, check_flag, check_text, refused
+from agent_tasks.task.arguments import check_flag, check_signal_name, refused
 
 STANDARD = "standard-webhooks"
 
@@ -23,7 +23,7 @@ class HookOptions:
     verify: str | None = None
 
     def __post_init__(self) -> None:
-        check_text(self.signal, "signal", LONGEST_SIGNAL)
+        check_signal_name(self.signal, "signal")
         check_flag(self.once, "once")
         if self.seconds is not None and self.seconds <= 0:
             raise InvalidInput("hook(expires=) must be above zero: seconds, or a timedelta", field="expires")

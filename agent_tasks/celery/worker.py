@@ -10,8 +10,9 @@ from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.celery.ticks import PREFIX, hide_ticks
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
 from agent_tasks.doorbell.installed import Installed
+from agent_tasks.doorbell.outcome import ENDED, FAILED
 from agent_tasks.doorbell.step_task import unlimited
-from agent_tasks.engine.process import drain
+from agent_tasks.engine.process import drain, outcomes
 from agent_tasks.engine.process.gate import Gate
 from agent_tasks.engine.process.loading import load, queues_of_agents
 from agent_tasks.engine.process.pools import check_pool
@@ -54,7 +55,7 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
         ours, settings, sends_events=bool(options.get("task_events") or conf.worker_send_task_events)
     )
     steps = {step.task_name: step for agent in loaded_agents().values() for step in agent.runnable.values()}
-    for name in (*steps, *(f"{PREFIX}.{each}" for each in NAMES)):
+    for name in (*steps, ENDED, FAILED, *(f"{PREFIX}.{each}" for each in NAMES)):
         if name in ours.app.tasks:
             raise InvalidInput(
                 f"the app has a task of its own that is named {name}, as the step is: rename one of them", field=name
@@ -62,6 +63,7 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
     limits = unlimited(*(options.get(name) or conf[f"task_{name}"] for name in ("time_limit", "soft_time_limit")))
     for step in steps.values():
         process.register(step, **limits)
+    outcomes.register(ours.app, lambda: process.runtime, **limits)
     register(ours.app, PREFIX, process.sweeper, **limits)
     _consume(ours.app, settings, options.get("queues"))
     return process

@@ -11,7 +11,7 @@ from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
-from agent_tasks.task.arguments import LONGEST_SIGNAL, check_text
+from agent_tasks.task.arguments import check_signal_name, check_text
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.unserved import Unserved
@@ -43,7 +43,7 @@ def send_signal(
     sender: Identity | None,
 ) -> Receipt:
     """Send a signal to a task. Raises InvalidInput, PayloadTooLarge, InvalidState."""
-    check_text(name, "name", LONGEST_SIGNAL)
+    check_signal_name(name, "name")
     if signal_id is not None:
         check_text(signal_id, "signal_id", 255)
     if wait_id is not None:

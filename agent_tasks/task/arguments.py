@@ -14,6 +14,8 @@ LARGEST_NUMBER = 2**31 - 1
 """The largest number that an integer column holds."""
 LONGEST_SIGNAL = 128
 """Characters in a signal's name."""
+TASK_SIGNALS = "agent_tasks.task:"
+"""What the signals begin with by which a step hears of the end of a Celery task: nobody else may send one."""
 _SHOWN = 80
 
 
@@ -42,6 +44,17 @@ def check_text(value: Any, field: str, most: int, *, printable: bool = False) ->
     if not is_storable(value) or (printable and not value.isprintable()):
         kind = "printable characters" if printable else "no NUL character and no lone surrogate"
         raise refused(f"{field} must have {kind}", value, field)
+
+
+def check_signal_name(value: Any, field: str) -> None:
+    """Raise InvalidInput unless `value` names a signal that anybody may send."""
+    check_text(value, field, LONGEST_SIGNAL)
+    if value.startswith(TASK_SIGNALS):
+        raise InvalidInput(
+            f"{field} must not begin with {TASK_SIGNALS!r}: by such signals a step hears of the Celery tasks that it "
+            "sent, from their workers alone",
+            field=field,
+        )
 
 
 def is_storable(text: str) -> bool:

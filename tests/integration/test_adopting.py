@@ -39,6 +39,7 @@ after = {
     "research": submit("research", {"topic": "tides"}),
     "export": submit("export", {"rows": 3}),
 }
+print(submit("digest", {"topics": ["tides", "moon"]}).result(timeout=30))
 print(shop.order_report("tides"))
 sent = submit("sender", {"text": "hello"}).result(timeout=30)
 print(shop.result_before(sent))
@@ -68,7 +69,8 @@ def test_its_app_runs_and_each_pattern_comes_to_what_it_came_to(
     program = processes.start("program", [sys.executable, "-c", PROGRAM], environment)
     assert program.wait_for_exit() == 0, program.output
     *said, before, after, again = program.output.splitlines()
-    assert said == ["the gist of a page on tides", "sent: hello", "cancelled"]
+    digest = "[8, 'published: the gist of a page on tides a page on moon']"
+    assert said == [digest, "the gist of a page on tides", "sent: hello", "cancelled"]
     assert json.loads(before) == json.loads(after)
     assert again == json.loads(before)["report"] == "published: the gist of a page on tides"
 

@@ -14,7 +14,7 @@ import pytest
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
-from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Given, Intent, Operations
+from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Given, Intent, Operations, Outgoing
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
@@ -24,8 +24,8 @@ from agent_tasks.authoring.kept import Kept
 from agent_tasks.task.budget import Spend
 
 OPERATIONS = [
-    "call", "charge", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "using", "uuid",
-    "wait",
+    "call", "charge", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "task", "using",
+    "uuid", "wait",
 ]  # fmt: skip
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
@@ -117,6 +117,15 @@ class Recorded(Operations):
     def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
         self.recorded.append(("note", value))
         return value, Intent(call, next(self._ordinals), "key")
+
+    def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
+        raise NotImplementedError
+
+    def inherits(self, identity: CallIdentity) -> bool:
+        return False
+
+    def ended_a_try(self, call: Call) -> bool:
+        return False
 
     def check_wait(self, directive: Wait | Sleep) -> None:
         self.recorded.append(("wait", directive))

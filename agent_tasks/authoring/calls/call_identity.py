@@ -56,6 +56,11 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", None) or type(function).__qualname__
 
 
+def wait_known_by(signals: tuple[str, ...], all_of_them: bool) -> tuple[str, str]:
+    """Return the name and the digest under which a wait for these signals is recorded."""
+    return f"wait {', '.join(signals)}"[:200], digest_of((signals, all_of_them), {})
+
+
 def digest_of(args: Iterable[Any], kwargs: dict[str, Any]) -> str:
     """Return a digest of the data in a call's arguments, whatever the order of keys in it.
 

@@ -10,10 +10,12 @@ from typing import Any, ParamSpec, TypeVar, overload
 from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
 from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Cancellable, Intent, Operations
+from agent_tasks.authoring.calls.tasks import AsyncDoing, PlainDoing, plainly, run_task
 from agent_tasks.authoring.calls.writes import settled
+from agent_tasks.authoring.celery_task import CeleryTask
 from agent_tasks.authoring.functions import is_async
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
-from agent_tasks.errors import LeaseLost, UpstreamUnavailable
+from agent_tasks.errors import InvalidInput, LeaseLost, UpstreamUnavailable
 from agent_tasks.task.arguments import refused
 
 P = ParamSpec("P")
@@ -43,6 +45,8 @@ class _Calls:
         """Return the call with its place among the others, taken now so that gathered calls keep theirs."""
         if not callable(function):
             raise refused("ctx.call takes a function, followed by its arguments", function, "function")
+        if self._options.timeout is not None:
+            raise InvalidInput("using(timeout=) is for ctx.using(…).task(…): a call ends by itself", field="timeout")
         name = self._options.name or name_of(function)
         branch, identity = self._operations.branches.identify(name, digest_of(args, kwargs), self._options.key)
         return Call(function, identity, branch, self._options)
@@ -85,11 +89,26 @@ class Calls(_Calls):
         """Call as `Context.call` does, with these options; all keywords are the function's own."""
         return await self.make(function, args, kwargs)
 
+    @overload
+    async def task(self, celery_task: CeleryTask[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    async def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Send a task of your Celery app and return its result, as `Context.task` does, with these options."""
+        doing = AsyncDoing(self._context, self._operations, self.do)
+        return await run_task(doing, self._options, celery_task, args, kwargs)
+
     async def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = self._begin(function, args, kwargs)
         if (given := self._operations.find(call)) is not None:
             await given.turn()
             return given.outcome()
+        return await self.do(call, function, args, kwargs)
+
+    async def do(self, call: Call, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Make a call that is not given back, by this function."""
         try:
             return await self._make(call, function, args, kwargs)
         finally:
@@ -168,10 +187,25 @@ class SyncCalls(_Calls):
         """Call as `SyncContext.call` does, with these options; all keywords are the function's own."""
         return self.make(function, args, kwargs)
 
+    @overload
+    def task(self, celery_task: CeleryTask[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def task(self, celery_task: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Send a task of your Celery app and return its result, as `SyncContext.task` does, with these options."""
+        doing = PlainDoing(self._context, self._operations, self.do)
+        return plainly(run_task(doing, self._options, celery_task, args, kwargs))
+
     def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = self._begin(function, args, kwargs)
         if (given := self._operations.find(call)) is not None:
             return given.outcome()
+        return self.do(call, function, args, kwargs)
+
+    def do(self, call: Call, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Make a call that is not given back, by this function."""
         with self._making(call) as making:
             while True:
                 intent = self._operations.begin_call(call)

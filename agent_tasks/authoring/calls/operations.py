@@ -5,13 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 from typing import Any, Protocol
+from uuid import UUID
 
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.turns import Turns
-from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.directives import Sleep, Wait, seconds_of
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
@@ -30,6 +32,7 @@ class CallOptions:
     retry: Retry | None = None
     check: Callable[[Any], object] | None = None
     at_most_once: bool = False
+    timeout: float | timedelta | None = None
 
     def __post_init__(self) -> None:
         for option in ("key", "name"):
@@ -43,8 +46,15 @@ class CallOptions:
             raise refused("using(check=) takes a function that checks the outcome", check, "check")
         if type(once) is not bool:
             raise refused("at_most_once must be True or False", once, "at_most_once")
+        if self.timeout is not None and self.seconds == 0:
+            raise InvalidInput("using(timeout=) must be above zero: seconds, or a timedelta", field="timeout")
         if once and retry is not None and retry.attempts > 1:
             raise InvalidInput("A call with at_most_once=True cannot be retried: leave out retry", field="retry")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the end of a Celery task is waited for at most."""
+        return None if self.timeout is None else seconds_of(self.timeout, "timeout")
 
 
 @dataclass(slots=True, eq=False)
@@ -147,11 +157,33 @@ class WaitsOfStep(ABC):
         """Look soon whether the step waits only: it has begun a wait, or ended one or a call."""
 
 
+class Outgoing(ABC):
+    """A task of a team's Celery app, with its arguments, that a step is about to send."""
+
+    name: str
+    """Its name in Celery."""
+    function: Callable[..., Any]
+    """The task itself."""
+
+    @abstractmethod
+    def signal(self, identity: CallIdentity) -> str:
+        """Return the name of the signal that comes when the task that this call sends has ended."""
+
+    @abstractmethod
+    def send(self, identity: CallIdentity) -> str:
+        """Send it, and return its id, which is always the same for the same call."""
+
+    @abstractmethod
+    def read(self, payload: Any) -> Any:
+        """Return what the task returned, from the payload of its signal. Raises StepFailed."""
+
+
 class Operations(ABC):
     """The durable operations of a context; a worker's run implements them on Postgres, blocking."""
 
     branches: Branches
     turns: Turns
+    task_id: UUID
 
     @property
     @abstractmethod
@@ -193,6 +225,18 @@ class Operations(ABC):
     @abstractmethod
     def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
         """Record a value that varies from run to run, and that the step is given at `order` by its clock."""
+
+    @abstractmethod
+    def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
+        """Return a task of a team's app to be sent. Raises InvalidInput for what cannot be."""
+
+    @abstractmethod
+    def inherits(self, identity: CallIdentity) -> bool:
+        """Whether this call, or wait, is over in what a task before this one recorded."""
+
+    @abstractmethod
+    def ended_a_try(self, call: Call) -> bool:
+        """Whether a call that is not given back was made before, and its failure ended that try of the step."""
 
     @abstractmethod
     def check_wait(self, directive: Wait | Sleep) -> None:

@@ -29,14 +29,17 @@ def record(error: BaseException, depth: int = 0) -> dict[str, Any]:
     return kept | _parts(error)
 
 
-def rebuild(kept: dict[str, Any]) -> BaseException:
+_REPEATED = "This call was not made again: a repeated step sees the failure that was recorded."
+
+
+def rebuild(kept: dict[str, Any], note: str = _REPEATED) -> BaseException:
     """Return the exception that was recorded.
 
     It has the same class if that can be imported and takes the recorded arguments; otherwise it is a stand-in of that
     class, or of its nearest base that can be imported, with the same message. So `except` catches it as at first.
     """
     error = _built(kept) or _stand_in(kept)
-    error.add_note("This call was not made again: a repeated step sees the failure that was recorded.")
+    error.add_note(note)
     return error
 
 

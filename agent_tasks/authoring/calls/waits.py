@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from agent_tasks.authoring.calls.branches import Branches
-from agent_tasks.authoring.calls.call_identity import digest_of
+from agent_tasks.authoring.calls.call_identity import digest_of, wait_known_by
 from agent_tasks.authoring.calls.idleness import Idleness, fail
 from agent_tasks.authoring.calls.operations import Awaited, Call, CallOptions, Cancellable, Operations, WaitsOfStep
 from agent_tasks.authoring.calls.parked import StepParked, swallowed
@@ -216,8 +216,7 @@ class Waits(WaitsOfStep):
         if isinstance(directive, Sleep):
             name, digest, function = "sleep", digest_of((), {}), _slept
         else:
-            name = f"wait {', '.join(directive.names)}"[:200]
-            digest = digest_of((directive.names, directive.all), {})
+            name, digest = wait_known_by(directive.names, directive.all)
             function = _all_taken if directive.all else _taken
         branch, identity = self._operations.branches.identify(name, digest, None)
         call = Call(function, identity, branch, _OPTIONS)

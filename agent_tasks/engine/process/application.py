@@ -12,7 +12,7 @@ from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.doorbell.celery_app import driver_of, make_app, when_it_runs
 from agent_tasks.engine.observers.flower import show_running
-from agent_tasks.engine.process import drain
+from agent_tasks.engine.process import drain, outcomes
 from agent_tasks.engine.process.gate import Gate, Wire
 from agent_tasks.engine.process.loading import load, queues_of_agents
 from agent_tasks.engine.process.wakeup import wake, wake_when_freed
@@ -43,6 +43,7 @@ def make_worker_app() -> Celery:
     for agent in loaded_agents().values():
         for step in agent.runnable.values():
             process.register(step)
+    outcomes.register(app, lambda: process.runtime)
     process.connect()
     return app
 

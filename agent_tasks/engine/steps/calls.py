@@ -20,6 +20,7 @@ from agent_tasks.authoring.context import StepContext
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.answers import RecordedAnswer, restore
+from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.engine.steps.replay import Replay
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, ContextLost, LeaseLost
 from agent_tasks.store.errors import Transient
@@ -51,6 +52,7 @@ class StepCalls(Operations):
     ) -> None:
         self._deployment = deployment
         self._claim = claim
+        self.task_id = claim.id
         self._combiners = combiners
         self._changed = changed
         self._limit = deployment.settings.payload_limit
@@ -115,6 +117,19 @@ class StepCalls(Operations):
         self._note(replace(self._spent(), calls=spent))
         call.tries += 1
         return Intent(call, record.ordinal, record.idempotency_key)
+
+    def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OutgoingTask:
+        def key_of(identity: CallIdentity) -> str:
+            return identity.idempotency_key(self._claim.lineage_id, self._claim.ledger_step)
+
+        return OutgoingTask(celery_task, args, kwargs, self.task_id, self._deployment.settings.queue, key_of)
+
+    def inherits(self, identity: CallIdentity) -> bool:
+        return self.load().inherits(identity)
+
+    def ended_a_try(self, call: Call) -> bool:
+        record: RecordedCall = call.record
+        return record.replay == "again"
 
     def answer(self, call: Call, value: Any) -> RecordedAnswer:
         return RecordedAnswer(call.function, value, self._limit)

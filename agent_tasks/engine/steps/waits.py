@@ -11,6 +11,7 @@ from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
 from agent_tasks.engine.steps.calls import StepCalls
 from agent_tasks.errors import InvalidInput
+from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions import park
 from agent_tasks.transitions.ledger import RecordedCall
@@ -40,7 +41,8 @@ class StepWaits(StepCalls):
             raise InvalidInput("An undo function cannot wait: it has AGENT_TASKS_UNDO_SECONDS, and undoes in one go")
         found = loaded_agents().get(claim.agent)
         for name in directive.names if isinstance(directive, Wait) and found is not None else ():
-            check_signal(claim.agent, found.signals if found else None, name)
+            if not name.startswith(TASK_SIGNALS):
+                check_signal(claim.agent, found.signals if found else None, name)
 
     def wait_id(self, name: str, turn: int) -> str:
         return wait_id_of(self._claim.lineage_id, self._claim.step_number, name, turn)

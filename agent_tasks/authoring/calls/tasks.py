@@ -1,0 +1,144 @@
+"""`ctx.task`: sending one of the Celery tasks of a team's app, and waiting within the step until it has ended."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of, wait_known_by
+from agent_tasks.authoring.calls.operations import Call, CallOptions, Cancellable, Operations
+from agent_tasks.authoring.calls.recorded_errors import rebuild
+from agent_tasks.authoring.directives import Wait
+from agent_tasks.errors import InvalidInput, LeaseLost, StepFailed, UpstreamUnavailable
+
+_HERE = "here"
+_AGAIN = "again"
+
+
+class Doing(Protocol):
+    """What a step does to send a task and to wait for it, awaited also where it blocks."""
+
+    operations: Operations
+
+    async def find(self, call: Call) -> tuple[Any] | None:
+        """Return what the call returned before, or raise what it raised; None if it is to be made."""
+        ...
+
+    async def do(self, call: Call, function: Callable[[], Any]) -> Any: ...
+
+    async def wait(self, directive: Wait) -> Any: ...
+
+
+class AsyncDoing:
+    """How an async step does it; `do` makes a call."""
+
+    def __init__(self, context: Cancellable, operations: Operations, do: Callable[..., Awaitable[Any]]) -> None:
+        self.operations = operations
+        self._context = context
+        self._do = do
+
+    async def find(self, call: Call) -> tuple[Any] | None:
+        if (given := self.operations.find(call)) is None:
+            return None
+        await given.turn()
+        return (given.outcome(),)
+
+    async def do(self, call: Call, function: Callable[[], Any]) -> Any:
+        return await self._do(call, function, (), {})
+
+    async def wait(self, directive: Wait) -> Any:
+        return await self.operations.waits.wait(self._context, directive)
+
+
+class PlainDoing:
+    """How a plain step does it."""
+
+    def __init__(self, context: Cancellable, operations: Operations, do: Callable[..., Any]) -> None:
+        self.operations = operations
+        self._context = context
+        self._do = do
+
+    async def find(self, call: Call) -> tuple[Any] | None:
+        given = self.operations.find(call)
+        return None if given is None else (given.outcome(),)
+
+    async def do(self, call: Call, function: Callable[[], Any]) -> Any:
+        return self._do(call, function, (), {})
+
+    async def wait(self, directive: Wait) -> Any:
+        return self.operations.waits.wait_plainly(self._context, directive)
+
+
+async def run_task(
+    doing: Doing, options: CallOptions, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Return what a task of a team's app returns, or raise what it raised; the step is parked meanwhile.
+
+    Three things are recorded: that it was sent, how it ended, and that the step was given its failure. A failure that
+    ended a try of the step is not given again: the task is sent anew. So is one that a task before this one had sent
+    and not heard of, since that one alone was told.
+    """
+    if options.retry is not None or options.check is not None:
+        raise InvalidInput(
+            "ctx.using(…).task(…) takes key, name, timeout and at_most_once: a retry is the step's own, or the "
+            "Celery task's",
+            field="retry" if options.retry is not None else "check",
+        )
+    operations = doing.operations
+    outgoing = operations.outgoing(celery_task, args, kwargs)
+    name = options.name or outgoing.name
+    marks: list[str] = []
+
+    def begun(what: str, *known_by: Any) -> Call:
+        key = None if options.key is None else " ".join((options.key, *marks, what)).strip()
+        branch, identity = operations.branches.identify(f"{name} {what}".strip(), digest_of(known_by, {}), key)
+        return Call(outgoing.function, identity, branch, options)
+
+    while True:
+        sent = begun("", args, kwargs, marks)
+        identity = sent.identity
+        directive = Wait(outgoing.signal(identity), then=_HERE, timeout=options.timeout)
+        awaited = CallIdentity(sent.branch.path, *wait_known_by(directive.names, directive.all), 0)
+        was_sent = await doing.find(sent)
+        if operations.inherits(identity) and not operations.inherits(awaited):
+            marks.append(str(operations.task_id))
+            continue
+        if was_sent is None:
+            await doing.do(sent, lambda identity=identity: outgoing.send(identity))
+        signal = await doing.wait(directive)
+        payload: Any = None if signal is None else signal.payload
+        error = _error(name, options, payload)
+        if error is None:
+            return outgoing.read(payload)
+        failed = begun("failed", identity.fingerprint)
+        await doing.find(failed)
+        if not operations.ended_a_try(failed):
+            await doing.do(failed, lambda error=error: _raise(error))
+        marks.append(_AGAIN)
+
+
+def plainly(running: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that awaits nothing which is not there."""
+    try:
+        running.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("a plain step was to await something")
+
+
+def _error(name: str, options: CallOptions, payload: Any) -> Exception | None:
+    """Return the error that the step is given; None where the task returned."""
+    if payload is None:
+        return UpstreamUnavailable(
+            f"The Celery task {name} was not heard of for {options.seconds:g} seconds, so that its outcome is unknown: "
+            "it may still wait in its queue, run, or be lost with its worker. A retry sends it again.",
+            call=name,
+        )
+    if "error" not in payload:
+        return None
+    error = rebuild(payload["error"], "This was raised in a worker, by the Celery task that the step sent.")
+    if not isinstance(error, Exception) or isinstance(error, StopIteration | LeaseLost):
+        return StepFailed(f"The Celery task {name} ended by {type(error).__name__}: {error}", call=name)
+    return error
+
+
+def _raise(error: Exception) -> None:
+    raise error

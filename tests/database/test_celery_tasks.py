@@ -1,0 +1,226 @@
+"""`ctx.task`, run by run: what is sent and recorded, what a repeat and a resumed task find, and what is refused."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from celery import Celery, group
+
+from agent_tasks import AgentTasks, Context, InvalidInput, PayloadTooLarge, SyncContext
+from agent_tasks.authoring.calls import recorded_errors
+from agent_tasks.client.outcome import tell
+from agent_tasks.doorbell.installed import Installed, installed, set_installed
+from agent_tasks.engine.steps.outgoing import OutgoingTask
+from agent_tasks.errors import LeaseLost
+from tests.database.driving import driving
+from tests.database.test_straight import Course
+
+theirs: Any = Celery("theirs", broker="memory://", set_as_current=False)
+theirs.conf.update(task_default_queue="theirs")
+
+
+@theirs.task
+def bill(order: int) -> int:
+    """Stand for work of theirs; nobody takes it here."""
+    return order
+
+
+@pytest.fixture
+def app() -> Iterator[Any]:
+    before = installed()
+    set_installed(Installed(theirs, None, __name__))
+    sent()
+    yield theirs
+    set_installed(before)
+
+
+@pytest.fixture
+def course(client: AgentTasks, app: Any) -> Iterator[Callable[..., Course]]:
+    with driving(client) as driver:
+        yield lambda function: Course(driver, function)
+
+
+def sent() -> list[str]:
+    """The ids of the tasks that were sent to their queue since this was asked last."""
+    ids: list[str] = []
+    with theirs.connection_for_read() as connection:
+        queue = connection.SimpleQueue("theirs")
+        while queue.qsize():
+            message = queue.get(block=False)
+            message.ack()
+            ids.append(str(message.headers["id"]))
+    return ids
+
+
+def end(course: Course, outcome: Any = None, error: Exception | None = None) -> None:
+    """Tell the task that the one which it waits for has ended."""
+    waiting = course.task.snapshot().waiting_for
+    assert waiting is not None
+    recorded = None if error is None else recorded_errors.record(error)
+    tell(course.driver.client, course.task_id, waiting.names[0], outcome, recorded)
+
+
+async def _bills(ctx: Context) -> Any:
+    return await ctx.task(bill, 7)
+
+
+def _bills_plainly(ctx: SyncContext) -> Any:
+    return ctx.task(bill, 7)
+
+
+both = pytest.mark.parametrize("step", [_bills, _bills_plainly])
+
+
+@both
+def test_a_task_is_sent_once_and_its_end_is_told_once(course: Callable[..., Course], step: Any) -> None:
+    c = course(step)
+    c.parks()
+    assert len(sent()) == 1
+    waiting = c.task.snapshot().waiting_for
+    end(c, 8)
+    assert waiting is not None
+    tell(c.driver.client, c.task_id, waiting.names[0], 9, None)
+    assert c.ends() == 8
+    assert sent() == []
+
+
+@both
+def test_a_worker_lost_while_it_sends_has_it_sent_again_under_the_same_id(
+    course: Callable[..., Course], step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = course(step)
+    send = OutgoingTask.send
+
+    def send_and_be_lost(self: OutgoingTask, identity: Any) -> str:
+        send(self, identity)
+        raise LeaseLost("the worker is killed here")
+
+    monkeypatch.setattr(OutgoingTask, "send", send_and_be_lost)
+    monkeypatch.setattr("agent_tasks.engine.steps.calls.StepCalls.fail_call", lambda *_, **__: None)
+    c.driver.crash(c.driver.run(c.task_id, step))
+    monkeypatch.undo()
+    c.parks()
+    first, second = sent()
+    assert first == second
+
+
+@both
+def test_a_worker_lost_between_sending_and_parking_sends_nothing_again(
+    course: Callable[..., Course], step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = course(step)
+    monkeypatch.setattr("agent_tasks.engine.steps.waits.StepWaits.begin_wait", _is_lost)
+    c.driver.crash(c.driver.run(c.task_id, step))
+    monkeypatch.undo()
+    c.parks()
+    assert len(sent()) == 1
+    end(c, 8)
+    assert c.ends() == 8
+
+
+def _is_lost(*_: Any) -> None:
+    raise LeaseLost("the worker is killed here")
+
+
+@both
+def test_a_failure_that_ends_a_try_has_the_task_sent_anew(course: Callable[..., Course], step: Any) -> None:
+    c = course(step)
+    for _ in range(3):
+        c.parks()
+        end(c, error=OSError(5, "their disk"))
+        c.run()
+        c.time_passes()
+    c.parks()
+    end(c, 8)
+    assert c.ends() == 8
+    assert len(set(sent())) == 4
+
+
+def test_a_failure_that_the_step_went_on_from_is_seen_again(course: Callable[..., Course]) -> None:
+    async def goes_on(ctx: Context) -> Any:
+        try:
+            return await ctx.task(bill, 7)
+        except OSError as error:
+            signal = await ctx.wait("comfort")
+            return [error.errno, signal.payload if signal else None]
+
+    c = course(goes_on)
+    c.parks()
+    end(c, error=OSError(5, "their disk"))
+    c.parks()
+    c.task.signal("comfort", "there, there")
+    assert c.ends() == [5, "there, there"]
+    assert len(sent()) == 1
+
+
+@both
+def test_a_resumed_task_sends_what_the_one_before_had_not_heard_of(course: Callable[..., Course], step: Any) -> None:
+    c = course(step)
+    c.parks()
+    waiting = c.task.snapshot().waiting_for
+    assert waiting is not None
+    c.task.cancel()
+    resumed = c.task.resume()
+    tell(c.driver.client, c.task_id, waiting.names[0], 1, None)  # it has ended, and takes nothing any more
+    c.task_id, c.task = UUID(str(resumed.id)), resumed
+    c.parks()
+    end(c, 8)
+    assert c.ends() == 8
+    assert len(set(sent())) == 2
+
+
+def test_a_result_over_the_limit_is_the_steps_error(course: Callable[..., Course]) -> None:
+    c = course(_bills)
+    c.parks()
+    end(c, "x" * (c.driver.client.settings.payload_limit + 1))
+    assert isinstance(c.fails(), PayloadTooLarge)
+
+
+def test_nobody_else_may_tell_of_an_end(course: Callable[..., Course]) -> None:
+    c = course(_bills)
+    c.parks()
+    waiting = c.task.snapshot().waiting_for
+    assert waiting is not None
+    with pytest.raises(InvalidInput, match="from their workers alone"):
+        c.task.signal(waiting.names[0], {"result": 1})
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (len, "takes a task of your Celery app, or its signature, not"),
+            (group(bill.s(1), bill.s(2)), "send the tasks of a chain, group or chord one by one"),
+            (Celery("another", set_as_current=False).signature("f"), "is a task of another app"),
+            (theirs.signature("no.such.task"), "has no task 'no.such.task' here"),
+        ],
+    )
+    def test_what_is_no_task_of_the_app(self, course: Callable[..., Course], given: Any, said: str) -> None:
+        async def sends(ctx: Context) -> Any:
+            return await ctx.task(given)
+
+        error = course(sends).fails()
+        assert isinstance(error, InvalidInput)
+        assert said in error.message
+
+    def test_a_process_without_an_app(self, course: Callable[..., Course]) -> None:
+        set_installed(None)
+        assert "there is none in this process" in str(course(_bills).fails())
+
+    def test_tasks_that_are_run_at_once(self, course: Callable[..., Course], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(theirs.conf.changes, "task_always_eager", True)
+        assert "task_always_eager is on" in str(course(_bills).fails())
+
+    @pytest.mark.parametrize("option", [{"check": bool}, {"timeout": 0}])
+    def test_options_that_mean_nothing(self, course: Callable[..., Course], option: dict[str, Any]) -> None:
+        async def sends(ctx: Context) -> Any:
+            return await ctx.using(**option).task(bill, 1)
+
+        assert isinstance(course(sends).fails(), InvalidInput)
+
+    def test_a_time_out_of_a_call(self, course: Callable[..., Course]) -> None:
+        async def calls(ctx: Context) -> Any:
+            return await ctx.using(timeout=3).call(len, "x")
+
+        assert "a call ends by itself" in str(course(calls).fails())
