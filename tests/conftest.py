@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -20,6 +21,10 @@ from tests.processes import Processes, Running
 from tests.proxy import Proxy, address_of, through
 
 TEMPLATE = "agent_tasks_template"
+
+# On a busy machine nothing that is generated is late, or slow to come.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 if find_spec("pydantic_ai") is None:  # it allows no old pydantic, so `make test-oldest` is without the extra `llm`
     collect_ignore = ["unit/planner/test_writing.py", "unit/research/test_synthesis.py"]
 

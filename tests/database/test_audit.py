@@ -144,7 +144,8 @@ def test_a_submit_is_one_statement_with_its_entry_and_is_undone_with_it(
             psycopg.Connection, "execute", lambda self, q, *a, **o: statements.append(q) or execute(self, q, *a, **o)
         )
         client.submit("echo", {"value": 1}, identity=ANA)
-    assert len(statements) == 1
+    ours = [statement for statement in statements if "pg_settings" not in statement]  # a connection may be new
+    assert len(ours) == 1
     before = told(client)
     with psycopg.connect(client.settings.database_url) as mine:
         gone = client.submit("echo", {"value": 2}, connection=mine)

@@ -217,7 +217,7 @@ def test_doctor_finds_a_deployment_well_once_the_sweeps_have_ticked(fleet: Fleet
     checks = json.loads(result.stdout)["checks"]
     assert [check for check in checks if not check["ok"]] == []
     assert result.exit_code == 0
-    assert {"postgres", "migrations", "redis", "agent", "worker", "sweeps", "secret", "webhooks"} == {
+    assert {"postgres", "migrations", "redis", "broker", "agent", "worker", "sweeps", "secret", "webhooks"} == {
         c["name"] for c in checks
     }
     assert run("doctor", "--sweeps").exit_code == 0
