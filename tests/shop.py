@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, current_app, shared_task
+from celery import Celery, current_app, shared_task, signals
+from celery.exceptions import SoftTimeLimitExceeded
 
 from agent_tasks import Agent, Context, Done, Next, Retry, SyncContext, agent
 from tests.agents import note
@@ -176,6 +178,46 @@ def add(one: int, other: int) -> int:
 
 
 @app.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@app.task(bind=True, autoretry_for=(ValueError,), retry_backoff=False, default_retry_delay=0.01, max_retries=2)
+def second_time(task: Any) -> int:
+    if task.request.retries == 0:
+        raise ValueError("not yet")
+    return int(task.request.retries)
+
+
+@app.task(bind=True)
+def about_itself(task: Any) -> list[Any]:
+    """Tell what a task of the shop's knows of itself, and how a process that it forks takes SIGTERM."""
+    request, reading, writing = task.request, *os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(writing, b"default" if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL else b"as before")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    terms = (task.acks_late, task.ignore_result, task.rate_limit, task.serializer, task.send_events, task.track_started)
+    return [
+        *terms,
+        request.timelimit,
+        request.delivery_info["routing_key"],
+        request.parent_id,
+        request.retries,
+        os.read(reading, 100).decode(),
+    ]
+
+
+@app.task(soft_time_limit=0.2)
+def too_slow() -> str:
+    try:
+        time.sleep(20)
+    except SoftTimeLimitExceeded:
+        return "told so"
+    return "slept"
+
+
+@app.task
 def hold(folder: str) -> str:
     """Run until the file `go` is there, whichever worker it is."""
     note(folder, "holds")
@@ -183,6 +225,20 @@ def hold(folder: str) -> str:
         time.sleep(0.02)
     note(folder, "held")
     return "held"
+
+
+@app.task
+def process_id() -> int:
+    return os.getpid()
+
+
+@signals.task_prerun.connect
+@signals.task_postrun.connect
+@signals.task_success.connect
+@signals.task_retry.connect
+def heard(sender: Any = None, signal: Any = None, **_: Any) -> None:
+    if (folder := os.environ.get("SHOP_HEARS")) and sender is not None:
+        note(folder, f"{signal.name} {getattr(sender, 'name', sender)}")
 
 
 slow_step = Agent("shop_slow")

@@ -1,16 +1,137 @@
-"""A team's tasks are delivered and waited for as without `install`, and steps survive what kills their workers."""
+"""A team's tasks behave with `install` as without it, and steps in its workers survive what kills them."""
 
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import chord
 
 from agent_tasks import AgentTasks, Settings
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes, Running
 from tests.shop_processes import begin, shop
+
+
+def settings_of(client: AgentTasks, alone: str) -> Settings:
+    """The two workers have a Redis each."""
+    url = client.settings.redis_url.removesuffix("/0") + ("/1" if alone else "/0")
+    return client.settings.model_copy(update={"redis_url": url})
+
+
+def results(theirs: Any) -> dict[str, Any]:
+    second, itself = (theirs.send_task(f"tests.shop.{task}") for task in ("second_time", "about_itself"))
+    add, total = (theirs.signature(f"tests.shop.{task}") for task in ("add", "total"))
+    tripled = chord([add.clone((n, n)) for n in range(3)])(total.clone())
+    return {
+        "retried": second.get(timeout=20),
+        "about itself": itself.get(timeout=20),
+        "chord": tripled.get(timeout=20),
+    }
+
+
+def heard_of_theirs(folder: Path) -> list[str]:
+    """The signals of their tasks, once each task that began has ended: a result comes before its signal."""
+
+    def all_ended() -> bool:
+        heard = notes(folder)
+        began, ended = (
+            sum(line.startswith(kind) for line in heard)
+            for kind in ("task_prerun tests.shop", "task_postrun tests.shop")
+        )
+        return began == ended
+
+    eventually(all_ended)
+    return sorted(line for line in notes(folder) if "tests.shop" in line)
+
+
+def test_a_task_knows_of_itself_what_it_knows_without_us(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    seen: list[Any] = []
+    for alone in ("1", ""):
+        settings, heard = settings_of(client, alone), tmp_path / f"alone{alone}"
+        heard.mkdir()
+        begin(processes, settings, "-P", "prefork", "--without-mingle", SHOP_ALONE=alone, SHOP_HEARS=str(heard))
+        with shop(settings) as theirs:
+            found = results(theirs)
+        seen.append((found, heard_of_theirs(heard)))
+    assert seen[0] == seen[1]
+    assert seen[0][0]["chord"] == 6
+    assert seen[0][0]["about itself"][-1] == "as before"
+
+
+def told(worker: Running, theirs: Any, folder: Path) -> dict[str, Any]:
+    """What a team sees of its tasks in this worker."""
+    name = [f"{worker.name}@test"]
+    seen: dict[str, Any] = {}
+
+    def send(task: str, *args: Any, **options: Any) -> Any:
+        return theirs.send_task(f"tests.shop.{task}", args, **options)
+
+    with theirs.connection_for_read() as connection:
+        events: list[tuple[str, str]] = []
+        receiver = theirs.events.Receiver(
+            connection, handlers={"*": lambda event: events.append((event["type"], event.get("uuid", "")))}
+        )
+        listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        listening.start()
+        eventually(lambda: ("worker-heartbeat", "") in events)
+        watched = send("second_time")
+        eventually(lambda: ("task-succeeded", watched.id) in events)
+        receiver.should_stop = True
+        listening.join(20)
+    seen["events"] = sorted(kind for kind, uuid in events if uuid == watched.id)
+    seen |= results(theirs)
+    seen["eta"] = send("add", 2, 2, countdown=0.5).get(timeout=20)
+    seen["time limit"] = send("too_slow").get(timeout=20)
+    late = send("add", 3, 3, countdown=100)
+    eventually(lambda: any((theirs.control.inspect(name).scheduled() or {}).values()))
+    theirs.control.revoke(late.id, destination=name, reply=True)
+    seen["revoked"] = late.id in (theirs.control.inspect(name).revoked() or {})[name[0]]
+    seen["ping"] = theirs.control.inspect(name).ping()[name[0]]
+    seen["rate limit"] = theirs.control.rate_limit("tests.shop.add", "9/s", destination=name, reply=True)[0][name[0]]
+    seen["conf"] = theirs.control.inspect(name).conf()[name[0]]
+    registered = theirs.control.inspect(name).registered()[name[0]]
+    seen["registered"] = [task for task in registered if task.startswith("tests.shop")]
+    seen["queues"] = [queue["name"] for queue in theirs.control.inspect(name).active_queues()[name[0]]][:1]
+    pids = [send("process_id").get(timeout=20) for _ in range(8)]
+    seen["children were replaced"] = len(set(pids)) > 2
+    seen["signals"] = [line for line in heard_of_theirs(folder) if "process_id" not in line]
+    return seen
+
+
+@pytest.mark.slow
+def test_tasks_results_events_signals_and_commands_are_as_without_us(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    seen: list[dict[str, Any]] = []
+    for number, alone in enumerate(("1", "")):
+        settings = settings_of(client, alone)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        worker = begin(
+            processes,
+            settings,
+            *("-P", "prefork", "-E", "--max-tasks-per-child", "3"),
+            SHOP_ALONE=alone,
+            SHOP_HEARS=str(folder),
+        )
+        with shop(settings) as theirs:
+            seen.append(told(worker, theirs, folder))
+        worker.send(signal.SIGTERM)
+        assert worker.wait_for_exit() == 0
+    without, with_us = seen
+    for what in without:
+        if what == "conf":
+            changed = {key for key in without[what] if without[what][key] != with_us[what].get(key)}
+            assert changed <= {"broker_url", "result_backend", "include"}, changed
+            modules = set(with_us[what]["include"]) - set(without[what]["include"])  # Celery adds those of all tasks
+            assert all(name.startswith("agent_tasks.") for name in modules), modules
+        else:
+            assert with_us[what] == without[what], what
 
 
 def begun(folder: Path) -> int:
