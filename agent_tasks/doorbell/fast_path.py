@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
+from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import prepare_accept_content
 from kombu.transport import redis as kombu_redis
 from redis.sentinel import Sentinel
@@ -11,6 +12,7 @@ from redis.sentinel import Sentinel
 from agent_tasks.doorbell import transport as ours
 from agent_tasks.doorbell.lists import OURS, Lists
 from agent_tasks.doorbell.redis_url import SENTINEL_BOUNDS
+from agent_tasks.errors import InvalidInput
 
 HONOURED = frozenset({"global_keyprefix", "sep", "priority_steps"})
 """Transport options that say how lists are named."""
@@ -62,7 +64,15 @@ def refusal(app: Any) -> str | None:
 
 
 def takes_json(app: Any) -> bool:
-    accepted = prepare_accept_content(app.conf.accept_content)
+    """Whether the app's workers take JSON. Raises InvalidInput for content that this process cannot make."""
+    try:
+        accepted = prepare_accept_content(app.conf.accept_content)
+    except SerializerNotInstalled as error:
+        raise InvalidInput(
+            f"accept_content of the app {app.main} names a serializer that is not registered in this process: {error}. "
+            "Register it where the app is made (for 'auth': app.setup_security())",
+            field="accept_content",
+        ) from error
     return accepted is None or "application/json" in accepted
 
 

@@ -24,7 +24,7 @@ def settings_of(client: AgentTasks, alone: str) -> Settings:
 def results(theirs: Any) -> dict[str, Any]:
     second, itself = (theirs.send_task(f"tests.shop.{task}") for task in ("second_time", "about_itself"))
     add, total = (theirs.signature(f"tests.shop.{task}") for task in ("add", "total"))
-    tripled = chord([add.clone((n, n)) for n in range(3)])(total.clone())
+    tripled: Any = chord([add.clone((n, n)) for n in range(3)])(total.clone())
     return {
         "retried": second.get(timeout=20),
         "about itself": itself.get(timeout=20),

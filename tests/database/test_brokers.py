@@ -274,3 +274,9 @@ def test_a_broker_of_its_own_beside_the_redis_of_the_status(client: AgentTasks, 
     finally:
         apart.bells.line.client.flushdb()  # type: ignore[attr-defined]
         apart.close()
+
+
+def test_content_that_this_process_cannot_make_is_named_with_what_to_do(client: AgentTasks) -> None:
+    ringing = rung_by(client, made(client.settings.redis_url, accept_content=["auth"], task_serializer="auth"))
+    with pytest.raises(InvalidInput, match=r"serializer that is not registered.*setup_security"):
+        ringing.submit("echo", {"value": 1})
