@@ -98,6 +98,11 @@ class Deployment:
         return derived(self._signing_keys, b"agent-tasks hooks")
 
     @cached_property
+    def outcome_keys(self) -> tuple[bytes, ...]:
+        """What signs messages that tell of the end of a team's task: the first of them now, the others before."""
+        return derived(self._signing_keys, b"agent-tasks outcomes of Celery tasks")
+
+    @cached_property
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):
             return keys

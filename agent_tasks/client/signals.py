@@ -11,7 +11,7 @@ from agent_tasks.errors import InvalidInput, InvalidState, TaskNotFound
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
-from agent_tasks.task.arguments import check_signal_name, check_text
+from agent_tasks.task.arguments import check_not_reserved, check_signal_name, check_text
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.unserved import Unserved
@@ -46,6 +46,7 @@ def send_signal(
     check_signal_name(name, "name")
     if signal_id is not None:
         check_text(signal_id, "signal_id", 255)
+        check_not_reserved(signal_id, "signal_id")
     if wait_id is not None:
         check_text(wait_id, "wait_id", 255)
     taken = TakenSignals(deployment, task.agent)

@@ -49,6 +49,11 @@ def check_text(value: Any, field: str, most: int, *, printable: bool = False) ->
 def check_signal_name(value: Any, field: str) -> None:
     """Raise InvalidInput unless `value` names a signal that anybody may send."""
     check_text(value, field, LONGEST_SIGNAL)
+    check_not_reserved(value, field)
+
+
+def check_not_reserved(value: str, field: str) -> None:
+    """Raise InvalidInput for a name of what only workers send."""
     if value.startswith(TASK_SIGNALS):
         raise InvalidInput(
             f"{field} must not begin with {TASK_SIGNALS!r}: by such signals a step hears of the Celery tasks that it "

@@ -1,6 +1,7 @@
 """`ctx.task`, run by run: what is sent and recorded, what a repeat and a resumed task find, and what is refused."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from agent_tasks import AgentTasks, Context, InvalidInput, PayloadTooLarge, Sync
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.client.outcome import tell
 from agent_tasks.doorbell.installed import Installed, installed, set_installed
+from agent_tasks.doorbell.outcome import ENDED, linked
+from agent_tasks.engine.process.outcomes import register
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.errors import LeaseLost
 from tests.database.driving import driving
@@ -184,6 +187,28 @@ def test_nobody_else_may_tell_of_an_end(course: Callable[..., Course]) -> None:
     assert waiting is not None
     with pytest.raises(InvalidInput, match="from their workers alone"):
         c.task.signal(waiting.names[0], {"result": 1})
+    with pytest.raises(InvalidInput, match="signal_id must not begin with"):
+        c.task.signal("other", {"result": 1}, signal_id=waiting.names[0])
+
+
+def test_a_message_that_we_have_not_signed_tells_of_nothing(
+    client: AgentTasks, course: Callable[..., Course], caplog: pytest.LogCaptureFixture
+) -> None:
+    c = course(_bills)
+    c.parks()
+    waiting = c.task.snapshot().waiting_for
+    assert waiting is not None
+    to, name = str(c.task.id), waiting.names[0]
+    forger: Any = Celery("forger", set_as_current=False)
+    runtime: Any = SimpleNamespace(gate=SimpleNamespace(is_open=True), client=client)
+    register(forger, lambda: runtime)
+    forger.tasks[ENDED](0, to=to, signal=name, seal="x")
+    forger.tasks[ENDED](0, to=to, signal=name)
+    assert c.task.stored().status == "waiting"
+    assert caplog.text.count("not signed by us") == 2
+    sealed = linked(bill.s(1), theirs, "q", task_id=c.task.id, signal=name, key=client.outcome_keys[0])
+    forger.tasks[ENDED](0, **sealed.options["link"][0].kwargs)
+    assert c.task.stored().status == "pending"
 
 
 class TestRefused:

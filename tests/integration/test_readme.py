@@ -76,6 +76,8 @@ OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
     "assistant": ({"request": "r"}, "Text on r"),
 }
 """Of agents of the documents: what they are given, and what comes of it."""
+EDITORS = "editor", "editor-in-steps"
+"""The same in a straight line and with directives."""
 RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote", "publisher"}
 PART = """
 from agent_tasks import Context, agent
@@ -94,10 +96,16 @@ def test_each_agent_of_the_documents_comes_to_what_it_says(
     worker_with(processes, tmp_path, *modules, "documented_part")
     monkeypatch.setattr(agents, "_registry", {})
     loaded = [module_of(f"docs/{name}.md", tmp_path, monkeypatch) for name in ("agents", "budgets", "errors")]
-    assert agents.loaded_agents().keys() == {*OUTCOMES, *RUN_BY_OTHERS}
+    assert agents.loaded_agents().keys() == {*OUTCOMES, *RUN_BY_OTHERS, *EDITORS}
     tasks = {name: client.submit(name, given) for name, (given, _) in OUTCOMES.items()}
     for name, (_, expected) in OUTCOMES.items():
         assert tasks[name].result(timeout=30) == expected, name
+    edited = [client.submit(name, {"topic": "tides"}) for name in EDITORS]
+    for remark in ("shorter", "fine"):
+        for task in edited:
+            task.signal("review", remark)
+    straight, in_steps = (task.result(timeout=30) for task in edited)
+    assert straight == in_steps == "About tides shorter"
     result_or_resume = vars(loaded[2])["result_or_resume"]
     assert result_or_resume(tasks["ask"]) == "q"
     with pytest.raises(InvalidInput, match="'A1' is no symbol"):

@@ -122,7 +122,8 @@ class StepCalls(Operations):
         def key_of(identity: CallIdentity) -> str:
             return identity.idempotency_key(self._claim.lineage_id, self._claim.ledger_step)
 
-        return OutgoingTask(celery_task, args, kwargs, self.task_id, self._deployment.settings.queue, key_of)
+        queue, (seal_with, *_) = self._deployment.settings.queue, self._deployment.outcome_keys
+        return OutgoingTask(celery_task, args, kwargs, self.task_id, queue, key_of, seal_with)
 
     def inherits(self, identity: CallIdentity) -> bool:
         return self.load().inherits(identity)

@@ -30,8 +30,10 @@ class OutgoingTask(Outgoing):
         task_id: UUID,
         queue: str,
         key_of: Callable[[CallIdentity], str],
+        seal_with: bytes,
     ) -> None:
-        """`task_id`: of the agent's task that waits; `queue`: where the workers are that serve its steps.
+        """`task_id`: of the agent's task that waits; `queue`: where the workers are that serve its steps; `seal_with`:
+        the key that signs what tells of the end.
 
         Raises InvalidInput for what is no task of the app on which `install` was called.
         """
@@ -40,6 +42,7 @@ class OutgoingTask(Outgoing):
         self._task_id = task_id
         self._queue = queue
         self._key_of = key_of
+        self._seal_with = seal_with
         try:
             self.function: Any = self._app.tasks[self._signature.task]
         except NotRegistered:
@@ -53,7 +56,14 @@ class OutgoingTask(Outgoing):
 
     def send(self, identity: CallIdentity) -> str:
         id = self._id(identity)
-        signature = linked(self._signature, self._app, self._queue, task_id=self._task_id, signal=self.signal(identity))
+        signature = linked(
+            self._signature,
+            self._app,
+            self._queue,
+            task_id=self._task_id,
+            signal=self.signal(identity),
+            key=self._seal_with,
+        )
         signature.apply_async(task_id=id)
         return id
 
