@@ -13,6 +13,13 @@ def _table(name: str) -> str:
     return f'"{SCHEMA}"."{name}"'
 
 
+class _ReadOnly:
+    """What the Meta of each of these models has."""
+
+    managed = False
+    default_permissions = ("view",)
+
+
 class _Rows(models.Model):
     """Rows of a table that only the system writes."""
 
@@ -76,10 +83,8 @@ class Task(_Rows):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
-    class Meta:
-        managed = False
+    class Meta(_ReadOnly):
         db_table = _table("tasks")
-        default_permissions = ("view",)
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
@@ -109,10 +114,8 @@ class Event(_OfTask):
     data = models.JSONField(null=True)
     at = models.DateTimeField()
 
-    class Meta:
-        managed = False
+    class Meta(_ReadOnly):
         db_table = _table("events")
-        default_permissions = ("view",)
         ordering: ClassVar = ["seq"]
 
 
@@ -127,10 +130,8 @@ class Checkpoint(_OfTask):
     seconds = models.FloatField()
     committed_at = models.DateTimeField()
 
-    class Meta:
-        managed = False
+    class Meta(_ReadOnly):
         db_table = _table("checkpoints")
-        default_permissions = ("view",)
         ordering: ClassVar = ["step_number"]
 
 
@@ -147,10 +148,8 @@ class Call(_OfTask):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
-    class Meta:
-        managed = False
+    class Meta(_ReadOnly):
         db_table = _table("calls")
-        default_permissions = ("view",)
         ordering: ClassVar = ["step_number", "ordinal"]
 
 
@@ -164,10 +163,8 @@ class Signal(_Rows):
     sent_at = models.DateTimeField()
     consumed_step = models.IntegerField(null=True)
 
-    class Meta:
-        managed = False
+    class Meta(_ReadOnly):
         db_table = _table("signals")
-        default_permissions = ("view",)
         ordering: ClassVar = ["seq"]
 
     def __str__(self) -> str:
