@@ -1,10 +1,9 @@
 """A repeat sees what was seen before: generated steps on the real engine, whose worker is lost at any write."""
 
 import random
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,43 +12,25 @@ from hypothesis import strategies as st
 from agent_tasks import AgentTasks, Context, SyncContext
 from agent_tasks.authoring.calls.operations import Answer, Intent
 from agent_tasks.engine.steps import calls
-from agent_tasks.engine.steps.operations import DatabaseAway, StepOperations
 from agent_tasks.engine.steps.run import Raised
 from tests.database import programs as p
 from tests.database import query, row_of, submitted
 from tests.database.driving import Driver, driving, result_of
+from tests.database.perishable import Perishable
 from tests.database.programs import Boom, Program, Site, Trial, World, perform, perform_plainly
 
-T = TypeVar("T")
 FLAKY_TRIES = 5
 """After these nothing fails any more, so that every program comes to an end."""
 seeds = st.integers(0, 2**32)
 
 
-class Perishable(StepOperations):
-    """Operations of a worker that is lost: from its n-th moment on, before or after a write, it does nothing more."""
+class Witnessed(Perishable):
+    """Such operations, which note what was recorded of the calls of a world."""
 
     def __init__(self, *args: Any, world: World, recorded: dict[Site, set[str]], moments: int | None) -> None:
-        super().__init__(*args)
+        super().__init__(*args, moments=moments)
         self.world = world
         self.recorded = recorded
-        self.is_lost = False
-        self._left = moments
-        self._counting = threading.Lock()
-
-    def _durably(self, write: Callable[[], T]) -> T:
-        self._moment()
-        written = super()._durably(write)
-        self._moment()
-        return written
-
-    def _moment(self) -> None:
-        with self._counting:
-            if self._left is not None:
-                self._left -= 1
-                self.is_lost = self.is_lost or self._left < 0
-        if self.is_lost:
-            raise self._breaks(DatabaseAway("the worker is lost"))
 
     def end_call(self, intent: Intent, answer: Answer, order: int) -> Any:
         value = super().end_call(intent, answer, order)
@@ -105,7 +86,7 @@ class Course:
         run = self.driver.run(
             self.task_id,
             plain_step if self.plainly else step,
-            Perishable,
+            Witnessed,
             world=self.world,
             recorded=self.recorded,
             moments=moments,

@@ -2,10 +2,8 @@
 
 import asyncio
 import itertools
-import threading
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,13 +11,13 @@ from hypothesis import strategies as st
 
 from agent_tasks import AgentTasks, Context, SyncContext
 from agent_tasks.engine.steps.decision import ParkFor, decide
-from agent_tasks.engine.steps.operations import DatabaseAway, StepOperations
+from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised, Returned
 from agent_tasks.transitions.wake import wake
 from tests.database import fall_due, query, row_of, submitted
 from tests.database.driving import Driver, driving, result_of
+from tests.database.perishable import Perishable
 
-T = TypeVar("T")
 Node = Any
 """A kind and what it consists of; those of gather are programs."""
 MOST_RUNS = 200
@@ -30,29 +28,6 @@ programs = st.recursive(
     max_leaves=8,
 )
 losses = st.lists(st.integers(0, 12) | st.none(), max_size=6)
-
-
-class Perishable(StepOperations):
-    """Operations of a worker that is lost: from its n-th moment on, before or after a write, it does nothing more."""
-
-    def __init__(self, *args: Any, moments: int | None) -> None:
-        super().__init__(*args)
-        self._left = moments
-        self._counting = threading.Lock()
-
-    def _durably(self, write: Callable[[], T]) -> T:
-        self._moment()
-        written = super()._durably(write)
-        self._moment()
-        return written
-
-    def _moment(self) -> None:
-        with self._counting:
-            if self._left is None:
-                return
-            self._left -= 1
-            if self._left < 0:
-                raise self._breaks(DatabaseAway("the worker is lost"))
 
 
 class World:

@@ -1,6 +1,5 @@
 """A real RabbitMQ as the doorbell, with Redis for the status: nothing hangs on what it loses."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,14 +11,8 @@ from agent_tasks.doorbell.celery_app import make_app
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
-from tests.servers.rabbit import Rabbit, rabbitmq
+from tests.servers.rabbit import Rabbit
 from tests.servers.test_redis_urls import doctor
-
-
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[Rabbit]:
-    with rabbitmq() as server:
-        yield server
 
 
 @pytest.fixture

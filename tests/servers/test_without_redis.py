@@ -1,6 +1,5 @@
 """No Redis at all: RabbitMQ is the doorbell, Postgres keeps the status and sends word of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -12,13 +11,7 @@ from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
 from tests.servers.bouncer import bouncing
-from tests.servers.rabbit import Rabbit, rabbitmq
-
-
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[Rabbit]:
-    with rabbitmq() as server:
-        yield server
+from tests.servers.rabbit import Rabbit
 
 
 @pytest.fixture
