@@ -84,10 +84,11 @@ class ProducerBells:
         return self._do(_Job(lambda _, producer: self._sizes(producer, queues))) or dict.fromkeys(queues)
 
     def problem(self) -> str | None:
-        def opened(_: _Job, producer: Any) -> bool:
-            return producer.channel is not None
+        def answered(_: _Job, producer: Any) -> bool:
+            with producer.connection.channel():  # a new one: an open connection may be to a broker that is gone
+                return True
 
-        job = _Job(opened)
+        job = _Job(answered)
         if self._do(job):
             return None
         return self._breaker.explained(job.error) if job.error else f"no answer in {PATIENCE} s"
