@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from inspect import getattr_static
+from threading import RLock
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
@@ -33,12 +35,30 @@ from agent_tasks.task.signing import derived, keys_of
 T = TypeVar("T")
 
 
+class Once(Generic[T]):
+    """A property of a deployment that is made with its first use, and once, whichever threads ask for it."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, deployment: "Deployment", owner: type) -> T:
+        with deployment.making:
+            made = deployment.__dict__
+            if self._name not in made:
+                made[self._name] = self._make(deployment)
+            return made[self._name]
+
+
 class Deployment:
     """One deployment, as every process of it sees it. Thread-safe; nothing connects before it is used."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
         self.settings = settings or Settings.load()
+        self.making = RLock()
         self.database = self._open_database()
         _deployments.add(self)
 
@@ -57,52 +77,52 @@ class Deployment:
             raise InvalidInput("AGENT_TASKS_REDIS_URL is not set, and there is no Redis", field="AGENT_TASKS_REDIS_URL")
         return self._line.client
 
-    @cached_property
+    @Once
     def notices(self) -> Callbacks:
         return Notices(self.redis) if self.has_redis else PostgresNotices(self.database)
 
-    @cached_property
+    @Once
     def publisher(self) -> Publisher:
         if self._line is None:
             return Publisher(self._signing_keys, self.bells, None, Words(self.database))
         mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
         return Publisher(self._signing_keys, self.bells, mirror)
 
-    @cached_property
+    @Once
     def bells(self) -> Bells:
         """The way to the broker. It is there without Postgres."""
         return open_bells(self.settings, lambda: self._signing_keys[0], self._named_line)
 
-    @cached_property
+    @Once
     def _named_line(self) -> Line | None:
         return Line(connect(self.settings)) if self.settings.redis_url else None
 
-    @cached_property
+    @Once
     def _line(self) -> Line | None:
         """The line to the Redis of the settings, else to the one that is the installed app's broker."""
         return self._named_line or shared_line(self.bells)
 
-    @cached_property
+    @Once
     def peppers(self) -> tuple[bytes, ...]:
         """With what the digests of API keys are made: the first of them now, the others before."""
         return derived(self._signing_keys, b"agent-tasks pepper of API keys")
 
-    @cached_property
+    @Once
     def callback_keys(self) -> tuple[bytes, ...]:
         """From what `callback_secrets` makes the secrets of each tenant, the newest first."""
         return derived(self._signing_keys, b"agent-tasks key of callbacks")
 
-    @cached_property
+    @Once
     def hook_keys(self) -> tuple[bytes, ...]:
         """What hooks are signed with: the first of them now, the others before."""
         return derived(self._signing_keys, b"agent-tasks hooks")
 
-    @cached_property
+    @Once
     def outcome_keys(self) -> tuple[bytes, ...]:
         """What signs messages that tell of the end of a team's task: the first of them now, the others before."""
         return derived(self._signing_keys, b"agent-tasks outcomes of Celery tasks")
 
-    @cached_property
+    @Once
     def _signing_keys(self) -> tuple[bytes, ...]:
         if keys := keys_of(self.settings.secret_key):
             return keys
@@ -158,12 +178,13 @@ class Deployment:
     def _begin_anew(self) -> None:
         """Begin anew in a forked child, without the parent's threads, and leave the parent's connections alone."""
         _left_alone.append(dict(self.__dict__))
+        self.making = RLock()
         self._forget()
         self.database = self._open_database()
 
     def _forget(self) -> None:
         for name in list(self.__dict__):
-            if isinstance(getattr(type(self), name, None), cached_property):
+            if isinstance(getattr_static(type(self), name, None), Once | cached_property):
                 del self.__dict__[name]
 
 

@@ -1,6 +1,7 @@
 """The ticks of our sweeps in a beat of a team's: entries of its schedule, whatever its scheduler keeps them in."""
 
 import logging
+import threading
 from typing import Any
 
 from celery import signals
@@ -8,6 +9,7 @@ from celery import signals
 from agent_tasks.celery.ticks import PREFIX, hide_ticks
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
 from agent_tasks.doorbell.installed import Installed
+from agent_tasks.doorbell.sender import bounds
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.application import rhythms
@@ -51,17 +53,29 @@ def _add(app: Any, scheduler: Any, entries: dict[str, dict[str, Any]]) -> None:
 
 
 class _Emptying:
-    """Empties the queue of ticks now and then; the next tick does what the lost ones were for."""
+    """Empties the queue of ticks now and then; the next tick does what the lost ones were for.
+
+    In a thread of its own: whatever becomes of its connection, their schedule goes on.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._ticks = 0
+        self._thread: threading.Thread | None = None
 
     def count(self, **_: Any) -> None:
         self._ticks += 1
-        if self._ticks % _EMPTIED_TICKS == 0:
+        if self._ticks % _EMPTIED_TICKS == 0 and (self._thread is None or not self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._empty, name="agent-tasks-emptying", daemon=True)
             try:
-                with self._app.connection_for_write() as connection:
-                    connection.default_channel.queue_purge(SWEEP_QUEUE)
-            except Exception as error:  # of whatever transport it is; the next tick will tell what is wrong with it
+                self._thread.start()
+            except RuntimeError as error:  # there may be no more threads
+                self._thread = None
                 log.debug("ticks that wait were not dropped: %s", error)
+
+    def _empty(self) -> None:
+        try:
+            with self._app.connection_for_write(transport_options=bounds(self._app)) as connection:
+                connection.default_channel.queue_purge(SWEEP_QUEUE)
+        except Exception as error:  # of whatever transport it is; the next tick will tell what is wrong with it
+            log.debug("ticks that wait were not dropped: %s", error)

@@ -24,7 +24,7 @@ from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.signals import Receipt
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.client.webhooks import Webhooks
-from agent_tasks.deployment import Deployment
+from agent_tasks.deployment import Deployment, Once
 from agent_tasks.errors import IdempotencyConflict, InvalidInput
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
@@ -68,11 +68,11 @@ class AgentTasks(Deployment):
         """Webhooks: endpoints, what was delivered, replays, and the feed of what happened."""
         return Webhooks(self)
 
-    @cached_property
+    @Once
     def _submission(self) -> Submission:
         return Submission(self.settings, self.database)
 
-    @cached_property
+    @Once
     def _after_commit(self) -> AfterCommit:
         return AfterCommit(self.database, self.publisher)
 

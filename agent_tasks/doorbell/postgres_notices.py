@@ -30,6 +30,7 @@ class PostgresNotices(Callbacks):
         for end in (self._waking, self._woken):
             end.setblocking(False)
         self._is_away = False
+        self._is_pooled = False
 
     def close(self) -> None:
         self._closed.set()
@@ -39,11 +40,15 @@ class PostgresNotices(Callbacks):
         return (self._run,)
 
     def _subscribe(self, channel: str) -> None:
-        self._commands.put((channel, True))
-        self._wake()
+        self._command(channel, True)
 
     def _unsubscribe(self, channel: str) -> None:
-        self._commands.put((channel, False))
+        self._command(channel, False)
+
+    def _command(self, channel: str, is_wanted: bool) -> None:
+        if self._is_pooled:
+            return  # nobody takes it
+        self._commands.put((channel, is_wanted))
         self._wake()
 
     def _wake(self) -> None:
@@ -59,12 +64,19 @@ class PostgresNotices(Callbacks):
                     self._listen(listener)
             except Pooled:
                 log.info("a pooler passes no notices on; waiting polls Postgres instead")
+                with self._lock:
+                    self._is_pooled, self._commands = True, queue.SimpleQueue()
                 return
             except psycopg.Error as error:
                 if not self._is_away and not self._closed.is_set():
                     log.warning("Postgres sends no notices; waiting polls it instead: %s", error)
                 self._is_away = True
-            self.hears = False
+            except Exception:  # the thread must outlive any surprise
+                if not self._is_away:
+                    log.exception("no notices are heard; waiting polls Postgres instead")
+                self._is_away = True
+            finally:
+                self.hears = False
             self._closed.wait(_RECONNECT_SECONDS)
 
     def _listen(self, listener: Listener) -> None:

@@ -59,7 +59,7 @@ class Notices(Callbacks):
                 if not self._is_away and not self._closed.is_set():
                     said = ": ".join(filter(None, (str(error), remedy(error))))
                     log.warning("Redis cannot be reached; waiting polls Postgres instead: %s", said)
-                self._is_away = True
+                self._is_away, self.hears = True, False
             self._pubsub = None
             pubsub.close()
             self._closed.wait(_RECONNECT_SECONDS)
@@ -73,7 +73,7 @@ class Notices(Callbacks):
                 self._commands.put(("subscribe", *channels))
         if self._is_away:
             log.info("Redis is back")
-        self._is_away = False
+        self._is_away, self.hears = False, True
         heard_at = monotonic()
         while not self._closed.is_set():
             message = pubsub.get_message(timeout=_PING_SECONDS)

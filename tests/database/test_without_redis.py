@@ -1,6 +1,7 @@
 """Without Redis: status is read from Postgres, which sends word of changes; with Redis it sends none."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ class Silent:
 
     path, why = "none", "nothing is rung"
 
-    def ring(self, rows: Sequence[Any]) -> bool:
+    def ring(self, rows: Sequence[Any], keep: Any) -> bool:
         return True
 
     def put_back(self, messages: Sequence[Any]) -> bool:
@@ -39,6 +40,8 @@ class Silent:
 
     def waiting(self, queues: Sequence[str]) -> dict[str, int | None]:
         return dict.fromkeys(queues)
+
+    bells_waiting = waiting
 
     def problem(self) -> str | None:
         return None
@@ -153,6 +156,61 @@ def test_where_no_word_comes_it_is_looked_for_every_two_seconds(
         began = time.monotonic()
         assert waiting.result() == "done"
     assert time.monotonic() - began < 10
+
+
+def test_behind_a_pooler_nothing_is_kept_of_what_was_listened_to(
+    lone: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pooled(self: Listener) -> Listener:
+        raise Pooled
+
+    monkeypatch.setattr(Listener, "__enter__", pooled)
+    notices = lone.notices
+    assert isinstance(notices, PostgresNotices)
+    with notices.listening("first", lambda text: None):
+        eventually(lambda: not any(thread.is_alive() for thread in notices._threads))
+        assert notices._commands.empty()
+        for _ in range(3):
+            with notices.listening("later", lambda text: None):
+                assert notices._commands.empty()
+    assert notices._commands.empty()
+
+
+def test_a_surprise_ends_no_listening_and_meanwhile_who_waits_looks_himself(
+    lone: AgentTasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    surprised, goes_on = threading.Event(), threading.Event()
+    hear = Listener.hear
+
+    def surprising(self: Listener, waking: int, seconds: float) -> bool:
+        if not surprised.is_set():
+            surprised.set()
+            raise ValueError("nobody thought of it")
+        return hear(self, waking, seconds)
+
+    def slowly(listener: Listener) -> Listener:
+        if surprised.is_set():
+            goes_on.wait(20)
+        return entered(listener)
+
+    entered = Listener.__enter__
+    monkeypatch.setattr(Listener, "hear", surprising)
+    monkeypatch.setattr(Listener, "__enter__", slowly)
+    with lone.notices.listening(STOP_CHANNEL, lambda text: None):
+        assert surprised.wait(20)
+        eventually(lambda: not lone.notices.hears)
+        goes_on.set()
+        eventually(lambda: listens(lone, STOP_CHANNEL))
+    assert "nobody thought of it" in caplog.text
+
+
+def test_while_redis_is_away_who_waits_looks_as_often_as_without_one(settings: Settings, other: AgentTasks) -> None:
+    away = AgentTasks(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    taken = claimed(other)
+    task = away.get(taken.id)
+    with away.notices.listening(key(taken.id), lambda text: None):
+        eventually(lambda: following.pace(task) == (0.2, 2.0))
+    away.close()
 
 
 def test_words_go_together_and_none_is_left_behind_at_the_end(settings: Settings, other: AgentTasks) -> None:

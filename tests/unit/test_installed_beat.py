@@ -1,6 +1,7 @@
 """The beat of a team's app ticks for our sweeps, too, whatever its scheduler keeps its entries in."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from agent_tasks import Settings
 from agent_tasks.celery import beat
 from agent_tasks.celery.ticks import hide_ticks
 from agent_tasks.doorbell.installed import Installed
+from tests.eventually import eventually
 
 SETTINGS = Settings(database_url="postgresql://nobody@localhost:1/none", redis_url="redis://localhost:1/0")
 NAMES = [f"agent_tasks.{name}" for name in ("sweep", "orphans", "retention", "housekeeping")]
@@ -32,6 +34,11 @@ def app() -> Iterator[Any]:
 
 def begin(app: Any, scheduler: Any, settings: Settings | None = SETTINGS) -> None:
     beat.begin(Installed(app, settings, "shop"), SimpleNamespace(scheduler=scheduler))
+
+
+def waiting(app: Any) -> int:
+    with app.connection_for_read() as connection:
+        return connection.default_channel.queue_declare("agent-tasks-sweeps", passive=True).message_count
 
 
 def test_ticks_are_added_to_the_schedule_that_runs_and_to_the_one_that_is_configured(app: Any) -> None:
@@ -66,11 +73,33 @@ def test_an_entry_that_they_have_under_that_name_is_theirs(app: Any) -> None:
 def test_a_tick_is_sent_to_its_queue_and_the_queue_is_emptied_now_and_then(app: Any) -> None:
     scheduler = Scheduler(app)
     begin(app, scheduler)
-    for _ in range(150):  # that nobody takes
+    for number in (59, 1):
+        for _ in range(number):  # that nobody takes
+            scheduler.apply_entry(scheduler.schedule["agent_tasks.sweep"])
+        eventually(lambda left=59 * (number == 59): waiting(app) == left)
+
+
+def test_a_connection_that_hangs_holds_up_no_tick(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(app)
+    begin(app, scheduler)
+    hanging, goes_on = threading.Semaphore(0), threading.Event()
+    connected = app.connection_for_write
+
+    def hangs(**options: Any) -> Any:
+        hanging.release()
+        goes_on.wait()
+        return connected(**options)
+
+    for _ in range(59):
         scheduler.apply_entry(scheduler.schedule["agent_tasks.sweep"])
-    with app.connection_for_read() as connection:
-        waiting = connection.default_channel.queue_declare("agent-tasks-sweeps", passive=True).message_count
-    assert waiting == 150 - 2 * 60
+    monkeypatch.setattr(app, "connection_for_write", hangs)
+    for _ in range(121):
+        scheduler.apply_entry(scheduler.schedule["agent_tasks.sweep"])
+    assert waiting(app) == 180
+    assert hanging.acquire(timeout=20)
+    assert not hanging.acquire(blocking=False), "one at a time"
+    goes_on.set()
+    eventually(lambda: waiting(app) == 0)
 
 
 def test_without_settings_their_own_schedule_is_kept_and_one_line_says_why(
