@@ -13,6 +13,8 @@ from agent_tasks.doorbell.redis_url import remedy
 log = logging.getLogger(__name__)
 OPEN_SECONDS = 1.0
 _REMIND_SECONDS = 60.0
+_MOST_REASONS = 100
+"""A reason may name a queue, and of these there is no end."""
 
 
 class RedisAway(redis.ConnectionError):
@@ -41,7 +43,7 @@ class Breaker:
         self._open_until = 0.0
         self._is_away = False
         self._logged_at: dict[str, float] = {}
-        """When each reason was last logged."""
+        """When each reason was last logged, the longest known first."""
 
     @property
     def is_open(self) -> bool:
@@ -68,11 +70,23 @@ class Breaker:
             self._open_until = monotonic() + OPEN_SECONDS
             self._is_away = True
         reason = self.explained(error)
+        if self._is_to_be_said(reason):
+            log.error("%s cannot be used; tasks wait in Postgres meanwhile: %s", self._server, reason)
+
+    def refused(self, what: str, error: Exception) -> None:
+        """Note that the server answers, and refuses only this."""
+        reason = self.explained(error)
+        if self._is_to_be_said(reason):
+            log.error("%s refuses %s: %s", self._server, what, reason)
+
+    def _is_to_be_said(self, reason: str) -> bool:
         with self._lock:
             if monotonic() - self._logged_at.get(reason, -_REMIND_SECONDS) < _REMIND_SECONDS:
-                return
+                return False
+            while len(self._logged_at) >= _MOST_REASONS:
+                del self._logged_at[next(iter(self._logged_at))]
             self._logged_at[reason] = monotonic()
-        log.error("%s cannot be used; tasks wait in Postgres meanwhile: %s", self._server, reason)
+        return True
 
     def explained(self, error: Exception) -> str:
         """Return an error as a person is told of it, with what to do where that is known."""

@@ -26,10 +26,11 @@ def open_bells(settings: Settings, key: Callable[[], bytes], store: Line | None)
     from agent_tasks.doorbell.celery_app import make_app  # and here, since what only submits needs no Celery
     from agent_tasks.doorbell.fast_path import client_of, lists_of, refusal, same_redis
     from agent_tasks.doorbell.producer_bells import ProducerBells
+    from agent_tasks.doorbell.queues import shared_queues
 
     app: Any = make_app("bells", settings, [settings.queue]) if ours is None else ours.app
     if (why_not := refusal(app)) is not None:
-        return ProducerBells(app, key, why_not)
+        return ProducerBells(app, key, why_not, shared=shared_queues(app) if ours is not None else ())
     connection = app.connection_for_write()
     client = client_of(connection, **bounded())
     whose = "AGENT_TASKS_BROKER_URL" if ours is None else f"the app {app.main}"

@@ -1,5 +1,7 @@
 """The fast path: whether bells may be written to an app's broker as raw Redis lists, how, and if not, why."""
 
+import ssl
+from inspect import signature
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,6 +31,7 @@ INDIFFERENT = frozenset(
     }
 )
 """Transport options that say how messages are taken, or how long somebody waits: nothing about one that is sent."""
+_CHECKS = {None: ssl.CERT_NONE, "none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _TRANSPORTS = (
     (kombu_redis.Transport, kombu_redis.Channel),
     (kombu_redis.SentinelTransport, kombu_redis.SentinelChannel),
@@ -111,7 +114,7 @@ def client_of(connection: Any, **bounds: Any) -> "redis.Redis":
 
 
 def same_redis(one: "redis.Redis", other: "redis.Redis") -> bool:
-    """Whether both clients see the same keys, as the same user."""
+    """Whether both clients see the same keys, as the same user, and trust its server on the same terms."""
     return _place(one) == _place(other)
 
 
@@ -121,7 +124,19 @@ def _place(client: "redis.Redis") -> tuple[Any, ...]:
     manager = getattr(pool, "sentinel_manager", None)
     sentinels = [_place(each)[:2] for each in manager.sentinels] if manager is not None else []
     names = ("host", "port", "path", "db", "username", "password")
-    return (*(kwargs.get(name) for name in names), getattr(pool, "service_name", None), sorted(sentinels))
+    return (*(kwargs.get(name) for name in names), getattr(pool, "service_name", None), sorted(sentinels), _tls(pool))
+
+
+def _tls(pool: Any) -> dict[str, Any] | None:
+    """Return how a pool's connections are secured, with the defaults of what it does not say; None if they are not."""
+    if not issubclass(pool.connection_class, redis.SSLConnection):
+        return None
+    terms = {
+        name: pool.connection_kwargs.get(name, parameter.default)
+        for name, parameter in signature(redis.SSLConnection.__init__).parameters.items()
+        if name.startswith("ssl_")
+    }
+    return terms | {"ssl_cert_reqs": _CHECKS.get(terms["ssl_cert_reqs"], terms["ssl_cert_reqs"])}
 
 
 def _database(virtual_host: Any) -> int:

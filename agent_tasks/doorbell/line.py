@@ -1,6 +1,7 @@
 """The line to one Redis: its client, the breaker before it, and writes in batches of one round trip each."""
 
 import logging
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis.retry import Retry
 
 from agent_tasks import metrics
 from agent_tasks.doorbell.breaker import Breaker
+from agent_tasks.doorbell.redis_url import is_refused
 from agent_tasks.moments import reached
 
 log = logging.getLogger(__name__)
@@ -41,18 +43,38 @@ class Line:
         self.client = client
         self.breaker = breaker or Breaker()
 
-    def send(self, writes: Sequence[Write]) -> bool:
-        """Make the writes in their order; return whether Redis took them all. It is allowed to fail."""
-        try:
-            for start in range(0, len(writes), BATCH):
-                if start:
-                    reached("half-published")
+    def send(self, writes: Sequence[Write]) -> list[Write]:
+        """Make the writes in their order, and return those that Redis did not take and may take later.
+
+        Each is judged by its own answers: what is refused for good is logged, and hinders no other. It is allowed to
+        fail.
+        """
+        unmade: list[Write] = []
+        for start in range(0, len(writes), BATCH):
+            if start:
+                reached("half-published")
+            batch, ends = writes[start : start + BATCH], list[int]()
+            try:
                 with self.breaker, self.client.pipeline(transaction=False) as pipeline:
-                    for write, what in writes[start : start + BATCH]:
+                    for write, what in batch:
                         write(what, pipeline)
-                    pipeline.execute()
-        except redis.RedisError as error:
-            metrics.PUBLISH_FAILURES.inc()
-            log.debug("publish failed: writes=%d error=%s", len(writes), error)
+                        ends.append(len(pipeline))
+                    commands: Any = pipeline.command_stack
+                    answers = pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                metrics.PUBLISH_FAILURES.inc()
+                log.debug("publish failed: writes=%d error=%s", len(writes) - start, error)
+                return [*unmade, *writes[start:]]
+            failed = [place for place, answer in enumerate(answers) if isinstance(answer, Exception)]
+            if failed:
+                metrics.PUBLISH_FAILURES.inc()
+                later = [place for place in failed if not self._is_final(commands[place][0], answers[place])]
+                unmade += [batch[place] for place in sorted({bisect(ends, place) for place in later})]
+        return unmade
+
+    def _is_final(self, command: Sequence[Any], answer: Exception) -> bool:
+        if not is_refused(answer):
+            self.breaker.failed(answer)
             return False
+        self.breaker.refused(f"{command[0]} for the key {command[3 if command[0] == 'EVAL' else 1]}", answer)
         return True

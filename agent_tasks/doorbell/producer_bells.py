@@ -1,14 +1,9 @@
 """Bells as messages of an app's own producer: any broker that kombu has a transport for."""
 
 import logging
-import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
-
-from kombu.connection import Connection
-from kombu.messaging import Producer
 
 from agent_tasks import metrics
 from agent_tasks.doorbell import bell
@@ -17,35 +12,15 @@ from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.celery_app import driver_of
 from agent_tasks.doorbell.fast_path import takes_json
 from agent_tasks.doorbell.queue_size import queue_size
+from agent_tasks.doorbell.queues import declare
 from agent_tasks.doorbell.redis_url import remedy
+from agent_tasks.doorbell.refusals import Refused, of_queue
+from agent_tasks.doorbell.sender import PATIENCE, Batch, BrokerAway, Item, Job, Sender
+from agent_tasks.doorbell.unsent import Keep
 from agent_tasks.task.row import BellRow
 
 log = logging.getLogger(__name__)
-PATIENCE = 1.5
-"""How long a caller waits for the broker, in seconds."""
-_BOUNDS: dict[str, dict[str, Any]] = {
-    "redis": {"socket_timeout": 10.0, "socket_connect_timeout": 4.0},
-    "amqp": {"read_timeout": 10.0},
-    "sqs": {"client-config": {"connect_timeout": 4.0, "read_timeout": 10.0, "retries": {"total_max_attempts": 2}}},
-}
-"""Options by kind of transport, so that a broker that is gone without a word does not hold the thread for ever."""
-_TRANSIENT, _IN_USE = 1, 406
-
-
-class BrokerAway(Exception):
-    """The broker did not answer in time, or a moment ago and was not asked."""
-
-
-class _Job:
-    """Something for the sending thread to do, and how far it has come."""
-
-    def __init__(self, work: Callable[["_Job", Producer], Any]) -> None:
-        self.work = work
-        self.ended = threading.Event()
-        self.answer: Any = None
-        self.error: Exception | None = None
-        self.given_up = False
-        self.sent = 0
+_TRANSIENT = 1
 
 
 class ProducerBells:
@@ -58,122 +33,70 @@ class ProducerBells:
 
     path = "producer"
 
-    def __init__(self, app: Any, key: Callable[[], bytes], why: str) -> None:
-        """`key` returns what signs the envelopes; it is asked for when the first bell rings."""
+    def __init__(self, app: Any, key: Callable[[], bytes], why: str, shared: Collection[str] = ()) -> None:
+        """`key` returns what signs the envelopes; it is asked for when the first bell rings.
+
+        `shared`: the queues in which other messages than bells may wait.
+        """
         self.why = why
         self._app = app
         self._key = key
+        self._shared = shared
         self._driver = driver_of(app.connection_for_write())
         self._serializer = "json" if takes_json(app) else app.conf.task_serializer
         to_do = partial(remedy, url="the broker's URL", of_redis=self._driver == "redis")
-        self._breaker = Breaker("the broker", BrokerAway, Exception, to_do)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._connection: Any = None
-        self._declared: set[str] = set()
+        self._sender = Sender(app, Breaker("the broker", BrokerAway, Exception, to_do))
 
-    def ring(self, rows: Sequence[BellRow]) -> bool:
+    def ring(self, rows: Sequence[BellRow], keep: Keep) -> bool:
+        if self._sender.breaker.is_open and rows:  # nothing is signed in vain
+            metrics.PUBLISH_FAILURES.inc()
+            keep(rows)
+            return False
         sealed = [(row, bell.headers(row, self._key())) for row in rows]
-        return self._send([Taken(headers, row["queue"], self._level(row)) for row, headers in sealed if headers])
+        return self._send(
+            [(Taken(headers, row["queue"], self._level(row)), row) for row, headers in sealed if headers], keep
+        )
 
     def put_back(self, messages: Sequence[Taken]) -> bool:
-        return self._send(messages)
+        return self._send([(message, None) for message in messages], lambda rows: None)
 
     def waiting(self, queues: Sequence[str]) -> dict[str, int | None]:
-        return self._do(_Job(lambda _, producer: self._sizes(producer, queues))) or dict.fromkeys(queues)
+        return self._sender.do(Job(lambda producer: self._sizes(producer, queues))) or dict.fromkeys(queues)
+
+    def bells_waiting(self, queues: Sequence[str]) -> dict[str, int | None]:
+        alone = [queue for queue in queues if queue not in self._shared]
+        return dict.fromkeys(queues) | (self.waiting(alone) if alone else {})
 
     def problem(self) -> str | None:
-        def answered(_: _Job, producer: Any) -> bool:
+        def answered(producer: Any) -> bool:
             with producer.connection.channel():  # a new one: an open connection may be to a broker that is gone
                 return True
 
-        job = _Job(answered)
-        if self._do(job):
+        job = Job(answered)
+        if self._sender.do(job):
             return None
-        return self._breaker.explained(job.error) if job.error else f"no answer in {PATIENCE} s"
+        return self._sender.breaker.explained(job.error) if job.error else f"no answer in {PATIENCE} s"
 
     def close(self) -> None:
-        self._jobs.put(None)
+        self._sender.close()
 
     def _level(self, row: BellRow) -> int:
         return 9 - row["priority"] if self._driver == "redis" else row["priority"]
 
-    def _send(self, messages: Sequence[Taken]) -> bool:
-        if not messages:
+    def _send(self, items: Sequence[Item], keep: Keep) -> bool:
+        if not items:
             return True
-        job = _Job(lambda job, producer: self._publish(job, producer, messages))
-        if self._do(job) or (job.sent and not job.ended.is_set()):  # a slow transport is at it, and goes on
-            return True
-        metrics.PUBLISH_FAILURES.inc()
-        return False
+        batch = Batch(items, self._publish, keep, self._refused)
+        self._sender.do(batch)
+        if not batch.is_taken:
+            metrics.PUBLISH_FAILURES.inc()
+        return batch.is_taken
 
-    def _do(self, job: _Job) -> Any:
-        """Have the thread do the job; return its answer, None if there was none in time."""
-        if self._breaker.is_open:
-            return None
-        self._jobs.put(job)
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="agent-tasks-bells", daemon=True)
-                self._thread.start()
-        if not job.ended.wait(PATIENCE) and not job.sent:
-            job.given_up = True
-            self._breaker.failed(BrokerAway(f"no answer in {PATIENCE} s"))
-        return job.answer
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if job.given_up:
-                continue
-            try:
-                with self._breaker:
-                    job.answer = self._answer(job)
-            except Exception as error:  # of any kind that transports raise; the breaker has logged it
-                job.error = error
-                self._disconnect()
-            finally:
-                job.ended.set()
-        self._disconnect()
-
-    def _answer(self, job: _Job) -> Any:
-        """Do the job, over a new connection if the one that was open turns out to be broken."""
-        if self._connection is not None:
-            try:
-                return job.work(job, self._connection[1])
-            except Exception as error:
-                if job.sent:
-                    raise
-                log.debug("connects to the broker again: %s", error)
-                self._disconnect()
-        connection: Connection = self._app.connection_for_write(transport_options=self._bounds())
-        self._connection = connection, Producer(connection, auto_declare=False)
-        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
-        return job.work(job, self._connection[1])
-
-    def _bounds(self) -> dict[str, Any]:
-        """Return the bounds as transport options; in what is a dict, the app's own entries come first."""
-        own = self._app.conf.broker_transport_options or {}
-        bounds = _BOUNDS.get(self._driver, {})
-        return {
-            name: {**value, **(own.get(name) or {})} if isinstance(value, dict) else value
-            for name, value in bounds.items()
-        }
-
-    def _disconnect(self) -> None:
-        connected, self._connection = self._connection, None
-        self._declared.clear()
-        if connected is not None:
-            try:
-                connected[0].release()
-            except Exception as error:
-                log.debug("the broker's connection was not closed: %s", error)
-
-    def _publish(self, job: _Job, producer: Any, messages: Sequence[Taken]) -> bool:
-        for message in messages:
-            if job.given_up:
-                return False
-            self._declare(producer, message.queue)
+    def _publish(self, producer: Any, message: Taken) -> None:
+        if message.queue not in self._sender.declared:
+            declare(self._app, producer, message.queue)
+            self._sender.declared.add(message.queue)
+        try:
             producer.publish(
                 bell.BODY,
                 exchange="",
@@ -186,26 +109,18 @@ class ProducerBells:
                 retry=False,
                 timeout=PATIENCE,
             )
-            job.sent += 1
-        return True
+        except Exception as error:
+            if of_queue(error):
+                raise Refused(str(error)) from error
+            raise
+        self._sender.moved()
 
-    def _declare(self, producer: Any, name: str) -> None:
-        """Declare a queue once for each connection, as the app has it: to one that is not there nothing is sent."""
-        if name in self._declared:
-            return
-        known = self._app.amqp.Queues(self._app.conf.task_queues)  # to look a name up in the app's own would add it
-        entity = known[name] if name in known or known.create_missing else None
-        if entity is not None:
-            with producer.connection.channel() as channel:
-                try:
-                    entity(channel).declare()
-                except producer.connection.channel_errors as error:
-                    if getattr(error, "code", None) != _IN_USE:
-                        raise
-                    log.warning("queue %s is there with other arguments than the app has for it: %s", name, error)
-        self._declared.add(name)
+    def _refused(self, queue: str, error: Refused) -> None:
+        metrics.PUBLISH_FAILURES.inc()
+        cause = error.__cause__
+        self._sender.breaker.refused(f"bells for the queue {queue}", cause if isinstance(cause, Exception) else error)
 
     def _sizes(self, producer: Any, queues: Sequence[str]) -> dict[str, int | None]:
         found = {queue: queue_size(producer, queue) for queue in queues}
-        self._declared -= {queue for queue, size in found.items() if not size}  # it may have gone
+        self._sender.declared -= {queue for queue, size in found.items() if not size}  # it may have gone
         return found

@@ -44,9 +44,9 @@ class Publisher:
         self.mirror = mirror
         self._words = words
         self._added = (
-            bells if isinstance(bells, RawBells) and mirror is not None and bells.line is mirror.line else None
+            bells.add if isinstance(bells, RawBells) and mirror is not None and bells.line is mirror.line else None
         )
-        """The bells, if they go with the mirror in one round trip."""
+        """What adds a bell, if bells go with the mirror in one round trip."""
         self._unsent = UnsentBells(bells.ring)
 
     @cached_property
@@ -63,26 +63,26 @@ class Publisher:
         """
         rows = list(rows)
         _count_ends(rows)
+        due = [*(row for row in rows if row["status"] == "pending"), *bells]
         writes: list[Write] = [(self._stop, row) for row in rows if row.get("was") == "running"]
-        writes += [(self._tell, row) for row in rows]
-        if self._added is not None:
-            taken = rung = self._send(writes + [(self._added.add, row) for row in bells])
-        else:
-            taken, rung = self._send(writes), self.bells.ring(_due(rows, bells))
+        writes += self._shown(rows)
+        if self._added is None:
+            taken, rung = self._send(writes), self.bells.ring(due, self._unsent.keep)
             self._say(rows)
-        if not rung:
-            self._unsent.keep(_due(rows, bells))
-        return taken and rung
+            return not taken and rung
+        unmade = self._send(writes + [(self._added, row) for row in due])
+        self._unsent.keep([row for write, row in unmade if write == self._added])
+        return not unmade
 
     def hurry(self, task_id: UUID) -> bool:
         """Tell the undo function that runs for this task to finish soon."""
         if self._words is not None:
             self._words.tell([(STOP_CHANNEL, str(task_id))])
-        return self._send([(self._hurry, task_id)])
+        return not self._send([(self._hurry, task_id)])
 
     def show(self, rows: Iterable[TaskRow]) -> bool:
         """Update the mirror alone; otherwise as `publish`."""
-        return self._send([(self._show, row) for row in rows])
+        return not self._send(self._shown(rows))
 
     def tell_of(self, task_ids: Iterable[UUID]) -> bool:
         """Send word that these tasks have changed, where nothing of them is mirrored; False where there is a mirror."""
@@ -102,18 +102,15 @@ class Publisher:
             changed = [(key(row["id"]), "") for row in rows if row["version"] != _FIRST_VERSION]
             self._words.tell(stops + changed)
 
-    def _send(self, writes: Sequence[Write]) -> bool:
-        return self.mirror is None or self.mirror.line.send(writes)
+    def _send(self, writes: Sequence[Write]) -> list[Write]:
+        return [] if self.mirror is None else self.mirror.line.send(writes)
 
-    def _tell(self, row: TaskRow, pipeline: Pipeline) -> None:
-        self._show(row, pipeline)
-        if self._added is not None and row["status"] == "pending":
-            self._added.add(row, pipeline)
+    def _shown(self, rows: Iterable[TaskRow]) -> list[Write]:
+        """Leave out the first version: who looks at the task from now on finds it in Postgres, or a newer one."""
+        return [(self._show, row) for row in rows if row["version"] != _FIRST_VERSION]
 
     def _show(self, row: TaskRow, pipeline: Pipeline) -> None:
-        if self.mirror is None or row["version"] == _FIRST_VERSION:
-            return  # nobody has looked at the task before: who does so now finds this version in Postgres, or a newer
-        if (snapshot := TaskSnapshot.read(row)) is not None:
+        if self.mirror is not None and (snapshot := TaskSnapshot.read(row)) is not None:
             self.mirror.put(snapshot, pipeline, hidden=row["sensitive"])
 
     def _stop(self, row: TaskRow, pipeline: Pipeline) -> None:
@@ -121,10 +118,6 @@ class Publisher:
 
     def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))
-
-
-def _due(rows: Sequence[TaskRow], bells: Sequence[BellRow]) -> list[BellRow]:
-    return [*bells, *(row for row in rows if row["status"] == "pending")]
 
 
 def _count_ends(rows: Iterable[TaskRow]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import redis
+from redis.exceptions import NoPermissionError
 from redis.sentinel import Sentinel
 
 FORMS = (
@@ -41,6 +42,9 @@ class RedisUrl:
                 raise ValueError("?master_name= is missing: the name under which the sentinels know the master")
         if not (database or "0").isdecimal():
             raise ValueError(f"its database must be a number, as in {FORMS}; in a password write %2F for a /")
+        self._checks = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")  # as Celery writes it
+        if self._checks not in ("none", "optional", "required"):
+            raise ValueError("its ssl_cert_reqs must be required, optional or none")
         self._parts, self._number = parts, int(database or 0)
 
     def client(self, **terms: Any) -> "redis.Redis":
@@ -79,8 +83,9 @@ class RedisUrl:
         """Return the URL with the database in the path, where both clients look for it."""
         parts = [part for part in self._parts.query.split("&") if not part.startswith(("db=", "virtual_host="))]
         scheme = _TCP[self._parts.scheme]
-        if scheme == "rediss" and not any(part.startswith("ssl_cert_reqs=") for part in parts):
-            parts.append("ssl_cert_reqs=required")  # without it kombu does not check the certificate
+        if scheme == "rediss":
+            parts = [part for part in parts if not part.startswith("ssl_cert_reqs=")]
+            parts.append(f"ssl_cert_reqs={self._checks}")  # without it kombu does not check the certificate
         query = "&".join(filter(None, parts))
         return SplitResult(scheme, self._parts.netloc, f"/{self._number}", query, "").geturl()
 
@@ -93,6 +98,13 @@ def is_redis(url: str) -> bool:
 def is_full(error: Exception) -> bool:
     """Whether Redis refused to write because it has no memory left."""
     return isinstance(error, redis.ResponseError) and "command not allowed when used memory" in str(error)
+
+
+def is_refused(error: object) -> bool:
+    """Whether Redis refuses it for good, as it does each time: of its user, or of what is under that key."""
+    return isinstance(error, NoPermissionError) or (
+        isinstance(error, redis.ResponseError) and str(error).startswith("WRONGTYPE")
+    )
 
 
 def remedy(error: Exception, url: str = "AGENT_TASKS_REDIS_URL", *, of_redis: bool = True) -> str | None:

@@ -34,6 +34,6 @@ def _ring(deployment: Deployment, waiting: list[str]) -> int:
 
 def _queues_with_all_bells(deployment: Deployment, pending: dict[str, int]) -> list[str]:
     """The queues in which about as many bells wait as tasks are pending: none was lost, each has its turn."""
-    waiting = deployment.bells.waiting(list(pending))
+    waiting = deployment.bells.bells_waiting(list(pending))
     known = {queue: bells for queue, bells in waiting.items() if bells is not None}
     return [queue for queue, bells in known.items() if bells >= pending[queue] - int(pending[queue] * _LOST_PART)]

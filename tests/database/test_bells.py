@@ -79,6 +79,46 @@ def test_a_queue_that_is_full_holds_up_no_other(client: AgentTasks) -> None:
     assert [row["task_id"] for row in rung] == [lonely]
 
 
+def test_a_bell_that_was_lost_in_a_queue_that_a_teams_messages_fill_is_rung_again(client: AgentTasks) -> None:
+    tasks = {submitted(client), submitted(client)}
+    client.redis.rpop(next(key for key in OURS.of("agents") if client.redis.exists(key)))
+    theirs = json.dumps({"body": "W10=", "headers": {"task": "shop.sell", "id": "1"}, "properties": {}})
+    client.redis.rpush("agents", *[theirs] * 1_000)
+    assert (queued(client), client.bells.bells_waiting(["agents"])) == (1_001, {"agents": None})
+    all_overdue(client)
+    assert bells.run_once(client) == 2
+    rung = query(client, "SELECT task_id FROM agent_tasks.events WHERE data -> 'again' = 'true'")
+    assert {row["task_id"] for row in rung} == tasks
+    assert queued(client) == 1_003
+
+
+@pytest.mark.parametrize("end", ["lpush", "rpush"])
+def test_what_is_no_bell_is_seen_at_either_end_of_a_queue(client: AgentTasks, end: str) -> None:
+    client.submit_many("echo", [{}] * 50)
+    assert client.bells.bells_waiting(["agents", "far"]) == {"agents": 50, "far": 0}
+    for message in ("no message at all", "[]", '{"headers": null}'):
+        getattr(client.redis, end)("agents", message)
+        assert client.bells.bells_waiting(["agents"]) == {"agents": None}
+        getattr(client.redis, "lpop" if end == "lpush" else "rpop")("agents")
+
+
+def test_a_queue_whose_key_is_something_else_in_redis_holds_up_no_other(
+    client: AgentTasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.redis.hset("unacked", "kept", "by kombu")
+    strange, plain = submitted(client, queue="unacked", priority=9), submitted(client)
+    client.redis.delete(*OURS.of("agents"))
+    client.publish([client.find_row(strange), client.find_row(plain)])
+    assert queued(client) == 1
+    assert not client.publisher._unsent._rows, "it would be rung each second, and all others with it"
+    assert "Redis refuses LPUSH for the key unacked: ResponseError: WRONGTYPE" in caplog.text
+    assert client.bells.waiting(["unacked", "agents"]) == {"unacked": None, "agents": 1}
+    client.redis.delete(*OURS.of("agents"))
+    all_overdue(client)
+    bells.run_once(client)
+    assert queued(client) == 1
+
+
 def test_while_redis_is_away_bells_are_rung_for_when_it_is_back(
     client: AgentTasks,
 ) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import re
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -10,6 +12,7 @@ from typing import Any
 
 import kombu.serialization
 import pytest
+from kombu.entity import Queue
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, Settings
 from agent_tasks.doorbell.envelope import HEADER, verify
@@ -59,7 +62,7 @@ def test_bells_go_to_the_lists_that_the_apps_options_name_by_priority_in_one_rou
     app = made(client.settings.redis_url, broker_transport_options=options)
     ringing = rung_by(client, app)
     assert ringing.bells.path == "redis"
-    assert ringing.publisher._added is ringing.bells
+    assert ringing.publisher._added is not None
     ids = {priority: ringing.submit("echo", {"value": 1}, priority=priority).id for priority in (0, 9)}
     assert ringing.bells.waiting(["agents"]) == {"agents": 2}
     first, second = taken(app, 2)
@@ -73,7 +76,7 @@ def test_a_team_on_redis_names_no_other_and_status_is_mirrored_in_its_broker(cli
     settings = client.settings.model_copy(update={"redis_url": ""})
     ringing = AgentTasks(settings)
     assert ringing.has_redis
-    assert ringing.publisher._added is ringing.bells
+    assert ringing.publisher._added is not None
     task = ringing.submit("echo", {"value": 1})
     assert (task.snapshot().status, ringing.bells.waiting(["agents"])) == ("pending", {"agents": 1})
     ringing.close()
@@ -182,6 +185,29 @@ def test_a_broker_that_is_neither_redis_nor_rabbitmq_carries_bells_and_its_queue
     assert ringing.bells.waiting(["agents"]) == {"agents": 3}
 
 
+def test_a_queue_that_the_app_names_for_its_own_messages_has_no_number_of_bells(
+    client: AgentTasks, tmp_path: Path
+) -> None:
+    folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path), "control_folder": str(tmp_path / "c")}
+    app = made(
+        "filesystem://",
+        broker_transport_options=folders,
+        task_default_queue="first",
+        task_queues=[Queue("second")],
+        task_routes=[{"shop.*": {"queue": "agents"}, "other": "third", re.compile("x"): {"queue": Queue("fourth")}}],
+    )
+    ringing = rung_by(client, app)
+    named = ["agents", "first", "second", "third", "fourth"]
+    assert ringing.bells.bells_waiting([*named, "far"]) == {**dict.fromkeys(named), "far": 0}
+    ringing.submit("echo", {"value": 1}, queue="agents")
+    assert ringing.bells.waiting(["agents"]) == {"agents": 1}
+    assert [message.ack() for message in taken(app, 1)] == [None]
+    for _ in range(3):
+        app.send_task("shop.sell")
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() - interval '1 ms'")
+    assert bells.run_once(ringing) == 1
+
+
 def test_a_broker_that_takes_connections_and_says_nothing_holds_up_no_commit(
     client: AgentTasks, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -213,7 +239,7 @@ def test_what_to_do_about_a_brokers_certificate_names_its_own_url(
         set_installed(Installed(made(elsewhere), None, "shop"))
     ringing = AgentTasks(client.settings.model_copy(update={"broker_url": "" if ours else elsewhere}))
     bells_of: Any = ringing.bells
-    breaker = bells_of.line.breaker if scheme == "redis" else bells_of._breaker
+    breaker = bells_of.line.breaker if scheme == "redis" else bells_of._sender.breaker
     said = breaker.explained(ConnectionError("CERTIFICATE_VERIFY_FAILED: unknown CA"))
     assert (url in said, "REDIS_URL" in said) == (True, False)
     assert ("rediss://host" in said, "broker_use_ssl" in said) == (scheme == "redis", scheme == "amqp")
@@ -241,11 +267,34 @@ def test_bells_that_a_broker_did_not_take_are_rung_when_it_is_there(client: Agen
         ("redis+socket:///run/r.sock?virtual_host=2", "redis+socket:///run/r.sock?virtual_host=2", True),
         ("redis+socket:///run/r.sock?virtual_host=2", "redis+socket:///run/r.sock", False),
         ("rediss://u:p%40@h:1/3?ssl_cert_reqs=required", "rediss://u:p%40@h:1/3?ssl_cert_reqs=required", True),
+        ("rediss://h/0?ssl_cert_reqs=required", "redis://h/0", False),
+        ("rediss://h/0?ssl_cert_reqs=required", "rediss://h/0?ssl_cert_reqs=none", False),
+        ("rediss://h/0?ssl_cert_reqs=CERT_NONE", "rediss://h/0?ssl_cert_reqs=none", True),
+        ("rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=a", "rediss://h/0?ssl_cert_reqs=required", False),
     ],
 )
 def test_one_redis_is_known_by_its_place_and_user(one: str, other: str, same: bool) -> None:
     clients = [client_of(made(url).connection_for_write()) for url in (one, other)]
     assert same_redis(*clients) is same
+
+
+@pytest.mark.parametrize(
+    ("url", "used", "shares"),
+    [
+        ("rediss://h:1/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, True),
+        ("rediss://h:1/0?ssl_cert_reqs=CERT_NONE", {"ssl_cert_reqs": ssl.CERT_NONE}, True),
+        ("rediss://h:1/0?ssl_ca_certs=ca.pem", {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": "ca.pem"}, True),
+        ("rediss://h:1/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": "ca.pem"}, False),
+        ("rediss://h:1/0?ssl_certfile=c", {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_certfile": "other"}, False),
+    ],
+)
+def test_bells_leave_the_apps_client_only_for_one_that_is_secured_in_the_same_way(
+    client: AgentTasks, url: str, used: dict[str, Any], shares: bool
+) -> None:
+    set_installed(Installed(made("rediss://h:1/0", broker_use_ssl=used), None, "shop"))
+    ringing = AgentTasks(client.settings.model_copy(update={"redis_url": url}))
+    assert (ringing.publisher._added is not None) is shares
+    ringing.close()
 
 
 def test_sentinels_and_tls_of_an_apps_own_options_reach_our_client() -> None:

@@ -52,7 +52,7 @@ class Silent:
 
 def opened(settings: Settings) -> AgentTasks:
     client = AgentTasks(settings.model_copy(update={"redis_url": ""}))
-    client.bells = Silent()
+    vars(client)["bells"] = Silent()
     return client
 
 

@@ -13,6 +13,7 @@ from tests.servers.programs import Program, installed, theirs
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """What the distribution's script runs, which itself runs under its own user and for the one server of the machine."""
+_CONTROL = _SERVER.with_name("rabbitmqctl")
 START_SECONDS = 60
 
 
@@ -55,6 +56,11 @@ class Rabbit:
 
     def wait(self) -> None:
         eventually(self._answers, START_SECONDS)
+
+    def control(self, *words: str) -> None:
+        """Have rabbitmqctl do something, as making a user."""
+        program = Program([_CONTROL, "-q", *words], self.folder / "control.log", self._environment)
+        assert program.wait(START_SECONDS) == 0, (self.folder / "control.log").read_text()
 
     def end(self) -> None:
         self._program.end_all()

@@ -8,7 +8,9 @@ import pytest
 
 from agent_tasks import AgentTasks, Identity, Settings
 from agent_tasks.doorbell.celery_app import make_app
+from agent_tasks.sweeps import bells
 from tests.agents import notes
+from tests.database import query
 from tests.eventually import eventually
 from tests.processes import Processes
 from tests.servers.rabbit import Rabbit
@@ -73,6 +75,42 @@ def test_a_caller_with_more_rights_than_a_frame_holds_rings_and_hinders_no_other
     tasks = client.submit_many("echo", [{"value": 1}] * 2, identity=ana)
     other = client.submit("echo", {"value": 2})
     assert [task.result(timeout=30) for task in (*tasks, other)] == [1, 1, 2]
+
+
+def test_a_queue_that_rabbitmq_refuses_hinders_no_other_and_nothing_is_sent_twice(
+    client: AgentTasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = [client.submit("echo", {"value": 1}, queue=queue) for queue in (None, "amq.x", None)]
+    eventually(lambda: waiting(client) == 2)
+    assert "the broker refuses bells for the queue amq.x: AccessRefused: Queue.declare: (403)" in caplog.text
+    rows = [client.find_row(task.id) for task in tasks]
+    assert client.publisher.publish(rows)
+    eventually(lambda: waiting(client) == 4)
+    assert not client.publisher._unsent._rows
+    bells_of: Any = client.bells
+    assert not bells_of._sender.breaker.is_open
+    asked = client.bells.waiting(["amq.x", client.settings.queue])
+    assert asked == {"amq.x": 0, client.settings.queue: 4}
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() - interval '1 ms'")
+    bells.run_once(client)
+    eventually(lambda: waiting(client) == 4)
+
+
+def test_a_user_who_may_make_no_queue_rings_in_those_that_are_there(
+    client: AgentTasks, settings: Settings, rabbit: Rabbit, caplog: pytest.LogCaptureFixture
+) -> None:
+    rabbit.control("add_user", "ana", "geheim")
+    rabbit.control("set_permissions", "ana", "", ".*", ".*")
+    client.submit("echo", {"value": 1})
+    eventually(lambda: waiting(client) == 1)
+    url = rabbit.url.replace("guest:guest", "ana:geheim")
+    limited = AgentTasks(settings.model_copy(update={"broker_url": url}))
+    limited.submit("echo", {"value": 2}, queue="elsewhere")
+    limited.submit("echo", {"value": 3})
+    eventually(lambda: waiting(client) == 2)
+    assert "the broker refuses bells for the queue elsewhere: AccessRefused: Exchange.declare: (403)" in caplog.text
+    assert client.bells.waiting(["elsewhere"]) == {"elsewhere": 0}
+    limited.close()
 
 
 def test_bells_wait_by_priority_and_are_counted(client: AgentTasks) -> None:

@@ -83,16 +83,17 @@ def test_lost_word_is_made_up_for_by_the_next_heartbeat() -> None:
 def test_runs_are_stop_named_before_any_bell_rings_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     server = fakeredis.FakeRedis()
     line, keys = Line(server), (b"k" * 32,)
-    publisher = Publisher(keys, RawBells(line, lambda: keys[0]), Mirror(line, 15.0, keys))
     order: list[str] = []
-    monkeypatch.setattr(publisher, "_tell", lambda row, pipeline: order.append("bell"))
+    monkeypatch.setattr(RawBells, "add", lambda bells, row, pipeline: order.append("bell"))
+    publisher = Publisher(keys, RawBells(line, lambda: keys[0]), Mirror(line, 15.0, keys))
     stop = publisher._stop
     monkeypatch.setattr(publisher, "_stop", lambda row, pipeline: (order.append("stop"), stop(row, pipeline)))
     heard = server.pubsub(ignore_subscribe_messages=True)
     heard.subscribe(STOP_CHANNEL)
     heard.get_message()
-    rows: list[dict[str, Any]] = [{"id": uuid4(), "run": 1, "was": "waiting", "finished_at": None} for _ in range(1200)]
-    rows.append({"id": TASK, "run": 7, "was": "running", "finished_at": None})
+    about = {"status": "pending", "version": 1, "finished_at": None}
+    rows: list[dict[str, Any]] = [{"id": uuid4(), "run": 1, "was": "waiting", **about} for _ in range(1200)]
+    rows.append({"id": TASK, "run": 7, "was": "running", **about})
     assert publisher.publish(rows)
     assert order == ["stop", *["bell"] * 1201]
     message = heard.get_message(timeout=1)
