@@ -54,6 +54,7 @@ from agent_tasks.task.event import Event
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.usage import Usage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -144,6 +145,7 @@ __all__ = [
     "TaskStatus",
     "UnknownAgent",
     "UpstreamUnavailable",
+    "Usage",
     "Wait",
     "Webhook",
     "agent",

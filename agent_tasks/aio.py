@@ -160,6 +160,7 @@ class AsyncTaskHandle:
     signal = _awaited(TaskHandle.signal)
     cancel = _awaited(TaskHandle.cancel)
     children = _handles(TaskHandle.children)
+    calls = _awaited(TaskHandle.calls)
     page_of_children = _awaited(TaskHandle.page_of_children)
     page_of_events = _awaited(TaskHandle.page_of_events)
     tree = _awaited(TaskHandle.tree)

@@ -186,6 +186,18 @@ class BudgetExhausted(AgentTaskError):
             spent=spent,
         )
 
+    @classmethod
+    def to_reserve(cls, resource: str, call: str, asked: Any, left: Any, limit: Any) -> "BudgetExhausted":
+        left = max(left, 0)
+        return cls(
+            f"Call {call} reserves {asked:g} of {resource}, and of {limit:g} only {left:g} is neither spent nor "
+            "reserved. Make fewer such calls at once, reserve less, or give the task a larger budget.",
+            resource=resource,
+            limit=limit,
+            left=float(left) if resource == "usd" else int(left),
+            reserve=float(asked) if resource == "usd" else int(asked),
+        )
+
 
 class UpstreamUnavailable(AgentTaskError):
     """An external model or tool did not answer; `retry_after`, in seconds, is the least that `Retry` waits."""

@@ -13,6 +13,7 @@ from agent_tasks.authoring.calls.branches import call_around
 from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly
 from agent_tasks.authoring.calls.notes import note, note_plainly
 from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.celery_task import CeleryTask
 from agent_tasks.authoring.directives import Sleep, Wait
@@ -65,6 +66,7 @@ class StepContext:
         spent: Spend,
         operations: Operations,
         reserved: Spend = NOTHING,
+        held: Spend = NOTHING,
         traceparent: str | None = None,
         loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class StepContext:
         self._limit = limit
         self._spent = spent
         self._reserved = reserved
+        self._held = held
         self._started = monotonic()
         self._operations = operations
         self._loop = loop
@@ -86,8 +89,8 @@ class StepContext:
 
     @property
     def budget(self) -> Remaining:
-        """What is left of each resource now, not counting what living children hold; None is no limit."""
-        return remaining(self._limit, self.spent + self._reserved)
+        """What is left of each resource now, less what living children and calls under way hold; None is no limit."""
+        return remaining(self._limit, self.spent + self._reserved + self._held)
 
     @property
     def spent(self) -> Spend:
@@ -127,6 +130,10 @@ class StepContext:
     def stop(self) -> None:
         """Tell the step that it should end; called by the worker."""
         self._cancelled = True
+
+    def note_held(self, held: Spend) -> None:
+        """Take over what calls under way have reserved."""
+        self._held = held
 
     def note_spent(self, spent: Spend, reserved: Spend | None = None) -> None:
         """Take over the spent and held amounts from Postgres, except for seconds, whose clock runs here."""
@@ -179,15 +186,17 @@ class Context(StepContext):
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
         timeout: float | timedelta | None = None,
+        reserve: Budget | None = None,
     ) -> Calls:
         """Return the options for a call, which are not the function's own: `ctx.using(…).call(fn, …)`.
 
         `key`: identifies the call wherever it is made; use each key once a step. `name`: recorded instead of the
         function's. `retry`: a failed call is tried again within the step. `check`: is given the outcome, and makes
         it a failure by raising, or by returning False (UpstreamUnavailable). `at_most_once`: as for `call`. `timeout`
-        (seconds or a timedelta): how long `task` waits.
+        (seconds or a timedelta): how long `task` waits. `reserve`: the tokens and usd that the call may cost, which are
+        set aside of the task's budget until it ends; the call is refused where less is left (BudgetExhausted).
         """
-        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once, timeout))
+        return Calls(self, self._operations, CallOptions(key, name, retry, check, at_most_once, timeout, reserve))
 
     @overload
     async def task(self, celery_task: CeleryTask[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -214,7 +223,16 @@ class Context(StepContext):
 
         Raises BudgetExhausted if that passes the task's limit, InvalidInput for negative or non-finite amounts.
         """
-        await charge(self, self._operations, tokens, usd)
+        await charge(self, self._operations, Spent.amounts(tokens, usd))
+
+    async def charge_usage(self, usage: Any, *, model: str) -> None:
+        """Count what a model's answer used and what that costs, once however often the step is repeated.
+
+        `usage`: the usage object of the OpenAI, Anthropic or Pydantic AI SDK, or a `Usage`. `model`: its name, as
+        'gpt-5' or 'openai:gpt-5', whose price is looked up in genai-prices (the extra `prices`). Raises BudgetExhausted
+        if that passes the task's limit, InvalidInput for a model without a known price.
+        """
+        await charge(self, self._operations, Spent.usage(usage, model))
 
     @overload
     async def wait(
@@ -323,9 +341,10 @@ class SyncContext(StepContext):
         check: Callable[[Any], object] | None = None,
         at_most_once: bool = False,
         timeout: float | timedelta | None = None,
+        reserve: Budget | None = None,
     ) -> SyncCalls:
         """Return the options for a call, as `Context.using` does."""
-        options = CallOptions(key, name, retry, check, at_most_once, timeout)
+        options = CallOptions(key, name, retry, check, at_most_once, timeout, reserve)
         return SyncCalls(self, self._operations, options, self._loop)
 
     @overload
@@ -342,7 +361,12 @@ class SyncContext(StepContext):
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, as `Context.charge` does."""
         self._refuse_on_loop("ctx.charge")
-        charge_plainly(self._operations, tokens, usd)
+        charge_plainly(self._operations, Spent.amounts(tokens, usd))
+
+    def charge_usage(self, usage: Any, *, model: str) -> None:
+        """Count what a model's answer used, as `Context.charge_usage` does."""
+        self._refuse_on_loop("ctx.charge_usage")
+        charge_plainly(self._operations, Spent.usage(usage, model))
 
     @overload
     def wait(

@@ -56,7 +56,9 @@ def _committed(data: Data) -> str:
 
 def _charged(data: Data) -> str:
     spent = [amount(name, data[name]) for name in ("tokens", "usd") if data.get(name)]
-    return " · ".join(spent) or "nothing"
+    text = " · ".join(spent) or "nothing"
+    text += f" of {data['model']}" if data.get("model") else ""
+    return text + (f" by {data['call']}" if data.get("call") else "")
 
 
 def _budget_low(data: Data) -> str:

@@ -1,6 +1,7 @@
 """`agent-tasks status`: a task as it stands."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.submission import declared
-from agent_tasks.store.queries import read
+from agent_tasks.store.queries import calls, read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
@@ -36,10 +37,11 @@ def status(
         task = handle.stored()
         with client.database.connection() as connection:
             children = read.children_by_status(connection, task.id)
+            costs = calls.costs(connection, [task.id])[task.id]
         text = (
             task.model_dump_json(indent=2)
             if as_json
-            else describe(task, children, declared(client.database, task.agent))
+            else describe(task, children, declared(client.database, task.agent), costs)
         )
     typer.echo(text)
 
@@ -54,13 +56,19 @@ def _print_traceback(task: TaskHandle, *, as_json: bool) -> None:
         typer.echo(f"Task {task.id} has no traceback: it was not ended by an error of a step.")
 
 
-def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None = None) -> str:
+def describe(
+    task: TaskSnapshot,
+    children: dict[str, int],
+    says: Declared | None = None,
+    costs: Sequence[calls.CostRow] = (),
+) -> str:
     """Return the lines for a person; what the task does not have is left out."""
     from agent_tasks.cli.lines import with_commands_apart
     from agent_tasks.cli.text import (
         budget_left,
         budget_reserved,
         budget_spent,
+        call_costs,
         compact,
         declarations,
         duration,
@@ -85,8 +93,11 @@ def describe(task: TaskSnapshot, children: dict[str, int], says: Declared | None
         "children": _counted(children),
         "progress": progress_text(task.progress) if task.progress else "",
         "spent": budget_spent(task.budget),
+        "calls": "\n".join(call_costs(costs)),
         "left": budget_left(task.budget),
-        "reserved": f"{reserved}, for its children" if (reserved := budget_reserved(task.budget)) else "",
+        "reserved": f"{reserved}, for its children and the calls under way"
+        if (reserved := budget_reserved(task.budget))
+        else "",
         "queue": task.queue,
         "for": f"{task.identity.subject} {task.identity.tenant}".strip() if task.identity else "",
         "session": task.session_id or "",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from agent_tasks.authoring.permissions import ANY, Declared
+from agent_tasks.store.queries.calls import CostRow
 from agent_tasks.task.budget import RESOURCES
 from agent_tasks.task.snapshot import BudgetState, Progress, TaskSnapshot, WaitingFor
 
@@ -73,6 +74,18 @@ def budget_reserved(budget: BudgetState, between: str = " · ") -> str:
 def budget_spent(budget: BudgetState) -> str:
     """Return what was spent of each resource, with its limit if it has one."""
     return " · ".join(spent_parts(budget)) or "nothing"
+
+
+def call_costs(costs: Sequence[CostRow]) -> list[str]:
+    """Return what the calls of each name have cost."""
+    return [_call_cost(row) for row in costs]
+
+
+def _call_cost(row: CostRow) -> str:
+    times = f" ×{row['calls']}" if row["calls"] > 1 else ""
+    parts = {"tokens": row["tokens"], "usd": row["usd"]}
+    spent = ", ".join(amount(resource, value) for resource, value in parts.items() if value)
+    return f"{printable(row['name'])}{times}: {spent}"
 
 
 def spent_parts(budget: BudgetState, names: Sequence[str] = RESOURCES) -> list[str]:

@@ -6,7 +6,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, AsTenant, TaskId, identity_of
-from agent_tasks.store.queries import read
+from agent_tasks.store.queries import calls, read
 
 _INPUT = 120
 """The characters shown of a task's input: enough to tell it from its siblings."""
@@ -33,5 +33,6 @@ def tree(
         from agent_tasks.cli.tree_view import drawn, tree_view
 
         with client.database.connection() as connection:
-            inputs = read.input_hints(connection, drawn(top, limit), _INPUT)
-    Console(highlight=False).print(tree_view(top, limit, inputs))
+            ids = drawn(top, limit)
+            inputs, costs = read.input_hints(connection, ids, _INPUT), calls.costs(connection, ids)
+    Console(highlight=False).print(tree_view(top, limit, inputs, costs))

@@ -1,8 +1,9 @@
 """The picture of a task's tree."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from uuid import UUID
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,6 +15,7 @@ from agent_tasks.cli.text import (
     COLOURS,
     awaited,
     budget_reserved,
+    call_costs,
     clock,
     duration,
     progress_text,
@@ -22,6 +24,7 @@ from agent_tasks.cli.text import (
     time_left,
 )
 from agent_tasks.client.tree import TreeNode
+from agent_tasks.store.queries.calls import CostRow
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
@@ -34,19 +37,29 @@ def drawn(top: TreeNode, limit: int) -> list[UUID]:
     return [top.snapshot.id, *chain.from_iterable(below)]
 
 
-def tree_view(top: TreeNode, limit: int, inputs: Mapping[UUID, str]) -> Tree:
+def tree_view(
+    top: TreeNode,
+    limit: int,
+    inputs: Mapping[UUID, str],
+    costs: Mapping[UUID, Sequence[CostRow]] = MappingProxyType({}),
+) -> Tree:
     """Draw at most `limit` children of each task: those that have not completed before those that have."""
-    root = Tree(_Branch(top.snapshot, inputs.get(top.snapshot.id)), guide_style="dim", highlight=False)
-    _grow(root, top.children, limit, inputs)
+
+    def branch(task: TaskSnapshot, number: int | None = None) -> _Branch:
+        return _Branch(task, inputs.get(task.id), number, costs.get(task.id, ()))
+
+    root = Tree(branch(top.snapshot), guide_style="dim", highlight=False)
+    _grow(root, top.children, limit, branch)
     return root
 
 
-def _grow(parent: Tree, children: Sequence[TreeNode], limit: int, inputs: Mapping[UUID, str]) -> None:
+def _grow(
+    parent: Tree, children: Sequence[TreeNode], limit: int, branch: "Callable[[TaskSnapshot, int | None], _Branch]"
+) -> None:
     chosen = _nearest(children, limit)
     for index, child in chosen:
         number = index if len(children) > 1 else None
-        branch = _Branch(child.snapshot, inputs.get(child.snapshot.id), number)
-        _grow(parent.add(branch), child.children, limit, inputs)
+        _grow(parent.add(branch(child.snapshot, number)), child.children, limit, branch)
     if len(chosen) < len(children):
         taken = {index for index, _ in chosen}
         rest = Counter(str(child.snapshot.status) for index, child in enumerate(children) if index not in taken)
@@ -63,10 +76,13 @@ def _nearest(children: Sequence[TreeNode], limit: int) -> list[tuple[int, TreeNo
 class _Branch:
     """One task: a line with what it does, then its input, id, progress, spending and times."""
 
-    def __init__(self, task: TaskSnapshot, input: str | None, number: int | None = None) -> None:
+    def __init__(
+        self, task: TaskSnapshot, input: str | None, number: int | None = None, costs: Sequence[CostRow] = ()
+    ) -> None:
         self._task = task
         self._input = input
         self._number = number
+        self._costs = costs
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
@@ -99,6 +115,7 @@ class _Branch:
             progress_text(task.progress) if task.progress else "",
             f"spent {first}",
             *others,
+            *call_costs(self._costs),
             f"reserved {reserved}" if reserved else "",
         ]
 

@@ -6,6 +6,7 @@ from typing import Any
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.client import following
+from agent_tasks.client.calls import CallPage, find_calls
 from agent_tasks.client.listing import Page, find_children
 from agent_tasks.client.result import result_of
 from agent_tasks.client.signals import Receipt, send_signal
@@ -194,6 +195,14 @@ class TaskHandle(WatchedTask):
         """
         self._check()
         return find_children(self.deployment, self.id, limit=limit, after=after, identity=self.identity)
+
+    def calls(self, limit: int = 100, after: str | None = None) -> CallPage:
+        """Return some of the task's recorded calls, with what each cost, and where to go on.
+
+        `after`: the `next` of the page before. Raises TaskNotFound, InvalidInput.
+        """
+        self._check()
+        return find_calls(self.deployment, self.id, limit=limit, after=after)
 
     def tree(self, *, root: bool = False) -> TreeNode:
         """Return this task and all below it at one moment; with `root` the whole tree to which it belongs.

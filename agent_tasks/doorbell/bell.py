@@ -8,7 +8,7 @@ from typing import Any
 from agent_tasks.doorbell import envelope
 from agent_tasks.task.budget import RESOURCES, remaining
 from agent_tasks.task.row import BellRow
-from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
+from agent_tasks.task.snapshot import budget_of, held_of, reserved_of, spend_of
 
 log = logging.getLogger(__name__)
 _Above = dict[str, str | None]
@@ -96,7 +96,7 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _envelope(row: BellRow, above: _Above) -> dict[str, Any]:
-    left = remaining(budget_of(row), spend_of(row) + reserved_of(row))
+    left = remaining(budget_of(row), spend_of(row) + reserved_of(row) + held_of(row))
     amounts = {name: getattr(left, name) for name in RESOURCES}
     return {
         "task_id": str(row["id"]),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import (
     agents,
+    calls,
     deliveries,
     documented,
     events,
@@ -62,7 +63,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (tasks, listing, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
+    served = (tasks, listing, calls, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
     routers = (*(each.router for each in served), health.guarded)
     app.router.routes.append(direct_submit())
     for router in routers:

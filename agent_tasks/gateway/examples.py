@@ -284,10 +284,21 @@ def links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
 _TASK = ("ETag", "Cache-Control")
 _GOING = (*_TASK, "Retry-After")
 _OF_A_TASK = (
-    *("get_task", "get_result", "get_events", "get_children", "get_tree"),
+    *("get_task", "get_result", "get_events", "get_children", "get_calls", "get_tree"),
     *("cancel", "signal", "resume", "acknowledge"),
 )
 _NEW = {"links": links("id", "id", *_OF_A_TASK)}
+CALL = {
+    "step_number": 0,
+    "ordinal": 0,
+    "name": "complete",
+    "status": "completed",
+    "attempts": 1,
+    "tokens": 1200,
+    "usd": 0.0135,
+    "started_at": "2026-11-27T09:01:38Z",
+    "finished_at": "2026-11-27T09:01:40Z",
+}
 _HOOK = {
     "signal": "approval",
     "agent": "writer",
@@ -358,6 +369,7 @@ resume = answers(
 acknowledge = answers({200: of("The task.", COMPLETED, None, _TASK)}, 404, 409)
 list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
+get_calls = answers({200: of("A page.", {"calls": [CALL], "next": None})}, 404)
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
 schedule = answers({200: _SCHEDULE | {"links": links("name", "name", "get_schedule", "unschedule")}}, *BODY)

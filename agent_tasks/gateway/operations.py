@@ -43,6 +43,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("get_result", "tasks:read"),
         Operation("get_events", "tasks:read"),
         Operation("get_children", "tasks:read"),
+        Operation("get_calls", "tasks:read"),
         Operation("get_tree", "tasks:read"),
         Operation("list_waiting", "tasks:read"),
         Operation("list_agents", "tasks:read"),

@@ -20,7 +20,7 @@ SNAPSHOT: LiteralString = """
     tasks.priority, tasks.sensitive, tasks.event_seq, tasks.depth, tasks.children_left,
     tasks.parent_step, tasks.child_index,
     tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
-    tasks.reserved_calls,
+    tasks.reserved_calls, tasks.held_tokens, least(tasks.held_usd, 1e300)::float8 AS held_usd,
     tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused,
     CASE WHEN tasks.status <> 'completed' THEN tasks.remaining END AS remaining
 """
@@ -30,7 +30,7 @@ STEPPED: LiteralString = """
     tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at,
     tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps,
     tasks.spent_calls, tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd,
-    tasks.reserved_steps, tasks.reserved_calls
+    tasks.reserved_steps, tasks.reserved_calls, tasks.held_tokens, least(tasks.held_usd, 1e300)::float8 AS held_usd
 """
 """The columns that change while a worker has a task: a `SteppedRow`."""
 
@@ -82,8 +82,12 @@ LET_GO: LiteralString = """
 """
 """Lets the reservations of an ended root go; `join` does it for others."""
 
-CLEARED: LiteralString = "failures = 0, crashes = 0, suspect = 0, refused = NULL"
-"""Columns of a step that begins: no failure, no crash, no suspicion. (`attempt` and `uncounted` are set beside.)"""
+NOTHING_HELD: LiteralString = "held_tokens = 0, held_usd = 0"
+"""The columns of a task whose step has ended: its calls have nothing reserved any more."""
+
+CLEARED: LiteralString = f"failures = 0, crashes = 0, suspect = 0, refused = NULL, {NOTHING_HELD}"
+"""Columns of a step that begins: no failure, no crash, no suspicion, nothing reserved by calls. (`attempt` and
+`uncounted` are set beside.)"""
 
 LIVES: LiteralString = """
     workers.stopped_at IS NULL AND workers.seen_at > clock_timestamp() - make_interval(secs => %(lease_seconds)s)
@@ -94,7 +98,7 @@ UNCOUNTED: LiteralString = "attempt = attempt - 1, uncounted = uncounted + 1"
 """The columns of a try that counts for nothing, since its end was no fault of the step's."""
 
 ENDED: LiteralString = f"""
-    worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp(),
+    worker = NULL, waiting_for = NULL, due_at = NULL, finished_at = clock_timestamp(), {NOTHING_HELD},
     {LET_GO.format(ends="parent_id IS NULL")}
 """
 """The columns of an ended task: it belongs to nobody, and nothing is due."""

@@ -107,6 +107,9 @@ tasks = Table(
     _required("reserved_usd", Numeric, "0"),
     _required("reserved_steps", Integer, "0"),
     _required("reserved_calls", Integer, "0"),
+    # reserved by calls under way, the sum of theirs; given back as each ends, and at the step's end
+    _required("held_tokens", BigInteger, "0"),
+    _required("held_usd", Numeric, "0"),
     # the claim: `run` is the fencing token, every write of a worker names it
     _required("run", Integer, "0"),
     Column("worker", Text),
@@ -147,6 +150,7 @@ tasks = Table(
     CheckConstraint(
         "reserved_tokens >= 0 AND reserved_usd >= 0 AND reserved_steps >= 0 AND reserved_calls >= 0", name="reserved"
     ),
+    CheckConstraint("held_tokens >= 0 AND held_usd >= 0", name="held"),
     CheckConstraint("(parent_id IS NULL) = (parent_step IS NULL)", name="child"),
     CheckConstraint("(ending IS NULL) = (undo_step IS NULL) OR finished_at IS NOT NULL", name="undoing"),
     CheckConstraint("acknowledged_at IS NULL OR finished_at IS NOT NULL", name="acknowledged"),
@@ -225,6 +229,12 @@ calls = Table(
     Column("ended", Integer),
     Column("replay", Text),  # what a repeat does with it; null: it gives it back
     Column("wait", JSONB),  # of a wait of the step: what for, since when, until when; null: a call
+    # what is left of its reservation while it is under way
+    _required("held_tokens", BigInteger, "0"),
+    _required("held_usd", Numeric, "0"),
+    # what was charged within it, whoever made it and however often
+    _required("tokens", BigInteger, "0"),
+    _required("usd", Numeric, "0"),
     Column("started_at", _TIME, nullable=False, server_default=_NOW),
     Column("finished_at", _TIME),
     CheckConstraint("status IN ('started', 'completed', 'failed', 'cancelled')", name="status"),

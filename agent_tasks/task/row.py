@@ -37,7 +37,14 @@ class Reserved(TypedDict):
     reserved_calls: int
 
 
-class SteppedRow(Spent, Reserved):
+class Held(TypedDict):
+    """The columns of what calls under way have reserved."""
+
+    held_tokens: int
+    held_usd: float
+
+
+class SteppedRow(Spent, Reserved, Held):
     """The columns of `store.rows.STEPPED`, which change while a worker holds a task."""
 
     status: str

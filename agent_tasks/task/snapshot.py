@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 from agent_tasks.task.identity import Identity
-from agent_tasks.task.row import Limits, Reserved, Spent, TaskRow
+from agent_tasks.task.row import Held, Limits, Reserved, Spent, TaskRow
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.unserved import Unserved
 
@@ -56,7 +56,7 @@ class BudgetState(BaseModel):
     remaining: Remaining
     """The limits, less the amounts spent and reserved."""
     reserved: Spend = Spend()
-    """Reserved by living children; what they leave unspent returns."""
+    """Reserved by living children and by calls under way; what they leave unspent returns."""
 
 
 class TaskSnapshot(BaseModel):
@@ -122,7 +122,7 @@ class TaskSnapshot(BaseModel):
 
     @classmethod
     def from_row(cls, row: TaskRow) -> Self:
-        limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row)
+        limit, spent, reserved = budget_of(row), spend_of(row), reserved_of(row) + held_of(row)
         fields: dict[str, Any] = {name: row[name] for name in cls.model_fields if name not in _DERIVED}
         return cls(
             **fields,
@@ -160,3 +160,7 @@ def spend_of(row: Spent) -> Spend:
 
 def reserved_of(row: Reserved) -> Spend:
     return Spend(0.0, row["reserved_tokens"], row["reserved_usd"], row["reserved_steps"], row["reserved_calls"])
+
+
+def held_of(row: Held) -> Spend:
+    return Spend(tokens=row["held_tokens"], usd=row["held_usd"])

@@ -12,7 +12,7 @@ from agent_tasks.store.history import written
 from agent_tasks.store.rows import CLAIMED, SUSPECT, ClaimedRow, few
 from agent_tasks.task.budget import Budget, Spend
 from agent_tasks.task.identity import Identity
-from agent_tasks.task.snapshot import budget_of, reserved_of, spend_of
+from agent_tasks.task.snapshot import budget_of, held_of, reserved_of, spend_of
 
 
 class ClaimRow(ClaimedRow):
@@ -40,6 +40,8 @@ class Claim:
     spent: Spend
     reserved: Spend
     """What is reserved for children that live on although the task does not wait for them any more."""
+    held: Spend
+    """What calls that were under way when an earlier run was lost have reserved."""
     state: dict[str, Any] | None
     awaits: dict[str, Any] | None
     """What the step waited for before it came to run."""
@@ -79,6 +81,7 @@ class Claim:
             budget=budget_of(row),
             spent=spend_of(row),
             reserved=reserved_of(row),
+            held=held_of(row),
             state=row["state"],
             awaits=row["awaits"],
             undo_step=row["undo_step"],
@@ -103,6 +106,7 @@ class Claim:
             budget=self.budget,
             spent=spend_of(row),
             reserved=reserved_of(row),
+            held=held_of(row),
             state=None,
             awaits=None,
             undo_step=None,

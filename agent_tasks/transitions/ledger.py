@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.authoring.calls.branches import Branch
 from agent_tasks.authoring.calls.call_identity import CallIdentity
-from agent_tasks.errors import LeaseLost
+from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.rows import OWNED, few
+from agent_tasks.task.amount import NOTHING, Amount
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import GIVEN_OWNED, PASSING_LOCKED, given, locked, lost
 
@@ -49,6 +51,9 @@ class RecordedCall:
     """Whether the task that this one was resumed from recorded it."""
     wait: Any = None
     """Of a wait: what for, since when and until when, as a `park.WaitRecord`; None for a call."""
+    held_tokens: int = 0
+    """What is left of its reservation, likewise `held_usd`."""
+    held_usd: Decimal = Decimal(0)
     error: BaseException | None = None
     """The exception that it raised in this run."""
     within: Branch | None = None
@@ -62,6 +67,15 @@ class RecordedCall:
     def path(self) -> str:
         """The path of the code that made it."""
         return self.branch or ""
+
+    @property
+    def held(self) -> Amount:
+        """What is left of its reservation."""
+        return Amount(self.held_tokens, self.held_usd)
+
+    @held.setter
+    def held(self, amount: Amount) -> None:
+        self.held_tokens, self.held_usd = amount
 
 
 @dataclass(slots=True, eq=False)
@@ -92,6 +106,10 @@ class CallBegin:
     """Its identity; None in a record of 0.1.0."""
     begun: int = 0
     births: Sequence[int] = ()
+    reserve: Amount = NOTHING
+    """What it reserves."""
+    back: Amount = NOTHING
+    """What it had reserved when it was begun before, and lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,8 @@ class CallEnd:
     outcome: str | None = None
     ended: int = 0
     replay: str | None = None
+    back: Amount = NOTHING
+    """What it gives back of what it had reserved."""
 
 
 _RECORDED = """
@@ -111,7 +131,7 @@ _RECORDED = """
         at_most_once, coalesce(begun, 0) AS begun, coalesce(births, '{}') AS births, status, outcome,
         status = 'cancelled' AND outcome IS NOT NULL AS is_late, ended,
         coalesce(extract(epoch FROM finished_at - started_at)::float8, 0) AS seconds, replay, run = 0 AS inherited,
-        wait
+        wait, held_tokens, held_usd
     FROM agent_tasks.calls WHERE task_id = %(id)s AND step_number = %(ledger_step)s
     ORDER BY ordinal
 """
@@ -123,37 +143,75 @@ _CHARGED = """
 """
 _LEFT: LiteralString = "(budget_calls IS NULL OR spent_calls + reserved_calls < budget_calls OR ending IS NOT NULL)"
 
+# A call that is begun again takes over what it had reserved: `more` is what it reserves beyond that.
+_ENOUGH: LiteralString = """
+    (coalesce(given.more_tokens, 0) <= 0 OR tasks.budget_tokens IS NULL OR tasks.ending IS NOT NULL
+        OR tasks.spent_tokens::numeric + tasks.reserved_tokens + tasks.held_tokens + given.more_tokens
+            <= tasks.budget_tokens)
+    AND (coalesce(given.more_usd, 0) <= 0 OR tasks.budget_usd IS NULL OR tasks.ending IS NOT NULL
+        OR tasks.spent_usd + tasks.reserved_usd + tasks.held_usd + given.more_usd <= tasks.budget_usd)
+"""
+
 _BEGIN = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
             id uuid, run integer, step_number integer, ledger_step integer, ordinal integer, name text, key text,
             at_most_once boolean, branch text, digest text, place integer, own_key text, begun integer,
-            births integer[])
+            births integer[], held_tokens bigint, held_usd numeric, more_tokens bigint, more_usd numeric)
         WHERE {few("step_number")}
     ), owned AS (
-        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED}
-        WHERE {_LEFT}
+        SELECT tasks.id, given.more_tokens, given.more_usd FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED}
+        WHERE {_LEFT} AND {_ENOUGH}
         {PASSING_LOCKED}
     ), changed AS (
-        UPDATE agent_tasks.tasks SET spent_calls = spent_calls + 1, version = version + 1
+        UPDATE agent_tasks.tasks SET spent_calls = spent_calls + 1, version = version + 1,
+            held_tokens = held_tokens + coalesce(owned.more_tokens, 0),
+            held_usd = held_usd + coalesce(owned.more_usd, 0)
         FROM owned WHERE tasks.id = owned.id
         RETURNING tasks.id, tasks.spent_calls
     ), added AS (
         INSERT INTO agent_tasks.calls AS old (task_id, step_number, ordinal, name, status, at_most_once,
             idempotency_key, run,
-            branch, digest, place, key, begun, births)
+            branch, digest, place, key, begun, births, held_tokens, held_usd)
         SELECT id, ledger_step, ordinal, name, 'started', at_most_once, given.key, run, branch, digest, place, own_key,
-            begun, births
+            begun, births, coalesce(held_tokens, 0), coalesce(held_usd, 0)
         FROM given JOIN changed USING (id)
         ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
             status = 'started', run = excluded.run, attempts = old.attempts + 1, outcome = NULL, replay = NULL,
             begun = excluded.begun, births = excluded.births, ended = NULL,
+            held_tokens = excluded.held_tokens, held_usd = excluded.held_usd,
             started_at = clock_timestamp(), finished_at = NULL
     )
     SELECT id, spent_calls FROM changed
 """
 
+# A call that the step was refused is one that failed, so that a repeat is refused it, too, whatever is left by then.
+_REFUSE = f"""
+    WITH changed AS (
+        UPDATE agent_tasks.tasks SET held_tokens = held_tokens - %(back_tokens)s, held_usd = held_usd - %(back_usd)s,
+            version = version + 1
+        WHERE {OWNED}
+        RETURNING id, run
+    )
+    INSERT INTO agent_tasks.calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key,
+        run, branch, digest, place, key, begun, births, outcome, ended, finished_at)
+    SELECT id, %(ledger_step)s, %(ordinal)s, %(name)s, 'failed', %(at_most_once)s, %(key)s, run, %(branch)s, %(digest)s,
+        %(place)s, %(own_key)s, %(begun)s, %(births)s::int[], %(outcome)s::jsonb, %(ended)s, clock_timestamp()
+    FROM changed
+    ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
+        status = 'failed', run = excluded.run, outcome = excluded.outcome, replay = NULL, begun = excluded.begun,
+        births = excluded.births, ended = excluded.ended, held_tokens = 0, held_usd = 0, finished_at = clock_timestamp()
+    RETURNING ordinal
+"""
+
 # What came of a call stays when the step has cancelled it meanwhile: it is given back where that is tried again.
+_ENDED: LiteralString = """
+    status = given.status, ended = given.ended, replay = given.replay,
+        outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)
+            WHEN calls.status = 'completed' THEN calls.outcome END,
+        finished_at = clock_timestamp()
+"""
+
 _END = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS given (
@@ -161,14 +219,30 @@ _END = f"""
             outcome jsonb, ended integer, replay text)
         WHERE {few("step_number")}
     )
-    UPDATE agent_tasks.calls SET status = given.status, ended = given.ended, replay = given.replay,
-        outcome = CASE WHEN given.status <> 'cancelled' THEN coalesce(given.outcome, 'null'::jsonb)
-            WHEN calls.status = 'completed' THEN calls.outcome END,
-        finished_at = clock_timestamp()
+    UPDATE agent_tasks.calls SET {_ENDED}
     FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED}
     WHERE calls.task_id = given.id AND calls.step_number = given.ledger_step AND calls.ordinal = given.ordinal
         AND calls.run = given.run
     RETURNING calls.task_id, calls.ordinal
+"""
+
+# Alone: it waits for the lock of its task's row, which the others of a batch need not.
+_SETTLE = f"""
+    WITH given AS (
+        SELECT %(status)s::text AS status, %(ended)s::int AS ended, %(replay)s::text AS replay,
+            %(outcome)s::jsonb AS outcome
+    ), changed AS (
+        UPDATE agent_tasks.tasks SET held_tokens = held_tokens - %(back_tokens)s, held_usd = held_usd - %(back_usd)s,
+            version = version + 1
+        WHERE {OWNED}
+        RETURNING id, run
+    )
+    UPDATE agent_tasks.calls SET held_tokens = held_tokens - %(back_tokens)s, held_usd = held_usd - %(back_usd)s,
+        {_ENDED}
+    FROM changed, given
+    WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.ordinal = %(ordinal)s
+        AND calls.run = changed.run
+    RETURNING calls.ordinal
 """
 
 
@@ -182,7 +256,20 @@ class _EndedRow(TypedDict):
     ordinal: int
 
 
-_CALLS_LEFT = f"SELECT {_LEFT} AS are_left FROM agent_tasks.tasks WHERE {OWNED}"
+class _LeftRow(TypedDict):
+    are_left: bool
+    is_enough: bool
+    tokens: Decimal | None
+    usd: Decimal | None
+
+
+_ASKED_LEFT = f"""
+    SELECT {_LEFT} AS are_left, {_ENOUGH} AS is_enough,
+        budget_tokens - spent_tokens::numeric - reserved_tokens - held_tokens AS tokens,
+        budget_usd - spent_usd - reserved_usd - held_usd AS usd
+    FROM agent_tasks.tasks, (SELECT %(more_tokens)s::numeric AS more_tokens, %(more_usd)s::numeric AS more_usd) AS given
+    WHERE {OWNED}
+"""
 
 JUDGED: LiteralString = """
     calls_judged AS (
@@ -208,24 +295,60 @@ def recorded_charges(connection: Connection, claim: Claim) -> dict[str, Recorded
     return {row.pop("fingerprint"): RecordedCharge(**row) for row in rows}
 
 
-def begin_calls(connection: Connection, calls: Sequence[CallBegin]) -> list[int | LeaseLost | Contention | None]:
+def begin_calls(
+    connection: Connection, calls: Sequence[CallBegin]
+) -> list[int | LeaseLost | BudgetExhausted | Contention | None]:
     """Record the intent of these calls, each of another task, and count them.
 
-    Returns the calls spent of each, None where none were left, or LeaseLost, or Contention where somebody else has
-    locked the row.
+    Returns the calls spent of each, None where none were left, or LeaseLost, or BudgetExhausted where less is left than
+    it reserves, or Contention where somebody else has locked the row.
     """
     begun: list[_BegunRow] = connection.execute(
         _BEGIN, {"given": f"[{', '.join(map(_given_begin, calls))}]"}
     ).fetchall()
     spent = {row["id"]: row["spent_calls"] for row in begun}
-    return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c.claim) for c in calls]
+    return [spent[c.claim.id] if c.claim.id in spent else _not_begun(connection, c) for c in calls]
 
 
-def _not_begun(connection: Connection, claim: Claim) -> LeaseLost | Contention | None:
-    row = connection.execute(_CALLS_LEFT, claim.fence).fetchone()
+def _not_begun(connection: Connection, call: CallBegin) -> LeaseLost | BudgetExhausted | Contention | None:
+    more = call.reserve.less(call.back)
+    values = {**call.claim.fence, "more_tokens": more.tokens, "more_usd": more.usd}
+    row: _LeftRow | None = connection.execute(_ASKED_LEFT, values).fetchone()
     if row is None:
-        return lost(claim)
-    return locked(claim) if row["are_left"] else None
+        return lost(call.claim)
+    if not row["are_left"]:
+        return None
+    if row["is_enough"]:
+        return locked(call.claim)
+    for resource, asked, there in (("tokens", more.tokens, row["tokens"]), ("usd", more.usd, row["usd"])):
+        if there is not None and asked > there:
+            limit = getattr(call.claim.budget, resource)
+            return BudgetExhausted.to_reserve(resource, call.name, getattr(call.reserve, resource), there, limit)
+    raise AssertionError("it was refused for one of the two")
+
+
+def refuse_call(connection: Connection, call: CallBegin, outcome: str, ended: int) -> None:
+    """Record that a call was refused, with its error as JSON text: nothing is reserved. Raises LeaseLost."""
+    identity = call.identity
+    values = {
+        **call.claim.fence,
+        "ledger_step": call.claim.ledger_step,
+        "ordinal": call.ordinal,
+        "name": call.name,
+        "at_most_once": call.at_most_once,
+        "key": call.key,
+        "branch": identity and identity.branch,
+        "digest": identity and identity.digest,
+        "place": identity and identity.place,
+        "own_key": identity and identity.key,
+        "begun": call.begun,
+        "births": list(call.births),
+        "outcome": outcome,
+        "ended": ended,
+        **_back(call.back),
+    }
+    if connection.execute(_REFUSE, values).fetchone() is None:
+        raise lost(call.claim)
 
 
 def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLost | None]:
@@ -233,6 +356,26 @@ def end_calls(connection: Connection, calls: Sequence[CallEnd]) -> list[LeaseLos
     rows: list[_EndedRow] = connection.execute(_END, {"given": f"[{', '.join(map(_given_end, calls))}]"}).fetchall()
     ended = {(row["task_id"], row["ordinal"]) for row in rows}
     return [None if (call.claim.id, call.ordinal) in ended else lost(call.claim) for call in calls]
+
+
+def settle_call(connection: Connection, call: CallEnd) -> None:
+    """Record a call's outcome, and give back what is left of its reservation. Raises LeaseLost."""
+    values = {
+        **call.claim.fence,
+        "ledger_step": call.claim.ledger_step,
+        "ordinal": call.ordinal,
+        "status": call.status,
+        "outcome": call.outcome,
+        "ended": call.ended,
+        "replay": call.replay,
+        **_back(call.back),
+    }
+    if connection.execute(_SETTLE, values).fetchone() is None:
+        raise lost(call.claim)
+
+
+def _back(amount: Amount) -> dict[str, Any]:
+    return {"back_tokens": amount.tokens, "back_usd": amount.usd}
 
 
 def judge(connection: Connection, claim: Claim, calls: Iterable[RecordedCall]) -> None:
@@ -258,6 +401,10 @@ def _given_begin(call: CallBegin) -> str:
             "begun": call.begun,
             "births": call.births,
         }
+    if call.reserve or call.back:
+        more = call.reserve.less(call.back)
+        known |= {"held_tokens": call.reserve.tokens, "more_tokens": more.tokens}
+        known |= {"held_usd": str(call.reserve.usd), "more_usd": str(more.usd)}
     return given(
         call.claim,
         raw={},

@@ -83,6 +83,7 @@ class Driver:
             limit=claim.budget,
             spent=claim.spent,
             reserved=claim.reserved,
+            held=claim.held,
             operations=operations,
             loop=lambda: self.loop.loop,
         )

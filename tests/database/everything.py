@@ -1,6 +1,7 @@
 """All that the system does to its tables, once each: as a caller, a worker, the sweeps and the command line would."""
 
 import os
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +18,12 @@ from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.notify import Listener, notify
-from agent_tasks.store.queries import catalog, doors, read
+from agent_tasks.store.queries import calls, catalog, doors, read
 from agent_tasks.store.queries.children import joined_children, results, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
+from agent_tasks.task.amount import Amount
 from agent_tasks.transitions import delivery, heartbeat, idempotency, job, lane, ledger, release, signal, spend
 from agent_tasks.transitions import park as parking
 from agent_tasks.transitions.acquit import acquit
@@ -102,6 +104,10 @@ def _steps(client: AgentTasks) -> None:
         database.emit(connection, taken)
         database.begin_call(connection, taken)
         database.end_call(connection, taken)
+        reserving = ledger.CallBegin(taken, 1, "pay", "k", False, reserve=Amount(usd=Decimal("0.1")))
+        assert ledger.begin_calls(connection, [reserving])
+        ledger.settle_call(connection, ledger.CallEnd(taken, 1, "failed", "1", back=reserving.reserve))
+        ledger.refuse_call(connection, ledger.CallBegin(taken, 2, "pay", "k", False), "1", 1)
         ledger.judge(connection, taken, ledger.recorded_calls(connection, taken).values())
         heartbeat.heartbeat(connection, [(taken.id, taken.run)], lease_seconds=60, seconds=60)
         commit(connection, taken, in_place=True)
@@ -239,6 +245,7 @@ def _reads(client: AgentTasks) -> None:
     task = client.get(root.id)
     task.children()
     task.page_of_children(1)
+    task.calls(1)
     with pytest.raises(InvalidInput):
         task.page_of_events(1_000)
     task.tree()
@@ -253,6 +260,7 @@ def _reads(client: AgentTasks) -> None:
     client.audit(identity=ANA)
     with client.database.connection() as connection:
         read.find_many(connection, children)
+        calls.costs(connection, [root.id])
         read.kept(connection, root.id)
         read.children_by_status(connection, root.id)
         read.recorded_calls(connection, root.id, 0)

@@ -17,7 +17,7 @@ from agent_tasks import (
     StepFailed,
 )
 from agent_tasks.authoring.calls.call_identity import digest_of
-from agent_tasks.authoring.calls.operations import Call, CallOptions, Given, Intent
+from agent_tasks.authoring.calls.operations import Call, CallOptions, Charge, Given, Intent
 from agent_tasks.doorbell.lists import OURS
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.errors import LeaseLost
@@ -220,4 +220,5 @@ def begin(operations: StepOperations, *, at_most_once: bool = False) -> Intent |
 
 
 def charge(operations: StepOperations, tokens: Any, usd: Any) -> None:
-    operations.charge(operations.branches.identify_charge(digest_of((tokens, usd), {})), tokens, usd, 1)
+    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
+    operations.charge(Charge(identity, tokens, usd, ()), 1)

@@ -99,7 +99,7 @@ def test_charges_of_small_amounts_add_up_exactly(client: AgentTasks) -> None:
     with client.database.connection() as connection:
         for _ in range(10):
             spend.charge(connection, taken, tokens=1, usd=0.1)
-        spent, _ = spend.charge(connection, taken, tokens=0, usd=0.2)
+        spent, *_ = spend.charge(connection, taken, tokens=0, usd=0.2)
     assert (spent.usd, spent.tokens) == (1.2, 10)
     assert str(row_of(client, taken.id)["spent_usd"]) == "1.2"
 

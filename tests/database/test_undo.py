@@ -217,7 +217,7 @@ def test_what_was_done_is_undone_whatever_it_costs_and_its_calls_are_recorded_ap
         assert ledger.recorded_calls(connection, first) == {}
         assert single.begin_call(connection, first, 0, "cancel", key="u", at_most_once=False) == 10
         single.end_call(connection, first, 0, status="completed", outcome='"cancelled"')
-        spent, _ = spend.charge(connection, first, tokens=5, usd=0.0)
+        spent, *_ = spend.charge(connection, first, tokens=5, usd=0.0)
     assert spent.tokens == 105
     lapse(client, taken.id)
     again = claimed(client, taken.id)

@@ -65,6 +65,7 @@ ROWS = {
     "get_result": Row("GET", "/tasks/{id}/result", "shared"),
     "get_events": Row("GET", "/tasks/{id}/events", "shared"),
     "get_children": Row("GET", "/tasks/{id}/children", "shared"),
+    "get_calls": Row("GET", "/tasks/{id}/calls", "shared"),
     "get_tree": Row("GET", "/tasks/{id}/tree", "shared"),
     "list_waiting": Row("GET", "/waiting"),
     "list_agents": Row("GET", "/agents"),

@@ -105,7 +105,7 @@ def test_a_key_that_cannot_be_one_is_refused(ana: Caller, key: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["nonsense", "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77", "0198c2f4", "%00", "a" * 5000, "٣"])
-@pytest.mark.parametrize("path", ["", "/result", "/events", "/tree", "/children"])
+@pytest.mark.parametrize("path", ["", "/result", "/events", "/tree", "/children", "/calls"])
 def test_an_id_of_no_task_is_not_found(ana: Caller, id: str, path: str) -> None:
     assert problem_of(ana.get(f"/tasks/{id}{path}"), 404)["error"]["type"] == "invalid_input"
 

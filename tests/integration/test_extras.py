@@ -115,7 +115,8 @@ def test_without_its_extra_the_command_says_in_one_line_what_to_install(environm
 def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Environment) -> None:
     cli, http, dev = "agent_tasks.cli.application", "agent_tasks.gateway.server", "agent_tasks.embedded"
     deliverer, research = "agent_tasks.webhooks.process", ("bs4", "bm25s", "Stemmer", "pypdf")
-    parts = (cli, http, deliverer, dev, *research, "flower", "pydantic_ai", "django", "fastapi")
+    libraries = ("flower", "django", "fastapi", "agents", "genai_prices", "pydantic_ai")
+    parts = (cli, http, deliverer, dev, *research, *libraries)
     of: dict[str, set[str]] = {
         "cli": {cli},
         "flower": {cli, "flower"},
@@ -123,12 +124,16 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
         "fastapi": {"fastapi"},
         "http": {cli, http, deliverer, "fastapi"},
         "research": set(research),
-        "llm": {*research, "pydantic_ai"},
+        "llm": {*research, "pydantic_ai", "genai_prices"},
+        "openai-agents": {"agents", "genai_prices"},
+        "prices": {"genai_prices"},
+        "pydantic-ai": {"pydantic_ai", "genai_prices"},
         "dev": {cli, http, deliverer, dev, *research, "flower", "fastapi"},
     }
     assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)
     if find_spec("pydantic_ai") is None:  # as in `make test-oldest`
-        del of["llm"]
+        for extra in ("llm", "openai-agents", "prices", "pydantic-ai"):
+            del of[extra]
     for extra, brought in of.items():
         assert set(parts) - set(imported(environment(extra), *parts)) == brought, extra
 

@@ -14,7 +14,7 @@ import pytest
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
-from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Given, Intent, Operations, Outgoing
+from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Charge, Given, Intent, Operations, Outgoing
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
@@ -24,8 +24,8 @@ from agent_tasks.authoring.kept import Kept
 from agent_tasks.task.budget import Spend
 
 OPERATIONS = [
-    "call", "charge", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "task", "using",
-    "uuid", "wait",
+    "call", "charge", "charge_usage", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "task",
+    "using", "uuid", "wait",
 ]  # fmt: skip
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
@@ -99,8 +99,8 @@ class Recorded(Operations):
     def cancel_charge(self, identity: CallIdentity) -> None:
         self.recorded.append(("charge cancelled", identity))
 
-    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
-        self.recorded.append(("charge", tokens, usd))
+    def charge(self, charge: Charge, order: int) -> None:
+        self.recorded.append(("charge", charge.tokens, charge.usd))
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
         self.recorded.append(("progress", done, total, message))
@@ -339,8 +339,8 @@ def test_a_step_that_is_stopped_or_out_of_time_is_cancelled(kind: type[StepConte
 @both
 def test_an_exhausted_budget_stops_the_step_where_it_charges(kind: type[StepContext]) -> None:
     class Poor(Recorded):
-        def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
-            raise BudgetExhausted.of("tokens", 1, tokens)
+        def charge(self, charge: Charge, order: int) -> None:
+            raise BudgetExhausted.of("tokens", 1, charge.tokens)
 
     with pytest.raises(BudgetExhausted):
         operate(kind, Poor(), lambda ctx: [ctx.charge(tokens=2)])

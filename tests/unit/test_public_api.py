@@ -18,8 +18,8 @@ PUBLIC = {
     "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next", "Page", "Partial", "PartialCompletion",
     "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep",
     "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot",
-    "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Wait", "Webhook", "agent", "default", "get", "schedule",
-    "submit", "submit_many", "surround", "surround_async",
+    "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Usage", "Wait", "Webhook", "agent", "default", "get",
+    "schedule", "submit", "submit_many", "surround", "surround_async",
 }  # fmt: skip
 
 

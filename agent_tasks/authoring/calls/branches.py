@@ -25,11 +25,13 @@ _FRAMES = 9
 class Making:
     """A call in progress, from before its intent is written until after its outcome is."""
 
-    __slots__ = ("has_calls", "is_tried", "key", "number", "outer")
+    __slots__ = ("has_calls", "is_tried", "key", "number", "ordinal", "outer")
 
     def __init__(self, number: int, outer: "Making | None", is_tried: bool) -> None:
         self.key = ""
         """The idempotency key for the outside world."""
+        self.ordinal = -1
+        """Its place in the order in which the step's calls were begun."""
         self.number = number
         """The call's time by the step's clock: a new number each time that the call is made."""
         self.outer = outer
@@ -256,6 +258,12 @@ def around(making: Making) -> Iterator[Making]:
     while making.outer is not None:
         making = making.outer
         yield making
+
+
+def calls_around(branch: Branch) -> list[int]:
+    """Return the ordinals of the calls within whose functions this branch's code runs, from the inside out."""
+    making = branch.making
+    return [] if making is None else [making.ordinal, *(outer.ordinal for outer in around(making))]
 
 
 def call_around() -> Making | None:

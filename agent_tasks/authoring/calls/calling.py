@@ -7,9 +7,19 @@ from contextlib import AbstractContextManager
 from time import monotonic, sleep
 from typing import Any, ParamSpec, TypeVar, overload
 
-from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
+from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, calls_around, inside, run_owned
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
-from agent_tasks.authoring.calls.operations import Answer, Call, CallOptions, Cancellable, Intent, Operations
+from agent_tasks.authoring.calls.operations import (
+    Answer,
+    Call,
+    CallOptions,
+    Cancellable,
+    Charge,
+    Given,
+    Intent,
+    Operations,
+)
+from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.authoring.calls.tasks import AsyncDoing, PlainDoing, plainly, run_task
 from agent_tasks.authoring.calls.writes import settled
 from agent_tasks.authoring.celery_task import CeleryTask
@@ -66,7 +76,7 @@ class _Calls:
         return next(self._operations.branches.clock)
 
     def _inner(self, call: Call, making: Making, intent: Intent) -> Branch:
-        making.key = intent.key
+        making.key, making.ordinal = intent.key, intent.ordinal
         return call.branch.of_call(call.identity, making)
 
     def _checked(self, answer: Answer) -> Answer:
@@ -262,33 +272,43 @@ async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: A
     return await await_owned(inner, lambda: value) if inspect.isawaitable(value) else value
 
 
-async def charge(context: Cancellable, operations: Operations, tokens: int, usd: float) -> None:
+async def charge(context: Cancellable, operations: Operations, spent: Spent) -> None:
     """Count what an async step spent, and return in its turn."""
-    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
-    if (given := operations.find_charge(identity)) is not None:
+    given, counted = _charge(operations, spent)
+    if given is not None:
         await given.turn()
         given.outcome()
         return
     order = next(operations.branches.clock)
     with operations.turns.writing(order):
         try:
-            _, cancelled = await settled(operations.charge, identity, tokens, usd, order)
+            _, cancelled = await settled(operations.charge, counted, order)
             if cancelled is not None:
                 raise cancelled
             await operations.turns.first(order)
         except asyncio.CancelledError:
             if not context.cancelled:
-                await settled(operations.cancel_charge, identity)
+                await settled(operations.cancel_charge, counted.identity)
             raise
 
 
-def charge_plainly(operations: Operations, tokens: int, usd: float) -> None:
+def charge_plainly(operations: Operations, spent: Spent) -> None:
     """Count what a plain step spent."""
-    identity = operations.branches.identify_charge(digest_of((tokens, usd), {}))
-    if (given := operations.find_charge(identity)) is not None:
+    given, counted = _charge(operations, spent)
+    if given is not None:
         given.outcome()
     else:
-        operations.charge(identity, tokens, usd, next(operations.branches.clock))
+        operations.charge(counted, next(operations.branches.clock))
+
+
+def _charge(operations: Operations, spent: Spent) -> tuple[Given | None, Charge]:
+    """Return what came of a charge before, if it is repeated, and else what is to be counted."""
+    branches = operations.branches
+    within = calls_around(branches.here())
+    identity = branches.identify_charge(spent.digest)
+    given = operations.find_charge(identity)
+    usd = spent.price() if given is None else 0.0
+    return given, Charge(identity, spent.tokens, usd, within, spent.model)
 
 
 def _is_cancelled() -> bool:

@@ -19,8 +19,10 @@ from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task.arguments import refused
+from agent_tasks.task.budget import RESOURCES, Budget
 
 _LONGEST_KEY = 256
+_RESERVABLE = ("tokens", "usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class CallOptions:
     check: Callable[[Any], object] | None = None
     at_most_once: bool = False
     timeout: float | timedelta | None = None
+    reserve: Budget | None = None
 
     def __post_init__(self) -> None:
         for option in ("key", "name"):
@@ -48,6 +51,8 @@ class CallOptions:
             raise refused("at_most_once must be True or False", once, "at_most_once")
         if self.timeout is not None and self.seconds == 0:
             raise InvalidInput("using(timeout=) must be above zero: seconds, or a timedelta", field="timeout")
+        if self.reserve is not None:
+            _check_reserve(self.reserve)
         if once and retry is not None and retry.attempts > 1:
             raise InvalidInput("A call with at_most_once=True cannot be retried: leave out retry", field="retry")
 
@@ -80,6 +85,19 @@ class Intent:
     ordinal: int
     key: str
     """The idempotency key for the outside world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a step has spent, and what it is known by."""
+
+    identity: CallIdentity
+    tokens: int
+    usd: float
+    within: Sequence[int]
+    """The ordinals of the calls within which it was spent, from the inside out."""
+    model: str | None = None
+    """The model that was paid."""
 
 
 class Given(ABC):
@@ -216,7 +234,7 @@ class Operations(ABC):
         """Return the earlier result of this charge for a repeated step; None if it is to be counted."""
 
     @abstractmethod
-    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None: ...
+    def charge(self, charge: Charge, order: int) -> None: ...
 
     @abstractmethod
     def cancel_charge(self, identity: CallIdentity) -> None:
@@ -278,6 +296,18 @@ class Operations(ABC):
     @abstractmethod
     def kept(self) -> Kept | None:
         """Return what the task that this one was resumed from had kept."""
+
+
+def _check_reserve(reserve: Any) -> None:
+    if not isinstance(reserve, Budget):
+        raise refused("using(reserve=) takes a Budget", reserve, "reserve")
+    named = [name for name in RESOURCES if getattr(reserve, name) is not None]
+    if not named or not {*named} <= {*_RESERVABLE}:
+        raise InvalidInput(
+            f"using(reserve=) takes a Budget of {' and '.join(_RESERVABLE)}, which are what a call may cost; this one "
+            f"is of {', '.join(named) or 'nothing'}",
+            field="reserve",
+        )
 
 
 def _plain(text: str) -> bool:

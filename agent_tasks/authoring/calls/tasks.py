@@ -76,11 +76,12 @@ async def run_task(
     ended a try of the step is not given again: the task is sent anew. So is one that a task before this one had sent
     and not heard of, since that one alone was told.
     """
-    if options.retry is not None or options.check is not None:
+    refused = [name for name in ("retry", "check", "reserve") if getattr(options, name) is not None]
+    if refused:
         raise InvalidInput(
             "ctx.using(…).task(…) takes key, name, timeout and at_most_once: a retry is the step's own, or the "
-            "Celery task's",
-            field="retry" if options.retry is not None else "check",
+            "Celery task's, and what that spends is not counted here",
+            field=refused[0],
         )
     operations = doing.operations
     outgoing = operations.outgoing(celery_task, args, kwargs)

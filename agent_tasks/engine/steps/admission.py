@@ -168,6 +168,7 @@ class Admission:
             limit=limit,
             spent=claim.spent,
             reserved=claim.reserved,
+            held=claim.held,
             operations=operations,
             loop=lambda: self._loops.current.loop,
         )

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,7 +13,7 @@ from agent_tasks.authoring.agent import check_tool
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
-from agent_tasks.authoring.calls.operations import Answer, Call, Given, Intent, Operations
+from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Given, Intent, Operations
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
@@ -23,12 +23,15 @@ from agent_tasks.engine.steps.answers import RecordedAnswer, restore
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.engine.steps.replay import Replay
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, ContextLost, LeaseLost
+from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.task import payloads
-from agent_tasks.task.budget import Spend, check_charge, overdrawn
+from agent_tasks.task.amount import NOTHING, Amount
+from agent_tasks.task.budget import Spend, check_charge, exact, overdrawn
 from agent_tasks.transitions import ledger, spend
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, RecordedCall, RecordedCharge
+from agent_tasks.transitions.spend import CallPart
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0
@@ -59,6 +62,7 @@ class StepCalls(Operations):
         self._lock = threading.Lock()
         self._replay: Replay | None = None
         self._charges: dict[str, RecordedCharge] = {}
+        self._held = Amount(claim.held.tokens, exact(claim.held.usd) or NOTHING.usd)
         self._broken: Exception | None = None
         self.branches = Branches(repeats=claim.repeated)
         self._waits = Waits(self, claim.step)
@@ -107,16 +111,47 @@ class StepCalls(Operations):
             None if record.branch is None else record.identity,
             record.begun,
             record.births,
+            Amount.of(call.options.reserve),
+            record.held,
         )
-        spent = self._durably(lambda: self._combiners.begin_call(begin))
+        try:
+            spent = self._durably(lambda: self._combiners.begin_call(begin))
+        except BudgetExhausted as error:
+            self._refuse(record, begin, error)
+            raise
         if spent is None:
             limit = self._claim.budget.calls or 0
             raise BudgetExhausted.of("calls", limit, limit)
         record.status, record.ended, record.replay, record.error = "started", None, None, None
         self.load().add(record)
+        if begin.reserve or begin.back:
+            self._hold(record, begin.reserve)
+            self._changed(self._claim.id)
         self._note(replace(self._spent(), calls=spent))
         call.tries += 1
         return Intent(call, record.ordinal, record.idempotency_key)
+
+    def _refuse(self, record: RecordedCall, begin: CallBegin, error: BudgetExhausted) -> None:
+        """Record that the call was refused, as a failure that the step is given now and on each repeat."""
+        order = next(self.branches.clock)
+        text = payloads.encode(recorded_errors.record(error), "error")
+        self._durably(lambda: self._do(_refused, begin, text, order))
+        record.status, record.ended, record.replay, record.error = "failed", order, None, error
+        self.load().add(record)
+        self._hold(record, NOTHING)
+
+    def _hold(self, record: RecordedCall, amount: Amount) -> Amount:
+        """Note what the call has reserved from now on; return what it had before."""
+        with self._lock:
+            before, record.held = record.held, amount
+            more = amount.less(before)
+            self._held = Amount(self._held.tokens + more.tokens, self._held.usd + more.usd)
+            self._show_held()
+        return before
+
+    def _show_held(self) -> None:
+        if self.context is not None:
+            self.context.note_held(Spend(tokens=self._held.tokens, usd=float(self._held.usd)))
 
     def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OutgoingTask:
         def key_of(identity: CallIdentity) -> str:
@@ -173,8 +208,12 @@ class StepCalls(Operations):
 
     def _end(self, intent: Intent, status: str, outcome: str | None, order: int, replay: str | None = None) -> None:
         record: RecordedCall = intent.call.record
-        end = CallEnd(self._claim, intent.ordinal, status, outcome, order, replay)
-        self._durably(lambda: self._combiners.end_call(end))
+        end = CallEnd(self._claim, intent.ordinal, status, outcome, order, replay, self._hold(record, NOTHING))
+        if end.back:
+            self._durably(lambda: self._do(_settled, end))
+            self._changed(self._claim.id)
+        else:
+            self._durably(lambda: self._combiners.end_call(end))
         record.status, record.ended, record.replay = status, order, replay
 
     # --- charges --------------------------------------------------------------------------------------------
@@ -188,16 +227,32 @@ class StepCalls(Operations):
         known.is_asked = True
         return _GivenCharge(self, known)
 
-    def charge(self, identity: CallIdentity, tokens: int, usd: float, order: int) -> None:
-        check_charge(tokens, usd)
-        values = {"identity": identity, "ended": order, "tokens": int(tokens), "usd": float(usd)}
-        spent, reserved = self._durably(lambda: self._do(spend.charge, **values))
-        used = spent + reserved
+    def charge(self, charge: Charge, order: int) -> None:
+        check_charge(charge.tokens, charge.usd)
+        identity, tokens, usd = charge.identity, int(charge.tokens), float(charge.usd)
+        parts = self._parts(charge.within, Amount(tokens, exact(usd) or NOTHING.usd))
+        values = {"identity": identity, "ended": order, "tokens": tokens, "usd": usd}
+        spent, reserved, held = self._durably(lambda: self._do(spend.charge, **values, parts=parts, model=charge.model))
+        used = spent + reserved + held
         known = RecordedCharge(identity.branch, used.tokens, used.usd, order, inherited=False, is_asked=True)
         self._charges[identity.fingerprint] = known
         self._changed(self._claim.id)
         self._note(spent, reserved)
         self.check_charge(known)
+
+    def _parts(self, within: Sequence[int], cost: Amount) -> list[CallPart]:
+        """Divide a charge among the calls within which it is made: what they have reserved pays first."""
+        parts: list[CallPart] = []
+        replay, left = self.load(), cost
+        with self._lock:
+            for record in map(replay.of, within):
+                reserved = left.within(record.held)
+                if reserved or not parts:
+                    parts.append(CallPart(record.ordinal, record.name, NOTHING if parts else cost, reserved))
+                left, record.held = left.less(reserved), record.held.less(reserved)
+                self._held = self._held.less(reserved)
+            self._show_held()
+        return parts
 
     def cancel_charge(self, identity: CallIdentity) -> None:
         if identity.fingerprint in self._charges:
@@ -330,6 +385,14 @@ class _GivenCharge(Given):
 
     def outcome(self) -> None:
         self._calls.check_charge(self._known)
+
+
+def _refused(connection: Connection, _: Claim, begin: CallBegin, outcome: str, ended: int) -> None:
+    ledger.refuse_call(connection, begin, outcome, ended)
+
+
+def _settled(connection: Connection, _: Claim, end: CallEnd) -> None:
+    ledger.settle_call(connection, end)
 
 
 def _reaching(run: Callable[[], T]) -> T:
