@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+import os
+import threading
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -59,6 +61,7 @@ from agent_tasks.task.usage import Usage
 P = ParamSpec("P")
 R = TypeVar("R")
 _default: AgentTasks | None = None
+_making = threading.Lock()
 
 
 def default() -> AgentTasks:
@@ -68,9 +71,20 @@ def default() -> AgentTasks:
     """
     global _default
     if _default is None:
-        ours = installed()
-        _default = AgentTasks(None if ours is None else ours.settings)
+        with _making:
+            if _default is None:
+                ours = installed()
+                _default = AgentTasks(None if ours is None else ours.settings)
     return _default
+
+
+def _make_anew() -> None:
+    """Free a forked child of what another thread of its parent was making."""
+    global _making
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_make_anew)
 
 
 def _on_default(method: "Callable[Concatenate[AgentTasks, P], R]") -> Callable[P, R]:

@@ -12,6 +12,8 @@ from agent_tasks.celery import install
 def made(broker: str, **conf: Any) -> Celery:
     app: Any = Celery("shop", broker=broker, set_as_current=False)
     app.conf.update(broker_read_url=broker, broker_write_url=broker, **conf)
+    if conf.get("security_key") and conf.get("task_serializer") == "auth":
+        app.setup_security()
     return app
 
 

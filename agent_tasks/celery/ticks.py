@@ -3,8 +3,12 @@
 import logging
 from collections.abc import Mapping
 
+from agent_tasks.sweeps.application import NAMES
+
 PREFIX = "agent_tasks"
 """What the tasks of our sweeps are named with."""
+
+_OURS = (f"{PREFIX}.", *(f"beat.{name}" for name in NAMES))
 
 
 def hide_ticks(*loggers: str) -> None:
@@ -17,4 +21,4 @@ def _is_of_others(record: logging.LogRecord) -> bool:
     """Whether a line is not one of Celery's about a tick that is sent, taken or done."""
     said = record.args
     names = (said.get("name"),) if isinstance(said, Mapping) else said or ()
-    return record.levelno > logging.INFO or not any(str(name).startswith(f"{PREFIX}.") for name in names)
+    return record.levelno > logging.INFO or not any(str(name).startswith(_OURS) for name in names)

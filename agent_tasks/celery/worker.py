@@ -64,7 +64,7 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
     for step in steps.values():
         process.register(step, **limits)
     outcomes.register(ours.app, lambda: process.runtime, **limits)
-    register(ours.app, PREFIX, process.sweeper, **limits)
+    register(ours.app, process.sweeper, **limits)
     _consume(ours.app, settings, options.get("queues"))
     return process
 

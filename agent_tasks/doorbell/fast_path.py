@@ -79,6 +79,11 @@ def takes_json(app: Any) -> bool:
     return accepted is None or "application/json" in accepted
 
 
+def serializer_of(app: Any) -> str:
+    """Return the serializer of our messages without arguments, as the app's workers take them; raises as above."""
+    return "json" if takes_json(app) else app.conf.task_serializer
+
+
 def lists_of(connection: Any) -> Lists:
     """Return how the lists of an app's broker are named. Raises ValueError for options that name none."""
     options = connection.transport_options

@@ -10,7 +10,7 @@ from agent_tasks.doorbell import bell
 from agent_tasks.doorbell.bell import Taken
 from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.celery_app import driver_of
-from agent_tasks.doorbell.fast_path import takes_json
+from agent_tasks.doorbell.fast_path import serializer_of
 from agent_tasks.doorbell.queue_size import queue_size
 from agent_tasks.doorbell.queues import declare
 from agent_tasks.doorbell.redis_url import remedy
@@ -43,7 +43,7 @@ class ProducerBells:
         self._key = key
         self._shared = shared
         self._driver = driver_of(app.connection_for_write())
-        self._serializer = "json" if takes_json(app) else app.conf.task_serializer
+        self._serializer = serializer_of(app)
         to_do = partial(remedy, url="the broker's URL", of_redis=self._driver == "redis")
         self._sender = Sender(app, Breaker("the broker", BrokerAway, Exception, to_do))
 

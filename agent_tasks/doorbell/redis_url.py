@@ -108,11 +108,21 @@ def is_refused(error: object) -> bool:
 
 
 def remedy(error: Exception, url: str = "AGENT_TASKS_REDIS_URL", *, of_redis: bool = True) -> str | None:
-    """Return what to do about a certificate that was not trusted; None for any other error.
+    """Return what to do about a certificate that was not trusted, or is missing, and about a right that a user of Redis
+    lacks; None for any other error.
 
     `url` says where the server's URL stands; it is a Redis unless `of_redis` is false.
     """
     said = str(error)
+    if isinstance(error, NoPermissionError):
+        return (
+            "its user needs rights on the keys of its queues, and for the status on the keys and channels "
+            "agent-tasks:*, here or on a Redis of its own in AGENT_TASKS_REDIS_URL"
+        )
+    if "certificate required" in said.lower().replace("_", " "):
+        if of_redis:
+            return f"name yours in {url}: rediss://host/0?ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem"
+        return "name yours in broker_use_ssl of an app that AGENT_TASKS_APP names"
     if "CERTIFICATE_VERIFY_FAILED" not in said:
         return None
     if "mismatch" in said:

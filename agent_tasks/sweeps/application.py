@@ -1,6 +1,7 @@
 """The Celery app of the clock and of the sweeper: one task a rhythm, on a queue of its own."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from celery import Celery, signals
@@ -8,12 +9,15 @@ from celery import Celery, signals
 from agent_tasks import metrics
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE, make_app, when_it_runs
+from agent_tasks.doorbell.fast_path import serializer_of
 from agent_tasks.doorbell.step_task import StepTask
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.sweeper import Sweeper
 
 SLOW_SECONDS = 30.0
 NAMES = ("sweep", "orphans", "retention", "housekeeping")
+PREFIXES = ("beat", "agent_tasks")
+"""What the ticks of our own beat, and of the beat of a team's app, are named with: all share one queue."""
 
 
 def make_beat_app() -> Celery:
@@ -40,7 +44,7 @@ def make_beat_app() -> Celery:
             sweepers.append(Sweeper(AgentTasks(settings)))
         return sweepers[0]
 
-    register(app, "beat", sweeper)
+    register(app, sweeper)
     return app
 
 
@@ -55,8 +59,11 @@ def rhythms(settings: Settings) -> dict[str, float]:
     }
 
 
-def register(app: Any, prefix: str, sweeper: Callable[[], Sweeper | None], **options: Any) -> None:
-    """Register the tasks that ticks are for, named `prefix.name`; they do nothing while there is no sweeper."""
+def register(app: Any, sweeper: Callable[[], Sweeper | None], **options: Any) -> None:
+    """Register the tasks that ticks are for, whichever beat sends them; they do nothing while there is no sweeper.
+
+    A task that the app has under such a name stays.
+    """
 
     def swept(name: str) -> Callable[[], None]:
         def run() -> None:
@@ -69,5 +76,9 @@ def register(app: Any, prefix: str, sweeper: Callable[[], Sweeper | None], **opt
 
         return run
 
-    for name in NAMES:
-        app.task(base=StepTask, name=f"{prefix}.{name}", shared=False, **options)(swept(name))
+    serializer = serializer_of(app)
+    for prefix, name in product(PREFIXES, NAMES):
+        if f"{prefix}.{name}" not in app.tasks:
+            app.task(base=StepTask, name=f"{prefix}.{name}", shared=False, serializer=serializer, **options)(
+                swept(name)
+            )

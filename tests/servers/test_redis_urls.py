@@ -140,6 +140,32 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return made, key
 
 
+def asking(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    """The terms of a server that asks for a certificate, too."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    tls.load_verify_locations(certificate[0])
+    tls.verify_mode = ssl.CERT_REQUIRED
+    return tls
+
+
+def test_a_redis_that_asks_for_a_certificate_says_what_to_do_and_serves_once_it_is_named(
+    settings: Settings, processes: Processes, certificate: tuple[Path, Path]
+) -> None:
+    made, key = certificate
+    with Proxy(address_of(settings.redis_url), asking(certificate)) as proxy:
+        without = f"rediss://localhost:{proxy.port}/0?ssl_ca_certs={made}"
+        said = doctor(processes, without)
+        assert "ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem" in said, said
+        known = f"{without}&ssl_certfile={made}&ssl_keyfile={key}&ssl_cert_reqs=CERT_REQUIRED"
+        processes.fleet(redis_url=known)
+        client = AgentTasks(settings.model_copy(update={"redis_url": known}))
+        assert client.publisher._added is not None
+        assert client.submit("hops", {"to": 2}).result(timeout=20) == 2
+        client.close()
+        assert "noeviction" in doctor(processes, known)
+
+
 def test_a_redis_whose_certificate_is_of_an_unknown_ca_is_refused_saying_what_to_do_and_serves_once_the_ca_is_named(
     settings: Settings, processes: Processes, certificate: tuple[Path, Path]
 ) -> None:

@@ -12,12 +12,14 @@ import redis
 from agent_tasks import AgentTasks
 from agent_tasks.doorbell.installed import Installed, set_installed
 from agent_tasks.embedded.valkey import free_port
+from agent_tasks.sweeps import bells
 from tests.agents import notes
+from tests.database import query
 from tests.eventually import eventually
 from tests.processes import Processes, Running
 from tests.proxy import Proxy, address_of
 from tests.servers.programs import theirs
-from tests.servers.test_redis_urls import answers, certificate, folder, programs, start, watched_pair
+from tests.servers.test_redis_urls import answers, asking, certificate, folder, programs, start, watched_pair
 from tests.team_app import made
 
 __all__ = ["certificate", "folder", "programs"]
@@ -65,7 +67,16 @@ def tls(settings: Any, certificate: tuple[Path, Path], programs: ExitStack) -> t
     return f"rediss://localhost:{proxy.port}/0", {"broker_use_ssl": used}
 
 
-@pytest.mark.parametrize("place", ["a_socket", "sentinels", "an_acl_user", "tls"])
+@pytest.fixture
+def mutual_tls(settings: Any, certificate: tuple[Path, Path], programs: ExitStack) -> tuple[str, dict[str, Any]]:
+    """One that asks for a certificate of whoever connects."""
+    proxy = programs.enter_context(Proxy(address_of(settings.redis_url), asking(certificate)))
+    made, key = map(str, certificate)
+    used = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": made, "ssl_certfile": made, "ssl_keyfile": key}
+    return f"rediss://localhost:{proxy.port}/0", {"broker_use_ssl": used}
+
+
+@pytest.mark.parametrize("place", ["a_socket", "sentinels", "an_acl_user", "tls", "mutual_tls"])
 def test_bells_arrive_by_the_fast_path_however_the_apps_redis_is_reached(
     client: AgentTasks, request: pytest.FixtureRequest, place: str
 ) -> None:
@@ -80,6 +91,36 @@ def test_bells_arrive_by_the_fast_path_however_the_apps_redis_is_reached(
             (message,) = [app.amqp.queues["agents"](connection.default_channel).get(no_ack=True)]
         assert message.headers["id"].startswith(str(task.id))
     finally:
+        set_installed(None)
+
+
+def test_a_user_without_rights_on_the_keys_of_the_status_rings_each_bell_once_and_status_is_read_from_postgres(
+    client: AgentTasks, folder: Path, programs: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    conf = folder / "valkey.conf"
+    conf.write_text(f'port {port}\nsave ""\nuser ana on >geheim ~agents* ~_kombu* &* +@all\n')
+    theirs(conf)
+    start(programs, folder, "valkey", conf)
+    eventually(lambda: answers(redis.Redis(port=port)))
+    set_installed(Installed(made(f"redis://ana:geheim@127.0.0.1:{port}/0"), None, "shop"))
+    limited = AgentTasks(client.settings.model_copy(update={"redis_url": ""}))
+    try:
+        assert limited.has_redis, "as it seems"
+        task = limited.submit("echo", {"value": 1})
+        assert limited.bells.waiting(["agents"]) == {"agents": 1}
+        redis.Redis(port=port).flushall()
+        query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() - interval '1 ms'")
+        bells.run_once(limited)  # which has a newer version shown
+        assert limited.bells.waiting(["agents"]) == {"agents": 1}
+        assert not limited.publisher._unsent._rows, "it would ring once more"
+        assert task.snapshot().status == "pending"
+        task.cancel()
+        assert task.wait(timeout=20).status == "cancelled"
+        to_do = "for the status on the keys and channels agent-tasks:*, here or on a Redis of its own in AGENT_TASKS_"
+        assert to_do in caplog.text
+    finally:
+        limited.close()
         set_installed(None)
 
 

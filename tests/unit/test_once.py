@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import agent_tasks
 from agent_tasks import AgentTasks, Settings
 from agent_tasks import deployment as module
 
@@ -28,6 +29,23 @@ def test_threads_that_use_a_deployment_at_once_have_one_of_each(monkeypatch: pyt
     deployment = AgentTasks(SETTINGS)
     with ThreadPoolExecutor(8) as threads:
         found = [threads.submit(lambda: deployment.bells) for _ in range(8)]
+        both.wait(SECONDS)
+        assert {id(each.result(SECONDS)) for each in found} == {id(made[0])}
+    assert len(made) == 1
+
+
+def test_threads_that_submit_first_at_once_have_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, made = threading.Barrier(2), []
+
+    def slow(settings: Any) -> Any:
+        made.append(object())
+        both.wait(SECONDS)
+        return made[-1]
+
+    monkeypatch.setattr(agent_tasks, "_default", None)
+    monkeypatch.setattr(agent_tasks, "AgentTasks", slow)
+    with ThreadPoolExecutor(4) as threads:
+        found = [threads.submit(agent_tasks.default) for _ in range(4)]
         both.wait(SECONDS)
         assert {id(each.result(SECONDS)) for each in found} == {id(made[0])}
     assert len(made) == 1
