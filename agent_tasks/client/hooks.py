@@ -67,9 +67,9 @@ def show_hook(deployment: Deployment, token: HookToken) -> HookInfo:
     with deployment.database.connection() as connection:
         row = _target(connection, token)
         _check_open(connection, token, row)
+        waiting = _wait_of(connection, token, row)
     taken = TakenSignals(deployment, row["agent"])
-    waiting = row["waiting_for"] if token.signal in awaited_names(row) else None
-    until = (waiting or {}).get("until")
+    until: str | None = waiting["until"] if waiting else None
     ends = [time for time in (token.expires_at, until and datetime.fromisoformat(until)) if time]
     return HookInfo(
         signal=token.signal,
@@ -165,19 +165,28 @@ def _check_open(connection: Connection, token: HookToken, row: TargetRow) -> Non
     if token.expires_at is not None and row["now"] >= token.expires_at:
         raise _closed("expired", f"This expired at {_shown(token.expires_at)}. Ask for a new one.")
     if token.once:
-        _check_wait(token, row)
-        if hooks.is_wait_over(connection, row["id"], token):
-            raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
+        _check_wait(connection, token, row)
     if row["living"] > 1:
         raise _closed("forked", f"{row['agent']} goes on in several tasks, and this would answer only one. Ask anew.")
 
 
-def _check_wait(token: HookToken, row: Row) -> None:
+def _wait_of(connection: Connection, token: HookToken, row: Row) -> dict[str, Any] | None:
+    """Return the wait that the task is in, and that the hook is for; None where it is in none."""
+    if not is_parked(row):
+        return row["waiting_for"] if token.signal in awaited_names(row) else None
+    within = hooks.wait_within(connection, row["id"], row["step_number"], token)
+    return within["wait"] if within and within["is_open"] else None
+
+
+def _check_wait(connection: Connection, token: HookToken, row: Row) -> None:
     """Raise HookClosed where the wait of the hook is over."""
-    if token.wait_id in awaited_ids(row):
-        if token.signal not in awaited_names(row) and not is_parked(row):
-            raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
-    elif row["step_number"] > token.step_number:
+    ids = awaited_ids(row)
+    if ids.get(token.signal) == token.wait_id:
+        return
+    if token.wait_id in ids.values():
+        raise _closed("over", f"{row['agent']} asked for {token.signal!r}, and then waited for something else.")
+    within = hooks.wait_within(connection, row["id"], token.step_number, token)
+    if row["step_number"] > token.step_number or (within and not within["is_open"]):
         raise _closed("over", f"{row['agent']} does not wait for {token.signal!r} any more, and has gone on.")
 
 

@@ -61,12 +61,12 @@ def send_signal(
         if is_over(row) and signal_id and (kept := signal.receipt(connection, task.id, signal_id)):
             return Receipt(kept=True, **kept), []
         _check_open(row)
-        if wait_id is not None and wait_id not in awaited_ids(row):
+        if wait_id is not None and name not in (names := _names_of(connection, row, wait_id)):
             if signal_id and signal.receipt(connection, task.id, signal_id):
                 return _nothing_new(deployment, connection, row)
+            if names:
+                raise InvalidInput(f"This wait is for {', '.join(names)}, not {name!r}", field="name")
             raise _wait_is_over(row, wait_id)
-        if wait_id is not None and name not in awaited_names(row):
-            raise InvalidInput(f"This wait is for {', '.join(awaited_names(row))}, not {name!r}", field="name")
         found = take(
             deployment, connection, taken, row, name, text, signal_id=signal_id, sender=sender, wait_id=wait_id
         )
@@ -149,11 +149,26 @@ def _wait_is_over(row: Row, wait_id: str) -> InvalidState:
     )
 
 
-def awaited_ids(row: Row) -> list[str]:
-    """Return the ids of the wait that a task is in, or of the waits of its step."""
+def _names_of(connection: Connection, row: Row, wait_id: str) -> list[str]:
+    """Return the names of the signals that the open wait with this id takes; none where it is over.
+
+    A wait within a step is open until the step has it behind it, also while the step does something else.
+    """
+    if awaited_names(row) and not is_parked(row):
+        return [name for name, own in awaited_ids(row).items() if own == wait_id]
+    return signal.names_of(connection, row["id"], row["step_number"], wait_id)
+
+
+def awaited_ids(row: Row) -> dict[str, str]:
+    """Return the names of the signals that a task waits for between steps, and the id of the wait for each.
+
+    Waits of 0.1.0 have one id for all of their names.
+    """
     waiting: dict[str, Any] = row["waiting_for"] or {}
-    own = [waiting["wait_id"]] if "wait_id" in waiting else []
-    return [*own, *(wait_id for wait in waiting.get("waits") or () for wait_id in wait.get("wait_ids") or ())]
+    if is_parked(row) or waiting.get("kind") != "signal":
+        return {}
+    ids: dict[str, str] | None = waiting.get("wait_ids")
+    return ids or dict.fromkeys(awaited_names(row), str(waiting["wait_id"]))
 
 
 def is_parked(row: Row) -> bool:

@@ -39,13 +39,15 @@ class WaitingFor(BaseModel):
     """The names of the signals awaited; `mode` says whether any or all of them."""
     mode: str | None = None
     wait_id: str | None = None
-    """The id of this wait and no other, for `signal(..., wait_id=)`; only for signals."""
+    """The id of this wait and no other, for `signal(..., wait_id=)`; None where `names` have different ones."""
+    wait_ids: dict[str, str] | None = None
+    """For each of `names` the id of the wait that takes it; only for signals."""
     since: datetime
     """The time the wait began."""
     until: datetime | None = None
     """The time a timer or a retry is due, or the wait times out; None where it has no end."""
     waits: list["WaitingFor"] | None = None
-    """The waits of a straight-line step, which the fields above sum up; None for a wait between steps."""
+    """The first twenty waits of a straight-line step, which the fields above sum up; None for a wait between steps."""
 
 
 class BudgetState(BaseModel):

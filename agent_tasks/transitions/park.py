@@ -2,56 +2,33 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, LiteralString, NotRequired, TypedDict
+from datetime import datetime
+from typing import Any, LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import OWNED, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import IN_TIME, lost, refusal
-from agent_tasks.transitions.ledger import RecordedCall
+from agent_tasks.transitions.open_wait import SHOWN, OpenWait, WaitingSignal, WaitRecord, head_of, over
 
-
-class WaitRecord(TypedDict):
-    """A wait as the ledger keeps it, and as `waiting_for` shows it."""
-
-    kind: str
-    since: str
-    until: str | None
-    name: NotRequired[str]
-    names: NotRequired[list[str]]
-    mode: NotRequired[str]
-    wait_id: NotRequired[str]
-    wait_ids: NotRequired[list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWait:
-    """A wait that a step is in."""
-
-    record: RecordedCall
-    shown: dict[str, Any]
-    """What is kept of it beside its times, as a `WaitRecord`."""
-    age: float
-    """How many seconds ago it began, in this run."""
-    seconds: float | None
-    """How many seconds it lasts from then on, at most; None: to `until`, or without end."""
-    until: str | None = None
-
-
-_GIVEN: LiteralString = f"""
+# The waits that are asked for: those that the ledger does not have yet, and, by their ordinals, those that it has.
+_ASKED: LiteralString = f"""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(waits)s::jsonb) AS given (
             ordinal integer, name text, branch text, digest text, place integer, key text, begun integer,
             births integer[], shown jsonb, age float8, seconds float8, until timestamptz, since timestamptz)
         WHERE {few("ordinal")}
-    ), timed AS (
-        SELECT given.*, shown || jsonb_build_object(
+    ), begun AS (
+        SELECT ordinal, name, branch, digest, place, key, begun, births, shown || jsonb_build_object(
             'since', began_at, 'until', coalesce(until, began_at + make_interval(secs => seconds))) AS wait
         FROM given, LATERAL (
             SELECT coalesce(since, clock_timestamp() - make_interval(secs => age)) AS began_at
         ) AS begun_then
+    ), asked AS (
+        SELECT * FROM begun UNION ALL
+        SELECT ordinal, name, branch, digest, place, idempotency_key, begun, births, wait FROM agent_tasks.calls
+        WHERE task_id = %(id)s AND step_number = %(ledger_step)s AND ordinal = ANY (%(known)s::int[])
     )
 """
 _COLUMNS: LiteralString = """
@@ -59,8 +36,8 @@ _COLUMNS: LiteralString = """
         run, branch, digest, place, begun, births, wait, outcome, ended, finished_at)
 """
 _VALUES: LiteralString = """
-    timed.ordinal, timed.name, {status}, false, timed.key, %(run)s, timed.branch, timed.digest, timed.place,
-        timed.begun, timed.births, timed.wait, {outcome}, {ended}, {finished}
+    asked.ordinal, asked.name, {status}, false, asked.key, %(run)s, asked.branch, asked.digest, asked.place,
+        asked.begun, asked.births, asked.wait, {outcome}, {ended}, {finished}
 """
 _AGAIN: LiteralString = """
     ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
@@ -70,80 +47,70 @@ _AGAIN: LiteralString = """
 """
 _BEGUN: LiteralString = _VALUES.format(status="'started'", outcome="NULL", ended="NULL::int", finished="NULL")
 _TAKEN: LiteralString = _VALUES.format(
-    status="'completed'", outcome="ready.outcome", ended="%(ended)s", finished="clock_timestamp()"
+    status="'completed'",
+    outcome="coalesce(outcomes.outcome, 'null'::jsonb)",
+    ended="taken.ended",
+    finished="clock_timestamp()",
 )
 _CANCELLED: LiteralString = _VALUES.format(
     status="'cancelled'", outcome="NULL", ended="%(ended)s", finished="clock_timestamp()"
 )
+_LOCKED: LiteralString = f"owned AS (SELECT tasks.id FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE)"
 
-# Any of several: the one that came first. All of several: the first of each, when none is missing. A signal that came
-# in time goes before the time-out. Of several waits the one that was begun first: the next look finds the others.
+_LOOK = f"""
+    SELECT here.now, here.is_owned, signals.seq, signals.name, signals.wait_id
+    FROM (
+        SELECT clock_timestamp() AS now, EXISTS (SELECT FROM agent_tasks.tasks WHERE {OWNED}) AS is_owned
+    ) AS here LEFT JOIN agent_tasks.signals ON signals.task_id = %(id)s AND signals.consumed_step IS NULL
+        AND signals.name = ANY (%(names)s::text[])
+    ORDER BY signals.seq
+"""
+
 _TAKE = f"""
-    {_GIVEN}, firsts AS (
-        SELECT DISTINCT ON (timed.ordinal, signals.name) timed.ordinal, signals.seq, signals.name,
-            jsonb_build_object('name', signals.name, 'payload', signals.payload, 'signal_id', signals.signal_id,
-                'sender', signals.sender, 'sent_at', signals.sent_at) AS signal
-        FROM timed JOIN agent_tasks.signals ON signals.task_id = %(id)s
-            AND signals.name IN (SELECT jsonb_array_elements_text(timed.shown -> 'names'))
-        WHERE signals.consumed_step IS NULL
-            AND (signals.wait_id IS NULL OR timed.shown -> 'wait_ids' ? signals.wait_id)
-        ORDER BY timed.ordinal, signals.name, signals.seq
-    ), ready AS (
-        SELECT timed.ordinal, found.seqs, coalesce(found.outcome, 'null'::jsonb) AS outcome
-        FROM timed LEFT JOIN (
-            SELECT ordinal, count(*) AS names, min(seq) AS seq, array_agg(seq) AS seqs,
-                jsonb_object_agg(name, signal) AS outcome, (array_agg(signal ORDER BY seq))[1] AS signal
-            FROM firsts GROUP BY ordinal
-        ) AS each USING (ordinal), LATERAL (
-            SELECT CASE WHEN shown ->> 'mode' = 'all' THEN each.seqs ELSE ARRAY[each.seq] END AS seqs,
-                CASE WHEN shown ->> 'mode' = 'all' THEN each.outcome ELSE each.signal END AS outcome
-            WHERE each.names >= CASE WHEN shown ->> 'mode' = 'all' THEN jsonb_array_length(shown -> 'names') ELSE 1 END
-            UNION ALL SELECT NULL, NULL WHERE (wait ->> 'until')::timestamptz <= clock_timestamp()
-        ) AS found
-        ORDER BY timed.ordinal, found.seqs IS NULL LIMIT 1
-    ), owned AS (
-        SELECT tasks.id FROM agent_tasks.tasks WHERE {OWNED} AND EXISTS (SELECT FROM ready) FOR NO KEY UPDATE
-    ), consumed AS (
-        UPDATE agent_tasks.signals SET consumed_step = %(step_number)s, consumed_call = ready.ordinal
-        FROM ready, owned WHERE signals.task_id = owned.id AND signals.seq = ANY (ready.seqs)
-    ), taken AS (
-        {_COLUMNS}
-        SELECT owned.id, %(ledger_step)s, {_TAKEN} FROM ready JOIN timed USING (ordinal), owned
-        {_AGAIN}
-        RETURNING ordinal, outcome
+    {_ASKED}, taken AS (
+        SELECT * FROM jsonb_to_recordset(%(taken)s::jsonb) AS taken (ordinal integer, seqs bigint[], ended integer)
+        WHERE {few("ordinal")}
+    ), {_LOCKED}, consumed AS (
+        UPDATE agent_tasks.signals SET consumed_step = %(step_number)s, consumed_call = taken.ordinal
+        FROM taken, owned WHERE signals.task_id = owned.id AND signals.seq = ANY (taken.seqs)
+        RETURNING consumed_call, name, jsonb_build_object('name', name, 'payload', payload, 'signal_id', signal_id,
+            'sender', sender, 'sent_at', sent_at) AS signal
+    ), outcomes AS (
+        SELECT ordinal, CASE WHEN wait ->> 'mode' = 'all' THEN jsonb_object_agg(consumed.name, signal)
+            ELSE jsonb_agg(signal) -> 0 END AS outcome
+        FROM consumed JOIN asked ON ordinal = consumed_call GROUP BY ordinal, wait
     )
-    SELECT taken.ordinal, taken.outcome, EXISTS (SELECT FROM agent_tasks.tasks WHERE {OWNED}) AS is_owned
-    FROM (SELECT) AS one LEFT JOIN taken ON true
+    {_COLUMNS}
+    SELECT owned.id, %(ledger_step)s, {_TAKEN}
+    FROM taken JOIN asked USING (ordinal) LEFT JOIN outcomes USING (ordinal), owned
+    {_AGAIN}
+    RETURNING ordinal, outcome
 """
 
 _KEEP = f"""
-    {_GIVEN}, owned AS (
-        SELECT tasks.id FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE
-    )
+    {_ASKED}, {_LOCKED}
     {_COLUMNS}
-    SELECT owned.id, %(ledger_step)s, {_BEGUN} FROM timed, owned
+    SELECT owned.id, %(ledger_step)s, {_BEGUN} FROM asked, owned
     {_AGAIN}
     RETURNING ordinal, wait
 """
 
 _CANCEL = f"""
-    {_GIVEN}, owned AS (
-        SELECT tasks.id FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE
-    ), given_back AS (
+    {_ASKED}, {_LOCKED}, given_back AS (
         UPDATE agent_tasks.signals SET consumed_step = NULL, consumed_call = NULL
-        FROM owned, given WHERE signals.task_id = owned.id AND consumed_step = %(step_number)s
-            AND consumed_call = given.ordinal
+        FROM owned, asked WHERE signals.task_id = owned.id AND consumed_step = %(step_number)s
+            AND consumed_call = asked.ordinal
     )
     {_COLUMNS}
-    SELECT owned.id, %(ledger_step)s, {_CANCELLED} FROM timed, owned
+    SELECT owned.id, %(ledger_step)s, {_CANCELLED} FROM asked, owned
     {_AGAIN}
     RETURNING ordinal
 """
 
 # Neither a try nor a crash, and no commit: what failed before still counts. A step that has come to wait has not
-# killed its process.
+# killed its process. A wait that it was in before, and is not in now, wakes it no more.
 _PARK = f"""
-    {_GIVEN}, changed AS (
+    {_ASKED}, changed AS (
         UPDATE agent_tasks.tasks SET
             status = 'waiting', worker = NULL, rings = 0, crashes = 0, suspect = 0, refused = NULL, {UNCOUNTED},
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, progress = coalesce(%(progress)s::jsonb, progress),
@@ -151,41 +118,69 @@ _PARK = f"""
             {COUNTED}
         FROM (
             SELECT min((wait ->> 'until')::timestamptz) AS due, min((wait ->> 'since')::timestamptz) AS since,
-                jsonb_agg(wait ORDER BY ordinal) AS waits, %(head)s::jsonb AS head
-            FROM timed
+                (jsonb_agg(wait ORDER BY ordinal) FILTER (WHERE ordinal <= %(last_shown)s)) AS waits,
+                %(head)s::jsonb AS head
+            FROM asked
         ) AS awaited
         WHERE {OWNED} AND {IN_TIME}
         RETURNING tasks.*
     ), kept AS (
         {_COLUMNS}
-        SELECT changed.id, %(ledger_step)s, {_BEGUN} FROM timed, changed
+        SELECT changed.id, %(ledger_step)s, {_BEGUN} FROM begun AS asked, changed
         {_AGAIN}
+    ), left_behind AS (
+        UPDATE agent_tasks.calls SET wait = NULL FROM changed
+        WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.status = 'started'
+            AND calls.wait IS NOT NULL AND calls.ordinal <> ALL (%(open)s::int[])
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
 
 
-class _TakenRow(TypedDict):
-    ordinal: int | None
-    outcome: Any
+class _LookRow(TypedDict):
+    now: datetime
     is_owned: bool
+    seq: int | None
+    name: str
+    wait_id: str | None
 
 
-def take(connection: Connection, claim: Claim, waits: Sequence[OpenWait], ended: int) -> tuple[int, Any] | None:
-    """Record the first of these waits that is over; returns its ordinal and what came of it, if any is.
+class _TakenRow(TypedDict):
+    ordinal: int
+    outcome: Any
 
-    It is over when its signals are there, which it consumes, or when its time is. `ended`: when the step is answered,
-    by its clock. Raises LeaseLost.
+
+def take(
+    connection: Connection, claim: Claim, waits: Sequence[OpenWait], orders: Sequence[int]
+) -> list[tuple[int, Any, int]]:
+    """Record those of these waits that are over; returns the ordinal of each, what came of it, and its order.
+
+    A wait is over when its signals are there, which it consumes, or when its time is. `orders`: as many times at which
+    the step may be answered, by its clock. Raises LeaseLost.
     """
-    row: _TakenRow | None = connection.execute(_TAKE, {**_values(claim, waits), "ended": ended}).fetchone()
-    if row is None or not row["is_owned"]:
+    names = list({name for wait in waits for name in wait.shown.get("names", ())})
+    rows: list[_LookRow] = connection.execute(_LOOK, {**claim.fence, "names": names}).fetchall()
+    if not rows[0]["is_owned"]:
         raise lost(claim)
-    return None if row["ordinal"] is None else (row["ordinal"], row["outcome"])
+    found = over(waits, [_waiting(row) for row in rows if row["seq"] is not None], rows[0]["now"])
+    if not found:
+        return []
+    taken = {each.wait.record.ordinal: (list(each.seqs), order) for each, order in zip(found, orders, strict=False)}
+    told = [{"ordinal": ordinal, "seqs": seqs, "ended": order} for ordinal, (seqs, order) in taken.items()]
+    values = {**_values(claim, [each.wait for each in found]), "taken": json.dumps(told)}
+    outcomes: list[_TakenRow] = connection.execute(_TAKE, values).fetchall()
+    if not outcomes:
+        raise lost(claim)
+    by_ordinal = {row["ordinal"]: row["outcome"] for row in outcomes}
+    return [(ordinal, by_ordinal[ordinal], order) for ordinal, (_, order) in taken.items()]
 
 
 def keep(connection: Connection, claim: Claim, waits: Sequence[OpenWait]) -> dict[int, WaitRecord]:
-    """Record that these waits have begun, and when; returns them by ordinal. Raises LeaseLost."""
-    rows = connection.execute(_KEEP, _values(claim, waits)).fetchall()
+    """Record that these waits have begun, and when; returns those that were new, by ordinal. Raises LeaseLost."""
+    new = [wait for wait in waits if not wait.is_kept]
+    if not new:
+        return {}
+    rows = connection.execute(_KEEP, _values(claim, new)).fetchall()
     if not rows:
         raise lost(claim)
     return {row["ordinal"]: row["wait"] for row in rows}
@@ -201,40 +196,46 @@ def cancel(connection: Connection, claim: Claim, wait: OpenWait, ended: int) -> 
 
 
 def park(connection: Connection, claim: Claim, waits: Sequence[OpenWait], *, progress: str | None) -> Row:
-    """Let go of a step that only waits, until one of `waits` may be over.
+    """Let go of a step that only waits, until one of `waits`, in the order of their ordinals, may be over.
 
     Within a transaction in which `signal.deliver` follows, for what has come meanwhile. Raises LeaseLost,
     BudgetExhausted.
     """
-    head = _head(waits)
+    head = head_of(waits)
     seconds = min((wait.seconds for wait in waits if wait.seconds is not None), default=None)
     data = {"kind": "timer", "seconds": seconds, "until": next((wait.until for wait in waits if wait.until), None)}
     if head["kind"] == "signal":
         data = {"kind": "signal", "names": head["names"], "mode": head["mode"], "timeout": seconds}
-    values = {"head": json.dumps(head), "progress": progress, **event_list([("waiting", json.dumps(data))])}
+    ordinals = [wait.record.ordinal for wait in waits]
+    values: dict[str, Any] = {
+        "head": json.dumps(head),
+        "last_shown": ordinals[:SHOWN][-1],
+        "open": ordinals,
+        "progress": progress,
+        **event_list([("waiting", json.dumps(data))]),
+    }
     row: Row | None = connection.execute(_PARK, {**_values(claim, waits), **values}).fetchone()
     if row is None:
         raise refusal(connection, claim)
     return row
 
 
-def _head(waits: Sequence[OpenWait]) -> dict[str, Any]:
-    """What the task waits for as one: the signals, if any, else the clock."""
-    signals = [wait.shown for wait in waits if wait.shown["kind"] == "signal"]
-    if not signals:
-        return {"kind": "timer"}
-    names = list(dict.fromkeys(name for shown in signals for name in shown["names"]))
-    head = {"kind": "signal", "name": ", ".join(names), "names": names}
-    return head | {"mode": signals[0]["mode"] if len(signals) == 1 else "any", "wait_id": signals[0]["wait_id"]}
+def _waiting(row: _LookRow) -> WaitingSignal:
+    assert row["seq"] is not None
+    return {"seq": row["seq"], "name": row["name"], "wait_id": row["wait_id"]}
 
 
 def _values(claim: Claim, waits: Sequence[OpenWait]) -> dict[str, Any]:
-    return {**claim.fence, "ledger_step": claim.ledger_step, "waits": json.dumps([_given(wait) for wait in waits])}
+    return {
+        **claim.fence,
+        "ledger_step": claim.ledger_step,
+        "waits": json.dumps([_given(wait) for wait in waits if not wait.is_kept]),
+        "known": [wait.record.ordinal for wait in waits if wait.is_kept],
+    }
 
 
 def _given(wait: OpenWait) -> dict[str, Any]:
-    record = wait.record
-    known: dict[str, Any] = record.wait or {}
+    record, known = wait.record, wait.known
     return {
         "ordinal": record.ordinal,
         "name": record.name,
@@ -244,7 +245,7 @@ def _given(wait: OpenWait) -> dict[str, Any]:
         "key": record.idempotency_key,
         "begun": record.begun,
         "births": list(record.births),
-        "shown": {**wait.shown, **known},
+        "shown": wait.shown,
         "age": wait.age,
         "seconds": None if known else wait.seconds,
         "until": known.get("until", wait.until),

@@ -11,10 +11,11 @@ from agent_tasks.store.history import written
 from agent_tasks.store.queries.children import joined_children
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.task.allotment import Claimant, divide
+from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.budget import RESOURCES, Budget, exact, remaining
 from agent_tasks.task.snapshot import budget_of, spend_of
 from agent_tasks.transitions.fan_out import patience, reserved
-from agent_tasks.transitions.signal import deliver
+from agent_tasks.transitions.signal import deliver, id_of
 from agent_tasks.transitions.submit import Kin
 
 # What a step has called and charged is kept with it, also that of steps before the one that goes on: a later fork may
@@ -50,8 +51,14 @@ _RESUMED_EVENTS: LiteralString = """
             jsonb_build_object('step', step, 'queue', queue, 'kind', waiting_for -> 'kind') FROM copied
 """
 
-# A fork of a task that has ended with its result undoes only what it does itself. One that goes back to before a wait
-# makes hooks of its own, since two forks may wait at once, and an answer is for one of them.
+# Whether what a step was answered is the new task's as well, as its calls are. One that goes back to before a wait
+# waits anew, and makes hooks of its own: two forks may wait at once, and an answer is for one of them. What lost a race
+# against such a wait may win now. How a Celery task ended is no answer: that it was sent is recorded.
+_ANSWERED: LiteralString = """
+    ({0} < copied.step_number OR {0} = copied.step_number AND (point.at_end OR NOT %(is_named)s))
+"""
+
+# A fork of a task that has ended with its result undoes only what it does itself.
 # A task that a step of its own ended as partial goes on with that step. Where the old task was left waiting and
 # the wait was never over, the new one waits again; at a join it waits for those children that had not completed.
 _RESUME = f"""
@@ -109,14 +116,24 @@ _RESUME = f"""
         SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits,
             c.undo AND NOT old.is_forked
         FROM agent_tasks.checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number, old
+    ), anew AS (
+        SELECT c.step_number, c.ordinal FROM agent_tasks.calls AS c JOIN copied ON c.task_id = %(old)s, point
+        WHERE c.wait IS NOT NULL AND NOT coalesce(starts_with(c.wait -> 'names' ->> 0, '{TASK_SIGNALS}'), false)
+            AND NOT {_ANSWERED.format("c.step_number")}
     ), calls_copied AS (
         INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, branch, name, digest, place, key, status,
             at_most_once,
             idempotency_key, outcome, run, attempts, begun, births, ended, replay, wait, started_at, finished_at)
-        SELECT %(id)s, c.step_number, c.ordinal, c.branch, c.name, c.digest, c.place, c.key, c.status, c.at_most_once,
-            c.idempotency_key, c.outcome, 0, c.attempts, c.begun, c.births, c.ended, c.replay, c.wait,
-            c.started_at, c.finished_at
+        SELECT %(id)s, c.step_number, c.ordinal, c.branch, c.name, c.digest, c.place, c.key,
+            CASE WHEN is_anew THEN 'started' ELSE c.status END, c.at_most_once, c.idempotency_key,
+            CASE WHEN NOT is_anew THEN c.outcome END, 0, c.attempts, c.begun, c.births,
+            CASE WHEN NOT is_anew THEN c.ended END,
+            CASE WHEN is_anew THEN NULL WHEN c.status = 'cancelled' AND c.step_number IN (SELECT step_number FROM anew)
+                THEN 'again' ELSE c.replay END,
+            CASE WHEN NOT is_anew THEN c.wait END, c.started_at, CASE WHEN NOT is_anew THEN c.finished_at END
         FROM agent_tasks.calls AS c JOIN copied ON c.task_id = %(old)s JOIN old ON {_KEPT.format("c")}
+            LEFT JOIN anew ON anew.step_number = c.step_number AND anew.ordinal = c.ordinal,
+            LATERAL (SELECT anew.ordinal IS NOT NULL AS is_anew) AS told
     ), charges_copied AS (
         INSERT INTO agent_tasks.charges (
             task_id, step_number, fingerprint, branch, ended, tokens, usd, spent_tokens, spent_usd, run, charged_at)
@@ -128,19 +145,25 @@ _RESUME = f"""
             consumed_call, wait_id, receipt)
         SELECT %(id)s, s.name, s.payload, s.signal_id, s.sender, s.sent_at, s.consumed_step, s.consumed_call,
             s.wait_id, s.receipt
-        FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s
-            AND (s.consumed_step = copied.step_number OR s.consumed_step IS NULL AND (
-                s.wait_id IS NULL OR s.wait_id = copied.waiting_for ->> 'wait_id' OR NOT EXISTS (
-                    SELECT FROM agent_tasks.checkpoints
-                    WHERE task_id = %(old)s AND awaits ->> 'wait_id' = s.wait_id)))
+        FROM agent_tasks.signals AS s JOIN copied ON s.task_id = %(old)s, point
+        WHERE CASE WHEN s.consumed_step IS NOT NULL
+            THEN s.consumed_step = copied.step_number
+                AND (s.consumed_call IS NULL OR {_ANSWERED.format("s.consumed_step")})
+            ELSE s.wait_id IS NULL OR s.wait_id = {id_of("copied.waiting_for", "s.name")} OR NOT EXISTS (
+                SELECT FROM agent_tasks.checkpoints
+                WHERE task_id = %(old)s AND s.wait_id = {id_of("awaits", "s.name")}
+            ) AND NOT EXISTS (
+                SELECT FROM agent_tasks.calls AS c
+                WHERE c.task_id = %(old)s AND c.wait -> 'wait_ids' ->> s.name = s.wait_id
+                    AND (c.status <> 'started' OR NOT {_ANSWERED.format("c.step_number")}))
+            END
         ORDER BY s.seq
     ), hooks_copied AS (
         INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, made_by, run)
         SELECT %(id)s, h.step_number, h.fingerprint, h.url, h.made_by, 0
         FROM agent_tasks.hooks AS h JOIN copied ON h.task_id = %(old)s
             JOIN old ON old.lineage_id = copied.lineage_id AND {_KEPT.format("h")}, point
-        WHERE h.step_number < copied.step_number
-            OR h.step_number = copied.step_number AND (point.at_end OR NOT %(is_named)s)
+        WHERE {_ANSWERED.format("h.step_number")}
     ), {written(_RESUMED_EVENTS)}
     SELECT {SNAPSHOT} FROM copied AS tasks
 """

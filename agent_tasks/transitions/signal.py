@@ -1,9 +1,9 @@
 """waiting → pending: a signal arrives for a task, or is kept in its inbox until it waits for it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from typing import Any, LiteralString, NotRequired, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -13,6 +13,15 @@ from agent_tasks.task.identity import Identity
 from agent_tasks.transitions.audit import audited, entry
 
 _LOCK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s FOR NO KEY UPDATE"
+
+
+def id_of(wait: LiteralString, name: LiteralString) -> LiteralString:
+    """The id by which an answer of this name is for a wait between steps, and for no other.
+
+    Waits of 0.1.0 have one id for all of their names.
+    """
+    return f"coalesce({wait} -> 'wait_ids' ->> {name}, {wait} ->> 'wait_id')"
+
 
 _KEEP = f"""
     WITH kept AS (
@@ -28,7 +37,7 @@ _KEEP = f"""
 """
 
 # Any of several: the one that came first. All of several: the first of each, when none is missing. One that names the
-# wait it answers is for no other. A step that is parked takes them by itself when it runs.
+# wait it answers is for no other. A step that is parked takes them by itself when it runs: its waits are in the ledger.
 _DELIVER = f"""
     WITH waiting AS (
         SELECT id, step_number, waiting_for FROM agent_tasks.tasks
@@ -38,7 +47,7 @@ _DELIVER = f"""
             JOIN waiting ON signals.task_id = waiting.id
         WHERE signals.consumed_step IS NULL
             AND signals.name IN (SELECT jsonb_array_elements_text(waiting.waiting_for -> 'names'))
-            AND (signals.wait_id IS NULL OR signals.wait_id = waiting.waiting_for ->> 'wait_id')
+            AND (signals.wait_id IS NULL OR signals.wait_id = {id_of("waiting.waiting_for", "signals.name")})
         ORDER BY signals.name, signals.seq
     ), consumed AS (
         UPDATE agent_tasks.signals SET consumed_step = waiting.step_number,
@@ -50,14 +59,16 @@ _DELIVER = f"""
                 ELSE signals.seq = (SELECT min(seq) FROM firsts) END
         RETURNING signals.task_id
     ), woken AS (
-        SELECT id FROM waiting WHERE EXISTS (
-            SELECT FROM jsonb_array_elements(waiting.waiting_for -> 'waits') AS each (wait)
-            WHERE (
-                SELECT count(DISTINCT name) FROM agent_tasks.signals
-                WHERE task_id = waiting.id AND consumed_step IS NULL
-                    AND name IN (SELECT jsonb_array_elements_text(each.wait -> 'names'))
-                    AND (wait_id IS NULL OR each.wait -> 'wait_ids' ? wait_id)
-            ) >= CASE each.wait ->> 'mode' WHEN 'all' THEN jsonb_array_length(each.wait -> 'names') ELSE 1 END)
+        SELECT id FROM waiting WHERE waiting.waiting_for ? 'waits' AND EXISTS (
+            SELECT FROM agent_tasks.calls
+            WHERE calls.task_id = waiting.id AND calls.step_number = waiting.step_number AND calls.status = 'started'
+                AND (
+                    SELECT count(DISTINCT signals.name) FROM agent_tasks.signals
+                    WHERE signals.task_id = waiting.id AND signals.consumed_step IS NULL
+                        AND calls.wait -> 'wait_ids' ? signals.name
+                        AND (signals.wait_id IS NULL OR signals.wait_id = calls.wait -> 'wait_ids' ->> signals.name)
+                ) >= CASE calls.wait ->> 'mode'
+                    WHEN 'all' THEN jsonb_array_length(calls.wait -> 'names') ELSE 1 END)
     ), received AS (
         UPDATE agent_tasks.signals SET receipt = %(receipt)s::jsonb
         FROM woken WHERE signals.task_id = woken.id AND signals.signal_id = %(signal_id)s
@@ -97,7 +108,14 @@ class KeptReceipt(TypedDict):
 
 _INBOX = """
     SELECT seq, name, payload FROM agent_tasks.signals
-    WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL AND (wait_id IS NULL OR wait_id = %s) ORDER BY seq
+    WHERE task_id = %s AND name = ANY (%s) AND consumed_step IS NULL
+        AND (wait_id IS NULL OR wait_id = %s::jsonb ->> name)
+    ORDER BY seq
+"""
+
+_NAMES_OF = """
+    SELECT own.name FROM agent_tasks.calls, jsonb_each_text(calls.wait -> 'wait_ids') AS own (name, wait_id)
+    WHERE calls.task_id = %s AND calls.step_number = %s AND calls.status = 'started' AND own.wait_id = %s
 """
 
 _RECEIPT = """
@@ -177,9 +195,16 @@ def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signa
     return connection.execute(_DELIVER, {**values, **event_list([("dispatched", None)])}).fetchone()
 
 
-def inbox(connection: Connection, task_id: UUID, names: Sequence[str], wait_id: str | None = None) -> list[InboxRow]:
-    """The signals of these names that the task has not consumed, for any wait or for this one."""
-    return connection.execute(_INBOX, [task_id, list(names), wait_id]).fetchall()
+def inbox(
+    connection: Connection, task_id: UUID, names: Sequence[str], wait_ids: Mapping[str, str] | None = None
+) -> list[InboxRow]:
+    """The signals of these names that the task has not consumed, for any wait or for the one with these ids."""
+    return connection.execute(_INBOX, [task_id, list(names), json.dumps(dict(wait_ids or {}))]).fetchall()
+
+
+def names_of(connection: Connection, task_id: UUID, step_number: int, wait_id: str) -> list[str]:
+    """The names of the signals that the open waits with this id take, within the task's step."""
+    return [row["name"] for row in connection.execute(_NAMES_OF, [task_id, step_number, wait_id]).fetchall()]
 
 
 def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:

@@ -9,6 +9,7 @@ from agent_tasks.store.rows import Row
 from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions.checkpoint import Committed, committing, run_commit
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.open_wait import shown_of
 from agent_tasks.transitions.signal import deliver
 
 _WAIT = committing(
@@ -38,7 +39,7 @@ def wait(
     committed: Committed,
     names: Sequence[str],
     *,
-    wait_id: str | None = None,
+    wait_ids: dict[str, str] | None = None,
     all_of_them: bool,
     timeout: float | None,
     on_timeout: str | None,
@@ -49,16 +50,10 @@ def wait(
     `timeout` in seconds; then the step `on_timeout` runs, or the next step with no signal. Within a
     transaction. Raises LeaseLost, BudgetExhausted.
     """
-    awaits = {
-        "kind": "signal",
-        "name": ", ".join(names),
-        "names": list(names),
-        "mode": "all" if all_of_them else "any",
-        "wait_id": wait_id or wait_id_of(claim.lineage_id, claim.step_number),
-        "timeout": timeout,
-        "on_timeout": on_timeout,
-    }
-    data = json.dumps({"kind": "signal", "names": list(names), "mode": awaits["mode"], "timeout": timeout})
+    mode = "all" if all_of_them else "any"
+    ids = wait_ids or dict.fromkeys(names, wait_id_of(claim.lineage_id, claim.step_number))
+    awaits = {**shown_of(ids, mode), "timeout": timeout, "on_timeout": on_timeout}
+    data = json.dumps({"kind": "signal", "names": list(names), "mode": mode, "timeout": timeout})
     row = run_commit(connection, _WAIT, claim, committed, ("waiting", data), awaits=json.dumps(awaits), timeout=timeout)
     return deliver(connection, claim.id, ring_seconds=ring_seconds) or row
 

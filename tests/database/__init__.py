@@ -15,7 +15,7 @@ from agent_tasks.transitions.claim import Claim, claim_suspect
 from agent_tasks.transitions.expire import expire
 from agent_tasks.transitions.join import join
 from agent_tasks.transitions.ledger import RecordedCall
-from agent_tasks.transitions.park import OpenWait
+from agent_tasks.transitions.open_wait import OpenWait, shown_of
 from agent_tasks.transitions.wait import sleep, wait
 from tests.database import single
 from tests.database.single import checkpoint, claim
@@ -133,8 +133,7 @@ def park(
 
 def open_wait(ordinal: int, *names: str, timeout: float | None = 600) -> OpenWait:
     """A wait within a step, for any of these signals."""
-    named = list(names or ("go",))
-    shown = {"kind": "signal", "names": named, "mode": "any", "wait_id": f"{ordinal}", "wait_ids": [f"{ordinal}"]}
+    shown = shown_of(dict.fromkeys(names or ("go",), f"{ordinal}"), "any")
     return OpenWait(RecordedCall(ordinal, "", "wait", "d", ordinal, None, "k", False, begun=1), shown, 0.0, timeout)
 
 

@@ -174,6 +174,11 @@ def _waits(client: AgentTasks) -> None:
     assert client.hook(url).waiting
     client.answer_hook(often, 1, key="1")
     client.answer_hook(url, 1, key="1")
+    within = claimed(client, submitted(client))
+    url_within = operations_of(client, within).hook(HookOptions("go"))
+    with client.database.connection() as connection:
+        parking.park(connection, within, [open_wait(0)], progress=None)
+    assert not client.hook(url_within).waiting
     with pytest.raises(HookClosed):
         client.answer_hook(url, 1, key="2")
 
@@ -182,17 +187,17 @@ def _straight(client: AgentTasks) -> None:
     waiting = claimed(client, submitted(client))
     with client.database.connection() as connection:
         ledger.judge(connection, waiting, [])
-        assert parking.take(connection, waiting, [open_wait(0)], 1) is None
+        assert parking.take(connection, waiting, [open_wait(0)], [1]) == []
         note(connection, waiting, open_wait(2).record, "1", 1)
         parking.keep(connection, waiting, [open_wait(0)])
         parking.cancel(connection, waiting, open_wait(0), 2)
         with connection.transaction():
             parking.park(connection, waiting, [open_wait(1)], progress=None)
             signal.deliver(connection, waiting.id, ring_seconds=60)
-    client.get(waiting.id).signal("go", 1)
+    client.get(waiting.id).signal("go", 1, wait_id="1")
     again = claimed(client, waiting.id)
     with client.database.connection() as connection:
-        assert parking.take(connection, again, [open_wait(1)], 3) is not None
+        assert parking.take(connection, again, [open_wait(1)], [3])
     client.get(waiting.id).cancel()
     client.get(waiting.id).resume().cancel()
 

@@ -45,6 +45,10 @@ class Before(Given):
     def outcome(self) -> Any:
         return self.value
 
+    @property
+    def is_cancelled(self) -> bool:
+        return False
+
 
 class Returned(Answer):
     def __init__(self, value: Any) -> None:
@@ -136,8 +140,8 @@ class Recorded(Operations):
     def begin_wait(self, awaited: Awaited) -> None:
         awaited.call.record = SimpleNamespace(ordinal=next(self._ordinals))
 
-    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any]:
-        return waits[0], "came"
+    def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
+        return [(waits[0], "came", orders[0])]
 
     def keep_waits(self, waits: Sequence[Awaited]) -> None:
         raise NotImplementedError

@@ -73,7 +73,7 @@ class Operations:
     def __init__(self) -> None:
         self.left: str | None = PROGRESS
         self.judged: list[BaseException] = []
-        self.waits = SimpleNamespace(over=lambda name: 0)
+        self.waits = SimpleNamespace(ids=lambda names: dict.fromkeys(names, "w"))
 
     def take_progress(self) -> str | None:
         left, self.left = self.left, None

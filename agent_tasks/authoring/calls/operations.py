@@ -3,7 +3,6 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
@@ -114,6 +113,11 @@ class Given(ABC):
     def outcome(self) -> Any:
         """Return what the function returned, or raise what it raised."""
 
+    @property
+    @abstractmethod
+    def is_cancelled(self) -> bool:
+        """Return whether the step had cancelled it, and so was given nothing."""
+
 
 class Answer(ABC):
     """The value that a call's function returned, in the JSON form that is recorded."""
@@ -140,23 +144,14 @@ class Awaited:
     call: Call
     """What it is known by, as a call is."""
     directive: Wait | Sleep
-    wait_ids: tuple[str, ...]
-    """The ids of the wait, by which answers may be addressed to it alone."""
+    wait_ids: dict[str, str]
+    """By the name of each signal that it waits for the id by which an answer is for it alone."""
     began: float = field(default_factory=monotonic)
     future: "asyncio.Future[Any] | None" = None
-    order: int = 0
-    writing: AbstractContextManager[None] | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The signals that it waits for."""
-        return self.directive.names if isinstance(self.directive, Wait) else ()
-
-    def taken_in(self) -> None:
-        """Let later outcomes come: this one has been given, or will not be."""
-        writing, self.writing = self.writing, None
-        if writing is not None:
-            writing.__exit__(None, None, None)
+    is_asked: bool = False
+    """Whether Postgres was asked for what it waits for."""
+    order: int | None = None
+    """When the step is given what came of it, by its clock; later outcomes are held back until then."""
 
 
 class WaitsOfStep(ABC):
@@ -269,8 +264,11 @@ class Operations(ABC):
         """Note that a wait begins, which is in no record yet, or whose record says that it was begun before."""
 
     @abstractmethod
-    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any] | None:
-        """Record the first of the waits that is over, at `order` by the step's clock; return it and what came of it."""
+    def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
+        """Record which of the waits are over; return what came of each, and which of `orders` is its own.
+
+        `orders`: as many ascending times by the step's clock.
+        """
 
     @abstractmethod
     def keep_waits(self, waits: Sequence[Awaited]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -42,11 +42,19 @@ class Turns:
     @contextmanager
     def writing(self, order: int) -> Generator[None]:
         """Hold back later outcomes while this one is written for the first time."""
-        self._written[order] = None
+        self.hold([order])
         try:
             yield
         finally:
-            del self._written[order]
+            self.release(order)
+
+    def hold(self, orders: Sequence[int]) -> None:
+        """Hold back outcomes later than these, which are the latest of the step's clock, until each is released."""
+        self._written.update(dict.fromkeys(orders))
+
+    def release(self, order: int) -> None:
+        """Let later outcomes come: the step has taken this one in, or will not be given it."""
+        del self._written[order]
 
     async def first(self, order: int) -> None:
         """Return when the step may be given an outcome that was just written."""

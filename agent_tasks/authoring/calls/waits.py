@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -36,7 +37,7 @@ class Waits(WaitsOfStep):
         self._operations = operations
         self._step = step
         self._open: dict[Awaited, None] = {}
-        self._over: Counter[str] = Counter()
+        self._behind: Counter[str] = Counter()
         self._thrown: list[StepParked] = []
         self._is_looking = False
         self._looked_at = 0.0
@@ -55,9 +56,13 @@ class Waits(WaitsOfStep):
         """The waits for which the step is parked, in the order in which they were begun."""
         return sorted(self._open, key=lambda awaited: awaited.call.record.ordinal)
 
-    def over(self, name: str) -> int:
+    def turn(self, name: str) -> int:
         """How many waits for this signal the step has behind it."""
-        return self._over[name]
+        return self._behind[name]
+
+    def ids(self, names: Sequence[str]) -> dict[str, str]:
+        """The ids of a wait for these signals that begins now: one for each of them, by what it has behind it."""
+        return {name: self._operations.wait_id(name, self._behind[name]) for name in names}
 
     def check(self) -> None:
         """Raise InvalidInput where the step is parked, and its code has not ended."""
@@ -73,30 +78,32 @@ class Waits(WaitsOfStep):
         """Return what came of a wait of an async step, now or in a later run."""
         awaited = self._begin(context, directive)
         given = self._operations.find(awaited.call)
-        if given is not None:
-            try:
+        try:
+            if given is not None:
                 await given.turn()
                 return given.outcome()
-            finally:
-                self._end(awaited)
-        self._operations.begin_wait(awaited)
-        awaited.future = asyncio.get_running_loop().create_future()
-        self._open[awaited] = None
-        self.nudge()
-        try:
-            outcome = await awaited.future
-            await self._operations.turns.first(awaited.order)
-            return outcome
+            return await self._outcome(awaited)
         except asyncio.CancelledError:
-            if not (context.cancelled or self._thrown):
+            if not (context.cancelled or self._thrown or (given is not None and given.is_cancelled)):
                 self._open.pop(awaited, None)
                 await settled(self._operations.cancel_wait, awaited)
             raise
         finally:
-            awaited.taken_in()
+            if awaited.order is not None:
+                self._operations.turns.release(awaited.order)
             if not self._thrown:
                 self._end(awaited)
                 self.nudge()
+
+    async def _outcome(self, awaited: Awaited) -> Any:
+        self._operations.begin_wait(awaited)
+        awaited.future = asyncio.get_running_loop().create_future()
+        self._open[awaited] = None
+        self.nudge()
+        outcome = await awaited.future
+        assert awaited.order is not None
+        await self._operations.turns.first(awaited.order)
+        return outcome
 
     def nudge(self) -> None:
         """Look soon whether the step waits only: it has begun a wait, or ended one or a call."""
@@ -122,7 +129,7 @@ class Waits(WaitsOfStep):
         is_due = monotonic() - self._looked_at > _LOOK_SECONDS
         if is_idle and self._passes < _PASSES:
             self._soon()
-        elif is_idle or is_due or any(not awaited.order for awaited in self._open):
+        elif is_idle or is_due or not all(awaited.is_asked for awaited in self._open):
             self._is_looking = True
             self._look_task = asyncio.get_running_loop().create_task(self._ask(is_idle, is_due))
         else:
@@ -133,40 +140,45 @@ class Waits(WaitsOfStep):
         self._soon(self._glance)
 
     async def _ask(self, is_idle: bool, is_due: bool) -> None:
-        """Ask Postgres for what the step waits for, and give it the first that is there, or park it."""
-        asked = self.open
-        order = next(self._operations.branches.clock)
-        writing = self._operations.turns.writing(order)
-        writing.__enter__()
+        """Ask Postgres for what the step waits for, and give it all that is there, or park it."""
+        asked, clock, turns = self.open, self._operations.branches.clock, self._operations.turns
+        orders = [next(clock) for _ in asked]
+        turns.hold(orders)
         for awaited in asked:
-            awaited.order = order
+            awaited.is_asked = True
         try:
-            taken = await in_thread(self._operations.take_wait, asked, order)
-            if taken is None and is_due and not is_idle:
+            taken = await in_thread(self._operations.take_waits, asked, orders)
+            if not taken and is_due and not is_idle:
                 await in_thread(self._operations.keep_waits, asked)
         except BaseException as error:
-            writing.__exit__(None, None, None)
+            self._release(orders)
             for awaited in asked:
                 if awaited.future is not None:
                     fail(awaited.future, error)
             return
         finally:
             self._is_looking, self._looked_at = False, monotonic()
-        if taken is not None:
-            awaited, outcome = taken
-            if awaited in self._open and awaited.future is not None and not awaited.future.done():
-                self._open.pop(awaited)
-                awaited.order, awaited.writing = order, writing
-                awaited.future.set_result(outcome)
-            else:  # it was cancelled meanwhile, and that gives back what was taken
-                writing.__exit__(None, None, None)
+        given = [(awaited, outcome, order) for awaited, outcome, order in taken if self._is_awaited(awaited)]
+        self._release(set(orders).difference(order for *_, order in given))
+        for awaited, outcome, order in given:
+            assert awaited.future is not None
+            self._open.pop(awaited)
+            awaited.order = order
+            awaited.future.set_result(outcome)
+        if taken:
             self.nudge()
-            return
-        writing.__exit__(None, None, None)
-        if is_idle and asked == self.open and self._is_idle():
+        elif is_idle and asked == self.open and self._is_idle():
             self._park()
         else:
             self._later()
+
+    def _release(self, orders: Iterable[int]) -> None:
+        for order in orders:
+            self._operations.turns.release(order)
+
+    def _is_awaited(self, awaited: Awaited) -> bool:
+        """Whether the step's code is still in a wait; cancelling one gives back what was taken for it."""
+        return awaited in self._open and awaited.future is not None and not awaited.future.done()
 
     def _is_idle(self) -> bool:
         branches = self._operations.branches
@@ -197,10 +209,9 @@ class Waits(WaitsOfStep):
             self._end(awaited)
             return outcome
         self._operations.begin_wait(awaited)
-        taken = self._operations.take_wait([awaited], next(self._operations.branches.clock))
-        if taken is not None:
+        for _, outcome, _ in self._operations.take_waits([awaited], [next(self._operations.branches.clock)]):
             self._end(awaited)
-            return taken[1]
+            return outcome
         self._open[awaited] = None
         error = StepParked(f"step {self._step} is parked")
         self._thrown.append(error)
@@ -220,10 +231,7 @@ class Waits(WaitsOfStep):
             function = _all_taken if directive.all else _taken
         branch, identity = self._operations.branches.identify(name, digest, None)
         call = Call(function, identity, branch, _OPTIONS)
-        ids: tuple[str, ...] = ()
-        if isinstance(directive, Wait):
-            ids = tuple(self._operations.wait_id(one, self._over[one]) for one in directive.names)
-        return Awaited(call, directive, tuple(dict.fromkeys(ids)))
+        return Awaited(call, directive, self.ids(directive.names) if isinstance(directive, Wait) else {})
 
     def _check_place(self, context: Cancellable, branches: Branches) -> None:
         if branches.is_closed:
@@ -244,7 +252,7 @@ class Waits(WaitsOfStep):
 
     def _end(self, awaited: Awaited) -> None:
         self._open.pop(awaited, None)
-        self._over.update(awaited.names)
+        self._behind.update(awaited.wait_ids.keys())
 
 
 def _refuse(why: str, instead: str) -> NoReturn:

@@ -94,6 +94,7 @@ class StepCalls(Operations):
         except ContextLost as error:
             raise self._breaks(error) from None
         if record is not None:
+            call.record = record
             return _GivenBack(self, call, record)
         call.record = call.record or self._new_record(call)
         return None
@@ -343,11 +344,15 @@ class _GivenBack(Given):
             return
         try:
             await self._calls.turns.again(record.ended)
-        except asyncio.CancelledError:  # it had ended when the step first saw it
+        except asyncio.CancelledError:
             context = self._calls.context
-            if context is None or not context.cancelled:
+            if record.wait is None and (context is None or not context.cancelled):  # the step had seen how it ended
                 self._calls.lose(f"call {record.name} is cancelled, and had {record.status} before", record)
             raise
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._record.status == "cancelled"
 
     async def _until_cancelled(self) -> None:
         try:
@@ -385,6 +390,10 @@ class _GivenCharge(Given):
 
     def outcome(self) -> None:
         self._calls.check_charge(self._known)
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._known.ended is None
 
 
 def _refused(connection: Connection, _: Claim, begin: CallBegin, outcome: str, ended: int) -> None:

@@ -159,7 +159,7 @@ class Commits:
         """Wait, within a transaction; signals that came early are refused where the next step does not take them."""
         directive = decision.directive
         lock_owned(connection, claim)
-        for kept in inbox(connection, claim.id, directive.names, decision.wait_id):
+        for kept in inbox(connection, claim.id, directive.names, decision.wait_ids):
             if why := decision.step.refusal(kept["payload"]):
                 refuse(connection, claim.id, kept["seq"], NOT_SHOWN if claim.row["sensitive"] else why)
         row = wait(
@@ -167,7 +167,7 @@ class Commits:
             claim,
             decision.committed,
             directive.names,
-            wait_id=decision.wait_id,
+            wait_ids=decision.wait_ids,
             all_of_them=directive.all,
             timeout=directive.timeout,
             on_timeout=decision.on_timeout,

@@ -20,7 +20,7 @@ from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.ledger import RecordedCall
-from agent_tasks.transitions.park import OpenWait
+from agent_tasks.transitions.open_wait import OpenWait
 
 _LONGEST_TRACEBACK = 20_000
 _ONCE = Retry()
@@ -34,7 +34,7 @@ class WaitForSignals:
     directive: Wait
     step: Step
     on_timeout: str | None
-    wait_id: str
+    wait_ids: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +208,12 @@ def _finish(run: StepRun, result: object, shortfall: PartialCompletion | None, l
 
 def _wait(run: StepRun, directive: Wait, limit: int) -> WaitForSignals:
     committed, step = _committed(run, directive.then, directive.state, limit)
-    waits, name = run.operations.waits, directive.names[0]
-    wait_id = run.operations.wait_id(name, waits.over(name))
+    wait_ids = run.operations.waits.ids(directive.names)
     if directive.on_timeout is None:
-        return WaitForSignals(committed, directive, step, None, wait_id)
+        return WaitForSignals(committed, directive, step, None, wait_ids)
     other = run.agent.find_step(directive.on_timeout)
     other.validate(payloads.stored(committed.state))
-    return WaitForSignals(committed, directive, step, other.name, wait_id)
+    return WaitForSignals(committed, directive, step, other.name, wait_ids)
 
 
 def _committed(run: StepRun, then: StepRef, state: dict[str, object], limit: int) -> tuple[Committed, Step]:

@@ -99,7 +99,7 @@ class StepOperations(StepWaits):
                 "gateways: the secret with which the other system signs.",
                 field="verify",
             )
-        turn = self.waits.over(asked.signal)
+        turn = self.waits.turn(asked.signal)
         fingerprint = asked.fingerprint(turn)
         known = self._durably(lambda: self._do(find_hook, fingerprint, asked.seconds))
         if known["url"] is not None:

@@ -16,7 +16,7 @@ from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions import park
 from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.note import note
-from agent_tasks.transitions.park import OpenWait
+from agent_tasks.transitions.open_wait import OpenWait, WaitRecord, shown_of
 
 
 class StepWaits(StepCalls):
@@ -53,22 +53,22 @@ class StepWaits(StepCalls):
         if record.inherited and isinstance(awaited.directive, Wait):
             record.wait = None  # the task that goes on waits anew, as long as it says
 
-    def take_wait(self, waits: Sequence[Awaited], order: int) -> tuple[Awaited, Any] | None:
+    def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
+        by_ordinal = {awaited.call.record.ordinal: awaited for awaited in waits}
         with self._taking:
-            taken = self._durably(lambda: self._do(park.take, self.opened(waits), order))
-            if taken is None:
-                return None
-            ordinal, outcome = taken
-            awaited = next(each for each in waits if each.call.record.ordinal == ordinal)
-            self._note_wait(awaited, "completed", order)
-        return awaited, restore(awaited.call.function, outcome)
+            taken = self._durably(lambda: self._do(park.take, self.opened(waits), orders))
+            for ordinal, _, order in taken:
+                self._note_wait(by_ordinal[ordinal], "completed", order)
+        found = [(by_ordinal[ordinal], outcome, order) for ordinal, outcome, order in taken]
+        return [(awaited, restore(awaited.call.function, outcome), order) for awaited, outcome, order in found]
 
     def keep_waits(self, waits: Sequence[Awaited]) -> None:
         with self._taking:
             kept = self._durably(lambda: self._do(park.keep, self.opened(waits)))
             for awaited in waits:
-                awaited.call.record.wait = kept[awaited.call.record.ordinal]
-                self._note_wait(awaited, "started", None)
+                if (wait := kept.get(awaited.call.record.ordinal)) is not None:
+                    awaited.call.record.wait = wait
+                    self._note_wait(awaited, "started", None)
 
     def cancel_wait(self, awaited: Awaited) -> None:
         with self._taking:
@@ -90,15 +90,9 @@ class StepWaits(StepCalls):
 
 def _opened(awaited: Awaited) -> OpenWait:
     directive, record, age = awaited.directive, awaited.call.record, monotonic() - awaited.began
+    known: WaitRecord | None = record.wait
     if isinstance(directive, Sleep):
         until = directive.until.isoformat() if directive.until else None
         return OpenWait(record, {"kind": "timer"}, age, directive.seconds, until)
-    shown = {
-        "kind": "signal",
-        "name": ", ".join(directive.names),
-        "names": list(directive.names),
-        "mode": "all" if directive.all else "any",
-        "wait_id": awaited.wait_ids[0],
-        "wait_ids": list(awaited.wait_ids),
-    }
-    return OpenWait(record, shown, age, directive.timeout)
+    wait_ids = awaited.wait_ids if known is None else known.get("wait_ids", {})  # an answer may be on its way
+    return OpenWait(record, shown_of(wait_ids, "all" if directive.all else "any"), age, directive.timeout)

@@ -1,7 +1,7 @@
 """What hooks ask of the tasks that they speak to: which one lives, and what has answered it."""
 
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
@@ -38,11 +38,20 @@ _FIRST_ANSWER = f"""
 """
 
 
-_OVER = """
-    SELECT FROM agent_tasks.calls
-    WHERE task_id = %(id)s AND step_number = %(step)s AND status <> 'started' AND wait -> 'names' ? %(name)s
-        AND wait -> 'wait_ids' ? %(wait_id)s
+# A hook that may be used often is for each wait of its signal, else for the one with its id.
+_WITHIN = """
+    SELECT status = 'started' AS is_open, wait FROM agent_tasks.calls
+    WHERE task_id = %(id)s AND step_number = %(step)s
+        AND CASE WHEN %(once)s THEN wait -> 'wait_ids' ->> %(name)s = %(wait_id)s ELSE wait -> 'wait_ids' ? %(name)s END
+    ORDER BY status = 'started' DESC, ordinal LIMIT 1
 """
+
+
+class WithinRow(TypedDict):
+    """A wait within a step, as the ledger keeps it, and whether the step is in it."""
+
+    is_open: bool
+    wait: dict[str, Any]
 
 
 class TargetRow(Row):
@@ -63,10 +72,10 @@ def used_at(connection: Connection, task_id: UUID, name: str, wait_id: str) -> d
     return row["at"] if row else None
 
 
-def is_wait_over(connection: Connection, task_id: UUID, token: HookToken) -> bool:
-    """Return whether the wait was one within the step that made the hook, and the step has it behind it."""
-    values = {"id": task_id, "step": token.step_number, "name": token.signal, "wait_id": token.wait_id}
-    return connection.execute(_OVER, values).fetchone() is not None
+def wait_within(connection: Connection, task_id: UUID, step_number: int, token: HookToken) -> WithinRow | None:
+    """Return the wait of a hook within this step, rather one that is open; None where the step had come to none."""
+    own = {"name": token.signal, "wait_id": token.wait_id, "once": token.once}
+    return connection.execute(_WITHIN, {"id": task_id, "step": step_number, **own}).fetchone()
 
 
 def kept(connection: Connection, task_id: UUID, name: str) -> int:
