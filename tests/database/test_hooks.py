@@ -129,7 +129,8 @@ def test_an_early_answer_that_the_step_then_refuses_leaves_the_hook_open(client:
     directive = Wait("approval", then="decide", draft="d")
     with driving(client) as driver:
         decide = find_agent("approval").steps["decide"]
-        decision = WaitForSignals(committed, directive, decide, None, wait_id_of(taken.lineage_id, taken.step_number))
+        ids = {"approval": wait_id_of(taken.lineage_id, taken.step_number)}
+        decision = WaitForSignals(committed, directive, decide, None, ids)
         assert driver.commits.commit(taken, decision).row["status"] == "waiting"
     assert client.hook(url).waiting
     assert not client.answer_hook(url, {"ok": "perhaps"}, key="one").delivered
@@ -428,7 +429,8 @@ def test_a_wait_that_was_opened_by_an_earlier_release_is_answered_as_before(clie
     task_id, _ = asking(client)
     query(
         client,
-        'UPDATE agent_tasks.tasks SET waiting_for = waiting_for || \'{"wait_id": "0198c2f4"}\' WHERE id = %s',
+        "UPDATE agent_tasks.tasks SET waiting_for = (waiting_for - 'wait_ids') || "
+        "jsonb_build_object('wait_id', '0198c2f4') WHERE id = %s",
         task_id,
     )
     assert client.get(task_id).signal("approval", 1, wait_id="0198c2f4").delivered
