@@ -31,6 +31,7 @@ WITHOUT_ARROW = {
     "fence",
     "idempotency",
     "job",
+    "open_wait",
     "keys",
     "outbox",
     "replay",
