@@ -87,7 +87,7 @@ def test_a_connection_that_hangs_holds_up_no_tick(app: Any, monkeypatch: pytest.
 
     def hangs(**options: Any) -> Any:
         hanging.release()
-        goes_on.wait()
+        goes_on.wait(60)
         return connected(**options)
 
     for _ in range(59):
