@@ -166,14 +166,15 @@ class Deployment:
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
-        if "notices" in self.__dict__:
-            self.notices.close()
-        if "publisher" in self.__dict__:
-            self.publisher.close()
-        if "bells" in self.__dict__:
-            self.bells.close()
-        self._forget()
+        self.ring_anew()
         self.database.close()
+
+    def ring_anew(self) -> None:
+        """Close the ways to the broker and to the Redis, to be found again at their next use."""
+        for name in ("notices", "publisher", "bells"):
+            if name in self.__dict__:
+                getattr(self, name).close()
+        self._forget()
 
     def _begin_anew(self) -> None:
         """Begin anew in a forked child, without the parent's threads, and leave the parent's connections alone."""
@@ -191,6 +192,13 @@ class Deployment:
 _deployments: "WeakSet[Deployment]" = WeakSet()
 _left_alone: list[Any] = []
 """Objects of the parents of forked children: collecting them would close them, or wait for a lock for ever."""
+
+
+def ring_anew() -> None:
+    """Have each deployment of this process that has rung before find the broker again: it may be another app's."""
+    for deployment in list(_deployments):
+        if "bells" in vars(deployment):
+            deployment.ring_anew()
 
 
 def _begin_all_anew() -> None:

@@ -7,12 +7,19 @@ from typing import Any
 
 from celery import Celery, signals
 
+import agent_tasks
+from agent_tasks.deployment import ring_anew
 from agent_tasks.doorbell.installed import Installed, installed, set_installed
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
 from agent_tasks.task.arguments import check_kind, shown
 
 log = logging.getLogger(__name__)
+_Place = tuple[str, int]
+_called_at: _Place | None = None
+"""Where the line is by which the app of this process was installed."""
+_begun = False
+"""Whether a worker or a beat of that app has begun here."""
 
 
 def install(app: Celery, settings: Settings | None = None) -> None:
@@ -22,14 +29,19 @@ def install(app: Celery, settings: Settings | None = None) -> None:
     `settings` are by default those of the environment; they are also those of `agent_tasks.submit` in this process.
     Where our agents, settings or servers are wrong, one line of the log says so, and the app's own tasks go on.
 
+    A function that makes an app may be called again: the new app then takes the place of the one before.
+
     Raises InvalidInput for what is no Celery app, for a second app or other settings in one process, and where the
     app's worker has started already.
     """
+    global _called_at
     app = _own_object(app)
     if settings is not None:
         check_kind(settings, "settings", Settings, "Settings, as of Settings.load()")
+    caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    place = caller.f_code.co_filename, caller.f_lineno
     before = installed()
-    if before is not None:
+    if before is not None and not _is_made_again(before, app, place):
         _check_again(before, app, settings)
         return
     if app.use_fast_trace_task:
@@ -38,9 +50,24 @@ def install(app: Celery, settings: Settings | None = None) -> None:
             "is imported",
             field="app",
         )
-    set_installed(Installed(app, settings, _importing_module(sys._getframe(1))))  # pyright: ignore[reportPrivateUsage]
+    _called_at = place
+    set_installed(Installed(app, settings, _importing_module(caller)))
     signals.celeryd_init.connect(_begin_worker, weak=False)
     signals.beat_init.connect(_begin_beat, weak=False)
+    _follow(settings)
+
+
+def _is_made_again(before: Installed, app: Any, place: _Place) -> bool:
+    """Whether this is another app from the same line of a program, and nothing runs that is of the one before."""
+    return before.app is not app and place == _called_at and not _begun
+
+
+def _follow(settings: Settings | None) -> None:
+    """Have what was used in this process before follow the app that is installed now."""
+    default = agent_tasks._default  # pyright: ignore[reportPrivateUsage]
+    if default is not None and settings is not None and default.settings != settings:
+        agent_tasks._default = None  # pyright: ignore[reportPrivateUsage]
+    ring_anew()
 
 
 def _own_object(app: Any) -> Any:
@@ -83,16 +110,20 @@ def _importing_module(frame: FrameType | None) -> str:
 
 
 def _begin_worker(sender: str = "", instance: Any = None, conf: Any = None, options: Any = None, **_: Any) -> None:
+    global _begun
     ours = installed()
     if ours is not None and getattr(instance, "app", None) is ours.app:
+        _begun = True
         from agent_tasks.celery import worker
 
         worker.begin(ours, sender, conf, options)
 
 
 def _begin_beat(sender: Any = None, **_: Any) -> None:
+    global _begun
     ours = installed()
     if ours is not None and getattr(sender, "app", None) is ours.app:
+        _begun = True
         from agent_tasks.celery import beat
 
         beat.begin(ours, sender)

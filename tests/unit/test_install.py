@@ -3,14 +3,16 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from kombu.entity import Queue
 
 import agent_tasks
-from agent_tasks import InvalidInput, Settings
+from agent_tasks import AgentTasks, InvalidInput, Settings
 from agent_tasks.celery import install
 from agent_tasks.doorbell.celery_app import make_app
 from agent_tasks.doorbell.installed import installed, set_installed
@@ -18,6 +20,7 @@ from agent_tasks.doorbell.routes import routed_queue
 from agent_tasks.doorbell.step_task import StepTask, unlimited
 from agent_tasks.engine.process.pools import check_pool
 
+install_module = sys.modules[install.__module__]
 SETTINGS = Settings(database_url="postgresql://nobody@localhost:1/none", redis_url="redis://localhost:1/0")
 
 
@@ -68,6 +71,57 @@ def test_a_second_app_is_refused_by_name(app: Any) -> None:
         pytest.raises(InvalidInput, match=r"'theirs' before.*not on 'another'"),
     ):
         install(another)
+
+
+def made_by_a_factory() -> Any:
+    app = Celery("made", broker="redis://localhost:1/0", set_as_current=False)
+    install(app)
+    return app
+
+
+def app_of_this_process() -> Any:
+    ours = installed()
+    return None if ours is None else ours.app
+
+
+def test_an_app_that_a_factory_makes_again_takes_the_place_of_the_one_before(app: Any) -> None:
+    assert app_of_this_process() is None
+    apps = [made_by_a_factory() for _ in range(3)]
+    assert app_of_this_process() is apps[-1]
+    with pytest.raises(InvalidInput, match="one process serves one app"):
+        install(app)
+
+
+def test_no_app_takes_the_place_of_one_whose_worker_has_begun(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = made_by_a_factory()
+    monkeypatch.setattr(install_module, "_begun", False)
+    monkeypatch.setattr("agent_tasks.celery.worker.begin", lambda *_: None)
+    signals.celeryd_init.send(sender="w@h", instance=SimpleNamespace(app=first), conf=first.conf, options={})
+    with pytest.raises(InvalidInput, match="one process serves one app"):
+        made_by_a_factory()
+    assert app_of_this_process() is first
+
+
+def test_a_client_that_has_rung_before_rings_by_the_app_that_is_installed_then(app: Any) -> None:
+    app.conf.broker_transport_options = {"global_keyprefix": "shop:"}
+    with closing(AgentTasks(SETTINGS)) as client, closing(AgentTasks(SETTINGS)) as other:
+        before: Any = client.bells
+        install(app)
+        after: Any = client.bells
+        assert (before.has_prefix, after.has_prefix) == (False, True)
+        assert "bells" not in vars(other)
+
+
+def test_the_default_client_that_was_there_before_has_the_settings_that_were_given(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_tasks, "_default", AgentTasks(SETTINGS.model_copy(update={"queue": "others"})))
+    install(app, SETTINGS)
+    assert agent_tasks.default().settings is SETTINGS
+    same = agent_tasks.default()
+    set_installed(None)
+    install(app, SETTINGS)
+    assert agent_tasks.default() is same
 
 
 def test_an_app_whose_worker_has_started_is_refused(app: Any) -> None:
