@@ -52,13 +52,37 @@ def _postgres(url: str) -> str:
 
 
 def _redis(url: str) -> str:
-    if url == os.environ.get("CELERY_BROKER_URL") and "://" in url and not is_redis(url):
-        return ""  # it is read for want of another, and is of a broker that keeps no status
+    is_fallback = _is_celerys(url, "AGENT_TASKS_REDIS_URL", "REDIS_URL")
+    if is_fallback and "://" in url and (not is_redis(url) or _is_beyond_us(url)):
+        return ""  # it is of a broker that keeps no status, or that an app reaches by options of its own
     RedisUrl(url)
     return url
 
 
+def _is_celerys(url: str, *variables: str) -> bool:
+    """Whether a URL is Celery's own, read for want of one in these variables."""
+    return url == os.environ.get("CELERY_BROKER_URL") and not any(map(os.environ.get, variables))
+
+
+def _is_beyond_us(url: str) -> bool:
+    """Whether a URL is no Redis's that we can reach by it alone. Says so, unless an app that can is named."""
+    try:
+        RedisUrl(url)
+    except ValueError as error:
+        if not (installed() or os.environ.get("AGENT_TASKS_APP") or url in _warned):
+            _warned.add(url)
+            log.warning(
+                "CELERY_BROKER_URL is not used: %s. Name your app by AGENT_TASKS_APP, or its broker by "
+                "AGENT_TASKS_BROKER_URL",
+                error,
+            )
+        return True
+    return False
+
+
 def _broker(url: str) -> str:
+    if is_redis(url) and _is_celerys(url, "AGENT_TASKS_BROKER_URL") and _is_beyond_us(url):
+        return ""
     if is_redis(url):
         RedisUrl(url)
     elif not url.partition("://")[0].isascii() or "://" not in url:

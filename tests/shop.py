@@ -33,6 +33,15 @@ if not os.environ.get("SHOP_ALONE"):
     install(app)
 
 
+if "SHOP_BREAKS" in os.environ:  # our part fails as it begins, where its runtime is
+    from agent_tasks.engine.process.runtime import Runtime
+
+    def fail(self: Runtime, slots: int) -> None:
+        raise RuntimeError("can't start new thread")
+
+    Runtime.start = fail
+
+
 if taken := os.environ.get("SHOP_TAKES"):
 
     @app.task(name=taken)
@@ -170,6 +179,16 @@ async def idle(ctx: Context, folder: str) -> Any:
 @patient.step
 def still(ctx: SyncContext, folder: str) -> Any:
     return Done(ctx.call(len, folder))
+
+
+def never_return() -> None:
+    time.sleep(3600)
+
+
+@agent("shop_endless")
+async def call_without_end(ctx: Context, folder: str) -> None:
+    note(folder, "calls")
+    await ctx.call(never_return)
 
 
 @app.task

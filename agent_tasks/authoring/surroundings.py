@@ -25,20 +25,24 @@ def surround(manager: Plain) -> Plain:
     """Enter the context manager that `manager()` makes around all plain code of this process, in its thread.
 
     That is each plain step, undo function and call, and whatever an async step hands to `asyncio.to_thread`. What it
-    raises is raised into the step. Returns `manager`, so that it can be a decorator.
+    raises is raised into the step. Once for each manager, however often it is given. Returns `manager`, so that it can
+    be a decorator.
     """
     _check(manager)
-    _plain.append(manager)
+    if manager not in _plain:
+        _plain.append(manager)
     return manager
 
 
 def surround_async(manager: Async) -> Async:
     """Enter the async context manager that `manager()` makes around each async step, undo function and call.
 
-    It runs on the worker's event loop, in the task of the step or the call. What it raises is raised into the step.
+    It runs on the worker's event loop, in the task of the step or the call. What it raises is raised into the step. It
+    is once for each manager, as in `surround`.
     """
     _check(manager)
-    _async.append(manager)
+    if manager not in _async:
+        _async.append(manager)
     return manager
 
 

@@ -21,4 +21,5 @@ def _is_of_others(record: logging.LogRecord) -> bool:
     """Whether a line is not one of Celery's about a tick that is sent, taken or done."""
     said = record.args
     names = (said.get("name"),) if isinstance(said, Mapping) else said or ()
-    return record.levelno > logging.INFO or not any(str(name).startswith(_OURS) for name in names)
+    ticks = (name for name in names if isinstance(name, str) and name.startswith(_OURS))
+    return record.levelno > logging.INFO or not any(ticks)

@@ -10,6 +10,7 @@ from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
+from agent_tasks.doorbell.outcome import ENDED, FAILED
 from agent_tasks.doorbell.redis_url import is_full
 
 log = logging.getLogger(__name__)
@@ -17,9 +18,20 @@ _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 2.0
 """The first and longest wait between attempts to connect; kombu's grow to 30 s, even after Redis is back."""
 
 
-class DoorbellQoS(virtual.QoS):
-    """Takes a message off Redis for good. kombu keeps a copy of each until it is acknowledged, in two round trips a
-    message, and delivers it again after the visibility timeout; here the sweep rings again for what was lost.
+_KEPT = (ENDED, FAILED, None)
+"""Tasks whose messages are kept until they are acknowledged. None: it is not in the headers, as in old protocols."""
+
+
+_KEPT_SECONDS = 60
+"""After how long such a message is delivered again: longer than the longest pause until its end is told once more."""
+
+
+class DoorbellQoS(kombu_redis.QoS):
+    """Takes a bell off Redis for good. kombu keeps a copy of each message until it is acknowledged, in two round trips
+    a message, and delivers it again after the visibility timeout; here the sweep rings again for what was lost.
+
+    Nobody rings for a message that tells of the end of a Celery task: of those there is a copy. The copies are apart
+    from those of a team's workers, since a consumer restores whatever has been there for longer than it thinks right.
 
     Messages taken but not begun when a worker ends are put back, if Redis is there. (kombu raises if it is not,
     which ends a worker: "Unrecoverable error: 'NoneType' object has no attribute 'hostname'".)
@@ -27,18 +39,53 @@ class DoorbellQoS(virtual.QoS):
 
     channel: Any
     _delivered: Any
+    unacked_key: Any = "unacked-agent-tasks"
+    unacked_index_key: Any = "unacked-agent-tasks-index"
+    unacked_mutex_key: Any = "unacked-agent-tasks-mutex"
+    unacked_mutex_expire: Any = 10
 
-    def restore_unacked(self) -> list[Any]:
+    def __init__(self, channel: Any, prefetch_count: int = 0) -> None:
+        super().__init__(channel, prefetch_count)
+        self.visibility_timeout: Any = min(_KEPT_SECONDS, channel.visibility_timeout)
+        self._kept: set[str] = set()
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if message.headers.get("task") in _KEPT:
+            try:
+                super().append(message, delivery_tag)
+                self._kept.add(delivery_tag)
+                return
+            except redis.RedisError as error:
+                log.warning("a message is taken without a copy in Redis, its loss would not be noticed: %s", error)
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        if delivery_tag in self._kept:
+            self._kept.discard(delivery_tag)
+            super().ack(delivery_tag)
+        else:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def restore_unacked(self, client: Any = None) -> Any:
         self._flush()
         try:
-            with self.channel.conn_or_acquire() as client, client.pipeline() as pipeline:
-                for message in reversed(self._delivered.values()):  # the oldest last: it is to be taken first again
+            with self.channel.conn_or_acquire(client) as client, client.pipeline() as pipeline:
+                for tag, message in reversed(self._delivered.items()):  # the oldest last: it is to be taken first again
                     self._put_back(message, pipeline)
+                    if tag in self._kept:
+                        self._remove_from_indices(tag, pipeline)
                 pipeline.execute()
         except Exception as error:
             log.warning("messages were not put back; the sweep sends others: %s", error)
         self._delivered.clear()
         return []
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 1) -> None:
+        """Put back what a worker took and died with; each time that kombu asks, which it does every ten seconds."""
+        try:
+            super().restore_visible(start, num, interval=1)
+        except redis.ResponseError as error:  # such as for want of rights, or of memory; another worker may have them
+            log.warning("messages that dead workers had taken were not put back, it is tried again: %s", error)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if requeue:

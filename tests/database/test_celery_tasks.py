@@ -7,12 +7,14 @@ from uuid import UUID
 
 import pytest
 from celery import Celery, group
+from celery.canvas import Signature
+from celery.exceptions import Reject
 
 from agent_tasks import AgentTasks, Context, InvalidInput, PayloadTooLarge, SyncContext
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.client.outcome import tell
 from agent_tasks.doorbell.installed import Installed, installed, set_installed
-from agent_tasks.doorbell.outcome import ENDED, linked
+from agent_tasks.doorbell.outcome import ENDED, FAILED, linked
 from agent_tasks.engine.process.outcomes import register
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.errors import LeaseLost
@@ -209,6 +211,27 @@ def test_a_message_that_we_have_not_signed_tells_of_nothing(
     sealed = linked(bill.s(1), theirs, "q", task_id=c.task.id, signal=name, key=client.outcome_keys[0])
     forger.tasks[ENDED](0, **sealed.options["link"][0].kwargs)
     assert c.task.stored().status == "pending"
+
+
+@pytest.mark.parametrize(("name", "positional"), [(ENDED, [0]), (FAILED, ["an id"])])
+def test_where_the_broker_takes_no_message_the_one_that_tells_of_an_end_stays(
+    monkeypatch: pytest.MonkeyPatch, name: str, positional: list[Any]
+) -> None:
+    away: Any = Celery("away", broker="memory://", set_as_current=False)
+    register(away, lambda: None)  # our part has not begun
+    told = {"to": "a task", "signal": "s", "seal": "x"} | ({"queue": "q"} if name == FAILED else {})
+    task = away.tasks[name]
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("the broker is away")
+
+    monkeypatch.setattr(Signature, "apply_async", refuse)
+    monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
+    task.push_request(called_directly=False, id="1", retries=0, delivery_info={}, args=positional, kwargs=told)
+    with pytest.raises(Reject) as rejected:
+        task.run(*positional, **told)
+    assert rejected.value.requeue
+    task.pop_request()
 
 
 class TestRefused:

@@ -1,11 +1,19 @@
 """What of the package for Django needs no project."""
 
+import asyncio
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from agent_tasks.authoring import surroundings
+from agent_tasks.contrib.django import connections
 from agent_tasks.contrib.django.database import url_of
 from agent_tasks.settings import Settings
 from agent_tasks.store.route import Route, libpq_url
@@ -71,3 +79,45 @@ def test_the_import_pulls_in_no_engine_and_no_broker() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.strip() == ""
+
+
+class _Connection(SimpleNamespace):
+    """A connection of Django's that is not open."""
+
+    connection, close_at = None, None
+    __hash__: Any = object.__hash__
+
+
+def test_a_connection_that_another_thread_makes_while_the_noted_ones_are_looked_at_is_noted_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, new = _Connection(), _Connection()
+
+    class Noted(WeakSet[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            for each in super().__iter__():
+                thread = threading.Thread(target=connections.note_connection, args=(new,))
+                thread.start()
+                thread.join(0.2)
+                yield each
+
+    noted = Noted([first, third := _Connection()])
+    monkeypatch.setattr(connections, "_elsewhere", noted)
+
+    async def step() -> None:
+        async with connections.kept_fresh_for_async():
+            assert third in noted
+
+    asyncio.run(step())
+    monkeypatch.undo()
+    assert new in WeakSet(WeakSet.__iter__(noted))
+
+
+def test_a_manager_that_is_given_again_surrounds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "_plain", [])
+    monkeypatch.setattr(surroundings, "_async", [])
+    for _ in range(2):  # as an app's ready() does that is called again
+        surroundings.surround(connections.kept_fresh)
+        surroundings.surround_async(connections.kept_fresh_for_async)
+    assert surroundings._plain == [connections.kept_fresh]
+    assert surroundings._async == [connections.kept_fresh_for_async]

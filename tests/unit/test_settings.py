@@ -90,6 +90,30 @@ def test_a_broker_that_no_transport_can_be_for_is_refused(monkeypatch: pytest.Mo
     assert refused.value.details["field"] == "AGENT_TASKS_BROKER_URL"
 
 
+BY_OPTIONS = ("sentinel://a:26379;sentinel://b:26379", "redis://a:6379/0;redis://b:6379/0")
+"""URLs that Celery takes, with options of an app."""
+
+
+@pytest.mark.parametrize("url", BY_OPTIONS)
+def test_a_celery_broker_that_its_url_alone_does_not_reach_is_left_to_the_app(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    monkeypatch.setattr(settings_module, "_warned", set())
+    settings = given(monkeypatch, CELERY_BROKER_URL=url)
+    assert (settings.broker_url, settings.redis_url) == ("", REDIS)
+    said = caplog.text
+    assert said.count("CELERY_BROKER_URL is not used: ") == 1
+    assert "Name your app by AGENT_TASKS_APP, or its broker by AGENT_TASKS_BROKER_URL" in said
+    with pytest.raises(InvalidInput, match="AGENT_TASKS_REDIS_URL is not set"):
+        given(monkeypatch, AGENT_TASKS_REDIS_URL="", CELERY_BROKER_URL=url)
+    settings = given(monkeypatch, AGENT_TASKS_REDIS_URL="", AGENT_TASKS_APP="shop", CELERY_BROKER_URL=url)
+    assert (settings.broker_url, settings.redis_url) == ("", "")
+    assert caplog.text == said
+    for name in ("AGENT_TASKS_REDIS_URL", "AGENT_TASKS_BROKER_URL"):
+        with pytest.raises(InvalidInput, match=name):
+            given(monkeypatch, **{"CELERY_BROKER_URL": url, name: url})
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = given(monkeypatch, AGENT_TASKS_REDIS_URL="", CELERY_BROKER_URL=REDIS)
     assert settings.redis_url == REDIS

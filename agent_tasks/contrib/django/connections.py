@@ -53,20 +53,26 @@ async def kept_fresh_for_async() -> AsyncGenerator[None]:
     with _lock:
         _async_now += 1
     try:
-        if any(_is_dead(each) for each in list(_elsewhere)):
+        if any(_is_dead(each) for each in _noted()):
             await sync_to_async(close_dead_connections)()
         yield
     finally:
         with _lock:
             _async_now -= 1
-        if any(_is_over(each) for each in list(_elsewhere)):
+        if any(_is_over(each) for each in _noted()):
             await sync_to_async(_close_if_nobody_works)()
 
 
 def note_connection(connection: Any, **_: Any) -> None:
     """Note a connection that Django has made, unless plain code of ours asked for it, which sees to its own."""
     if not getattr(_here, "depth", 0):
-        _elsewhere.add(connection)
+        with _lock:
+            _elsewhere.add(connection)
+
+
+def _noted() -> list[Any]:
+    with _lock:
+        return list(_elsewhere)
 
 
 def close_dead_connections() -> None:

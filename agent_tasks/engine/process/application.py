@@ -10,6 +10,8 @@ from celery import Celery, signals
 
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder
+from agent_tasks.deployment import Deployment
+from agent_tasks.doorbell.bell import repeated
 from agent_tasks.doorbell.celery_app import driver_of, make_app, when_it_runs
 from agent_tasks.engine.observers.flower import show_running
 from agent_tasks.engine.process import drain, outcomes
@@ -43,7 +45,7 @@ def make_worker_app() -> Celery:
     for agent in loaded_agents().values():
         for step in agent.runnable.values():
             process.register(step)
-    outcomes.register(app, lambda: process.runtime)
+    outcomes.register(app, lambda: process.begun)
     process.connect()
     return app
 
@@ -92,10 +94,17 @@ class OwnProcess(WorkerProcess):
         self._watchdog.start()
 
     def take(self, request: Any) -> None:
-        if self._wire is not None and not self._takes_sigterm:
+        if self._wire is not None and not self._takes_sigterm and self.begun is not None:
             self._takes_sigterm = True  # not before: the pool puts its own handler over that of a child's start
             drain.drain_on_sigterm(self.runtime)
         super().take(request)
+
+    def hand_on(self, request: Any) -> None:
+        """Put it back, and end this child of a pool, which could not begin: the pool starts another in its place."""
+        log.error("process ended, it could not begin: another one begins in its place")
+        Deployment(self.settings).bells.put_back([repeated(request)])
+        logging.shutdown()
+        os._exit(1)
 
     def gate_of_runtime(self) -> Gate:
         return self.gate if self._wire is None else Gate(self._wire.tell)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from celery.exceptions import Reject
+
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.client.outcome import tell
 from agent_tasks.doorbell.outcome import ENDED, FAILED, is_sealed
@@ -25,8 +27,19 @@ class OutcomeTask(StepTask):
     max_retries = None
 
 
-def register(app: Any, runtime: Callable[[], Runtime], **options: Any) -> None:
-    """Register the two; they write to Postgres by the runtime of the process that runs them."""
+def _again_later(task: Any, problem: Exception | None = None) -> None:
+    """Have the message of this task come again in a while, also where the broker takes no new one now.
+
+    Raises what Celery is to do with it; the problem itself where there is no message: a worker of theirs calls FAILED.
+    """
+    try:
+        task.retry(exc=problem, countdown=min(_LONGEST_PAUSE, 2.0 ** min(task.request.retries, 5)))
+    except Reject as lost:
+        raise Reject(lost.reason, requeue=True) from lost
+
+
+def register(app: Any, runtime: Callable[[], Runtime | None], **options: Any) -> None:
+    """Register the two; they write to Postgres by the runtime of the process that runs them, if it has begun."""
 
     def ended(
         task: Any, outcome: Any = None, /, *, to: str, signal: str, seal: str = "", error: dict[str, Any] | None = None
@@ -34,7 +47,7 @@ def register(app: Any, runtime: Callable[[], Runtime], **options: Any) -> None:
         """Tell the task `to`; later, where that does not succeed."""
         mine = runtime()
         try:
-            if mine.gate.is_open:
+            if mine is not None and mine.gate.is_open:
                 if not is_sealed(to, signal, seal, mine.client.outcome_keys):
                     log.error("a message that tells of the end of a Celery task is not signed by us: task=%s", to)
                     return
@@ -42,7 +55,7 @@ def register(app: Any, runtime: Callable[[], Runtime], **options: Any) -> None:
                 return
         except Exception as problem:  # whatever it is: nothing else says how that task ended
             log.warning("the end of a Celery task is told later: task=%s error=%s", to, problem)
-        raise task.retry(countdown=min(_LONGEST_PAUSE, 2.0 ** min(task.request.retries, 5)))
+        _again_later(task)
 
     def failed(
         request: Any, exc: Any = None, traceback: Any = None, *, to: str, signal: str, seal: str, queue: str
@@ -55,8 +68,13 @@ def register(app: Any, runtime: Callable[[], Runtime], **options: Any) -> None:
                 celery_task_id=str(request),
             )
         error = recorded_errors.record(exc)
-        app.tasks[ENDED].apply_async((None,), {"to": to, "signal": signal, "seal": seal, "error": error}, queue=queue)
+        told = {"to": to, "signal": signal, "seal": seal, "error": error}
+        try:
+            app.tasks[ENDED].apply_async((None,), told, queue=queue)
+        except Exception as problem:  # of whatever transport it is
+            log.warning("the failure of a Celery task is told later: task=%s error=%s", to, problem)
+            _again_later(app.tasks[FAILED], problem)
 
     serializer = app.conf.task_serializer  # of what the team's tasks return
     app.task(base=OutcomeTask, name=ENDED, bind=True, shared=False, serializer=serializer, **options)(ended)
-    app.task(base=StepTask, name=FAILED, shared=False, serializer=serializer, **options)(failed)
+    app.task(base=OutcomeTask, name=FAILED, shared=False, serializer=serializer, **options)(failed)

@@ -44,7 +44,7 @@ _MOST_FOR_LATER = 1000
 _BEGIN_SECONDS = 2.0
 """How long the first message of a process waits for Postgres to be reached. A child of a pool may be given only one."""
 _SHUT_SECONDS = 1.0
-"""How long a slot whose message was put back takes no other one, while the gate is closed."""
+"""How long a slot whose message was put back takes no other one, unless the gate opens meanwhile."""
 
 
 class Runtime:
@@ -73,8 +73,8 @@ class Runtime:
         self.worker_id = worker_id(node, os.getpid())
         self._telemetry = Telemetry(app, node, sends_events=terms.sends_events)
         self._database_threads = DatabaseThreads(_DATABASE_THREADS)
-        call_threads = CallThreads(settings.call_threads)
-        self._loops = Loops(settings.async_steps, self._database_threads, call_threads)
+        self._call_threads = CallThreads(settings.call_threads)
+        self._loops = Loops(settings.async_steps, self._database_threads, self._call_threads)
         self._mirroring = Mirroring(self.client)
         self._combiners = Combiners(self.client, self.worker_id)
         commits = Commits(self.client, self._combiners)
@@ -93,7 +93,7 @@ class Runtime:
         self._lost_slots = LostSlots(
             self.active,
             self._loops,
-            call_threads,
+            self._call_threads,
             unfinished,
             overrun_seconds=settings.overrun_seconds,
             lost_too_much=lost_too_much,
@@ -134,29 +134,31 @@ class Runtime:
             except NotTaken as error:
                 if isinstance(error.__cause__, ServerAway):
                     self.gate.close("Postgres cannot be reached", error)
-        if not (self.gate.is_open or self._terms.waits_in_slots):
+        if not self._terms.waits_in_slots:
             self._for_later.append(bell.repeated(request))
             return
+        was_open = self.gate.is_open  # Postgres answers, and the row could not be had: it would come back at once
         if not self.client.bells.put_back([bell.repeated(request)]):
             log.warning("message not put back, the sweep sends another: message=%s", request.id)
-        self.gate.wait(_SHUT_SECONDS)
+        (threading.Event() if was_open else self.gate).wait(_SHUT_SECONDS)
 
     def _send_again(self) -> None:
-        """Send the bells again that came before the gate opened; the sweep rings for what is lost of them."""
+        """Send the bells again that could not be taken when they came; the sweep rings for what is lost of them."""
         if self._for_later and self.gate.is_open:  # with Postgres away, those that are sent would only come back
             kept = [self._for_later.popleft() for _ in range(len(self._for_later))]
             if not self.client.bells.put_back(kept):
                 log.warning("%d messages not put back, the sweep sends others", len(kept))
 
-    def drain(self) -> bool:
+    def drain(self, seconds: float | None = None) -> bool:
         """Let running steps finish for a bounded time, then give their leases back; True when all finished.
 
-        Callers that come meanwhile wait for the same end.
+        Callers that come meanwhile wait for the same end. `seconds`: by default those of the settings.
         """
         with self._ending:
             if not self.active.draining:
                 self.active.draining = True
-                self._finished = self.active.wait_until_empty(self.settings.drain_seconds)
+                bound = self.settings.drain_seconds if seconds is None else seconds
+                self._finished = self.active.wait_until_empty(bound)
                 if not self._finished:
                     self.release_all()
         return self._finished
@@ -176,9 +178,9 @@ class Runtime:
         self.client.publish(rows)
         log.info("leases released: worker=%s tasks=%d", self.worker_id, len(rows))
 
-    def stop(self) -> None:
+    def stop(self, drain_seconds: float | None = None) -> None:
         """Drain, sign off and close; further calls do nothing."""
-        self.drain()
+        self.drain(drain_seconds)
         with self._ending:
             if self._stopped:
                 return
@@ -187,7 +189,8 @@ class Runtime:
         self._send_again()
         self._mirroring.close()
         self._loops.current.stop()
-        self._database_threads.shutdown(wait=False, cancel_futures=True)
+        self._database_threads.shutdown(cancel_futures=True)
+        self._call_threads.shutdown(cancel_futures=True)
         try:
             with OwnConnection(self.client.database, _END_SECONDS).use() as connection:
                 sign_off(connection, self.worker_id)

@@ -41,6 +41,7 @@ class WorkerProcess(ABC):
         self._node_pid = 0
         self._runtime: Runtime | None = None
         self._runtime_pid = 0
+        self._begun_pid = 0
         self._quarantine: Quarantine | None = None
         self._passing: Passing | None = None
 
@@ -55,6 +56,9 @@ class WorkerProcess(ABC):
     def take(self, request: Any) -> None:
         """Run the step that a message of Celery names. A process that ends with this message waits for its end: Celery
         would give the next message to a process that only ends."""
+        if self.begun is None:
+            self.hand_on(request)
+            return
         self.runtime.take(request)
         if self._is_for_one_message:
             self.runtime.active.wait_until_empty(None)
@@ -73,6 +77,11 @@ class WorkerProcess(ABC):
             )
             self._runtime_pid = os.getpid()
         return self._runtime
+
+    @property
+    def begun(self) -> Runtime | None:
+        """The runtime of this process, if it has begun: not where that failed."""
+        return self._runtime if self._begun_pid == os.getpid() else None
 
     @property
     def node_is_here(self) -> bool:
@@ -106,11 +115,12 @@ class WorkerProcess(ABC):
     def begin(self, worker: Any) -> None:
         """Start, before the first message is taken: what fails here ends the worker, unlike in a signal's handler."""
         if not self.is_prefork_parent:
-            self.runtime.start(worker.pool.limit)
+            self._begin_runtime(worker.pool.limit)
         self._quarantine = self.make_quarantine()
-        self._quarantine.start()
-        if not self.is_prefork_parent:
-            self.runtime.unclaimed = self._quarantine.look_soon
+        if self._quarantine is not None:
+            self._quarantine.start()
+            if not self.is_prefork_parent:
+                self.runtime.unclaimed = self._quarantine.look_soon
         self._passing = Passing(self.bells)
         self._passing.start()
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)
@@ -121,11 +131,16 @@ class WorkerProcess(ABC):
             self._quarantine.stop()
         if self.is_prefork_parent:
             self.drain_children()
-        else:
+        elif self.begun is not None:
             drain.drain_threads(self.runtime, then=self.leave)
 
-    def make_quarantine(self) -> Quarantine:
+    def make_quarantine(self) -> Quarantine | None:
+        """Return a quarantine that has not started; None where there can be none."""
         return Quarantine(self.app, self.settings, self.node)
+
+    @abstractmethod
+    def hand_on(self, request: Any) -> None:
+        """Do what there is to do with the bell that Celery took for a process whose runtime has not begun."""
 
     @abstractmethod
     def gate_of_runtime(self) -> Gate:
@@ -150,20 +165,31 @@ class WorkerProcess(ABC):
         if self._quarantine is not None:
             self._quarantine.end()
 
+    def _begin_runtime(self, slots: int) -> None:
+        """Start the runtime. One that fails in the midst of it is stopped: it could beat, and take nothing."""
+        runtime = self.runtime
+        try:
+            runtime.start(slots)
+        except BaseException:
+            runtime.stop()
+            raise
+        self._begun_pid = os.getpid()
+
     def _begin_child(self, **_: Any) -> None:
-        self.runtime.start(slots=1)
+        self._begin_runtime(slots=1)
 
     def _pass_on(self, message: Any = None, **_: Any) -> None:
         if self._passing is not None:
             self._passing.keep(message)
 
     def _end(self, **_: Any) -> None:
-        if not self.is_prefork_parent:
-            self.runtime.stop()
+        if self.begun is not None:
+            self.begun.stop()
         self.end_others()
 
     def _end_child(self, **_: Any) -> None:
-        self.runtime.stop()
+        if self.begun is not None:
+            self.begun.stop()
 
 
 def bootstep(name: str, after: str, start: Callable[[Any], None]) -> type[bootsteps.StartStopStep]:

@@ -1,6 +1,7 @@
 """The shop's own tests, in Django's test database: no worker runs."""
 
 import json
+import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -249,6 +250,21 @@ def test_the_command_line_is_ours_with_the_settings_of_the_project(capfd: pytest
         call_command("agent_tasks", "status", str(UUID(int=7)))
     with pytest.raises(CommandError, match="worker, sweeper"):
         call_command("agent_tasks", "dev")
+
+
+def test_a_command_leaves_the_environment_as_others_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def set_one_meanwhile(*_: Any) -> None:
+        seen.append("AGENT_TASKS_AGENTS" in os.environ)
+        monkeypatch.setenv("SET_BY_ANOTHER_THREAD", "1")
+
+    monkeypatch.setattr("agent_tasks.contrib.django.management.commands.agent_tasks.main", set_one_meanwhile)
+    monkeypatch.delenv("AGENT_TASKS_AGENTS", raising=False)
+    call_command("agent_tasks", "doctor")
+    assert seen == [True]
+    assert "AGENT_TASKS_AGENTS" not in os.environ
+    assert os.environ["SET_BY_ANOTHER_THREAD"] == "1"
 
 
 def test_nothing_is_to_be_migrated_by_django() -> None:

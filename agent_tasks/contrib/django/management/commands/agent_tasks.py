@@ -36,7 +36,6 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, arguments: Sequence[str], **__: Any) -> None:
         """Run it for `call_command`. Raises CommandError where it does not end well."""
-        before = dict(os.environ)
         try:
             self._run(list(arguments), "manage.py agent_tasks")
         except SystemExit as error:
@@ -44,9 +43,6 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"agent_tasks {' '.join(arguments)} ended with the exit code {error.code}", returncode=error.code
                 ) from None
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def _run(self, arguments: list[str], name: str) -> None:
         if arguments and arguments[0] in _ELSEWHERE:
@@ -59,8 +55,16 @@ class Command(BaseCommand):
             variables = _variables(given_settings())
         except InvalidInput as error:
             raise CommandError(error.message, returncode=2) from None
+        before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)  # for the processes, too, that this one starts
-        main(arguments, name)
+        try:
+            main(arguments, name)
+        finally:
+            for variable, value in before.items():
+                if value is None:
+                    del os.environ[variable]
+                else:
+                    os.environ[variable] = value
 
 
 def _without_those_of_django(arguments: list[str]) -> list[str]:

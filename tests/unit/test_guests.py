@@ -1,0 +1,92 @@
+"""Our part in a worker of a team's: what it does with bells it cannot serve, and what it takes from."""
+
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from agent_tasks import Settings
+from agent_tasks.celery.worker import GuestProcess
+from agent_tasks.doorbell.bell import PASSES, PASSES_HEADER
+from agent_tasks.doorbell.installed import Installed
+from agent_tasks.engine.process import runtime as runtime_module
+from agent_tasks.engine.process.gate import Gate, NotTaken
+from agent_tasks.engine.process.runtime import Runtime
+from agent_tasks.engine.process.terms import OURS, Terms
+from agent_tasks.store.errors import Contention
+
+SETTINGS = Settings(database_url="postgresql://nobody@localhost:1/none", redis_url="redis://localhost:1/0")
+
+
+def guest(module: str = "shop") -> GuestProcess:
+    app = Celery("theirs", broker="memory://", set_as_current=False)
+    return GuestProcess(Installed(app, SETTINGS, module), SETTINGS, sends_events=False)
+
+
+def request_of(**headers: Any) -> Any:
+    return SimpleNamespace(
+        id="7:0:1",
+        task="hops.hop",
+        root_id="7",
+        parent_id=None,
+        kwargsrepr="{}",
+        retries=0,
+        headers=headers,
+        delivery_info={"routing_key": "agents", "priority": 3},
+    )
+
+
+class Bells:
+    def __init__(self) -> None:
+        self.back: list[Any] = []
+
+    def put_back(self, messages: list[Any]) -> bool:
+        self.back += messages
+        return True
+
+
+def test_a_bell_for_a_process_that_did_not_begin_comes_again_in_a_moment_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bells = Bells()
+    monkeypatch.setattr("agent_tasks.celery.worker.Deployment", lambda _: SimpleNamespace(bells=bells))
+    process, headers = guest(), {}
+    for passed in range(PASSES):
+        process.take(request_of(**headers))
+        headers = bells.back[-1].headers
+        assert headers[PASSES_HEADER] == passed + 1
+        assert headers["eta"]
+    process.take(request_of(**headers))
+    assert len(bells.back) == PASSES
+    assert "the sweep rings again" in caplog.text
+
+
+def test_an_app_that_no_new_process_could_import_has_no_quarantine_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert guest("").make_quarantine() is None
+    assert "install(app) was called by no module that a new process could import" in caplog.text
+
+
+@pytest.mark.parametrize("terms", [OURS, Terms(waits_in_slots=False)])
+def test_a_step_that_cannot_be_claimed_for_a_lock_is_not_taken_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, terms: Terms
+) -> None:
+    def deliver(*_: Any) -> None:
+        raise NotTaken from Contention("the row is locked")
+
+    happened: list[Any] = []
+    bells, gate = Bells(), Gate()
+    gate.open()
+    paused = SimpleNamespace(wait=lambda seconds: happened.append((len(bells.back), seconds)))
+    monkeypatch.setattr(runtime_module, "threading", SimpleNamespace(Event=lambda: paused))
+    runtime: Any = Runtime.__new__(Runtime)
+    runtime.gate, runtime.client, runtime._terms = gate, SimpleNamespace(bells=bells), terms
+    runtime._for_later, runtime.executor = deque[Any](), SimpleNamespace(deliver=deliver)
+    runtime.take(request_of())
+    assert happened == ([(1, 1.0)] if terms.waits_in_slots else [])
+    assert len(bells.back) == (1 if terms.waits_in_slots else 0)
+    runtime._send_again()  # at the next tick
+    assert len(bells.back) == 1
