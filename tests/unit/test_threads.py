@@ -26,7 +26,7 @@ for threads in (CallThreads(2), DatabaseThreads(2)):
     threads.submit(lambda: (begun.set(), threading.Event().wait()))
     begun.wait()
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
 def test_one_thread_for_each_call_that_runs_up_to_a_bound_and_idle_ones_are_used_again() -> None:
