@@ -166,10 +166,10 @@ class Deployment:
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
-        self.ring_anew()
+        self._ring_anew()
         self.database.close()
 
-    def ring_anew(self) -> None:
+    def _ring_anew(self) -> None:
         """Close the ways to the broker and to the Redis, to be found again at their next use."""
         for name in ("notices", "publisher", "bells"):
             if name in self.__dict__:
@@ -198,7 +198,7 @@ def ring_anew() -> None:
     """Have each deployment of this process that has rung before find the broker again: it may be another app's."""
     for deployment in list(_deployments):
         if "bells" in vars(deployment):
-            deployment.ring_anew()
+            deployment._ring_anew()  # pyright: ignore[reportPrivateUsage]
 
 
 def _begin_all_anew() -> None:
