@@ -92,6 +92,7 @@ def test_a_connection_that_another_thread_makes_while_the_noted_ones_are_looked_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, new = _Connection(), _Connection()
+    threads: list[threading.Thread] = []
 
     class Noted(WeakSet[Any]):
         def __iter__(self) -> Iterator[Any]:
@@ -99,6 +100,7 @@ def test_a_connection_that_another_thread_makes_while_the_noted_ones_are_looked_
                 thread = threading.Thread(target=connections.note_connection, args=(new,))
                 thread.start()
                 thread.join(0.2)
+                threads.append(thread)
                 yield each
 
     noted = Noted([first, third := _Connection()])
@@ -109,7 +111,8 @@ def test_a_connection_that_another_thread_makes_while_the_noted_ones_are_looked_
             assert third in noted
 
     asyncio.run(step())
-    monkeypatch.undo()
+    for thread in threads:
+        thread.join()
     assert new in WeakSet(WeakSet.__iter__(noted))
 
 
