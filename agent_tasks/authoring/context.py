@@ -12,7 +12,7 @@ from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
 from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly
 from agent_tasks.authoring.calls.notes import note, note_plainly
-from agent_tasks.authoring.calls.operations import CallOptions, Operations
+from agent_tasks.authoring.calls.operations import HERE, CallOptions, Operations
 from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.celery_task import CeleryTask
@@ -28,7 +28,6 @@ from agent_tasks.task.identity import Identity
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING = Spend()
-_HERE = "here"
 """The step after a wait within a step, which the directives want to be named: it goes on itself."""
 
 
@@ -256,13 +255,13 @@ class Context(StepContext):
         declare, and where nothing can be parked: inside of a recorded call, in a thread, in an undo function, and
         after the step has returned. The code of a parked step ends by a StepParked, which it must let pass.
         """
-        directive = Wait(signal, then=_HERE, timeout=timeout, all=all)
+        directive = Wait(signal, then=HERE, timeout=timeout, all=all)
         return await self._operations.waits.wait(self, directive)
 
     async def sleep(self, duration_or_time: float | timedelta | datetime) -> None:
         """Wait within the step for a duration (seconds or a timedelta) or until a time (an aware datetime), as `wait`
         does: the step is parked meanwhile. Raises InvalidInput as `wait` does."""
-        await self._operations.waits.wait(self, Sleep(duration_or_time, then=_HERE))
+        await self._operations.waits.wait(self, Sleep(duration_or_time, then=HERE))
 
     async def now(self) -> datetime:
         """Return the time, in UTC: in a step that runs again, what it was when the step first came here.
@@ -383,13 +382,13 @@ class SyncContext(StepContext):
     ) -> Signal[Any] | dict[str, Signal[Any]] | None:
         """Wait for a signal within the step, as `Context.wait` does."""
         self._refuse_on_loop("ctx.wait")
-        directive = Wait(signal, then=_HERE, timeout=timeout, all=all)
+        directive = Wait(signal, then=HERE, timeout=timeout, all=all)
         return self._operations.waits.wait_plainly(self, directive)
 
     def sleep(self, duration_or_time: float | timedelta | datetime) -> None:
         """Wait within the step for a duration, or until a time, as `Context.sleep` does."""
         self._refuse_on_loop("ctx.sleep")
-        self._operations.waits.wait_plainly(self, Sleep(duration_or_time, then=_HERE))
+        self._operations.waits.wait_plainly(self, Sleep(duration_or_time, then=HERE))
 
     def now(self) -> datetime:
         """Return the time, in UTC, as `Context.now` does."""

@@ -50,10 +50,11 @@ WORKS: LiteralString = """
         WHERE task.session_id IS NOT NULL AND left(task.session_id, 256) = session.id AND task.session_id = session.id
             AND task.tenant = session.tenant AND task.identity ->> 'subject' = session.subject
             AND task.finished_at IS NULL AND NOT (task.status = 'waiting' AND
-                (task.waiting_for ->> 'since')::timestamptz < statement_timestamp() - make_interval(secs => %(idle)s))
+                greatest((task.waiting_for ->> 'since')::timestamptz, task.claimed_at)
+                    < statement_timestamp() - make_interval(secs => %(idle)s))
         OFFSET 0)
 """
-"""Whether a `session` has a task that works: that has not ended, and has not waited for too long."""
+"""Whether a `session` has a task that works: that has not ended, and has not waited for too long since it last ran."""
 
 GOES_ON: LiteralString = """
     NOT EXISTS (

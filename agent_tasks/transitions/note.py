@@ -12,18 +12,22 @@ _NOTE = f"""
     )
     INSERT INTO agent_tasks.calls AS old (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key,
         run, branch, digest, place, begun, births, outcome, ended, finished_at)
-    SELECT id, %(ledger_step)s, %(ordinal)s, %(name)s, 'completed', false, %(key)s, %(run)s, %(branch)s, %(digest)s,
+    SELECT id, %(ledger_step)s, %(ordinal)s, %(name)s, %(status)s, false, %(key)s, %(run)s, %(branch)s, %(digest)s,
         %(place)s, %(begun)s, %(births)s::int[], %(outcome)s::jsonb, %(ended)s, clock_timestamp()
     FROM owned
     ON CONFLICT (task_id, step_number, ordinal) DO UPDATE SET
-        status = 'completed', run = excluded.run, outcome = excluded.outcome, begun = excluded.begun,
+        status = excluded.status, run = excluded.run, outcome = excluded.outcome, begun = excluded.begun,
         births = excluded.births, ended = excluded.ended, replay = NULL, finished_at = excluded.finished_at
     RETURNING ordinal
 """
 
 
-def note(connection: Connection, claim: Claim, record: RecordedCall, outcome: str, ended: int) -> None:
+def note(
+    connection: Connection, claim: Claim, record: RecordedCall, outcome: str, ended: int, *, status: str = "completed"
+) -> None:
     """Record a value, JSON text, which is no call of the budget; the step has it at `ended`, by its clock.
+
+    `status`: failed, where the outcome is an error, which the step was given.
 
     Raises LeaseLost.
     """
@@ -38,6 +42,7 @@ def note(connection: Connection, claim: Claim, record: RecordedCall, outcome: st
         "place": record.place,
         "begun": record.begun,
         "births": list(record.births),
+        "status": status,
         "outcome": outcome,
         "ended": ended,
     }

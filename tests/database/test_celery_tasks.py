@@ -10,7 +10,7 @@ from celery import Celery, group
 from celery.canvas import Signature
 from celery.exceptions import Reject
 
-from agent_tasks import AgentTasks, Context, InvalidInput, PayloadTooLarge, SyncContext
+from agent_tasks import AgentTasks, Context, ContextLost, InvalidInput, PayloadTooLarge, SyncContext
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.client.outcome import tell
 from agent_tasks.doorbell.installed import Installed, installed, set_installed
@@ -173,6 +173,50 @@ def test_a_resumed_task_sends_what_the_one_before_had_not_heard_of(course: Calla
     end(c, 8)
     assert c.ends() == 8
     assert len(set(sent())) == 2
+
+
+@pytest.mark.parametrize("is_in", ["inbox", "ledger"])
+def test_a_resumed_task_takes_an_end_that_the_one_before_was_told_of(course: Callable[..., Course], is_in: str) -> None:
+    c = course(_bills)
+    c.parks()
+    end(c, 8)
+    if is_in == "ledger":
+        c.driver.run(c.task_id, _bills)
+    c.task.cancel()
+    c.task = c.task.resume()
+    c.task_id = c.task.id
+    for _ in range(2):
+        run = c.driver.run(c.task_id, _bills)
+        c.driver.crash(run)
+    assert c.ends() == 8
+    assert len(sent()) == 1
+
+
+def test_what_may_be_sent_once_is_not_sent_again_by_a_resumed_task(
+    course: Callable[..., Course], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sends(ctx: Context) -> Any:
+        return await ctx.using(at_most_once=True).task(bill, 7)
+
+    c = course(sends)
+    monkeypatch.setattr("agent_tasks.engine.steps.waits.StepWaits.begin_wait", _is_lost)
+    c.driver.crash(c.driver.run(c.task_id, sends))
+    monkeypatch.undo()
+    c.task.cancel()
+    c.task = c.task.resume()
+    c.task_id = c.task.id
+    error = c.fails()
+    assert isinstance(error, ContextLost)
+    assert "may be sent at most once" in str(error)
+    assert len(sent()) == 1
+
+
+def test_a_failure_is_no_second_call_of_the_budget(course: Callable[..., Course]) -> None:
+    c = course(_bills)
+    c.parks()
+    end(c, error=OSError(5, "their disk"))
+    assert isinstance(c.fails(), OSError)
+    assert c.task.snapshot().budget.spent.calls == 1
 
 
 def test_a_result_over_the_limit_is_the_steps_error(course: Callable[..., Course]) -> None:

@@ -444,6 +444,20 @@ async def _raises_from_it(ctx: Context) -> Any:
         raise RuntimeError("wrapped") from error
 
 
+async def _raises_instead(ctx: Context) -> Any:
+    try:
+        await ctx.wait("a")
+    except BaseException:
+        raise RuntimeError("no cause") from None
+
+
+async def _fails_to_clean_up(ctx: Context) -> Any:
+    try:
+        await ctx.wait("a")
+    finally:
+        int("no number")
+
+
 def _swallows_plainly(ctx: SyncContext) -> str:
     try:
         ctx.wait("a")
@@ -459,7 +473,10 @@ def _emits_plainly(ctx: SyncContext) -> None:
         ctx.emit("no")
 
 
-@pytest.mark.parametrize("step", [_swallows, _calls_on, _raises_from_it, _swallows_plainly, _emits_plainly])
+@pytest.mark.parametrize(
+    "step",
+    [_swallows, _calls_on, _raises_from_it, _raises_instead, _fails_to_clean_up, _swallows_plainly, _emits_plainly],
+)
 def test_a_step_that_holds_up_its_parking_is_told_where(course: Callable[..., Course], step: Any) -> None:
     error = course(step).fails()
     line = step.__code__.co_firstlineno + 2

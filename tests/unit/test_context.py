@@ -21,6 +21,7 @@ from agent_tasks.authoring.context import StepContext
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
+from agent_tasks.errors import ContextLost
 from agent_tasks.task.budget import Spend
 
 OPERATIONS = [
@@ -123,6 +124,18 @@ class Recorded(Operations):
         return value, Intent(call, next(self._ordinals), "key")
 
     def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
+        raise NotImplementedError
+
+    def note_failure(self, call: Call, error: BaseException, order: int) -> Intent:
+        raise NotImplementedError
+
+    def has_come(self, name: str) -> bool:
+        return False
+
+    def is_over(self, identity: CallIdentity) -> bool:
+        return False
+
+    def break_off(self, problem: str) -> ContextLost:
         raise NotImplementedError
 
     def inherits(self, identity: CallIdentity) -> bool:

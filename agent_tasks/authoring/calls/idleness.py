@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 Futures = Collection["asyncio.Future[Any]"]
 Task = asyncio.Task[Any]
+_NOT_THEIRS = (str(Path(__file__).parents[2]), str(Path(asyncio.__file__).parent))
 
 
 class Idleness:
@@ -29,6 +31,11 @@ class Idleness:
         return all(self._is_idle(_waiter_of(task)) for task in self._tasks) and not any(
             owner in self._tasks for owner in _owners_of_timers(asyncio.get_running_loop())
         )
+
+    def places(self) -> list[str]:
+        """Return the lines of code at which those tasks are that are not idle."""
+        busy = [task for task in self._tasks if not self._is_idle(_waiter_of(task))]
+        return sorted(place for task in busy if (place := _place_of(task)) is not None)
 
     def throw(self, error: type[BaseException], *args: Any) -> None:
         """Raise `error` in each of the tasks, at the place at which it waits for several others.
@@ -87,6 +94,16 @@ def _heed(task: Task) -> None:
 
 def _waiter_of(task: Task) -> "asyncio.Future[Any] | None":
     return getattr(task, "_fut_waiter", None)
+
+
+def _place_of(task: Task) -> str | None:
+    """The innermost line of a task that is neither ours nor asyncio's."""
+    place, awaited = None, cast(Any, task.get_coro())
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        if not frame.f_code.co_filename.startswith(_NOT_THEIRS):
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        awaited = awaited.cr_await
+    return place
 
 
 def _callbacks_of(task: Task) -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from random import SystemRandom
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
@@ -40,6 +40,25 @@ async def note(context: Cancellable, operations: Operations, made: Callable[[], 
             raise cancelled
         await operations.turns.first(order)
     return value
+
+
+async def fail(context: Cancellable, operations: Operations, call: Call, error: BaseException) -> NoReturn:
+    """Record that an async step is given this error, which no call of the budget has raised, and raise it."""
+    order = next(operations.branches.clock)
+    with operations.turns.writing(order):
+        intent, cancelled = await settled(operations.note_failure, call, error, order)
+        if cancelled is not None:
+            if not context.cancelled:
+                await settled(operations.cancel_call, intent)
+            raise cancelled
+        await operations.turns.first(order)
+    raise error
+
+
+def fail_plainly(operations: Operations, call: Call, error: BaseException) -> NoReturn:
+    """Record that a plain step is given this error, and raise it."""
+    operations.note_failure(call, error, next(operations.branches.clock))
+    raise error
 
 
 def note_plainly(operations: Operations, made: Callable[[], Any]) -> Any:

@@ -16,11 +16,13 @@ from agent_tasks.authoring.directives import Sleep, Wait, seconds_of
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
-from agent_tasks.errors import InvalidInput
+from agent_tasks.errors import ContextLost, InvalidInput
 from agent_tasks.task.arguments import refused
 from agent_tasks.task.budget import RESOURCES, Budget
 
 _LONGEST_KEY = 256
+HERE = "here"
+"""The next step of a wait within a step, which is that step itself."""
 _RESERVABLE = ("tokens", "usd")
 
 
@@ -148,6 +150,8 @@ class Awaited:
     """By the name of each signal that it waits for the id by which an answer is for it alone."""
     began: float = field(default_factory=monotonic)
     future: "asyncio.Future[Any] | None" = None
+    is_given: bool = False
+    """Whether the step's code has what came of it."""
     is_asked: bool = False
     """Whether Postgres was asked for what it waits for."""
     order: int | None = None
@@ -240,12 +244,28 @@ class Operations(ABC):
         """Record a value that varies from run to run, and that the step is given at `order` by its clock."""
 
     @abstractmethod
+    def note_failure(self, call: Call, error: BaseException, order: int) -> Intent:
+        """Record an error that the step is given at `order` by its clock, and that no call of the budget has raised."""
+
+    @abstractmethod
+    def has_come(self, name: str) -> bool:
+        """Whether a signal of this name is in the inbox of the task."""
+
+    @abstractmethod
+    def break_off(self, problem: str) -> ContextLost:
+        """Return the error of a step that cannot go on, which all that follows says again."""
+
+    @abstractmethod
     def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
         """Return a task of a team's app to be sent. Raises InvalidInput for what cannot be."""
 
     @abstractmethod
     def inherits(self, identity: CallIdentity) -> bool:
-        """Whether this call, or wait, is over in what a task before this one recorded."""
+        """Whether this call is over in what a task before this one recorded."""
+
+    @abstractmethod
+    def is_over(self, identity: CallIdentity) -> bool:
+        """Whether this call, or wait, is over in what was recorded by any run."""
 
     @abstractmethod
     def ended_a_try(self, call: Call) -> bool:

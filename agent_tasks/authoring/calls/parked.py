@@ -19,23 +19,14 @@ def is_parked(error: BaseException) -> bool:
     return isinstance(error, StepParked)
 
 
-def is_swallowed(error: BaseException) -> bool:
-    """Whether an error was raised from a StepParked, which should have passed."""
-    cause = error.__cause__
-    while cause is not None:
-        if is_parked(cause):
-            return True
-        cause = cause.__cause__
-    return False
-
-
 def swallowed(step: str, thrown: "list[StepParked]") -> InvalidInput:
     """The error of a step whose code goes on although it is parked; names the line that holds it up."""
     places = [place for error in thrown if (place := _caught_at(error.__traceback__)) is not None]
     at = f" (at {places[0]})" if places else ""
     return InvalidInput(
         f"Step {step} is parked by a wait{at}, and its code must end there: let StepParked pass, which `except "
-        "BaseException:`, a bare `except:` and a return in `finally:` do not, and use no ctx in a `finally:`.",
+        "BaseException:`, a bare `except:` and a return in `finally:` do not, raise nothing in its place, and use no "
+        "ctx in a `finally:`.",
         step=step,
         at=places[0] if places else None,
     )

@@ -1,15 +1,15 @@
 """`ctx.task`: sending one of the Celery tasks of a team's app, and waiting within the step until it has ended."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
+from agent_tasks.authoring.calls import notes
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of, wait_known_by
-from agent_tasks.authoring.calls.operations import Call, CallOptions, Cancellable, Operations
+from agent_tasks.authoring.calls.operations import HERE, Call, CallOptions, Cancellable, Operations
 from agent_tasks.authoring.calls.recorded_errors import rebuild
 from agent_tasks.authoring.directives import Wait
 from agent_tasks.errors import InvalidInput, LeaseLost, StepFailed, UpstreamUnavailable
 
-_HERE = "here"
 _AGAIN = "again"
 
 
@@ -23,6 +23,8 @@ class Doing(Protocol):
         ...
 
     async def do(self, call: Call, function: Callable[[], Any]) -> Any: ...
+
+    async def fail(self, call: Call, error: Exception) -> NoReturn: ...
 
     async def wait(self, directive: Wait) -> Any: ...
 
@@ -44,6 +46,9 @@ class AsyncDoing:
     async def do(self, call: Call, function: Callable[[], Any]) -> Any:
         return await self._do(call, function, (), {})
 
+    async def fail(self, call: Call, error: Exception) -> NoReturn:
+        await notes.fail(self._context, self.operations, call, error)
+
     async def wait(self, directive: Wait) -> Any:
         return await self.operations.waits.wait(self._context, directive)
 
@@ -63,6 +68,9 @@ class PlainDoing:
     async def do(self, call: Call, function: Callable[[], Any]) -> Any:
         return self._do(call, function, (), {})
 
+    async def fail(self, call: Call, error: Exception) -> NoReturn:
+        notes.fail_plainly(self.operations, call, error)
+
     async def wait(self, directive: Wait) -> Any:
         return self.operations.waits.wait_plainly(self._context, directive)
 
@@ -74,7 +82,7 @@ async def run_task(
 
     Three things are recorded: that it was sent, how it ended, and that the step was given its failure. A failure that
     ended a try of the step is not given again: the task is sent anew. So is one that a task before this one had sent
-    and not heard of, since that one alone was told.
+    and not heard of, since that one alone was told; one that may be sent once ends the step there.
     """
     refused = [name for name in ("retry", "check", "reserve") if getattr(options, name) is not None]
     if refused:
@@ -86,21 +94,24 @@ async def run_task(
     operations = doing.operations
     outgoing = operations.outgoing(celery_task, args, kwargs)
     name = options.name or outgoing.name
-    marks: list[str] = []
+    before: list[str] = []  # why it was sent before, each time: by a task before this one, or in a try that failed
 
     def begun(what: str, *known_by: Any) -> Call:
-        key = None if options.key is None else " ".join((options.key, *marks, what)).strip()
+        key = None if options.key is None else " ".join((options.key, *before, what)).strip()
         branch, identity = operations.branches.identify(f"{name} {what}".strip(), digest_of(known_by, {}), key)
         return Call(outgoing.function, identity, branch, options)
 
     while True:
-        sent = begun("", args, kwargs, marks)
+        sent = begun("", args, kwargs, before)
         identity = sent.identity
-        directive = Wait(outgoing.signal(identity), then=_HERE, timeout=options.timeout)
+        directive = Wait(outgoing.signal(identity), then=HERE, timeout=options.timeout)
         awaited = CallIdentity(sent.branch.path, *wait_known_by(directive.names, directive.all), 0)
         was_sent = await doing.find(sent)
-        if operations.inherits(identity) and not operations.inherits(awaited):
-            marks.append(str(operations.task_id))
+        is_known = operations.is_over(awaited) or not operations.inherits(identity)
+        if not is_known and not operations.has_come(directive.names[0]):
+            if options.at_most_once:
+                raise operations.break_off(_sent_before(name))
+            before.append(str(operations.task_id))
             continue
         if was_sent is None:
             await doing.do(sent, lambda identity=identity: outgoing.send(identity))
@@ -112,8 +123,8 @@ async def run_task(
         failed = begun("failed", identity.fingerprint)
         await doing.find(failed)
         if not operations.ended_a_try(failed):
-            await doing.do(failed, lambda error=error: _raise(error))
-        marks.append(_AGAIN)
+            await doing.fail(failed, error)
+        before.append(_AGAIN)
 
 
 def plainly(running: Coroutine[Any, Any, Any]) -> Any:
@@ -141,5 +152,8 @@ def _error(name: str, options: CallOptions, payload: Any) -> Exception | None:
     return error
 
 
-def _raise(error: Exception) -> None:
-    raise error
+def _sent_before(name: str) -> str:
+    return (
+        f"The Celery task {name} may be sent at most once; the task that this one goes on from had sent it, and was "
+        "not told how it ended. Find out what happened outside, then submit the rest as a new task."
+    )

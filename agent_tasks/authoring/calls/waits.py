@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from time import monotonic
@@ -17,10 +18,13 @@ from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.errors import InvalidInput, TaskCancelled
 
+log = logging.getLogger(__name__)
 _OPTIONS = CallOptions()
 _PASSES = 4
 """Passes of the event loop in which all stays idle, until the step is."""
 _FIRST_GLANCE, _LONGEST_GLANCE = 0.001, 0.25
+_PATIENCE_SECONDS = 30.0
+"""How long a step may do something else than calls beside its waits, before that is told."""
 _LOOK_SECONDS = 1.0
 """How often Postgres is asked for what a step waits for that does something else meanwhile."""
 
@@ -43,6 +47,8 @@ class Waits(WaitsOfStep):
         self._looked_at = 0.0
         self._passes = 0
         self._glance = _FIRST_GLANCE
+        self._held_since: float | None = None
+        self._is_told = False
         self._handle: asyncio.Handle | None = None
         self._look_task: asyncio.Task[None] | None = None
 
@@ -103,6 +109,7 @@ class Waits(WaitsOfStep):
         outcome = await awaited.future
         assert awaited.order is not None
         await self._operations.turns.first(awaited.order)
+        awaited.is_given = True
         return outcome
 
     def nudge(self) -> None:
@@ -136,8 +143,25 @@ class Waits(WaitsOfStep):
             self._later()
 
     def _later(self) -> None:
+        self._heed_what_holds_it_up()
         self._glance = min(2 * self._glance, _LONGEST_GLANCE)
         self._soon(self._glance)
+
+    def _heed_what_holds_it_up(self) -> None:
+        """Say once that the step keeps its worker, though it makes no call and waits: for what, nobody else can see."""
+        if self._operations.branches.is_making:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = monotonic()
+        elif not self._is_told and monotonic() - self._held_since > _PATIENCE_SECONDS:
+            self._is_told = True
+            log.warning(
+                "step waits, and cannot be parked: it keeps its worker, and its budget of seconds is spent: "
+                "task=%s step=%s held_up_at=%s",
+                self._operations.task_id,
+                self._step,
+                ", ".join(self._idleness().places()) or "asyncio.timeout",
+            )
 
     async def _ask(self, is_idle: bool, is_due: bool) -> None:
         """Ask Postgres for what the step waits for, and give it all that is there, or park it."""
@@ -211,6 +235,7 @@ class Waits(WaitsOfStep):
         self._operations.begin_wait(awaited)
         for _, outcome, _ in self._operations.take_waits([awaited], [next(self._operations.branches.clock)]):
             self._end(awaited)
+            awaited.is_given = True
             return outcome
         self._open[awaited] = None
         error = StepParked(f"step {self._step} is parked")

@@ -164,6 +164,14 @@ class StepCalls(Operations):
     def inherits(self, identity: CallIdentity) -> bool:
         return self.load().inherits(identity)
 
+    def is_over(self, identity: CallIdentity) -> bool:
+        return self.load().is_over(identity)
+
+    def break_off(self, problem: str) -> ContextLost:
+        error = ContextLost(problem, step=self._claim.step, step_number=self._claim.step_number)
+        self._breaks(error)
+        return error
+
     def ended_a_try(self, call: Call) -> bool:
         record: RecordedCall = call.record
         return record.replay == "again"

@@ -16,7 +16,7 @@ from agent_tasks.engine.steps.decision import decide, decide_failure
 from agent_tasks.engine.steps.invocation import invoke_async, invoke_plain
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.publication import Publication
-from agent_tasks.engine.steps.run import StepResult, StepRun, Stopped
+from agent_tasks.engine.steps.run import Returned, StepResult, StepRun, Stopped
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.errors import LeaseLost
 from agent_tasks.moments import reached
@@ -132,6 +132,8 @@ class Executor:
         reached("returned", step=run.claim.step)
         name, error, following = "dropped", None, None
         try:
+            if isinstance(result, Returned):
+                run.operations.give_back()
             decision = decide(run, result, limit=self._settings.payload_limit, draining=self._active.draining)
             settled = self._commits.commit(run.claim, decision, instead=lambda refused: decide_failure(run, refused))
             name, error = settled.name, settled.error

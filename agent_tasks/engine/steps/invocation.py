@@ -9,7 +9,7 @@ import threading
 from time import monotonic
 from typing import Any, cast
 
-from agent_tasks.authoring.calls.parked import is_parked, is_swallowed
+from agent_tasks.authoring.calls.parked import is_parked
 from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.context import Context
 from agent_tasks.authoring.place import Place, place
@@ -158,8 +158,9 @@ def _checked(run: StepRun, result: StepResult) -> StepResult:
     if waits.is_parking and isinstance(result, Raised):
         if is_parked(result.error):
             return Parked(waits.open)
-        if is_swallowed(result.error):
-            return Raised(waits.swallowed())
+        error = waits.swallowed()
+        error.__cause__ = result.error
+        return Raised(error)
     if isinstance(result, Returned):
         try:
             run.operations.check_end()

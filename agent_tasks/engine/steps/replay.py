@@ -66,6 +66,10 @@ class Replay:
         """Whether this call is over in what a task before this one recorded."""
         return any(record.inherited and record.status in _ENDED for record in self._known.get(_known_by(identity), ()))
 
+    def is_over(self, identity: CallIdentity) -> bool:
+        """Whether this call is over, in this task or in one before it."""
+        return any(record.status in _ENDED for record in self._known.get(_known_by(identity), ()))
+
     def take_ordinal(self) -> int:
         """Take the next place in the order in which calls are begun."""
         return next(self._ordinals)

@@ -6,17 +6,20 @@ from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.agent import check_signal, loaded_agents
+from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.operations import Awaited, Call, Intent
 from agent_tasks.authoring.directives import Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
 from agent_tasks.engine.steps.calls import StepCalls
 from agent_tasks.errors import InvalidInput
+from agent_tasks.task import payloads
 from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.hook_token import wait_id_of
 from agent_tasks.transitions import park
 from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.note import note
 from agent_tasks.transitions.open_wait import OpenWait, WaitRecord, shown_of
+from agent_tasks.transitions.signal import inbox
 
 
 class StepWaits(StepCalls):
@@ -25,6 +28,8 @@ class StepWaits(StepCalls):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._taking = threading.Lock()  # a wait that is cancelled gives back what is being taken for it
+        self._taken: list[Awaited] = []
+        self._is_over = False
 
     def note(self, call: Call, value: Any, order: int) -> tuple[Any, Intent]:
         record: RecordedCall = call.record
@@ -34,6 +39,15 @@ class StepWaits(StepCalls):
         record.status, record.ended, record.replay, record.error = "completed", order, None, None
         self.load().add(record)
         return answer.value, Intent(call, record.ordinal, record.idempotency_key)
+
+    def note_failure(self, call: Call, error: BaseException, order: int) -> Intent:
+        record: RecordedCall = call.record
+        record.begun, record.births = next(self.branches.clock), call.branch.births
+        text = payloads.encode(recorded_errors.record(error), "error")
+        self._durably(lambda: self._do(note, record, text, order, status="failed"))
+        record.status, record.ended, record.replay, record.error = "failed", order, None, error
+        self.load().add(record)
+        return Intent(call, record.ordinal, record.idempotency_key)
 
     def check_wait(self, directive: Wait | Sleep) -> None:
         claim = self._claim
@@ -49,16 +63,20 @@ class StepWaits(StepCalls):
 
     def begin_wait(self, awaited: Awaited) -> None:
         record: RecordedCall = awaited.call.record
-        record.begun, record.births = next(self.branches.clock), awaited.call.branch.births
+        if record.status != "started" or not record.begun:  # else it goes on, and follows nothing that came since
+            record.begun, record.births = next(self.branches.clock), awaited.call.branch.births
         if record.inherited and isinstance(awaited.directive, Wait):
             record.wait = None  # the task that goes on waits anew, as long as it says
 
     def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
         by_ordinal = {awaited.call.record.ordinal: awaited for awaited in waits}
         with self._taking:
+            if self._is_over:
+                return []
             taken = self._durably(lambda: self._do(park.take, self.opened(waits), orders))
             for ordinal, _, order in taken:
                 self._note_wait(by_ordinal[ordinal], "completed", order)
+                self._taken.append(by_ordinal[ordinal])
         found = [(by_ordinal[ordinal], outcome, order) for ordinal, outcome, order in taken]
         return [(awaited, restore(awaited.call.function, outcome), order) for awaited, outcome, order in found]
 
@@ -72,11 +90,25 @@ class StepWaits(StepCalls):
 
     def cancel_wait(self, awaited: Awaited) -> None:
         with self._taking:
-            order = next(self.branches.clock)
-            (opened,) = self.opened([awaited])
-            self._durably(lambda: self._do(park.cancel, opened, order))
-            awaited.call.record.within = awaited.call.branch
-            self._note_wait(awaited, "cancelled", order)
+            self._cancel_wait(awaited)
+
+    def give_back(self) -> None:
+        """Let nothing more be taken: the step has returned. What its code was not given is there for a later one."""
+        with self._taking:
+            self._is_over = True
+            for awaited in self._taken:
+                if not awaited.is_given and awaited.call.record.status == "completed":
+                    self._cancel_wait(awaited)
+
+    def _cancel_wait(self, awaited: Awaited) -> None:
+        order = next(self.branches.clock)
+        (opened,) = self.opened([awaited])
+        self._durably(lambda: self._do(park.cancel, opened, order))
+        awaited.call.record.within = awaited.call.branch
+        self._note_wait(awaited, "cancelled", order)
+
+    def has_come(self, name: str) -> bool:
+        return bool(self._durably(lambda: self._do(lambda connection, claim: inbox(connection, claim.id, [name]))))
 
     def opened(self, waits: Sequence[Awaited]) -> list[OpenWait]:
         """What Postgres is told of these waits."""
