@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, signals
 
 from agent_tasks import Settings
-from agent_tasks.celery.worker import GuestProcess
+from agent_tasks.celery.worker import GuestProcess, _consume
 from agent_tasks.doorbell.bell import PASSES, PASSES_HEADER
 from agent_tasks.doorbell.installed import Installed
 from agent_tasks.engine.process import runtime as runtime_module
@@ -61,6 +61,27 @@ def test_a_bell_for_a_process_that_did_not_begin_comes_again_in_a_moment_and_not
     process.take(request_of(**headers))
     assert len(bells.back) == PASSES
     assert "the sweep rings again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ("shop", "-Q leaves out agents, agent-tasks-sweeps: steps, or sweeps, that wait there are for other workers; "),
+        (["shop", "agents"], "to take them: -Q agents,shop,agent-tasks-sweeps"),
+        ("shop,agents,agent-tasks-sweeps", None),
+        (None, None),
+    ],
+)
+def test_a_worker_that_was_told_what_to_take_from_says_once_which_of_our_queues_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, chosen: Any, said: str | None
+) -> None:
+    monkeypatch.setattr(signals.celeryd_after_setup, "receivers", [])
+    app: Any = Celery("theirs", broker="memory://", set_as_current=False)
+    _consume(app, SETTINGS, chosen)
+    signals.celeryd_after_setup.send(sender="w@h", instance=None, conf=app.conf)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == (said is not None)
+    assert said is None or said in lines[0]
 
 
 def test_an_app_that_no_new_process_could_import_has_no_quarantine_and_says_so(

@@ -251,6 +251,7 @@ def test_where_a_worker_limits_all_its_tasks_a_step_has_a_limit_that_never_comes
         ("processes", {}, None),
         ("threads", {}, None),
         ("solo", {}, "its pool is solo: start it with -P prefork"),
+        ("eventlet", {}, "its pool is eventlet: start it with -P prefork"),
         ("gevent", {}, "gevent has not patched this process: name the pool on the command line"),
         ("prefork", {"worker_pool_start_method": "spawn"}, "leave out worker_pool_start_method"),
     ],

@@ -1,5 +1,6 @@
 """The beat of a team's app ticks for our sweeps, too, whatever its scheduler keeps its entries in."""
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -60,6 +61,31 @@ def test_a_schedule_in_a_file_is_begun_again_with_the_same_entries(app: Any, tmp
         begin(app, scheduler)
         assert sorted(set(scheduler.schedule) - {"celery.backend_cleanup"}) == sorted(["nightly", *NAMES])
         scheduler.close()
+
+
+class TableScheduler(Scheduler):
+    """Keeps entries as django-celery-beat's DatabaseScheduler does: in columns of integers and of text."""
+
+    def update_from_dict(self, dict_: Any) -> None:
+        super().update_from_dict(
+            {name: self._kept(**entry) if name in NAMES else entry for name, entry in dict_.items()}
+        )
+
+    @staticmethod
+    def _kept(task: str, schedule: float, options: dict[str, Any]) -> dict[str, Any]:
+        every, expires = int(schedule), int(options["expires"])
+        row = json.loads(json.dumps({"queue": options["queue"], "expires": expires}))
+        return {"task": task, "schedule": float(every), "options": row}
+
+
+def test_a_schedule_in_a_table_of_whole_seconds_has_the_same_entries(app: Any) -> None:
+    usual, table = Scheduler(app), TableScheduler(app)
+    begin(app, usual)
+    app.conf.beat_schedule = THEIRS
+    begin(app, table)
+    for name in NAMES:
+        one, other = usual.schedule[name], table.schedule[name]
+        assert (one.task, one.schedule, one.options) == (other.task, other.schedule, other.options)
 
 
 def test_an_entry_that_they_have_under_that_name_is_theirs(app: Any) -> None:
