@@ -1,11 +1,12 @@
 """The way into Postgres: one pool of psycopg connections per process."""
 
 import os
+import random
 import select
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Literal, TypeVar
 
 import psycopg
@@ -25,6 +26,8 @@ Outside `transaction()` each statement commits by itself."""
 PreparedStatements = Literal["auto", "on", "off"]
 _TAKE_SECONDS = 10.0
 """How many seconds a connection is waited for."""
+_GIVING_WAY_SECONDS = (0.05, 0.2)
+"""Pauses after a deadlock: who tries again at once takes its locks before a rival that waits for them has woken up."""
 
 
 class Database:
@@ -130,12 +133,12 @@ class Database:
         `single`: it is one statement, which commits by itself.
         """
         begin = self.connection if single else self.transaction
-        for _ in range(2):
+        for seconds in _GIVING_WAY_SECONDS:
             try:
                 with begin() as connection:
                     return transition(connection)
             except Contention:
-                continue
+                sleep(seconds * random.uniform(0.5, 1.0))
         with begin() as connection:
             return transition(connection)
 
