@@ -7,26 +7,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from uuid import uuid4
 
 import hypothesis
-import psycopg
 import pytest
 import redis
 
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.embedded import EmbeddedServers
-from agent_tasks.store.migrations import upgrade
+from tests.databases import databases, make_template
 from tests.processes import Processes, Running
 from tests.proxy import Proxy, address_of, through
-
-TEMPLATE = "agent_tasks_template"
 
 # On a busy machine nothing that is generated is late, or slow to come.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 if find_spec("pydantic_ai") is None:  # it allows no old pydantic, so `make test-oldest` is without the extra `llm`
     collect_ignore = ["unit/planner/test_writing.py", "unit/research/test_synthesis.py"]
+
+
+_LAST = ("database", "webhooks", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests are long come first and those of short tests last, so that all processes end about together."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(_LAST, 1) if name in item.path.parts), 0))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +57,10 @@ def server_urls() -> Iterator[tuple[str, str]]:
         with running_containers() as urls:
             yield urls
     else:
-        with tempfile.TemporaryDirectory(prefix="at-") as folder, EmbeddedServers(Path(folder)) as servers:
+        with (
+            tempfile.TemporaryDirectory(prefix="at-") as folder,
+            EmbeddedServers(Path(folder), durable=False) as servers,
+        ):
             yield servers.database_url, servers.redis_url
 
 
@@ -86,7 +93,7 @@ def fleet(server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.
 @pytest.fixture(scope="module")
 def own_servers() -> Iterator[EmbeddedServers]:
     """Servers of a module's own, which its tests may kill; `start()` of either brings it back where it was."""
-    with tempfile.TemporaryDirectory(prefix="at-") as folder, EmbeddedServers(Path(folder)) as servers:
+    with tempfile.TemporaryDirectory(prefix="at-") as folder, EmbeddedServers(Path(folder), durable=False) as servers:
         yield servers
 
 
@@ -152,45 +159,27 @@ class Fragile:
     servers: EmbeddedServers
 
 
-def make_template(url: str) -> str:
-    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    upgrade(database_named(url, name))
-    return name
-
-
 @contextmanager
 def fresh_deployment(urls: tuple[str, str], template: str) -> Iterator[Settings]:
     """An empty database and an empty Redis, with short times."""
     url, broker = urls
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    with redis.Redis.from_url(broker) as client:
-        client.flushall()
-    yield Settings(
-        database_url=database_named(url, name),
-        redis_url=broker,
-        agents=(
-            "tests.agents",
-            "tests.agents_children",
-            "tests.agents_hooks",
-            "tests.agents_ledger",
-            "tests.agents_limits",
-            "tests.agents_neighbours",
-        ),
-        lease_seconds=2.0,
-        ring_seconds=1.0,
-        sweep_seconds=0.2,
-        drain_seconds=3.0,
-        overrun_seconds=1.0,
-    )
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def database_named(url: str, name: str) -> str:
-    """`url` with another database name."""
-    head, _, query = url.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    with databases(url, template).one() as database_url:
+        with redis.Redis.from_url(broker) as client:
+            client.flushall()
+        yield Settings(
+            database_url=database_url,
+            redis_url=broker,
+            agents=(
+                "tests.agents",
+                "tests.agents_children",
+                "tests.agents_hooks",
+                "tests.agents_ledger",
+                "tests.agents_limits",
+                "tests.agents_neighbours",
+            ),
+            lease_seconds=2.0,
+            ring_seconds=1.0,
+            sweep_seconds=0.2,
+            drain_seconds=3.0,
+            overrun_seconds=1.0,
+        )

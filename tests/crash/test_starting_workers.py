@@ -14,7 +14,8 @@ from agent_tasks import AgentTasks, Settings
 from agent_tasks.doorbell.lists import OURS
 from agent_tasks.store.migrations import script, upgrade
 from agent_tasks.store.tables import metadata
-from tests.conftest import Fragile, database_named
+from tests.conftest import Fragile
+from tests.databases import database_named
 from tests.eventually import eventually
 from tests.processes import Processes
 from tests.roles import acting_as, role

@@ -20,8 +20,8 @@ from agent_tasks.cli.application import app
 from agent_tasks.store.migrations import current, head, upgrade
 from agent_tasks.store.migrations.namespace import SCHEMA, VERSION_TABLE
 from agent_tasks.store.tables import metadata
-from tests.conftest import database_named
 from tests.database import query
+from tests.databases import database_named
 
 CONSTRAINTS = """
     SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
