@@ -30,8 +30,10 @@ SOCKET_PATH_BYTES = 100
 class Postgres:
     """One server over the data in `data_dir/postgres`."""
 
-    def __init__(self, data_dir: Path, roster: Roster) -> None:
+    def __init__(self, data_dir: Path, roster: Roster, durable: bool = True) -> None:
+        """`durable`: whether a commit survives a crash of the machine; a crash of a process it survives anyhow."""
         self._data_dir = data_dir
+        self._synced = "on" if durable else "off"
         self._pgdata = data_dir / "postgres"
         self._log = data_dir / "postgres.log"
         version = self._pgdata / "PG_VERSION"
@@ -156,7 +158,7 @@ class Postgres:
     def _spawn(
         self, account: pwd.struct_passwd | None, socket_dir: Path, dies_with_us: bool
     ) -> subprocess.Popen[bytes]:
-        settings = ["listen_addresses=", "max_connections=200", "fsync=on", "synchronous_commit=on"]
+        settings = ["listen_addresses=", "max_connections=200", f"fsync={self._synced}", "synchronous_commit=on"]
         argv = [self._programs / "postgres", "-D", self._pgdata, "-k", socket_dir, "-p", "5432"]
         argv += [word for setting in settings for word in ("-c", setting)]
         with self._log.open("ab") as output:

@@ -17,14 +17,15 @@ from agent_tasks.settings import data_dir as default_data_dir
 class EmbeddedServers:
     """Real servers from wheels, on a laptop or in a test; what Postgres holds survives stops and crashes.
 
-    `data_dir` is by default the user's data folder for agent-tasks. Raises EmbeddedServersMissing if the
-    extra `dev` is not installed.
+    `data_dir` is by default the user's data folder for agent-tasks. With `durable=False` nothing waits for the
+    disk, so that a crash of the machine, not of a process, can cost it all: for tests. Raises
+    EmbeddedServersMissing if the extra `dev` is not installed.
     """
 
-    def __init__(self, data_dir: Path | None = None) -> None:
+    def __init__(self, data_dir: Path | None = None, durable: bool = True) -> None:
         self.data_dir = (data_dir or default_data_dir()).absolute()
         self._roster = Roster(self.data_dir / "processes.json")
-        self.postgres = Postgres(self.data_dir, self._roster)
+        self.postgres = Postgres(self.data_dir, self._roster, durable)
         self.valkey = Valkey(self.data_dir, self._roster)
         self._owner: int | None = None
 

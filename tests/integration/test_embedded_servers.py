@@ -92,6 +92,11 @@ def setting(url: str, name: str) -> str:
     return row[0]
 
 
+def test_servers_of_tests_wait_for_no_disk(data_dir: Path) -> None:
+    with EmbeddedServers(data_dir, durable=False) as servers:
+        assert setting(servers.database_url, "fsync") == "off"
+
+
 def test_both_servers_answer_while_they_run_and_are_gone_after_the_stop(data_dir: Path) -> None:
     with EmbeddedServers(data_dir) as servers:
         pids = [servers.postgres.pid, servers.valkey.pid]
