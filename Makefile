@@ -52,7 +52,7 @@ lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter
 	$(BIN)/lint-imports
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadfile --durations=15 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 
 coverage: $(INSTALLED) ## what of the code the last `make test ARGS="--cov"` ran in its own processes, and whether that is enough
 	$(BIN)/coverage report --skip-covered
@@ -61,7 +61,7 @@ check: ## what CI runs: lint, test, coverage
 	@.ci/run
 
 test-oldest: $(OLDEST) ## run the tests on the lowest versions that the project allows
-	.venv-oldest/bin/pytest -n 3 --dist loadfile $(ARGS)
+	.venv-oldest/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # All with the lowest versions of pyproject.toml's dependencies, their own dependencies and the tests' tools the newest.
 $(OLDEST): $(INSTALLED) requirements-oldest.lock

@@ -171,7 +171,7 @@ class Processes:
             if process.name.startswith("beat"):
                 eventually(lambda p=process: "beat: Starting" in p.output)
                 continue
-            eventually(lambda p=process: f"{p.name}@test ready" in p.output)
+            eventually(lambda p=process: f"{p.name}@test ready" in p.output, 60)
             if process.name.startswith("worker"):
                 eventually(lambda p=process: self._registered(f"{p.name}@test/"))
 

@@ -17,7 +17,9 @@ BELLS = f"{CROWD}\x06\x163"
 """The Redis list of the crowd's bells."""
 
 
-@pytest.mark.parametrize(("member", "members"), [("member", 200), ("member_plain", 1000)])
+@pytest.mark.parametrize(
+    ("member", "members"), [("member", 200), pytest.param("member_plain", 1000, marks=pytest.mark.slow)]
+)
 def test_however_many_children_end_at_once_and_are_rung_for_twice_then_runs_once(
     fleet: Fleet, tmp_path: Path, member: str, members: int
 ) -> None:

@@ -18,8 +18,9 @@ def refuse(proxy: Proxy) -> None:
     proxy.cut()
 
 
-@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("how", ["refused", pytest.param("swallowed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("how", ["refused", "swallowed"])
 def test_a_worker_that_is_cut_off_puts_its_messages_back_and_takes_no_more_until_it_reaches_postgres(
     client: AgentTasks, settings: Settings, proxy: Proxy, processes: Processes, pool: str, how: str
 ) -> None:

@@ -14,8 +14,15 @@ from tests.processes import Processes, Running
 LEASE = 90.0
 """Long: what goes on before its end was given back."""
 
-pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
-whom = pytest.mark.parametrize("whom", ["the worker", "its whole group"])
+pools_and_whom = pytest.mark.parametrize(
+    ("pool", "whom"),
+    [
+        ("threads", "the worker"),
+        ("prefork", "its whole group"),
+        pytest.param("threads", "its whole group", marks=pytest.mark.slow),
+        pytest.param("prefork", "the worker", marks=pytest.mark.slow),
+    ],
+)
 usually_threads = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
@@ -24,8 +31,7 @@ def tell(worker: Running, whom: str) -> None:
     worker.send(signal.SIGTERM) if whom == "the worker" else worker.send_all(signal.SIGTERM)
 
 
-@usually_threads
-@whom
+@pools_and_whom
 @pytest.mark.parametrize("agent", ["brief", "brief_plain"])
 def test_a_running_step_finishes_before_its_worker_ends(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, whom: str, agent: str
@@ -40,8 +46,7 @@ def test_a_running_step_finishes_before_its_worker_ends(
     assert not rows.query(client, "SELECT FROM agent_tasks.workers WHERE stopped_at IS NULL")
 
 
-@pools
-@whom
+@pools_and_whom
 @pytest.mark.parametrize("agent", ["patient", "attentive", "inattentive"])
 def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, whom: str, agent: str

@@ -9,7 +9,7 @@ import pytest
 
 from tests.gateway import Gateway
 
-QUICK = ("--phases", "examples,fuzzing", "--max-examples", "6", "--generation-deterministic")
+QUICK = ("--phases", "examples,fuzzing", "--max-examples", "3", "--generation-deterministic")
 LONG = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "60", "--seed", "12")
 
 

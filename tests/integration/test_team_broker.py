@@ -98,19 +98,30 @@ def test_an_app_that_signs_its_messages_and_takes_no_others_signs_bells_and_tick
 
 
 @pytest.mark.parametrize(
-    ("app", "installs", "said"),
+    ("app", "installs", "said", "commands"),
     [
-        ("tests.nowhere:app", "yes", "does not load: ModuleNotFoundError"),
-        (APP, "no", "is not installed: call agent_tasks.celery.install(app) in its module"),
+        ("tests.nowhere:app", "yes", "does not load: ModuleNotFoundError", ("submit", "worker")),
+        (
+            APP,
+            "no",
+            "is not installed: call agent_tasks.celery.install(app) in its module",
+            ("submit", "sweeper", "gateway", "deliverer"),
+        ),
     ],
 )
 def test_an_app_that_cannot_be_used_is_named_and_nothing_is_submitted(
-    client: AgentTasks, processes: Processes, monkeypatch: pytest.MonkeyPatch, app: str, installs: str, said: str
+    client: AgentTasks,
+    processes: Processes,
+    monkeypatch: pytest.MonkeyPatch,
+    app: str,
+    installs: str,
+    said: str,
+    commands: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("SHOP", json.dumps({"broker": client.settings.redis_url}))
     monkeypatch.setenv("SHOP_INSTALLS", installs)
-    for command in (["submit", "echo", '{"value": 1}'], ["worker"], ["sweeper"], ["gateway"], ["deliverer"]):
-        argv = [sys.executable, "-m", "agent_tasks.cli", *command]
+    for command in commands:
+        argv = [sys.executable, "-m", "agent_tasks.cli", command, *(["echo", '{"value": 1}'] * (command == "submit"))]
         environment = processes.environment(app=app)
         ran = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert (ran.returncode, said in " ".join(ran.stderr.split())) == (2, True), ran.stderr
