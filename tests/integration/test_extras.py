@@ -116,7 +116,8 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
     cli, http, dev = "agent_tasks.cli.application", "agent_tasks.gateway.server", "agent_tasks.embedded"
     deliverer, research = "agent_tasks.webhooks.process", ("bs4", "bm25s", "Stemmer", "pypdf")
     libraries = ("flower", "django", "fastapi", "agents", "genai_prices", "pydantic_ai")
-    parts = (cli, http, deliverer, dev, *research, *libraries)
+    kit = "agent_tasks.testing.bench"
+    parts = (cli, http, deliverer, dev, kit, *research, *libraries)
     of: dict[str, set[str]] = {
         "cli": {cli},
         "flower": {cli, "flower"},
@@ -128,6 +129,7 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
         "openai-agents": {"agents", "genai_prices"},
         "prices": {"genai_prices"},
         "pydantic-ai": {"pydantic_ai", "genai_prices"},
+        "test": {dev, kit},
         "dev": {cli, http, deliverer, dev, *research, "flower", "fastapi"},
     }
     assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)

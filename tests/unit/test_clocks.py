@@ -10,6 +10,7 @@ SHOWN_OR_GUESSED = {
     "authoring/context.py": {"datetime.now"},  # ctx.deadline, as an author is shown it
     "authoring/calls/notes.py": {"datetime.now"},  # ctx.now, which is the author's to use, and decides nothing of ours
     "bundled/planner/tools.py": {"datetime.now"},  # whether a result that is not there is said to have expired
+    "testing/fake_operations.py": {"datetime.now"},  # when a signal came that a test made up
     "cli/text.py": {"datetime.now"},  # how long ago something was
     "client/watched.py": {"datetime.now"},  # when to ask why nobody takes a task
     "engine/observers/flower.py": {"time.time"},  # the timestamps of Celery's events

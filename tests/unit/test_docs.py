@@ -22,7 +22,7 @@ from tests.documents import ROOT, blocks, documents, module_of
 
 DOCUMENTS = documents()
 NAMES = sorted(DOCUMENTS)
-OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR"}
+OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR", "AGENT_TASKS_TEST_DATABASE_URL"}
 """Read from the environment, and not settings of a deployment."""
 WITHOUT_ARROW = {
     "__init__",

@@ -130,7 +130,8 @@ class Calls(_Calls):
                 intent = await self._begun(call)
                 inner = self._inner(call, making, intent)
                 try:
-                    answer = self._checked(self._operations.answer(call, await _run(inner, function, args, kwargs)))
+                    doing = self._operations.doing(call, function, args, kwargs)
+                    answer = self._checked(self._operations.answer(call, await _run(inner, doing, args, kwargs)))
                 except asyncio.CancelledError as error:
                     if _is_cancelled():
                         await self._cancel(intent)
@@ -221,7 +222,7 @@ class SyncCalls(_Calls):
                 intent = self._operations.begin_call(call)
                 inner = self._inner(call, making, intent)
                 try:
-                    value = self._run(inner, function, args, kwargs)
+                    value = self._run(inner, self._operations.doing(call, function, args, kwargs), args, kwargs)
                     answer = self._checked(self._operations.answer(call, value))
                 except LeaseLost:
                     raise

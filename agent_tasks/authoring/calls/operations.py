@@ -76,6 +76,8 @@ class Call:
     """How often it was begun, of the attempts that its `retry` allows."""
     record: Any = field(default=None)
     """The worker's earlier record of it, if it is to be made again."""
+    is_message: bool = False
+    """Whether what is made is a part of `ctx.task`: the function does not run, a message is sent that asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,12 @@ class Operations(ABC):
 
     @abstractmethod
     def begin_call(self, call: Call) -> Intent: ...
+
+    def doing(
+        self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[..., Any]:
+        """Return the function that is run for a call: its own, for which a test may put another."""
+        return function
 
     @abstractmethod
     def answer(self, call: Call, value: Any) -> Answer: ...

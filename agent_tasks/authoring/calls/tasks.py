@@ -99,7 +99,7 @@ async def run_task(
     def begun(what: str, *known_by: Any) -> Call:
         key = None if options.key is None else " ".join((options.key, *before, what)).strip()
         branch, identity = operations.branches.identify(f"{name} {what}".strip(), digest_of(known_by, {}), key)
-        return Call(outgoing.function, identity, branch, options)
+        return Call(outgoing.function, identity, branch, options, is_message=True)
 
     while True:
         sent = begun("", args, kwargs, before)

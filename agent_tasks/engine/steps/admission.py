@@ -66,14 +66,19 @@ class Admission:
         *,
         changed: Callable[[UUID], None],
         unclaimed: Callable[[], None],
+        operations: Callable[..., StepOperations] = StepOperations,
     ) -> None:
-        """`changed` is called after each write that an observer can see, `unclaimed` for each message in vain."""
+        """`changed` is called after each write that an observer can see, `unclaimed` for each message in vain.
+
+        `operations` makes those of each step.
+        """
         self._deployment = deployment
         self._settings = deployment.settings
         self._combiners = combiners
         self._loops = loops
         self._changed = changed
         self._unclaimed = unclaimed
+        self._operations = operations
 
     def verify(self, sealed: Any, task_name: str) -> Envelope | None:
         """Open the envelope of a message; None where it is forged, or another message's."""
@@ -104,7 +109,7 @@ class Admission:
         Raises what keeps it from beginning: CodeGone, OtherArguments, another AgentTaskError, Transient or
         DatabaseAway where Postgres is away, anything that a validator of the user's may raise.
         """
-        operations = StepOperations(self._deployment, claim, self._combiners, self._changed)
+        operations = self._operations(self._deployment, claim, self._combiners, self._changed)
         agent, step = code_of(claim)
         used = claim.spent + claim.reserved
         if claim.undo_step is None:  # what was allowed is taken back, whatever is allowed now

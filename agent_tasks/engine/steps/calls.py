@@ -13,7 +13,7 @@ from agent_tasks.authoring.agent import check_tool
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
-from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Given, Intent, Operations
+from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Given, Intent, Operations, Outgoing
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
@@ -154,7 +154,7 @@ class StepCalls(Operations):
         if self.context is not None:
             self.context.note_held(Spend(tokens=self._held.tokens, usd=float(self._held.usd)))
 
-    def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OutgoingTask:
+    def outgoing(self, celery_task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
         def key_of(identity: CallIdentity) -> str:
             return identity.idempotency_key(self._claim.lineage_id, self._claim.ledger_step)
 

@@ -1,0 +1,8 @@
+"""What tests of agents use: the type of the fixture `agent_tasks`, and contexts without servers."""
+
+from agent_tasks.testing.calls import Calls, MadeCall, UnexpectedCall
+from agent_tasks.testing.clock import Clock
+from agent_tasks.testing.fake_context import FakeContext, FakeSyncContext
+from agent_tasks.testing.kit import Kit
+
+__all__ = ["Calls", "Clock", "FakeContext", "FakeSyncContext", "Kit", "MadeCall", "UnexpectedCall"]

@@ -1,0 +1,30 @@
+"""The plugin of pytest: the fixture `agent_tasks`. Nothing of ours is imported before a test asks for it."""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from agent_tasks.testing.bench import Bench
+    from agent_tasks.testing.kit import Kit
+
+
+@pytest.fixture(scope="session")
+def _agent_tasks_bench(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Bench]":
+    from agent_tasks.testing.bench import Bench
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    bench = Bench(shared / "agent-tasks")
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def agent_tasks(request: pytest.FixtureRequest, _agent_tasks_bench: "Bench") -> "Iterator[Kit]":
+    """A deployment of the test's own on a real Postgres: see docs/testing.md."""
+    with _agent_tasks_bench.kit(request) as kit:
+        yield kit
+        kit.calls.check()
