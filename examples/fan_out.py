@@ -27,7 +27,16 @@ async def combine(ctx: Context, children: list[ChildOutcome]) -> Done | Partial:
     return Done(answers)
 
 
+@agent("example-survey-at-once", budget=Budget(seconds=60, tokens=1_000))
+async def survey_at_once(ctx: Context, questions: list[str]) -> list[str]:
+    """Do the same in one function, which is parked while the children are at work."""
+    asked = [Child("example-specialist", {"question": question}) for question in questions]
+    children = await ctx.fan_out(asked, reserve=10)
+    return [child.result for child in children if child.status == "completed"]
+
+
 if __name__ == "__main__":
     print(submit(survey, {"questions": ["tides", "moon"]}).result(timeout=30))
+    print(submit("example-survey-at-once", {"questions": ["tides", "unknown"]}).result(timeout=30))
     short = submit(survey, {"questions": ["tides", "unknown"]}).wait(timeout=30)
     print(short.status, short.result, short.error.message if short.error else "")

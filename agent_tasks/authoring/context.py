@@ -16,8 +16,8 @@ from agent_tasks.authoring.calls.operations import HERE, CallOptions, Operations
 from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.authoring.calls.writes import durably
 from agent_tasks.authoring.celery_task import CeleryTask
-from agent_tasks.authoring.directives import Sleep, Wait
-from agent_tasks.authoring.handed import Signal
+from agent_tasks.authoring.directives import Child, FanOut, Sleep, Wait
+from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
@@ -263,6 +263,26 @@ class Context(StepContext):
         does: the step is parked meanwhile. Raises InvalidInput as `wait` does."""
         await self._operations.waits.wait(self, Sleep(duration_or_time, then=HERE))
 
+    async def fan_out(
+        self,
+        children: Sequence[Child],
+        *,
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+    ) -> list[ChildOutcome]:
+        """Spawn children within the step, and return their outcomes, in the order of `children`, when all have ended.
+
+        The step is parked meanwhile, as by `wait`; the children begin at once, and are spawned once however often the
+        step runs. `reserve`, `on_child_failure` and `split` are those of FanOut: what the step keeps of the budget for
+        itself, also for what it does beside; whether the first failure ends the task; how budgets are divided.
+        Children of a fan-out that the step's code cancels are cancelled, and so are those of a task that ends. Raises
+        InvalidInput as `wait` does, and for arguments that mean nothing; UnknownAgent; BudgetExhausted where the budget
+        or the limits of trees do not allow the children; PayloadTooLarge for their inputs.
+        """
+        directive = FanOut(children, then=HERE, reserve=reserve, on_child_failure=on_child_failure, split=split)
+        return await self._operations.waits.wait(self, directive) if directive.children else []
+
     async def now(self) -> datetime:
         """Return the time, in UTC: in a step that runs again, what it was when the step first came here.
 
@@ -389,6 +409,19 @@ class SyncContext(StepContext):
         """Wait within the step for a duration, or until a time, as `Context.sleep` does."""
         self._refuse_on_loop("ctx.sleep")
         self._operations.waits.wait_plainly(self, Sleep(duration_or_time, then=HERE))
+
+    def fan_out(
+        self,
+        children: Sequence[Child],
+        *,
+        reserve: float | Budget | None = None,
+        on_child_failure: Literal["collect", "fail"] = "collect",
+        split: Literal["equal", "adaptive"] = "equal",
+    ) -> list[ChildOutcome]:
+        """Spawn children within the step, and return their outcomes when all have ended, as `Context.fan_out` does."""
+        self._refuse_on_loop("ctx.fan_out")
+        directive = FanOut(children, then=HERE, reserve=reserve, on_child_failure=on_child_failure, split=split)
+        return self._operations.waits.wait_plainly(self, directive) if directive.children else []
 
     def now(self) -> datetime:
         """Return the time, in UTC, as `Context.now` does."""

@@ -179,4 +179,4 @@ def is_parked(row: Row) -> bool:
 def awaited_names(row: Row) -> list[str]:
     """Return the names of the signals that a task waits for."""
     waiting: dict[str, Any] = row["waiting_for"] or {}
-    return waiting["names"] if waiting.get("kind") == "signal" else []
+    return waiting.get("names") or []

@@ -18,7 +18,7 @@ SNAPSHOT: LiteralString = """
     tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd,
     tasks.spent_steps, tasks.spent_calls,
     tasks.priority, tasks.sensitive, tasks.event_seq, tasks.depth, tasks.children_left,
-    tasks.parent_step, tasks.child_index,
+    tasks.parent_step, tasks.parent_call, tasks.child_index,
     tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd, tasks.reserved_steps,
     tasks.reserved_calls, tasks.held_tokens, least(tasks.held_usd, 1e300)::float8 AS held_usd,
     tasks.undo_step, tasks.ending, tasks.suspect, tasks.refused,
@@ -110,6 +110,15 @@ CLOCKED_SECONDS: LiteralString = """
          ELSE 0 END
 """
 """The seconds that the budget's clock has counted since the last change, in steps and while children are awaited."""
+
+CALLED_IN: LiteralString = """
+    EXISTS (
+        SELECT FROM agent_tasks.calls
+        WHERE calls.task_id = tasks.id AND calls.step_number = tasks.step_number AND calls.status = 'started'
+            AND calls.children_left > 0 AND (calls.wait ->> 'until')::timestamptz <= statement_timestamp() OFFSET 0
+    )
+"""
+"""The condition that a parked step has reached what it reserved of its time while children are at work."""
 
 RUNNING_SECONDS: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - tasks.claimed_at))"
 

@@ -69,8 +69,10 @@ tasks = Table(
     Column("resumed_from", Uuid),
     _required("depth", Integer, "0"),
     Column("parent_step", Integer),  # the step of the parent whose FanOut spawned this task
+    Column("parent_call", Integer),  # the call of that step, where its code spawned it by ctx.fan_out
     Column("child_index", Integer),  # its place in that FanOut
-    _required("children_left", Integer, "0"),  # of this task's current FanOut: the join's counter
+    # of this task's current FanOut: the join's counter; and of the fan-outs of its step, which have their own
+    _required("children_left", Integer, "0"),
     Column("on_child_failure", Text),
     # who and what for
     _required("tenant", Text, "''"),
@@ -229,6 +231,7 @@ calls = Table(
     Column("ended", Integer),
     Column("replay", Text),  # what a repeat does with it; null: it gives it back
     Column("wait", JSONB),  # of a wait of the step: what for, since when, until when; null: a call
+    Column("children_left", Integer),  # of a fan-out of the step: the join's counter
     # what is left of its reservation while it is under way
     _required("held_tokens", BigInteger, "0"),
     _required("held_usd", Numeric, "0"),

@@ -92,6 +92,7 @@ class TaskRow(BellRow):
     event_seq: int
     children_left: int
     parent_step: int | None
+    parent_call: int | None
     child_index: int | None
     ending: dict[str, Any] | None
     suspect: int

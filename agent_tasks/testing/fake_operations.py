@@ -20,8 +20,8 @@ from agent_tasks.authoring.calls.operations import (
 )
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.context import StepContext
-from agent_tasks.authoring.directives import Sleep, Wait
-from agent_tasks.authoring.handed import Signal
+from agent_tasks.authoring.directives import FanOut, Sleep, Wait
+from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.engine.steps.answers import RecordedAnswer
@@ -49,10 +49,15 @@ class FakeWaits(WaitsOfStep):
         self._signals = dict(signals)
         self.waited: list[Wait | Sleep] = []
 
-    async def wait(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    async def wait(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
         return self.wait_plainly(context, directive)
 
-    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
+        if isinstance(directive, FanOut):
+            raise InvalidInput(
+                "A fake context spawns no children: test a step with ctx.fan_out by the fixture agent_tasks",
+                field="children",
+            )
         self.waited.append(directive)
         if isinstance(directive, Sleep):
             return None
@@ -166,8 +171,14 @@ class FakeOperations(Operations):
     def ended_a_try(self, call: Call) -> bool:
         return False
 
-    def check_wait(self, directive: Wait | Sleep) -> None:
+    def check_wait(self, directive: Wait | Sleep | FanOut) -> None:
         pass
+
+    def spawn(self, awaited: Awaited, order: int) -> None:
+        raise NotImplementedError
+
+    def joined(self, awaited: Awaited) -> list[ChildOutcome]:
+        raise NotImplementedError
 
     def wait_id(self, name: str, turn: int) -> str:
         return f"{name} {turn}"

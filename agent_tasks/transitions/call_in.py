@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import TypedDict
 from uuid import UUID
 
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import (
+    CALLED_IN,
     CLOCKED_SECONDS,
     COUNTED_ENDING,
     ENDING_EVENT,
@@ -21,11 +23,30 @@ from agent_tasks.store.rows import (
 from agent_tasks.transitions.cancel import end_tree
 from agent_tasks.transitions.ending import end
 
-_DUE = """
-    SELECT id FROM agent_tasks.tasks
+_DUE = f"""
+    SELECT id, waiting_for ? 'waits' AS is_parked FROM agent_tasks.tasks
     WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
-        AND waiting_for ->> 'kind' = 'children'
+        AND waiting_for ->> 'kind' = 'children' AND (NOT waiting_for ? 'waits' OR {CALLED_IN})
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+
+class _DueRow(TypedDict):
+    id: UUID
+    is_parked: bool
+
+
+# Of a parked step, which may wait for several fan-outs: the children of those whose time it is.
+_CHILDREN = f"""
+    SELECT child.id FROM agent_tasks.tasks, LATERAL (
+        SELECT ordinal FROM agent_tasks.calls
+        WHERE calls.task_id = tasks.id AND calls.step_number = tasks.step_number AND calls.status = 'started'
+            AND calls.children_left > 0 AND (calls.wait ->> 'until')::timestamptz <= statement_timestamp() OFFSET 0
+    ) AS call, LATERAL (
+        SELECT id FROM agent_tasks.tasks AS child WHERE child.parent_id = tasks.id
+            AND child.parent_step = tasks.step_number AND child.parent_call = call.ordinal OFFSET 0
+    ) AS child
+    WHERE {GIVEN_IDS}
 """
 
 _END_BELOW = f"""
@@ -66,10 +87,11 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> list[
 
     Returns all changed rows; `was` in those of the children is the status they had.
     """
-    ids: list[UUID] = [row["id"] for row in connection.execute(_DUE, {"limit": limit})]
-    if not ids:
+    due: list[_DueRow] = connection.execute(_DUE, {"limit": limit}).fetchall()
+    if not due:
         return []
-    below, parents = end(connection, lambda c: _end_below(c, ids), ring_seconds=ring_seconds)
+    ids = [row["id"] for row in due]
+    below, parents = end(connection, lambda c: _end_below(c, due), ring_seconds=ring_seconds)
     # a child that is undoing what it did has not ended yet; its parent goes on without it
     rest: list[Row] = connection.execute(
         _GO_ON, {"ids": ids, "ring_seconds": ring_seconds, **event_list([("dispatched", '{"called_in": true}')])}
@@ -77,12 +99,22 @@ def call_in(connection: Connection, *, limit: int, ring_seconds: float) -> list[
     return [*below, *parents, *rest]
 
 
-def _end_below(connection: Connection, parents: Sequence[UUID]) -> list[Row]:
+def _end_below(connection: Connection, parents: Sequence[_DueRow]) -> list[Row]:
+    parked = [row["id"] for row in parents if row["is_parked"]]
+    rows: list[Row] = []
+    if below := [row["id"] for row in parents if not row["is_parked"]]:
+        rows += _end(connection, below, itself=False)
+    if parked and (children := [row["id"] for row in connection.execute(_CHILDREN, {"ids": parked})]):
+        rows += _end(connection, children, itself=True)
+    return rows
+
+
+def _end(connection: Connection, task_ids: Sequence[UUID], *, itself: bool) -> list[Row]:
     return end_tree(
         connection,
-        parents,
+        task_ids,
         _END_BELOW,
-        itself=False,
+        itself=itself,
         error=json.dumps(_ERROR.model_dump(mode="json")),
         event_data='{"error": "budget_exhausted", "resource": "seconds"}',
     )

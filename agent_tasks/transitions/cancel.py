@@ -50,26 +50,28 @@ _CANCEL = f"""
 
 # A parent that ends with the first failure of a child tells its own parent in the same commit, and below one that has
 # ended it is the next above that is joined.
+_PARENT: LiteralString = """
+            SELECT id, parent_id, parent_step, parent_call, on_child_failure = 'fail' OR finished_at IS NOT NULL
+                OR child.parent_call IS NOT NULL AND EXISTS (
+                    SELECT FROM agent_tasks.calls WHERE task_id = child.parent_id AND step_number = child.parent_step
+                        AND ordinal = child.parent_call AND wait ->> 'on_child_failure' = 'fail') AS tells
+            FROM agent_tasks.tasks WHERE tasks.id = child.parent_id OFFSET 0
+"""
 _ABOVE: LiteralString = """
     WITH RECURSIVE above AS (
         SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
-            SELECT parent_id FROM agent_tasks.tasks WHERE tasks.id = given.id OFFSET 0
-        ) AS child, LATERAL (
-            SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL AS tells
-            FROM agent_tasks.tasks WHERE tasks.id = child.parent_id OFFSET 0
-        ) AS parent
+            SELECT parent_id, parent_step, parent_call FROM agent_tasks.tasks WHERE tasks.id = given.id OFFSET 0
+        ) AS child, LATERAL ({parent}) AS parent
         UNION
-        SELECT next.* FROM above, LATERAL (
-            SELECT id, parent_id, on_child_failure = 'fail' OR finished_at IS NOT NULL
-            FROM agent_tasks.tasks WHERE tasks.id = above.parent_id OFFSET 0
-        ) AS next WHERE above.tells
+        SELECT next.* FROM above AS child, LATERAL ({parent}) AS next WHERE child.tells
     )
     SELECT FROM agent_tasks.tasks WHERE id = ANY (ARRAY(SELECT id FROM above {bounded}))
         ORDER BY depth, id FOR NO KEY UPDATE
 """
-_LOCK_ABOVE = _ABOVE.format(bounded="")
+_LOCK_ABOVE = _ABOVE.format(parent=_PARENT, bounded="")
 _LOCK_ABOVE_SOON = _ABOVE.format(
-    bounded=", (SELECT set_config('lock_timeout', %(milliseconds)s, true)) AS bounded"  # before a row is locked
+    parent=_PARENT,
+    bounded=", (SELECT set_config('lock_timeout', %(milliseconds)s, true)) AS bounded",  # before a row is locked
 )
 
 
@@ -110,6 +112,11 @@ def cancel(connection: Connection, task_id: UUID, error: ErrorInfo) -> list[Row]
     Those above are to be locked before (`ending.end`). `was` in a row is the status it had.
     """
     return _run(connection, [task_id], error, itself=True)
+
+
+def cancel_trees(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:
+    """Cancel several subtrees; otherwise as `cancel`."""
+    return _run(connection, task_ids, error, itself=True)
 
 
 def cancel_below(connection: Connection, task_ids: Sequence[UUID], error: ErrorInfo) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from agent_tasks.store.rows import (
 )
 from agent_tasks.task.budget import WARNING_PART
 from agent_tasks.transitions.cancel import cancel_below
+from agent_tasks.transitions.count_down import FanOutCall, call_of, count_down
 
 _JOINED_EVENTS: LiteralString = """
         SELECT id, event_seq - 2 * joined::int - cardinality(warnings) + ordinal, 'budget_low', data
@@ -33,12 +34,13 @@ _JOINED_EVENTS: LiteralString = """
 # Books: a task's spend is its own and that of each child that has ended. So what ended children have spent goes to
 # their parent, where that has ended, too, from there to the next above it, and ends with the first that lives, which
 # also gets back what they have left; or with the root, which may have ended.
-# The counter goes down for children of the current FanOut only: a child that ends after its parent was called in
-# finds no counter.
+# The counter goes down for children of the current FanOut, and of fan-outs of the current step: a child that ends after
+# its parent was called in finds no counter. `met`: parents whose step awaits a fan-out with nobody left.
 _JOIN = f"""
     WITH RECURSIVE ended AS (
-        SELECT id, parent_id, parent_step, spent_tokens, spent_usd, spent_steps, spent_calls, budget_tokens, budget_usd,
-            budget_steps, budget_calls, reserved_tokens, reserved_usd, reserved_steps, reserved_calls
+        SELECT id, parent_id, parent_step, parent_call, spent_tokens, spent_usd, spent_steps, spent_calls,
+            budget_tokens, budget_usd, budget_steps, budget_calls, reserved_tokens, reserved_usd, reserved_steps,
+            reserved_calls
         FROM agent_tasks.tasks WHERE {GIVEN_IDS}
     ), given AS (
         SELECT parent_id AS id, sum(spent_tokens) AS more_tokens, sum(spent_usd) AS more_usd,
@@ -72,17 +74,19 @@ _JOIN = f"""
             sum(back_steps) AS back_steps, sum(back_calls) AS back_calls
         FROM above JOIN given ON given.id = above.source GROUP BY above.id
     ), siblings AS (
-        SELECT parent_id AS id, parent_step, count(*) AS children FROM ended GROUP BY 1, 2
+        SELECT parent_id AS id, parent_step + (parent_call IS NULL)::int AS step_number, count(*) AS children
+        FROM ended GROUP BY 1, 2
     ), locked AS (
         SELECT tasks.id, tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd, tasks.budget_steps,
             tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, tasks.spent_usd, tasks.spent_steps,
             tasks.spent_calls, {CLOCKED_SECONDS} AS clocked, tasks.finished_at IS NULL AS lives,
             coalesce(siblings.children, 0) AS children,
             siblings.children IS NOT NULL AND tasks.finished_at IS NULL AND tasks.status = 'waiting'
-                AND tasks.waiting_for ->> 'kind' = 'children'
-                AND tasks.children_left <= siblings.children AS joined
+                AND CASE WHEN tasks.waiting_for ? 'waits' THEN tasks.id = ANY (%(met)s::uuid[])
+                    ELSE tasks.waiting_for ->> 'kind' = 'children' AND tasks.children_left <= siblings.children
+                END AS joined
         FROM agent_tasks.tasks LEFT JOIN siblings ON siblings.id = tasks.id
-            AND siblings.parent_step = tasks.step_number - 1
+            AND siblings.step_number = tasks.step_number
         WHERE tasks.id = ANY (ARRAY(SELECT id FROM sums))
         ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
     ), low AS (
@@ -146,6 +150,7 @@ _FAIL_PARENT = f"""
 _SIBLING_FAILED = ErrorInfo(
     type=ErrorType.CANCELLED, message="a sibling failed", suggested_action=SuggestedAction.RESUME
 )
+_PARENT_ENDED = ErrorInfo(type=ErrorType.CANCELLED, message="the parent ended", suggested_action=SuggestedAction.RESUME)
 
 
 def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float) -> list[Row]:
@@ -154,42 +159,56 @@ def join(connection: Connection, changed: Sequence[Row], *, ring_seconds: float)
     It belongs in the transaction that ended them. A failed child of a parent that asked for it ends the parent, too. A
     parent that has ended before keeps its state, and its books grow.
     """
-    result: list[Row] = []
-    ended = [row for row in changed if row["finished_at"] is not None]
+    result = cancel_below(connection, left, _PARENT_ENDED) if (left := _with_children(changed)) else list[Row]()
+    ended = [row for row in (*changed, *result) if row["finished_at"] is not None]
     while any(row["parent_id"] is not None for row in ended):
         children: dict[UUID | None, list[Row]] = defaultdict(list)
         for row in ended:
             children[row["parent_id"]].append(row)
+        met, failing = count_down(connection, ended)
+        ids = [row["id"] for rows in children.values() for row in rows]
         ended = list[Row]()
-        for parent in _parents_of(connection, [row["id"] for rows in children.values() for row in rows], ring_seconds):
-            failed = next((row for row in children[parent["id"]] if _ends(row, parent)), None)
+        for parent in _parents_of(connection, ids, met, ring_seconds):
+            failed = next((row for row in children[parent["id"]] if _ends(row, parent, failing)), None)
             if failed is None:
                 result.append(parent)
                 continue
-            rows = _fail_parent(connection, parent["id"], failed)
+            rows = _fail_parent(connection, parent, failed)
             rows += cancel_below(connection, [parent["id"]], _SIBLING_FAILED)
             result += rows
             ended += [row for row in rows if row["finished_at"] is not None]
     return result
 
 
-def _ends(child: Row, parent: _JoinRow) -> bool:
-    """Whether a child of the parent's current FanOut has failed, and the parent ends with the first that does."""
-    return (
-        parent["finished_at"] is None
-        and parent["on_child_failure"] == "fail"
-        and child["status"] != "completed"
-        and child["parent_step"] == parent["step_number"] - 1
-    )
+def _with_children(changed: Sequence[Row]) -> list[UUID]:
+    """The tasks that ended by themselves in a step that had spawned children; one that was cancelled ended with its
+    tree."""
+    return [
+        row["id"]
+        for row in changed
+        if row["children_left"] and "was" not in row and (row["finished_at"] or row["ending"]) is not None
+    ]
 
 
-def _parents_of(connection: Connection, ended: Sequence[UUID], ring_seconds: float) -> list[_JoinRow]:
+def _ends(child: Row, parent: _JoinRow, failing: Collection[FanOutCall]) -> bool:
+    """Whether a child that the parent awaits has failed, and the parent ends with the first that does."""
+    if parent["finished_at"] is not None or child["status"] == "completed":
+        return False
+    if child["parent_call"] is not None:
+        return call_of(child) in failing
+    return parent["on_child_failure"] == "fail" and child["parent_step"] == parent["step_number"] - 1
+
+
+def _parents_of(
+    connection: Connection, ended: Sequence[UUID], met: Sequence[UUID], ring_seconds: float
+) -> list[_JoinRow]:
     """Join those above `ended`; returns their rows. Where one has just ended, the next ones follow."""
     rows: list[_JoinRow] = []
     ids, passed_on = list(ended), list[Any]()
     while ids or passed_on:
         values = {
             "ids": ids,
+            "met": list(met),
             "passed_on": json.dumps(passed_on),
             "ring_seconds": ring_seconds,
             "part": WARNING_PART,
@@ -200,7 +219,7 @@ def _parents_of(connection: Connection, ended: Sequence[UUID], ring_seconds: flo
     return rows
 
 
-def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
+def _fail_parent(connection: Connection, parent: Row, child: Row) -> list[Row]:
     cause: dict[str, Any] = child["error"] or {}
     if child["sensitive"]:  # the parent may not be, and then is mirrored and shown
         cause = {"type": cause.get("type"), "message": "not shown: the agent is sensitive"}
@@ -211,8 +230,9 @@ def _fail_parent(connection: Connection, parent: UUID, child: Row) -> list[Row]:
         suggested_action=SuggestedAction.RESUME,
     )
     values = {
-        "id": parent,
+        "id": parent["id"],
         "event_data": json.dumps({"child": str(child["id"])}),
         "error": json.dumps(error.model_dump(mode="json")),
     }
-    return connection.execute(_FAIL_PARENT, values).fetchall()
+    rows: list[Row] = connection.execute(_FAIL_PARENT, values).fetchall()
+    return [{**row, "was": parent["status"]} for row in rows]  # its step may run, and is to be stopped

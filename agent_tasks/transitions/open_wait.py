@@ -116,10 +116,17 @@ def shown_of(wait_ids: dict[str, str], mode: str, more: int = 0) -> dict[str, An
 
 
 def head_of(waits: Sequence[OpenWait]) -> dict[str, Any]:
-    """What the task waits for as one: the signals, if any, else the clock."""
+    """What the task waits for as one: children, if any, beside them signals, else the clock."""
     signals = [wait.shown for wait in waits if wait.shown["kind"] == "signal"]
-    if not signals:
-        return {"kind": "timer"}
+    head = _head_of_signals(signals) if signals else {"kind": "timer"}
+    count = sum(wait.known["children"] for wait in waits if wait.shown["kind"] == "children")
+    if not count:
+        return head
+    name = f"{count} {'child' if count == 1 else 'children'} or {head['name']}" if signals else f"{count} children"
+    return head | {"kind": "children", "name": name}
+
+
+def _head_of_signals(signals: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ids: dict[str, str] = {}
     for name, wait_id in (pair for shown in signals for pair in shown["wait_ids"].items()):
         ids.setdefault(name, wait_id)

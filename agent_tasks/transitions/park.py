@@ -131,7 +131,7 @@ _PARK = f"""
     ), left_behind AS (
         UPDATE agent_tasks.calls SET wait = NULL FROM changed
         WHERE calls.task_id = changed.id AND calls.step_number = %(ledger_step)s AND calls.status = 'started'
-            AND calls.wait IS NOT NULL AND calls.ordinal <> ALL (%(open)s::int[])
+            AND calls.wait IS NOT NULL AND calls.children_left IS NULL AND calls.ordinal <> ALL (%(open)s::int[])
     ), {EVENTS}
     SELECT {SNAPSHOT} FROM changed AS tasks
 """
@@ -204,7 +204,9 @@ def park(connection: Connection, claim: Claim, waits: Sequence[OpenWait], *, pro
     head = head_of(waits)
     seconds = min((wait.seconds for wait in waits if wait.seconds is not None), default=None)
     data = {"kind": "timer", "seconds": seconds, "until": next((wait.until for wait in waits if wait.until), None)}
-    if head["kind"] == "signal":
+    if head["kind"] == "children":
+        data = {"kind": "children"}
+    elif head["kind"] == "signal":
         data = {"kind": "signal", "names": head["names"], "mode": head["mode"], "timeout": seconds}
     ordinals = [wait.record.ordinal for wait in waits]
     values: dict[str, Any] = {

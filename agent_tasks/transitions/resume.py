@@ -38,6 +38,21 @@ _LOCK = """
 """
 
 
+# A child that a step had spawned itself goes on when the step comes to it again.
+_CALLED = """
+    SELECT child.id, child.finished_at IS NOT NULL AS has_ended, child.error #> '{details,not_undone}' AS not_undone
+    FROM agent_tasks.tasks AS child JOIN agent_tasks.calls ON calls.task_id = child.parent_id
+        AND calls.step_number = child.parent_step AND calls.ordinal = child.parent_call AND calls.status = 'started'
+    WHERE child.parent_id = %(old)s AND child.parent_call IS NOT NULL AND child.status <> 'completed'
+"""
+
+
+class _CalledRow(TypedDict):
+    id: UUID
+    has_ended: bool
+    not_undone: list[dict[str, Any]] | None
+
+
 class _LockedRow(TypedDict):
     id: UUID
     not_undone: list[dict[str, Any]] | None
@@ -88,14 +103,14 @@ _RESUME = f"""
     ), copied AS (
         INSERT INTO agent_tasks.tasks (
             id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, parent_id,
-            parent_step, child_index, depth, tenant, identity, session_id, metadata, callback_url, traceparent,
-            sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress, budget_seconds,
+            parent_step, parent_call, child_index, depth, tenant, identity, session_id, metadata, callback_url,
+            traceparent, sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress, budget_seconds,
             budget_tokens, budget_usd, budget_steps, budget_calls, on_child_failure, undoable, waiting_for, event_seq,
             due_at)
         SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
             point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
-            %(parent_step)s, child_index, %(depth)s, tenant, identity, session_id, metadata,
+            %(parent_step)s, %(parent_call)s, child_index, %(depth)s, tenant, identity, session_id, metadata,
             coalesce(%(callback_url)s, callback_url), traceparent, sensitive, ttl_seconds, retention_seconds, input,
             partial, CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
@@ -207,6 +222,7 @@ def resume(
     not_undone = next((row["not_undone"] for row in locked if row["id"] == old), None)
     if not_undone and not repeats_not_undone:
         raise _not_undone(old, not_undone)
+    _check_called(connection, old, repeats_not_undone=repeats_not_undone)
     new = uuid_utils.uuid7()
     row: Row | None = connection.execute(
         _RESUME,
@@ -220,6 +236,7 @@ def resume(
             "parent_id": kin.parent_id if kin else None,
             "root_id": kin.root_id if kin else None,
             "parent_step": kin.parent_step if kin else None,
+            "parent_call": kin.parent_call if kin else None,
             "depth": kin.depth if kin else 0,
             **{name: getattr(budget, name) for name in RESOURCES},
             "usd": exact(budget.usd),
@@ -242,6 +259,20 @@ def resume(
         return _with_children(connection, row, reserve, ring_seconds, repeats_not_undone=repeats_not_undone)
     # a signal that the old task got after its wait had run out is what this one waits for
     return [deliver(connection, new, ring_seconds=ring_seconds) or row]
+
+
+def _check_called(connection: Connection, old: UUID, *, repeats_not_undone: bool) -> None:
+    """Raise InvalidState where a child that a step of `old` still awaited could not be resumed."""
+    called: list[_CalledRow] = connection.execute(_CALLED, {"old": old}).fetchall()
+    for child in called:
+        if not child["has_ended"]:
+            raise InvalidState(
+                f"Task {old} cannot be resumed yet: its child {child['id']} has not ended.",
+                task_id=str(old),
+                child=str(child["id"]),
+            )
+        if child["not_undone"] and not repeats_not_undone:
+            raise _not_undone(child["id"], child["not_undone"])
 
 
 def _not_undone(old: UUID, steps: list[dict[str, Any]]) -> InvalidState:

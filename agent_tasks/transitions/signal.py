@@ -8,7 +8,7 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import IDLE, SNAPSHOT, Row
+from agent_tasks.store.rows import CLOCKED_SECONDS, IDLE, SNAPSHOT, Row
 from agent_tasks.task.identity import Identity
 from agent_tasks.transitions.audit import audited, entry
 
@@ -41,7 +41,7 @@ _KEEP = f"""
 _DELIVER = f"""
     WITH waiting AS (
         SELECT id, step_number, waiting_for FROM agent_tasks.tasks
-        WHERE id = %(id)s AND status = 'waiting' AND waiting_for ->> 'kind' = 'signal' FOR NO KEY UPDATE
+        WHERE id = %(id)s AND status = 'waiting' AND waiting_for ? 'names' FOR NO KEY UPDATE
     ), firsts AS (
         SELECT DISTINCT ON (signals.name) signals.seq FROM agent_tasks.signals
             JOIN waiting ON signals.task_id = waiting.id
@@ -73,7 +73,7 @@ _DELIVER = f"""
         UPDATE agent_tasks.signals SET receipt = %(receipt)s::jsonb
         FROM woken WHERE signals.task_id = woken.id AND signals.signal_id = %(signal_id)s
     ), changed AS (
-        UPDATE agent_tasks.tasks SET {COUNTED}, {IDLE}
+        UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT task_id FROM consumed UNION ALL SELECT id FROM woken))
         RETURNING *
     ), {EVENTS}

@@ -22,6 +22,8 @@ class Kin:
     root_id: UUID
     parent_step: int
     depth: int
+    parent_call: int | None = None
+    """The call of that step, where its code goes on with the children itself."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class NewTask:
         if self.kin is not None:
             record["parent_id"] = str(self.kin.parent_id)
             record["parent_step"] = self.kin.parent_step
+            record["parent_call"] = self.kin.parent_call
             record["depth"] = self.kin.depth
             record["child_index"] = self.child_index
         record["tenant"] = self.identity.tenant if self.identity else ""
@@ -85,20 +88,20 @@ _ADDED: LiteralString = f"""
         INSERT INTO agent_tasks.tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
             callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input, budget_seconds,
-            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, child_index,
-            depth, event_seq, due_at)
+            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, parent_call,
+            child_index, depth, event_seq, due_at)
         SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata::jsonb,
             callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input::jsonb, budget_seconds,
-            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, child_index,
-            coalesce(depth, 0), 2,
+            budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, parent_call,
+            child_index, coalesce(depth, 0), 2,
             clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
             session_id text, metadata text, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
             retention_seconds float8,
             input text, budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
-            budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, child_index integer,
-            depth integer)
+            budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, parent_call integer,
+            child_index integer, depth integer)
         RETURNING *
     ), {written(_SUBMITTED_EVENTS)}
 """

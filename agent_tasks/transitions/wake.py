@@ -2,17 +2,18 @@
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
-from agent_tasks.store.rows import IDLE, SNAPSHOT, Row
+from agent_tasks.store.rows import CALLED_IN, CLOCKED_SECONDS, IDLE, SNAPSHOT, Row
 
-# A wait for a signal that ran out goes on with its on_timeout step. Tasks waiting for children are called in.
+# A wait for a signal that ran out goes on with its on_timeout step. Where children are to be called in, `call_in` does.
 _WAKE = f"""
     WITH due AS (
         SELECT id FROM agent_tasks.tasks
         WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
-            AND waiting_for ->> 'kind' <> 'children'
+            AND (waiting_for ->> 'kind' <> 'children' OR waiting_for ? 'waits' AND NOT {CALLED_IN})
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), changed AS (
-        UPDATE agent_tasks.tasks SET step = coalesce(waiting_for ->> 'on_timeout', step), {COUNTED}, {IDLE}
+        UPDATE agent_tasks.tasks SET step = coalesce(waiting_for ->> 'on_timeout', step),
+            spent_seconds = spent_seconds + {CLOCKED_SECONDS}, {COUNTED}, {IDLE}
         WHERE id = ANY (ARRAY(SELECT id FROM due))
         RETURNING *
     ), {EVENTS}

@@ -19,20 +19,35 @@ from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.notify import Listener, notify
 from agent_tasks.store.queries import calls, catalog, doors, read
-from agent_tasks.store.queries.children import joined_children, results, usage
+from agent_tasks.store.queries.children import called_children, joined_children, results, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.task.amount import Amount
-from agent_tasks.transitions import delivery, heartbeat, idempotency, job, lane, ledger, release, signal, spend
+from agent_tasks.transitions import (
+    call_children,
+    delivery,
+    heartbeat,
+    idempotency,
+    job,
+    lane,
+    ledger,
+    release,
+    signal,
+    spend,
+)
 from agent_tasks.transitions import park as parking
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.audit import entry
+from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete_input import complete_input
+from agent_tasks.transitions.count_down import join_met
 from agent_tasks.transitions.expire import died
 from agent_tasks.transitions.fence import lock_owned
 from agent_tasks.transitions.invoke import Runtime
+from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.note import note
+from agent_tasks.transitions.park import OpenWait
 from agent_tasks.transitions.ping import ping
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
@@ -63,6 +78,7 @@ def everything(client: AgentTasks) -> None:
     _trees(client)
     _waits(client)
     _straight(client)
+    _fan_outs(client)
     _quarantine(client)
     _ends(client)
     _reads(client)
@@ -200,6 +216,50 @@ def _straight(client: AgentTasks) -> None:
         assert parking.take(connection, again, [open_wait(1)], [3])
     client.get(waiting.id).cancel()
     client.get(waiting.id).resume().cancel()
+
+
+def _fan_outs(client: AgentTasks) -> None:
+    parent = claimed(client, submitted(client, budget=PLENTY))
+    first, second = (_spawned_by_call(client, parent, ordinal) for ordinal in (0, 1))
+    with client.database.transaction() as connection:
+        assert not call_children.take(connection, parent, [0, 1], [1, 2])
+        call_children.cancel(connection, parent, second, 2, ring_seconds=60)
+        waits = [OpenWait(first, {"kind": "children"}, 0.0, None)]
+        parking.park(connection, parent, waits, progress=None)
+        assert join_met(connection, parent.id, [0], ring_seconds=60) is None
+        children = called_children(connection, parent.id, 0, 0)
+    run_child(client, children[0]["id"], broken)
+    client.get(parent.id).cancel()
+    again = claimed(client, client.get(parent.id).resume().id)
+    with client.database.transaction() as connection:
+        recorded = ledger.recorded_calls(connection, again)[0]
+        unfinished = called_children(connection, again.id, 0, 0)
+        budgets = [Budget() for _ in unfinished]
+        call_children.go_on(connection, again, recorded, unfinished, budgets, left=None, ring_seconds=60)
+        waits = [OpenWait(recorded, {"kind": "children"}, 0.0, None)]
+        parking.park(connection, again, waits, progress=None)
+    over = "wait = wait || jsonb_build_object('until', clock_timestamp())"
+    query(client, f"UPDATE agent_tasks.calls SET {over} WHERE task_id = %s AND status = 'started'", again.id)
+    fall_due(client, again.id)
+
+
+def _spawned_by_call(client: AgentTasks, parent: Claim, ordinal: int) -> RecordedCall:
+    record = open_wait(ordinal).record
+    target = client.find_target("echo")
+    with client.database.transaction() as connection:
+        row, _ = call_children.spawn(
+            connection,
+            parent,
+            record,
+            [client.new_task(target, {"value": n}, None) for n in range(2)],
+            on_child_failure="collect",
+            left=None,
+            reserve_seconds=0.0,
+            clamped={},
+            ring_seconds=60,
+        )
+    record.wait = row["wait"]
+    return record
 
 
 def _quarantine(client: AgentTasks) -> None:

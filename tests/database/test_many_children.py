@@ -135,7 +135,7 @@ def test_a_step_that_could_not_read_a_result_cannot_go_on(client: AgentTasks, mo
         raise Transient("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr("agent_tasks.engine.steps.operations.results", away)
+        patched.setattr("agent_tasks.engine.steps.fan_outs.results", away)
         with pytest.raises(DatabaseAway):
             operations.read_results(ids)
     with pytest.raises(DatabaseAway):

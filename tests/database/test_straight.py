@@ -37,10 +37,10 @@ def driver(client: AgentTasks) -> Iterator[Driver]:
 class Course:
     """The course of one function as a task's step, run by run."""
 
-    def __init__(self, driver: Driver, function: Callable[..., Any]) -> None:
+    def __init__(self, driver: Driver, function: Callable[..., Any], **options: Any) -> None:
         self.driver = driver
         self.function = function
-        self.task_id = submitted(driver.client)
+        self.task_id = submitted(driver.client, **options)
         self.task = driver.client.get(self.task_id)
 
     def run(self) -> StepRun:

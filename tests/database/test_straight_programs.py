@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections import Counter
 from typing import Any
 
@@ -9,19 +10,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agent_tasks import AgentTasks, Context, SyncContext
+from agent_tasks import AgentTasks, Child, Context, SyncContext
 from agent_tasks.engine.steps.decision import ParkFor, decide
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised, Returned
+from agent_tasks.transitions.complete import Finish
 from agent_tasks.transitions.wake import wake
 from tests.database import fall_due, query, row_of, submitted
+from tests.database.children import run_child
 from tests.database.driving import Driver, driving, result_of
 from tests.database.perishable import Perishable
+from tests.database.single import complete
 
 Node = Any
 """A kind and what it consists of; those of gather are programs."""
 MOST_RUNS = 200
-leaves = st.sampled_from(["call", "wait", "all", "timeout", "sleep", "note"]).map(lambda kind: (kind,))
+leaves = st.sampled_from(["call", "wait", "all", "timeout", "sleep", "note", "fan_out"]).map(lambda kind: (kind,))
 programs = st.recursive(
     st.lists(leaves, min_size=1, max_size=4),
     lambda inner: st.lists(leaves | st.tuples(st.just("gather"), st.lists(inner, min_size=1, max_size=3)), max_size=3),
@@ -46,6 +50,10 @@ class World:
         return f"noted at {site}"
 
 
+def children_at(site: str) -> list[Child]:
+    return [Child("echo", {"value": f"{site} {name}"}) for name in ("first", "second")]
+
+
 async def perform(ctx: Context, world: World, program: list[Node], at: str) -> list[Any]:
     found: list[Any] = []
     for number, node in enumerate(program):
@@ -65,6 +73,8 @@ async def perform(ctx: Context, world: World, program: list[Node], at: str) -> l
                 found.append(await ctx.sleep(3600))
             case ("note",):
                 found.append(world.noted(site, await ctx.uuid()))
+            case ("fan_out",):
+                found.append([outcome.result for outcome in await ctx.fan_out(children_at(site))])
             case (_, parts):
                 branches = (perform(ctx, world, part, f"{site}.{n}") for n, part in enumerate(parts))
                 found.append(list(await asyncio.gather(*branches)))
@@ -90,6 +100,8 @@ def perform_plainly(ctx: SyncContext, world: World, program: list[Node], at: str
                 found.append(ctx.sleep(3600))
             case ("note",):
                 found.append(world.noted(site, ctx.uuid()))
+            case ("fan_out",):
+                found.append([outcome.result for outcome in ctx.fan_out(children_at(site))])
             case (_, parts):
                 found.append([perform_plainly(ctx, world, part, f"{site}.{n}") for n, part in enumerate(parts)])
     return found
@@ -110,6 +122,8 @@ def expected(program: list[Node], at: str) -> list[Any]:
                 found.append(None)
             case ("note",):
                 found.append(f"noted at {site}")
+            case ("fan_out",):
+                found.append([f"{site} first", f"{site} second"])
             case (_, parts):
                 found.append([expected(part, f"{site}.{n}") for n, part in enumerate(parts)])
     return found
@@ -163,6 +177,10 @@ def _run_to_its_end(driver: Driver, program: list[Node], lost: list[int | None],
     assert set(world.made.values()) <= set(range(1, 2 + len(lost)))
     assert all(len(values) <= 1 + len(lost) for values in world.notes.values())
     assert row_of(client, task_id)["attempt"] <= 1 + len(lost)
+    spawned = query(client, "SELECT input, status FROM agent_tasks.tasks WHERE parent_id = %s", task_id)
+    assert all(count == 1 for count in Counter(child["input"]["value"] for child in spawned).values())
+    assert {child["status"] for child in spawned} <= {"completed"}
+    assert row_of(client, task_id)["children_left"] == 0
     if not lost:
         assert set(world.made.values()) <= {1}
         assert all(len(values) == 1 for values in world.notes.values())
@@ -171,7 +189,15 @@ def _run_to_its_end(driver: Driver, program: list[Node], lost: list[int | None],
 def _something_happens(client: AgentTasks, task_id: Any, order: Any) -> None:
     """One of the waits of the parked task is over."""
     wait = order.choice(row_of(client, task_id)["waiting_for"]["waits"])
-    if wait["kind"] == "signal" and wait["until"] is None:
+    if wait["kind"] == "children":
+        of_call = "parent_id = %s AND parent_call = %s AND finished_at IS NULL"
+        sql = f"SELECT id, input FROM agent_tasks.tasks WHERE {of_call} ORDER BY id"
+        child = order.choice(query(client, sql, task_id, wait["call"]))
+        value = json.dumps(child["input"]["value"])
+        run_child(client, child["id"], lambda connection, claim: complete(connection, Finish(claim, value, 0)))
+        if row_of(client, task_id)["status"] == "waiting":
+            _something_happens(client, task_id, order)
+    elif wait["kind"] == "signal" and wait["until"] is None:
         for name in order.sample(wait["names"], len(wait["names"])):
             client.get(task_id).signal(name, f"sent to {name}")
     else:

@@ -14,7 +14,11 @@ PRINTED = {
     "approval": ["All about tides. Approved by ana: fine"],
     "chain": ["[write from [outline tides]]", "0.0004 usd spent"],
     "fallbacks": ["small answer to why?", "answer to why?, at attempt 3"],
-    "fan_out": ["['tides: yes', 'moon: yes']", "partial ['tides: yes'] 1 of 2 questions have no answer"],
+    "fan_out": [
+        "['tides: yes', 'moon: yes']",
+        "['tides: yes']",
+        "partial ['tides: yes'] 1 of 2 questions have no answer",
+    ],
     "straight_line": ["[[write about tides], but shorter]"],
     "loop": ["all about tides, after 3 looks"],
     "plain": ["{'LOG LINE 0': 10, 'LOG LINE 1': 10, 'LOG LINE 2': 10}"],

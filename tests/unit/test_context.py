@@ -19,14 +19,15 @@ from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
 from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.handed import ChildOutcome
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.errors import ContextLost
 from agent_tasks.task.budget import Spend
 
 OPERATIONS = [
-    "call", "charge", "charge_usage", "emit", "hook", "kept", "now", "partial", "progress", "random", "sleep", "task",
-    "using", "uuid", "wait",
+    "call", "charge", "charge_usage", "emit", "fan_out", "hook", "kept", "now", "partial", "progress", "random",
+    "sleep", "task", "using", "uuid", "wait",
 ]  # fmt: skip
 ATTRIBUTES = [
     "task_id", "agent", "step", "step_number", "attempt", "identity", "session_id", "traceparent", "budget", "deadline",
@@ -152,6 +153,12 @@ class Recorded(Operations):
 
     def begin_wait(self, awaited: Awaited) -> None:
         awaited.call.record = SimpleNamespace(ordinal=next(self._ordinals))
+
+    def spawn(self, awaited: Awaited, order: int) -> None:
+        self.recorded.append(("spawn", awaited.directive))
+
+    def joined(self, awaited: Awaited) -> list[ChildOutcome]:
+        raise NotImplementedError
 
     def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
         return [(waits[0], "came", orders[0])]

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -59,6 +59,12 @@ def name_of(function: Callable[..., Any]) -> str:
 def wait_known_by(signals: tuple[str, ...], all_of_them: bool) -> tuple[str, str]:
     """Return the name and the digest under which a wait for these signals is recorded."""
     return f"wait {', '.join(signals)}"[:200], digest_of((signals, all_of_them), {})
+
+
+def fan_out_known_by(children: Sequence[Any]) -> tuple[str, str]:
+    """Return the name and the digest under which a fan-out is recorded: the children's agents and inputs."""
+    agents = ", ".join(sorted({child.agent_name for child in children}))
+    return f"fan_out {agents}"[:200], digest_of([(child.agent_name, child.input) for child in children], {})
 
 
 def digest_of(args: Iterable[Any], kwargs: dict[str, Any]) -> str:

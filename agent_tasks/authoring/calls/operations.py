@@ -12,7 +12,8 @@ from uuid import UUID
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.turns import Turns
-from agent_tasks.authoring.directives import Sleep, Wait, seconds_of
+from agent_tasks.authoring.directives import FanOut, Sleep, Wait, seconds_of
+from agent_tasks.authoring.handed import ChildOutcome
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
@@ -147,7 +148,7 @@ class Awaited:
 
     call: Call
     """What it is known by, as a call is."""
-    directive: Wait | Sleep
+    directive: Wait | Sleep | FanOut
     wait_ids: dict[str, str]
     """By the name of each signal that it waits for the id by which an answer is for it alone."""
     began: float = field(default_factory=monotonic)
@@ -159,16 +160,21 @@ class Awaited:
     order: int | None = None
     """When the step is given what came of it, by its clock; later outcomes are held back until then."""
 
+    @property
+    def has_children(self) -> bool:
+        """Whether it waits for children that it spawns."""
+        return isinstance(self.directive, FanOut)
+
 
 class WaitsOfStep(ABC):
     """The waits of a step, as its context and its calls need them."""
 
     @abstractmethod
-    async def wait(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    async def wait(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
         """Return what came of a wait of an async step, now or in a later run."""
 
     @abstractmethod
-    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
         """Return what came of a wait of a plain step, or end its code to park it."""
 
     @abstractmethod
@@ -280,7 +286,7 @@ class Operations(ABC):
         """Whether a call that is not given back was made before, and its failure ended that try of the step."""
 
     @abstractmethod
-    def check_wait(self, directive: Wait | Sleep) -> None:
+    def check_wait(self, directive: Wait | Sleep | FanOut) -> None:
         """Raise InvalidInput where the step may not wait for this."""
 
     @abstractmethod
@@ -290,6 +296,17 @@ class Operations(ABC):
     @abstractmethod
     def begin_wait(self, awaited: Awaited) -> None:
         """Note that a wait begins, which is in no record yet, or whose record says that it was begun before."""
+
+    @abstractmethod
+    def spawn(self, awaited: Awaited, order: int) -> Exception | None:
+        """Spawn the children of a fan-out, unless an earlier run has; return what refuses that, if anything does.
+
+        The refusal is recorded, and the step is given it at `order` by its clock.
+        """
+
+    @abstractmethod
+    def joined(self, awaited: Awaited) -> list[ChildOutcome]:
+        """Return the outcomes of the children of a fan-out that is over."""
 
     @abstractmethod
     def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:

@@ -9,12 +9,12 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from agent_tasks.authoring.calls.branches import Branches
-from agent_tasks.authoring.calls.call_identity import digest_of, wait_known_by
+from agent_tasks.authoring.calls.call_identity import digest_of, fan_out_known_by, wait_known_by
 from agent_tasks.authoring.calls.idleness import Idleness, fail
 from agent_tasks.authoring.calls.operations import Awaited, Call, CallOptions, Cancellable, Operations, WaitsOfStep
 from agent_tasks.authoring.calls.parked import StepParked, swallowed
-from agent_tasks.authoring.calls.writes import in_thread, settled
-from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.calls.writes import durably, in_thread, settled
+from agent_tasks.authoring.directives import FanOut, Sleep, Wait
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.errors import InvalidInput, TaskCancelled
 
@@ -80,17 +80,19 @@ class Waits(WaitsOfStep):
 
     # --- async steps ----------------------------------------------------------------------------------------
 
-    async def wait(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    async def wait(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
         """Return what came of a wait of an async step, now or in a later run."""
         awaited = self._begin(context, directive)
         given = self._operations.find(awaited.call)
         try:
             if given is not None:
                 await given.turn()
-                return given.outcome()
+                outcome = given.outcome()
+                return await durably(self._operations.joined, awaited) if awaited.has_children else outcome
             return await self._outcome(awaited)
         except asyncio.CancelledError:
-            if not (context.cancelled or self._thrown or (given is not None and given.is_cancelled)):
+            is_over = context.cancelled or self._thrown or self._outlasts(awaited)
+            if not (is_over or (given is not None and given.is_cancelled)):
                 self._open.pop(awaited, None)
                 await settled(self._operations.cancel_wait, awaited)
             raise
@@ -102,7 +104,10 @@ class Waits(WaitsOfStep):
                 self.nudge()
 
     async def _outcome(self, awaited: Awaited) -> Any:
-        self._operations.begin_wait(awaited)
+        if awaited.has_children:
+            await self._spawn(awaited)
+        else:
+            self._operations.begin_wait(awaited)
         awaited.future = asyncio.get_running_loop().create_future()
         self._open[awaited] = None
         self.nudge()
@@ -111,6 +116,21 @@ class Waits(WaitsOfStep):
         await self._operations.turns.first(awaited.order)
         awaited.is_given = True
         return outcome
+
+    async def _spawn(self, awaited: Awaited) -> None:
+        order = next(self._operations.branches.clock)
+        with self._operations.turns.writing(order):
+            refused, cancelled = await settled(self._operations.spawn, awaited, order)
+            if refused is not None:
+                await self._operations.turns.first(order)
+                raise refused
+        if cancelled is not None:
+            raise cancelled
+
+    def _outlasts(self, awaited: Awaited) -> bool:
+        """Whether children live on although the step ended: a try that raised, and whose next one goes on with them."""
+        branches = self._operations.branches
+        return awaited.has_children and branches.is_closed and not branches.root.returned
 
     def nudge(self) -> None:
         """Look soon whether the step waits only: it has begun a wait, or ended one or a call."""
@@ -224,15 +244,18 @@ class Waits(WaitsOfStep):
 
     # --- plain steps ----------------------------------------------------------------------------------------
 
-    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep) -> Any:
+    def wait_plainly(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Any:
         """Return what came of a wait of a plain step, or end its code to park it."""
         awaited = self._begin(context, directive)
         given = self._operations.find(awaited.call)
         if given is not None:
             outcome = given.outcome()
             self._end(awaited)
-            return outcome
-        self._operations.begin_wait(awaited)
+            return self._operations.joined(awaited) if awaited.has_children else outcome
+        if not awaited.has_children:
+            self._operations.begin_wait(awaited)
+        elif (refused := self._operations.spawn(awaited, next(self._operations.branches.clock))) is not None:
+            raise refused
         for _, outcome, _ in self._operations.take_waits([awaited], [next(self._operations.branches.clock)]):
             self._end(awaited)
             awaited.is_given = True
@@ -244,13 +267,15 @@ class Waits(WaitsOfStep):
 
     # --- both -----------------------------------------------------------------------------------------------
 
-    def _begin(self, context: Cancellable, directive: Wait | Sleep) -> Awaited:
+    def _begin(self, context: Cancellable, directive: Wait | Sleep | FanOut) -> Awaited:
         """Return a wait that begins here. Raises InvalidInput where it may not, TaskCancelled in a stopped step."""
         self.check()
         self._check_place(context, self._operations.branches)
         self._operations.check_wait(directive)
         if isinstance(directive, Sleep):
             name, digest, function = "sleep", digest_of((), {}), _slept
+        elif isinstance(directive, FanOut):
+            (name, digest), function = fan_out_known_by(directive.children), _spawned
         else:
             name, digest = wait_known_by(directive.names, directive.all)
             function = _all_taken if directive.all else _taken
@@ -294,3 +319,6 @@ def _all_taken() -> dict[str, Signal[Any]] | None: ...
 
 
 def _slept() -> None: ...
+
+
+def _spawned() -> None: ...

@@ -12,7 +12,7 @@ from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.handed import child_outcomes
 from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.authoring.step import Step
-from agent_tasks.deployment import Deployment
+from agent_tasks.client.client import AgentTasks
 from agent_tasks.doorbell.envelope import Envelope, ForgedEnvelope, verify
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.process.gate import NotTaken
@@ -60,7 +60,7 @@ class Admission:
 
     def __init__(
         self,
-        deployment: Deployment,
+        client: AgentTasks,
         combiners: Combiners,
         loops: Loops,
         *,
@@ -72,8 +72,8 @@ class Admission:
 
         `operations` makes those of each step.
         """
-        self._deployment = deployment
-        self._settings = deployment.settings
+        self._client = client
+        self._settings = client.settings
         self._combiners = combiners
         self._loops = loops
         self._changed = changed
@@ -83,7 +83,7 @@ class Admission:
     def verify(self, sealed: Any, task_name: str) -> Envelope | None:
         """Open the envelope of a message; None where it is forged, or another message's."""
         try:
-            envelope = verify(sealed, *self._deployment.publisher.keys)
+            envelope = verify(sealed, *self._client.publisher.keys)
             if envelope.task_name != task_name:
                 raise ForgedEnvelope(f"it is for {envelope.task_name}, the message for {task_name}")
         except ForgedEnvelope as error:
@@ -109,7 +109,7 @@ class Admission:
         Raises what keeps it from beginning: CodeGone, OtherArguments, another AgentTaskError, Transient or
         DatabaseAway where Postgres is away, anything that a validator of the user's may raise.
         """
-        operations = self._operations(self._deployment, claim, self._combiners, self._changed)
+        operations = self._operations(self._client, claim, self._combiners, self._changed)
         agent, step = code_of(claim)
         used = claim.spent + claim.reserved
         if claim.undo_step is None:  # what was allowed is taken back, whatever is allowed now
@@ -136,7 +136,7 @@ class Admission:
             return step.validate(claim.state)
         text, arguments = step.write(claim.state, limit=self._settings.payload_limit)
         if payloads.stored(text) != claim.state:
-            with self._deployment.database.connection() as connection:
+            with self._client.database.connection() as connection:
                 complete_input(connection, claim, text)
         return arguments
 
@@ -144,7 +144,7 @@ class Admission:
         """What the step waited for: its children, the signals it was sent."""
         handed: dict[str, Any] = {}
         if step.wants:
-            with self._deployment.database.connection() as connection:
+            with self._client.database.connection() as connection:
                 if "children" in step.wants:
                     rows = joined_children(connection, claim.id, claim.step_number)
                     handed["children"] = child_outcomes(rows, operations.read_results)

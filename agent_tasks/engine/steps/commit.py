@@ -33,6 +33,7 @@ from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.checkpoint import StepCommit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
+from agent_tasks.transitions.count_down import join_met
 from agent_tasks.transitions.ending import end
 from agent_tasks.transitions.fail import fail
 from agent_tasks.transitions.fan_out import fan_out
@@ -177,12 +178,14 @@ class Commits:
         return row
 
     def _park(self, connection: Connection, claim: Claim, decision: ParkFor) -> Row:
-        """Park the step, within a transaction; a signal that came meanwhile wakes it again."""
+        """Park the step, within a transaction; a signal that came meanwhile, or an end of children, wakes it again."""
         parked = park(connection, claim, decision.waits, progress=decision.progress)
         reached("halfway")
-        row = deliver(connection, claim.id, ring_seconds=self._ring_seconds) or parked
+        row = deliver(connection, claim.id, ring_seconds=self._ring_seconds)
+        if calls := [wait.record.ordinal for wait in decision.waits if wait.shown["kind"] == "children"]:
+            row = row or join_met(connection, claim.id, calls, ring_seconds=self._ring_seconds)
         reached("written")
-        return row
+        return row or parked
 
     def _spawn(self, claim: Claim, decision: Spawn) -> Settled:
         directive = decision.directive
@@ -206,12 +209,8 @@ class Commits:
         return Settled(parent, "succeeded", changed=[parent, *children])
 
     def _end(self, claim: Claim, transition: Callable[[Connection], Row], cause: BaseException | None) -> Settled:
-        """Run a transition that may end the task, and join its parent in the same commit."""
+        """Run a transition that may end the task, and in the same commit its children, and join its parent."""
         name = "succeeded" if cause is None else "failed"
-        if claim.row["parent_id"] is None:
-            row = self._alone(transition)
-            return Settled(row, name, cause, changed=[row])
-
         (row,), others = self._transaction(
             lambda connection: end(
                 connection, lambda c: [transition(c)], ring_seconds=self._ring_seconds, above=[claim.id]

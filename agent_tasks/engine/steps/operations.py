@@ -11,13 +11,12 @@ from uuid import UUID
 from agent_tasks.authoring.agent import check_signal, loaded_agents
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
-from agent_tasks.deployment import Deployment
+from agent_tasks.client.client import AgentTasks
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.calls import DatabaseAway
-from agent_tasks.engine.steps.waits import StepWaits
+from agent_tasks.engine.steps.fan_outs import StepFanOuts
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.queries import read
-from agent_tasks.store.queries.children import results
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_text, refused
 from agent_tasks.task.budget import LARGEST_AMOUNT, Spend, crossed
@@ -33,14 +32,12 @@ SHOW_SECONDS = 0.25
 """Progress is written at most this often; the latest is never lost."""
 
 
-class StepOperations(StepWaits):
+class StepOperations(StepFanOuts):
     """Operations that write at once, under the run's fence, and raise LeaseLost where the run has lost the step."""
 
-    def __init__(
-        self, deployment: Deployment, claim: Claim, combiners: Combiners, changed: Callable[[UUID], None]
-    ) -> None:
+    def __init__(self, client: AgentTasks, claim: Claim, combiners: Combiners, changed: Callable[[UUID], None]) -> None:
         """`changed` is called after each write that an observer can see."""
-        super().__init__(deployment, claim, combiners, changed)
+        super().__init__(client, claim, combiners, changed)
         self._shown_at = 0.0
         self._progress: str | None = None
         self._warned_at = claim.spent
@@ -114,15 +111,6 @@ class StepOperations(StepWaits):
         before: UUID | None = self._claim.row["resumed_from"]
         row = None if before is None else self._do(lambda connection, _: read.kept(connection, before))
         return None if row is None else Kept(value=row["partial"], remaining=row["remaining"])
-
-    def read_results(self, children: Sequence[UUID]) -> dict[UUID, Any]:
-        """The results of some of the children that the step joins."""
-
-        def read() -> dict[UUID, Any]:
-            with self._deployment.database.connection() as connection:
-                return results(connection, children)
-
-        return self._durably(read)
 
     def warn(self, before: Spend, after: Spend) -> None:
         for resource in crossed(self._claim.budget, before, after):

@@ -8,7 +8,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.errors import BudgetExhausted, PayloadTooLarge
 from agent_tasks.store.queries.children import usage
 from agent_tasks.task.allotment import Claimant, divide
-from agent_tasks.task.budget import Budget, Spend, remaining
+from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 from agent_tasks.task.trace import new_traceparent
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.submit import NewTask
@@ -23,6 +23,13 @@ class Spawned:
     reserve_seconds: float
     clamped: dict[int, list[str]]
     """The resources of which a child asked for more than its share, by the child's index."""
+    left_seconds: float | None
+    """The seconds left of the task's, if it has a budget of them."""
+
+
+def left_of(claim: Claim, spent: Spend, reserved: Spend | None = None) -> Remaining:
+    """What children may have together: the step that spawns them counts as spent."""
+    return remaining(claim.budget, spent + (claim.reserved if reserved is None else reserved) + Spend(steps=1))
 
 
 class Spawning:
@@ -31,8 +38,9 @@ class Spawning:
     def __init__(self, client: AgentTasks) -> None:
         self._client = client
 
-    def spawn(self, claim: Claim, directive: FanOut, spent: Spend) -> Spawned:
-        """Make the children of `directive`, which share what is left of the task after `spent`.
+    def spawn(self, claim: Claim, directive: FanOut, spent: Spend, reserved: Spend | None = None) -> Spawned:
+        """Make the children of `directive`, which share what is left of the task after `spent`, and of what is not
+        `reserved` for others: those of an earlier FanOut may live on, undoing what they did.
 
         Raises InvalidInput, UnknownAgent, PayloadTooLarge, and BudgetExhausted where limits do not allow it.
         """
@@ -42,9 +50,7 @@ class Spawning:
         if directive.split == "adaptive":
             with self._client.database.connection() as connection:
                 seen = usage(connection, list(targets))
-        # children of an earlier FanOut may live on, undoing what they did: what they hold is not there
-        used = spent + claim.reserved + Spend(steps=1)
-        left = remaining(claim.budget, used)
+        left = left_of(claim, spent, reserved)
         reserve = directive.reserve
         if reserve.seconds is None and left.seconds and not directive.keeps_nothing:
             reserve = Budget(seconds=left.seconds * _RESERVED_PART).over(reserve)
@@ -75,7 +81,7 @@ class Spawning:
             for child, allotment in zip(directive.children, allotments, strict=True)
         )
         clamped = {index: list(allotment.clamped) for index, allotment in enumerate(allotments) if allotment.clamped}
-        return Spawned(children, reserve.seconds or 0.0, clamped)
+        return Spawned(children, reserve.seconds or 0.0, clamped, left.seconds)
 
     def _within_limit(self, children: Iterable[NewTask]) -> list[NewTask]:
         """Return them all, or raise PayloadTooLarge; never keeps more than the limit in memory."""

@@ -8,7 +8,7 @@ from typing import Any
 from agent_tasks.authoring.agent import check_signal, loaded_agents
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.operations import Awaited, Call, Intent
-from agent_tasks.authoring.directives import Sleep, Wait
+from agent_tasks.authoring.directives import FanOut, Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
 from agent_tasks.engine.steps.calls import StepCalls
 from agent_tasks.errors import InvalidInput
@@ -49,7 +49,7 @@ class StepWaits(StepCalls):
         self.load().add(record)
         return Intent(call, record.ordinal, record.idempotency_key)
 
-    def check_wait(self, directive: Wait | Sleep) -> None:
+    def check_wait(self, directive: Wait | Sleep | FanOut) -> None:
         claim = self._claim
         if claim.undo_step is not None:
             raise InvalidInput("An undo function cannot wait: it has AGENT_TASKS_UNDO_SECONDS, and undoes in one go")
@@ -122,6 +122,8 @@ class StepWaits(StepCalls):
 
 def _opened(awaited: Awaited) -> OpenWait:
     directive, record, age = awaited.directive, awaited.call.record, monotonic() - awaited.began
+    if isinstance(directive, FanOut):
+        return OpenWait(record, {"kind": "children"}, age, None)
     known: WaitRecord | None = record.wait
     if isinstance(directive, Sleep):
         until = directive.until.isoformat() if directive.until else None

@@ -20,8 +20,7 @@ _JOINED = f"""
         SELECT before.*, chain.distance + 1
         FROM chain, LATERAL (SELECT id, resumed_from FROM agent_tasks.tasks
             WHERE tasks.id = chain.resumed_from OFFSET 0) AS before
-        WHERE EXISTS (
-            SELECT FROM agent_tasks.checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0)
+        WHERE EXISTS (SELECT FROM {{copied}})
     )
     SELECT DISTINCT ON (tasks.child_index) tasks.id, tasks.child_index, tasks.agent, tasks.status, tasks.error,
         tasks.ending - 'result' AS ending, tasks.finished_at,
@@ -35,8 +34,18 @@ _JOINED = f"""
             ELSE coalesce(octet_length(({_RESULT})::text), 0) END AS result_bytes
     FROM agent_tasks.tasks JOIN chain ON tasks.parent_id = chain.id
     WHERE tasks.parent_id = ANY (ARRAY(SELECT id FROM chain)) AND tasks.parent_step = %(parent_step)s
+        AND tasks.parent_call {{of_call}}
     ORDER BY tasks.child_index, chain.distance, tasks.id DESC
 """
+_JOINED_BY_STEP = _JOINED.format(
+    copied="agent_tasks.checkpoints WHERE task_id = chain.id AND step_number = %(parent_step)s AND run = 0",
+    of_call="IS NULL",
+)
+_JOINED_BY_CALL = _JOINED.format(
+    copied="""agent_tasks.calls WHERE task_id = chain.id AND step_number = %(parent_step)s AND ordinal = %(call)s
+        AND (run = 0 OR wait ? 'resumed')""",
+    of_call="= %(call)s",
+)
 
 _RESULTS = f"SELECT tasks.id, {_RESULT} AS result FROM agent_tasks.tasks WHERE {GIVEN_IDS}"
 
@@ -73,7 +82,13 @@ def joined_children(connection: Connection, task_id: UUID, step_number: int) -> 
 
     The rows are without results, which may be more than a process can hold, but have the size of each in bytes.
     """
-    return connection.execute(_JOINED, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+    return connection.execute(_JOINED_BY_STEP, {"id": task_id, "parent_step": step_number - 1}).fetchall()
+
+
+def called_children(connection: Connection, task_id: UUID, step_number: int, call: int) -> list[JoinedChildRow]:
+    """The children that a call of the step `step_number` has spawned, in its order; the rows as `joined_children`."""
+    values = {"id": task_id, "parent_step": step_number, "call": call}
+    return connection.execute(_JOINED_BY_CALL, values).fetchall()
 
 
 def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
