@@ -2,7 +2,18 @@
 
 from agent_tasks.testing.calls import Calls, MadeCall, UnexpectedCall
 from agent_tasks.testing.clock import Clock
+from agent_tasks.testing.crash.everywhere import CrashReport, DurabilityBugs
 from agent_tasks.testing.fake_context import FakeContext, FakeSyncContext
 from agent_tasks.testing.kit import Kit
 
-__all__ = ["Calls", "Clock", "FakeContext", "FakeSyncContext", "Kit", "MadeCall", "UnexpectedCall"]
+__all__ = [
+    "Calls",
+    "Clock",
+    "CrashReport",
+    "DurabilityBugs",
+    "FakeContext",
+    "FakeSyncContext",
+    "Kit",
+    "MadeCall",
+    "UnexpectedCall",
+]

@@ -22,6 +22,7 @@ class Bench:
         self._servers = Servers(folder)
         self._kit: Kit | None = None
         self._databases: Databases | None = None
+        self._another: str | None = None
 
     @contextmanager
     def kit(self, request: pytest.FixtureRequest) -> Generator[Kit]:
@@ -30,7 +31,7 @@ class Bench:
         It is also the deployment behind `agent_tasks.submit` meanwhile.
         """
         settings = settings_of_django(request)
-        kit = self._fresh() if settings is None else Kit(settings)
+        kit = self._fresh() if settings is None else Kit(settings, self._another_database)
         before = agent_tasks._default  # pyright: ignore[reportPrivateUsage]
         agent_tasks._default = kit.client  # pyright: ignore[reportPrivateUsage]
         try:
@@ -48,15 +49,25 @@ class Bench:
         self._servers.close()
 
     def _fresh(self) -> Kit:
-        if self._databases is None:
-            self._databases = Databases(self._servers.url())
-        if self._kit is not None and not self._is_empty(self._kit, self._databases):
+        databases = self._made_databases()
+        if self._kit is not None and not self._is_empty(self._kit, databases):
             self._kit.close()
             self._kit = None
         if self._kit is None:
-            self._kit = Kit(settings_of_test(self._databases.make()))
+            self._kit = Kit(settings_of_test(databases.make()), self._another_database)
         self._kit.reset()
         return self._kit
+
+    def _made_databases(self) -> Databases:
+        if self._databases is None:
+            self._databases = Databases(self._servers.url())
+        return self._databases
+
+    def _another_database(self) -> str:
+        """Return the URL of the database on which `crash_everywhere` runs: those who use it empty it."""
+        if self._another is None:
+            self._another = self._made_databases().make_another()
+        return self._another
 
     def _is_empty(self, kit: Kit, databases: Databases) -> bool:
         with kit.client.database.connection() as connection:

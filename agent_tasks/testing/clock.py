@@ -43,6 +43,13 @@ class Clock:
             self._run(kind)
         self._run(None)
 
+    def advance_to_next(self, *, days: float) -> bool:
+        """Let time pass until the next timer or schedule is due, and run that; returns False if none is for so long."""
+        kind = self._move(self.now() + timedelta(days=days))
+        if kind is not None:
+            self._run(kind)
+        return kind is not None
+
     def reset(self) -> None:
         """Forget how far a test before this one had moved the clock: its database is gone."""
         self._ahead = timedelta(0)

@@ -35,16 +35,20 @@ class Databases:
         self._relations: Any = None
 
     def make(self) -> str:
-        """Make a database with our tables, and nothing in them; returns its URL."""
+        """Make a database with our tables, and nothing in them, as the one that is emptied; returns its URL."""
+        url = self.make_another()
+        with psycopg.Connection[Any].connect(url, autocommit=True, row_factory=dict_row) as connection:
+            self._relations = connection.execute(_RELATIONS).fetchone()
+        return url
+
+    def make_another(self) -> str:
+        """Make a database beside that; returns its URL."""
         name = f"agent_tasks_test_{uuid4().hex[:12]}"
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             connection.execute(_named('CREATE DATABASE "{}" TEMPLATE "{}"', name, self._template))
             moved_clock.use(connection, name)
         self._made.append(name)
-        url = url_of(self._server_url, name)
-        with psycopg.Connection[Any].connect(url, autocommit=True, row_factory=dict_row) as connection:
-            self._relations = connection.execute(_RELATIONS).fetchone()
-        return url
+        return url_of(self._server_url, name)
 
     def empty(self, connection: Connection) -> bool:
         """Empty the database that was made last; returns False where its tables are others by now."""

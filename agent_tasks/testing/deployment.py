@@ -41,13 +41,18 @@ class TestedDeployment(AgentTasks):
         return False  # status is read from Postgres, which alone is always right
 
 
-def settings_of_test(database_url: str, given: Mapping[str, Any] | None = None) -> Settings:
-    """Return the settings of a deployment for tests, on this database; else as `given`, or the environment, says."""
+def settings_of_test(
+    database_url: str, given: Mapping[str, Any] | None = None, *, lease_seconds: float = 3600.0
+) -> Settings:
+    """Return the settings of a deployment for tests, on this database; else as `given`, or the environment, says.
+
+    Nobody renews a lease: a test may hold a step for as long as that.
+    """
     own: dict[str, Any] = {
         **(given or {}),
         "database_url": database_url,
         "broker_url": "memory://",  # where nothing is ever sent
         "secret_key": "of the tests",
-        "lease_seconds": 3600.0,  # nobody renews them: a test may hold a step for as long as it likes
+        "lease_seconds": lease_seconds,
     }
     return Settings(**own)

@@ -1,10 +1,11 @@
 """Kit: what the fixture `agent_tasks` gives a test."""
 
 import threading
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
-from agent_tasks.authoring.agent import Agent
+from agent_tasks.authoring.agent import Agent, find_agent
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.submission import SubmitOptions, TaskInput
 from agent_tasks.doorbell.mirror import PREFIX
@@ -20,13 +21,17 @@ from agent_tasks.testing.operations import TestedOperations
 from agent_tasks.testing.sweeps import SWEEPS, Kind
 from agent_tasks.testing.worker import Worker
 
+if TYPE_CHECKING:
+    from agent_tasks.testing.crash.everywhere import CrashReport
+
 
 class Kit:
     """A deployment of the test's own: its database, its clock, and worker and sweeper in the process of the test."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, another_database: Callable[[], str] | None = None) -> None:
         """Create a kit on a database that is ready; loads the agents that the settings name.
 
+        `another_database` makes the one on which `crash_everywhere` runs, and returns its URL.
         Raises InvalidInput for a module that does not load.
         """
         load(settings)
@@ -40,6 +45,7 @@ class Kit:
         self._sweeper = Sweeper(self.client)
         self._worker = Worker(self.client, self._operations)
         self._running = threading.Lock()
+        self._another_database = another_database
 
     def submit(self, agent: str | Agent, input: TaskInput = None, **options: Unpack[SubmitOptions]) -> TaskHandle:
         """Accept a task, as `AgentTasks.submit` does; `run_until_idle` runs it."""
@@ -70,6 +76,41 @@ class Kit:
         spent = self.spent(task)
         found = {name: getattr(spent, name) for name in amounts}
         assert found == amounts, f"task {task.id} spent {found}"
+
+    def crash_everywhere(
+        self,
+        agent: str | Agent,
+        input: TaskInput = None,
+        *,
+        signals: Mapping[str, Any] | None = None,
+        effects: Sequence[Callable[..., Any]] = (),
+        harmless: Sequence[Callable[..., Any]] = (),
+    ) -> "CrashReport":
+        """Run a task of the agent to its end, and then once for each boundary: killed there, and gone on from.
+
+        Boundaries lie before and after each write of a step: between its calls, before and after a call's function
+        runs, before and after each commit. Each life is lived by a process of its own, in which the calls are answered
+        with what came of them in the first life; there they are stubbed, or run for real, as `calls` says. `signals`
+        says what each signal that is waited for is answered with. A call has an effect if it is seen to write a file,
+        connect, start a process or change what lives as long as the process, or is one of the functions in `effects`;
+        none of those in `harmless` does harm when it runs twice.
+
+        Raises DurabilityBugs that tells of: a call whose effect a crash would repeat, an effect outside of a call, a
+        value that varies and is read outside of a call, and a task that ends otherwise, or makes other calls, after a
+        crash or in another process.
+        """
+        from agent_tasks.testing.crash.everywhere import crash_everywhere  # most tests need none of it
+
+        assert self._another_database is not None
+        return crash_everywhere(
+            find_agent(agent) if isinstance(agent, str) else agent,
+            input,
+            database_url=self._another_database(),
+            calls=self.calls,
+            signals=dict(signals or {}),
+            effects=effects,
+            harmless=harmless,
+        )
 
     def reset(self) -> None:
         """Forget what a test has stubbed, called and rung for."""

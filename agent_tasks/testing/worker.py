@@ -1,6 +1,6 @@
 """The worker of a test, in its process: it takes bells from memory, and runs one step at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent_tasks.deployment import Deployment
@@ -18,7 +18,7 @@ from agent_tasks.engine.steps.publication import Publication
 from agent_tasks.engine.steps.run import StepRun
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.testing.deployment import TestedDeployment
-from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.claim import Claim, claim_suspect
 
 WORKER = "test"
 _DATABASE_THREADS = 4
@@ -91,6 +91,26 @@ class Worker:
         if (claim := self._combiners.claim(wanted)) is not None:
             self.run(claim)
         return True
+
+    def run_suspect(self, queues: Sequence[str], steps: Sequence[str]) -> bool:
+        """Run a step whose process was lost, and that only the quarantine takes; returns False where there is none."""
+        lease_seconds = self._client.settings.lease_seconds
+        for suspect in (1, 2):
+            with self._client.database.connection() as connection:
+                claim = claim_suspect(
+                    connection,
+                    suspect=suspect,
+                    queues=queues,
+                    steps=steps,
+                    worker=WORKER,
+                    lease_seconds=lease_seconds,
+                )
+            if isinstance(claim, ValueError):
+                raise claim
+            if claim is not None:
+                self.run(claim)
+                return True
+        return False
 
     def run(self, claim: Claim) -> None:
         """Run a claimed step to its commit."""
