@@ -26,8 +26,14 @@ def settings_of_django(request: pytest.FixtureRequest) -> Settings | None:
     from agent_tasks.contrib.django.configuration import given_settings
     from agent_tasks.contrib.django.database import url_of
 
+    request.node.add_marker(pytest.mark.django_db(transaction=True), append=False)
     request.getfixturevalue("transactional_db")
     default: Any = connections["default"]
+    if default.in_atomic_block:
+        pytest.fail(
+            "The fixture agent_tasks needs a test whose transactions commit, so that steps see what it writes: mark it "
+            "django_db(transaction=True), and leave out the fixture db"
+        )
     settings = settings_of_test(url_of(default.settings_dict), given_settings())
     _prepare(settings.database_url, str(default.settings_dict["NAME"]))
     default.close()  # the next one reads the clock of the test

@@ -21,7 +21,7 @@ from agent_tasks.testing.crash.plan import Plan
 from agent_tasks.testing.crash.watch import Watch, effect_of, user_frame
 from agent_tasks.testing.databases import empty
 from agent_tasks.testing.deployment import settings_of_test
-from agent_tasks.testing.kit import Kit
+from agent_tasks.testing.runner import Runner
 
 _ID = "01999999-9999-7000-8000-{:012x}"
 """The ids of tasks, the same in each life: what a step makes of them is the same, too."""
@@ -36,8 +36,8 @@ _MOST_ROUNDS = 1000
 _ENOUGH_DAYS = 400.0
 
 
-class CutKit(Kit):
-    """A kit whose steps run with boundaries, and whose worker takes what was cut."""
+class CutRunner(Runner):
+    """A runner whose steps run with boundaries, and whose worker takes what was cut."""
 
     def __init__(self, plan: Plan, journal: Journal, calls: Calls | None) -> None:
         self._plan = plan
@@ -82,7 +82,7 @@ def live(plan: Plan, journal: Journal, calls: Calls | None = None) -> None:
     if plan.answers is None or plan.observes:
         _audit(plan, journal)
     _note_keys(journal)
-    kit = CutKit(plan, journal, calls)
+    kit = CutRunner(plan, journal, calls)
     agent_tasks._default = kit.client  # pyright: ignore[reportPrivateUsage]
     with kit.client.database.connection() as connection:
         if not plan.resumes:
@@ -105,7 +105,7 @@ def live(plan: Plan, journal: Journal, calls: Calls | None = None) -> None:
     journal.note("end", status=str(ended.status), result=ended.result, error=error)
 
 
-def _drive(kit: CutKit, task: TaskHandle, plan: Plan) -> None:
+def _drive(kit: CutRunner, task: TaskHandle, plan: Plan) -> None:
     """Run the task to its end: answer the signals that are waited for, and let time pass."""
     for _ in range(_MOST_ROUNDS):
         kit.run_until_idle()
@@ -115,7 +115,7 @@ def _drive(kit: CutKit, task: TaskHandle, plan: Plan) -> None:
             return
 
 
-def _answer(kit: CutKit, plan: Plan) -> bool:
+def _answer(kit: CutRunner, plan: Plan) -> bool:
     has_answered = False
     for found in kit.client.living(status=TaskStatus.WAITING):
         waits = found.waiting_for
