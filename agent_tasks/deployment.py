@@ -184,9 +184,10 @@ class Deployment:
         self.database = self._open_database()
 
     def _forget(self) -> None:
-        for name in list(self.__dict__):
-            if isinstance(getattr_static(type(self), name, None), Once | cached_property):
-                del self.__dict__[name]
+        with self.making:
+            for name in list(self.__dict__):
+                if isinstance(getattr_static(type(self), name, None), Once | cached_property):
+                    del self.__dict__[name]
 
 
 _deployments: "WeakSet[Deployment]" = WeakSet()

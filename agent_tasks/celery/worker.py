@@ -151,8 +151,10 @@ class GuestProcess(WorkerProcess):
         taken = repeated(request)
         eta = datetime.now(UTC) + timedelta(seconds=_HANDED_ON_SECONDS)
         handed_on = replace(taken, headers={**taken.headers, PASSES_HEADER: passes + 1, "eta": eta.isoformat()})
-        if not Deployment(self.settings).bells.put_back([handed_on]):
+        deployment = Deployment(self.settings)
+        if not deployment.bells.put_back([handed_on]):
             log.warning("message not handed on, the sweep sends another: message=%s", request.id)
+        deployment.close()
 
     def make_quarantine(self) -> Quarantine | None:
         if not self._module:

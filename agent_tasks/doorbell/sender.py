@@ -120,7 +120,11 @@ class Sender:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="agent-tasks-bells", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:  # there can be no more threads now
+                    job.give_up(error)
+                    return None
         if not job.ended.wait(PATIENCE) and self._moved_at < began:
             job.give_up()
             self.breaker.failed(BrokerAway(f"no answer in {PATIENCE} s"))

@@ -34,7 +34,10 @@ class UnsentBells:
                     self._rows[row["id"]] = row
             if self._rows and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._run, name="agent-tasks-unsent", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    log.warning("bells are kept until there are more: no thread can be started: %s", error)
 
     def close(self) -> None:
         self._closed.set()

@@ -50,8 +50,9 @@ class Bells:
 def test_a_bell_for_a_process_that_did_not_begin_comes_again_in_a_moment_and_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bells = Bells()
-    monkeypatch.setattr("agent_tasks.celery.worker.Deployment", lambda _: SimpleNamespace(bells=bells))
+    bells, closed = Bells(), list[int]()
+    made = SimpleNamespace(bells=bells, close=lambda: closed.append(len(bells.back)))
+    monkeypatch.setattr("agent_tasks.celery.worker.Deployment", lambda _: made)
     process, headers = guest(), {}
     for passed in range(PASSES):
         process.take(request_of(**headers))
@@ -60,6 +61,7 @@ def test_a_bell_for_a_process_that_did_not_begin_comes_again_in_a_moment_and_not
         assert headers["eta"]
     process.take(request_of(**headers))
     assert len(bells.back) == PASSES
+    assert closed == list(range(1, PASSES + 1)), "a connection is left open"
     assert "the sweep rings again" in caplog.text
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from kombu.messaging import Producer
@@ -12,6 +13,7 @@ from agent_tasks.doorbell.bell import Taken
 from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.refusals import Refused
 from agent_tasks.doorbell.sender import Batch, BrokerAway, Item, Sender
+from agent_tasks.doorbell.unsent import UnsentBells
 from tests.eventually import eventually
 from tests.team_app import made
 
@@ -151,3 +153,25 @@ def test_a_queue_that_is_refused_holds_up_no_other_and_is_not_tried_again(sender
     sender.do(batch := wire.batch("a1", "x1", "a2", "x2", "b1"))
     assert (wire.sent, wire.kept, wire.refused) == (["a1", "a2", "b1"], [], ["x"])
     assert (batch.is_taken, sender.breaker.is_open) == (True, False)
+
+
+def test_where_no_thread_can_be_started_nothing_is_raised_and_all_is_kept_until_one_can(
+    sender: Sender, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    rung: list[Any] = []
+    unsent = UnsentBells(lambda rows, keep: rung.extend(rows) is None)
+    row: Any = {"id": uuid4(), "version": 1}
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", refuse)
+        batch = wire.batch("a1", "a2")
+        sender.do(batch)
+        assert (batch.is_taken, sorted(wire.kept), wire.sent) == (False, ["a1", "a2"], [])
+        unsent.keep([row])
+    unsent.keep([])
+    eventually(lambda: rung == [row])
+    unsent.close()
+    sender.do(wire.batch("a3"))
+    assert wire.sent == ["a3"]

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from agent_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
 _CONCURRENCY = 16
+_CANNOT_BEGIN_SECONDS = 1.0
 _QUEUES = "_AGENT_TASKS_QUEUES"
 """The variable by which a process that replaces itself passes its queues on."""
 
@@ -102,7 +104,9 @@ class OwnProcess(WorkerProcess):
     def hand_on(self, request: Any) -> None:
         """Put it back, and end this child of a pool, which could not begin: the pool starts another in its place."""
         log.error("process ended, it could not begin: another one begins in its place")
-        Deployment(self.settings).bells.put_back([repeated(request)])
+        time.sleep(_CANNOT_BEGIN_SECONDS)  # the next one takes the same message
+        if not Deployment(self.settings).bells.put_back([repeated(request)]):
+            log.warning("message not put back, the sweep sends another: message=%s", request.id)
         logging.shutdown()
         os._exit(1)
 
