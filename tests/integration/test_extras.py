@@ -129,7 +129,7 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
         "openai-agents": {"agents", "genai_prices"},
         "prices": {"genai_prices"},
         "pydantic-ai": {"pydantic_ai", "genai_prices"},
-        "test": {dev, kit},
+        "test": {cli, dev, kit},
         "dev": {cli, http, deliverer, dev, *research, "flower", "fastapi"},
     }
     assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)
