@@ -13,3 +13,20 @@ def begin(ctx: SyncContext, to: str) -> Wait:
 @grows.step
 def finish(ctx: SyncContext, to: str) -> str:
     return f"hello {to}"
+
+
+def send_back(ctx: SyncContext, who: str, box: int) -> None:
+    ctx.emit("sent_back", {"to": who, "box": box})
+
+
+moves = Agent("moves")
+
+
+@moves.step(undo=send_back)
+def pack(ctx: SyncContext, who: str) -> Wait:
+    return Wait("go", then=carry, who=who, box=7)
+
+
+@moves.step
+def carry(ctx: SyncContext, who: str, box: int) -> str:
+    return f"{who} has {box}"

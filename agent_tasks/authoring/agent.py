@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, cast, get_args, overload
@@ -11,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from agent_tasks.authoring.declaration import Declaration
 from agent_tasks.authoring.directives import StepRef
-from agent_tasks.authoring.functions import is_same, name_of
+from agent_tasks.authoring.functions import is_async, is_same, name_of
 from agent_tasks.authoring.permissions import ANY, Declared, Tool, Tools
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import NAME, Step, unusable
@@ -30,6 +31,8 @@ from agent_tasks.task.budget import Budget
 
 F = TypeVar("F", bound=Callable[..., Any])
 ModeName = Literal["async", "sync", "auto"]
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""A function that makes, of a state that an earlier release recorded, what the step takes now."""
 _MODES: tuple[ModeName, ...] = get_args(ModeName)
 _UNDO_RETRY = Retry(attempts=5)
 _registry: dict[str, "Agent"] = {}
@@ -93,6 +96,8 @@ class Agent:
         if not all(map(str.strip, self.mode_hints)):
             raise InvalidInput("mode_hints must be words and phrases, not white space", field="mode_hints")
         self.steps: dict[str, Step] = {}
+        self.former: dict[str, Step] = {}
+        """The steps by the names that they had in earlier releases."""
         self.declared = _declared or Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         if (taken := _registry.get(name)) is not None and (where := self.declared.clashes(taken.declared)):
             raise InvalidInput(f"Two agents are named {name!r}: {where}. Rename one.", field="name")
@@ -107,11 +112,20 @@ class Agent:
         name: str | None = None,
         retry: Retry | None = None,
         undo: Callable[..., Any] | None = None,
+        was: Sequence[str] = (),
+        migrate_state: Migration | None = None,
     ) -> F: ...
 
     @overload
     def step(
-        self, /, *, name: str | None = None, retry: Retry | None = None, undo: Callable[..., Any] | None = None
+        self,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        undo: Callable[..., Any] | None = None,
+        was: Sequence[str] = (),
+        migrate_state: Migration | None = None,
     ) -> Callable[[F], F]: ...
 
     def step(
@@ -122,27 +136,36 @@ class Agent:
         name: str | None = None,
         retry: Retry | None = None,
         undo: Callable[..., Any] | None = None,
+        was: Sequence[str] = (),
+        migrate_state: Migration | None = None,
     ) -> Any:
         """Declare a step: `@agent.step`, or with options `@agent.step(retry=Retry(attempts=5))`.
 
         `name` is the function's own unless given. `retry` says when a failed step is tried again; without it, never.
-        `undo` takes back what the step did, where the task later fails, is cancelled or runs out of budget. Returns
-        the function itself, so that a unit test can call it. Raises InvalidInput for a function that cannot be a step,
-        or a name that is taken.
+        `undo` takes back what the step did, where the task later fails, is cancelled or runs out of budget. `was` are
+        the names that the step had in earlier releases: tasks that are at one of them go on here. `migrate_state`
+        makes the arguments of a state that an earlier release recorded: one under such a name, or one that the step
+        does not accept. Returns the function itself, so that a unit test can call it. Raises InvalidInput for a
+        function that cannot be a step, or a name that is taken.
         """
 
         def declare(function: F) -> F:
             called = name_of(function) if name is None else name
-            _check_name(called, "a step", ", as in step(name='begin')")
             check_kind(retry, "retry", Retry, "a Retry(attempts=...)")
             if problem := unusable(function):
                 raise InvalidInput(f"{self.name}.{called} cannot be a step: {problem}", field=called)
-            step = Step(self.name, called, function, retry or Retry(), undo)
+            if migrate_state is not None and (not callable(migrate_state) or is_async(migrate_state)):  # pyright: ignore[reportUnnecessaryComparison]
+                raise refused("migrate_state must be a plain function of a state", migrate_state, "migrate_state")
+            step = Step(self.name, called, function, retry or Retry(), undo, migrate_state=migrate_state)
+            former = {name: replace(step, name=name, now=called) for name in _texts(was, "was", 64)}
             if undo is not None and (problem := unusable(undo)):
                 raise InvalidInput(f"The undo of {step.task_name} cannot be one: {problem}", field="undo")
-            if step.name in self.steps:
-                raise InvalidInput(f"{self.name} has two steps named {step.name!r}. Rename one.", field="name")
+            for one in (called, *former):
+                _check_name(one, "a step", ", as in step(name='begin')" if one == called else "")
+                if one in self.steps or one in self.former or (one == called and one in former):
+                    raise InvalidInput(f"{self.name} has two steps named {one!r}. Rename one.", field="name")
             self.steps[step.name] = step
+            self.former |= former
             return function
 
         return declare if function is None else declare(function)
@@ -165,18 +188,31 @@ class Agent:
 
     @property
     def runnable(self) -> dict[str, Step]:
-        """All that a worker can run, by name: the steps, and the undo of each step that has one."""
+        """All that a worker can run, by name: the steps, also by former names, and the undo of each that has one."""
         undos = {
-            f"undo:{step.name}": Step(self.name, f"undo:{step.name}", step.undo, _UNDO_RETRY, undoes=step.name)
-            for step in self.steps.values()
+            f"undo:{step.name}": Step(
+                self.name,
+                f"undo:{step.name}",
+                step.undo,
+                _UNDO_RETRY,
+                undoes=step.name,
+                migrate_state=step.migrate_state,
+                now=step.now and f"undo:{step.now}",
+            )
+            for step in [*self.steps.values(), *self.former.values()]
             if step.undo is not None
         }
-        return self.steps | undos
+        return self.steps | self.former | undos
+
+    def at(self, name: str) -> Step | None:
+        """Return the step that a task is at, by its name or a former one; None where there is none."""
+        return self.steps.get(name) or self.former.get(name)
 
     def find_step(self, reference: StepRef, error: type[AgentTaskError] = InvalidInput) -> Step:
         """Return the step that `reference` names. Raises `error`, which lists the known steps."""
         if isinstance(reference, str):
-            found = [step] if (step := self.steps.get(reference)) else []
+            step = self.at(reference)
+            found = [] if step is None else [self.steps[step.now or step.name]]
         else:
             found = [step for step in self.steps.values() if step.function == reference]
             found = found or [step for step in self.steps.values() if is_same(step.function, reference)]
@@ -214,10 +250,13 @@ def agent(
     signals: Sequence[str] | None = None,
     mode: ModeName = "async",
     mode_hints: Sequence[str] = (),
+    was: Sequence[str] = (),
+    migrate_state: Migration | None = None,
 ) -> Callable[[F], F]:
     """Declare an agent of one function: `@agent("name")` over `async def f(ctx, ...)`.
 
-    `retry` is that of its step; all else is as for `Agent`. Raises InvalidInput as `Agent` and `Agent.step` do.
+    `retry`, `was` and `migrate_state` are those of its step; all else is as for `Agent`. Raises InvalidInput as
+    `Agent` and `Agent.step` do.
     """
     declared = Declaration.of(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
 
@@ -237,7 +276,7 @@ def agent(
             mode_hints=mode_hints,
             _declared=declared,
         )
-        return made.step(function, retry=retry)
+        return made.step(function, retry=retry, was=was, migrate_state=migrate_state)
 
     return declare
 

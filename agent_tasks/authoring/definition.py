@@ -26,7 +26,7 @@ def definition(agent: Agent) -> dict[str, Any]:
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: json_schema(step.payload_type.adapter)
-            for step in agent.steps.values()
+            for step in [*agent.steps.values(), *agent.former.values()]
             if step.payload_type is not None
         },
     }

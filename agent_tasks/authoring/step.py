@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from agent_tasks.authoring.functions import is_async, is_generator
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.retry import Retry
-from agent_tasks.errors import AgentTaskError, InvalidInput
+from agent_tasks.errors import AgentTaskError, InvalidInput, StepFailed, SuggestedAction, text_of
 from agent_tasks.task import payloads
 from agent_tasks.task.shapes import Shape
 
@@ -33,6 +33,12 @@ class OtherArguments(InvalidInput):
     """An argument is missing or unknown: the code of another release may take these arguments."""
 
 
+class StateNotMigrated(StepFailed):
+    """The step's `migrate_state` did not take the state that was recorded: another release may."""
+
+    suggested_action = SuggestedAction.RESUME
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of an agent: a plain function and how it is run."""
@@ -44,6 +50,10 @@ class Step:
     undo: Callable[..., Any] | None = None
     undoes: str | None = None
     """The step whose undo this is; it is called with those of that step's arguments and next state that it declares."""
+    migrate_state: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """Makes the state that this step takes of one that an earlier release recorded."""
+    now: str | None = None
+    """The name that the step has now, where `name` is one that it had in an earlier release."""
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +84,7 @@ class Step:
                 default = self._defaults.get(parameter.name)
                 is_required = parameter.default is parameter.empty if default is None else default.is_required()
                 taken.append(parameter.name if is_required else f"{parameter.name}?")
-        return " ".join(sorted(taken))
+        return " ".join([*sorted(taken), *(["+migrate_state"] if self.migrate_state is not None else [])])
 
     @cached_property
     def has_made_defaults(self) -> bool:
@@ -149,6 +159,43 @@ class Step:
             return self.signal_type.read(to_jsonable_python(value))
         except ValidationError as error:
             raise self._invalid(error) from None
+
+    def bind(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments to call the function with, from a state that some release has recorded.
+
+        Raises what `validate` and `migrated` raise.
+        """
+        return self.validate(self.migrated(state))
+
+    def migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a recorded state as this release has it: by `migrate_state` where it was recorded under a former
+        name of the step, or does not fit. Raises StateNotMigrated.
+
+        An undo is given two states in one, so what `migrate_state` leaves out is kept for it.
+        """
+        if self.migrate_state is None or (self.now is None and self._fits(state)):
+            return state
+        try:
+            made: Any = self.migrate_state(dict(state))
+        except Exception as error:
+            raise self._not_migrated(f"{type(error).__name__}: {text_of(error)}") from error
+        if not isinstance(made, Mapping):
+            raise self._not_migrated(f"it returned {type(made).__name__}, not a dict of the step's arguments")
+        return {**state, **made} if self.undoes is not None else dict(cast("Mapping[str, Any]", made))
+
+    def _fits(self, state: Mapping[str, Any]) -> bool:
+        try:
+            self.validate(state)
+        except InvalidInput:
+            return False
+        return True
+
+    def _not_migrated(self, why: str) -> StateNotMigrated:
+        return StateNotMigrated(
+            f"The migrate_state of {self.task_name} did not take the recorded state: {why.rstrip('.')}. Deploy a "
+            "release whose migrate_state takes it, then resume the task.",
+            step=self.name,
+        )
 
     def validate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments to call the function with, from JSON. Raises InvalidInput that names the field."""

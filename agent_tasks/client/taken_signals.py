@@ -33,7 +33,7 @@ class TakenSignals:
             except InvalidInput as error:
                 raise InvalidInput(f"{error.message}. The task keeps waiting.", **error.details) from None
             return
-        step = self._code.steps.get(step_name)
+        step = self._code.at(step_name)
         if step is not None and (why := step.refusal(payload)):
             raise InvalidInput(
                 f"{step.task_name} does not accept this signal: {why}. It keeps waiting.",
@@ -45,7 +45,7 @@ class TakenSignals:
         """Return the JSON schema of the payload that the waiting step takes; None where it takes any."""
         if self._code is None:
             return self._schemas.get(step_name)
-        step = self._code.steps.get(step_name)
+        step = self._code.at(step_name)
         return None if step is None or step.payload_type is None else json_schema(step.payload_type.adapter)
 
     @property

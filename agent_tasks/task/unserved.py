@@ -70,7 +70,7 @@ class Unserved(BaseModel):
             return cls(
                 reason=UnservedReason.NO_STEP,
                 message=f"The workers' code of {agent} has no step {step}.",
-                action="Deploy code that has it. A renamed step keeps its old name until no task is at it.",
+                action="Deploy code that has it. A renamed step names its old one in was=.",
             )
         return cls(
             reason=UnservedReason.NO_QUEUE,

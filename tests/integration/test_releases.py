@@ -60,3 +60,25 @@ def test_an_input_that_no_living_worker_takes_is_refused_soon(client: AgentTasks
     ended = task.wait(timeout=30)
     assert ended.error is not None
     assert (ended.status, ended.error.type, ended.error.suggested_action) == ("failed", "invalid_input", "fix_input")
+
+
+def test_what_another_release_calls_otherwise_goes_on_is_undone_and_resumed_under_the_new_names(
+    client: AgentTasks, processes: Processes
+) -> None:
+    old = processes.worker(**OLD)
+    goes_on, taken_back, resumed = (client.submit("moves", {"who": "ana"}) for _ in range(3))
+    for task in (goes_on, taken_back, resumed):
+        eventually(lambda task=task: task.stored().waiting_for)
+    old.kill()
+    begins = client.submit("moves", {"who": "bob"})  # by the names that the old release registered
+    assert begins.stored().step == "pack"
+    processes.worker(**NEW)
+    for task in (goes_on, resumed):
+        task.signal("go")
+    assert goes_on.result(timeout=30) == resumed.result(timeout=30) == "ana was brought 7"
+    taken_back.cancel()
+    assert taken_back.wait(timeout=30).status == "cancelled"
+    assert [e["data"] for e in rows.events(client, taken_back.id, "sent_back")] == [{"to": "ana", "box": 7}]
+    eventually(lambda: begins.stored().waiting_for)
+    assert begins.stored().step == "bring"
+    assert resumed.resume(from_step=1).stored().step == "carry"

@@ -40,7 +40,7 @@ def code_of(claim: Claim) -> tuple[Agent, Step]:
     """The agent and the step that a claim names. Raises CodeGone."""
     try:
         agent = find_agent(claim.agent)
-        return agent, agent.steps.get(claim.step) or agent.runnable.get(claim.step) or agent.find_step(claim.step)
+        return agent, agent.at(claim.step) or agent.runnable.get(claim.step) or agent.find_step(claim.step)
     except InvalidInput as error:
         raise CodeGone(f"The code of {claim.agent}.{claim.step} is gone: {error}", step=claim.step) from None
 
@@ -49,7 +49,7 @@ def is_async(named: Envelope | Claim) -> bool:
     """Whether the step runs on the loop; False where this worker has no code for it."""
     try:
         agent = find_agent(named.agent)
-        step = agent.steps.get(named.step) or agent.runnable.get(named.step)
+        step = agent.at(named.step) or agent.runnable.get(named.step)
     except InvalidInput:
         return False
     return step is not None and step.is_async
@@ -132,9 +132,9 @@ class Admission:
         """What the step's state is by its annotations. Of the state of a first step, that its submitter could not
         complete for want of the code, what is made here is kept: the next try is to be given the same."""
         assert claim.state is not None
-        if claim.step_number or claim.undo_step is not None or not step.has_made_defaults:
-            return step.validate(claim.state)
-        text, arguments = step.write(claim.state, limit=self._settings.payload_limit)
+        if claim.step_number or claim.undo_step is not None or not step.has_made_defaults or step.now is not None:
+            return step.bind(claim.state)
+        text, arguments = step.write(step.migrated(claim.state), limit=self._settings.payload_limit)
         if payloads.stored(text) != claim.state:
             with self._client.database.connection() as connection:
                 complete_input(connection, claim, text)
