@@ -202,6 +202,8 @@ def test_a_session_whose_task_has_only_waited_for_long_is_idle(runtime: Runtime)
     task = runtime.start(session, payload="long ago", waits=True)
     runtime.waiting(task)
     query(runtime.client, HOUR_AGO, task)
+    assert runtime.ping()[0] == "HealthyBusy", "its step has just parked again"
+    query(runtime.client, "UPDATE agent_tasks.tasks SET claimed_at = now() - interval '1 hour' WHERE id = %s", task)
     runtime.becomes("Healthy")
     second = runtime.start(session, payload="today", waits=True)
     runtime.end(second)
