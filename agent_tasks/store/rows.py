@@ -106,10 +106,13 @@ ENDED: LiteralString = f"""
 CLOCKED_SECONDS: LiteralString = """
     CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
          WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
-            THEN greatest(0, extract(epoch FROM clock_timestamp() - (waiting_for ->> 'since')::timestamptz))
+            THEN greatest(0, extract(epoch FROM clock_timestamp()
+                - coalesce(waiting_for ->> 'parked_at', waiting_for ->> 'since')::timestamptz))
          ELSE 0 END
 """
-"""The seconds that the budget's clock has counted since the last change, in steps and while children are awaited."""
+"""The seconds that the budget's clock has counted since the last change, in steps and while children are awaited.
+
+A step that is parked again waits since before it ran, and that time is counted already."""
 
 CALLED_IN: LiteralString = """
     EXISTS (

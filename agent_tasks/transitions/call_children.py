@@ -10,6 +10,7 @@ from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import OWNED, SNAPSHOT, WILL_END, Row
 from agent_tasks.task.budget import Budget
@@ -22,13 +23,26 @@ from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.resume import resume
 from agent_tasks.transitions.submit import Kin, NewTask, submit
 
+# What is given out was divided before: what others have spent and reserved meanwhile is there no more. (Dollars were
+# read as floats.) The step that spawns counts as one.
+_STILL_THERE: LiteralString = """
+    (%(tokens)s = 0 OR tasks.budget_tokens IS NULL
+        OR tasks.spent_tokens::numeric + tasks.reserved_tokens + tasks.held_tokens + %(tokens)s <= tasks.budget_tokens)
+    AND (%(usd)s = 0 OR tasks.budget_usd IS NULL
+        OR tasks.spent_usd + tasks.reserved_usd + tasks.held_usd + %(usd)s <= tasks.budget_usd * 1.000000000001)
+    AND (%(steps)s = 0 OR tasks.budget_steps IS NULL
+        OR tasks.spent_steps::bigint + tasks.reserved_steps + %(steps)s < tasks.budget_steps)
+    AND (%(calls)s = 0 OR tasks.budget_calls IS NULL
+        OR tasks.spent_calls::bigint + tasks.reserved_calls + %(calls)s <= tasks.budget_calls)
+"""
+
 # The children of a call that is made again, since its failure or its end ended a try, are awaited no more.
 _SPAWN = f"""
     WITH changed AS (
         UPDATE agent_tasks.tasks SET children_left = children_left + %(children)s,
             reserved_tokens = reserved_tokens + %(tokens)s, reserved_usd = reserved_usd + %(usd)s,
             reserved_steps = reserved_steps + %(steps)s, reserved_calls = reserved_calls + %(calls)s, {COUNTED}
-        WHERE {OWNED} AND {IN_TIME}
+        WHERE {OWNED} AND {IN_TIME} AND {_STILL_THERE}
         RETURNING tasks.*
     ), left_alone AS (
         UPDATE agent_tasks.tasks SET parent_call = -1 FROM changed
@@ -54,6 +68,7 @@ _TAKE: LiteralString = f"""
     WITH ready AS (
         SELECT calls.ordinal, row_number() OVER (ORDER BY calls.ordinal) AS place FROM agent_tasks.calls
         WHERE task_id = %(id)s AND step_number = %(step_number)s AND ordinal = ANY (%(ordinals)s::int[])
+            AND status = 'started'
             AND (children_left = 0 OR (wait ->> 'until')::timestamptz <= clock_timestamp() AND NOT EXISTS (
                 SELECT FROM agent_tasks.tasks WHERE parent_id = calls.task_id AND parent_step = calls.step_number
                     AND parent_call = calls.ordinal AND {WILL_END}))
@@ -90,6 +105,10 @@ _CANCELLED = ErrorInfo(
 )
 
 
+class SpentMeanwhile(Exception):
+    """Less is left of the budget than was divided: others have spent or reserved some of it since."""
+
+
 class SpawningRow(Row):
     """The parent's row, with the wait as the ledger keeps it from then on."""
 
@@ -116,7 +135,8 @@ def spawn(
     """Spawn the children of a call and reserve their budgets, in one with the call's record, so that it is done once.
 
     `left`: the seconds left of the task's, if it has a budget of them; `reserve_seconds` before their end the children
-    are called in. Returns the parent and the children. Within a transaction. Raises LeaseLost, BudgetExhausted.
+    are called in. Returns the parent and the children. Within a transaction. Raises LeaseLost, BudgetExhausted,
+    SpentMeanwhile.
     """
     wait = _wait(record, len(children), on_child_failure, reserve_seconds)
     data: dict[str, Any] = {"children": len(children), "agents": sorted({child.agent for child in children})}
@@ -218,7 +238,8 @@ def _begin(
     }
     row: SpawningRow | None = connection.execute(_SPAWN, values).fetchone()
     if row is None:
-        raise refusal(connection, claim)
+        refused = refusal(connection, claim)
+        raise SpentMeanwhile if isinstance(refused, Contention) else refused  # it waits for a lock
     return row
 
 

@@ -114,7 +114,8 @@ _PARK = f"""
         UPDATE agent_tasks.tasks SET
             status = 'waiting', worker = NULL, rings = 0, crashes = 0, suspect = 0, refused = NULL, {UNCOUNTED},
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, progress = coalesce(%(progress)s::jsonb, progress),
-            due_at = due, waiting_for = head || jsonb_build_object('since', since, 'until', due, 'waits', waits),
+            due_at = due, waiting_for = head || jsonb_build_object('since', since, 'until', due, 'waits', waits,
+                'parked_at', clock_timestamp()),
             {COUNTED}
         FROM (
             SELECT min((wait ->> 'until')::timestamptz) AS due, min((wait ->> 'since')::timestamptz) AS since,

@@ -7,6 +7,7 @@ from uuid import UUID
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, ErrorInfo, ErrorType, FanOut
 from agent_tasks.engine.steps.spawning import Spawned, Spawning
 from agent_tasks.store.database import Connection
+from agent_tasks.task import snapshot
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Spend, remaining
 from agent_tasks.task.snapshot import spend_of
@@ -51,7 +52,8 @@ def spawn(
 
 def spawned_of(client: AgentTasks, taken: Claim, directive: FanOut) -> Spawned:
     """The children that a worker makes of a FanOut. Raises BudgetExhausted."""
-    return Spawning(client).spawn(taken, directive, spend_of(client.find_row(taken.id)))
+    row = client.find_row(taken.id)
+    return Spawning(client).spawn(taken, directive, spend_of(row), snapshot.reserved_of(row))
 
 
 def fan(

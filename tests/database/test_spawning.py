@@ -16,7 +16,9 @@ from tests.database.test_children import spender
 def spawned(client: AgentTasks, children: list[Child], split: Any = "equal", **options: Any) -> list[NewTask]:
     """The children that a task submitted with these options would get."""
     claim = claimed(client, submitted(client, **options))
-    return Spawning(client).spawn(claim, FanOut(children, then="echo", reserve=1, split=split), Spend()).children
+    return (
+        Spawning(client).spawn(claim, FanOut(children, then="echo", reserve=1, split=split), Spend(), Spend()).children
+    )
 
 
 def past(client: AgentTasks, agent: str, *tokens: int) -> None:
@@ -36,7 +38,7 @@ def test_children_are_whose_their_parent_is(client: AgentTasks) -> None:
 def test_children_of_a_sensitive_task_are_sensitive_whatever_its_agent_is(client: AgentTasks) -> None:
     claim = claimed(client, submitted(client))
     claim.row["sensitive"] = True  # as a child of a sensitive agent's task
-    found = Spawning(client).spawn(claim, FanOut([Child("buyer")], then="echo"), Spend())
+    found = Spawning(client).spawn(claim, FanOut([Child("buyer")], then="echo"), Spend(), Spend())
     assert [child.sensitive for child in found.children] == [True]
 
 
@@ -46,7 +48,7 @@ def test_a_parent_keeps_the_time_that_it_reserves_a_twentieth_by_default_and_non
 ) -> None:
     claim = claimed(client, submitted(client, budget=Budget(seconds=100)))
     made = FanOut([Child("buyer")], then="echo", reserve=reserve)
-    found = Spawning(client).spawn(claim, made, Spend())
+    found = Spawning(client).spawn(claim, made, Spend(), Spend())
     assert found.reserve_seconds == pytest.approx(kept)
     assert [child.budget.seconds for child in found.children] == [pytest.approx(100 - kept)]
 

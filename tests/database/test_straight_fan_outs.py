@@ -1,6 +1,7 @@
 """Fan-outs of straight-line steps: a step spawns children, is parked, and goes on with their outcomes."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,12 +16,15 @@ from agent_tasks import (
     Child,
     ChildOutcome,
     Context,
+    FanOut,
     InvalidInput,
     InvalidState,
     SyncContext,
     TaskCancelled,
 )
 from agent_tasks.engine.steps import commit
+from agent_tasks.engine.steps.fan_outs import StepFanOuts
+from agent_tasks.engine.steps.spawning import Spawning
 from agent_tasks.errors import LeaseLost
 from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.wake import wake
@@ -209,13 +213,29 @@ def test_seconds_count_while_children_are_at_work(course: Callable[..., Course])
         c.parks()
         query(
             c.driver.client,
-            "UPDATE agent_tasks.tasks SET waiting_for = waiting_for || jsonb_build_object('since', "
+            "UPDATE agent_tasks.tasks SET waiting_for = waiting_for || jsonb_build_object('parked_at', "
             "clock_timestamp() - interval '1 hour') WHERE id = %s",
             c.task_id,
         )
         before = row_of(c.driver.client, c.task_id)["spent_seconds"]
         go_on()
         assert 3600 <= row_of(c.driver.client, c.task_id)["spent_seconds"] - before < 3660
+    c.ends()
+
+
+def test_no_second_is_counted_again_when_the_step_is_parked_again(course: Callable[..., Course]) -> None:
+    async def step(ctx: Context) -> Any:
+        await asyncio.gather(ctx.fan_out(echoes(1)), ctx.wait("go"))
+
+    c = course(step)
+    c.parks()
+    client = c.driver.client
+    long_ago = "jsonb_build_object('since', clock_timestamp() - interval '1 hour')"
+    query(client, f"UPDATE agent_tasks.calls SET wait = wait || {long_ago} WHERE task_id = %s", c.task_id)
+    c.task.signal("go")
+    counted = c.parks()["spent_seconds"]
+    end_all(c)
+    assert row_of(client, c.task_id)["spent_seconds"] - counted < 3600
     c.ends()
 
 
@@ -243,6 +263,67 @@ def test_gathered_fan_outs_share_what_is_there(course: Callable[..., Course]) ->
     c = course(step, budget=Budget(tokens=1000))
     c.fails()  # the second finds nothing above the reserve
     assert reserved_of(c.driver.client, c.task_id)["tokens"] <= 600
+
+
+_SPENT = {
+    "tokens": ("spent_tokens = 60", Budget(tokens=100), 40),
+    "reserved": ("held_tokens = 60", Budget(tokens=100), 40),
+    "usd": ("spent_usd = 0.3", Budget(usd=0.7), 0.4),
+    "steps": ("spent_steps = 5", Budget(steps=12), 5),
+    "calls": ("spent_calls = 5", Budget(calls=12), 7),
+}
+
+
+@pytest.mark.parametrize("what", _SPENT)
+def test_what_is_spent_while_children_are_made_is_not_theirs(
+    course: Callable[..., Course], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    change, budget, left = _SPENT[what]
+    c = course(_fans, budget=budget)
+    divided = Spawning.spawn
+
+    def spend(*args: Any) -> Any:
+        monkeypatch.undo()
+        spawned = divided(*args)
+        query(c.driver.client, f"UPDATE agent_tasks.tasks SET {change} WHERE id = %s", c.task_id)
+        return spawned
+
+    monkeypatch.setattr(Spawning, "spawn", spend)
+    c.parks()
+    name = "tokens" if what == "reserved" else what
+    given = [float(child[f"budget_{name}"]) for child in children_of(c)]
+    assert len(given) == 2
+    assert left - 1 <= sum(given) <= left + 1e-9
+
+
+def test_a_fan_out_that_is_returned_leaves_what_cancelled_children_still_have(course: Callable[..., Course]) -> None:
+    async def step(ctx: Context) -> Any:
+        mine = asyncio.create_task(ctx.fan_out(echoes(1), reserve=Budget(tokens=400)))
+        for child in await _until_spawned(c):
+            await asyncio.to_thread(_may_undo, c, child)
+        mine.cancel()
+        with suppress(asyncio.CancelledError):
+            await mine
+        return FanOut(echoes(2), then="echo")
+
+    c = course(step, budget=Budget(tokens=1000))
+    c.run()
+    undoing, other = children_of(c)
+    if undoing["parent_call"] is None:
+        undoing, other = other, undoing
+    assert undoing["finished_at"] is None
+    assert (undoing["budget_tokens"], other["budget_tokens"]) == (600, 400)
+    assert reserved_of(c.driver.client, c.task_id)["tokens"] == 1000
+
+
+def _may_undo(c: Course, child: UUID) -> None:
+    """The child has committed a step that can be undone."""
+    sql = (
+        "INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo) "
+        "VALUES (%s, 0, 'echo', 'echo', '{}', 1, 0, true)"
+    )
+    query(c.driver.client, sql, child)
+    query(c.driver.client, "UPDATE agent_tasks.tasks SET step_number = 1, undoable = 1 WHERE id = %s", child)
 
 
 def test_a_refusal_is_recorded_with_what_follows_from_it(course: Callable[..., Course]) -> None:
@@ -387,6 +468,59 @@ def test_a_fan_out_that_the_step_cancels_cancels_its_children(course: Callable[.
     assert [outcome[2] for outcome in c.ends()] == ["completed", "completed"]
 
 
+async def _waits(ctx: Context) -> Any:
+    return await ctx.wait("go")
+
+
+@pytest.mark.parametrize("wait", [_waits, _fans])
+@pytest.mark.parametrize("goes_first", ["the look", "its end"])
+def test_a_wait_that_is_cancelled_while_postgres_is_asked_stays_cancelled(
+    course: Callable[..., Course], monkeypatch: pytest.MonkeyPatch, wait: Any, goes_first: str
+) -> None:
+    take, keep, cancel = StepFanOuts.take_waits, StepFanOuts.keep_waits, StepFanOuts.cancel_wait
+    is_asked, is_cancelled, is_over = threading.Event(), threading.Event(), threading.Event()
+
+    def taken(*args: Any) -> Any:
+        found = take(*args) if goes_first == "the look" else None
+        is_asked.set()
+        assert is_cancelled.wait(30)
+        if found is None:
+            found = take(*args)
+            is_over.set()
+        return found
+
+    def kept(*args: Any) -> None:
+        keep(*args)
+        is_over.set()
+
+    def cancelled(*args: Any) -> None:
+        cancel(*args)
+        is_cancelled.set()
+
+    async def step(ctx: Context) -> Any:
+        waiting = asyncio.create_task(wait(ctx))
+        await asyncio.to_thread(is_asked.wait, 30)
+        if goes_first == "its end":
+            c.task.signal("go")
+            await asyncio.to_thread(end_all, c)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await asyncio.to_thread(is_over.wait, 30)
+        return None
+
+    monkeypatch.setattr(StepFanOuts, "take_waits", taken)
+    monkeypatch.setattr(StepFanOuts, "keep_waits", kept)
+    monkeypatch.setattr(StepFanOuts, "cancel_wait", cancelled)
+    c = course(step)
+    c.ends()
+    assert is_over.is_set()
+    rows = query(c.driver.client, "SELECT status FROM agent_tasks.calls WHERE task_id = %s", c.task_id)
+    assert [row["status"] for row in rows] == ["cancelled"]
+    signals = query(c.driver.client, "SELECT consumed_step FROM agent_tasks.signals WHERE task_id = %s", c.task_id)
+    assert not [row for row in signals if row["consumed_step"] is not None]
+
+
 def test_children_that_nobody_awaits_are_cancelled_when_the_step_returns(course: Callable[..., Course]) -> None:
     async def step(ctx: Context) -> Any:
         fan_out = asyncio.create_task(ctx.fan_out(echoes(1)))
@@ -419,6 +553,24 @@ def test_a_resumed_task_runs_only_those_children_again_that_had_not_completed(
     assert c.ends() == [[0, "echo", "completed", "done"], [1, "echo", "completed", "done"]]
 
 
+@both
+def test_a_fork_from_a_step_that_spawned_children_spawns_its_own(course: Callable[..., Course], step: Any) -> None:
+    c = course(step)
+    c.parks()
+    old = ids_of(c)
+    end_all(c)
+    c.ends()
+    c.task = c.task.resume(from_step=0)
+    c.task_id = c.task.id
+    c.parks()
+    own = children_of(c)
+    assert len(own) == 2
+    assert not {child["id"] for child in own} & set(old)
+    assert {child["resumed_from"] for child in own} == {None}
+    end_all(c)
+    assert c.ends() == [[0, "echo", "completed", "done"], [1, "echo", "completed", "done"]]
+
+
 def test_a_resumed_task_has_the_outcomes_that_were_there(course: Callable[..., Course]) -> None:
     async def step(ctx: Context) -> Any:
         outcomes = await ctx.fan_out(echoes(1))
@@ -443,12 +595,7 @@ def test_a_task_is_not_resumed_before_its_children_have_undone_what_they_did(cou
     c = course(_fans)
     c.parks()
     first, _ = ids_of(c)
-    sql = (
-        "INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo) "
-        "VALUES (%s, 0, 'echo', 'echo', '{}', 1, 0, true)"
-    )
-    query(c.driver.client, sql, first)
-    query(c.driver.client, "UPDATE agent_tasks.tasks SET step_number = 1, undoable = 1 WHERE id = %s", first)
+    _may_undo(c, first)
     c.task.cancel()
     with pytest.raises(InvalidState, match="has not ended"):
         c.task.resume()

@@ -92,7 +92,7 @@ def run_of(step: str = "travel", *, undo_step: int | None = None, sensitive: boo
     claim: Any = SimpleNamespace(
         id=uuid4(), run=1, step=step, step_number=2, failures=0, undo_step=undo_step, row={"sensitive": sensitive}
     )
-    context: Any = SimpleNamespace(spent=Spend(tokens=5), stop=lambda: None)
+    context: Any = SimpleNamespace(spent=Spend(seconds=5), stop=lambda: None)
     run = StepRun(
         claim, trip, trip.runnable[step], {}, context, cast(Any, Operations()), **{"quantum_ends": inf, **values}
     )
@@ -183,10 +183,10 @@ def test_a_sleep_is_for_its_timer() -> None:
     assert (found.committed.next_step, found.directive.seconds) == ("stay", 5)
 
 
-def test_children_share_what_is_left_after_what_the_step_has_spent() -> None:
+def test_children_share_what_is_left_of_the_task_after_the_seconds_of_the_step() -> None:
     found = returned(FanOut([Child("echo")], then=stay))
     assert isinstance(found, Spawn)
-    assert (found.spent, len(found.directive.children)) == (Spend(tokens=5), 1)
+    assert (found.seconds, len(found.directive.children)) == (5, 1)
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,8 @@ class Awaited:
     """Whether the step's code has what came of it."""
     is_asked: bool = False
     """Whether Postgres was asked for what it waits for."""
+    is_cancelled: bool = False
+    """Whether the ledger has it as cancelled: it is neither taken nor kept any more."""
     order: int | None = None
     """When the step is given what came of it, by its clock; later outcomes are held back until then."""
 

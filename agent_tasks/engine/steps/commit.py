@@ -1,7 +1,7 @@
 """Committing what was decided: each decision is one transition, tried again for as long as the lease may last."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -22,13 +22,14 @@ from agent_tasks.engine.steps.decision import (
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.raised import NOT_SHOWN
 from agent_tasks.engine.steps.run import StepRun
-from agent_tasks.engine.steps.spawning import Spawning
+from agent_tasks.engine.steps.spawning import Spawning, found
 from agent_tasks.errors import AgentTaskError, LeaseLost
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
 from agent_tasks.task.row import BellRow
+from agent_tasks.task.snapshot import reserved_of, spend_of
 from agent_tasks.transitions.acquit import acquit
 from agent_tasks.transitions.checkpoint import StepCommit
 from agent_tasks.transitions.claim import Claim
@@ -189,7 +190,9 @@ class Commits:
 
     def _spawn(self, claim: Claim, decision: Spawn) -> Settled:
         directive = decision.directive
-        spawned = self._spawning.spawn(claim, directive, decision.spent)
+        row = self._alone(lambda connection: found(connection, claim))  # children that it spawned itself may live on
+        spent = replace(spend_of(row), seconds=decision.seconds)
+        spawned = self._spawning.spawn(claim, directive, spent, reserved_of(row))
 
         def spawn(connection: Connection) -> tuple[Row, list[Row]]:
             rows = fan_out(

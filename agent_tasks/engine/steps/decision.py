@@ -15,7 +15,6 @@ from agent_tasks.engine.steps.run import Parked, Raised, StepResult, StepRun, St
 from agent_tasks.errors import ErrorInfo, LeaseLost, PartialCompletion, StepFailed
 from agent_tasks.storable import storable
 from agent_tasks.task import payloads
-from agent_tasks.task.budget import Spend
 from agent_tasks.transitions.checkpoint import Committed, StepCommit
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.complete import Finish
@@ -55,11 +54,12 @@ class ParkFor:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """A decision to wait for children, which share what is left after `spent`."""
+    """A decision to wait for children, which share what is left of the task."""
 
     committed: Committed
     directive: FanOut
-    spent: Spend
+    seconds: float
+    """The seconds spent, with those of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _decide_returned(run: StepRun, value: object, limit: int, draining: bool) ->
             committed, _ = _committed(run, value.then, value.state, limit)
             if not value.children:
                 return StepCommit(run.claim, committed, in_place=False)
-            return Spawn(committed, value, run.context.spent)
+            return Spawn(committed, value, run.context.spent.seconds)
         case Partial():
             return _finish(run, value.result, PartialCompletion(value.reason), limit)
         case Done():

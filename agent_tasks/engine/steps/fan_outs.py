@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,20 +13,19 @@ from agent_tasks.authoring.handed import ChildOutcome, child_outcomes
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.steps.calls import DatabaseAway
-from agent_tasks.engine.steps.spawning import Spawning, left_of
+from agent_tasks.engine.steps.spawning import Spawning, found, left_of
 from agent_tasks.engine.steps.waits import StepWaits
 from agent_tasks.errors import ContextLost, LeaseLost
 from agent_tasks.moments import reached
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
-from agent_tasks.store.queries import read
 from agent_tasks.store.queries.children import called_children, results
 from agent_tasks.store.rows import Row
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Budget, Spend
 from agent_tasks.task.snapshot import budget_of, held_of, reserved_of, spend_of
 from agent_tasks.transitions import call_children
-from agent_tasks.transitions.call_children import SpawningRow
+from agent_tasks.transitions.call_children import SpawningRow, SpentMeanwhile
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.ledger import RecordedCall
 
@@ -65,27 +65,28 @@ class StepFanOuts(StepWaits):
         def read_rows(connection: Connection, claim: Claim) -> Any:
             return called_children(connection, claim.id, claim.step_number, ordinal)
 
-        found = child_outcomes(self._durably(lambda: self._do(read_rows)), self.read_results)
-        if found:
-            found[0].result  # and its neighbours', here, and not on the event loop  # noqa: B018
-        return found
+        outcomes = child_outcomes(self._durably(lambda: self._do(read_rows)), self.read_results)
+        if outcomes:
+            outcomes[0].result  # and its neighbours', here, and not on the event loop  # noqa: B018
+        return outcomes
 
     def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
         spawned = {awaited.call.record.ordinal: awaited for awaited in waits if awaited.has_children}
         others = [awaited for awaited in waits if not awaited.has_children]
-        found = super().take_waits(others, orders) if others else []
+        given = super().take_waits(others, orders) if others else []
         if not spawned:
-            return found
+            return given
         with self._taking:
-            left = orders[len(found) :]
-            taken = self._durably(lambda: self._do(call_children.take, [*spawned], left))
+            left = orders[len(given) :]
+            open_ones = [ordinal for ordinal, awaited in spawned.items() if not awaited.is_cancelled]
+            taken = self._durably(lambda: self._do(call_children.take, open_ones, left)) if open_ones else []
             for ordinal, order in taken:
                 self._note_wait(spawned[ordinal], "completed", order)
         if taken and self.context is not None:
             row = self._row()
             self.context.note_spent(spend_of(row), reserved_of(row))
         joined = [(spawned[ordinal], self.joined(spawned[ordinal]), order) for ordinal, order in taken]
-        return [*found, *joined]
+        return [*given, *joined]
 
     def keep_waits(self, waits: Sequence[Awaited]) -> None:
         if others := [awaited for awaited in waits if not isinstance(awaited.directive, FanOut)]:
@@ -96,6 +97,7 @@ class StepFanOuts(StepWaits):
             super().cancel_wait(awaited)
             return
         with self._taking:
+            awaited.is_cancelled = True
             order = next(self.branches.clock)
             self.cancel_children(awaited.call.record, order)
             awaited.call.record.within = awaited.call.branch
@@ -120,9 +122,15 @@ class StepFanOuts(StepWaits):
         return self._durably(read)
 
     def _spawn(self, record: RecordedCall, directive: FanOut) -> None:
-        row = self._row()
+        while True:
+            with suppress(SpentMeanwhile):  # by another branch, or by a child that ended: what is left is divided anew
+                self._spawn_from(self._row(), record, directive)
+                return
+
+    def _spawn_from(self, row: Row, record: RecordedCall, directive: FanOut) -> None:
         spent, reserved = replace(spend_of(row), seconds=self._spent().seconds), reserved_of(row) + held_of(row)
-        if record.inherited and record.status == "started" and record.replay is None:
+        was_there = record.wait is not None  # a fork from this step waits anew
+        if record.inherited and record.status == "started" and record.replay is None and was_there:
             write = self._going_on(record, spent, reserved)
         else:
             write = self._spawning_anew(record, directive, spent, reserved)
@@ -156,8 +164,8 @@ class StepFanOuts(StepWaits):
         claim, left = self._claim, left_of(self._claim, spent, reserved)
 
         def write(connection: Connection) -> tuple[SpawningRow, list[Row]]:
-            found = called_children(connection, claim.id, claim.step_number, record.ordinal)
-            unfinished = [child for child in found if child["status"] != "completed"]
+            children = called_children(connection, claim.id, claim.step_number, record.ordinal)
+            unfinished = [child for child in children if child["status"] != "completed"]
             reserve = Budget(seconds=record.wait["reserve"] or None)
             shares = divide(left, reserve, [Claimant(asks=budget_of(child)) for child in unfinished])
             return call_children.go_on(
@@ -173,13 +181,7 @@ class StepFanOuts(StepWaits):
         return write
 
     def _row(self) -> Row:
-        def find(connection: Connection, claim: Claim) -> Row:
-            row = read.find(connection, claim.id)
-            if row is None:
-                raise LeaseLost(f"task {claim.id} is gone")
-            return row
-
-        return self._durably(lambda: self._do(find))
+        return self._durably(lambda: self._do(found))
 
 
 _Write = Callable[[Connection], tuple[SpawningRow, list[Row]]]

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from agent_tasks.authoring.directives import FanOut
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.errors import BudgetExhausted, PayloadTooLarge
+from agent_tasks.errors import BudgetExhausted, LeaseLost, PayloadTooLarge
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import read
 from agent_tasks.store.queries.children import usage
+from agent_tasks.store.rows import Row
 from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 from agent_tasks.task.trace import new_traceparent
@@ -27,9 +30,17 @@ class Spawned:
     """The seconds left of the task's, if it has a budget of them."""
 
 
-def left_of(claim: Claim, spent: Spend, reserved: Spend | None = None) -> Remaining:
+def found(connection: Connection, claim: Claim) -> Row:
+    """The row of the task as it is now: what is spent and reserved changes while its step runs. Raises LeaseLost."""
+    row = read.find(connection, claim.id)
+    if row is None:
+        raise LeaseLost(f"task {claim.id} is gone")
+    return row
+
+
+def left_of(claim: Claim, spent: Spend, reserved: Spend) -> Remaining:
     """What children may have together: the step that spawns them counts as spent."""
-    return remaining(claim.budget, spent + (claim.reserved if reserved is None else reserved) + Spend(steps=1))
+    return remaining(claim.budget, spent + reserved + Spend(steps=1))
 
 
 class Spawning:
@@ -38,7 +49,7 @@ class Spawning:
     def __init__(self, client: AgentTasks) -> None:
         self._client = client
 
-    def spawn(self, claim: Claim, directive: FanOut, spent: Spend, reserved: Spend | None = None) -> Spawned:
+    def spawn(self, claim: Claim, directive: FanOut, spent: Spend, reserved: Spend) -> Spawned:
         """Make the children of `directive`, which share what is left of the task after `spent`, and of what is not
         `reserved` for others: those of an earlier FanOut may live on, undoing what they did.
 

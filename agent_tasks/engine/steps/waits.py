@@ -71,9 +71,10 @@ class StepWaits(StepCalls):
     def take_waits(self, waits: Sequence[Awaited], orders: Sequence[int]) -> list[tuple[Awaited, Any, int]]:
         by_ordinal = {awaited.call.record.ordinal: awaited for awaited in waits}
         with self._taking:
-            if self._is_over:
+            left = [awaited for awaited in waits if not awaited.is_cancelled]
+            if self._is_over or not left:
                 return []
-            taken = self._durably(lambda: self._do(park.take, self.opened(waits), orders))
+            taken = self._durably(lambda: self._do(park.take, self.opened(left), orders))
             for ordinal, _, order in taken:
                 self._note_wait(by_ordinal[ordinal], "completed", order)
                 self._taken.append(by_ordinal[ordinal])
@@ -82,8 +83,9 @@ class StepWaits(StepCalls):
 
     def keep_waits(self, waits: Sequence[Awaited]) -> None:
         with self._taking:
-            kept = self._durably(lambda: self._do(park.keep, self.opened(waits)))
-            for awaited in waits:
+            left = [awaited for awaited in waits if not awaited.is_cancelled]
+            kept = self._durably(lambda: self._do(park.keep, self.opened(left)))
+            for awaited in left:
                 if (wait := kept.get(awaited.call.record.ordinal)) is not None:
                     awaited.call.record.wait = wait
                     self._note_wait(awaited, "started", None)
@@ -101,6 +103,7 @@ class StepWaits(StepCalls):
                     self._cancel_wait(awaited)
 
     def _cancel_wait(self, awaited: Awaited) -> None:
+        awaited.is_cancelled = True
         order = next(self.branches.clock)
         (opened,) = self.opened([awaited])
         self._durably(lambda: self._do(park.cancel, opened, order))
