@@ -165,7 +165,7 @@ def test_status_says_what_the_task_waits_for_and_what_its_children_hold(planned:
     shown = dict(line.split("  ", 1) for line in output("status", planned.id).splitlines())
     assert "for 3 children" in shown["waits"]
     assert shown["children"].strip() == "3: 2 waiting, 1 completed"
-    assert shown["reserved"].strip() == "6,000 tokens · 2.00 usd, for its children"
+    assert shown["reserved"].strip() == "6,000 tokens · 2.00 usd, for its children and the calls under way"
 
 
 def test_ps_says_who_waits_for_what_and_for_how_long_in_80_columns(planned: TaskHandle) -> None:
