@@ -46,6 +46,7 @@ EXPIRY = {"limit": 1, "ring_seconds": 1, "lease_seconds": 1, "poison_crashes": 3
 
 def joined(connection: Connection, taken: Claim) -> None:
     ended: Any = {"id": taken.id, "parent_id": uuid4(), "finished_at": datetime(2030, 1, 1)}
+    ended |= {"children_left": 0, "parent_call": None}
     join(connection, [ended], ring_seconds=1)
 
 

@@ -14,7 +14,7 @@ from tests.mirrors import mirror_of
 REASONS = [
     ([], "no_worker", "agent-tasks worker"),
     ([("agents", ["count.up"])], "no_agent", "AGENT_TASKS_AGENTS"),
-    ([("agents", ["approval.other"])], "no_step", "old name"),
+    ([("agents", ["approval.other"])], "no_step", "old one in was="),
     ([("gpu", ["approval.ask"])], "no_queue", "--queues agents"),
     ([("gpu", ["approval.ask"]), ("agents", ["count.up"])], "no_queue", "--queues agents"),
     ([("agents", ["approval.ask"]), ("gpu", [])], None, ""),

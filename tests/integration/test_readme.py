@@ -71,6 +71,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
     "ask": ({"question": "q"}, "q"),
     "specialist": ({"question": "q"}, "Text on q"),
     "totals": ({"questions": ["a", "bc"]}, len("Text on a") + len("Text on bc")),
+    "totals-at-once": ({"questions": ["a", "bc"]}, len("Text on a") + len("Text on bc")),
     "thorough": ({"questions": ["a", "b"]}, ["Text on a", "Text on b"]),
     "analyst": ({"parts": ["a", "bc"]}, [1, 2]),
     "assistant": ({"request": "r"}, "Text on r"),
@@ -78,7 +79,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], Any]] = {
 """Of agents of the documents: what they are given, and what comes of it."""
 EDITORS = "editor", "editor-in-steps"
 """The same in a straight line and with directives."""
-RUN_BY_OTHERS = {"writer", "count_words", "pay", "survey", "frugal", "reminder", "quote", "publisher"}
+RUN_BY_OTHERS = {"asker", "writer", "count_words", "pay", "survey", "frugal", "reminder", "quote", "publisher"}
 PART = """
 from agent_tasks import Context, agent
 
