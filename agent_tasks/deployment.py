@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from inspect import getattr_static
 from threading import RLock
 from typing import Any, Generic, TypeVar
@@ -186,7 +185,7 @@ class Deployment:
     def _forget(self) -> None:
         with self.making:
             for name in list(self.__dict__):
-                if isinstance(getattr_static(type(self), name, None), Once | cached_property):
+                if isinstance(getattr_static(type(self), name, None), Once):
                     del self.__dict__[name]
 
 

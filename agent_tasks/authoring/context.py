@@ -28,7 +28,6 @@ from agent_tasks.task.identity import Identity
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING = Spend()
-"""The step after a wait within a step, which the directives want to be named: it goes on itself."""
 
 
 class StepContext:

@@ -111,6 +111,11 @@ class CallBegin:
     back: Amount = NOTHING
     """What it had reserved when it was begun before, and lost."""
 
+    @property
+    def more(self) -> Amount:
+        """What it reserves beyond what it had reserved."""
+        return self.reserve.less(self.back)
+
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
@@ -311,7 +316,7 @@ def begin_calls(
 
 
 def _not_begun(connection: Connection, call: CallBegin) -> LeaseLost | BudgetExhausted | Contention | None:
-    more = call.reserve.less(call.back)
+    more = call.more
     values = {**call.claim.fence, "more_tokens": more.tokens, "more_usd": more.usd}
     row: _LeftRow | None = connection.execute(_ASKED_LEFT, values).fetchone()
     if row is None:
@@ -402,7 +407,7 @@ def _given_begin(call: CallBegin) -> str:
             "births": call.births,
         }
     if call.reserve or call.back:
-        more = call.reserve.less(call.back)
+        more = call.more
         known |= {"held_tokens": call.reserve.tokens, "more_tokens": more.tokens}
         known |= {"held_usd": str(call.reserve.usd), "more_usd": str(more.usd)}
     return given(

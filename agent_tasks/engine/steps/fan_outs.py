@@ -89,11 +89,11 @@ class StepFanOuts(StepWaits):
         return [*given, *joined]
 
     def keep_waits(self, waits: Sequence[Awaited]) -> None:
-        if others := [awaited for awaited in waits if not isinstance(awaited.directive, FanOut)]:
+        if others := [awaited for awaited in waits if not awaited.has_children]:
             super().keep_waits(others)
 
     def cancel_wait(self, awaited: Awaited) -> None:
-        if not isinstance(awaited.directive, FanOut):
+        if not awaited.has_children:
             super().cancel_wait(awaited)
             return
         with self._taking:
