@@ -2,13 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agent_tasks import (
-    AgentTasks,
     AmbiguousCall,
     Budget,
     BudgetExhausted,
@@ -22,13 +21,7 @@ from agent_tasks import (
 )
 from agent_tasks.engine.steps.run import Raised
 from tests.database import claimed, commit, query, row_of, submitted
-from tests.database.driving import Driver, driving, in_threads, result_of, value_of
-
-
-@pytest.fixture
-def driver(client: AgentTasks) -> Iterator[Driver]:
-    with driving(client) as driver:
-        yield driver
+from tests.database.driving import Driver, in_threads, result_of, value_of
 
 
 class World:

@@ -1,6 +1,6 @@
 """Records of 0.1.0 know a call by its ordinal and its name alone; a repeat of a step that it began goes by them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +8,7 @@ import pytest
 
 from agent_tasks import AgentTasks, ContextLost, SyncContext
 from tests.database import claimed, lapse, query, single, submitted
-from tests.database.driving import Driver, driving, value_of
-
-
-@pytest.fixture
-def driver(client: AgentTasks) -> Iterator[Driver]:
-    with driving(client) as driver:
-        yield driver
+from tests.database.driving import Driver, value_of
 
 
 def recorded_by_0_1_0(client: AgentTasks, *calls: tuple[str, str, str]) -> UUID:

@@ -18,8 +18,8 @@ from agent_tasks.doorbell.outcome import ENDED, FAILED, linked
 from agent_tasks.engine.process.outcomes import register
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.errors import LeaseLost
+from tests.database.courses import Course
 from tests.database.driving import driving
-from tests.database.test_straight import Course
 
 theirs: Any = Celery("theirs", broker="memory://", set_as_current=False)
 theirs.conf.update(task_default_queue="theirs")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,8 +15,7 @@ from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import IDLE, SNAPSHOT
 from agent_tasks.transitions import park, signal
 from tests.database import claimed, open_wait, query, row_of, submitted
-from tests.database.driving import driving
-from tests.database.test_straight import Course, made, make
+from tests.database.courses import Course, made, make
 
 MANY = 30
 
@@ -24,13 +23,6 @@ MANY = 30
 async def _asks_many(ctx: Context) -> Any:
     signals = await asyncio.gather(*[ctx.wait(f"s{n}") for n in range(MANY)])
     return [signal.payload for signal in signals if signal]
-
-
-@pytest.fixture
-def course(client: AgentTasks) -> Iterator[Callable[..., Course]]:
-    made.clear()
-    with driving(client) as driver:
-        yield lambda function: Course(driver, function)
 
 
 @pytest.fixture

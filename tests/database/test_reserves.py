@@ -1,7 +1,6 @@
 """Reservations of calls: calls made at once never spend more than the budget, whoever is lost, and it all adds up."""
 
 import asyncio
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,12 +19,6 @@ from tests.database.driving import Driver, driving, result_of, value_of
 from tests.database.perishable import Perishable
 
 CENT = Decimal("0.01")
-
-
-@pytest.fixture
-def driver(client: AgentTasks) -> Iterator[Driver]:
-    with driving(client) as driver:
-        yield driver
 
 
 def calls_of(client: AgentTasks, task_id: UUID) -> list[dict[str, Any]]:

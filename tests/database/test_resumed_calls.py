@@ -1,6 +1,5 @@
 """Resumed tasks and forks: which calls they have from the tasks before them, and what they undo."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +11,10 @@ from agent_tasks.transitions.purge import purge
 from agent_tasks.transitions.resume import resume
 from tests.database import all_of, children, claimed, commit, query, row_of, submitted
 from tests.database.children import broken, done, end, run_child, spawn
-from tests.database.driving import Driver, driving, result_of, value_of
+from tests.database.driving import Driver, result_of, value_of
 
 SHORT = PartialCompletion("short").info.model_dump_json()
 NOT_TAKEN_BACK = StepFailed("cannot be taken back").info
-
-
-@pytest.fixture
-def driver(client: AgentTasks) -> Iterator[Driver]:
-    with driving(client) as driver:
-        yield driver
 
 
 class Shop:

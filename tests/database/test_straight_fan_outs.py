@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import (
-    AgentTasks,
     Budget,
     BudgetExhausted,
     Child,
@@ -30,24 +29,8 @@ from agent_tasks.transitions.call_in import call_in
 from agent_tasks.transitions.wake import wake
 from tests.database import Row, fall_due, query, row_of
 from tests.database.children import NOTHING_RESERVED, broken, reserved_of, run_child, types_of
-from tests.database.driving import Driver, driving, in_threads
-from tests.database.test_straight import Course, made, make
-
-
-@pytest.fixture
-def driver(client: AgentTasks) -> Iterator[Driver]:
-    with driving(client) as driver:
-        yield driver
-
-
-@pytest.fixture
-def course(driver: Driver) -> Callable[..., Course]:
-    return lambda function, **options: Course(driver, function, **options)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_made() -> None:
-    made.clear()
+from tests.database.courses import Course, made, make
+from tests.database.driving import in_threads
 
 
 def children_of(c: Course, task_id: UUID | None = None) -> list[Row]:

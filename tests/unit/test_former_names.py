@@ -1,6 +1,5 @@
 """Steps by the names that they had in earlier releases, and the states that those releases recorded."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,13 +9,7 @@ from agent_tasks.authoring import agent as agents
 from agent_tasks.authoring.definition import definition
 from agent_tasks.authoring.step import OtherArguments, StateNotMigrated
 
-
-@pytest.fixture(autouse=True)
-def _no_agents_left_behind() -> Iterator[None]:
-    before = set(agents.loaded_agents())
-    yield
-    for name in set(agents.loaded_agents()) - before:
-        del agents._registry[name]
+pytestmark = pytest.mark.usefixtures("no_agents_left_behind")
 
 
 def take_back(ctx: SyncContext, guest: str, room: int) -> None: ...

@@ -1,22 +1,15 @@
 """Steps in every form in which functions are written: they are found again by what Next is given."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext
-from agent_tasks.authoring import agent as agents
 from agent_tasks.authoring.functions import is_async, is_generator, name_of
 
-
-@pytest.fixture(autouse=True)
-def _no_agents_left_behind() -> Iterator[None]:
-    before = set(agents.loaded_agents())
-    yield
-    for name in set(agents.loaded_agents()) - before:
-        del agents._registry[name]
+pytestmark = pytest.mark.usefixtures("no_agents_left_behind")
 
 
 async def later(ctx: Context) -> None: ...

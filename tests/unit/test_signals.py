@@ -1,6 +1,5 @@
 """Signals: what a step that waits accepts, and what it is handed."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +13,7 @@ from agent_tasks.engine.process.registration import definition
 SENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _no_agents_left_behind() -> Iterator[None]:
-    before = set(agents.loaded_agents())
-    yield
-    for name in set(agents.loaded_agents()) - before:
-        del agents._registry[name]
+pytestmark = pytest.mark.usefixtures("no_agents_left_behind")
 
 
 class Approval(BaseModel):

@@ -1,21 +1,13 @@
 """Undo steps: the function that takes a step's effects back, run as a step of its own."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext
-from agent_tasks.authoring import agent as agents
 from agent_tasks.engine.process.registration import definition
 
-
-@pytest.fixture(autouse=True)
-def _no_agents_left_behind() -> Iterator[None]:
-    before = set(agents.loaded_agents())
-    yield
-    for name in set(agents.loaded_agents()) - before:
-        del agents._registry[name]
+pytestmark = pytest.mark.usefixtures("no_agents_left_behind")
 
 
 def cancel_hotel(ctx: SyncContext, guest: str, room: int) -> None: ...
