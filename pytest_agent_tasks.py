@@ -1,4 +1,8 @@
-"""The plugin of pytest: the fixture `agent_tasks`. Nothing of ours is imported before a test asks for it."""
+"""The plugin of pytest: the fixture `agent_tasks`.
+
+It lies outside of the package, whose import takes a second: pytest loads it wherever it is installed, and nothing of
+ours is imported before a test asks for the fixture.
+"""
 
 import os
 from collections.abc import Iterator
