@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 from typing_extensions import TypedDict
 
+from agent_tasks.authoring.acceptance import accepted_types
 from agent_tasks.authoring.functions import is_async, is_generator
 from agent_tasks.authoring.handed import Signal
 from agent_tasks.authoring.retry import Retry
@@ -85,6 +86,19 @@ class Step:
                 is_required = parameter.default is parameter.empty if default is None else default.is_required()
                 taken.append(parameter.name if is_required else f"{parameter.name}?")
         return " ".join([*sorted(taken), *(["+migrate_state"] if self.migrate_state is not None else [])])
+
+    @cached_property
+    def accepted(self) -> dict[str, frozenset[str]] | None:
+        """The JSON types of which each argument takes every value; None where only a whole state tells."""
+        hints = _hints(self.function, set(inspect.signature(self.function).parameters) - self._reserved)
+        if (
+            self.migrate_state is not None
+            or self._defaults
+            or any(typing.get_origin(h) is Annotated for h in hints.values())
+        ):
+            return None
+        names = [p.name for p in inspect.signature(self.function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        return {name: accepted_types(hints.get(name, Any)) for name in names if name not in self._reserved}
 
     @cached_property
     def has_made_defaults(self) -> bool:

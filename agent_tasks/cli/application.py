@@ -6,6 +6,7 @@ import typer
 
 from agent_tasks.cli.audit import audit
 from agent_tasks.cli.cancel import cancel
+from agent_tasks.cli.check import check
 from agent_tasks.cli.command import Command
 from agent_tasks.cli.deliverer import deliverer
 from agent_tasks.cli.deliveries import deliveries
@@ -53,7 +54,7 @@ for panel, commands in {
     "On this machine": (demo, dev),
     "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps),
     "Schedules": (schedule, schedules, unschedule),
-    "A deployment": (migrate, doctor, audit),
+    "A deployment": (migrate, check, doctor, audit),
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
