@@ -64,6 +64,6 @@ def _misfits(against: str | None) -> "list[Misfit]":
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", said, "Mend it: no worker could serve its agents."))
     agents = {name: agent for name, agent in loaded_agents().items() if agent.steps}
     check_annotations(agents.values())
-    with connect(against or settings.database_url) as connection:
+    with connect(against or settings.database_url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         return misfits(connection, agents)

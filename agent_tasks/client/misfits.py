@@ -34,6 +34,7 @@ _ACTION = {
     MisfitKind.UNDO: "Keep an undo= that takes it, by was= and migrate_state= of its step, until no task needs it.",
     MisfitKind.SCHEDULE: "Put the schedule anew for what the agent takes now, or remove it: agent-tasks unschedule.",
 }
+_SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _bound(kind: MisfitKind, row: LivingState, step: Step) -> Iterator[Misfit]:
 
 def _of_signals(row: LivingSignal, step: Step) -> Iterator[Misfit]:
     if row["consumed"]:
-        found = [{**signal, "sent_at": datetime.now(UTC)} for signal in row["signals"]]
+        found = [{**signal, "sent_at": _SOME_TIME} for signal in row["signals"]]
         try:
             step.handed_signal(found, every=row["every"])
         except InvalidInput as error:
