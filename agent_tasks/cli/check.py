@@ -47,6 +47,8 @@ def check(
 
 
 def _misfits(against: str | None) -> "list[Misfit]":
+    import psycopg
+
     from agent_tasks.authoring.agent import loaded_agents
     from agent_tasks.authoring.loading import import_from_current_folder, load_agents, why_not_loaded
     from agent_tasks.cli.deployment import show_warnings_in_one_line
@@ -64,6 +66,8 @@ def _misfits(against: str | None) -> "list[Misfit]":
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", said, "Mend it: no worker could serve its agents."))
     agents = {name: agent for name, agent in loaded_agents().items() if agent.steps}
     check_annotations(agents.values())
-    with connect(against or settings.database_url) as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return misfits(connection, agents)
+    with connect(against or settings.database_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all is looked at as of one moment
+        connection.read_only = True
+        with connection.transaction():
+            return misfits(connection, agents)

@@ -11,6 +11,8 @@ from tests.database.plans import sites, watched
 SMALL, LARGE_SIZE = (20_000, 3_000), (300_000, 10_000)
 FEW_PAGES = 5_000
 """More than any statement reads for a batch of a sweep, and less than a table of the larger size has."""
+WHOLE = {"agent_tasks/store/queries/living.py: _streamed"}
+"""Those that read every living task, for `agent-tasks check`: by a cursor on the server, which is not looked at."""
 
 
 @pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE_SIZE, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
@@ -23,7 +25,7 @@ def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tup
         everything(client)
     assert not before.faults, before.story
     assert not after.faults, after.story
-    assert sites() - before.sites == set(), "statements that `everything` does not execute"
+    assert sites() - before.sites == WHOLE, "statements that `everything` does not execute"
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
