@@ -44,6 +44,7 @@ def test_a_worker_that_is_cut_off_puts_its_messages_back_and_takes_no_more_until
     slow.close()
 
 
+@pytest.mark.slow
 def test_connections_that_are_swallowed_cost_no_lease(
     client: AgentTasks, settings: Settings, proxy: Proxy, processes: Processes, tmp_path: Path
 ) -> None:

@@ -85,7 +85,7 @@ def test_postgres_and_redis_and_the_worker_die_at_once(fragile: Fragile, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_workers_take_steps_seconds_after_a_long_outage(fragile: Fragile, pool: str) -> None:
     """Whatever tries again must not have come to try ever more rarely."""
     (worker,) = fragile.processes.fleet(pool=pool, concurrency=2)

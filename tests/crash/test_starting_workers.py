@@ -20,7 +20,7 @@ from tests.eventually import eventually
 from tests.processes import Processes
 from tests.roles import acting_as, role
 
-pools = pytest.mark.parametrize("pool", ["threads", "prefork"])
+pools = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
 def bells(settings: Settings) -> int:

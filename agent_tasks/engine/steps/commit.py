@@ -214,10 +214,9 @@ class Commits:
     def _end(self, claim: Claim, transition: Callable[[Connection], Row], cause: BaseException | None) -> Settled:
         """Run a transition that may end the task, and in the same commit its children, and join its parent."""
         name = "succeeded" if cause is None else "failed"
+        above = [] if claim.row["parent_id"] is None else [claim.id]
         (row,), others = self._transaction(
-            lambda connection: end(
-                connection, lambda c: [transition(c)], ring_seconds=self._ring_seconds, above=[claim.id]
-            )
+            lambda connection: end(connection, lambda c: [transition(c)], ring_seconds=self._ring_seconds, above=above)
         )
         return Settled(row, name, cause, changed=[row, *others])
 
