@@ -102,11 +102,11 @@ def started(command: str, folder: Path, shell: dict[str, str]) -> Iterator[Path]
         popen.wait()
 
 
-def test_all_that_the_wheel_brings_lies_below_agent_tasks(wheel: Path) -> None:
+def test_all_that_the_wheel_brings_lies_below_agent_tasks_but_the_plugin_of_pytest(wheel: Path) -> None:
     with ZipFile(wheel) as file:
         names = file.namelist()
     found = {re.sub(r"-.*\.dist-info", ".dist-info", name.partition("/")[0]) for name in names}
-    assert found == {"agent_tasks", "agent_tasks.dist-info"}
+    assert found == {"agent_tasks", "agent_tasks.dist-info", "pytest_agent_tasks.py"}
     in_checkout = {str(path.relative_to(ROOT)) for path in (ROOT / "agent_tasks").rglob("*.py")}
     in_checkout |= {str(path.relative_to(ROOT)) for path in (ROOT / "agent_tasks/gateway/templates").iterdir()}
     assert in_checkout | {"agent_tasks/py.typed"} <= set(names)
