@@ -4,18 +4,21 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agent_tasks import AgentTasks, Context
 from agent_tasks.authoring.calls import waits
+from agent_tasks.engine.steps.executor import Executor
 from agent_tasks.errors import LeaseLost
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import IDLE, SNAPSHOT
 from agent_tasks.transitions import park, signal
 from tests.database import claimed, open_wait, query, row_of, submitted
 from tests.database.courses import Course, made, make
+from tests.database.driving import Driver, result_of
 
 MANY = 30
 
@@ -130,6 +133,30 @@ def test_what_the_step_left_without_taking_it_in_is_there_for_a_later_one(
     assert operations.take_waits([awaited], [100]) == []
 
 
+def test_the_engine_gives_back_what_a_step_left_behind(course: Callable[..., Course]) -> None:
+    async def step(ctx: Context) -> None:
+        await ctx.wait("a")
+
+    c = course(step)
+    c.task.signal("a", 1)
+    run = c.driver.run(c.task_id, step)
+    operations: Any = run.operations
+    operations._taken[0].is_given = False  # its code had returned before
+    executor: Any = Executor(*_around(c.driver))
+    assert executor._finish(run, result_of(run)) is None
+    assert c.task.stored().status == "completed"
+    with c.driver.client.database.connection() as connection:
+        assert len(signal.inbox(connection, c.task_id, ["a"])) == 1
+
+
+def _around(driver: Driver) -> tuple[Any, ...]:
+    """What an executor has around it, of which only the commits are real."""
+    active = SimpleNamespace(draining=False, remove=lambda _: None)
+    telemetry = SimpleNamespace(ended=lambda *_: None)
+    publication = SimpleNamespace(publish=lambda _: None)
+    return driver.client.settings, None, active, None, driver.commits, publication, None, telemetry
+
+
 def test_a_take_that_waited_for_the_cancelling_of_its_task_says_that_the_lease_is_lost(
     client: AgentTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +237,21 @@ def test_a_fork_from_before_a_wait_is_answered_anew(course: Callable[..., Course
     c.driver.client.answer_hook(urls[-1], "new")
     assert c.ends() == "new"
     assert made == ["draft"]
+
+
+def test_a_fork_from_before_a_sleep_sleeps_anew(course: Callable[..., Course]) -> None:
+    async def step(ctx: Context) -> str:
+        await ctx.sleep(60)
+        return "awake"
+
+    c = course(step)
+    c.parks()
+    c.time_passes()
+    assert c.ends() == "awake"
+    c.run()
+    c.task = c.task.resume(from_step=0)
+    c.task_id = c.task.id
+    assert c.parks()["waiting_for"]["kind"] == "timer"
 
 
 def test_what_lost_a_race_against_a_wait_may_win_in_a_fork(course: Callable[..., Course]) -> None:

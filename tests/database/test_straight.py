@@ -509,6 +509,28 @@ def test_each_wait_has_a_hook_of_its_own(course: Callable[..., Course], plain: b
     assert c.ends() == ["first", "second"]
 
 
+def test_waits_of_one_name_that_run_at_once_share_their_hook(course: Callable[..., Course]) -> None:
+    urls: list[str] = []
+
+    async def waits(ctx: Context) -> Any:
+        urls.append(await ctx.hook("approval"))
+        signal = await ctx.wait("approval")
+        return signal.payload if signal else None
+
+    async def step(ctx: Context) -> Any:
+        return await asyncio.gather(waits(ctx), waits(ctx))
+
+    c = course(step)
+    client = c.driver.client
+    c.parks()
+    assert len(set(urls)) == 1
+    c.task.signal("approval", "one")
+    assert len(c.parks()["waiting_for"]["waits"]) == 1
+    assert client.hook(urls[0]).waiting, "one of the two is open"
+    assert client.answer_hook(urls[0], "other").delivered
+    assert c.ends() == ["one", "other"]
+
+
 def test_a_hook_of_a_wait_that_timed_out_is_closed(course: Callable[..., Course]) -> None:
     urls: list[str] = []
 
