@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 def tell(deployment: Deployment, task_id: UUID, name: str, outcome: Any, error: dict[str, Any] | None) -> None:
     """Send the signal `name`, once however often this is called: what a Celery task returned, or the error as recorded.
 
-    A task that has ended meanwhile is told nothing.
+    A task that has ended meanwhile is told nothing, and neither is one that has another signal under this id: that is
+    an error of the log.
     """
     text = _payload(name, outcome, error, deployment.settings.payload_limit)
 
@@ -30,6 +31,11 @@ def tell(deployment: Deployment, task_id: UUID, name: str, outcome: Any, error: 
         waiting_for = awaited_names(row)
         kept = signal.keep(connection, task_id, name, text, signal_id=name, sender=None, waiting_for=waiting_for)
         if kept is None:
+            if not signal.is_kept(connection, task_id, name, signal_id=name):
+                log.error(
+                    "the end of a Celery task was not told, as its signal_id is another signal's: task=%s signal=%s",
+                    *(task_id, name),
+                )
             return True, []
         ring_seconds = deployment.settings.ring_seconds
         delivered = signal.deliver(connection, task_id, ring_seconds=ring_seconds, signal_id=name)

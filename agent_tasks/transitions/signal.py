@@ -123,6 +123,8 @@ _RECEIPT = """
     FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s
 """
 
+_IS_KEPT = "SELECT FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s AND name = %s"
+
 _REFUSE = f"""
     WITH refused AS (
         UPDATE agent_tasks.signals SET consumed_step = -1 WHERE seq = %(seq)s
@@ -179,6 +181,11 @@ def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceip
     """The kept receipt of this signal: `delivered`, and what the task waited for. None where none was sent."""
     row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
     return row["receipt"] if row else None
+
+
+def is_kept(connection: Connection, task_id: UUID, name: str, *, signal_id: str) -> bool:
+    """Whether the signal of this id, if there is one, has this name."""
+    return connection.execute(_IS_KEPT, [task_id, signal_id, name]).fetchone() is not None
 
 
 def deliver(connection: Connection, task_id: UUID, *, ring_seconds: float, signal_id: str | None = None) -> Row | None:

@@ -179,6 +179,7 @@ def _waits(client: AgentTasks) -> None:
     task.signal("go", 1)
     with client.database.connection() as connection:
         signal.receipt(connection, waiting.id, "1")
+        signal.is_kept(connection, waiting.id, "go", signal_id="1")
         signal.consumed(connection, waiting.id, 1)
         parked(connection, claimed(client, waiting.id))
     fall_due(client, waiting.id)

@@ -18,6 +18,7 @@ from agent_tasks.doorbell.outcome import ENDED, FAILED, linked
 from agent_tasks.engine.process.outcomes import register
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.errors import LeaseLost
+from agent_tasks.transitions import signal
 from tests.database.courses import Course
 from tests.database.driving import driving
 
@@ -78,7 +79,9 @@ both = pytest.mark.parametrize("step", [_bills, _bills_plainly])
 
 
 @both
-def test_a_task_is_sent_once_and_its_end_is_told_once(course: Callable[..., Course], step: Any) -> None:
+def test_a_task_is_sent_once_and_its_end_is_told_once(
+    course: Callable[..., Course], step: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     c = course(step)
     c.parks()
     assert len(sent()) == 1
@@ -86,6 +89,7 @@ def test_a_task_is_sent_once_and_its_end_is_told_once(course: Callable[..., Cour
     end(c, 8)
     assert waiting is not None
     tell(c.driver.client, c.task_id, waiting.names[0], 9, None)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert c.ends() == 8
     assert sent() == []
 
@@ -224,6 +228,19 @@ def test_a_result_over_the_limit_is_the_steps_error(course: Callable[..., Course
     c.parks()
     end(c, "x" * (c.driver.client.settings.payload_limit + 1))
     assert isinstance(c.fails(), PayloadTooLarge)
+
+
+def test_an_end_whose_id_another_signal_has_is_an_error_of_the_log(
+    course: Callable[..., Course], caplog: pytest.LogCaptureFixture
+) -> None:
+    c = course(_bills)
+    name = c.parks()["waiting_for"]["names"][0]
+    with c.driver.client.database.transaction() as connection:
+        signal.keep(connection, c.task_id, "other", "1", signal_id=name, sender=None)
+    end(c, 8)
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert f"another signal's: task={c.task_id} signal={name}" in said.getMessage()
+    assert c.task.stored().status == "waiting"
 
 
 def test_nobody_else_may_tell_of_an_end(course: Callable[..., Course]) -> None:
