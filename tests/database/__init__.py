@@ -1,5 +1,6 @@
 """Transitions on a real Postgres, with no worker: a task is brought to where a test needs it."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.task.budget import Spend
-from agent_tasks.transitions import spend
+from agent_tasks.transitions import park as parking
+from agent_tasks.transitions import signal, spend
 from agent_tasks.transitions.checkpoint import Committed
 from agent_tasks.transitions.claim import Claim, claim_suspect
 from agent_tasks.transitions.expire import expire
@@ -131,10 +133,22 @@ def park(
         )  # fmt: skip
 
 
-def open_wait(ordinal: int, *names: str, timeout: float | None = 600) -> OpenWait:
-    """A wait within a step, for any of these signals."""
-    shown = shown_of(dict.fromkeys(names or ("go",), f"{ordinal}"), "any")
+def park_within(connection: Connection, taken: Claim, *waits: OpenWait) -> Row:
+    """The step is parked as it is, by waits of its own, and woken where one of them is over."""
+    with connection.transaction():
+        row = parking.park(connection, taken, waits, progress=None)
+        return signal.deliver(connection, taken.id, ring_seconds=60) or row
+
+
+def open_wait(ordinal: int, *names: str, every: bool = False, timeout: float | None = 600) -> OpenWait:
+    """A wait within a step, for any of these signals, or for all of them."""
+    shown = shown_of(dict.fromkeys(names or ("go",), f"{ordinal}"), "all" if every else "any")
     return OpenWait(RecordedCall(ordinal, "", "wait", "d", ordinal, None, "k", False, begun=1), shown, 0.0, timeout)
+
+
+def open_sleep(ordinal: int, seconds: float = 600) -> OpenWait:
+    """A wait within a step, for the clock."""
+    return replace(open_wait(ordinal, timeout=seconds), shown={"kind": "timer"})
 
 
 def parked(connection: Connection, taken: Claim, seconds: float = 600, *, undoable: bool = False) -> Row:

@@ -43,6 +43,27 @@ FOUND: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }  # fmt: skip
 """Moves that led to an error once."""
+PARK = ("park_within", {"which": 0, "names": ("a",), "every": False, "timeout": 600.0})
+SLEEP = ("park_within", {"which": 0, "names": (), "every": False, "timeout": None})
+SIGNAL = ("signal", {"which": 0, "awaited": True, "name": "a", "signal_id": "1"})
+DIE = ("workers_die", {"which": 0, "undoes": False, "times": 1})
+END = ("end", {"which": 0, "how": "done"})
+PARKED: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a worker lost just after a signal has woken the step costs nothing": [
+        PARK, SIGNAL, DIE, ("look_into_the_quarantine", {"which": 0}), ("take", {"which": 0}), SIGNAL, PARK, TIME_COMES,
+        END,
+    ],
+    "a signal that came before the wait wakes the step at once": [
+        ("signal", {"which": 0, "awaited": False, "name": "a", "signal_id": None}), PARK, ("claim", {"which": 0}),
+        ("take", {"which": 0}), SLEEP, TIME_COMES, DIE, END,
+    ],
+    "a task that is cancelled while its step is parked goes on where it is resumed": [
+        PARK, ("cancel", {"which": 0}), ("resume", {"which": 0, "from_step": None}), PARK, SIGNAL,
+        ("claim", {"which": 0}), ("take", {"which": 0}), ("cancel", {"which": 0}),
+        ("resume", {"which": 0, "from_step": 0}), SLEEP, TIME_COMES, END,
+    ],
+}  # fmt: skip
+"""Moves of steps that wait within themselves."""
 
 
 @pytest.fixture
@@ -60,8 +81,10 @@ def run(client: AgentTasks, **size: Any) -> None:
     run_state_machine_as_test(lambda: Tasks(client), settings=always_the_same)
 
 
-@pytest.mark.parametrize("moves", FOUND.values(), ids=FOUND)
-def test_what_moves_once_broke_is_whole(calm: AgentTasks, moves: list[tuple[str, dict[str, Any]]]) -> None:
+@pytest.mark.parametrize("moves", [*FOUND.values(), *PARKED.values()], ids=[*FOUND, *PARKED])
+def test_these_moves_leave_tasks_where_the_model_says(
+    calm: AgentTasks, moves: list[tuple[str, dict[str, Any]]]
+) -> None:
     tasks = Tasks(calm)
     for name, arguments in moves:
         getattr(tasks, name)(**arguments)

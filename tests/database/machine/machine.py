@@ -102,7 +102,8 @@ class Machine(RuleBasedStateMachine):
         """A write of the worker that holds the step; the task and others that it changed are published as they are."""
         with self.client.database.connection() as connection:
             written = write(connection, self.claims[task.id])
-        others = [row for row in written if row["id"] != task.id] if isinstance(written, list) else []
+        rows = [row for row in written if isinstance(row, dict)] if isinstance(written, list) else []
+        others = [row for row in rows if row["id"] != task.id]
         self.client.publish([self.client.find_row(task.id), *others])
         return written
 

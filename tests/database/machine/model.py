@@ -8,6 +8,8 @@ from agent_tasks import Budget, Identity
 
 DIVIDED = ("tokens", "usd", "steps", "calls")
 POISON_CRASHES = 3
+FIRST_WAIT = 2
+"""The ordinal of the first wait within a step; those below are calls."""
 LIVING = ("pending", "running", "waiting")
 ENDS = ("completed", "failed", "cancelled", "timeout", "partial")
 DIAGRAM: dict[str, tuple[Sequence[str], Sequence[str]]] = {
@@ -37,6 +39,8 @@ class Waits:
     names: tuple[str, ...] = ()
     every: bool = False
     on_timeout: str | None = None
+    within: bool = False
+    """Whether the step is parked by a wait of its own: it takes its signals itself when it goes on."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,11 @@ class Task:
     consumed: dict[int, list[tuple[str, str | None]]] = field(default_factory=dict)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     calls: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
-    """By ledger step and ordinal: the status, and the run that began it."""
+    """By ledger step and ordinal: the status, and the run that began it. Waits begin with FIRST_WAIT."""
+    awaited_within: Waits | None = None
+    """The wait of its own that its step is in, also when it was woken."""
+    taken: dict[int, list[list[tuple[str, str | None]]]] = field(default_factory=dict)
+    """The signals that each wait within a step took, by the step's number."""
     children: list["Task"] = field(default_factory=list)
 
     @property
@@ -151,6 +159,7 @@ class Task:
     def _commit(self, next_step: str | None, undo: bool = False, awaits: Waits | None = None) -> None:
         self.checkpoints.append(Checkpoint(self.step, next_step, undo, awaits))
         self.spend("steps", 1)
+        self.awaited_within = None
         self.number += 1
         if next_step is not None:
             self.step, self.attempt, self.uncounted = next_step, 0, 0
@@ -170,6 +179,33 @@ class Task:
         self._commit("echo", undo, waits)
         self.go("park", "waiting", waits)
         self.deliver()
+
+    @property
+    def next_wait(self) -> int:
+        """The ordinal of the wait that its step is in, or comes to next."""
+        return FIRST_WAIT + len(self.taken.get(self.number, []))
+
+    def park_within(self, waits: Waits) -> None:
+        """Neither a try nor a crash, and no commit."""
+        self.calls[self.number, self.next_wait] = ("started", self.run)
+        self.attempt, self.uncounted = self.attempt - 1, self.uncounted + 1
+        self.crashes = self.suspect = 0
+        self.awaited_within = waits
+        self.go("park", "waiting", waits)
+        self.deliver()
+
+    def take(self) -> int | None:
+        """The step goes on from its own wait where the signals are there; returns the ordinal of the wait."""
+        assert self.awaited_within is not None
+        taken = self._there(self.awaited_within)
+        if not taken:
+            return None
+        ordinal = self.next_wait
+        self.calls[self.number, ordinal] = ("completed", self.run)
+        self._remove(taken)
+        self.taken.setdefault(self.number, []).append(taken)
+        self.awaited_within = None
+        return ordinal
 
     def spawn(self, children: Sequence["Task"], policy: str, *, undo: bool) -> None:
         for child in children:
@@ -210,7 +246,8 @@ class Task:
         self.go("wake", "pending")
 
     def has_had(self, signal_id: str) -> bool:
-        known = [*self.inbox, *(signal for signals in self.consumed.values() for signal in signals)]
+        within = [signals for waits in self.taken.values() for signals in waits]
+        known = [*self.inbox, *(signal for signals in [*self.consumed.values(), *within] for signal in signals)]
         return signal_id in [known_id for _, known_id in known]
 
     def receive(self, name: str, signal_id: str | None) -> bool:
@@ -224,15 +261,25 @@ class Task:
     def deliver(self) -> None:
         if self.waits is None or self.waits.kind != "signal":
             return
-        firsts = [next((s for s in self.inbox if s[0] == name), None) for name in self.waits.names]
-        there = [signal for signal in self.inbox if signal in firsts]
-        if not there or (self.waits.every and None in firsts):
+        taken = self._there(self.waits)
+        if not taken:
             return
-        taken = there if self.waits.every else there[:1]
+        if not self.waits.within:
+            self._remove(taken)
+            self.consumed[self.number] = taken
+        self.go("signal", "pending")
+
+    def _there(self, waits: Waits) -> list[tuple[str, str | None]]:
+        """The signals by which this wait is over; none where it is not."""
+        firsts = [next((s for s in self.inbox if s[0] == name), None) for name in waits.names]
+        there = [signal for signal in self.inbox if signal in firsts]
+        if not there or (waits.every and None in firsts):
+            return []
+        return there if waits.every else there[:1]
+
+    def _remove(self, taken: list[tuple[str, str | None]]) -> None:
         for signal in taken:
             self.inbox.remove(signal)
-        self.consumed[self.number] = taken
-        self.go("signal", "pending")
 
     def end(self, status: str) -> None:
         """Its end is decided; what was committed with an undo is undone first."""

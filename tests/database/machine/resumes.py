@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 from agent_tasks import Budget
-from tests.database.machine.model import Task, Waits
+from tests.database.machine.model import FIRST_WAIT, Task, Waits
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,12 @@ class Point:
     number: int
     step: str
     awaits: Waits | None
+    at_end: bool
+    """Whether the old one ended there."""
+
+    def answered(self, number: int, *, is_named: bool) -> bool:
+        """Whether what the waits within this step took is the new task's as well."""
+        return number < self.number or (number == self.number and (self.at_end or not is_named))
 
 
 def point(old: Task, from_step: int | None) -> Point | None:
@@ -36,7 +43,7 @@ def point(old: Task, from_step: int | None) -> Point | None:
     still_waits = at_end and old.attempt + old.uncounted == 0 and before is not None and step == before.next_step
     if awaits is not None and awaits.kind != "children" and (not still_waits or old.consumed.get(number)):
         awaits = None
-    return Point(number, step, awaits)
+    return Point(number, step, awaits, at_end)
 
 
 def unfinished(task: Task, number: int) -> list[Task]:
@@ -68,17 +75,22 @@ def resume(old: Task, from_step: int | None, accepted: Accepted, parent: Task | 
     there = point(old, from_step)
     assert there is not None
     new_id, budget = accepted(old, parent)
+    is_answered = partial(there.answered, is_named=from_step is not None)
     is_forked = old.status == "completed" or (old.status == "partial" and from_step is not None)
     consumed = {there.number: old.consumed[there.number]} if there.number in old.consumed else {}
+    taken = {n: old.taken[n] for n in old.taken if n == there.number and is_answered(n)}
     new = Task(
         new_id, budget, old.identity, parent,
         index=old.index,
         resumed_from=old, step=there.step, number=there.number, partial=old.partial,
-        policy=old.policy, inbox=list(old.inbox), consumed=consumed,
+        policy=old.policy, inbox=list(old.inbox), consumed=consumed, taken=taken,
         checkpoints=[replace(c, copied=True, undo=c.undo and not is_forked) for c in old.checkpoints[: there.number]],
     )  # fmt: skip
     if old.undo_step is None:
-        new.calls = {key: (status, 0) for key, (status, _) in old.calls.items() if key[0] >= there.number}
+        for (number, ordinal), (status, _) in old.calls.items():
+            is_anew = ordinal >= FIRST_WAIT and not is_answered(number)
+            if number >= there.number:
+                new.calls[number, ordinal] = ("started" if is_anew else status, 0)
     if parent is not None:
         new.parent_step = parent.number - 1
         parent.children.append(new)

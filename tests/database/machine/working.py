@@ -10,6 +10,8 @@ from agent_tasks import Budget, BudgetExhausted, Child, FanOut
 from agent_tasks.store.database import Connection
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.heartbeat import heartbeat
+from agent_tasks.transitions.open_wait import OpenWait
+from agent_tasks.transitions.park import take
 from agent_tasks.transitions.release import release
 from tests import database
 from tests.database import Row
@@ -84,6 +86,35 @@ class Working(Machine):
         task = self.worker(which)
         if self.commit(task, lambda c, t: database.parked(c, t, undoable=undoable)):
             task.park(Waits("timer"), undo=undoable)
+
+    @rule(
+        which=any_one, names=st.sampled_from([(), ("a",), ("a", "b")]), every=st.booleans(),
+        timeout=st.sampled_from([None, 600.0]),
+    )  # fmt: skip
+    def park_within(self, which: int, names: tuple[str, ...], every: bool, timeout: float | None) -> None:
+        """The step itself waits, for signals or for the clock, as by `ctx.wait` and `ctx.sleep`."""
+        task = self.worker(which)
+        waits = Waits("signal" if names else "timer", names, every and bool(names), within=True)
+        wait = self.opened(task, waits, timeout)
+        if self.commit(task, lambda c, t: database.park_within(c, t, wait)):
+            task.park_within(waits)
+
+    @precondition(lambda self: any(task.awaited_within for task in self.some("running")))
+    @rule(which=any_one)
+    def take(self, which: int) -> None:
+        """The step that was woken goes on from its own wait, if the signals for it are there."""
+        task = pick([task for task in self.some("running") if task.awaited_within], which)
+        assert task.awaited_within is not None
+        wait = self.opened(task, task.awaited_within, None)
+        ordinal = task.take()
+        taken = self.write(task, lambda c, t: [each[0] for each in take(c, t, [wait], [1])])
+        assert taken == ([] if ordinal is None else [ordinal])
+
+    def opened(self, task: Task, waits: Waits, timeout: float | None) -> OpenWait:
+        """The wait as the step opens it."""
+        if not waits.names:
+            return database.open_sleep(task.next_wait)
+        return database.open_wait(task.next_wait, *waits.names, every=waits.every, timeout=timeout)
 
     @precondition(lambda self: len(self.tasks) < 20)
     @rule(

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent_tasks.store.database import Connection
 from agent_tasks.transitions.claim import Claim
+from agent_tasks.transitions.park import take
 from agent_tasks.transitions.retry import retry
 from tests import database
 from tests.database.children import BROKEN, broken, done, fan
@@ -15,6 +16,8 @@ WRITES: dict[str, Write] = {
     "go on": lambda c, t: database.commit(c, t, in_place=True),
     "wait": lambda c, t: database.park(c, t, "a"),
     "sleep": database.parked,
+    "park within": lambda c, t: database.park_within(c, t, database.open_wait(2, "a")),
+    "take": lambda c, t: take(c, t, [database.open_wait(2, "a")], [1]),
     "fan out": lambda c, t: fan(c, t, []),
     "complete": done,
     "fail": broken,
