@@ -248,7 +248,6 @@ def test_a_fork_from_before_a_sleep_sleeps_anew(course: Callable[..., Course]) -
     c.parks()
     c.time_passes()
     assert c.ends() == "awake"
-    c.run()
     c.task = c.task.resume(from_step=0)
     c.task_id = c.task.id
     assert c.parks()["waiting_for"]["kind"] == "timer"

@@ -43,6 +43,7 @@ FOUND: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }  # fmt: skip
 """Moves that led to an error once."""
+SUBMIT = ("submit", {"budget": None, "named": True, "key": None, "value": 1})
 PARK = ("park_within", {"which": 0, "names": ("a",), "every": False, "timeout": 600.0})
 SLEEP = ("park_within", {"which": 0, "names": (), "every": False, "timeout": None})
 SIGNAL = ("signal", {"which": 0, "awaited": True, "name": "a", "signal_id": "1"})
@@ -54,8 +55,8 @@ PARKED: dict[str, list[tuple[str, dict[str, Any]]]] = {
         END,
     ],
     "a signal that came before the wait wakes the step at once": [
-        ("signal", {"which": 0, "awaited": False, "name": "a", "signal_id": None}), PARK, ("claim", {"which": 0}),
-        ("take", {"which": 0}), SLEEP, TIME_COMES, DIE, END,
+        SUBMIT, ("signal", {"which": 0, "awaited": False, "name": "a", "signal_id": None}), PARK,
+        ("claim", {"which": 0}), ("take", {"which": 0}), SLEEP, TIME_COMES, DIE, END,
     ],
     "a task that is cancelled while its step is parked goes on where it is resumed": [
         PARK, ("cancel", {"which": 0}), ("resume", {"which": 0, "from_step": None}), PARK, SIGNAL,

@@ -84,6 +84,8 @@ class Task:
     policy: str | None = None
     ending: str | None = None
     undo_step: int | None = None
+    undone_steps: set[int] = field(default_factory=set)
+    """The numbers of the steps whose undo function has run to its end."""
     spent: dict[str, float] = field(default_factory=nothing)
     beyond: dict[str, float] = field(default_factory=nothing)
     """What it and its ended children have spent above their limits: the money is gone."""
@@ -238,7 +240,7 @@ class Task:
         elif self.ending is None:
             self.end("failed")
         else:
-            self.undone()
+            self.undone(fails=True)
 
     def wake(self) -> None:
         assert self.waits is not None
@@ -289,10 +291,12 @@ class Task:
         else:
             self.go("end", status)
 
-    def undone(self) -> None:
+    def undone(self, *, fails: bool = False) -> None:
         """The undo function that was due has run, or was given up."""
         assert self.undo_step is not None
         assert self.ending is not None
+        if not fails:
+            self.undone_steps.add(self.undo_step)
         self.go("undone", "pending" if self._undo_from(self.undo_step) else self.ending)
 
     def _undo_from(self, number: int) -> bool:

@@ -86,11 +86,10 @@ def resume(old: Task, from_step: int | None, accepted: Accepted, parent: Task | 
         policy=old.policy, inbox=list(old.inbox), consumed=consumed, taken=taken,
         checkpoints=[replace(c, copied=True, undo=c.undo and not is_forked) for c in old.checkpoints[: there.number]],
     )  # fmt: skip
-    if old.undo_step is None:
-        for (number, ordinal), (status, _) in old.calls.items():
-            is_anew = ordinal >= FIRST_WAIT and not is_answered(number)
-            if number >= there.number:
-                new.calls[number, ordinal] = ("started" if is_anew else status, 0)
+    for (number, ordinal), (status, _) in old.calls.items():
+        is_anew = ordinal >= FIRST_WAIT and not is_answered(number)
+        if number >= 0 and number not in old.undone_steps:
+            new.calls[number, ordinal] = ("started" if is_anew else status, 0)
     if parent is not None:
         new.parent_step = parent.number - 1
         parent.children.append(new)

@@ -185,5 +185,5 @@ class Working(Machine):
     def undo(self, which: int, fails: bool) -> None:
         task = self.worker(which, undoes=True)
         self.write(task, lambda c, t: end(self.client, t, lambda c, t: undo(c, t, BROKEN if fails else None)))
-        task.undone()
+        task.undone(fails=fails)
         trees.join([task])
