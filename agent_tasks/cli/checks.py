@@ -221,14 +221,16 @@ def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 
 def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for the pending tasks that no living worker takes."""
-    pending = {(row["agent"], row["step"], row["queue"]): row["tasks"] for row in read.pending_steps(connection)}
-    for row in read.serving(connection, pending.keys(), lease_seconds=settings.lease_seconds):
+    """Yield a finding for each step that pending or waiting tasks go on with, and no living worker serves."""
+    ahead = {(row["agent"], row["step"], row["queue"]): row for row in read.steps_ahead(connection)}
+    for row in read.serving(connection, ahead.keys(), lease_seconds=settings.lease_seconds):
         found = Unserved.of(row)
         if found is not None:
-            number = pending[row["agent"], row["step"], row["queue"]]
-            tasks = f"{number:,} pending task{'' if number == 1 else 's'} of {row['agent']}.{row['step']}"
-            yield Finding("tasks", False, f"{tasks} on queue {row['queue']}: {found.message}", found.action)
+            there = ahead[row["agent"], row["step"], row["queue"]]
+            counts = [f"{there[what]:,} {what}" for what in ("pending", "waiting") if there[what]]
+            tasks = f"{' and '.join(counts)} task{'' if there['pending'] + there['waiting'] == 1 else 's'}"
+            step = f"{row['agent']}.{row['step']}"
+            yield Finding("tasks", False, f"{tasks} of {step} on queue {row['queue']}: {found.message}", found.action)
 
 
 def _keys(connection: Connection, settings: Settings) -> Iterator[Finding]:

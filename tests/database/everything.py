@@ -340,7 +340,7 @@ def _reads(client: AgentTasks) -> None:
         read.tree_repetition(connection, root.id)
         read.workers(connection, seconds=60)
         read.serving(connection, [("echo", "echo", "agents")], lease_seconds=60)
-        read.pending_steps(connection)
+        read.steps_ahead(connection)
         read.seconds_since_sweep(connection, "orphans")
         read.place(connection)
         read.transaction_status(connection, read.transaction(connection)["id"])

@@ -90,7 +90,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: read.events(c, taken.id, 0), [read.EventRow]),
     (lambda c, taken: read.workers(c, seconds=1), [read.WorkerRow]),
     (lambda c, taken: read.serving(c, [("a", "b", "c")], lease_seconds=1), [ServingRow]),
-    (lambda c, taken: read.pending_steps(c), [read.PendingRow]),
+    (lambda c, taken: read.steps_ahead(c), [read.StepAheadRow]),
     (lambda c, taken: read.repetition(c, taken.id, 0), [read.RepetitionRow]),
     (lambda c, taken: read.tree_repetition(c, taken.id), [read.TreeRepetitionRow]),
     (lambda c, taken: read.kept(c, taken.id), [read.KeptRow]),

@@ -1,11 +1,14 @@
 """A task that no living worker takes says so wherever it is shown, with the reason, and stops saying so."""
 
+import json
 from typing import Any
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
 from agent_tasks import AgentTasks, TaskHandle
+from agent_tasks.cli.application import app
 from agent_tasks.store.database import Connection
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off, sign_on
 from tests.database import claimed, park, query
@@ -94,3 +97,27 @@ def test_the_mirror_does_not_keep_what_was_true_of_the_workers(client: AgentTask
     mirrored = mirror_of(client).get(task.id)
     assert mirrored is not None
     assert mirrored.unserved is None
+
+
+def test_doctor_lists_each_step_that_no_living_worker_serves_also_of_tasks_that_wait(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", client.settings.database_url)
+    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
+    alive(client, "w", "agents", ["approval.ask", "echo.echo"])
+    client.submit("echo", {"value": 1})
+    for _ in range(2):
+        taken = claimed(client, client.submit("approval").id)
+        with client.database.connection() as connection:
+            park(connection, taken, "approval", on_timeout="late", timeout=60)
+    assert found_by_doctor() == [
+        "2 waiting tasks of approval.echo on queue agents: The workers' code of approval has no step echo.",
+        "2 waiting tasks of approval.late on queue agents: The workers' code of approval has no step late.",
+    ]
+    query(client, "UPDATE agent_tasks.workers SET steps = '{approval.late,approval.echo}'")
+    assert found_by_doctor() == ["1 pending task of echo.echo on queue agents: No worker has loaded the agent echo."]
+
+
+def found_by_doctor() -> list[str]:
+    checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"]
+    return sorted(check["found"] for check in checks if check["name"] == "tasks")

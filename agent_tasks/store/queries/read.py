@@ -38,11 +38,12 @@ class WorkerRow(TypedDict):
     signatures: list[str] | None
 
 
-class PendingRow(TypedDict):
+class StepAheadRow(TypedDict):
     agent: str
     step: str
     queue: str
-    tasks: int
+    pending: int
+    waiting: int
 
 
 class RepetitionRow(TypedDict):
@@ -275,18 +276,29 @@ def serving(
     return connection.execute(_SERVING, values).fetchall()
 
 
-# Those that were rung in vain most often are due last: where a backlog is longer than the limit, they are in it.
-_PENDING = """
-    SELECT agent, step, queue, count(*) AS tasks FROM (
-        SELECT agent, step, queue FROM agent_tasks.tasks WHERE status = 'pending' AND finished_at IS NULL
-        ORDER BY due_at DESC LIMIT %s
-    ) AS pending GROUP BY agent, step, queue
+# Of pending tasks, those that were rung in vain most often are due last. Of waiting ones, those without a time-out come
+# after all others: both ends are looked at.
+_AHEAD: LiteralString = """
+    (SELECT id, agent, step, queue, status, waiting_for ->> 'on_timeout' AS on_timeout FROM agent_tasks.tasks
+        WHERE status = '{status}' AND finished_at IS NULL ORDER BY due_at {order} LIMIT %(limit)s)
+"""
+
+_STEPS_AHEAD = f"""
+    WITH looked_at AS (
+        {_AHEAD.format(status="pending", order="DESC")} UNION {_AHEAD.format(status="waiting", order="DESC")}
+        UNION {_AHEAD.format(status="waiting", order="ASC")}
+    )
+    SELECT agent, ahead.step, queue, count(*) FILTER (WHERE status = 'pending') AS pending,
+        count(*) FILTER (WHERE status = 'waiting') AS waiting
+    FROM looked_at, LATERAL (SELECT looked_at.step UNION SELECT on_timeout WHERE on_timeout IS NOT NULL) AS ahead
+    GROUP BY agent, ahead.step, queue
 """
 
 
-def pending_steps(connection: Connection, limit: int = 10_000) -> list[PendingRow]:
-    """The steps that pending tasks are at, on which queues, and how many of the `limit` looked at."""
-    return connection.execute(_PENDING, [limit]).fetchall()
+def steps_ahead(connection: Connection, limit: int = 10_000) -> list[StepAheadRow]:
+    """The steps that pending and waiting tasks go on with, also after a time-out, on which queues, and how many tasks
+    of those looked at: `limit` pending ones, and at most twice as many that wait."""
+    return connection.execute(_STEPS_AHEAD, {"limit": limit}).fetchall()
 
 
 def living_tasks(
