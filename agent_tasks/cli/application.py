@@ -14,6 +14,7 @@ from agent_tasks.cli.demo import demo
 from agent_tasks.cli.dev import dev
 from agent_tasks.cli.doctor import doctor
 from agent_tasks.cli.events import events
+from agent_tasks.cli.export import export
 from agent_tasks.cli.feed import feed
 from agent_tasks.cli.gateway import gateway
 from agent_tasks.cli.hook import hook
@@ -33,8 +34,8 @@ from agent_tasks.cli.watch import watch
 from agent_tasks.cli.webhooks import webhooks
 
 EPILOG = (
-    "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or doctor found a "
-    "problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key, "
+    "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or check or doctor found "
+    "a problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key, "
     "endpoint or delivery · 124 --timeout is over."
 )
 
@@ -52,7 +53,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
     "On this machine": (demo, dev),
-    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps),
+    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps, export),
     "Schedules": (schedule, schedules, unschedule),
     "A deployment": (migrate, check, doctor, audit),
 }.items():

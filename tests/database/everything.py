@@ -18,7 +18,7 @@ from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.notify import Listener, notify
-from agent_tasks.store.queries import calls, catalog, doors, living, read
+from agent_tasks.store.queries import calls, catalog, doors, living, read, recording
 from agent_tasks.store.queries.children import called_children, joined_children, results, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
@@ -312,6 +312,7 @@ def _reads(client: AgentTasks) -> None:
         list(living.undos(connection, code))
         list(living.signals(connection, ["echo.echo"], []))
         living.schedules(connection)
+        recording.recording(connection, submitted(client))
     root = claimed(client, submitted(client))
     children = spawn(client, root, 2)
     task = client.get(root.id)

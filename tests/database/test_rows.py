@@ -10,7 +10,7 @@ import psycopg
 from agent_tasks import AgentTasks, Budget
 from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries import audit, catalog, children, doors, read, search
+from agent_tasks.store.queries import audit, catalog, children, doors, read, recording, search
 from agent_tasks.task.row import SteppedRow, TaskRow
 from agent_tasks.task.unserved import ServingRow
 from agent_tasks.transitions import (
@@ -91,6 +91,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: read.workers(c, seconds=1), [read.WorkerRow]),
     (lambda c, taken: read.serving(c, [("a", "b", "c")], lease_seconds=1), [ServingRow]),
     (lambda c, taken: read.steps_ahead(c), [read.StepAheadRow]),
+    (lambda c, taken: recording.recording(c, taken.id), [recording.RecordingRow]),
     (lambda c, taken: read.repetition(c, taken.id, 0), [read.RepetitionRow]),
     (lambda c, taken: read.tree_repetition(c, taken.id), [read.TreeRepetitionRow]),
     (lambda c, taken: read.kept(c, taken.id), [read.KeptRow]),

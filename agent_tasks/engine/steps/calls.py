@@ -77,11 +77,15 @@ class StepCalls(Operations):
         if self._replay is None:
             recorded: dict[int, RecordedCall] = {}
             if self._claim.repeated:
-                recorded, self._charges = self._do(ledger.recorded_calls), self._do(ledger.recorded_charges)
+                recorded, self._charges = self.read_recorded()
             self._replay = Replay(self._claim, self.branches, recorded.values(), self._charges.values())
             self.branches.clock = itertools.count(self._replay.latest + 1)
             self.turns = Turns(self.branches.tasks, self._replay)
         return self._replay
+
+    def read_recorded(self) -> tuple[dict[int, RecordedCall], dict[str, RecordedCharge]]:
+        """The calls and the charges that earlier runs of the step have recorded."""
+        return self._do(ledger.recorded_calls), self._do(ledger.recorded_charges)
 
     # --- calls ----------------------------------------------------------------------------------------------
 
