@@ -223,14 +223,15 @@ class Context(StepContext):
         """
         await charge(self, self._operations, Spent.amounts(tokens, usd))
 
-    async def charge_usage(self, usage: Any, *, model: str) -> None:
+    async def charge_usage(self, usage: Any, *, model: str, usd: float | None = None) -> None:
         """Count what a model's answer used and what that costs, once however often the step is repeated.
 
         `usage`: the usage object of the OpenAI, Anthropic or Pydantic AI SDK, or a `Usage`. `model`: its name, as
-        'gpt-5' or 'openai:gpt-5', whose price is looked up in genai-prices (the extra `prices`). Raises BudgetExhausted
-        if that passes the task's limit, InvalidInput for a model without a known price.
+        'gpt-5' or 'openai:gpt-5', whose price is looked up in genai-prices (the extra `prices`), unless `usd` says
+        what it cost. Raises BudgetExhausted if that passes the task's limit, InvalidInput for a model without a known
+        price.
         """
-        await charge(self, self._operations, Spent.usage(usage, model))
+        await charge(self, self._operations, Spent.usage(usage, model, usd))
 
     @overload
     async def wait(
@@ -381,10 +382,10 @@ class SyncContext(StepContext):
         self._refuse_on_loop("ctx.charge")
         charge_plainly(self._operations, Spent.amounts(tokens, usd))
 
-    def charge_usage(self, usage: Any, *, model: str) -> None:
+    def charge_usage(self, usage: Any, *, model: str, usd: float | None = None) -> None:
         """Count what a model's answer used, as `Context.charge_usage` does."""
         self._refuse_on_loop("ctx.charge_usage")
-        charge_plainly(self._operations, Spent.usage(usage, model))
+        charge_plainly(self._operations, Spent.usage(usage, model, usd))
 
     @overload
     def wait(

@@ -103,7 +103,7 @@ def test_tokens_from_a_cache_are_cheaper_and_a_model_may_be_named_with_its_provi
 @pytest.mark.parametrize("model", ["acme-1", "openai:acme-1", "acme:gpt", "ft:acme-1:x"])
 def test_an_unknown_model_says_what_to_do(model: str) -> None:
     pytest.importorskip("genai_prices")
-    with pytest.raises(InvalidInput, match=r"ctx.charge\(tokens=, usd=\)") as refused:
+    with pytest.raises(InvalidInput, match=r"charge_usage\(usage, model=, usd=\)") as refused:
         price(Usage(1, 1), model)
     assert model in str(refused.value)
 

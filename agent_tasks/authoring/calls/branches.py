@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from agent_tasks.authoring.calls.blocking import STEP_LOOP
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of, name_of, part_of
@@ -119,6 +119,8 @@ class Branches:
         self.repeats = repeats
         self.root = Branch(self, "", (), None)
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.at: WeakKeyDictionary[asyncio.Task[Any], Branch] = WeakKeyDictionary()
+        """The branch that each task is in, whatever context variables it has been given."""
         self._known: dict[str, Branch] = {"": self.root}
         self._keys: dict[str, Branch] = {}
         self._made: set[Making] = set()
@@ -132,6 +134,7 @@ class Branches:
         self.root.owner = me = _me()
         if isinstance(me, asyncio.Task):
             self.tasks.add(me)
+            self.at[me] = self.root
         return _current.set(self.root)
 
     def leave(self, token: Token["Branch | None"]) -> None:
@@ -183,10 +186,9 @@ class Branches:
     def here(self) -> Branch:
         """Return the branch of the calling code."""
         branch, me = _current.get(), _me()
-        if branch is None or branch.run is not self:
-            branch = self.root.loose_part()
-        elif branch.owner != me:
-            branch = branch.loose_part()
+        if branch is None or branch.run is not self or branch.owner != me:
+            own = self.at.get(me) if isinstance(me, asyncio.Task) else None
+            branch = own or (self.root if branch is None or branch.run is not self else branch).loose_part()
         if branch.is_loose and isinstance(me, asyncio.Task):
             self.tasks.add(me)
         return branch
@@ -225,6 +227,18 @@ class Branches:
         making = branch.making
         name = "charge" if making is None or making.has_calls else f"charge {making.number}"
         return CallIdentity(branch.path, name, digest, branch.place(name, digest))
+
+    @contextmanager
+    def holding(self, me: Any, branch: Branch) -> Generator[None]:
+        """Note that a task is in this branch, for code that replaces its context variables by those of another task."""
+        before = self.at.get(me) if isinstance(me, asyncio.Task) else None
+        if before is not None:
+            self.at[me] = branch
+        try:
+            yield
+        finally:
+            if before is not None:
+                self.at[me] = before
 
     def forget_keys(self, within: Branch) -> None:
         """Free the keys that a call's function has used, since the function runs again."""
@@ -283,8 +297,8 @@ def run_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwa
 
 async def await_owned(branch: Branch, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Await what `function` returns as the code of this branch, in the calling task."""
-    branch.owner = _me()
-    with inside(branch):
+    branch.owner = me = _me()
+    with inside(branch), branch.run.holding(me, branch):
         value = await function(*args, **kwargs)
     branch.returned = True
     return value
@@ -315,13 +329,17 @@ def _create_task(
     parent = _current.get() if context is None else context.get(_current)
     if parent is None:
         return asyncio.Task(coroutine, loop=loop, context=context, **options)
-    is_ordered = parent.owner == _me() and not parent.is_loose
+    me = _me()
+    if parent.owner != me and (own := parent.run.at.get(me) if isinstance(me, asyncio.Task) else None):
+        parent = own
+    is_ordered = parent.owner == me and not parent.is_loose
     branch = parent.child(_kind_of(coroutine)) if is_ordered else parent.loose_part()
     context = copy_context() if context is None else context
     context.run(_current.set, branch)
     task = asyncio.Task(coroutine, loop=loop, context=context, **options)
     if not branch.is_loose:
         branch.owner, branch.returned = task, None
+        parent.run.at[task] = branch
     parent.run.tasks.add(task)
     return task
 

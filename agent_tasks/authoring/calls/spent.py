@@ -23,12 +23,13 @@ class Spent:
         return cls(digest_of((tokens, usd), {}), tokens, lambda: usd)
 
     @classmethod
-    def usage(cls, reported: Any, model: Any) -> "Spent":
-        """Read what a model's answer used. Raises InvalidInput."""
+    def usage(cls, reported: Any, model: Any, usd: float | None = None) -> "Spent":
+        """Read what a model's answer used; it cost `usd`, or what genai-prices says. Raises InvalidInput."""
         usage = Usage.of(reported)
         if not isinstance(model, str) or not model:
             raise InvalidInput("charge_usage(model=) takes the model's name, such as 'openai:gpt-5'", field="model")
-        return cls(digest_of((usage, model), {}), usage.tokens, lambda: price(usage, model), model)
+        of = price if usd is None else lambda *_: usd
+        return cls(digest_of((usage, model), {}), usage.tokens, lambda: of(usage, model), model)
 
 
 def price(usage: Usage, model: str) -> float:
@@ -40,8 +41,8 @@ def price(usage: Usage, model: str) -> float:
         if error.name is None or error.name.partition(".")[0] != "genai_prices":
             raise
         raise InvalidInput(
-            "charge_usage looks prices up in genai-prices: pip install 'agent-tasks[prices]'. Or count what you know "
-            "yourself: ctx.charge(tokens=, usd=).",
+            "charge_usage looks prices up in genai-prices: pip install 'agent-tasks[prices]'. Or say what it cost: "
+            "charge_usage(usage, model=, usd=).",
             field="model",
         ) from None
     used = Used(**{name: count for name, count in usage.as_dict().items() if count})
@@ -53,8 +54,8 @@ def price(usage: Usage, model: str) -> float:
             continue
     raise InvalidInput(
         f"No price is known of the model {model!r}. Name it as genai-prices does, with its provider where that is not "
-        "clear ('openai:gpt-5'); or get a newer genai-prices; or count what you know yourself: "
-        "ctx.charge(tokens=, usd=), with usd=0 for a model of your own.",
+        "clear ('openai:gpt-5'); or get a newer genai-prices; or say what it cost: charge_usage(usage, model=, usd=), "
+        "with usd=0 for a model of your own.",
         field="model",
         model=model,
     )

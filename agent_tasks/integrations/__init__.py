@@ -1,0 +1,1 @@
+"""Frameworks that agents are written in, on the ledger: each module needs the extra of its name."""
