@@ -53,7 +53,9 @@ class _RecordedModel(Model):
             return await self._inner.get_response(*args, **kwargs)
 
         async def ask() -> Any:
-            return _RESPONSE.dump_python(await self._inner.get_response(*args, **kwargs), mode="json")
+            return _RESPONSE.dump_python(
+                await self._inner.get_response(*args, **kwargs), mode="json", by_alias=True, exclude_unset=True
+            )
 
         async def charge(answer: Any) -> None:
             usage = Usage.of(_RESPONSE.validate_python(answer).usage)
