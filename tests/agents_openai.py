@@ -1,5 +1,8 @@
 """Agents of the OpenAI Agents SDK in steps, offline: their models and tools note in a file what they did."""
 
+# pyright: reportAttributeAccessIssue=false, reportInvalidTypeArguments=false
+# To pyright `agents` is tests/agents.py, not the SDK.
+
 import asyncio
 import json
 from collections.abc import AsyncIterator

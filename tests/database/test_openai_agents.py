@@ -1,5 +1,8 @@
 """The OpenAI Agents SDK in a step: each request and tool call is made once, whatever write its worker is lost at."""
 
+# pyright: reportAttributeAccessIssue=false, reportInvalidTypeArguments=false
+# To pyright `agents` is tests/agents.py, not the SDK.
+
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
