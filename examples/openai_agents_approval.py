@@ -16,9 +16,8 @@ set_tracing_disabled(True)
 
 class Fake(Model):
     async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any) -> ModelResponse:
-        paid = [
-            item["output"] for item in input if isinstance(item, dict) and item.get("type") == "function_call_output"
-        ]
+        given: list[dict[str, Any]] = [] if isinstance(input, str) else input
+        paid: list[Any] = [item["output"] for item in given if item.get("type") == "function_call_output"]
         asks = ResponseFunctionToolCall(name="pay", call_id="1", arguments='{"cents": 900}', type="function_call")
         says = ResponseOutputText(text=f"Done: {paid[0] if paid else ''}", type="output_text", annotations=[])
         done = ResponseOutputMessage(id="m", role="assistant", status="completed", type="message", content=[says])
