@@ -13,6 +13,7 @@ import redis
 from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.broker import open_bells
 from agent_tasks.doorbell.callbacks import Callbacks
+from agent_tasks.doorbell.hearing import Hearing
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.mirror import Mirror
 from agent_tasks.doorbell.postgres_notices import PostgresNotices
@@ -82,10 +83,15 @@ class Deployment:
 
     @Once
     def publisher(self) -> Publisher:
+        after_first_bell = self._hearing.begin
         if self._line is None:
-            return Publisher(self._signing_keys, self.bells, None, Words(self.database))
+            return Publisher(self._signing_keys, self.bells, None, Words(self.database), after_first_bell)
         mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
-        return Publisher(self._signing_keys, self.bells, mirror)
+        return Publisher(self._signing_keys, self.bells, mirror, after_first_bell=after_first_bell)
+
+    @Once
+    def _hearing(self) -> Hearing:
+        return Hearing(self.database, self.bells.place, self.settings.lease_seconds)
 
     @Once
     def bells(self) -> Bells:
@@ -170,7 +176,7 @@ class Deployment:
 
     def _ring_anew(self) -> None:
         """Close the ways to the broker and to the Redis, to be found again at their next use."""
-        for name in ("notices", "publisher", "bells"):
+        for name in ("_hearing", "notices", "publisher", "bells"):
             if name in self.__dict__:
                 getattr(self, name).close()
         self._forget()

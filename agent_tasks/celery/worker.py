@@ -10,10 +10,10 @@ from billiard.pool import EX_RECYCLE
 from celery import signals
 
 from agent_tasks.authoring.agent import loaded_agents
-from agent_tasks.celery.ticks import PREFIX, hide_ticks
+from agent_tasks.celery.ticks import hide_ticks
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.bell import PASSES, PASSES_HEADER, repeated
-from agent_tasks.doorbell.celery_app import SWEEP_QUEUE
+from agent_tasks.doorbell.celery_app import SWEEP_QUEUE, shorten_unknown
 from agent_tasks.doorbell.installed import Installed
 from agent_tasks.doorbell.outcome import ENDED, FAILED
 from agent_tasks.doorbell.producer_bells import ProducerBells
@@ -28,7 +28,7 @@ from agent_tasks.engine.process.terms import Terms
 from agent_tasks.engine.process.worker import WorkerProcess
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
-from agent_tasks.sweeps.application import NAMES, register
+from agent_tasks.sweeps.application import TICKS, register
 from agent_tasks.sweeps.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ _REPLACED_SECONDS = 2.0
 def begin(ours: Installed, node: str, conf: Any, options: Mapping[str, Any]) -> None:
     """Begin our part in a worker that starts. Where it cannot, one line says why, and the worker goes on without it."""
     try:
+        shorten_unknown()
         process = _prepared(ours, conf, options)
         process.begin_node(node, conf, options)
         process.connect()
@@ -67,10 +68,11 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
         ours, settings, sends_events=bool(options.get("task_events") or conf.worker_send_task_events)
     )
     steps = {step.task_name: step for agent in loaded_agents().values() for step in agent.runnable.values()}
-    for name in (*steps, ENDED, FAILED, *(f"{PREFIX}.{each}" for each in NAMES)):
+    for name in (*steps, ENDED, FAILED, *TICKS):
         if name in ours.app.tasks:
             raise InvalidInput(
-                f"the app has a task of its own that is named {name}, as the step is: rename one of them", field=name
+                f"the app has a task of its own that is named {name}, as one of ours is: rename it, or the agent",
+                field=name,
             )
     limits = unlimited(*(options.get(name) or conf[f"task_{name}"] for name in ("time_limit", "soft_time_limit")))
     for step in steps.values():

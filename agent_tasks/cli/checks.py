@@ -12,7 +12,9 @@ from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.authoring.permissions import Declared
 from agent_tasks.doorbell import publisher
+from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.broker import broker_url, open_bells
+from agent_tasks.doorbell.hearing import TO_DO
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import InvalidInput, InvalidState
@@ -60,6 +62,7 @@ def all_checks() -> list[Finding]:
                 findings += [
                     *_limits(connection),
                     *_workers(connection, settings),
+                    *_places(connection, settings),
                     *_unserved(connection, settings),
                     *_keys(connection, settings),
                     _sweeps(connection),
@@ -174,7 +177,7 @@ def _broker(settings: Settings) -> Finding:
     """Return by which way bells reach which broker, and whether it answers."""
     try:
         where = broker_url(settings)
-        bells = open_bells(settings, lambda: b"", Line(publisher.connect(settings)) if settings.redis_url else None)
+        bells = _bells(settings)
     except InvalidInput as error:
         return Finding("broker", False, error.message)
     way = "as raw lists, since" if bells.path == "redis" else "by the app's producer, since"
@@ -186,6 +189,10 @@ def _broker(settings: Settings) -> Finding:
     if problem is not None:
         return Finding("broker", False, f"{found}. It cannot be used: {problem}", "start it, or name another one")
     return Finding("broker", True, found)
+
+
+def _bells(settings: Settings) -> Bells:
+    return open_bells(settings, lambda: b"", Line(publisher.connect(settings)) if settings.redis_url else None)
 
 
 def _agents(settings: Settings) -> Iterator[Finding]:
@@ -218,6 +225,19 @@ def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
         agents = sorted({step.partition(".")[0] for step in row["steps"]})
         steps = f"{len(row['steps'])} steps of {', '.join(agents)}" if agents else "no steps"
         yield Finding("worker", True, f"{row['id']}, queues {','.join(row['queues'])}, {steps}")
+
+
+def _places(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Yield the workers that take bells elsewhere than this program rings, however they reach that broker."""
+    try:
+        bells = _bells(settings)
+    except InvalidInput:  # as the check of the broker says
+        return
+    bells.close()
+    workers = read.workers(connection, seconds=settings.lease_seconds)  # those before 0024 do not say
+    for row in [row for row in workers if row["bells"] not in (None, bells.place)][:5]:
+        found = f"{row['id']} takes bells from {row['bells']}, and this program rings at {bells.place}"
+        yield Finding("broker", False, found, TO_DO)
 
 
 def _unserved(connection: Connection, settings: Settings) -> Iterator[Finding]:

@@ -16,6 +16,11 @@ class Bells(Protocol):
     why: str
     """Why this one is used."""
 
+    @property
+    def place(self) -> str:
+        """Where bells go: the same text as a worker that takes them has in its row."""
+        ...
+
     def ring(self, rows: Sequence[BellRow], keep: Keep) -> bool:
         """Ring for these tasks; return False if any bell has not reached the broker.
 

@@ -1,12 +1,13 @@
 """The Celery configuration that every process shares."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from celery import Celery, signals
 from kombu.entity import Queue
 
+from agent_tasks.doorbell import envelope
 from agent_tasks.doorbell.lists import OURS
 from agent_tasks.doorbell.redis_url import RedisUrl, is_redis
 from agent_tasks.doorbell.team_app import team_app
@@ -113,6 +114,11 @@ def _quieten() -> None:
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a message is not a step: the executor logs steps
     logging.getLogger("celery.beat").addFilter(_is_no_tick)
+    shorten_unknown()
+
+
+def shorten_unknown() -> None:
+    """Have Celery say in one line that a worker has no code for a bell's step; what it says of others is as it was."""
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_short_when_unknown)
 
 
@@ -121,9 +127,11 @@ def _is_no_tick(record: logging.LogRecord) -> bool:
 
 
 def _short_when_unknown(record: logging.LogRecord) -> bool:
-    """Shorten the page, envelope and all, that Celery prints for a step that this worker has no code for."""
-    if str(record.msg).startswith("Received unregistered task"):
+    """Shorten the page that Celery prints, envelope and all; True, since the line stays in the log."""
+    said: tuple[Any, ...] = record.args if isinstance(record.args, tuple) else ()
+    is_page = str(record.msg).startswith("Received unregistered task")
+    if is_page and any(isinstance(each, Mapping) and envelope.HEADER in each for each in said):
         record.msg = "no code here for the step %s: passed on to other workers; give its agent a queue of its own"
-        record.args = (record.args[0] if isinstance(record.args, tuple) and record.args else "?",)
+        record.args = (said[0],)
         record.exc_info = None
     return True

@@ -10,7 +10,8 @@ from agent_tasks.doorbell import bell
 from agent_tasks.doorbell.bell import Taken
 from agent_tasks.doorbell.breaker import Breaker
 from agent_tasks.doorbell.celery_app import driver_of
-from agent_tasks.doorbell.fast_path import serializer_of
+from agent_tasks.doorbell.fast_path import client_of, lists_of, serializer_of
+from agent_tasks.doorbell.place import of_connection, of_redis
 from agent_tasks.doorbell.queue_size import queue_size
 from agent_tasks.doorbell.queues import declare
 from agent_tasks.doorbell.redis_url import remedy
@@ -42,7 +43,9 @@ class ProducerBells:
         self._app = app
         self._key = key
         self._shared = shared
-        self._driver = driver_of(app.connection_for_write())
+        connection = app.connection_for_write()
+        self._driver = driver_of(connection)
+        self.place = _place(connection)
         self._serializer = serializer_of(app)
         to_do = partial(remedy, url="the broker's URL", of_redis=self._driver == "redis")
         self._sender = Sender(app, Breaker("the broker", BrokerAway, Exception, to_do))
@@ -124,3 +127,13 @@ class ProducerBells:
         found = {queue: queue_size(producer, queue) for queue in queues}
         self._sender.declared -= {queue for queue, size in found.items() if not size}  # it may have gone
         return found
+
+
+def _place(connection: Any) -> str:
+    """Return where the bells go: as the fast path says it for a Redis whose options it can read."""
+    if driver_of(connection) == "redis" and len(connection.alt) < 2:
+        try:
+            return of_redis(client_of(connection), lists_of(connection))
+        except (LookupError, TypeError, ValueError) as error:
+            log.debug("the broker's options cannot be read: %s", error)
+    return of_connection(connection)

@@ -1,6 +1,6 @@
 """What follows a commit: mirror and bells, in one pipelined round trip where they are on one Redis. It may fail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from uuid import UUID
 
@@ -34,15 +34,24 @@ def connect(settings: Settings) -> "redis.Redis":
 class Publisher:
     """Publishes rows that a transition returned: their mirror, and a bell for each that is pending."""
 
-    def __init__(self, keys: Sequence[bytes], bells: Bells, mirror: Mirror | None, words: Words | None = None) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        bells: Bells,
+        mirror: Mirror | None,
+        words: Words | None = None,
+        after_first_bell: Callable[[], None] | None = None,
+    ) -> None:
         """Create a publisher; the first of `keys` signs, all of them verify.
 
-        `mirror`: None if there is no Redis; then `words` reach those who listen on Postgres.
+        `mirror`: None if there is no Redis; then `words` reach those who listen on Postgres. `after_first_bell` is
+        called once, in whatever thread rings.
         """
         self.keys = tuple(keys)
         self.bells = bells
         self.mirror = mirror
         self._words = words
+        self._after_first_bell = after_first_bell
         self._added = (
             bells.add if isinstance(bells, RawBells) and mirror is not None and bells.line is mirror.line else None
         )
@@ -64,6 +73,9 @@ class Publisher:
         rows = list(rows)
         _count_ends(rows)
         due = [*(row for row in rows if row["status"] == "pending"), *bells]
+        if due and self._after_first_bell is not None:
+            self._after_first_bell, then = None, self._after_first_bell
+            then()
         writes: list[Write] = [(self._stop, row) for row in rows if row.get("was") == "running"]
         writes += self._shown(rows)
         if self._added is None:

@@ -16,6 +16,7 @@ from agent_tasks.doorbell.bell import Taken
 from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.line import Line
 from agent_tasks.doorbell.lists import OURS, Lists
+from agent_tasks.doorbell.place import of_redis
 from agent_tasks.doorbell.unsent import Keep
 from agent_tasks.task.row import BellRow
 
@@ -38,6 +39,10 @@ class RawBells:
         self.why = why
         self._lists = lists
         self._key = key
+
+    @property
+    def place(self) -> str:
+        return of_redis(self.line.client, self._lists)
 
     @property
     def has_prefix(self) -> bool:

@@ -354,6 +354,7 @@ workers = Table(
     Column("stopped_at", _TIME),
     Column("keys", ARRAY(Text)),  # fingerprints of the keys it verifies with, the one it signs with first
     Column("signatures", ARRAY(Text)),  # of each of `steps`, which arguments it takes; null of workers before 0012
+    Column("bells", Text),  # where it takes bells from, as doorbell.place says it; null of workers before 0024
 )
 
 watches = Table(

@@ -18,6 +18,7 @@ SLOW_SECONDS = 30.0
 NAMES = ("sweep", "orphans", "retention", "housekeeping")
 PREFIXES = ("beat", "agent_tasks")
 """What the ticks of our own beat, and of the beat of a team's app, are named with: all share one queue."""
+TICKS = tuple(f"{prefix}.{name}" for prefix, name in product(PREFIXES, NAMES))
 
 
 def make_beat_app() -> Celery:
@@ -60,10 +61,7 @@ def rhythms(settings: Settings) -> dict[str, float]:
 
 
 def register(app: Any, sweeper: Callable[[], Sweeper | None], **options: Any) -> None:
-    """Register the tasks that ticks are for, whichever beat sends them; they do nothing while there is no sweeper.
-
-    A task that the app has under such a name stays.
-    """
+    """Register the tasks that ticks are for, whichever beat sends them; they do nothing while there is no sweeper."""
 
     def swept(name: str) -> Callable[[], None]:
         def run() -> None:
@@ -78,7 +76,4 @@ def register(app: Any, sweeper: Callable[[], Sweeper | None], **options: Any) ->
 
     serializer = serializer_of(app)
     for prefix, name in product(PREFIXES, NAMES):
-        if f"{prefix}.{name}" not in app.tasks:
-            app.task(base=StepTask, name=f"{prefix}.{name}", shared=False, serializer=serializer, **options)(
-                swept(name)
-            )
+        app.task(base=StepTask, name=f"{prefix}.{name}", shared=False, serializer=serializer, **options)(swept(name))

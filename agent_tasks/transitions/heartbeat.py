@@ -39,12 +39,12 @@ class _KeptRow(TypedDict):
 
 
 _SIGN_ON = """
-    INSERT INTO agent_tasks.workers (id, hostname, pid, queues, steps, keys, signatures)
-    VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s, %(signatures)s)
+    INSERT INTO agent_tasks.workers (id, hostname, pid, queues, steps, keys, signatures, bells)
+    VALUES (%(worker)s, %(hostname)s, %(pid)s, %(queues)s, %(steps)s, %(keys)s, %(signatures)s, %(bells)s)
     ON CONFLICT (id) DO UPDATE SET
         started_at = CASE WHEN workers.stopped_at IS NULL THEN workers.started_at ELSE clock_timestamp() END,
         seen_at = clock_timestamp(), stopped_at = NULL, queues = excluded.queues, steps = excluded.steps,
-        keys = excluded.keys, signatures = excluded.signatures
+        keys = excluded.keys, signatures = excluded.signatures, bells = excluded.bells
 """
 
 
@@ -61,6 +61,8 @@ class WorkerRecord:
     """Fingerprints of the keys it verifies with; the one it signs with first."""
     signatures: tuple[str, ...] | None = None
     """Which arguments each of `steps` takes; None where it does not say."""
+    bells: str | None = None
+    """Where it takes bells from."""
 
 
 def heartbeat(
@@ -91,6 +93,7 @@ def sign_on(connection: Connection, worker: WorkerRecord, *, seconds: float) -> 
         "steps": list(worker.steps),
         "keys": list(worker.keys),
         "signatures": None if worker.signatures is None else list(worker.signatures),
+        "bells": worker.bells,
     }
     with _bounded(connection, seconds):
         connection.execute(_SIGN_ON, values)

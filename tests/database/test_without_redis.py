@@ -30,7 +30,7 @@ END_OTHERS = """
 class Silent:
     """The bells of a broker that nobody listens to: here nothing runs."""
 
-    path, why = "none", "nothing is rung"
+    path, why, place = "none", "nothing is rung", "nowhere"
 
     def ring(self, rows: Sequence[Any], keep: Any) -> bool:
         return True

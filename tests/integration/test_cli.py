@@ -259,6 +259,19 @@ def test_doctor_says_in_one_line_each_what_is_wrong(monkeypatch: pytest.MonkeyPa
     assert "Traceback" not in result.output
 
 
+def test_doctor_says_which_workers_take_bells_from_another_place_than_this_program_rings_at(
+    monkeypatch: pytest.MonkeyPatch, fleet: Fleet
+) -> None:
+    server = fleet.settings.redis_url.rpartition("/")[0]
+    monkeypatch.setenv("AGENT_TASKS_BROKER_URL", f"{server}/9")
+    wrong = [line for line in run("doctor").stdout.splitlines() if line.startswith("wrong")]
+    workers = [row["id"] for row in query(fleet.client, "SELECT id FROM agent_tasks.workers WHERE stopped_at IS NULL")]
+    assert len(wrong) == len(workers)
+    for line in wrong:
+        assert any(f"{worker} takes bells from redis://" in line for worker in workers)
+        assert "AGENT_TASKS_BROKER_URL" in line
+
+
 def test_doctor_sweeps_fails_where_no_sweep_ever_ticked(
     monkeypatch: pytest.MonkeyPatch, server_urls: tuple[str, str]
 ) -> None:

@@ -128,8 +128,9 @@ class Leases:
         if (obstacle := register(connection)) is not None:
             self._gate.close(f"{obstacle.found}; {obstacle.to_do}")
             return False
-        keys = self._deployment.publisher.fingerprints  # without the keys no message can be read
-        self._worker = replace(self._worker, keys=keys)
+        publisher = self._deployment.publisher
+        keys = publisher.fingerprints  # without the keys no message can be read
+        self._worker = replace(self._worker, keys=keys, bells=publisher.bells.place)
         self._is_registered = True
         return True
 

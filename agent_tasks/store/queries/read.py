@@ -36,6 +36,7 @@ class WorkerRow(TypedDict):
     stopped_at: datetime | None
     keys: list[str] | None
     signatures: list[str] | None
+    bells: str | None
 
 
 class StepAheadRow(TypedDict):
