@@ -88,9 +88,10 @@ class DoorbellQoS(kombu_redis.QoS):
             log.warning("messages that dead workers had taken were not put back, it is tried again: %s", error)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if requeue:
+        message = self._delivered.get(delivery_tag) if requeue else None
+        if message is not None:  # a message that came twice has one tag, and the other is acknowledged
             with self.channel.conn_or_acquire() as client:
-                self._put_back(self.get(delivery_tag), client, last=True)
+                self._put_back(message, client, last=True)
         self.ack(delivery_tag)
 
     def _put_back(self, message: Any, client: Any, *, last: bool = False) -> None:

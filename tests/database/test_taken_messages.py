@@ -60,6 +60,22 @@ def test_there_is_a_copy_of_a_message_that_tells_of_an_end_until_it_is_acknowled
         assert client.redis.llen("agents") == 2
 
 
+def test_a_message_that_came_twice_is_acknowledged_once_and_not_put_back(client: AgentTasks) -> None:
+    app: Any = make_app("workers", client.settings, ["agents"])
+    app.send_task(ENDED, [1], queue="agents")
+    with app.connection_for_read() as connection:
+        channel = connection.channel()
+        first = channel.basic_get("agents")
+        channel.qos.visibility_timeout = 0
+        channel.qos.restore_visible(num=10)
+        again = channel.basic_get("agents")
+        assert again.delivery_tag == first.delivery_tag
+        first.ack()
+        channel.qos._flush()
+        again.reject(requeue=True)
+        assert client.redis.exists(*KEPT, "agents") == 0
+
+
 def test_a_message_is_taken_all_the_same_where_redis_takes_no_copy(
     client: AgentTasks, caplog: pytest.LogCaptureFixture
 ) -> None:
