@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def _agent_tasks_bench(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Bench]":
-    from agent_tasks.testing.bench import Bench
+def _agent_tasks_bench(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> "Iterator[Bench]":
+    from agent_tasks.embedded.session import SessionPostgres
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    bench = Bench(shared / "agent-tasks")
+    postgres = SessionPostgres(shared / "agent-tasks")
+    if not pytestconfig.pluginmanager.hasplugin("django"):  # else it may be Django's database that is used
+        postgres.begin()  # it starts while the rest is imported
+    from agent_tasks.testing.bench import Bench
+
+    bench = Bench(postgres)
     yield bench
     bench.close()
 

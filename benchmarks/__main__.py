@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     adaptive_split,
     agentcore,
+    checking,
     family,
     gateway,
     gateway_events,
@@ -17,6 +18,7 @@ from benchmarks import (
     parked,
     scale,
     state_size,
+    testing,
     throughput,
     trees,
     watching,
@@ -43,6 +45,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "trees": trees.run,
     "parked": parked.run,
     "adaptive_split": adaptive_split.run,
+    "check": checking.run,
+    "testing": testing.run,
     "scale": scale.run,
 }
 

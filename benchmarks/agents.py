@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from pydantic import BaseModel
+
 from agent_tasks import Agent, Child, Context, Done, FanOut, Next, Signal, Sleep, SyncContext, Wait
 
 loop = Agent("loop")
@@ -143,3 +145,36 @@ at_work = Agent("at_work")
 async def work(ctx: Context, rounds: int):
     await ctx.call(asyncio.sleep, 1)
     return Done(rounds) if rounds <= 1 else Next(work, rounds=rounds - 1)
+
+
+postcard = Agent("postcard")
+
+
+@postcard.step
+async def write(ctx: Context, to: str, copies: int):
+    return Wait("stamped", then=send, to=to, copies=copies)
+
+
+@postcard.step
+async def send(ctx: Context, to: str, copies: int, signal: Signal | None):
+    return to
+
+
+class Address(BaseModel):
+    """An address, as a state has it."""
+
+    street: str
+    number: int
+
+
+letter = Agent("letter")
+
+
+@letter.step(name="write")
+async def write_letter(ctx: Context, to: Address, copies: int):
+    return Wait("stamped", then="send", to=to, copies=copies)
+
+
+@letter.step(name="send")
+async def send_letter(ctx: Context, to: Address, copies: int, signal: Signal | None):
+    return to.street

@@ -29,6 +29,24 @@ _PARKED = """
     FROM (SELECT uuidv7() AS id, now() + interval '1 day' * (1 + random() * 60) AS due
           FROM generate_series(1, %(count)s)) AS parked
 """
+_WAITING = """
+    WITH parked AS (
+        INSERT INTO agent_tasks.tasks
+            (id, agent, status, step, step_number, queue, root_id, lineage_id, ttl_seconds, input,
+             spent_steps, run, version, event_seq, waiting_for)
+        SELECT id, {agent}, 'waiting', 'send', 1, 'agents', id, id, 900, state, 1, 1, 4, 5,
+            '{{"kind": "signal", "names": ["stamped"], "mode": "any"}}'
+        FROM (SELECT id, {state} AS state
+              FROM (SELECT n, uuidv7() AS id FROM generate_series(1, %(count)s) AS n) AS ids) AS made
+        RETURNING id, step, input
+    )
+    INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds)
+    SELECT id, 0, 'write', step, input, 1, 0.01 FROM parked
+"""
+_MISFIT = """
+    UPDATE agent_tasks.tasks SET step = 'sent'
+    WHERE id IN (SELECT id FROM agent_tasks.tasks WHERE finished_at IS NULL LIMIT 10)
+"""
 _CHECKPOINTS = """
     INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at)
     SELECT id, number, 'spin', CASE WHEN number < spent_steps - 1 THEN 'spin' END,
@@ -48,6 +66,24 @@ _EVENTS = """
 def park(made: Deployment, count: int) -> None:
     """Tasks that wait for timers, the first of which is due in a day."""
     _fill(made, _PARKED, count)
+
+
+def park_plain(made: Deployment, count: int) -> None:
+    """Tasks of `postcard` that wait for a signal, each with other text in its state."""
+    state = "jsonb_build_object('to', md5(id::text), 'copies', n)"
+    _fill(made, _WAITING.format(agent="'postcard'", state=state), count)
+
+
+def park_models(made: Deployment, count: int) -> None:
+    """Tasks of `letter` that wait for a signal, each with another address in its state."""
+    state = "jsonb_build_object('to', jsonb_build_object('street', md5(id::text), 'number', n), 'copies', n)"
+    _fill(made, _WAITING.format(agent="'letter'", state=state), count)
+
+
+def misfit(made: Deployment) -> None:
+    """Have ten of the living tasks be at a step that there is not."""
+    with made.client.database.connection() as connection:
+        connection.execute(_MISFIT)
 
 
 def finish(made: Deployment, count: int) -> None:

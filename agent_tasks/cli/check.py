@@ -59,14 +59,15 @@ def _misfits(against: str | None) -> "list[Misfit]":
 
     show_warnings_in_one_line()
     import_from_current_folder()
-    settings = Settings.load()
+    where = {} if against is None else {"database_url": against}
+    settings = Settings.load(broker_url="memory://", **where)  # nothing is sent: a pipeline need not know the broker
     failed = load_agents(settings.agents, settings.bundled)
     if failed:
         said = "; ".join(f"{name} does not load: {why_not_loaded(name, error)}" for name, error in failed.items())
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", said, "Mend it: no worker could serve its agents."))
     agents = {name: agent for name, agent in loaded_agents().items() if agent.steps}
     check_annotations(agents.values())
-    with connect(against or settings.database_url) as connection:
+    with connect(settings.database_url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all is looked at as of one moment
         connection.read_only = True
         with connection.transaction():

@@ -115,6 +115,7 @@ class Postgres:
             os.chown(draft, account.pw_uid, account.pw_gid)
         argv = [self._programs / "initdb", "--pgdata", draft, "--username=postgres", "--auth=trust"]
         argv += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        argv += [] if self._synced == "on" else ["--no-sync"]
         with self._log.open("ab") as output:
             process = self._roster.spawn("initdb", argv, stdout=output, cwd=draft, env=_env(), user=account)
         status = process.wait()

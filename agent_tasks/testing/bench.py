@@ -2,24 +2,22 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 import agent_tasks
+from agent_tasks.embedded.session import SessionPostgres
 from agent_tasks.testing.databases import Databases
 from agent_tasks.testing.deployment import settings_of_test
 from agent_tasks.testing.django_database import settings_of_django
 from agent_tasks.testing.kit import Kit
-from agent_tasks.testing.servers import Servers
 
 
 class Bench:
     """Makes at its first use what all tests of a process share: a server, a template, a worker, connections."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is that of the session, for all its processes."""
-        self._servers = Servers(folder)
+    def __init__(self, postgres: SessionPostgres) -> None:
+        self._postgres = postgres
         self._kit: Kit | None = None
         self._databases: Databases | None = None
         self._another: str | None = None
@@ -44,9 +42,9 @@ class Bench:
     def close(self) -> None:
         if self._kit is not None:
             self._kit.close()
-        if self._databases is not None and not self._servers.is_ours:
+        if self._databases is not None and not self._postgres.is_ours:
             self._databases.drop()
-        self._servers.close()
+        self._postgres.close()
 
     def _fresh(self) -> Kit:
         databases = self._made_databases()
@@ -60,7 +58,7 @@ class Bench:
 
     def _made_databases(self) -> Databases:
         if self._databases is None:
-            self._databases = Databases(self._servers.url())
+            self._databases = Databases(self._postgres.url())
         return self._databases
 
     def _another_database(self) -> str:

@@ -15,9 +15,10 @@ def check(client: AgentTasks, *arguments: str) -> Result:
 
 
 @pytest.fixture(autouse=True)
-def _settings(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", "postgresql://127.0.0.1:1/elsewhere")
-    monkeypatch.setenv("AGENT_TASKS_REDIS_URL", client.settings.redis_url)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a pipeline, which knows the agents and is told of the database, and of no broker."""
+    for name in ("AGENT_TASKS_DATABASE_URL", "AGENT_TASKS_REDIS_URL", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENT_TASKS_AGENTS", "tests.agents")
 
 
@@ -39,6 +40,7 @@ def test_check_says_what_does_not_fit_and_ends_with_1(client: AgentTasks) -> Non
 
 
 def test_check_that_cannot_be_asked_ends_with_2(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_TASKS_DATABASE_URL", "postgresql://127.0.0.1:1/elsewhere")
     away = CliRunner().invoke(app, ["check"])
     assert (away.exit_code, "Cannot reach Postgres" in away.stderr) == (2, True)
     monkeypatch.setenv("AGENT_TASKS_AGENTS", "tests.no_such_agents")

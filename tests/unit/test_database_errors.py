@@ -96,7 +96,7 @@ NAMED_BY_OTHERS = {
     "store/migrations/__init__.py": {"psycopg.errors.InsufficientPrivilege"},
     "store/route.py": {"psycopg.ProgrammingError"},
     "sweeps/sweeper.py": {"psycopg.errors.InsufficientPrivilege", "psycopg.errors.QueryCanceled"},
-    "testing/servers.py": {"psycopg.OperationalError"},
+    "embedded/session.py": {"psycopg.OperationalError"},
 }
 """Of one statement of their own, or of a first connection: whether to try again does not hang on them."""
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +16,7 @@ from agent_tasks.embedded.roster import Roster
 VARIABLE = "AGENT_TASKS_TEST_DATABASE_URL"
 
 
-class Servers:
+class SessionPostgres:
     """Opened by each process of a session; the first one that needs a Postgres starts it, and ends it after all others.
 
     `folder` is the same for all processes of the session.
@@ -27,14 +28,32 @@ class Servers:
         self._data: Path | None = None
         self._roster: Roster | None = None
         self._postgres: Postgres | None = None
+        self._starting: Future[str] | None = None
+        # Its thread stays: Linux ends a server that is to die with its parent together with the thread that began it.
+        self._thread = ThreadPoolExecutor(1, "agent-tasks-postgres")
 
     @property
     def is_ours(self) -> bool:
         """Whether the server ends with the session, and all its databases with it."""
         return not os.environ.get(VARIABLE)
 
+    def begin(self) -> None:
+        """Begin to find or start the server, while this process does something else."""
+        if self._starting is None:
+            self._starting = self._thread.submit(self._found)
+
     def url(self) -> str:
         """Return the URL of a Postgres that answers, started now if need be."""
+        self.begin()
+        assert self._starting is not None
+        return self._starting.result()
+
+    def close(self) -> None:
+        """Leave the server to the other processes; the one that started it waits for them, and ends it."""
+        self._thread.submit(self._leave).result()
+        self._thread.shutdown()
+
+    def _found(self) -> str:
         if given := os.environ.get(VARIABLE):
             return given
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -49,8 +68,7 @@ class Servers:
             noted.write_text(url := self._start())
             return url
 
-    def close(self) -> None:
-        """Leave the server to the other processes; the one that started it waits for them, and ends it."""
+    def _leave(self) -> None:
         if self._using is not None and self._postgres is not None:
             fcntl.flock(self._using, fcntl.LOCK_EX)
             self._postgres.stop()
