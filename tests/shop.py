@@ -1,6 +1,7 @@
 """A Celery app of a team's, with tasks of its own and an agent beside them, and `install` unless SHOP_ALONE is set."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from typing import Any
 from celery import Celery, current_app, shared_task, signals
 from celery.exceptions import SoftTimeLimitExceeded
 
-from agent_tasks import Agent, Context, Done, Next, Retry, SyncContext, agent
+from agent_tasks import Agent, Context, Done, InvalidInput, Next, Retry, SyncContext, agent, default
 from tests.agents import note
 
 broker = os.environ["SHOP_BROKER"]
@@ -24,6 +25,7 @@ app.conf.update(
         "visibility_timeout": 2,
         "unacked_restore_interval": 0.2,
         "unacked_restore_throttle": 1,
+        **json.loads(os.environ.get("SHOP_OPTIONS", "{}")),
     },
     worker_prefetch_multiplier=1,
 )
@@ -249,6 +251,23 @@ def hold(folder: str) -> str:
 @app.task
 def process_id() -> int:
     return os.getpid()
+
+
+@app.task
+def path_of_bells() -> str:
+    return default().bells.path
+
+
+@app.task
+def install_late(name: str) -> str:
+    """Call install where no app can be installed any more; return what is said to that, if anything."""
+    from agent_tasks.celery import install
+
+    try:
+        install(app if name == app.main else Celery(name, set_as_current=False))
+    except InvalidInput as refused:
+        return refused.message
+    return ""
 
 
 @signals.task_prerun.connect

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from time import monotonic, sleep
 from typing import Any
 
+from psycopg import errors
+
 from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.process import drain
@@ -122,6 +124,9 @@ class Quarantine:
                     self._look()
             except Transient as error:
                 log.warning("quarantine: postgres is away: %s", error)
+                sleep(1.0)
+            except (errors.InsufficientPrivilege, errors.UndefinedTable, errors.UndefinedColumn) as error:
+                log.debug("quarantine: %s", error)  # the gate says it, and what to do about it
                 sleep(1.0)
             except Exception:  # suspects wait for this thread: it must outlive any surprise
                 log.exception("quarantine: will try again")
