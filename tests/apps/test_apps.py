@@ -32,8 +32,9 @@ def environment(setup: Setup, processes: Processes, folder: Path, *, installed: 
     }
 
 
-def run_own_tests(setup: Setup, processes: Processes, folder: Path, *, installed: bool) -> None:
-    team = environment(setup, processes, folder, installed=installed)
+def run_own_tests(setup: Setup, processes: Processes, folder: Path, *, installed: bool, **broker: str) -> None:
+    """`broker` are variables of the environment that name another one than the test's Redis."""
+    team = environment(setup, processes, folder, installed=installed) | broker
     worker = processes.app(setup.app, setup.worker(installed=installed), team)
     own = f"tests/apps/{setup.name}/own_tests.py"
     files = [own, "tests/apps/beside.py"] if installed else [own]
