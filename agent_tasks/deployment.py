@@ -31,6 +31,7 @@ from agent_tasks.store.rows import Row
 from agent_tasks.task.arguments import check_kind
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.signing import derived, keys_of
+from agent_tasks.tracing.spans import Spans
 
 T = TypeVar("T")
 
@@ -85,13 +86,19 @@ class Deployment:
     def publisher(self) -> Publisher:
         after_first_bell = self._hearing.begin
         if self._line is None:
-            return Publisher(self._signing_keys, self.bells, None, Words(self.database), after_first_bell)
+            words = Words(self.database)
+            return Publisher(self._signing_keys, self.bells, None, words, after_first_bell, spans=self.spans)
         mirror = Mirror(self._line, self.settings.lease_seconds, self._signing_keys)
-        return Publisher(self._signing_keys, self.bells, mirror, after_first_bell=after_first_bell)
+        return Publisher(self._signing_keys, self.bells, mirror, after_first_bell=after_first_bell, spans=self.spans)
 
     @Once
     def _hearing(self) -> Hearing:
         return Hearing(self.database, self.bells.place, self.settings.lease_seconds)
+
+    @Once
+    def spans(self) -> Spans:
+        """The spans of OpenTelemetry that this deployment writes, if any."""
+        return Spans(self.settings.traces)
 
     @Once
     def bells(self) -> Bells:

@@ -253,6 +253,8 @@ class Settings(BaseSettings):
     """The port on which a worker serves Prometheus metrics; 0: none."""
     metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
+    traces: bool = True
+    """Whether spans are written where OpenTelemetry is set up."""
     gateway_auth: Literal["on", "off"] = "on"
     """Whether requests to the gateway need a token; off: everybody acts as a trusted program."""
     oidc_issuer: WebUrl = ""

@@ -315,6 +315,11 @@ def check_tool(agent: str, function: Callable[..., Any]) -> None:
         found.tools.check(agent, function)
 
 
+def is_tool(agent: str, function: Callable[..., Any]) -> bool:
+    """Whether the agent names `function` among its tools."""
+    return (found := _registry.get(agent)) is not None and found.tools.have(function)
+
+
 def check_signal(agent: str, declared: Collection[str] | None, name: str) -> None:
     """Raise InvalidInput if the agent declares its signals and `name` is not one of them."""
     if declared is not None and name not in declared:

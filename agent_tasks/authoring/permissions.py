@@ -34,7 +34,7 @@ class Tools:
 
     def check(self, agent: str, function: Callable[..., Any]) -> None:
         """Raise PermissionDenied if the function is not one of the tools."""
-        if self.are_all or self._have(function):
+        if self.are_all or self.have(function):
             return
         name = name_of(function)
         raise PermissionDenied(
@@ -45,7 +45,8 @@ class Tools:
             tools=self.names,
         )
 
-    def _have(self, function: Any) -> bool:
+    def have(self, function: Any) -> bool:
+        """Whether the function is one of those that are named, and not only let through with all others."""
         while isinstance(function, functools.partial):
             function = function.func
         return any(is_same(function, tool) for tool in self._functions) or not self._names.isdisjoint(_names(function))

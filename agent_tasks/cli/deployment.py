@@ -16,6 +16,7 @@ from agent_tasks.store.queries import read
 from agent_tasks.store.route import connect
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.origin import Origin, through
+from agent_tasks.tracing.provider import provide
 
 _MOST_ALIKE = 5
 
@@ -27,6 +28,7 @@ def deployment() -> Generator[AgentTasks]:
     import_from_current_folder()
     settings = Settings.load()
     reach_postgres(settings.database_url)
+    provide("agent-tasks", is_on=settings.traces)
     client = AgentTasks(settings)
     try:
         with through(Origin(door="cli")):

@@ -20,6 +20,7 @@ from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hoo
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.listing import Page, check_filters, find_tasks
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
+from agent_tasks.client.sending import Sending
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.signals import Receipt
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
@@ -98,11 +99,10 @@ class AgentTasks(Deployment):
         `input` holds the arguments of the agent's first step. `budget` overrides the agent's own, field by
         field. `priority` is 0 to 9, where 9 is the most urgent. `ttl` is seconds. `idempotency_key` is kept for 24
         hours per tenant and subject: the same key and request return the same task. `traceparent` (W3C Trace
-        Context) is by default that of the current OpenTelemetry span, else a new one. `connection` (SQLAlchemy
-        Connection or Session, or psycopg; in `aio` their async kinds, too) makes the submit part of the caller's own
-        transaction. `callback_url` is
-        told when the task begins to wait for a signal or a timer, and when it ends: https or http, on the public
-        internet.
+        Context) is the span that the task's own is below: by default the current one of OpenTelemetry, else none.
+        `connection` (SQLAlchemy Connection or Session, or psycopg; in `aio` their async kinds, too) makes the submit
+        part of the caller's own transaction. `callback_url` is told when the task begins to wait for a signal or a
+        timer, and when it ends: https or http, on the public internet.
 
         Raises UnknownAgent, InvalidInput, PayloadTooLarge, IdempotencyConflict, PermissionDenied for an identity that
         lacks the agent's scopes, and a psycopg.OperationalError (ServerAway) when Postgres is away. When Redis is away
@@ -451,8 +451,10 @@ class AgentTasks(Deployment):
         transaction: bool = False,
     ) -> list[Row]:
         """Commit what `write` does, or leave the commit to the caller whose `connection` this is."""
+        sending = Sending(self.spans, tasks)
+        tasks = sending.tasks
         if isinstance(connection, OwnedTransaction):
-            return self._write_in(connection, tasks, write, transaction)
+            return self._write_in(connection, sending, write, transaction)
         if connection is not None:
             after_commit = aside(connection, lambda: self._after_commit)  # first: what it needs may be missing
             whole = connection.transaction() if transaction and connection.autocommit else nullcontext()
@@ -462,6 +464,7 @@ class AgentTasks(Deployment):
                 with whole:
                     rows = write(connection, tasks)
             after_commit.watch(callers["id"], rows)
+            sending.written(row["id"] for row in rows)
             return rows
         try:
             rows = self.commit(lambda c: write(c, tasks), single=not transaction)
@@ -472,23 +475,25 @@ class AgentTasks(Deployment):
             rows = self.commit(lambda c: read.find_many(c, ids) or write(c, tasks), single=not transaction)
         for row in rows:
             metrics.SUBMITTED.labels(row["agent"]).inc()
+        sending.written(row["id"] for row in rows)
         return rows
 
     def _write_in(
         self,
         owned: OwnedTransaction,
-        tasks: Sequence[NewTask],
+        sending: Sending,
         write: Callable[[Connection, Sequence[NewTask]], list[Row]],
         whole: bool,
     ) -> list[Row]:
         publisher = self.publisher  # first: if what it needs is missing, nothing is to be accepted
         with owned.begin(whole=whole) as connection, borrowed(connection):
-            rows = write(connection, tasks)
+            rows = write(connection, sending.tasks)
 
         def tell() -> None:
             reached("committed")
             for row in rows:
                 metrics.SUBMITTED.labels(row["agent"]).inc()
+            sending.written(row["id"] for row in rows)
             publisher.publish(rows)
 
         if rows:

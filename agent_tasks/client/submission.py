@@ -28,7 +28,7 @@ from agent_tasks.task.arguments import check_flag, check_kind, check_priority, c
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.target_url import check_target_url
-from agent_tasks.task.trace import check_traceparent, current_traceparent, new_traceparent
+from agent_tasks.task.trace import below, check_traceparent, current_traceparent, new_traceparent
 from agent_tasks.transitions.submit import NewTask
 
 log = logging.getLogger(__name__)
@@ -141,16 +141,17 @@ class Submission:
             encoded = payloads.encode(options.get(name), name, limit=limit)
             if name == "metadata" and options.get(name) is not None:
                 options[name] = encoded
+        id = uuid_utils.uuid7()
+        above = current_traceparent() if traceparent is None else check_traceparent(traceparent)
         return NewTask(
-            id=uuid_utils.uuid7(),
+            id=id,
             agent=target.name,
             step=target.first_step,
             input=target.write(value, limit),
             budget=(budget or Budget()).over(target.budget),
             sensitive=sensitive or target.sensitive,
-            traceparent=(
-                current_traceparent() or new_traceparent() if traceparent is None else check_traceparent(traceparent)
-            ),
+            traceparent=below(above or new_traceparent(), id),
+            parent_span=None if above is None else above[36:52],
             queue=queue or target.usual_queue or self._settings.queue,
             ttl_seconds=ttl or target.ttl or self._settings.ttl_seconds,
             retention_seconds=target.retention or 0.0,

@@ -19,6 +19,7 @@ from agent_tasks.settings import Settings
 from agent_tasks.task.row import BellRow, TaskRow
 from agent_tasks.task.signing import fingerprints
 from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.tracing.spans import Spans
 
 STOP_CHANNEL = "agent-tasks:stop"
 """The channel on which workers hear that a step is to stop, by task and run, since its task was ended from outside;
@@ -41,12 +42,15 @@ class Publisher:
         mirror: Mirror | None,
         words: Words | None = None,
         after_first_bell: Callable[[], None] | None = None,
+        *,
+        spans: Spans | None = None,
     ) -> None:
         """Create a publisher; the first of `keys` signs, all of them verify.
 
         `mirror`: None if there is no Redis; then `words` reach those who listen on Postgres. `after_first_bell` is
-        called once, in whatever thread rings.
+        called once, in whatever thread rings. `spans`: of tasks that end.
         """
+        self._spans = spans
         self.keys = tuple(keys)
         self.bells = bells
         self.mirror = mirror
@@ -71,7 +75,7 @@ class Publisher:
         any bell. Rows in `bells` are only rung.
         """
         rows = list(rows)
-        _count_ends(rows)
+        self._note_ends(rows)
         due = [*(row for row in rows if row["status"] == "pending"), *bells]
         if due and self._after_first_bell is not None:
             self._after_first_bell, then = None, self._after_first_bell
@@ -108,6 +112,14 @@ class Publisher:
         if self._words is not None:
             self._words.close()
 
+    def _note_ends(self, rows: Iterable[TaskRow]) -> None:
+        for row in rows:
+            if row["finished_at"] is not None and row["acknowledged_at"] is None:  # it has ended just now
+                seconds = (row["finished_at"] - row["created_at"]).total_seconds()
+                metrics.TASK_SECONDS.labels(row["agent"], row["status"]).observe(seconds)
+                if self._spans is not None:
+                    self._spans.ended(row)
+
     def _say(self, rows: Sequence[TaskRow]) -> None:
         if self._words is not None:
             stops = [(STOP_CHANNEL, f"{row['id']} {row['run']}") for row in rows if row.get("was") == "running"]
@@ -130,10 +142,3 @@ class Publisher:
 
     def _hurry(self, task_id: UUID, pipeline: Pipeline) -> None:
         pipeline.publish(STOP_CHANNEL, str(task_id))
-
-
-def _count_ends(rows: Iterable[TaskRow]) -> None:
-    for row in rows:
-        if row["finished_at"] is not None and row["acknowledged_at"] is None:  # it has ended just now
-            seconds = (row["finished_at"] - row["created_at"]).total_seconds()
-            metrics.TASK_SECONDS.labels(row["agent"], row["status"]).observe(seconds)

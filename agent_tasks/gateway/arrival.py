@@ -25,6 +25,8 @@ class Arrival:
     """The signal, the schedule, the endpoint or the delivery that it names."""
     idempotency_key: str | None = None
     """Its Idempotency-Key, as it was sent."""
+    traceparent: str | None = None
+    """The span that it is a part of: the gateway's own where that is traced by a middleware, else the caller's."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.submit import submit
 from agent_tasks.gateway.strict_route import INLINE, StrictRoute
+from agent_tasks.gateway.traceparent import traceparent_of
 
 T = TypeVar("T")
 
@@ -63,7 +64,8 @@ def guarded(name: str, path: str, handle: Handler) -> Handler:
         target = named.get("name" if is_of_task or "name" in named else "id")
         target = None if target is None else str(target)
         key = request.headers.get("idempotency-key")
-        admission = Admission(Arrival("http", origin, _bearer(request), operation, task_id, target, key))
+        arrival = Arrival("http", origin, _bearer(request), operation, task_id, target, key, traceparent_of(request))
+        admission = Admission(arrival)
         request.state.admission = admission
         if not _is_small(request):
             await gate.in_thread(admission.admit)

@@ -24,6 +24,7 @@ from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.signed import check_signature
 from agent_tasks.gateway.stages import admit_hook
 from agent_tasks.gateway.stages.submit import submit
+from agent_tasks.gateway.traceparent import traceparent_of
 from agent_tasks.store.errors import Transient
 from agent_tasks.task.hook_secrets import hook_secrets
 from agent_tasks.task.hook_token import HookToken
@@ -99,7 +100,9 @@ async def answer_hook(request: Request, token: Token) -> Response:
 
 async def _admitted(request: Request, token: str, operation: Operation) -> Admitted:
     origin = request.client.host if request.client else "unknown"
-    request.state.admission = Admission(Arrival("hook", origin, token, operation), admit_hook)
+    request.state.admission = Admission(
+        Arrival("hook", origin, token, operation, traceparent=traceparent_of(request)), admit_hook
+    )
     return await gate_of(request).in_thread(request.state.admission.admit)
 
 

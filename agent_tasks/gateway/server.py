@@ -16,6 +16,7 @@ from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.connection import Connection
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.settings import Settings
+from agent_tasks.tracing.provider import provide
 
 log = logging.getLogger(__name__)
 _LOG = "[%(asctime)s: %(levelname)s] %(message)s"
@@ -74,6 +75,7 @@ def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, ro
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=loglevel, format=_LOG)
     open_files.allow_many()
+    provide("agent-tasks-gateway", is_on=settings.traces)
     for name in ("uvicorn.error", "httpx2", "alembic"):  # of each start, end and fetch we say in one line what matters
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     for name, error in load_agents(settings.agents, settings.bundled).items():

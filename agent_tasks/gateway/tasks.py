@@ -21,7 +21,6 @@ from agent_tasks.gateway.prefer import Preference
 from agent_tasks.gateway.shapes import Submitted
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import Route, find, route
-from agent_tasks.gateway.traceparent import traceparent_of
 from agent_tasks.gateway.waiting import until_ended
 from agent_tasks.store.queries import doors as asked
 from agent_tasks.task.arguments import LONGEST_SIGNAL
@@ -61,7 +60,6 @@ async def submit(
             to.target,
             body.input,
             budget_of(body.budget),
-            traceparent=traceparent_of(request),
             **body.options(caller.identity, to.queue),
         )
         if key is None:

@@ -12,7 +12,8 @@ Row = TaskRow
 SNAPSHOT: LiteralString = """
     tasks.id, tasks.run, tasks.agent, tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.progress,
     tasks.waiting_for, tasks.result, tasks.partial, tasks.error, tasks.version, tasks.parent_id, tasks.root_id,
-    tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.traceparent, tasks.queue, tasks.worker,
+    tasks.resumed_from, tasks.identity, tasks.session_id, tasks.metadata, tasks.traceparent, tasks.parent_span,
+    tasks.queue, tasks.worker,
     tasks.created_at, tasks.started_at, tasks.claimed_at, tasks.finished_at, tasks.acknowledged_at,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,
     tasks.budget_calls, tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd,
@@ -53,7 +54,7 @@ class ClaimedRow(BellRow):
 
 
 IDLE: LiteralString = """
-    status = 'pending', worker = NULL, waiting_for = NULL, rings = 0, refused = NULL,
+    status = 'pending', worker = NULL, waited = waiting_for, waiting_for = NULL, rings = 0, refused = NULL,
     pending_since = clock_timestamp(), due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s)
 """
 """The columns of a task that becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
@@ -85,8 +86,8 @@ LET_GO: LiteralString = """
 NOTHING_HELD: LiteralString = "held_tokens = 0, held_usd = 0"
 """The columns of a task whose step has ended: its calls have nothing reserved any more."""
 
-CLEARED: LiteralString = f"failures = 0, crashes = 0, suspect = 0, refused = NULL, {NOTHING_HELD}"
-"""Columns of a step that begins: no failure, no crash, no suspicion, nothing reserved by calls. (`attempt` and
+CLEARED: LiteralString = f"failures = 0, crashes = 0, suspect = 0, refused = NULL, waited = NULL, {NOTHING_HELD}"
+"""Columns of a step that begins: no failure, no crash, no suspicion, no wait, nothing reserved by calls. (`attempt` and
 `uncounted` are set beside.)"""
 
 LIVES: LiteralString = """

@@ -80,7 +80,8 @@ tasks = Table(
     Column("session_id", Text),
     Column("metadata", JSONB),
     Column("callback_url", Text),
-    Column("traceparent", Text),
+    Column("traceparent", Text),  # of its own span, which is written at its end
+    Column("parent_span", Text),  # the span that submitted it, or the step's that spawned it
     _required("sensitive", Boolean, "false"),
     Column("ttl_seconds", Double, nullable=False),
     _required("retention_seconds", Double, "0"),  # of the tree, where this is its root; 0: the deployment's
@@ -93,6 +94,7 @@ tasks = Table(
     Column("remaining", JSONB),
     Column("progress", JSONB),
     Column("waiting_for", JSONB),
+    Column("waited", JSONB),  # what it waited for until it became pending
     # budget: null is no limit
     Column("budget_seconds", Double),
     Column("budget_tokens", BigInteger),
@@ -288,6 +290,7 @@ signals = Table(
     Column("consumed_call", Integer),  # and the ordinal of the wait in that step that took it; null: its argument
     Column("wait_id", Text),  # the one wait that it answers; null: any of its name
     Column("receipt", JSONB),  # as its sender got it
+    Column("traceparent", Text),  # of the span that sent it
     Index("signals_inbox", "task_id", "name"),
     Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
 )

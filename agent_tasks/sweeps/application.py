@@ -13,6 +13,7 @@ from agent_tasks.doorbell.fast_path import serializer_of
 from agent_tasks.doorbell.step_task import StepTask
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.sweeper import Sweeper
+from agent_tasks.tracing.provider import provide
 
 SLOW_SECONDS = 30.0
 NAMES = ("sweep", "orphans", "retention", "housekeeping")
@@ -37,7 +38,7 @@ def make_beat_app() -> Celery:
         worker_concurrency=len(seconds),  # no round waits for another
         worker_send_task_events=False,
     )
-    when_it_runs(signals.worker_ready, app, lambda **_: metrics.serve(settings.metrics_port, settings.metrics_host))
+    when_it_runs(signals.worker_ready, app, lambda **_: _begin(settings))
     sweepers: list[Sweeper] = []
 
     def sweeper() -> Sweeper:
@@ -47,6 +48,11 @@ def make_beat_app() -> Celery:
 
     register(app, sweeper)
     return app
+
+
+def _begin(settings: Settings) -> None:
+    metrics.serve(settings.metrics_port, settings.metrics_host)
+    provide("agent-tasks-sweeper", is_on=settings.traces)
 
 
 def rhythms(settings: Settings) -> dict[str, float]:

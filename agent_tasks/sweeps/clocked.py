@@ -11,6 +11,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.application import rhythms
 from agent_tasks.sweeps.sweeper import Sweeper
+from agent_tasks.tracing.provider import provide
 
 log = logging.getLogger(__name__)
 _LOG = "[%(asctime)s: %(levelname)s] %(message)s"
@@ -22,6 +23,7 @@ def serve(settings: Settings, *, loglevel: str) -> None:
     """Sweep until SIGTERM or SIGINT. Any number of sweepers serve one deployment, with a clock or without."""
     logging.basicConfig(level=loglevel, format=_LOG)
     metrics.serve(settings.metrics_port, settings.metrics_host)
+    provide("agent-tasks-sweeper", is_on=settings.traces)
     client = AgentTasks(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

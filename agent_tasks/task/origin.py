@@ -35,6 +35,8 @@ class Origin:
     """The API key that was shown at the door."""
     tenant: str = ""
     """The tenant in whose name somebody came whom the door does not know."""
+    traceparent: str | None = None
+    """The span that the request says it is a part of."""
 
 
 _current: ContextVar[Origin | None] = ContextVar("agent_tasks_origin", default=None)

@@ -84,6 +84,7 @@ class TaskRow(BellRow):
     remaining: list[Any] | None
     error: dict[str, Any] | None
     metadata: dict[str, Any] | None
+    parent_span: str | None
     worker: str | None
     created_at: datetime
     started_at: datetime | None

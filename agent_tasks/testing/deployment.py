@@ -34,7 +34,7 @@ class TestedDeployment(AgentTasks):
 
     @Once
     def publisher(self) -> Publisher:
-        return Publisher(self._signing_keys, self.doorbell, None)
+        return Publisher(self._signing_keys, self.doorbell, None, spans=self.spans)
 
     @property
     def has_redis(self) -> bool:

@@ -90,7 +90,9 @@ def checkpoint_all(
     ).fetchall()
     rows = {row["id"]: row for row in changed}
     return [
-        {**step.claim.row, **rows[step.claim.id]} if step.claim.id in rows else refusal(connection, step.claim)
+        {**step.claim.row, **rows[step.claim.id], "waited": None, "queued_seconds": 0.0}
+        if step.claim.id in rows
+        else refusal(connection, step.claim)
         for step in steps
     ]
 

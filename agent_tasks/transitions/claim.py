@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -20,6 +21,10 @@ class ClaimRow(ClaimedRow):
 
     state: dict[str, Any] | None
     awaits: dict[str, Any] | None
+    waited: dict[str, Any] | None
+    """What the task waited for until it became pending."""
+    pending_since: datetime
+    queued_seconds: float
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Claim:
     row: ClaimRow
     arguments: dict[str, Any] | None = None
     """The step's arguments, where this worker has made them of the state before it was committed."""
+    traceparent: str | None = None
+    """Of the step's span, where it is traced: what it submits and spawns is below it."""
 
     @property
     def ledger_step(self) -> int:
@@ -160,7 +167,9 @@ _TAKE: LiteralString = f"""
         CASE WHEN tasks.undo_step IS NOT NULL
             THEN coalesce(CASE WHEN tasks.undo_step = 0 THEN tasks.input ELSE before.state END, '{{}}'::jsonb)
                 || coalesce(passed_on.state, '{{}}'::jsonb)
-            WHEN tasks.step_number = 0 THEN tasks.input ELSE before.state END AS state, before.awaits
+            WHEN tasks.step_number = 0 THEN tasks.input ELSE before.state END AS state, before.awaits,
+        tasks.waited, tasks.pending_since,
+        greatest(0, extract(epoch FROM tasks.claimed_at - tasks.pending_since))::float8 AS queued_seconds
     FROM changed AS tasks
         LEFT JOIN agent_tasks.checkpoints AS before ON before.task_id = tasks.id
             AND before.step_number = coalesce(tasks.undo_step, tasks.step_number) - 1

@@ -117,6 +117,7 @@ _JOIN = f"""
             spent_seconds = tasks.spent_seconds + CASE WHEN joined THEN clocked ELSE 0 END,
             status = CASE WHEN joined THEN 'pending' ELSE status END,
             waiting_for = CASE WHEN joined THEN NULL ELSE waiting_for END,
+            waited = CASE WHEN joined THEN waiting_for ELSE waited END,
             pending_since = CASE WHEN joined THEN clock_timestamp() ELSE pending_since END,
             due_at = CASE WHEN joined THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s) ELSE due_at END
         FROM locked JOIN sums USING (id) LEFT JOIN low USING (id)

@@ -14,6 +14,7 @@ from agent_tasks.task.allotment import Claimant, divide
 from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.budget import RESOURCES, Budget, exact, remaining
 from agent_tasks.task.snapshot import budget_of, spend_of
+from agent_tasks.task.trace import span_of
 from agent_tasks.transitions.fan_out import patience, reserved
 from agent_tasks.transitions.signal import deliver, id_of
 from agent_tasks.transitions.submit import Kin
@@ -104,15 +105,16 @@ _RESUME = f"""
         INSERT INTO agent_tasks.tasks (
             id, agent, status, step, step_number, queue, priority, root_id, lineage_id, resumed_from, parent_id,
             parent_step, parent_call, child_index, depth, tenant, identity, session_id, metadata, callback_url,
-            traceparent, sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress, budget_seconds,
-            budget_tokens, budget_usd, budget_steps, budget_calls, on_child_failure, undoable, waiting_for, event_seq,
-            due_at)
+            traceparent, parent_span, sensitive, ttl_seconds, retention_seconds, input, partial, remaining, progress,
+            budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls, on_child_failure, undoable,
+            waiting_for, event_seq, due_at)
         SELECT %(id)s, agent, CASE WHEN point.awaits IS NULL THEN 'pending' ELSE 'waiting' END, point.step,
             point.number, queue, priority, coalesce(%(root_id)s, %(id)s),
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
             %(parent_step)s, %(parent_call)s, child_index, %(depth)s, tenant, identity, session_id, metadata,
-            coalesce(%(callback_url)s, callback_url), traceparent, sensitive, ttl_seconds, retention_seconds, input,
-            partial, CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
+            coalesce(%(callback_url)s, callback_url), left(traceparent, 36) || %(span)s || right(traceparent, 3),
+            substr(traceparent, 37, 16), sensitive, ttl_seconds, retention_seconds, input, partial,
+            CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             CASE WHEN old.is_forked THEN 0 ELSE (
                 SELECT count(*) FROM agent_tasks.checkpoints WHERE task_id = old.id AND undo
@@ -229,6 +231,7 @@ def resume(
         {
             "old": old,
             "id": new,
+            "span": span_of(new),
             "from_step": from_step,
             "is_named": from_step is not None,
             "callback_url": callback_url,

@@ -10,6 +10,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.rows import CLOCKED_SECONDS, IDLE, SNAPSHOT, Row
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.trace import current_traceparent
 from agent_tasks.transitions.audit import audited, entry
 
 _LOCK = f"SELECT {SNAPSHOT} FROM agent_tasks.tasks WHERE id = %s FOR NO KEY UPDATE"
@@ -25,8 +26,9 @@ def id_of(wait: LiteralString, name: LiteralString) -> LiteralString:
 
 _KEEP = f"""
     WITH kept AS (
-        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, wait_id, receipt)
-        VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb, %(wait_id)s, %(receipt)s::jsonb)
+        INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, wait_id, receipt, traceparent)
+        VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb, %(wait_id)s, %(receipt)s::jsonb,
+            %(traceparent)s)
         ON CONFLICT (task_id, signal_id) WHERE signal_id IS NOT NULL DO NOTHING
         RETURNING task_id
     ), changed AS (
@@ -135,6 +137,14 @@ _REFUSE = f"""
     SELECT id FROM changed
 """
 
+# A step that is parked takes its signals only when it runs.
+_SENDERS = """
+    SELECT traceparent FROM agent_tasks.signals
+    WHERE task_id = %(id)s AND name = ANY (%(names)s::text[]) AND traceparent IS NOT NULL AND consumed_call IS NULL
+        AND CASE WHEN %(is_parked)s THEN consumed_step IS NULL ELSE consumed_step = %(step_number)s END
+    ORDER BY seq LIMIT 20
+"""
+
 _CONSUMED = """
     SELECT name, payload, signal_id, sender, sent_at FROM agent_tasks.signals
     WHERE task_id = %s AND consumed_step = %s AND consumed_call IS NULL ORDER BY seq
@@ -172,6 +182,7 @@ def keep(
         "sender": json.dumps(said_by) if sender else None,
         "wait_id": wait_id,
         "receipt": json.dumps({"delivered": False, "waiting_for": list(waiting_for)}),
+        "traceparent": current_traceparent(),
         **entry("signal", sender, target=name, data={"signal_id": signal_id} if signal_id else None),
     }
     return connection.execute(_KEEP, {**values, **event_list([("signalled", data)])}).fetchone()
@@ -218,6 +229,14 @@ def refuse(connection: Connection, task_id: UUID, seq: int, why: str) -> None:
     """Take a signal out of the inbox that the step which waits for it does not accept."""
     events = event_list([("signal_refused", json.dumps({"signal": seq, "why": why}))])
     connection.execute(_REFUSE, {"id": task_id, "seq": seq, **events})
+
+
+def senders(
+    connection: Connection, task_id: UUID, step_number: int, names: Sequence[str], *, is_parked: bool
+) -> list[str]:
+    """The spans that sent the signals by which a wait has ended, as traceparents."""
+    values = {"id": task_id, "step_number": step_number, "names": list(names), "is_parked": is_parked}
+    return [row["traceparent"] for row in connection.execute(_SENDERS, values).fetchall()]
 
 
 def consumed(connection: Connection, task_id: UUID, step_number: int) -> list[ConsumedRow]:

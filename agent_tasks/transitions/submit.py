@@ -43,6 +43,9 @@ class NewTask:
     metadata: str | None = None
     callback_url: str | None = None
     traceparent: str | None = None
+    """Of the task's own span, whose id is that of the task (`span_of`)."""
+    parent_span: str | None = None
+    """The id of the span that it is below; None: it begins its trace."""
     sensitive: bool = False
     kin: Kin | None = None
     child_index: int | None = None
@@ -74,7 +77,7 @@ class NewTask:
 _PLAIN = (
     "agent", "step", "input", "queue", "ttl_seconds", "retention_seconds", "priority", "session_id", "metadata",
     "callback_url", "sensitive",
-    "traceparent",
+    "traceparent", "parent_span",
 )  # fmt: skip
 
 _SUBMITTED_EVENTS: LiteralString = """
@@ -87,18 +90,19 @@ _ADDED: LiteralString = f"""
     WITH added AS (
         INSERT INTO agent_tasks.tasks (
             id, agent, status, step, queue, priority, root_id, lineage_id, tenant, identity, session_id, metadata,
-            callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input, budget_seconds,
+            callback_url, traceparent, parent_span, sensitive, ttl_seconds, retention_seconds, input, budget_seconds,
             budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, parent_call,
             child_index, depth, event_seq, due_at)
         SELECT id, agent, 'pending', step, queue, priority, root_id, id, tenant, identity, session_id, metadata::jsonb,
-            callback_url, traceparent, sensitive, ttl_seconds, retention_seconds, input::jsonb, budget_seconds,
+            callback_url, traceparent, parent_span, sensitive, ttl_seconds, retention_seconds, input::jsonb,
+            budget_seconds,
             budget_tokens, budget_usd, budget_steps, budget_calls, parent_id, parent_step, parent_call,
             child_index, coalesce(depth, 0), 2,
             clock_timestamp() + make_interval(secs => %(ring_seconds)s)
         FROM jsonb_to_recordset(%(tasks)s::jsonb) AS new (
             id uuid, agent text, step text, queue text, priority smallint, tenant text, identity jsonb,
-            session_id text, metadata text, callback_url text, traceparent text, sensitive boolean, ttl_seconds float8,
-            retention_seconds float8,
+            session_id text, metadata text, callback_url text, traceparent text, parent_span text, sensitive boolean,
+            ttl_seconds float8, retention_seconds float8,
             input text, budget_seconds float8, budget_tokens bigint, budget_usd numeric, budget_steps integer,
             budget_calls integer, root_id uuid, parent_id uuid, parent_step integer, parent_call integer,
             child_index integer, depth integer)

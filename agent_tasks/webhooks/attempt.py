@@ -18,6 +18,7 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions import delivery
 from agent_tasks.transitions.delivery import Claimed, Outcome
 from agent_tasks.webhooks import payload, schedule, signing
+from agent_tasks.webhooks.delivery_span import DeliverySpan
 from agent_tasks.webhooks.threads import Threads
 from agent_tasks.webhooks.transport import Answer, NotSent, Resolve, Transport, Withdrawn
 
@@ -77,17 +78,22 @@ class Attempts:
         text = await self._body(claimed)
         secrets = await self._secrets(claimed)
         headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets)
+        span = await self._span(claimed)
         try:
             answer = await self._transport.post(
                 claimed["url"],
-                {**_HEADERS, **headers},
+                {**_HEADERS, **headers, **({} if span is None else {"traceparent": span.traceparent})},
                 text.encode(),
                 is_wanted=partial(self._is_wanted, claimed, began),
             )
         except Withdrawn:
             return given_back(claimed, "it was not to be sent any more when it was about to be")
         except NotSent as error:
+            if span is not None:
+                span.end(None)
             return self.failed(claimed, str(error))
+        if span is not None:
+            span.end(answer.status)
         if 200 <= answer.status < 300:
             waited = (claimed["now"] - claimed["created_at"]).total_seconds()
             metrics.DELIVERY_SECONDS.observe(waited + monotonic() - began)
@@ -102,6 +108,14 @@ class Attempts:
             if row is not None and not row["sensitive"] and (snapshot := TaskSnapshot.read(row)) is not None:
                 task = snapshot.model_dump(mode="json")
         return payload.body(claimed, public_url=self._public_url, task=task)
+
+    async def _span(self, claimed: Claimed) -> DeliverySpan | None:
+        """The span of an attempt, in the trace of the task that it tells of; None where there are no spans."""
+        task_id = claimed["task_id"]
+        if task_id is None or not self._deployment.spans.are_written:
+            return None
+        row = await self._threads.commit(lambda connection: read.find(connection, task_id))
+        return None if row is None else DeliverySpan.of(self._deployment.spans, claimed, row)
 
     async def _secrets(self, claimed: Claimed) -> Sequence[str]:
         if claimed["secret"] is None:

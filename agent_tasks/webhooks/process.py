@@ -8,6 +8,7 @@ import signal
 from agent_tasks import metrics
 from agent_tasks.deployment import Deployment
 from agent_tasks.settings import Settings
+from agent_tasks.tracing.provider import provide
 from agent_tasks.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ def serve(settings: Settings, *, loglevel: str) -> None:
     for name in ("httpcore2", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     metrics.serve(settings.metrics_port, settings.metrics_host)
+    provide("agent-tasks-deliverer", is_on=settings.traces)
     deployment = Deployment(settings)
     try:
         asyncio.run(_deliver(deployment))

@@ -181,6 +181,7 @@ def _waits(client: AgentTasks) -> None:
         signal.receipt(connection, waiting.id, "1")
         signal.is_kept(connection, waiting.id, "go", signal_id="1")
         signal.consumed(connection, waiting.id, 1)
+        signal.senders(connection, waiting.id, 1, ["go"], is_parked=False)
         parked(connection, claimed(client, waiting.id))
     fall_due(client, waiting.id)
     asking = claimed(client, submitted(client))

@@ -14,6 +14,7 @@ SHOWN_OR_GUESSED = {
     "cli/text.py": {"datetime.now"},  # how long ago something was
     "client/watched.py": {"datetime.now"},  # when to ask why nobody takes a task
     "engine/observers/flower.py": {"time.time"},  # the timestamps of Celery's events
+    "tracing/spans.py": {"time.time_ns"},  # the times of spans
     "gateway/answers.py": {"datetime.now"},  # when to look again at a task
     "gateway/agentcore/ping.py": {"time.time"},  # what is told before Postgres has answered once
     "errors.py": {"datetime.now"},  # a retry_after that a server or an author gave as a time of day

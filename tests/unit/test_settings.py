@@ -42,7 +42,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
-    said |= {"agentcore_mode": "acknowledge", "broker_url": "amqp://h//"}
+    said |= {"agentcore_mode": "acknowledge", "broker_url": "amqp://h//", "traces": "true"}
     said |= {"hook_secrets": f"whsec_{'c2lnbmVk' * 4}"}
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)

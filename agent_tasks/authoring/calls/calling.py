@@ -309,7 +309,7 @@ def _charge(operations: Operations, spent: Spent) -> tuple[Given | None, Charge]
     identity = branches.identify_charge(spent.digest)
     given = operations.find_charge(identity)
     usd = spent.price() if given is None else 0.0
-    return given, Charge(identity, spent.tokens, usd, within, spent.model)
+    return given, Charge(identity, spent.tokens, usd, within, spent.model, spent.used)
 
 
 def _is_cancelled() -> bool:

@@ -20,6 +20,7 @@ from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import ContextLost, InvalidInput
 from agent_tasks.task.arguments import refused
 from agent_tasks.task.budget import RESOURCES, Budget
+from agent_tasks.task.usage import Usage
 
 _LONGEST_KEY = 256
 HERE = "here"
@@ -102,6 +103,8 @@ class Charge:
     """The ordinals of the calls within which it was spent, from the inside out."""
     model: str | None = None
     """The model that was paid."""
+    usage: Usage | None = None
+    """What the model used."""
 
 
 class Given(ABC):

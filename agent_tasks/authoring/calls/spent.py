@@ -11,12 +11,15 @@ from agent_tasks.task.usage import Usage
 class Spent:
     """What was spent; its price is looked up only if it is to be counted."""
 
-    def __init__(self, digest: str, tokens: int, price: Callable[[], float], model: str | None = None) -> None:
+    def __init__(
+        self, digest: str, tokens: int, price: Callable[[], float], model: str | None = None, used: Usage | None = None
+    ) -> None:
         self.digest = digest
         """What a repeat of the step knows it by, whatever the prices are by then."""
         self.tokens = tokens
         self.price = price
         self.model = model
+        self.used = used
 
     @classmethod
     def amounts(cls, tokens: int, usd: float) -> "Spent":
@@ -29,7 +32,7 @@ class Spent:
         if not isinstance(model, str) or not model:
             raise InvalidInput("charge_usage(model=) takes the model's name, such as 'openai:gpt-5'", field="model")
         of = price if usd is None else lambda *_: usd
-        return cls(digest_of((usage, model), {}), usage.tokens, lambda: of(usage, model), model)
+        return cls(digest_of((usage, model), {}), usage.tokens, lambda: of(usage, model), model, usage)
 
 
 def price(usage: Usage, model: str) -> float:

@@ -9,8 +9,10 @@ from typing import Any
 from kombu.exceptions import OperationalError
 
 from agent_tasks import metrics
+from agent_tasks.engine.observers import step_span
 from agent_tasks.engine.steps import failures
 from agent_tasks.engine.steps.run import StepRun
+from agent_tasks.tracing.spans import Spans
 
 log = logging.getLogger(__name__)
 _LIMIT = 10_000
@@ -29,7 +31,8 @@ class Telemetry:
     A step that began and ended between two flushes is one event, which has its three times.
     """
 
-    def __init__(self, app: Any, node: str, *, sends_events: bool) -> None:
+    def __init__(self, app: Any, node: str, spans: Spans, *, sends_events: bool) -> None:
+        self._spans = spans
         self._lock = threading.Lock()
         self._begun: dict[StepRun, float] = {}
         self._announced: set[StepRun] = set()
@@ -42,6 +45,9 @@ class Telemetry:
 
     def started(self, run: StepRun) -> None:
         metrics.STEPS_RUNNING.inc()
+        if (span := step_span.begin(self._spans, run.claim)) is not None:
+            run.span = run.operations.span = span
+            span.waited(run.operations.senders)
         with self._lock:
             self._begun[run] = time.time()
 
@@ -54,6 +60,8 @@ class Telemetry:
         if began is None:
             return
         metrics.STEPS_RUNNING.dec()
+        if run.span is not None:
+            run.span.end(state, error)
         metrics.STEPS.labels(claim.agent, claim.step, state).inc()
         metrics.STEP_SECONDS.labels(claim.agent, claim.step).observe(seconds)
         event = _description(run) | {"timestamp": time.time(), "runtime": seconds}

@@ -32,6 +32,7 @@ from agent_tasks.engine.steps.publication import Publication
 from agent_tasks.engine.steps.unfinished import Unfinished
 from agent_tasks.settings import Settings
 from agent_tasks.store.errors import ServerAway
+from agent_tasks.tracing.provider import flush, provide
 from agent_tasks.transitions.heartbeat import WorkerRecord, sign_off
 from agent_tasks.transitions.release import release
 
@@ -71,7 +72,7 @@ class Runtime:
         self.unclaimed: Callable[[], None] = lambda: None
         """Called for each message whose step was not to be claimed: it may be suspect."""
         self.worker_id = worker_id(node, os.getpid())
-        self._telemetry = Telemetry(app, node, sends_events=terms.sends_events)
+        self._telemetry = Telemetry(app, node, self.client.spans, sends_events=terms.sends_events)
         self._database_threads = DatabaseThreads(_DATABASE_THREADS)
         self._call_threads = CallThreads(settings.call_threads)
         self._loops = Loops(settings.async_steps, self._database_threads, self._call_threads)
@@ -117,6 +118,7 @@ class Runtime:
 
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
+        provide("agent-tasks-worker", is_on=self.settings.traces)
         self._lost_slots.slots = slots
         forks.watch(self.client, self._combiners, self._loops, all_reset=self._terms.resets_signals)
         self._leases.start()
@@ -197,6 +199,7 @@ class Runtime:
         except psycopg.Error as error:
             log.warning("worker not signed off: %s", error)
         self._telemetry.close()
+        flush()
         self.client.close()
 
 

@@ -19,6 +19,7 @@ from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
 from agent_tasks.deployment import Deployment
 from agent_tasks.engine.batching.combiners import Combiners
+from agent_tasks.engine.observers.step_span import StepSpan
 from agent_tasks.engine.steps.answers import RecordedAnswer, restore
 from agent_tasks.engine.steps.outgoing import OutgoingTask
 from agent_tasks.engine.steps.replay import Replay
@@ -67,6 +68,8 @@ class StepCalls(Operations):
         self.branches = Branches(repeats=claim.repeated)
         self._waits = Waits(self, claim.step)
         self.context: StepContext | None = None
+        self.span: StepSpan | None = None
+        """The spans of this run, where it is traced."""
 
     @property
     def waits(self) -> Waits:
@@ -180,6 +183,11 @@ class StepCalls(Operations):
         record: RecordedCall = call.record
         return record.replay == "again"
 
+    def doing(
+        self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[..., Any]:
+        return function if self.span is None else self.span.traced(call, function)
+
     def answer(self, call: Call, value: Any) -> RecordedAnswer:
         return RecordedAnswer(call.function, value, self._limit)
 
@@ -251,6 +259,8 @@ class StepCalls(Operations):
         self._charges[identity.fingerprint] = known
         self._changed(self._claim.id)
         self._note(spent, reserved)
+        if self.span is not None:
+            self.span.charged(charge)
         self.check_charge(known)
 
     def _parts(self, within: Sequence[int], cost: Amount) -> list[CallPart]:

@@ -141,6 +141,8 @@ def _set_out(run: StepRun) -> None:
     place.set(Place(claim.id, claim.step_number, claim.run, claim.identity, claim.session_id))
     decimal.setcontext(decimal.Context())
     run.operations.branches.enter()
+    if run.span is not None:
+        run.span.enter()
 
 
 def _cancelled_itself(run: StepRun) -> StepResult:

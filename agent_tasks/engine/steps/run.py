@@ -10,6 +10,7 @@ from agent_tasks.authoring.agent import Agent
 from agent_tasks.authoring.calls.operations import Awaited
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.step import Step
+from agent_tasks.engine.observers.step_span import StepSpan
 from agent_tasks.engine.process.loop import StepLoop
 from agent_tasks.engine.steps.operations import StepOperations
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, StepFailed
@@ -69,6 +70,8 @@ class StepRun:
     """Whether the slot was counted as lost: whatever still comes back is dropped."""
     returned: bool = False
     """Whether the function has come back, in time or not."""
+    span: StepSpan | None = None
+    """Its span, where it is traced."""
     cancel_async: Callable[[], None] | None = None
 
     @property

@@ -75,7 +75,7 @@ class Spawning:
             ],
         )
         identity = claim.identity.extended(claim.agent) if claim.identity else None
-        traceparent = claim.row["traceparent"] or new_traceparent()
+        traceparent = claim.traceparent or claim.row["traceparent"] or new_traceparent()
         children = self._within_limit(
             self._client.new_task(
                 targets[child.agent_name],

@@ -1,5 +1,6 @@
 """The waits of a step that runs here: taken, kept and cancelled on Postgres; and what it notes without a call."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from time import monotonic
@@ -10,7 +11,7 @@ from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.operations import Awaited, Call, Intent
 from agent_tasks.authoring.directives import FanOut, Sleep, Wait
 from agent_tasks.engine.steps.answers import restore
-from agent_tasks.engine.steps.calls import StepCalls
+from agent_tasks.engine.steps.calls import DatabaseAway, StepCalls
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import TASK_SIGNALS
@@ -19,7 +20,9 @@ from agent_tasks.transitions import park
 from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.note import note
 from agent_tasks.transitions.open_wait import OpenWait, WaitRecord, shown_of
-from agent_tasks.transitions.signal import inbox
+from agent_tasks.transitions.signal import inbox, senders
+
+log = logging.getLogger(__name__)
 
 
 class StepWaits(StepCalls):
@@ -112,6 +115,15 @@ class StepWaits(StepCalls):
 
     def has_come(self, name: str) -> bool:
         return bool(self._durably(lambda: self._do(lambda connection, claim: inbox(connection, claim.id, [name]))))
+
+    def senders(self, waited: dict[str, Any]) -> list[str]:
+        """Return the spans that ended a wait between steps, or that woke the step which waits; none if that fails."""
+        number, names = self._claim.step_number, waited["names"]
+        try:
+            return self._do(lambda c, claim: senders(c, claim.id, number, names, is_parked="waits" in waited))
+        except DatabaseAway as error:
+            log.debug("a wait is traced without who ended it: %s", error)
+            return []
 
     def opened(self, waits: Sequence[Awaited]) -> list[OpenWait]:
         """What Postgres is told of these waits."""

@@ -125,7 +125,6 @@ class Invocations:
                     identity=caller.identity,
                     session_id=session_id,
                     queue=to.queue,
-                    traceparent=traceparent_of(request),
                 )
 
             met = sessions.invoke(self._gate.client, self._runtime, session_id, make, exclusive=exclusive)
@@ -140,7 +139,7 @@ class Invocations:
     ) -> T:
         """What `work` returns, through the six stages, in a thread."""
         origin = request.client.host if request.client else "unknown"
-        arrival = Arrival(sessions.AGENTCORE, origin, None, operation, task_id)
+        arrival = Arrival(sessions.AGENTCORE, origin, None, operation, task_id, traceparent=traceparent_of(request))
         return await self._gate.in_thread(lambda gate: submit(gate, admit(gate, arrival), work))
 
 

@@ -27,7 +27,7 @@ def submit(gate: Gate, admitted: Admitted, work: Callable[[Caller], T]) -> T:
 def auditing(gate: Gate, arrival: Arrival, caller: Caller) -> Generator[None]:
     """Within it writes are audited as the caller's, by themselves; one that is refused is audited here."""
     place = audit.short(arrival.origin)
-    origin = Origin(arrival.door, place, caller.identity, caller.key_id, caller.tenant)
+    origin = Origin(arrival.door, place, caller.identity, caller.key_id, caller.tenant, arrival.traceparent)
     with through(origin):
         try:
             yield

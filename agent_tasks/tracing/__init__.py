@@ -1,0 +1,1 @@
+"""Spans of OpenTelemetry, where a program has it: of tasks, steps, calls, waits and webhooks."""
