@@ -1,27 +1,20 @@
-"""Functions and errors in every form, run by a real worker."""
+"""Functions and errors in every form, run by the engine of a worker."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, InvalidInput
-from tests.conftest import fresh_deployment
-from tests.processes import Processes
+from agent_tasks import InvalidInput
+from agent_tasks.testing import Kit
+from tests import agents_functions as agents_functions  # they are declared there
 
 
-@pytest.fixture(scope="module")
-def client(
-    server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AgentTasks]:
-    """Of a deployment whose worker has these agents."""
-    with fresh_deployment(server_urls, template) as settings:
-        client = AgentTasks(settings)
-        with Processes(settings, tmp_path_factory.mktemp("functions")) as processes:
-            agents = ("tests.agents_functions",)
-            processes.fleet(agents=agents)
-            yield client
-        client.close()
+def result_of(kit: Kit, name: str) -> Any:
+    """The result of the agent's task, whose retries are over within a minute."""
+    kit.calls.allow()
+    task = kit.submit(name)
+    kit.clock.advance(minutes=1)
+    return task.result()
 
 
 @pytest.mark.parametrize(
@@ -34,15 +27,15 @@ def client(
         ("decorated", "end"),
     ],
 )
-def test_a_function_runs_however_it_is_written(client: AgentTasks, name: str, result: Any) -> None:
-    assert client.submit(name).result(timeout=30) == result
+def test_a_function_runs_however_it_is_written(agent_tasks: Kit, name: str, result: Any) -> None:
+    assert result_of(agent_tasks, name) == result
 
 
 @pytest.mark.parametrize("name", ["grouped", "broken-text", "async-exit", "plain-exit"])
-def test_an_error_that_retry_names_is_tried_again_however_it_is_raised(client: AgentTasks, name: str) -> None:
-    assert client.submit(name).result(timeout=30) == 2
+def test_an_error_that_retry_names_is_tried_again_however_it_is_raised(agent_tasks: Kit, name: str) -> None:
+    assert result_of(agent_tasks, name) == 2
 
 
-def test_a_plain_step_that_returns_a_coroutine_says_what_it_should_be(client: AgentTasks) -> None:
+def test_a_plain_step_that_returns_a_coroutine_says_what_it_should_be(agent_tasks: Kit) -> None:
     with pytest.raises(InvalidInput, match="async def"):
-        client.submit("forgets-async").result(timeout=30)
+        result_of(agent_tasks, "forgets-async")
