@@ -39,6 +39,20 @@ async def numbered(index: int) -> int:
     return index
 
 
+@agent("straight_family", signals=["go"])
+async def straight_family(ctx: Context, folder: str, members: int):
+    """A call, children, a signal and another call, in one step."""
+    await ctx.call(noted, folder, "first")
+    children = await ctx.fan_out([Child("member", {"folder": folder, "index": index}) for index in range(members)])
+    signal = await ctx.wait("go")
+    await ctx.call(noted, folder, "last")
+    return [*(child.result for child in children), signal.payload if signal else None]
+
+
+async def noted(folder: str, what: str) -> None:
+    note(folder, f"{what} {os.getpid()}")
+
+
 @agent("member_plain")
 def member_plain(ctx: SyncContext, folder: str, index: int):
     """In the slots: as many join at once as there are slots."""
