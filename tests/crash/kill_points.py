@@ -1,7 +1,8 @@
 """Loaded as a module of agents: kills its process where AGENT_TASKS_KILL_AT says.
 
 `<step>:<moment>` is a moment of `agent_tasks.moments`, of a step of any agent, or of `last`: the child whose end joins
-its parent. `commit:<moment>` is one of a commit that is no step's, as in a gateway. `statement:<n>` is before the n-th
+its parent. `commit:<moment>` is one of a commit that is no step's: in a gateway, or of what a step writes while it
+runs. `…#<n>` is the n-th time that the process comes there. `statement:<n>` is before the n-th
 statement from the first claim on, `request:<n>` before the n-th from the loading of this module on: a gateway loads it
 as it is first asked for its agents. With AGENT_TASKS_KILL_WITH=SIGSTOP the process is only stopped.
 """
@@ -23,17 +24,17 @@ _here = threading.local()
 
 def check(point: str) -> None:
     """Raise ValueError for a point that no process can come to."""
-    step, _, moment = point.rpartition(":")
+    step, moment, time = _parts(point)
     if step in ("statement", "request") and moment.isdecimal():
         return
-    if not step or moment not in moments.MOMENTS:
+    if not step or moment not in moments.MOMENTS or time < 1:
         raise ValueError(f"{point} is no point to be killed at: the moments of a step are {', '.join(moments.MOMENTS)}")
 
 
 def arm(point: str, number: signal.Signals) -> None:
     """Send this process the signal `number` as it comes to `point`. Raises ValueError where it cannot come there."""
     check(point)
-    step, _, moment = point.rpartition(":")
+    step, moment, _ = _parts(point)
     if step in ("statement", "request"):
         _arm_statement(int(moment), number, has_claimed=step == "request")
     else:
@@ -45,8 +46,10 @@ class _KilledAt:
     """The threads of a process go from moment to moment, each with a step: `claimed` and `returned` say which."""
 
     def __init__(self, point: str, number: signal.Signals) -> None:
-        self._point = point
+        step, moment, self._left = _parts(point)
+        self._point = f"{step}:{moment}"
         self._number = number
+        self._counting = threading.Lock()
 
     def __call__(self, moment: moments.Moment, step: str | None, joined: Sequence[Mapping[str, Any]]) -> None:
         if step is not None:
@@ -54,9 +57,22 @@ class _KilledAt:
         if any(row["status"] == "pending" for row in joined):
             _here.step = "last"
         if f"{getattr(_here, 'step', '') or 'commit'}:{moment}" == self._point:
-            os.kill(os.getpid(), self._number)
+            self._come()
         if moment == "published":
             _here.step = ""
+
+    def _come(self) -> None:
+        with self._counting:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), self._number)
+
+
+def _parts(point: str) -> tuple[str, str, int]:
+    """The step, the moment, and the how many-th time."""
+    place, _, time = point.partition("#")
+    step, _, moment = place.rpartition(":")
+    return step, moment, int(time) if time.isdecimal() else 0 if time else 1
 
 
 def _arm_statement(left: int, number: signal.Signals, *, has_claimed: bool) -> None:

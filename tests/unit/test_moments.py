@@ -22,13 +22,27 @@ def test_the_declared_moments_are_those_that_the_code_reaches() -> None:
     assert set(reached(Path(agent_tasks.__file__).parent)) == set(moments.MOMENTS)
 
 
-@pytest.mark.parametrize("point", ["spawn:commited", "spawn", "committed", ":committed", "statement:x", "spawn:claim"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "spawn:commited",
+        "spawn",
+        "committed",
+        ":committed",
+        "statement:x",
+        "spawn:claim",
+        "spawn:claimed#x",
+        "spawn:claimed#0",
+    ],
+)
 def test_a_point_that_no_process_comes_to_is_refused(point: str) -> None:
     with pytest.raises(ValueError, match=r"claimed, returned, .*published"):
         check(point)
 
 
-@pytest.mark.parametrize("point", ["spawn:committed", "undo:book_two:returned", "last:half-published", "statement:12"])
+@pytest.mark.parametrize(
+    "point", ["spawn:committed", "undo:book_two:returned", "last:half-published", "statement:12", "spawn:claimed#2"]
+)
 def test_a_point_is_a_step_with_a_moment_or_a_statement(point: str) -> None:
     check(point)
 
