@@ -70,6 +70,33 @@ async def passed(ctx: Context, signal: Signal | None):
     return time.time()
 
 
+straight_gate = Agent("straight_gate")
+
+
+@straight_gate.step
+async def passes(ctx: Context):
+    """As `gate`, in one step."""
+    await ctx.wait("open")
+    return time.time()
+
+
+straight_loop = Agent("straight_loop")
+
+
+@straight_loop.step
+async def go_round(ctx: Context, rounds: int):
+    """A recorded call and a wait, again and again."""
+    answers: list[int] = []
+    for number in range(rounds):
+        answers.append(await ctx.call(same, number))
+        await ctx.wait("open")
+    return answers
+
+
+async def same(number: int) -> int:
+    return number
+
+
 alarm = Agent("alarm")
 
 

@@ -2,12 +2,11 @@
 
 import time
 
-import psutil
-
 from agent_tasks import Budget
 from benchmarks.deployment import Deployment, deployment, until
 from benchmarks.tables import Table, at_most
 from benchmarks.upstream import Upstream
+from benchmarks.usage import resident_megabytes
 
 HELD, HOLD_SECONDS, DEADLINE_SECONDS, CANCELLED = 1_000, 35.0, 10.0, 20
 CALLS, CALL_SECONDS = 4_000, 1.0
@@ -52,7 +51,7 @@ def _hold(made: Deployment, pid: int, upstream: Upstream, seconds: float, table:
     limited = client.submit("hold", {"port": upstream.port}, budget=Budget(seconds=DEADLINE_SECONDS))
     taken = until(lambda: len(upstream.held) == HELD, f"the server holds {HELD} clients", seconds=60)
     table.check("all are held after", None, taken, f"{taken:.1f} s")
-    start, memory = time.perf_counter(), _memory(pid)
+    start, memory = time.perf_counter(), resident_megabytes(pid)
     until(lambda: str(limited.id) not in upstream.held, "the step past its deadline hangs up")
     limited.wait(timeout=30)
     late = made.value(_LATE, [DEADLINE_SECONDS, limited.id])
@@ -68,14 +67,8 @@ def _hold(made: Deployment, pid: int, upstream: Upstream, seconds: float, table:
     until(lambda: time.perf_counter() - start > seconds, "the time is over", seconds=seconds + 1, every=0.2)
     lost = made.value(_LOST) + left - made.value(_KEPT) + left - len(upstream.held)
     table.check("leases lost, or steps run again", at_most(0, ""), lost, f"{lost} of {left}")
-    memory = max(memory, _memory(pid))
+    memory = max(memory, resident_megabytes(pid))
     table.check("memory of the worker, at most", at_most(400, "MB"), memory, f"{memory:.0f} MB")
     upstream.answer()
     done = until(lambda: made.value(_ENDED, ["completed"]) == left, "the others complete", seconds=60)
     table.check("all others complete, once answered, within", None, done, f"{done:.1f} s")
-
-
-def _memory(pid: int) -> float:
-    """Of the process and all below it, in MB."""
-    process = psutil.Process(pid)
-    return sum(member.memory_info().rss for member in (process, *process.children(recursive=True))) / 1e6
