@@ -1,6 +1,7 @@
 """A team's tasks behave with `install` as without it, and steps in its workers survive what kills them."""
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,40 @@ def test_a_step_that_killed_a_worker_of_theirs_is_run_apart_in_its_app(
         begin(processes, client.settings, "-P", pool)
     assert task.result(timeout=40) == ["shop", 2]
     assert any("a process begins for suspect steps" in process.output for process in processes.all)
+
+
+_DESK = """
+import os
+import signal
+from celery import Celery
+from agent_tasks import Context, agent
+from agent_tasks.celery import install
+
+app = Celery("desk", broker=os.environ["AGENT_TASKS_REDIS_URL"])
+install(app)
+
+
+@agent("dies_once")
+async def dies_once(ctx: Context, path: str):
+    if not os.path.exists(path):
+        open(path, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+"""
+_THERE = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+
+
+@pytest.mark.slow
+def test_a_step_that_killed_its_worker_is_run_apart_where_only_celery_looks_in_the_folder_of_the_app(
+    client: AgentTasks, processes: Processes, tmp_path: Path
+) -> None:
+    """The script `celery` takes the current folder out of sys.path again, once it has the app."""
+    (tmp_path / "desk.py").write_text(_DESK)
+    program = [sys.executable, "-c", _THERE, str(tmp_path), str(Path(sys.executable).parent / "celery")]
+    arguments = [*program, "-A", "desk", "worker", "-P", "prefork", "-c", "1", "--without-mingle"]
+    processes.start("desk", arguments, processes.environment(agents=("desk",), lease_seconds=1.0))
+    processes.wait_until_ready(processes.sweeper(ready=False), processes.beat(ready=False))
+    assert client.submit("dies_once", {"path": str(tmp_path / "died")}).result(timeout=60) == "survived"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Our part in a worker of a team's: what it does with bells it cannot serve, and what it takes from."""
 
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from agent_tasks.doorbell.bell import PASSES, PASSES_HEADER
 from agent_tasks.doorbell.installed import Installed
 from agent_tasks.engine.process import runtime as runtime_module
 from agent_tasks.engine.process.gate import Gate, NotTaken
+from agent_tasks.engine.process.quarantine import Quarantine
 from agent_tasks.engine.process.runtime import Runtime
 from agent_tasks.engine.process.terms import OURS, Terms
 from agent_tasks.store.errors import Contention
@@ -113,3 +115,20 @@ def test_a_step_that_cannot_be_claimed_for_a_lock_is_not_taken_again_at_once(
     assert len(bells.back) == (1 if terms.waits_in_slots else 0)
     runtime._send_again()  # at the next tick
     assert len(bells.back) == 1
+
+
+@pytest.mark.parametrize("module", ["shop", ""])
+def test_the_quarantine_of_a_teams_worker_looks_in_the_folder_in_which_celery_has_found_the_app(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
+) -> None:
+    begun: list[str] = []
+
+    def begin(arguments: list[str], **_: Any) -> Any:
+        begun.append(arguments[-1])
+        return SimpleNamespace(pid=1)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("agent_tasks.engine.process.quarantine.subprocess.Popen", begin)
+    app = Celery("theirs", broker="memory://", set_as_current=False)
+    Quarantine(app, SETTINGS, "w", module)._begin(1, ("agents",))
+    assert (str(tmp_path) in begun[0]) == bool(module)

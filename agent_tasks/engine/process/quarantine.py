@@ -148,7 +148,8 @@ class Quarantine:
     def _begin(self, suspect: int, queues: tuple[str, ...]) -> None:
         level = logging.getLogger().getEffectiveLevel()
         order = Order(self._node, queues, suspect, level, os.getpid(), self._installed_by)
-        code = _BEGIN.format(path=sys.path, order=json.dumps(asdict(order)))
+        path = _with_current_folder(sys.path) if self._installed_by else sys.path
+        code = _BEGIN.format(path=path, order=json.dumps(asdict(order)))
         with self._lock:
             if self._closing:
                 return
@@ -175,3 +176,9 @@ class Quarantine:
             pause = min(_SLOWEST_SECONDS, 2.0**self._failed)
             self._not_before = monotonic() + pause
             log.error("quarantine: a process failed, the next one begins in %.0f s: status=%d", pause, status)
+
+
+def _with_current_folder(path: list[str]) -> list[str]:
+    """Where `celery -A` has found the app: in the current folder, which it takes out of sys.path again."""
+    here = os.getcwd()
+    return path if here in path else [here, *path]
