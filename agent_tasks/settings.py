@@ -340,7 +340,8 @@ class Settings(BaseSettings):
             combined: dict[str, Any] = {**dev, **values}
             return cls(**combined)
         missing = "AGENT_TASKS_DATABASE_URL" if not settings.database_url else "AGENT_TASKS_REDIS_URL"
-        or_broker = "" if not settings.database_url else " (without a Redis: AGENT_TASKS_BROKER_URL)"
+        ways = " (without a Redis: AGENT_TASKS_BROKER_URL; for a Celery app of yours: AGENT_TASKS_APP)"
+        or_broker = ways if settings.database_url else ""
         raise InvalidInput(
             f"{missing} is not set. Set it{or_broker}, or start everything on this machine with `agent-tasks dev`.",
             field=missing,

@@ -16,6 +16,7 @@ from agent_tasks.doorbell.bells import Bells
 from agent_tasks.doorbell.broker import broker_url, open_bells
 from agent_tasks.doorbell.hearing import TO_DO
 from agent_tasks.doorbell.line import Line
+from agent_tasks.doorbell.raw_bells import shared_line
 from agent_tasks.doorbell.redis_url import remedy
 from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.settings import Settings
@@ -153,9 +154,9 @@ def _limits(connection: Connection) -> Iterator[Finding]:
 
 
 def _redis(settings: Settings) -> Finding:
-    if not settings.redis_url:
+    client = publisher.connect(settings) if settings.redis_url else _shared_client(settings)
+    if client is None:
         return Finding("redis", True, "none: status is read from Postgres, which sends notices of changes")
-    client = publisher.connect(settings)
     try:
         about: Any = client.info()
     except redis.RedisError as error:
@@ -170,7 +171,17 @@ def _redis(settings: Settings) -> Finding:
     policy = about.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         return Finding("redis", False, f"{found} evicts: maxmemory-policy is {policy}", "set it to noeviction")
-    return Finding("redis", True, f"{found}, noeviction")
+    whose = "" if settings.redis_url else ", that of the broker: AGENT_TASKS_REDIS_URL is not set"
+    return Finding("redis", True, f"{found}, noeviction{whose}")
+
+
+def _shared_client(settings: Settings) -> "redis.Redis | None":
+    """The Redis of the broker, where status is mirrored in it, too."""
+    try:
+        line = shared_line(open_bells(settings, lambda: b"", None))
+    except InvalidInput:  # the finding of the broker says so
+        return None
+    return None if line is None else line.client
 
 
 def _broker(settings: Settings) -> Finding:

@@ -15,6 +15,7 @@ import pytest
 from kombu.entity import Queue
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, Settings
+from agent_tasks.cli import checks
 from agent_tasks.doorbell.envelope import HEADER, verify
 from agent_tasks.doorbell.fast_path import client_of, same_redis
 from agent_tasks.doorbell.installed import Installed, set_installed
@@ -35,6 +36,13 @@ def rung_by(client: AgentTasks, app: Any) -> AgentTasks:
     set_installed(Installed(app, None, "shop"))
     client.close()
     return client
+
+
+def redis_found(settings: Settings) -> str:
+    """What doctor says of the Redis in which status is mirrored."""
+    finding = checks._redis(settings)
+    assert finding.ok
+    return finding.text
 
 
 def taken(app: Any, number: int) -> list[Any]:
@@ -77,6 +85,7 @@ def test_a_team_on_redis_names_no_other_and_status_is_mirrored_in_its_broker(cli
     ringing = AgentTasks(settings)
     assert ringing.has_redis
     assert ringing.publisher._added is not None
+    assert redis_found(settings).endswith("noeviction, that of the broker: AGENT_TASKS_REDIS_URL is not set")
     task = ringing.submit("echo", {"value": 1})
     assert (task.snapshot().status, ringing.bells.waiting(["agents"])) == ("pending", {"agents": 1})
     ringing.close()
@@ -84,6 +93,7 @@ def test_a_team_on_redis_names_no_other_and_status_is_mirrored_in_its_broker(cli
     set_installed(Installed(with_prefix, None, "shop"))
     sealed = AgentTasks(settings)
     assert not sealed.has_redis  # its user may have no right on other keys
+    assert redis_found(settings).startswith("none: ")
     with pytest.raises(InvalidInput, match="AGENT_TASKS_REDIS_URL is not set"):
         _ = sealed.redis
     assert sealed.submit("echo", {"value": 1}).snapshot().status == "pending"
