@@ -1,6 +1,6 @@
 """The context of the step within which a framework runs an agent."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -33,8 +33,8 @@ def current() -> Context | None:
     return _current.get()
 
 
-def missing(error: ModuleNotFoundError, module: str, extra: str) -> InvalidInput:
+def missing(error: ModuleNotFoundError, modules: Sequence[str], extra: str) -> InvalidInput:
     """Return the error that names the extra, where the framework is not installed; else raise the error itself."""
-    if error.name is None or error.name.partition(".")[0] != module:
+    if error.name is None or error.name.partition(".")[0] not in modules:
         raise error
-    return InvalidInput(f"agent_tasks.integrations.{module} needs it: pip install 'agent-tasks[{extra}]'", name=module)
+    return InvalidInput(f"{error.name} is not installed: pip install 'agent-tasks[{extra}]'", name=error.name)

@@ -30,7 +30,7 @@ try:
     from agents.models.interface import Model, ModelProvider
     from agents.tool_context import ToolContext
 except ModuleNotFoundError as error:
-    raise missing(error, "agents", "openai-agents") from None
+    raise missing(error, ("agents",), "openai-agents") from None
 
 __all__ = ["Approval", "run"]
 _RESPONSE = TypeAdapter(ModelResponse)

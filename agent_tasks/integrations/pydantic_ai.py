@@ -41,7 +41,7 @@ try:
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.tools import ToolApproved, ToolDenied
 except ModuleNotFoundError as error:
-    raise missing(error, "pydantic_ai", "pydantic-ai") from None
+    raise missing(error, ("pydantic_ai",), "pydantic-ai") from None
 
 __all__ = ["Approval", "TaskDurability", "durable", "run"]
 _FAKES = ("test", "function:")

@@ -53,13 +53,17 @@ class Route:
         hosts = {tuple(host.get(name) or None for name in _HOST) for host in self._hosts}
         return hosts, self._parameters.get("dbname"), self._parameters.get("service")
 
-    def connect(self, kind: type[C], **changes: Any) -> C:
-        """Connect to a host. Raises psycopg.OperationalError, after a few seconds, with what is wrong with each."""
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of a connection to any of the hosts, the one that answered last first."""
         with self._lock:
             hosts = list(self._hosts)
         lists = {name: ",".join(host[name] for host in hosts) for name in _HOST if hosts and name in hosts[0]}
-        parameters: dict[str, Any] = {**self._parameters, **lists, **changes}
-        connection = kind.connect(**parameters)
+        return {**self._parameters, **lists}
+
+    def connect(self, kind: type[C], **changes: Any) -> C:
+        """Connect to a host. Raises psycopg.OperationalError, after a few seconds, with what is wrong with each."""
+        connection = kind.connect(**{**self.parameters, **changes})
         self._move(connection, first=True)
         return connection
 

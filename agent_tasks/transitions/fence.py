@@ -24,6 +24,9 @@ GIVEN_OWNED: LiteralString = """
 PASSING_LOCKED: LiteralString = "FOR NO KEY UPDATE OF tasks SKIP LOCKED"
 """The lock that passes over a row that somebody else has locked, so that the rest of its batch need not wait."""
 
+LOCK_OWNED: LiteralString = f"SELECT FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE"
+"""The statement that keeps the row as it is until the end of its transaction; it finds it where the run owns it."""
+
 _SPENT = f"SELECT spent_seconds + {RUNNING_SECONDS} AS spent, {IN_TIME} AS in_time FROM agent_tasks.tasks WHERE {OWNED}"
 
 
@@ -76,8 +79,5 @@ _NULL = "null"
 
 def lock_owned(connection: Connection, claim: Claim) -> None:
     """Keep the row as it is until the end of this transaction. Raises LeaseLost."""
-    if (
-        connection.execute(f"SELECT FROM agent_tasks.tasks WHERE {OWNED} FOR NO KEY UPDATE", claim.fence).fetchone()
-        is None
-    ):
+    if connection.execute(LOCK_OWNED, claim.fence).fetchone() is None:
         raise lost(claim)

@@ -13,16 +13,21 @@ from uuid import UUID
 import pytest
 
 pytest.importorskip("agents")
+pytest.importorskip("langgraph")
 pytest.importorskip("pydantic_ai")
 
 from agent_tasks import AgentTasks, Budget
-from tests import agents_openai, agents_pydantic_ai
+from tests import agents_langgraph, agents_openai, agents_pydantic_ai
 from tests.agents import notes
 from tests.database import lapse, row_of, submitted
 from tests.database.driving import driving
 
 EFFECTS = {"request 0", "look Rome", "look Oslo", "request 2", "look Bonn", "request 3"}
-WATCHING = {"pydantic-ai": agents_pydantic_ai.watch, "openai-agents": agents_openai.watch}
+WATCHING = {
+    "langgraph": agents_langgraph.watch,
+    "openai-agents": agents_openai.watch,
+    "pydantic-ai": agents_pydantic_ai.watch,
+}
 
 
 def live(client: AgentTasks, task_id: UUID, step: Callable[..., Any]) -> int:

@@ -31,11 +31,12 @@ PRINTED = {
     ],
     "undo": ["['hotel in Lisbon', 'flight in Lisbon']", "failed", "['hotel in Atlantis given up']"],
     "pydantic_ai_approval": ["pay {'cents': 900}", "Done: paid 900 cents"],
+    "langgraph_approval": ["pay {'cents': 900}", "Done: paid 900 cents"],
     "openai_agents_approval": ["pay {'cents': 900}", "Done: paid 900 cents"],
     "parallel_tools": ["Lisbon? sunny in Lisbon; Lisbon has 545,000 people."],
 }
 
-NEEDS = {"pydantic_ai_approval": "pydantic_ai", "openai_agents_approval": "agents"}
+NEEDS = {"pydantic_ai_approval": "pydantic_ai", "openai_agents_approval": "agents", "langgraph_approval": "langgraph"}
 """The frameworks that examples are written in; `make test-oldest` has none."""
 RUN = sorted(name for name in PRINTED if name not in NEEDS or find_spec(NEEDS[name]) is not None)
 

@@ -115,7 +115,7 @@ def test_without_its_extra_the_command_says_in_one_line_what_to_install(environm
 def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Environment) -> None:
     cli, http, dev = "agent_tasks.cli.application", "agent_tasks.gateway.server", "agent_tasks.embedded"
     deliverer, research = "agent_tasks.webhooks.process", ("bs4", "bm25s", "Stemmer", "pypdf")
-    libraries = ("flower", "django", "fastapi", "agents", "genai_prices", "pydantic_ai")
+    libraries = ("flower", "django", "fastapi", "agents", "genai_prices", "langgraph", "pydantic_ai")
     kit = "agent_tasks.testing.bench"
     parts = (cli, http, deliverer, dev, kit, *research, *libraries)
     of: dict[str, set[str]] = {
@@ -126,6 +126,7 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
         "http": {cli, http, deliverer, "fastapi"},
         "research": set(research),
         "llm": {*research, "pydantic_ai", "genai_prices"},
+        "langgraph": {"langgraph", "genai_prices"},
         "openai-agents": {"agents", "genai_prices"},
         "prices": {"genai_prices"},
         "pydantic-ai": {"pydantic_ai", "genai_prices"},
@@ -134,7 +135,7 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
     }
     assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)
     if find_spec("pydantic_ai") is None:  # as in `make test-oldest`
-        for extra in ("llm", "openai-agents", "prices", "pydantic-ai"):
+        for extra in ("langgraph", "llm", "openai-agents", "prices", "pydantic-ai"):
             del of[extra]
     for extra, brought in of.items():
         assert set(parts) - set(imported(environment(extra), *parts)) == brought, extra

@@ -48,10 +48,16 @@ class Branch:
     before it. Code that nothing orders (callbacks, threads that the user starts) is one loose branch.
     """
 
-    __slots__ = ("_born", "_equals", "births", "is_loose", "making", "owner", "path", "returned", "run")
+    __slots__ = ("_born", "_equals", "births", "is_loose", "making", "owner", "path", "resumes", "returned", "run")
 
     def __init__(
-        self, run: "Branches", path: str, births: tuple[int, ...], making: Making | None, is_loose: bool = False
+        self,
+        run: "Branches",
+        path: str,
+        births: tuple[int, ...],
+        making: Making | None,
+        is_loose: bool = False,
+        resumes: bool = False,
     ) -> None:
         self.run = run
         self.path = path
@@ -60,6 +66,8 @@ class Branch:
         self.making = making
         """The nearest call around it."""
         self.is_loose = is_loose
+        self.resumes = resumes
+        """Whether its code, when it runs again, leaves out calls that it made, as its own record of them allows."""
         self.owner: Any = None
         """The task that runs it, or the number of the thread."""
         self.returned: bool | None = False
@@ -74,14 +82,15 @@ class Branch:
             self._born[kind] = number + 1
         return self._bear(f"{self.path}/{part_of(kind)}:{number}")
 
-    def of_call(self, identity: CallIdentity, making: Making) -> "Branch":
+    def of_call(self, identity: CallIdentity, making: Making, *, resumes: bool = False) -> "Branch":
         """Begin the branch of a call's function; the function's own calls are numbered below it."""
         above = () if identity.key is not None else self.births
-        return self.run.keep(Branch(self.run, identity.path, (*above, next(self.run.clock)), making))
+        births = (*above, next(self.run.clock))
+        return self.run.keep(Branch(self.run, identity.path, births, making, resumes=resumes or self.resumes))
 
     def _bear(self, path: str, *, is_loose: bool = False) -> "Branch":
         births = (*self.births, next(self.run.clock))
-        return self.run.keep(Branch(self.run, path, births, self.making, is_loose))
+        return self.run.keep(Branch(self.run, path, births, self.making, is_loose, self.resumes))
 
     def loose_part(self) -> "Branch":
         if self.is_loose:

@@ -77,7 +77,7 @@ class _Calls:
 
     def _inner(self, call: Call, making: Making, intent: Intent) -> Branch:
         making.key, making.ordinal = intent.key, intent.ordinal
-        return call.branch.of_call(call.identity, making)
+        return call.branch.of_call(call.identity, making, resumes=call.options.resumes)
 
     def _checked(self, answer: Answer) -> Answer:
         check = self._options.check

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
 from agent_tasks.authoring.calls.branches import Branch, Branches
@@ -39,6 +39,8 @@ class CallOptions:
     at_most_once: bool = False
     timeout: float | timedelta | None = None
     reserve: Budget | None = None
+    resumes: bool = False
+    """Whether the function, when it runs again, leaves out calls that it made: it has a record of its own of them."""
 
     def __post_init__(self) -> None:
         for option in ("key", "name"):
@@ -208,6 +210,19 @@ class Outgoing(ABC):
         """Return what the task returned, from the payload of its signal. Raises StepFailed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """The Postgres of the deployment, for a library that keeps tables of its own in it, as the step's."""
+
+    url: str
+    fence: LiteralString
+    """The statement with which a transaction of such writes begins: it finds nothing where the step is another's."""
+    values: dict[str, Any]
+    """The parameters of `fence`."""
+    broken: Callable[[Exception | None], Exception]
+    """Returns what to raise where the fence found nothing (None), or for an error of Postgres."""
+
+
 class Operations(ABC):
     """The durable operations of a context; a worker's run implements them on Postgres, blocking."""
 
@@ -218,6 +233,10 @@ class Operations(ABC):
     @property
     @abstractmethod
     def waits(self) -> WaitsOfStep: ...
+
+    @property
+    @abstractmethod
+    def premises(self) -> Premises: ...
 
     @abstractmethod
     def find(self, call: Call) -> Given | None:

@@ -13,7 +13,7 @@ from agent_tasks.authoring.agent import check_tool
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.branches import Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
-from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Given, Intent, Operations, Outgoing
+from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Given, Intent, Operations, Outgoing, Premises
 from agent_tasks.authoring.calls.turns import Turns
 from agent_tasks.authoring.calls.waits import Waits
 from agent_tasks.authoring.context import StepContext
@@ -29,7 +29,7 @@ from agent_tasks.store.errors import Transient
 from agent_tasks.task import payloads
 from agent_tasks.task.amount import NOTHING, Amount
 from agent_tasks.task.budget import Spend, check_charge, exact, overdrawn
-from agent_tasks.transitions import ledger, spend
+from agent_tasks.transitions import fence, ledger, spend
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.ledger import CallBegin, CallEnd, RecordedCall, RecordedCharge
 from agent_tasks.transitions.spend import CallPart
@@ -74,6 +74,17 @@ class StepCalls(Operations):
     @property
     def waits(self) -> Waits:
         return self._waits
+
+    @property
+    def premises(self) -> Premises:
+        url = str(self._deployment.settings.database_url)
+        return Premises(url, fence.LOCK_OWNED, self._claim.fence, self._outside)
+
+    def _outside(self, error: Exception | None) -> Exception:
+        """Keep and return what a library's own writes say of the step."""
+        if error is None:
+            return self._breaks(fence.lost(self._claim))
+        return self._breaks(DatabaseAway(str(error))) if isinstance(error, Transient) else error
 
     def load(self) -> Replay:
         """Read what earlier runs of the step have recorded; called before the step begins."""

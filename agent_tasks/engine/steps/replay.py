@@ -224,7 +224,7 @@ class Replay:
             path, _, part = path.rpartition("/")
             if part.endswith(")"):
                 return False  # it is within a call that was given back, or is asked for itself
-        return branch.is_loose or branch.has_returned
+        return not branch.resumes and (branch.is_loose or branch.has_returned)
 
     def judge(self, error: BaseException, within: str = "") -> list[RecordedCall]:
         """Find what is made again after a try raised: what ended it, and what nobody has gone on from.
