@@ -1,6 +1,8 @@
 """Steps in every form in which functions are written: they are found again by what Next is given."""
 
 import functools
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from agent_tasks import Agent, Context, InvalidInput, Next, SyncContext
 from agent_tasks.authoring.functions import is_async, is_generator, name_of
+from agent_tasks.engine.steps.answers import restore
 
 pytestmark = pytest.mark.usefixtures("no_agents_left_behind")
 
@@ -98,3 +101,21 @@ def test_one_function_in_two_steps_is_named_by_text() -> None:
     with pytest.raises(InvalidInput, match="several steps"):
         mine.find_step(later)
     assert mine.find_step("second").name == "second"
+
+
+def test_what_a_calls_function_holds_goes_with_it() -> None:
+    class Held:
+        pass
+
+    def holding(held: Held) -> Callable[..., Any]:
+        async def call() -> int:
+            return id(held)
+
+        return call
+
+    held = Held()
+    known = weakref.ref(held)
+    assert restore(holding(held), 3) == 3
+    del held
+    gc.collect()
+    assert known() is None

@@ -70,10 +70,16 @@ def _underlying(function: Callable[..., Any]) -> Any:
     return getattr(function, "__func__", function)
 
 
-@functools.lru_cache(maxsize=1024)
 def _return_shape(function: Any) -> Shape | None:
-    if not inspect.isfunction(function):
+    if not inspect.isfunction(function) or "return" not in function.__annotations__:
         return None
+    return (
+        _shape_of(function) if function.__closure__ is None else _shape_of.__wrapped__(function)
+    )  # what it holds may go
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape_of(function: Any) -> Shape | None:
     try:
         hint = typing.get_type_hints(function, include_extras=True).get("return", Any)
         return None if hint is Any else Shape(hint)
