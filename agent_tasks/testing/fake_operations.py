@@ -16,7 +16,6 @@ from agent_tasks.authoring.calls.operations import (
     Charge,
     Intent,
     Operations,
-    Premises,
     WaitsOfStep,
 )
 from agent_tasks.authoring.calls.turns import Turns
@@ -99,10 +98,6 @@ class FakeOperations(Operations):
     @property
     def waits(self) -> FakeWaits:
         return self._waits
-
-    @property
-    def premises(self) -> Premises:
-        raise InvalidInput("A fake context has no Postgres: test a step with a graph by the fixture agent_tasks")
 
     def find(self, call: Call) -> None:
         return None

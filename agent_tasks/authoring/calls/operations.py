@@ -235,8 +235,8 @@ class Operations(ABC):
     def waits(self) -> WaitsOfStep: ...
 
     @property
-    @abstractmethod
-    def premises(self) -> Premises: ...
+    def premises(self) -> Premises:
+        raise InvalidInput("A fake context has no Postgres: test a step with a graph by the fixture agent_tasks")
 
     @abstractmethod
     def find(self, call: Call) -> Given | None:
