@@ -25,6 +25,7 @@ from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
 from agent_tasks.client.schedules import Schedule
+from agent_tasks.client.spending import Spent
 from agent_tasks.doorbell.installed import installed
 from agent_tasks.errors import (
     AgentTaskError,
@@ -56,6 +57,7 @@ from agent_tasks.task.event import Event
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.task_filter import TaskFilter
 from agent_tasks.task.usage import Usage
 
 P = ParamSpec("P")
@@ -149,10 +151,12 @@ __all__ = [
     "Settings",
     "Signal",
     "Sleep",
+    "Spent",
     "StepFailed",
     "SuggestedAction",
     "SyncContext",
     "TaskCancelled",
+    "TaskFilter",
     "TaskHandle",
     "TaskNotFound",
     "TaskSnapshot",

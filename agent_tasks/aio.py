@@ -92,6 +92,7 @@ class AsyncAgentTasks:
     get = _handle(AgentTasks.get)
     living = _awaited(AgentTasks.living)
     search = _awaited(AgentTasks.search)
+    spend = _awaited(AgentTasks.spend)
     agents = _awaited(AgentTasks.agents)
     audit = _awaited(AgentTasks.audit)
     hook = _awaited(AgentTasks.hook)

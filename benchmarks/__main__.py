@@ -17,6 +17,8 @@ from benchmarks import (
     latency,
     parked,
     scale,
+    search_cost,
+    searching,
     state_size,
     straight,
     testing,
@@ -49,6 +51,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "adaptive_split": adaptive_split.run,
     "check": checking.run,
     "testing": testing.run,
+    "searching": searching.run,
+    "search_cost": search_cost.run,
     "scale": scale.run,
 }
 

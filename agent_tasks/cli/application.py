@@ -19,6 +19,7 @@ from agent_tasks.cli.feed import feed
 from agent_tasks.cli.gateway import gateway
 from agent_tasks.cli.hook import hook
 from agent_tasks.cli.keys import keys
+from agent_tasks.cli.ls import ls
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
@@ -26,6 +27,7 @@ from agent_tasks.cli.resume import resume
 from agent_tasks.cli.schedule import schedule
 from agent_tasks.cli.schedules import schedules
 from agent_tasks.cli.signal import signal
+from agent_tasks.cli.spend import spend
 from agent_tasks.cli.status import status
 from agent_tasks.cli.submit import submit
 from agent_tasks.cli.tree import tree
@@ -53,9 +55,9 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
     "On this machine": (demo, dev),
-    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps, export),
+    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps, ls, export),
     "Schedules": (schedule, schedules, unschedule),
-    "A deployment": (migrate, check, doctor, audit),
+    "A deployment": (migrate, check, doctor, audit, spend),
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from agent_tasks.client.listing import LARGEST_PAGE, check_filters
+from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.queries import audit
-from agent_tasks.task.arguments import check_kind, check_whole
+from agent_tasks.task.arguments import check_kind, check_names, check_whole
 from agent_tasks.task.identity import Identity, check_identity
 
 
@@ -57,7 +57,7 @@ def read_audit(
     identity: Identity | None,
 ) -> list[AuditEntry]:
     """Do what `AgentTasks.audit` does. Raises InvalidInput."""
-    check_filters(tenant=tenant, subject=subject, operation=operation, door=door)
+    check_names(tenant=tenant, subject=subject, operation=operation, door=door)
     check_kind(task_id, "task_id", UUID, "a task's UUID")
     check_identity(identity)
     check_whole(limit, "limit", 1, LARGEST_PAGE)

@@ -18,11 +18,12 @@ from agent_tasks.client.callers_connection import aside, borrowed, driver_connec
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
-from agent_tasks.client.listing import Page, check_filters, find_tasks
+from agent_tasks.client.listing import Page, find_tasks
 from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
 from agent_tasks.client.sending import Sending
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.signals import Receipt
+from agent_tasks.client.spending import SpendKey, Spent, sum_up
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
 from agent_tasks.client.webhooks import Webhooks
 from agent_tasks.deployment import Deployment, Once
@@ -32,11 +33,12 @@ from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import ServerAway
 from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
-from agent_tasks.task.arguments import as_uuid, check_text, check_whole, refused
+from agent_tasks.task.arguments import as_uuid, check_names, check_text, check_whole, refused
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.task_filter import Asked, TaskFilter, one_filter
 from agent_tasks.transitions import idempotency
 from agent_tasks.transitions import schedule as schedule_rows
 from agent_tasks.transitions.audit import entry
@@ -220,7 +222,7 @@ class AgentTasks(Deployment):
             raise refused("kind must be signal, timer, children or retry", kind, "kind")
         if status is not None and status not in tuple(TaskStatus):
             raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
-        check_filters(agent=agent, tenant=tenant, subject=subject)
+        check_names(agent=agent, tenant=tenant, subject=subject)
         check_identity(identity)
         check_whole(limit, "limit", 1)
         with self.database.connection() as connection:
@@ -238,33 +240,47 @@ class AgentTasks(Deployment):
 
     def search(
         self,
+        filter: TaskFilter | None = None,
         *,
-        status: TaskStatus | str | None = None,
-        agent: str | None = None,
-        tenant: str | None = None,
-        subject: str | None = None,
-        session_id: str | None = None,
         limit: int = 100,
         after: str | None = None,
         identity: Identity | None = None,
+        **asked: Unpack[Asked],
     ) -> Page:
-        """Find tasks that match every filter, the newest first, a page of at most `limit` (1 to 1,000) at a time.
+        """Find tasks of which all that is asked is true, ended ones too: a page of at most `limit` (1 to 1,000).
 
-        `after`: the `next` of the page before. One page looks at no more than 10,000 tasks, of the session, the
-        identity or the tenant if one is given: where few of them match, a page is short, or empty, and still has a
-        `next`. `identity`: only what it may see; None: a trusted program. Raises InvalidInput.
+        What can be asked are the fields of `TaskFilter`: one by one, as in `search(agent="writer", status="failed")`,
+        or as a `filter`. The newest come first; where `ended_after` or `ended_before` is asked, those that ended last.
+        `after`: the `next` of the page before. One page looks at no more than 10,000 tasks of the one condition that
+        fewest fulfil: where few of them match, a page is short, or empty, and still has a `next`. `identity`: only
+        what it may see; None: a trusted program. Raises InvalidInput.
         """
-        return find_tasks(
-            self,
-            status=status,
-            agent=agent,
-            tenant=tenant,
-            subject=subject,
-            session_id=session_id,
-            limit=limit,
-            after=after,
+        return find_tasks(self, one_filter(filter, asked), limit=limit, after=after, identity=identity)
+
+    def spend(
+        self,
+        by: Sequence[SpendKey] | SpendKey = ("day",),
+        *,
+        since: datetime | timedelta | None = None,
+        until: datetime | timedelta | None = None,
+        agent: str | None = None,
+        tenant: str | None = None,
+        subject: str | None = None,
+        model: str | None = None,
+        limit: int = 1_000,
+        identity: Identity | None = None,
+    ) -> list[Spent]:
+        """Sum up what was charged, by agent, tenant, subject, model or day (UTC), or several of these; the most first.
+
+        `since`: a time, or how long ago; by default since the day began (UTC). `until`: before then; by default until
+        now. Charges of tasks that were purged are not among them. `identity`: a tenant's own with the scope
+        `tasks:all`, otherwise its own tasks; another's tenant or subject is refused. None: a trusted program. Raises
+        InvalidInput, PermissionDenied.
+        """
+        return sum_up(
+            self, by, since=since, until=until, agent=agent, tenant=tenant, subject=subject, model=model, limit=limit,
             identity=identity,
-        )
+        )  # fmt: skip
 
     def agents(self) -> list[AgentInfo]:
         """Return the agents that workers have registered or this process has loaded, sorted by name."""

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.cursors import cursor, microseconds_of, place_of, time_of
-from agent_tasks.client.listing import LARGEST_PAGE, check_filters
+from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import TaskNotFound
 from agent_tasks.store.queries import deliveries as queries
-from agent_tasks.task.arguments import as_uuid, check_whole, refused, shown
+from agent_tasks.task.arguments import as_uuid, check_names, check_whole, refused, shown
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.webhook_event import event_id
 
@@ -90,7 +90,7 @@ def find_deliveries(
     """Do what `AgentTasks.webhooks.deliveries` does. Raises InvalidInput, and TaskNotFound for what is no task's id."""
     if status is not None and status not in get_args(DeliveryStatus):
         raise refused(f"status must be one of {', '.join(get_args(DeliveryStatus))}", status, "status")
-    check_filters(webhook=webhook, type=type, tenant=tenant)
+    check_names(webhook=webhook, type=type, tenant=tenant)
     check_identity(identity)
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     if tenant is None and webhook is not None:  # a name is one tenant's

@@ -16,12 +16,11 @@ from agent_tasks.client.endpoint import (
     checked_overlap,
     host_of,
 )
-from agent_tasks.client.listing import check_filters
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied, TaskNotFound
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import webhooks as queries
-from agent_tasks.task.arguments import check_flag, check_text
+from agent_tasks.task.arguments import check_flag, check_names, check_text
 from agent_tasks.task.callback_secret import callback_secrets
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.target_url import check_target_url
@@ -170,7 +169,7 @@ class Endpoints:
 
         `tenant`: only those of one. Raises InvalidInput.
         """
-        check_filters(tenant=tenant)
+        check_names(tenant=tenant)
         check_identity(identity)
         with self._deployment.database.connection() as connection:
             found = queries.all_webhooks(connection, tenant, identity)
@@ -199,7 +198,7 @@ def _checked(name: str, tenant: str | None, identity: Identity | None) -> str:
 
 
 def _tenant_of(tenant: str | None, identity: Identity | None) -> str:
-    check_filters(tenant=tenant)
+    check_names(tenant=tenant)
     check_identity(identity)
     if tenant is not None:
         return tenant

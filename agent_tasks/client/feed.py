@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.cursors import cursor, microseconds_of, place_of, time_of
-from agent_tasks.client.listing import LARGEST_PAGE, check_filters
+from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput
 from agent_tasks.store.queries import feed
-from agent_tasks.task.arguments import check_whole
+from agent_tasks.task.arguments import check_names, check_whole
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.webhook_event import event_id, told
 
@@ -51,7 +51,7 @@ def read_feed(
     deployment: Deployment, *, after: str | None, tenant: str | None, limit: int, identity: Identity | None
 ) -> FeedPage:
     """Do what `AgentTasks.webhooks.feed` does. Raises InvalidInput."""
-    check_filters(tenant=tenant)
+    check_names(tenant=tenant)
     check_identity(identity)
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     place, seen_until = (feed.OLDEST, None) if after is None else cursor_place(after)

@@ -4,18 +4,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from agent_tasks.client.cursors import cursor, place_of
+from agent_tasks.client.cursors import cursor, microseconds_of, place_of, time_of
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.access import may_see
 from agent_tasks.store.queries import read, search
-from agent_tasks.task.arguments import check_kind, check_text, check_whole, is_storable, refused
+from agent_tasks.task.arguments import check_whole
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.task.snapshot import TaskSnapshot
-from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.task_filter import TaskFilter
 
 LARGEST_PAGE = 1_000
 _KIND = "search"
+_BY_END = "search by times of the end"
 
 
 class Page(BaseModel):
@@ -24,47 +25,22 @@ class Page(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     tasks: list[TaskSnapshot]
-    """The tasks that match, the newest first."""
+    """The tasks that match, the newest first; where times of the end were asked for, those that ended last first."""
     next: str | None
     """The cursor of the next page, for `search(after=…)`; None on the last one. A short or empty page may have one."""
 
 
 def find_tasks(
-    deployment: Deployment,
-    *,
-    status: TaskStatus | str | None,
-    agent: str | None,
-    tenant: str | None,
-    subject: str | None,
-    session_id: str | None,
-    limit: int,
-    after: str | None,
-    identity: Identity | None,
+    deployment: Deployment, wanted: TaskFilter, *, limit: int, after: str | None, identity: Identity | None
 ) -> Page:
     """Do what `AgentTasks.search` does. Raises InvalidInput."""
-    if status is not None and status not in tuple(TaskStatus):
-        raise refused(f"status must be one of {', '.join(TaskStatus)}", status, "status")
-    check_filters(agent=agent, tenant=tenant, subject=subject)
-    check_kind(session_id, "session_id", str, "text")
-    if session_id is not None and not is_storable(session_id):
-        raise refused("session_id must have no NUL character and no lone surrogate", session_id, "session_id")
     check_identity(identity)
     check_whole(limit, "limit", 1, LARGEST_PAGE)
-    below = _place_of(after) if after is not None else None
+    place = None if after is None else _place_in(wanted, after)
     with deployment.database.connection() as connection:
-        found = search.tasks(
-            connection,
-            identity=identity,
-            session_id=session_id,
-            after=below,
-            limit=limit,
-            status=None if status is None else str(status),
-            agent=agent,
-            tenant=tenant,
-            subject=subject,
-        )
+        found = search.tasks(connection, wanted, identity=identity, after=place, limit=limit)
         tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(found.rows))
-    return Page(tasks=tasks, next=_cursor(found.next) if found.next else None)
+    return Page(tasks=tasks, next=found.next and _cursor_to(found.next))
 
 
 def find_children(
@@ -80,16 +56,22 @@ def find_children(
     return Page(tasks=tasks, next=_cursor(rows[-1]["id"]) if len(rows) == limit else None)
 
 
-def check_filters(**filters: str | None) -> None:
-    """Raise InvalidInput for a filter that is no text, or empty; the empty tenant is that of no tenant."""
-    for field, value in filters.items():
-        if value is not None and not (field == "tenant" and value == ""):
-            check_text(value, field, 256)
-
-
 def _cursor(place: UUID) -> str:
     return cursor(_KIND, place.bytes)
 
 
 def _place_of(given: str) -> UUID:
     return UUID(bytes=place_of(_KIND, given, 16))
+
+
+def _cursor_to(place: search.Place) -> str:
+    if place.at is None:
+        return _cursor(place.id)
+    return cursor(_BY_END, microseconds_of(place.at).to_bytes(8, "big", signed=True) + place.id.bytes)
+
+
+def _place_in(wanted: TaskFilter, given: str) -> search.Place:
+    if not wanted.is_of_ended:
+        return search.Place(_place_of(given))
+    place = place_of(_BY_END, given, 24)
+    return search.Place(UUID(bytes=place[8:]), time_of(int.from_bytes(place[:8], "big", signed=True)))

@@ -8,13 +8,12 @@ from uuid import UUID
 
 from agent_tasks.client.delivery import Delivery, as_delivery_id, not_found
 from agent_tasks.client.feed import cursor_place
-from agent_tasks.client.listing import check_filters
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import AgentTaskError, InvalidState, TaskNotFound
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import deliveries as queries
 from agent_tasks.store.queries.feed import Place
-from agent_tasks.task.arguments import check_kind, check_text, refused, shown
+from agent_tasks.task.arguments import check_kind, check_names, check_text, refused, shown
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import audit, replay
 from agent_tasks.transitions.delivery import LEASE_TIMES
@@ -53,7 +52,7 @@ def replay_range(
 ) -> int:
     """Do what `AgentTasks.webhooks.replay_range` does. Raises InvalidInput, TaskNotFound, InvalidState."""
     check_text(webhook, "webhook", 200)
-    check_filters(tenant=tenant)
+    check_names(tenant=tenant)
     check_identity(identity)
     if only not in get_args(Only):
         raise refused("only must be failed or all", only, "only")

@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.authoring.agent import Agent
-from agent_tasks.client.listing import check_filters
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
 from agent_tasks.task import payloads
-from agent_tasks.task.arguments import LONGEST_WAIT, check_text, refused, shown
+from agent_tasks.task.arguments import LONGEST_WAIT, check_names, check_text, refused, shown
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
@@ -97,7 +96,7 @@ def put_schedule(
 def remove_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> bool:
     """Delete a schedule; return False if there is none of this name that `identity` may see."""
     check_text(name, "name", 200, printable=True)
-    check_filters(tenant=tenant)
+    check_names(tenant=tenant)
     check_identity(identity)
     with deployment.database.connection() as connection:
         tenants = [t for t in schedule_rows.tenants_with(connection, name, identity) if tenant in (None, t)]

@@ -19,6 +19,7 @@ from agent_tasks.gateway import (
     listing,
     problems,
     schedules,
+    spending,
     tasks,
     webhooks,
 )
@@ -63,7 +64,7 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (tasks, listing, calls, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
+    served = (tasks, listing, calls, spending, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
     routers = (*(each.router for each in served), health.guarded)
     app.router.routes.append(direct_submit())
     for router in routers:

@@ -110,6 +110,17 @@ AGENT: dict[str, Any] = {
     "first_step": "outline",
     "input_schema": {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]},
 }
+SPENT: dict[str, Any] = {
+    "agent": None,
+    "tenant": "acme",
+    "subject": None,
+    "model": None,
+    "day": "2026-11-27",
+    "tasks": 41,
+    "charges": 96,
+    "tokens": 184_220,
+    "usd": 1.31,
+}
 EVENT: dict[str, Any] = {
     "task_id": ID,
     "seq": 1,
@@ -157,6 +168,17 @@ PARAMETERS: dict[str, Any] = {
     "webhook": "billing",
     "task_id": ID,
     "type": "task.completed",
+    "step": "publish",
+    "queue": "agents",
+    "error_type": "step_failed",
+    **{f"{what}_after": "2026-11-27T09:00:00Z" for what in ("created", "ended")},
+    **{f"{what}_before": "2026-11-28T09:00:00Z" for what in ("created", "ended")},
+    "metadata": ["ticket=7"],
+    "text": "rate limit",
+    "by": ["tenant", "day"],
+    "since": "2026-11-27T00:00:00Z",
+    "until": "2026-11-28T00:00:00Z",
+    "model": "gpt-5-mini",
 }
 """By name, for all operations."""
 _OF_SCHEDULES = {"name": SCHEDULE["name"]}
@@ -371,6 +393,7 @@ list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 get_calls = answers({200: of("A page.", {"calls": [CALL], "next": None})}, 404)
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
+get_spend = answers({200: of("The sums.", {"spend": [SPENT]})}, 403)
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
 schedule = answers({200: _SCHEDULE | {"links": links("name", "name", "get_schedule", "unschedule")}}, *BODY)
 list_schedules = answers({200: of("The schedules.", {"schedules": [SCHEDULE]})})

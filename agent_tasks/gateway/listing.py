@@ -1,5 +1,6 @@
 """GET /tasks, /tasks/{id}/children and /waiting: many tasks, page by page."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 
 from agent_tasks.client.client import Kind
 from agent_tasks.client.listing import LARGEST_PAGE, Page
+from agent_tasks.errors import ErrorType
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
@@ -14,6 +16,7 @@ from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
+from agent_tasks.task.task_filter import TaskFilter, pairs
 
 router = doors()
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Of a page.")]
@@ -26,7 +29,7 @@ Tenant = Annotated[
 Subject = Annotated[str | None, Query(description="Only those of this subject.", json_schema_extra=_FILTER)]
 Status = Annotated[TaskStatus | None, Query(description="Only those in this state.")]
 Session = Annotated[str | None, Query(description="Only those of this session.")]
-After = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra={"maxLength": 24})]
+After = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra={"maxLength": 36})]
 
 
 @router.get("/tasks", name="list_tasks", response_model=Page, responses=examples.list_tasks, summary="Tasks")
@@ -34,25 +37,35 @@ async def list_tasks(
     request: Request,
     status: Status = None,
     agent: Agent = None,
+    step: Annotated[str | None, Query(description="Only those at this step.", json_schema_extra=_FILTER)] = None,
+    queue: Annotated[str | None, Query(description="Only those on this queue.", json_schema_extra=_FILTER)] = None,
     tenant: Tenant = None,
     subject: Subject = None,
     session_id: Session = None,
+    error_type: Annotated[ErrorType | None, Query(description="Only those that ended with such an error.")] = None,
+    created_after: Annotated[datetime | None, Query(description="Submitted then or later.")] = None,
+    created_before: Annotated[datetime | None, Query(description="Submitted earlier.")] = None,
+    ended_after: Annotated[datetime | None, Query(description="Ended then or later; the last ended first.")] = None,
+    ended_before: Annotated[datetime | None, Query(description="Ended earlier; the last ended first.")] = None,
+    metadata: Annotated[
+        list[str] | None, Query(description="`KEY=VALUE`: only those with this.", json_schema_extra={"maxItems": 8})
+    ] = None,
+    text: Annotated[
+        str | None,
+        Query(description="The beginning of an id, or words of the error.", json_schema_extra={"maxLength": 1_000}),
+    ] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Response:
-    """Find the tasks that the caller may see, the newest first."""
+    """Find the tasks that the caller may see, ended ones too, the newest first."""
 
     def search(gate: Gate, caller: Caller) -> Page:
-        return gate.client.search(
-            status=status,
-            agent=agent,
-            tenant=tenant,
-            subject=subject,
-            session_id=session_id,
-            limit=limit,
-            after=after,
-            identity=caller.viewer,
-        )
+        wanted = TaskFilter(
+            status=status, agent=agent, step=step, queue=queue, tenant=tenant, subject=subject, session_id=session_id,
+            error_type=error_type, created_after=created_after, created_before=created_before,
+            ended_after=ended_after, ended_before=ended_before, metadata=pairs(metadata), text=text,
+        )  # fmt: skip
+        return gate.client.search(wanted, limit=limit, after=after, identity=caller.viewer)
 
     return await performed(request, search)
 

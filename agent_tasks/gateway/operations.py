@@ -46,6 +46,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("get_calls", "tasks:read"),
         Operation("get_tree", "tasks:read"),
         Operation("list_waiting", "tasks:read"),
+        Operation("get_spend", "tasks:read"),
         Operation("list_agents", "tasks:read"),
         Operation("get_schedule", "tasks:read"),
         Operation("list_schedules", "tasks:read"),

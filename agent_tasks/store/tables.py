@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from agent_tasks.store.indexed import ERROR_TEXT, SKEWED
 from agent_tasks.store.xid8 import Xid8
 from agent_tasks.task.status import TERMINAL, TaskStatus
 
@@ -177,8 +178,8 @@ tasks = Table(
     Index("tasks_tenant", "tenant", "id", postgresql_where=text("identity IS NOT NULL")),
     Index(
         "tasks_subject",
-        "tenant",
         text("(identity ->> 'subject')"),
+        "tenant",
         "id",
         postgresql_where=text("identity IS NOT NULL"),
     ),
@@ -186,6 +187,27 @@ tasks = Table(
     Index(  # by its beginning: one may be longer than an index takes
         "tasks_session", text('"left"(session_id, 256)'), "id", postgresql_where=text("session_id IS NOT NULL")
     ),
+    # by which tasks are searched, the newest first
+    *(Index(f"tasks_by_{column}", column, "id") for column in ("agent", "step", "queue", "status")),
+    Index("tasks_by_end", "finished_at", "id", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("tasks_by_error", text("(error ->> 'type')"), "id", postgresql_where=text("error IS NOT NULL")),
+    Index("tasks_with_errors", "id", postgresql_where=text("error IS NOT NULL")),
+    Index(
+        "tasks_error_words",
+        text(ERROR_TEXT),
+        postgresql_using="gin",
+        postgresql_where=text("(error ->> 'message') IS NOT NULL"),
+    ),
+    Index("tasks_skewed", "created_at", "id", postgresql_where=text(SKEWED)),
+)
+
+labels = Table(  # of metadata, which is found by them: its keys and values as text, as much of them as an index takes
+    "labels",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE"), primary_key=True),
+    Index("labels_task", "task_id"),
 )
 
 
@@ -274,6 +296,7 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("data", JSONB),
     Column("at", _TIME, nullable=False, server_default=_NOW),
+    Index("events_charged", "at", postgresql_where=text("type = 'charged'")),
 )
 
 signals = Table(

@@ -46,6 +46,13 @@ def check_text(value: Any, field: str, most: int, *, printable: bool = False) ->
         raise refused(f"{field} must have {kind}", value, field)
 
 
+def check_names(**names: str | None) -> None:
+    """Raise InvalidInput for a filter that is no text, or empty; the empty tenant is that of no tenant."""
+    for name, value in names.items():
+        if value is not None and not (name == "tenant" and value == ""):
+            check_text(value, name, 256)
+
+
 def check_signal_name(value: Any, field: str) -> None:
     """Raise InvalidInput unless `value` names a signal that anybody may send."""
     check_text(value, field, LONGEST_SIGNAL)

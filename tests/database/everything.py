@@ -1,6 +1,7 @@
 """All that the system does to its tables, once each: as a caller, a worker, the sweeps and the command line would."""
 
 import os
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -330,6 +331,9 @@ def _reads(client: AgentTasks) -> None:
         client.living(status=status, limit=10)  # type: ignore[arg-type]
     client.living(agent="echo", tenant="acme", subject="ana", kind="signal", identity=ANA, limit=10)
     client.search(status="pending", agent="echo", identity=ANA)
+    client.search(created_after=timedelta(1), metadata={"a": 1}, text="failed")
+    client.search(ended_after=timedelta(1), agent="echo")
+    client.spend(["agent", "model", "day"], since=timedelta(1), tenant="acme", identity=ANA)
     client.agents()
     client.audit(identity=ANA)
     with client.database.connection() as connection:
@@ -494,7 +498,7 @@ def _command_line(client: AgentTasks) -> None:
         ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
         ["tree", one], ["events", one], ["schedules"], ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
         ["doctor", "--deliverer"],
-        ["cancel", one], ["resume", one],
+        ["cancel", one], ["resume", one], ["ls", "--metadata", "a=1"], ["spend"],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:

@@ -39,6 +39,9 @@ _TREE = """
 _HISTORY = """
     INSERT INTO agent_tasks.events (task_id, seq, type) SELECT id, 1, 'submitted' FROM agent_tasks.tasks
         ON CONFLICT DO NOTHING;
+    INSERT INTO agent_tasks.labels (key, value, task_id) SELECT 'a', '1', id FROM agent_tasks.tasks;
+    INSERT INTO agent_tasks.events (task_id, seq, type, data) SELECT id, 0, 'charged', '{"tokens": 1, "usd": 0.1}'
+        FROM agent_tasks.tasks WHERE finished_at IS NULL;
     INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, run, seconds) SELECT id, 0, 'echo', 1, 0
         FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, run,

@@ -1,6 +1,8 @@
 """Finding tasks: pages of the newest first, by an index at any size, and only what one may see."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import pytest
 from agent_tasks import AgentTasks, Identity, InvalidInput, TaskStatus
 from agent_tasks.store.queries import doors, search
 from agent_tasks.task.budget import Budget
+from agent_tasks.task.task_filter import TaskFilter
 from tests.database import claimed, query, submitted
 from tests.database.children import run_child
 from tests.database.filling import fill
@@ -39,6 +42,17 @@ def filled(client: AgentTasks) -> None:
         connection.execute("SET LOCAL session_replication_role = replica")  # what has ended does not change
         connection.execute(OWNED)
         connection.execute(AUDITED)
+
+
+def failed_with(client: AgentTasks, message: str, type: str = "step_failed", **options: Any) -> UUID:
+    """A task that has ended with this error."""
+    task = submitted(client, **options)
+    sql = (
+        "UPDATE agent_tasks.tasks SET status = 'failed', error = %s::jsonb, due_at = NULL, finished_at = now() "
+        "WHERE id = %s"
+    )
+    query(client, sql, json.dumps({"type": type, "message": message, "retryable": False}), task)
+    return task
 
 
 def ids(page: Any) -> list[UUID]:
@@ -97,18 +111,110 @@ def test_an_identity_finds_what_it_may_see(client: AgentTasks) -> None:
     assert ids(client.search(identity=ANA, subject="bob")) == ids(client.search(identity=ANA, tenant="other")) == []
 
 
-@pytest.mark.parametrize("wanted", ["none", "echo"])
-def test_a_page_looks_at_so_many_rows_and_may_be_short(client: AgentTasks, wanted: str) -> None:
-    made = [task.id for task in client.submit_many("echo", [{"value": n} for n in range(10)])]
-    query(client, "UPDATE agent_tasks.tasks SET agent = 'other' WHERE id = ANY (%s)", made[1:])
+@pytest.mark.parametrize("of_nobody", [0, 1])
+def test_a_page_looks_at_so_many_rows_and_may_be_short(client: AgentTasks, of_nobody: int) -> None:
+    made = [task.id for task in client.submit_many("echo", [{"value": n} for n in range(of_nobody)])]
+    client.submit_many("echo", [{"value": n} for n in range(9)], identity=ANA)
     found: list[UUID] = []
-    below, pages = None, 0
-    while pages == 0 or below is not None:
-        with client.database.connection() as connection:
-            page = search.tasks(connection, agent=wanted, after=below, looked_at=4)
-        found += [row["id"] for row in page.rows]
-        below, pages = page.next, pages + 1
-    assert (found, pages) == ([] if wanted == "none" else [made[0]], 3)
+    place, pages = None, 0
+    with client.database.connection() as connection:
+        while pages == 0 or place is not None:
+            page = search.tasks(connection, TaskFilter(agent="echo", tenant=""), after=place, looked_at=4)
+            found += [row["id"] for row in page.rows]
+            place, pages = page.next, pages + 1
+    assert (found, pages) == (made, 3)
+
+
+def test_each_condition_is_fulfilled_whichever_index_is_followed(client: AgentTasks) -> None:
+    failed = failed_with(
+        client, "the upstream said: rate limit (429)", identity=ANA, metadata={"ticket": 7, "env": "prod"}
+    )
+    poison = failed_with(client, "its worker died", type="poison", queue="slow", metadata={"ticket": "7"})
+    lives = submitted(client, queue="slow", metadata={"ticket": 8, "ok": True, "none": None, "of": {"a": 1}})
+    asked: list[tuple[dict[str, Any], list[UUID]]] = [
+        ({"queue": "slow"}, [lives, poison]),
+        ({"queue": "slow", "status": "failed"}, [poison]),
+        ({"step": "echo"}, [lives, poison, failed]),
+        ({"step": "other"}, []),
+        ({"error_type": "poison"}, [poison]),
+        ({"error_type": "step_failed", "queue": "slow"}, []),
+        ({"metadata": {"ticket": 7}}, [poison, failed]),
+        ({"metadata": {"ticket": 7, "env": "prod"}}, [failed]),
+        ({"metadata": {"ticket": "8", "ok": True}}, [lives]),
+        ({"metadata": {"none": "null"}}, []),
+        ({"metadata": {"TICKET": 7}}, []),
+        ({"text": "RATE limit"}, [failed]),
+        ({"text": "upstr"}, [failed]),
+        ({"text": "429"}, [failed]),
+        ({"text": "poison"}, [poison]),
+        ({"text": "worker upstream"}, []),
+        ({"text": str(failed)}, [failed]),
+        ({"text": str(failed)[:23], "status": "failed"}, [failed]),
+        ({"text": str(lives).upper()}, [lives]),
+        ({"text": str(failed), "tenant": "other"}, []),
+    ]
+    for few in (1, 1_000):
+        for fields, wanted in asked:
+            with client.database.connection() as connection:
+                found = search.tasks(connection, TaskFilter(**fields), few=few)
+            assert ([row["id"] for row in found.rows], found.next) == (wanted, None), (few, fields)
+    assert ids(client.search(metadata={"ticket": 7}, identity=ANA)) == [failed]
+    assert ids(client.search(text="poison", identity=ALL)) == []
+
+
+def test_times_are_those_of_the_database_whatever_the_clock_that_made_an_id(client: AgentTasks) -> None:
+    early, late = submitted(client), submitted(client)
+    query(client, "UPDATE agent_tasks.tasks SET created_at = created_at - interval '3 d' WHERE id = %s", early)
+    now = datetime.now(UTC)
+    assert ids(client.search(created_after=timedelta(days=2))) == [late]
+    assert ids(client.search(created_before=timedelta(days=2))) == [early]
+    assert ids(client.search(created_after=now - timedelta(days=4))) == [late, early]
+    assert ids(client.search(created_after=now - timedelta(days=4), created_before=now - timedelta(days=2))) == [early]
+    assert ids(client.search(created_after=datetime.min.replace(year=3, tzinfo=UTC), agent="echo")) == [late, early]
+    assert ids(client.search(created_after=datetime.max.replace(year=9000, tzinfo=UTC))) == []
+
+
+def test_tasks_of_a_time_of_the_end_come_as_they_ended_and_each_once(client: AgentTasks) -> None:
+    made = [submitted(client, identity=ANA if n % 2 else None) for n in range(6)]
+    for task in reversed(made):
+        client.get(task).cancel()
+    assert walked(client, ended_after=timedelta(hours=1), limit=2) == made
+    assert walked(client, ended_after=timedelta(hours=1), tenant="acme", limit=1) == made[1::2]
+    assert walked(client, ended_before=timedelta(0), agent="echo", limit=4) == made
+    assert walked(client, ended_before=timedelta(hours=1), limit=2) == []
+    with client.database.connection() as connection:
+        page = search.tasks(connection, TaskFilter(ended_after=timedelta(1), tenant=""), looked_at=2, few=1, limit=9)
+        assert [row["id"] for row in page.rows] == made[:1]
+        assert page.next is not None
+    with pytest.raises(InvalidInput):
+        client.search(after=client.search(limit=1).next, ended_after=timedelta(1))
+
+
+def test_a_key_of_metadata_of_any_length_is_found_and_goes_with_its_task(client: AgentTasks) -> None:
+    key = "k" * 10_240
+    one, other = (submitted(client, metadata={key: "v" * 9_000 + end, key + end: 1}) for end in "ab")
+    assert ids(client.search(metadata={key: "v" * 9_000 + "a"})) == [one]
+    assert ids(client.search(metadata={key + "b": 1})) == [other]
+    many = submitted(client, metadata={f"key{n:03}": n for n in range(100)})
+    assert ids(client.search(metadata={"key007": 7})) == [many]
+    assert query(client, "SELECT count(*) AS n FROM agent_tasks.labels WHERE task_id = %s", many) == [{"n": 64}]
+    query(client, "UPDATE agent_tasks.tasks SET metadata = NULL WHERE id = %s", many)
+    query(client, "DELETE FROM agent_tasks.tasks WHERE id = %s", one)
+    assert {row["task_id"] for row in query(client, "SELECT task_id FROM agent_tasks.labels")} == {other}
+
+
+@pytest.mark.parametrize(
+    "text", [".*", "'; DROP TABLE agent_tasks.tasks; --", "a & !b | (c", "%", "\\x00 \\", "<-> :*", "é*"]
+)
+def test_text_is_looked_for_as_it_is(client: AgentTasks, text: str) -> None:
+    failed_with(client, "something else")
+    if any(c.isalnum() for c in text):
+        assert client.search(text=text).tasks == []
+        said = failed_with(client, f"it said {text} then")
+        assert ids(client.search(text=text)) == [said]
+    else:
+        with pytest.raises(InvalidInput, match="a letter or a digit"):
+            client.search(text=text)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +223,12 @@ def test_a_page_looks_at_so_many_rows_and_may_be_short(client: AgentTasks, wante
         {"after": "x"}, {"after": ""}, {"after": 7}, {"after": "AZq5Y0cAcACAAAAAAAAAAAAA"}, {"after": "é"},
         {"after": "0198c2f4-0000-7000-8000-000000000000"}, {"limit": 0}, {"limit": 1001}, {"limit": True},
         {"status": "gone"}, {"agent": ""}, {"subject": "a\x00"}, {"session_id": 7}, {"identity": "ana"},
+        {"step": 7}, {"queue": ""}, {"error_type": "bad"}, {"created_after": "2026-11-27"}, {"ended_after": 7},
+        {"ended_before": datetime(2026, 11, 27)}, {"created_before": timedelta(-1)}, {"metadata": "ticket=7"},
+        {"metadata": {"": 1}}, {"metadata": {"a": None}}, {"metadata": {"a": [1]}}, {"metadata": {"a\x00": 1}},
+        {"metadata": {"a": "\x00"}}, {"metadata": {"k" * 20_000: 1}}, {"metadata": dict.fromkeys("abcdefghi", 1)},
+        {"text": ""}, {"text": "t" * 1_001}, {"text": 7}, {"filter": {"agent": "echo"}},
+        {"filter": TaskFilter(agent="echo"), "status": "failed"},
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(client: AgentTasks, asked: dict[str, Any]) -> None:
@@ -138,7 +250,12 @@ def test_no_search_reads_a_whole_table(client: AgentTasks, analyzed: bool) -> No
         {"session_id": "session3"}, {"session_id": "session3", "identity": one}, {"agent": "nobody"}, {},
         {"status": "pending"}, {"status": "waiting", "identity": everyone}, {"status": "failed", "identity": one},
         {"status": "failed"}, {"status": "completed", "agent": "nobody", "session_id": "session3"},
-        {"subject": "s2"}, {"identity": Identity(subject="x", tenant="none")},
+        {"subject": "s2"}, {"identity": Identity(subject="x", tenant="none")}, {"step": "echo"}, {"queue": "agents"},
+        {"step": "none", "queue": "agents"}, {"error_type": "step_failed", "agent": "agent3"}, {"text": "failed m"},
+        {"metadata": {"a": 1}}, {"metadata": {"a": 1}, "agent": "agent1"}, {"text": "0198c2f4"}, {"text": "none"},
+        {"created_after": timedelta(1), "agent": "agent1"}, {"created_before": timedelta(1)},
+        {"ended_after": timedelta(1)}, {"ended_before": timedelta(0), "subject": "s2", "tenant": "t2"},
+        {"ended_after": timedelta(hours=1), "status": "failed"}, {"text": "m", "ended_after": timedelta(1)},
     ]  # fmt: skip
     for one_of_them in asked:
         with watched(buffers=None) as seen:

@@ -16,6 +16,7 @@ INPUT = {
 ONLY_HERE = {
     *("after", "until", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"),
     *("url", "types", "agents", "secret", "subject", "webhook"),
+    *("metadata", "text", "created_after", "created_before", "ended_after", "ended_before", "since", "tenant"),
 }
 """Fields whose right values no schema can say: cursors, numbers of events, time zones, printable names, signals, URLs,
 secrets."""

@@ -68,6 +68,7 @@ ROWS = {
     "get_calls": Row("GET", "/tasks/{id}/calls", "shared"),
     "get_tree": Row("GET", "/tasks/{id}/tree", "shared"),
     "list_waiting": Row("GET", "/waiting"),
+    "get_spend": Row("GET", "/spend"),
     "list_agents": Row("GET", "/agents"),
     "get_schedule": Row("GET", "/schedules/{name}", "schedule"),
     "list_schedules": Row("GET", "/schedules"),

@@ -16,8 +16,9 @@ PUBLIC = {
     "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
     "HookNotFound", "IdempotencyConflict", "Identity",
     "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next", "Page", "Partial", "PartialCompletion",
-    "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep",
-    "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskHandle", "TaskNotFound", "TaskSnapshot",
+    "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "Spent",
+    "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskFilter", "TaskHandle", "TaskNotFound",
+    "TaskSnapshot",
     "TaskStatus", "UnknownAgent", "UpstreamUnavailable", "Usage", "Wait", "Webhook", "agent", "default", "get",
     "schedule", "submit", "submit_many", "surround", "surround_async",
 }  # fmt: skip

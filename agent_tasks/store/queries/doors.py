@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries.search import OF_SESSION
+from agent_tasks.store.queries.condition import OF_SESSION
 from agent_tasks.task.identity import Identity
 
 _LOOKED_AT = 10_000
