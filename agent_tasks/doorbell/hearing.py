@@ -1,4 +1,4 @@
-"""Whether any worker hears the bells of this process, looked up once, a while after the first of them."""
+"""Whether any worker hears the bells of this process, looked up a while after the first of them."""
 
 import logging
 import threading
@@ -11,6 +11,8 @@ from agent_tasks.store.queries import read
 log = logging.getLogger(__name__)
 AFTER_SECONDS = 5.0
 """A program that ends before has no time for it, and one that begins has better to do."""
+MOST_SECONDS = 600.0
+"""How long it is looked again, each time later, while no living worker says from where it takes bells."""
 TO_DO = (
     "name the workers' broker in AGENT_TASKS_BROKER_URL, or their app in AGENT_TASKS_APP, here, too; one server by one "
     "name"
@@ -18,7 +20,7 @@ TO_DO = (
 
 
 class Hearing:
-    """Costs one statement, in a thread of its own."""
+    """Costs one statement, in a thread of its own, and more only while no worker is there that says where it takes."""
 
     def __init__(self, database: Database, place: str, lease_seconds: float) -> None:
         self._database = database
@@ -27,22 +29,30 @@ class Hearing:
         self._closed = threading.Event()
 
     def begin(self) -> None:
-        """Look in a while, unless `close` comes first."""
-        threading.Thread(target=self._run, name="agent-tasks-hearing", daemon=True).start()
+        """Look in a while, unless `close` comes first. It never raises: a commit has gone before."""
+        try:
+            threading.Thread(target=self._run, name="agent-tasks-hearing", daemon=True).start()
+        except RuntimeError as error:  # can't start new thread
+            log.debug("where workers take bells from is not looked up: %s", error)
 
     def close(self) -> None:
         self._closed.set()
 
     def _run(self) -> None:
-        if self._closed.wait(AFTER_SECONDS):
-            return
-        try:
-            self.look()
-        except psycopg.Error as error:
-            log.debug("where workers take bells from is not known: %s", error)
+        seconds = AFTER_SECONDS
+        while seconds < MOST_SECONDS and not self._closed.wait(seconds):
+            seconds *= 2
+            try:
+                if self.look():
+                    return
+            except psycopg.Error as error:
+                log.debug("where workers take bells from is not known: %s", error)
 
-    def look(self) -> None:
-        """Warn where workers live that say from where they take bells, and none takes those of this process."""
+    def look(self) -> bool:
+        """Warn where workers live that say from where they take bells, and none takes those of this process.
+
+        Returns whether any says so.
+        """
         with self._database.connection() as connection:
             rows = read.workers(connection, seconds=self._lease_seconds)
         places = sorted({row["bells"] for row in rows if row["bells"] is not None})
@@ -54,3 +64,4 @@ class Hearing:
                 " and ".join(places),
                 TO_DO,
             )
+        return bool(places)

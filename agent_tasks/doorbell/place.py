@@ -36,7 +36,11 @@ def of_connection(connection: Any) -> str:
     kind = connection.get_transport_cls()
     named = [urlsplit(url) for url in connection.alt]
     hosts = [(url.hostname, url.port) for url in named] or [(connection.hostname, connection.port)]
-    place = f"{kind.driver_type}://{_hosts([(host, port or kind.default_port) for host, port in hosts])}"
+    if "://" in (connection.hostname or ""):  # kombu leaves what follows `transport+` as it is, its password too
+        url = urlsplit(connection.hostname)
+        place = f"{kind.driver_type}+{url.scheme}://{_hosts([(url.hostname, url.port)])}{url.path}"
+    else:
+        place = f"{kind.driver_type}://{_hosts([(host, port or kind.default_port) for host, port in hosts])}"
     options = connection.transport_options
     said = ", ".join(f"{name}={options[name]!r}" for name in _NAMING if name in options)
     return f"{place}/{(connection.virtual_host or '').strip('/')}" + (f" ({said})" if said else "")

@@ -1,6 +1,7 @@
 """A process whose bells no worker hears says so, once."""
 
 import logging
+import threading
 
 import pytest
 
@@ -15,7 +16,7 @@ SAID = "no worker hears the bells of this process"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(hearing, "AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(hearing, "AFTER_SECONDS", 0.01)
     caplog.set_level(logging.WARNING)
 
 
@@ -36,6 +37,39 @@ def test_the_first_bell_that_no_worker_hears_is_told_of_with_what_to_do(
     assert len(said) == 1
     assert f"it rings at {client.bells.place}, and workers take from {ELSEWHERE}: name" in said[0]
     assert "AGENT_TASKS_APP" in said[0]
+
+
+def test_a_process_that_rings_before_any_worker_is_there_says_so_once_there_is_one(
+    client: AgentTasks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    look = hearing.Hearing.look
+
+    def noted(each: hearing.Hearing) -> bool:
+        looks.append(look(each))
+        return looks[-1]
+
+    monkeypatch.setattr(hearing.Hearing, "look", noted)
+    client.submit("hops", {"to": 1})
+    eventually(lambda: len(looks) > 1)
+    assert SAID not in caplog.text
+    alive(client, ELSEWHERE)
+    eventually(lambda: SAID in caplog.text)
+    assert looks[0] is False
+
+
+def test_a_process_that_may_have_no_more_threads_submits_all_the_same(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name == "agent-tasks-hearing":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert client.submit("hops", {"to": 1}).page_of_events()
 
 
 @pytest.mark.parametrize("of_here", [True, False])

@@ -46,6 +46,7 @@ def test_lists_of_other_names_are_another_place() -> None:
         ("amqp://ana:geheim@rabbit//", {}, "amqp://rabbit:5672/"),
         ("amqp://rabbit:5673/shop", {}, "amqp://rabbit:5673/shop"),
         ("amqp://ana:geheim@b//;amqp://ana:geheim@a:5673//", {}, "amqp://a:5673,b:5672/"),
+        ("sqla+postgresql://ana:geheim@db:5432/shop?password=geheim", {}, "sql+postgresql://db:5432/shop/"),
         ("memory://", {"queue_name_prefix": "shop-", "secret": "geheim"}, "(queue_name_prefix='shop-')"),
     ],
 )
