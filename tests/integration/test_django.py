@@ -1,6 +1,7 @@
 """A Django project with a Celery app of its own: its suite, and its agents in its workers."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import Settings
-from tests.conftest import fresh_deployment
+from tests.conftest import Fragile, fresh_deployment
 from tests.eventually import eventually
 from tests.processes import ROOT, Processes
 
@@ -85,6 +86,41 @@ def test_a_worker_of_ours_serves_a_project_without_a_celery_app(tables: Settings
         eventually(lambda: "own@test ready" in worker.output or not worker.is_alive, 60)
         submitted = manage(tables, "agent_tasks", "submit", "stock", '{"items": ["cup"]}', "--wait", "--timeout", "30")
         assert submitted.returncode == 0, submitted.stderr + worker.output
+
+
+@pytest.mark.slow
+def test_the_orm_lives_through_a_restart_of_postgres_under_a_worker_of_the_shop(fragile: Fragile) -> None:
+    made = manage(fragile.settings, "migrate", "--run-syncdb", "--verbosity", "0")
+    assert made.returncode == 0, made.stderr
+    celery = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "project",
+        "worker",
+        "-n",
+        "shop@test",
+        "-P",
+        "threads",
+        "-l",
+        "INFO",
+    ]
+    worker = fragile.processes.start("worker", celery, environment(fragile.settings))
+    eventually(lambda: "takes steps" in worker.output or not worker.is_alive, 60)
+
+    def sessions() -> set[int]:
+        """Those of the ORM, in the steps of several tasks."""
+        tasks = fragile.client.submit_many("sessions", [{}] * 4)
+        return {pid for task in tasks for pid in task.result(timeout=60)}
+
+    before = sessions()
+    postgres = fragile.servers.postgres
+    assert postgres.pid is not None
+    os.kill(postgres.pid, signal.SIGKILL)
+    postgres.start()
+    assert sessions().isdisjoint(before)
+    assert worker.is_alive
 
 
 def test_manage_py_passes_options_and_exit_codes_on(tables: Settings) -> None:
