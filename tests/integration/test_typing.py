@@ -136,6 +136,11 @@ assert_type(await ctx.call(count, "x"), int)
 assert_type(await ctx.using(key="k", retry=Retry(attempts=2)).call(complete, "x"), str)
 assert_type(await ctx.using(at_most_once=True).call(count, "x"), int)
 assert_type(await publish(ctx, "x", None), str)
+assert_type(await ctx.wait("approval", timeout=5), Signal[Any] | None)
+assert_type(await ctx.wait(["a", "b"], all=True), dict[str, Signal[Any]] | None)
+assert_type(await ctx.fan_out([Child(writer, {"topic": "x"})], reserve=5), list[ChildOutcome])
+await ctx.sleep(5)
+assert_type(await ctx.uuid(), UUID)
 assert_type(await aio.submit("writer", {"topic": "x"}, priority=3), AsyncTaskHandle)
 assert_type(await aio.submit_many("writer", [{}]), list[AsyncTaskHandle])
 assert_type(await (await aio.submit("writer")).snapshot(), TaskSnapshot)
@@ -143,6 +148,14 @@ assert_type(await (await aio.submit("writer")).children(), list[AsyncTaskHandle]
 assert_type(await Submit(aio.AsyncAgentTasks(), object())("writer", {}, queue="q"), AsyncTaskHandle)
 """
 WRONG_IN_A_STEP = """
+await ctx.wait(5)
+await ctx.wait("approval", timeout="soon")
+(await ctx.wait("approval")).payload
+(await ctx.wait(["a", "b"], all=True))["a"]
+await ctx.sleep("soon")
+await ctx.fan_out(["writer"])
+await ctx.fan_out([Child(writer)], split="odd")
+(await ctx.fan_out([Child(writer)]))[0].outcome
 await ctx.call(complete, 7)
 await ctx.call(complete, "x", "y")
 await ctx.call(complete, "x", word=3)
@@ -172,6 +185,9 @@ await Submit(aio.AsyncAgentTasks(), object())("writer", prioritiy=3)
 await Submit(aio.AsyncAgentTasks(), object()).many("writer", [1])
 """
 WRONG_IN_A_PLAIN_STEP = """
+ctx.wait("approval").payload
+ctx.fan_out(["writer"])
+ctx.fan_out([Child(writer)])[0].outcome
 ctx.call(complete, 7)
 ctx.call(complete, "x", word=3)
 ctx.charge(token=5)
