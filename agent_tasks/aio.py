@@ -162,6 +162,7 @@ class AsyncTaskHandle:
     cancel = _awaited(TaskHandle.cancel)
     children = _handles(TaskHandle.children)
     calls = _awaited(TaskHandle.calls)
+    logs = _awaited(TaskHandle.logs)
     page_of_children = _awaited(TaskHandle.page_of_children)
     page_of_events = _awaited(TaskHandle.page_of_events)
     tree = _awaited(TaskHandle.tree)

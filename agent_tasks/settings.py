@@ -253,6 +253,10 @@ class Settings(BaseSettings):
     """The port on which a worker serves Prometheus metrics; 0: none."""
     metrics_host: Text = "127.0.0.1"
     """The address on which they are served: by default to this machine only."""
+    log_format: Literal["text", "json"] = "text"
+    """How our own processes write their log: json for one object a line."""
+    keep_logs: int = Field(default=0, ge=0, le=100_000)
+    """How many log records of its steps are kept with each task, the newest; 0: none."""
     traces: bool = True
     """Whether spans are written where OpenTelemetry is set up."""
     gateway_auth: Literal["on", "off"] = "on"

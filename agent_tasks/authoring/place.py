@@ -16,6 +16,11 @@ class Place:
     run: int
     identity: Identity | None
     session_id: str | None
+    agent: str = ""
+    step: str = ""
+    traceparent: str | None = None
+    """Of the step's span where it is traced, else of the task."""
+    is_sensitive: bool = False
 
 
 place: ContextVar[Place | None] = ContextVar("agent_tasks_place", default=None)

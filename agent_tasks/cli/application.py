@@ -19,6 +19,7 @@ from agent_tasks.cli.feed import feed
 from agent_tasks.cli.gateway import gateway
 from agent_tasks.cli.hook import hook
 from agent_tasks.cli.keys import keys
+from agent_tasks.cli.logs import logs
 from agent_tasks.cli.ls import ls
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
@@ -55,7 +56,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 for panel, commands in {
     "On this machine": (demo, dev),
-    "Tasks": (submit, status, watch, events, signal, hook, cancel, resume, tree, ps, ls, export),
+    "Tasks": (submit, status, watch, events, logs, signal, hook, cancel, resume, tree, ps, ls, export),
     "Schedules": (schedule, schedules, unschedule),
     "A deployment": (migrate, check, doctor, audit, spend),
 }.items():

@@ -8,6 +8,7 @@ from agent_tasks.authoring.permissions import check_scopes
 from agent_tasks.client import following
 from agent_tasks.client.calls import CallPage, find_calls
 from agent_tasks.client.listing import Page, find_children
+from agent_tasks.client.logs import LogLine, find_logs
 from agent_tasks.client.result import result_of
 from agent_tasks.client.signals import Receipt, send_signal
 from agent_tasks.client.submission import declared
@@ -203,6 +204,15 @@ class TaskHandle(WatchedTask):
         """
         self._check()
         return find_calls(self.deployment, self.id, limit=limit, after=after)
+
+    def logs(self, after: int = 0, limit: int = 1000) -> list[LogLine]:
+        """Return what the task's steps have logged, the oldest first, from `seq` > `after`.
+
+        Kept are the newest AGENT_TASKS_KEEP_LOGS records of each task, and none of a sensitive one. Raises InvalidInput
+        for a limit that is not from 1 to 1,000.
+        """
+        self._check()
+        return find_logs(self.deployment, self.id, limit=limit, after=after)
 
     def tree(self, *, root: bool = False) -> TreeNode:
         """Return this task and all below it at one moment; with `root` the whole tree to which it belongs.

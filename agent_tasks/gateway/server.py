@@ -9,6 +9,7 @@ from types import FrameType
 
 import uvicorn
 
+from agent_tasks import logs
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import open_files
@@ -75,6 +76,7 @@ def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, ro
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=loglevel, format=_LOG)
     open_files.allow_many()
+    logs.set_up(settings.log_format)
     provide("agent-tasks-gateway", is_on=settings.traces)
     for name in ("uvicorn.error", "httpx2", "alembic"):  # of each start, end and fetch we say in one line what matters
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

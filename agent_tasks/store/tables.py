@@ -318,6 +318,20 @@ signals = Table(
     Index("signals_once", "task_id", "signal_id", unique=True, postgresql_where=text("signal_id IS NOT NULL")),
 )
 
+logs = Table(
+    "logs",
+    metadata,
+    _task_id(),
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _TIME, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("logger", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("step_number", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+)
+
 hooks = Table(
     "hooks",
     metadata,

@@ -6,7 +6,7 @@ import signal
 import threading
 from time import monotonic
 
-from agent_tasks import metrics
+from agent_tasks import logs, metrics
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.application import rhythms
@@ -23,6 +23,7 @@ def serve(settings: Settings, *, loglevel: str) -> None:
     """Sweep until SIGTERM or SIGINT. Any number of sweepers serve one deployment, with a clock or without."""
     logging.basicConfig(level=loglevel, format=_LOG)
     metrics.serve(settings.metrics_port, settings.metrics_host)
+    logs.set_up(settings.log_format)
     provide("agent-tasks-sweeper", is_on=settings.traces)
     client = AgentTasks(settings)
     stopping = threading.Event()

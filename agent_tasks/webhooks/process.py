@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 
-from agent_tasks import metrics
+from agent_tasks import logs, metrics
 from agent_tasks.deployment import Deployment
 from agent_tasks.settings import Settings
 from agent_tasks.tracing.provider import provide
@@ -21,6 +21,7 @@ def serve(settings: Settings, *, loglevel: str) -> None:
     for name in ("httpcore2", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     metrics.serve(settings.metrics_port, settings.metrics_host)
+    logs.set_up(settings.log_format)
     provide("agent-tasks-deliverer", is_on=settings.traces)
     deployment = Deployment(settings)
     try:

@@ -1,7 +1,7 @@
 """All that the system does to its tables, once each: as a caller, a worker, the sweeps and the command line would."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -33,6 +33,7 @@ from agent_tasks.transitions import (
     job,
     lane,
     ledger,
+    logs,
     release,
     signal,
     spend,
@@ -182,6 +183,10 @@ def _waits(client: AgentTasks) -> None:
         signal.receipt(connection, waiting.id, "1")
         signal.is_kept(connection, waiting.id, "go", signal_id="1")
         signal.consumed(connection, waiting.id, 1)
+        at = datetime.now(UTC).isoformat()
+        record = {"task_id": str(waiting.id), "at": at, "level": "info", "logger": "acme", "message": "m"}
+        logs.keep(connection, [{**record, "step": "go", "step_number": 0, "run": 1}], most=2)  # type: ignore[typeddict-item]
+        logs.read(connection, waiting.id, after=0, limit=9)
         signal.senders(connection, waiting.id, 1, ["go"], is_parked=False)
         parked(connection, claimed(client, waiting.id))
     fall_due(client, waiting.id)
@@ -496,7 +501,8 @@ def _command_line(client: AgentTasks) -> None:
     one = str(submitted(client))
     commands: list[list[str]] = [
         ["ps"], ["ps", "--status", "completed"], ["status", one], ["status", one, "--traceback"], ["status", one[:13]],
-        ["tree", one], ["events", one], ["schedules"], ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
+        ["tree", one], ["events", one], ["logs", one], ["schedules"],
+        ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
         ["doctor", "--deliverer"],
         ["cancel", one], ["resume", one], ["ls", "--metadata", "a=1"], ["spend"],
     ]  # fmt: skip

@@ -52,6 +52,8 @@ _HISTORY = """
         SELECT id, 0, 'f', '', 1, 1, 0.001, 1, 0.001, 1 FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.signals (task_id, name, consumed_step) SELECT id, 'go', 0 FROM agent_tasks.tasks
         WHERE finished_at IS NOT NULL;
+    INSERT INTO agent_tasks.logs (task_id, at, level, logger, message, step, step_number, run)
+        SELECT id, now(), 'info', 'acme', 'm', 'echo', 0, 1 FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.hooks (task_id, step_number, fingerprint, url, made_by, run)
         SELECT id, 0, 'f', 'u', id, 1 FROM agent_tasks.tasks;
     INSERT INTO agent_tasks.idempotency_keys (tenant, subject, key, digest, task_id, expires_at)

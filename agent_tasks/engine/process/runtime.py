@@ -10,11 +10,13 @@ from typing import Any
 
 import psycopg
 
+from agent_tasks import logs
 from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.doorbell import bell, envelope
 from agent_tasks.engine.batching.combiners import Combiners
 from agent_tasks.engine.observers.flower import Telemetry
+from agent_tasks.engine.observers.kept_logs import KeptLogs
 from agent_tasks.engine.observers.mirror import Mirroring
 from agent_tasks.engine.process import forks
 from agent_tasks.engine.process.gate import Gate, NotTaken
@@ -77,6 +79,7 @@ class Runtime:
         self._call_threads = CallThreads(settings.call_threads)
         self._loops = Loops(settings.async_steps, self._database_threads, self._call_threads)
         self._mirroring = Mirroring(self.client)
+        self._kept_logs = KeptLogs(self.client, settings.keep_logs) if settings.keep_logs else None
         self._combiners = Combiners(self.client, self.worker_id)
         commits = Commits(self.client, self._combiners)
         publication = Publication(self.client, self._combiners, self._mirroring)
@@ -118,6 +121,9 @@ class Runtime:
 
     def start(self, slots: int) -> None:
         """Register and beat, as soon as Postgres can be reached; that opens the gate. Returns at once."""
+        logs.set_up(self.settings.log_format)
+        if self._kept_logs is not None:
+            self._kept_logs.start()
         provide("agent-tasks-worker", is_on=self.settings.traces)
         self._lost_slots.slots = slots
         forks.watch(self.client, self._combiners, self._loops, all_reset=self._terms.resets_signals)
@@ -190,6 +196,8 @@ class Runtime:
         self._leases.stop()
         self._send_again()
         self._mirroring.close()
+        if self._kept_logs is not None:
+            self._kept_logs.stop()
         self._loops.current.stop()
         self._database_threads.shutdown(cancel_futures=True)
         self._call_threads.shutdown(cancel_futures=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import bootsteps, signals
 
-from agent_tasks import metrics
+from agent_tasks import logs, metrics
 from agent_tasks.authoring.step import Step
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.bells import Bells
@@ -121,6 +121,7 @@ class WorkerProcess(ABC):
             self._quarantine.start()
             if not self.is_prefork_parent:
                 self.runtime.unclaimed = self._quarantine.look_soon
+        logs.set_up(self.settings.log_format)
         self._passing = Passing(self.bells)
         self._passing.start()
         metrics.serve(self.settings.metrics_port, self.settings.metrics_host)

@@ -138,7 +138,19 @@ def _set_out(run: StepRun) -> None:
     """Begin in a context that no other step has changed. (A copied context shares what its variables refer to.)"""
     running.set(run)
     claim = run.claim
-    place.set(Place(claim.id, claim.step_number, claim.run, claim.identity, claim.session_id))
+    place.set(
+        Place(
+            claim.id,
+            claim.step_number,
+            claim.run,
+            claim.identity,
+            claim.session_id,
+            claim.agent,
+            claim.step,
+            claim.traceparent or claim.row["traceparent"],
+            claim.row["sensitive"],
+        )
+    )
     decimal.setcontext(decimal.Context())
     run.operations.branches.enter()
     if run.span is not None:
