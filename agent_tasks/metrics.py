@@ -3,8 +3,14 @@
 import logging
 import os
 
+# isort: off
+# first: prometheus_client decides at its import how the children of a prefork worker count
+from agent_tasks.children_metrics import FOLDER
+
+# isort: on
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +28,17 @@ TASK_SECONDS = Histogram(
     ["agent", "status"],
     buckets=(0.1, 1, 5, 10, 30, 60, 300, 600, 3600, 21600, 86400),
 )
+QUEUE_SECONDS = Histogram(
+    "agent_tasks_queue_seconds",
+    "Time for which a step was pending before a worker took it",
+    ["queue"],
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 3600),
+)
+ENDED = Counter(
+    "agent_tasks_ended_total", "Tasks that have ended, by status and type of error", ["agent", "status", "error"]
+)
+SPENT_USD = Counter("agent_tasks_spent_usd_total", "Dollars that steps have charged", ["agent"])
+SPENT_TOKENS = Counter("agent_tasks_spent_tokens_total", "Tokens that steps have charged", ["agent"])
 STEPS_RUNNING = Gauge("agent_tasks_steps_running", "Steps this process runs", multiprocess_mode="livesum")
 LEASES_LOST = Counter("agent_tasks_leases_lost_total", "Results dropped because another run owned the step")
 ENVELOPES_REFUSED = Counter("agent_tasks_envelopes_refused_total", "Messages with a forged or altered envelope")
@@ -55,17 +72,28 @@ DELIVERIES_IN_FLIGHT = Gauge(
 )
 
 
-def serve(port: int, host: str) -> None:
-    """Serve this process's metrics, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; on port 0 none."""
+def serve(port: int, host: str, *collectors: Collector) -> None:
+    """Serve this process's metrics, or with PROMETHEUS_MULTIPROC_DIR those of its children, too; on port 0 none.
+
+    `collectors`: others that are asked with each scrape.
+    """
     if not port:
         return
     registry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if os.environ.get(FOLDER):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
+    for collector in collectors:
+        registry.register(collector)
     try:
         start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         log.error(
             "metrics not served, give each process a port of its own: host=%s port=%d error=%s", host, port, error
         )
+
+
+def forget_child(pid: int) -> None:
+    """Count what a child of this worker runs no more: it has ended."""
+    if os.environ.get(FOLDER):
+        mark_process_dead(pid)

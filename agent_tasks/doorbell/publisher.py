@@ -117,6 +117,8 @@ class Publisher:
             if row["finished_at"] is not None and row["acknowledged_at"] is None:  # it has ended just now
                 seconds = (row["finished_at"] - row["created_at"]).total_seconds()
                 metrics.TASK_SECONDS.labels(row["agent"], row["status"]).observe(seconds)
+                error = row["error"]["type"] if row["error"] else ""
+                metrics.ENDED.labels(row["agent"], row["status"], error).inc()
                 if self._spans is not None:
                     self._spans.ended(row)
 

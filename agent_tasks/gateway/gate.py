@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
+from prometheus_client import CollectorRegistry
+
+from agent_tasks.backlog import Backlog
 from agent_tasks.client import keys
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.accepting import Accepting
@@ -31,6 +34,9 @@ class Gate:
         self.settings = client.settings
         self.keys = KnownKeys(partial(keys.verify, client))
         """Verifies API keys."""
+        self.backlog = CollectorRegistry()
+        """What the deployment has to do, as `/metrics` says it."""
+        self.backlog.register(Backlog(client))
         self.accepting = Accepting(client)
         """Accepts tasks, those of one moment together."""
         self.issuer = Issuer(self.settings) if self.settings.oidc_issuer else None

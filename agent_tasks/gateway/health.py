@@ -52,9 +52,10 @@ async def readyz(request: Request) -> Response:
     responses=examples.get_metrics,
     summary="Metrics for Prometheus",
 )
-async def get_metrics() -> Response:
-    """The metrics of this process in Prometheus's text format."""
-    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def get_metrics(request: Request) -> Response:
+    """The metrics of this process, and of the deployment's backlog, in Prometheus's text format."""
+    text = await gate_of(request).in_thread(lambda gate: generate_latest() + generate_latest(gate.backlog))
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _asked(gate: Gate, check: Callable[[Gate], str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery, signals
 
 from agent_tasks import logs, metrics
+from agent_tasks.backlog import Backlog
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.doorbell.celery_app import SWEEP_QUEUE, make_app, when_it_runs
 from agent_tasks.doorbell.fast_path import serializer_of
@@ -51,7 +52,7 @@ def make_beat_app() -> Celery:
 
 
 def _begin(settings: Settings) -> None:
-    metrics.serve(settings.metrics_port, settings.metrics_host)
+    metrics.serve(settings.metrics_port, settings.metrics_host, Backlog(AgentTasks(settings)))
     logs.set_up(settings.log_format)
     provide("agent-tasks-sweeper", is_on=settings.traces)
 

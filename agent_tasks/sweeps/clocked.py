@@ -7,6 +7,7 @@ import threading
 from time import monotonic
 
 from agent_tasks import logs, metrics
+from agent_tasks.backlog import Backlog
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.settings import Settings
 from agent_tasks.sweeps.application import rhythms
@@ -22,10 +23,10 @@ _LEAVE_SECONDS = 10.0
 def serve(settings: Settings, *, loglevel: str) -> None:
     """Sweep until SIGTERM or SIGINT. Any number of sweepers serve one deployment, with a clock or without."""
     logging.basicConfig(level=loglevel, format=_LOG)
-    metrics.serve(settings.metrics_port, settings.metrics_host)
     logs.set_up(settings.log_format)
     provide("agent-tasks-sweeper", is_on=settings.traces)
     client = AgentTasks(settings)
+    metrics.serve(settings.metrics_port, settings.metrics_host, Backlog(client))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

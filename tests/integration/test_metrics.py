@@ -34,7 +34,9 @@ def test_a_worker_and_a_sweeper_serve_their_metrics(client: AgentTasks, processe
     client.submit("count", {"to": 3}).result(timeout=30)
     counted = 'agent_tasks_steps_total{agent="count",outcome="succeeded",step="up"} 4.0'
     eventually(lambda: counted in metrics(worker_port))
+    assert "agent_tasks_queue_seconds_count" in metrics(worker_port)
     eventually(lambda: "agent_tasks_swept_total" in metrics(sweeper_port))
+    assert "agent_tasks_sweep_lag_seconds" in metrics(sweeper_port)
 
 
 def counted(name: str, **labels: str) -> float:
@@ -82,3 +84,14 @@ def test_metrics_listen_on_this_machine_only_unless_told_otherwise(
     eventually(lambda: metrics(port))
     listening = [c.laddr for c in psutil.Process(worker.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert [at.ip for at in listening if at.port == port] == [address]
+
+
+@pytest.mark.slow
+def test_the_prefork_pool_counts_what_its_children_run_without_being_set_up(
+    client: AgentTasks, processes: Processes
+) -> None:
+    port = free_port()
+    processes.worker(pool="prefork", fresh=True, metrics_port=port)
+    client.submit("count", {"to": 3}).result(timeout=60)
+    eventually(lambda: 'agent_tasks_steps_total{agent="count",outcome="succeeded",step="up"} 4.0' in metrics(port))
+    assert 'agent_tasks_ended_total{agent="count",error="",status="completed"} 1.0' in metrics(port)

@@ -45,6 +45,7 @@ class Telemetry:
 
     def started(self, run: StepRun) -> None:
         metrics.STEPS_RUNNING.inc()
+        metrics.QUEUE_SECONDS.labels(run.claim.row["queue"]).observe(run.claim.row["queued_seconds"])
         if (span := step_span.begin(self._spans, run.claim)) is not None:
             run.span = run.operations.span = span
             span.waited(run.operations.senders)

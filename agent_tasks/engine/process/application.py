@@ -4,13 +4,13 @@ import logging
 import os
 import sys
 import time
-from itertools import pairwise
 from typing import Any
 
 from celery import Celery, signals
 
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import import_from_current_folder
+from agent_tasks.children_metrics import is_for_prefork
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.bell import repeated
 from agent_tasks.doorbell.celery_app import driver_of, make_app, when_it_runs
@@ -41,7 +41,7 @@ def make_worker_app() -> Celery:
         # a message that waits in here, behind a long step, is kept from other workers; Celery can only on Redis
         worker_disable_prefetch=driver_of(app.connection_for_read()) == "redis",
     )
-    if not _asked_for_prefork(sys.argv):
+    if not is_for_prefork(sys.argv):  # Celery would put the configured pool in place of the one asked for
         app.conf.worker_pool = "threads"
     process = OwnProcess(app, settings)
     for agent in loaded_agents().values():
@@ -50,14 +50,6 @@ def make_worker_app() -> Celery:
     outcomes.register(app, lambda: process.begun)
     process.connect()
     return app
-
-
-def _asked_for_prefork(argv: list[str]) -> bool:
-    """Whether the command line asks for prefork: Celery would put the configured pool in its place."""
-    return any(
-        argument in ("-Pprefork", "--pool=prefork") or (argument in ("-P", "--pool") and value == "prefork")
-        for argument, value in pairwise([*argv, ""])
-    )
 
 
 class OwnProcess(WorkerProcess):

@@ -191,6 +191,7 @@ class WorkerProcess(ABC):
     def _end_child(self, **_: Any) -> None:
         if self.begun is not None:
             self.begun.stop()
+        metrics.forget_child(os.getpid())
 
 
 def bootstep(name: str, after: str, start: Callable[[Any], None]) -> type[bootsteps.StartStopStep]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
+from agent_tasks import metrics
 from agent_tasks.authoring.agent import check_tool
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.branches import Branches
@@ -270,6 +271,8 @@ class StepCalls(Operations):
         self._charges[identity.fingerprint] = known
         self._changed(self._claim.id)
         self._note(spent, reserved)
+        metrics.SPENT_TOKENS.labels(self._claim.agent).inc(tokens)
+        metrics.SPENT_USD.labels(self._claim.agent).inc(usd)
         if self.span is not None:
             self.span.charged(charge)
         self.check_charge(known)
