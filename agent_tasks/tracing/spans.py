@@ -46,6 +46,11 @@ def new_below(traceparent: str) -> str:
     return f"{traceparent[:36]}{secrets.token_hex(8)}{traceparent[52:]}"
 
 
+def is_recorded(traceparent: str) -> bool:
+    """Whether the trace was sampled where it began; of others nothing is written, nor made to be."""
+    return traceparent[54] in "13579bdf"
+
+
 def described(row: BellRow) -> dict[str, Any]:
     """Return what each span says of its task."""
     return {
@@ -110,7 +115,7 @@ class Spans:
         Times are in nanoseconds, links are traceparents.
         """
         ours = tracer()
-        if ours is None or not self._is_on:
+        if ours is None or not self._is_on or not is_recorded(traceparent):
             return
         from opentelemetry.context import Context
         from opentelemetry.trace import Link, SpanKind, StatusCode

@@ -100,6 +100,13 @@ def test_a_trace_that_begins_with_a_submit_is_sampled_there_once_for_all(
     assert found.all() == ()
 
 
+def test_of_a_trace_that_its_caller_does_not_record_nothing_is_written(written: Written) -> None:
+    Spans(True).write("step", f"00-{TRACE}-{'1' * 16}-02", span_of(ID), began=1, ended=2, attributes={})
+    assert written.all() == ()
+    Spans(True).write("step", f"00-{TRACE}-{'1' * 16}-03", span_of(ID), began=1, ended=2, attributes={})
+    assert len(written.all()) == 1
+
+
 def test_a_task_of_a_caller_without_spans_has_its_caller_above_it() -> None:
     own = below(CALLER, ID)
     assert own_and_parent(ID, own, "1" * 16) == (own, "1" * 16)

@@ -14,7 +14,7 @@ from agent_tasks.authoring.functions import is_async
 from agent_tasks.errors import AgentTaskError, LeaseLost
 from agent_tasks.task.trace import own_and_parent, span_traceparent
 from agent_tasks.task.usage import Usage
-from agent_tasks.tracing.spans import Failure, Spans, at, context_of, described, new_below, now
+from agent_tasks.tracing.spans import Failure, Spans, at, context_of, described, is_recorded, new_below, now
 from agent_tasks.transitions.claim import Claim
 
 
@@ -246,7 +246,7 @@ class StepSpan:
 def begin(spans: Spans, claim: Claim) -> StepSpan | None:
     """Return the span of a step that begins; None where there are none, or the task's trace is not recorded."""
     traceparent = claim.row["traceparent"]
-    if traceparent is None or not spans.are_written:
+    if traceparent is None or not spans.are_written or not is_recorded(traceparent):
         return None
     span = StepSpan(spans, claim, traceparent)
     claim.traceparent = span.traceparent
