@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     adaptive_split,
     agentcore,
+    brokers,
     checking,
     family,
     gateway,
@@ -35,6 +36,7 @@ from benchmarks.tables import Table
 FOLDER = Path(__file__).parent
 BENCHMARKS: dict[str, Benchmark] = {
     "throughput": throughput.run,
+    "brokers": brokers.run,
     "latency": latency.run,
     "watching": watching.run,
     "gateway": gateway.run,

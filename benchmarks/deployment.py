@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,11 +57,23 @@ class Deployment:
             made.client.close()
 
     @contextmanager
+    def through(self, broker_url: str) -> Generator["Deployment"]:
+        """The same deployment through another broker; empty: the Redis itself."""
+        made = copy(self)
+        made.settings = self.settings.model_copy(update={"broker_url": broker_url})
+        made.client = AgentTasks(made.settings)
+        try:
+            yield made
+        finally:
+            made.client.close()
+
+    @contextmanager
     def process(self, *argv: str, **settings: Any) -> Generator["subprocess.Popen[bytes]"]:
         """`python -m argv` in a group of its own, killed with it."""
         values = {
             "DATABASE_URL": self.settings.database_url,
             "REDIS_URL": self.settings.redis_url,
+            "BROKER_URL": self.settings.broker_url,
             "AGENTS": ",".join(self.settings.agents),
             **{name.upper(): str(value) for name, value in settings.items()},
         }

@@ -19,7 +19,9 @@ DEFAULT, BROKER = f"{OURS}, 2 workers", f"{OURS}, 2 workers, each step through t
 CELERY, DBOS_QUEUE = "Celery chain, prefork 2 (not durable)", "DBOS workflows through a queue"
 
 
-def _ours(*pools: tuple[str, int], **settings: Any) -> Callable[[Deployment, int, int], float]:
+def ours(*pools: tuple[str, int], **settings: Any) -> Callable[[Deployment, int, int], float]:
+    """How many steps a second workers of these pools do, with other settings than the defaults."""
+
     def measure(made: Deployment, tasks: int, steps: int) -> float:
         with ExitStack() as workers:
             for number, (pool, concurrency) in enumerate(pools):
@@ -33,10 +35,10 @@ def _ours(*pools: tuple[str, int], **settings: Any) -> Callable[[Deployment, int
 
 
 SYSTEMS: dict[str, Callable[[Deployment, int, int], float]] = {
-    DEFAULT: _ours(THREADS, THREADS),
-    f"{OURS}, 1 worker": _ours(THREADS),
-    f"{OURS}, prefork 4": _ours(("prefork", 4)),
-    BROKER: _ours(THREADS, THREADS, quantum_seconds=0),
+    DEFAULT: ours(THREADS, THREADS),
+    f"{OURS}, 1 worker": ours(THREADS),
+    f"{OURS}, prefork 4": ours(("prefork", 4)),
+    BROKER: ours(THREADS, THREADS, quantum_seconds=0),
     CELERY: celery_chain.undurable,
     "Celery chain with a commit per step": celery_chain.committing,
     "procrastinate, each job defers the next": procrastinate_chain.measure,

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from celery import Celery
 
+from agent_tasks.doorbell.redis_url import RedisUrl, is_redis
 from benchmarks.deployment import WARM_UP, Deployment
 from benchmarks.rivals.gate import Gate
 
@@ -17,10 +18,21 @@ _TABLE = """
 """
 _INSERT = "INSERT INTO steps (task, step) VALUES (%s, %s)"
 
-app: Any = Celery("chain", broker=os.environ.get("AGENT_TASKS_REDIS_URL", ""))
+app: Any = Celery("chain")
 app.conf.update(task_ignore_result=True, task_default_queue="chain", broker_connection_retry_on_startup=True)
 _mine: dict[str, Any] = {}
 """What a process of the pool opens once: its connection and its gate."""
+
+
+def use_broker(url: str) -> None:
+    """Take the broker from a URL as our settings take it."""
+    named = RedisUrl(url) if is_redis(url) else None
+    app.conf.broker_url = app.conf.broker_read_url = app.conf.broker_write_url = named.broker if named else url
+    app.conf.broker_transport_options = named.transport_options if named else {}
+
+
+if "AGENT_TASKS_REDIS_URL" in os.environ:
+    use_broker(os.environ.get("AGENT_TASKS_BROKER_URL") or os.environ["AGENT_TASKS_REDIS_URL"])
 
 
 @app.task(name="chain.spin")
@@ -58,13 +70,14 @@ def _measure(made: Deployment, task: Any, tasks: int, steps: int) -> float:
     database = made.database_url("celery_chain")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_TABLE)
-    app.conf.broker_url = app.conf.broker_write_url = made.settings.redis_url
+    use_broker(made.settings.broker_url or made.settings.redis_url)
     arguments = ["celery", "-A", "benchmarks.rivals.celery_chain:app", "worker", "-P", "prefork", "-c", "2"]
     with made.process(*arguments, "--loglevel", "WARNING", database_url=database):
         for count, length in ((WARM_UP, 3), (tasks, steps)):
             gate = Gate.of_benchmark(made)
             start = time.perf_counter()
-            for number in range(count):
-                task.delay(number, length)
+            with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+                for number in range(count):
+                    task.apply_async((number, length), producer=producer)
             gate.until_done(count)
         return tasks * steps / (time.perf_counter() - start)

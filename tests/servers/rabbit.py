@@ -14,7 +14,7 @@ from tests.servers.programs import Program, installed, theirs
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """What the distribution's script runs, which itself runs under its own user and for the one server of the machine."""
 _CONTROL = _SERVER.with_name("rabbitmqctl")
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 class Rabbit:
