@@ -85,7 +85,7 @@ async def stamped(ctx: Context, request: Stamped):
     return request.number
 
 
-class Order(BaseModel):
+class Order(BaseModel, populate_by_name=True):  # which pydantic before 2.11 needs for `line`
     number: int = Field(alias="orderNumber")
     line: int = Field(default=0, validation_alias=AliasChoices("orderLine", "line_no"))
 

@@ -3,6 +3,7 @@
 import socket
 import urllib.request
 from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
@@ -82,7 +83,8 @@ def test_metrics_listen_on_this_machine_only_unless_told_otherwise(
     port = free_port()
     worker = processes.worker(metrics_port=port, **settings_of_it)
     eventually(lambda: metrics(port))
-    listening = [c.laddr for c in psutil.Process(worker.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    of_all = psutil.net_connections("inet")
+    listening: list[Any] = [c.laddr for c in of_all if c.pid == worker.pid and c.status == psutil.CONN_LISTEN]
     assert [at.ip for at in listening if at.port == port] == [address]
 
 

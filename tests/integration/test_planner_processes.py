@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.database import query
 from tests.models import Model
 from tests.processes import Processes
 
+with_a_model = pytest.mark.skipif(find_spec("pydantic_ai") is None, reason="the extra llm is not installed")
 ANA = Identity(subject="ana", tenant="acme")
 FINDINGS = {"title": "T", "summary": "Written.", "verdict": "ready"}
 
@@ -92,6 +94,7 @@ def test_a_worker_that_dies_between_submits_and_their_record_has_submitted_each_
         assert len(ids) == 3
 
 
+@with_a_model
 def test_four_submitted_together_are_worked_on_together(
     given: Settings, client: AgentTasks, model: Model, tmp_path: Path
 ) -> None:
@@ -105,6 +108,7 @@ def test_four_submitted_together_are_worked_on_together(
     assert [result["model"] for result in results] == ["openai-chat:planning"] * 4
 
 
+@with_a_model
 def test_a_model_that_throttles_is_asked_again_after_the_time_it_names(
     given: Settings, client: AgentTasks, model: Model, tmp_path: Path
 ) -> None:
