@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from uuid import UUID
@@ -36,6 +36,7 @@ class OwnedTransaction(ABC):
 class _Watched:
     transaction: str
     tasks: list[UUID]
+    committed: Callable[[Iterable[UUID]], None]
     look_at: float
     wait: float
     since: float
@@ -56,14 +57,14 @@ class AfterCommit:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def watch(self, transaction: str, rows: list[Row]) -> None:
+    def watch(self, transaction: str, rows: list[Row], committed: Callable[[Iterable[UUID]], None]) -> None:
+        """Publish these rows once the transaction has committed, and tell which of them are there."""
         if not rows:
             return
         now = time.monotonic()
         with self._condition:
-            self._watched.append(
-                _Watched(transaction, [row["id"] for row in rows], now + _FIRST_SECONDS, _FIRST_SECONDS, now)
-            )
+            tasks = [row["id"] for row in rows]
+            self._watched.append(_Watched(transaction, tasks, committed, now + _FIRST_SECONDS, _FIRST_SECONDS, now))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="agent-tasks-after-commit", daemon=True)
                 self._thread.start()
@@ -97,6 +98,7 @@ class AfterCommit:
             rows = read.find_many(connection, due.tasks) if status == "committed" else []
         for row in rows:
             metrics.SUBMITTED.labels(row["agent"]).inc()
+        due.committed(row["id"] for row in rows)
         self._publisher.publish([row for row in rows if row["finished_at"] is None])
         return status != "in progress"
 

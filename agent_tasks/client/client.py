@@ -479,8 +479,7 @@ class AgentTasks(Deployment):
                 aside(connection, lambda: self._check_place(callers))
                 with whole:
                     rows = write(connection, tasks)
-            after_commit.watch(callers["id"], rows)
-            sending.written(row["id"] for row in rows)
+            after_commit.watch(callers["id"], rows, sending.written)
             return rows
         try:
             rows = self.commit(lambda c: write(c, tasks), single=not transaction)

@@ -1,10 +1,13 @@
 """Spans: each is written once, with its true times, after what it tells of is committed; none is held open."""
 
+import logging
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,8 +17,9 @@ from agent_tasks.tracing.provider import fixed, tracer
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import SpanContext, Tracer
 
+log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 Attributes = Mapping[str, Any]
@@ -78,6 +82,22 @@ def context_of(traceparent: str, within: "Context | None" = None) -> "Context":
     return set_span_in_context(span, Context() if within is None else within)
 
 
+@contextmanager
+def harmless() -> Generator[None]:
+    """What a sampler or a span processor of the program raises, or Postgres when it is asked for a span, is logged:
+    the commit that the span tells of has gone before, or the step that it is to tell of goes on without."""
+    try:
+        yield
+    except Exception as error:
+        _say_failed(type(error))
+        log.debug("a span was not written", exc_info=True)
+
+
+@cache
+def _say_failed(kind: type[Exception]) -> None:
+    log.exception("spans are lost; said once of %s", kind.__name__)
+
+
 class Spans:
     """Writes spans where the program has a tracer provider of OpenTelemetry's SDK."""
 
@@ -93,9 +113,10 @@ class Spans:
         if (ours := tracer()) is None:
             return True
         sampler: Any = getattr(ours, "sampler", None)
-        if sampler is None:
-            return True
-        return sampler.should_sample(None, int(traceparent[3:35], 16), name).decision.is_sampled()
+        with harmless():
+            if sampler is not None:
+                return sampler.should_sample(None, int(traceparent[3:35], 16), name).decision.is_sampled()
+        return True
 
     def write(
         self,
@@ -117,6 +138,22 @@ class Spans:
         ours = tracer()
         if ours is None or not self._is_on or not is_recorded(traceparent):
             return
+        with harmless():
+            self._write(ours, name, traceparent, parent, began, ended, attributes, kind, links, failure)
+
+    def _write(
+        self,
+        ours: "Tracer",
+        name: str,
+        traceparent: str,
+        parent: str | None,
+        began: int,
+        ended: int,
+        attributes: Attributes,
+        kind: str,
+        links: Iterable[str],
+        failure: Failure | None,
+    ) -> None:
         from opentelemetry.context import Context
         from opentelemetry.trace import Link, SpanKind, StatusCode
 

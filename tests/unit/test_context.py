@@ -1,6 +1,7 @@
 """Contexts: the same operations for both kinds of steps, and steps that run without a worker."""
 
 import asyncio
+import gc
 import inspect
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 import pytest
 
 from agent_tasks import Budget, BudgetExhausted, Context, Done, Next, SyncContext, TaskCancelled
-from agent_tasks.authoring.calls.branches import Branches
+from agent_tasks.authoring.calls.branches import Branches, follow
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of
 from agent_tasks.authoring.calls.operations import Answer, Awaited, Call, Charge, Given, Intent, Operations, Outgoing
 from agent_tasks.authoring.calls.turns import Turns
@@ -368,3 +370,26 @@ def test_an_exhausted_budget_stops_the_step_where_it_charges(kind: type[StepCont
 
     with pytest.raises(BudgetExhausted):
         operate(kind, Poor(), lambda ctx: [ctx.charge(tokens=2)])
+
+
+def test_a_task_that_has_ended_is_let_go_with_its_result_while_the_step_goes_on() -> None:
+    class Page:
+        pass
+
+    async def read(pages: WeakSet[Page]) -> Page:
+        pages.add(page := Page())
+        return page
+
+    async def step() -> int:
+        pages: WeakSet[Page] = WeakSet()
+        branches.enter()
+        for _ in range(20):
+            await asyncio.create_task(read(pages))
+        gc.collect()
+        return len(pages)
+
+    branches = Branches()
+    with asyncio.Runner() as runner:
+        follow(runner.get_loop())
+        assert runner.run(step()) <= 1
+    assert len(branches.at) <= 1

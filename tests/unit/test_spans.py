@@ -6,15 +6,15 @@ from uuid import UUID
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, SamplingResult, TraceIdRatioBased
 
 from agent_tasks.client.sending import Sending
 from agent_tasks.task.trace import below, own_and_parent, span_of
 from agent_tasks.tracing import provider as ours
-from agent_tasks.tracing.spans import Failure, Spans
+from agent_tasks.tracing.spans import Failure, Spans, _say_failed
 from agent_tasks.transitions.submit import NewTask
 
 ID = UUID("01a21fd4-e19c-76fe-894d-ee8251f0252a")
@@ -72,6 +72,33 @@ def test_the_spans_of_the_program_have_ids_of_their_own(written: Written) -> Non
         Spans(True).write("ours", below(CALLER, ID), None, began=5, ended=7, attributes={})
     ids = {span.context.span_id for span in written.all() if span.context}
     assert len(ids) == 3
+
+
+class _Broken(SpanProcessor):
+    def on_end(self, span: ReadableSpan) -> None:
+        raise ConnectionError("the collector's own trouble")
+
+
+class _Undecided(Sampler):
+    def should_sample(self, *args: object, **kwargs: object) -> SamplingResult:
+        raise LookupError("no rule")
+
+    def get_description(self) -> str:
+        return "undecided"
+
+
+@pytest.mark.parametrize("sampler", [None, _Undecided()])
+def test_what_the_programs_sampler_or_processor_raises_ends_no_submit_and_is_told_once(
+    use: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sampler: Sampler | None
+) -> None:
+    _say_failed.cache_clear()
+    provider = TracerProvider(sampler=sampler)
+    provider.add_span_processor(_Broken())
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    for _ in range(3):
+        sending = Sending(Spans(True), [task(parent_span=None)])
+        sending.written([ID])
+    assert caplog.text.count("spans are lost") == 1
 
 
 def test_a_submit_is_a_span_between_the_caller_and_the_task(written: Written) -> None:

@@ -146,6 +146,10 @@ class Branches:
             self.at[me] = self.root
         return _current.set(self.root)
 
+    def left(self, task: asyncio.Task[Any]) -> None:
+        """Let go of a task that has ended, and of its result: its branch, which names it, would hold both."""
+        self.at.pop(task, None)
+
     def leave(self, token: Token["Branch | None"]) -> None:
         _current.reset(token)
 
@@ -349,6 +353,7 @@ def _create_task(
     if not branch.is_loose:
         branch.owner, branch.returned = task, None
         parent.run.at[task] = branch
+        task.add_done_callback(parent.run.left)
     parent.run.tasks.add(task)
     return task
 

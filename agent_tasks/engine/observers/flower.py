@@ -12,7 +12,7 @@ from agent_tasks import metrics
 from agent_tasks.engine.observers import step_span
 from agent_tasks.engine.steps import failures
 from agent_tasks.engine.steps.run import StepRun
-from agent_tasks.tracing.spans import Spans
+from agent_tasks.tracing.spans import Spans, harmless
 
 log = logging.getLogger(__name__)
 _LIMIT = 10_000
@@ -48,7 +48,8 @@ class Telemetry:
         metrics.QUEUE_SECONDS.labels(run.claim.row["queue"]).observe(run.claim.row["queued_seconds"])
         if (span := step_span.begin(self._spans, run.claim)) is not None:
             run.span = run.operations.span = span
-            span.waited(run.operations.senders)
+            with harmless():
+                span.waited(run.operations.senders)
         with self._lock:
             self._begun[run] = time.time()
 
