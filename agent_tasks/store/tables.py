@@ -189,7 +189,12 @@ tasks = Table(
     ),
     # by which tasks are searched, the newest first
     *(Index(f"tasks_by_{column}", column, "id") for column in ("agent", "step", "queue", "status")),
-    Index("tasks_by_end", "finished_at", "id", postgresql_where=text("finished_at IS NOT NULL")),
+    Index(  # where nulls are, it is of use to no other order
+        "tasks_by_end",
+        text("finished_at DESC NULLS LAST"),
+        text("id DESC"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
     Index("tasks_by_error", text("(error ->> 'type')"), "id", postgresql_where=text("error IS NOT NULL")),
     Index("tasks_with_errors", "id", postgresql_where=text("error IS NOT NULL")),
     Index(

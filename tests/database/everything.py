@@ -336,7 +336,7 @@ def _reads(client: AgentTasks) -> None:
         client.living(status=status, limit=10)  # type: ignore[arg-type]
     client.living(agent="echo", tenant="acme", subject="ana", kind="signal", identity=ANA, limit=10)
     client.search(status="pending", agent="echo", identity=ANA)
-    client.search(created_after=timedelta(1), metadata={"a": 1}, text="failed")
+    client.search(created_after=timedelta(1), metadata={"none": 1}, text="failed")
     client.search(ended_after=timedelta(1), agent="echo")
     client.spend(["agent", "model", "day"], since=timedelta(1), tenant="acme", identity=ANA)
     client.agents()
@@ -504,7 +504,7 @@ def _command_line(client: AgentTasks) -> None:
         ["tree", one], ["events", one], ["logs", one], ["schedules"],
         ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
         ["doctor", "--deliverer"],
-        ["cancel", one], ["resume", one], ["ls", "--metadata", "a=1"], ["spend"],
+        ["cancel", one], ["resume", one], ["ls", "--metadata", "none=1"], ["spend"],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:

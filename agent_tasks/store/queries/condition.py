@@ -49,7 +49,6 @@ _LABEL: LiteralString = """
 # Of all the keys and values only so much is in the index, and only so many are.
 _LABELLED: LiteralString = """
     EXISTS (SELECT FROM agent_tasks.labels WHERE labels.task_id = tasks.id AND {label} OFFSET 0)
-    AND tasks.metadata ->> %(key_{n})s::text = %(value_{n})s::text
 """
 _IN_ORDER: LiteralString = " AND {id} < %(below)s AND {id} >= %(above)s"
 
@@ -98,7 +97,8 @@ class Condition:
             self.parts[name] = _CONDITIONS[name]
         for number, (key, value) in zip(_PAIRS, wanted.pairs, strict=False):
             self.values |= {f"key_{number}": key, f"value_{number}": value}
-            self.parts[f"metadata_{number}"] = _LABELLED.format(n=number, label=_LABEL.format(n=number))
+            self.parts[f"label_{number}"] = _LABELLED.format(label=_LABEL.format(n=number))
+            self.parts[f"metadata_{number}"] = f"tasks.metadata ->> %(key_{number})s::text = %(value_{number})s::text"
         if wanted.id_digits is not None:
             self._narrow(UUID(wanted.id_digits.ljust(32, "0")), UUID(wanted.id_digits.ljust(32, "f")))
 
@@ -185,7 +185,7 @@ def _along(name: LiteralString, condition: LiteralString) -> Way:
 def _labelled(number: LiteralString) -> Way:
     label = _LABEL.format(n=number)
     return Way(
-        "",
+        f"label_{number}",
         label + _IN_ORDER.format(id="labels.task_id"),
         rows_from="agent_tasks.labels, LATERAL (SELECT * FROM agent_tasks.tasks WHERE id = task_id OFFSET 0) AS tasks",
         ids_from="agent_tasks.labels",

@@ -160,7 +160,7 @@ def with_prefix(connection: Connection, digits: str, identity: Identity | None, 
         **viewer(identity),
         "limit": limit,
     }
-    return [row["id"] for row in connection.execute(_WITH_PREFIX, values)]
+    return [row["id"] for row in connection.execute(_WITH_PREFIX, values, prepare=False)]
 
 
 def input_hints(connection: Connection, task_ids: list[UUID], characters: int) -> dict[UUID, str]:

@@ -36,7 +36,7 @@ _NO_EDGE: LiteralString = "SELECT NULL::timestamptz AS at, NULL::uuid AS id"
 # How many is hidden from the planner, which would rather read and sort all of a table that has few more.
 _LIMIT: LiteralString = "LIMIT (SELECT %(looked_at)s::int)"
 _BY_ID: LiteralString = "tasks.id DESC"
-_BY_END: LiteralString = "tasks.finished_at DESC, tasks.id DESC"
+_BY_END: LiteralString = "tasks.finished_at DESC NULLS LAST, tasks.id DESC"
 
 # Where each way has come to after so many: null where there are fewer.
 _REACHED: LiteralString = """

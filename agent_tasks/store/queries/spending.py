@@ -27,12 +27,13 @@ _SINCE = f"SELECT coalesce(clock_timestamp() - %(ago)s::interval, {_BEGAN}) AS s
 
 _SUMS: LiteralString = """
     SELECT {columns}count(DISTINCT events.task_id) AS tasks, count(*) AS charges,
-        least(sum((events.data ->> 'tokens')::numeric), 9223372036854775807)::bigint AS tokens,
-        least(sum((events.data ->> 'usd')::numeric), 1e300)::float8 AS usd
-    FROM agent_tasks.events JOIN agent_tasks.tasks ON tasks.id = events.task_id
+        least(sum(coalesce((events.data ->> 'tokens')::numeric, 0)), 9223372036854775807)::bigint AS tokens,
+        least(sum(coalesce((events.data ->> 'usd')::numeric, 0)), 1e300)::float8 AS usd
+    FROM agent_tasks.events, LATERAL (
+        SELECT agent, tenant, identity FROM agent_tasks.tasks WHERE id = events.task_id OFFSET 0) AS tasks
     WHERE events.type = 'charged' AND events.at >= %(since)s
         AND events.at < coalesce(%(until)s::timestamptz, 'infinity') AND {may_see}{asked}
-    GROUP BY {keys} ORDER BY usd DESC, tokens DESC{then} LIMIT %(limit)s
+    GROUP BY {keys} HAVING count(*) > 0 ORDER BY usd DESC, tokens DESC{then} LIMIT %(limit)s
 """
 
 

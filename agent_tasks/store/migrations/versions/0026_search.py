@@ -61,7 +61,12 @@ def upgrade() -> None:
     run(_LABELS)
     for column in ("agent", "step", "queue", "status"):
         op.create_index(f"tasks_by_{column}", "tasks", [column, "id"])
-    op.create_index("tasks_by_end", "tasks", ["finished_at", "id"], postgresql_where=sa.text("finished_at IS NOT NULL"))
+    op.create_index(
+        "tasks_by_end",
+        "tasks",
+        [sa.text("finished_at DESC NULLS LAST"), sa.text("id DESC")],
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
     op.create_index(
         "tasks_by_error", "tasks", [sa.text("(error ->> 'type')"), "id"], postgresql_where=sa.text("error IS NOT NULL")
     )
