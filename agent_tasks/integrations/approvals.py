@@ -1,15 +1,18 @@
 """Tool calls that need an answer from outside, as waits of the step; each answer is bound to exact arguments."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_tasks.authoring.calls.call_identity import digest_of
 from agent_tasks.authoring.context import Context
+from agent_tasks.authoring.handed import Signal
 
 log = logging.getLogger(__name__)
 ASKED = "approval_asked"
@@ -28,8 +31,8 @@ class Approval(BaseModel):
 
     call: str
     """The call that it is for: `call` of the event `approval_asked`, a digest of the tool, its arguments and its id."""
-    approved: bool = True
-    """Whether the call is made, with these arguments."""
+    approved: bool | None = None
+    """Whether the call is made, with these arguments; may be left out only where the tool runs elsewhere."""
     message: str | None = None
     """What the model is told of a call that was not approved."""
     result: Any = None
@@ -52,28 +55,81 @@ class PendingCall:
         return digest_of((self.id, self.tool, self.arguments), {})
 
 
+class _Asking:
+    """One run of an agent that waits for the answers to its calls."""
+
+    def __init__(self, pending: Sequence[PendingCall]) -> None:
+        self.waiting = {call.digest: call for call in pending}
+        self.found: dict[str, Approval] = {}
+        self._wait: asyncio.Task[Signal[Any] | None] | None = None
+        self._is_woken = False
+
+    def take(self, answer: Approval) -> None:
+        """Take an answer to one of these calls, and end the wait for it, if that still goes on."""
+        self.found[self.waiting.pop(answer.call).id] = answer
+        if self._wait is not None:
+            self._is_woken = True
+            self._wait.cancel()
+
+    async def next(self, ctx: Context, signal: str, timeout: float | timedelta | None) -> Signal[Any] | Approval | None:
+        """Return the next signal, None after the timeout, or the answer that another run of the step was given."""
+        self._is_woken = False
+        before = len(self.found)
+        self._wait = asyncio.create_task(ctx.wait(signal, timeout=timeout))
+        try:
+            return await self._wait
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_woken or (task is not None and task.cancelling()):
+                raise
+            return list(self.found.values())[before]
+        finally:
+            self._wait = None
+
+
+_asking: WeakKeyDictionary[Context, dict[str, list[_Asking]]] = WeakKeyDictionary()
+"""The runs of each step that wait at this moment, by the signals' names."""
+
+
 async def answers(
     ctx: Context, pending: Sequence[PendingCall], *, signal: str, timeout: float | timedelta | None
 ) -> dict[str, Approval]:
     """Wait until each call has its answer; return them by the calls' ids.
 
-    The step is parked meanwhile. Each signal answers one call, and is consumed by that. When `timeout` is over without
-    one, those that are left are not approved.
+    The step is parked meanwhile. Each signal answers one call, and is consumed by that, whichever run of the step is
+    given it. When `timeout` is over without one, those that are left are not approved.
     """
-    waiting = {call.digest: call for call in pending}
-    await ctx.using(name="ask for approval").call(_ask, ctx, signal, list(waiting.items()))
-    found: dict[str, Approval] = {}
-    while waiting:
-        sent = await ctx.wait(signal, timeout=timeout)
-        if sent is None:
-            late = Approval(call="", approved=False, message="Nobody answered in time.")
-            return found | {call.id: late for call in waiting.values()}
-        answer = _read(sent.payload)
-        if answer is None or answer.call not in waiting:
-            await ctx.using(name="ignore an approval").call(_ignore, ctx, sent.payload)
-        else:
-            found[waiting.pop(answer.call).id] = answer
-    return found
+    mine = _Asking(pending)
+    all_of_step = _asking.setdefault(ctx, {}).setdefault(signal, [])
+    all_of_step.append(mine)
+    try:
+        await ctx.using(name="ask for approval").call(_ask, ctx, signal, list(mine.waiting.items()))
+        while mine.waiting:
+            sent = await mine.next(ctx, signal, timeout)
+            if sent is None:
+                late = Approval(call="", approved=False, message="Nobody answered in time.")
+                return mine.found | {call.id: late for call in mine.waiting.values()}
+            if isinstance(sent, Signal):
+                await _hand_out(ctx, sent.payload, all_of_step)
+        return mine.found
+    finally:
+        all_of_step.remove(mine)
+
+
+async def _hand_out(ctx: Context, payload: Any, all_of_step: list[_Asking]) -> None:
+    """Give an answer to the run that asked for it; note one that is for none of them."""
+    answer = _read(payload)
+    asking = next((each for each in all_of_step if answer is not None and answer.call in each.waiting), None)
+    if answer is None:
+        why = "it is no Approval"
+    elif asking is None:
+        why = "no call that waits is of its digest"
+    elif answer.approved is None and not asking.waiting[answer.call].runs_elsewhere:
+        why = "it does not say whether the call is approved"
+    else:
+        asking.take(answer)
+        return
+    await ctx.using(name="ignore an approval").call(_ignore, ctx, payload, why)
 
 
 def _read(payload: Any) -> Approval | None:
@@ -90,6 +146,6 @@ async def _ask(ctx: Context, signal: str, asked: list[tuple[str, PendingCall]]) 
         await ctx.emit(ASKED, data)
 
 
-async def _ignore(ctx: Context, payload: Any) -> None:
-    log.warning("answer ignored, no call that waits is of its digest: task=%s step=%s", ctx.task_id, ctx.step)
-    await ctx.emit(IGNORED, {"payload": payload})
+async def _ignore(ctx: Context, payload: Any, why: str) -> None:
+    log.warning("answer ignored, %s: task=%s step=%s", why, ctx.task_id, ctx.step)
+    await ctx.emit(IGNORED, {"payload": payload, "why": why})

@@ -20,7 +20,7 @@ from agent_tasks.authoring.context import Context
 from agent_tasks.errors import InvalidInput
 from agent_tasks.integrations.approvals import Approval, PendingCall, answers
 from agent_tasks.integrations.current import current, durable, missing
-from agent_tasks.integrations.requests import request
+from agent_tasks.integrations.requests import priced, request
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.usage import Usage
 
@@ -58,8 +58,8 @@ class _RecordedModel(Model):
             )
 
         async def charge(answer: Any) -> None:
-            usage = Usage.of(_RESPONSE.validate_python(answer).usage)
-            usd = None if self._price is None else self._price(usage, self._name)
+            usage, price = Usage.of(_RESPONSE.validate_python(answer).usage), self._price
+            usd = None if price is None else priced(lambda: price(usage, self._name))
             await ctx.charge_usage(usage, model=self._name, usd=usd)
 
         return _RESPONSE.validate_python(

@@ -17,7 +17,7 @@ from agent_tasks.authoring.context import Context
 from agent_tasks.errors import InvalidInput
 from agent_tasks.integrations.approvals import Approval, PendingCall, answers
 from agent_tasks.integrations.current import current, durable, missing
-from agent_tasks.integrations.requests import request
+from agent_tasks.integrations.requests import priced, request
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.usage import Usage
 
@@ -90,21 +90,27 @@ class _Ledger(JournalCallableOperationBackend[Config]):
         ctx = current()
         assert ctx is not None
         response: ModelResponse = JSON_CODEC.load(ModelResponse, value)
+        usd, model = priced(lambda: self._usd(response)), self._model_of(response)
+        await ctx.charge_usage(response.usage, model=model, usd=usd)
+
+    def _model_of(self, response: ModelResponse) -> str:
         name = response.model_name or "unknown"
-        model = f"{response.provider_name}:{name}" if response.provider_name else name
+        return f"{response.provider_name}:{name}" if response.provider_name else name
+
+    def _usd(self, response: ModelResponse) -> float:
+        model = self._model_of(response)
         try:
             if self._price is not None:
-                usd = self._price(Usage.of(response.usage), model)
-            else:
-                usd = 0.0 if name.startswith(_FAKES) else float(response.cost().total_price)
-        except LookupError:
+                return self._price(Usage.of(response.usage), model)
+            is_fake = (response.model_name or "").startswith(_FAKES)
+            return 0.0 if is_fake else float(response.cost().total_price)
+        except (LookupError, ValueError, AssertionError) as error:  # an unknown model, an answer without usage or name
             raise InvalidInput(
                 f"No price is known of the model {model!r}. Give TaskDurability(price=) a function of a usage and a "
                 "model's name that knows it, or get a newer genai-prices; then resume the task, which keeps the "
                 "answers that it has.",
                 field="model",
-            ) from None
-        await ctx.charge_usage(response.usage, model=model, usd=usd)
+            ) from error
 
 
 @dataclass(init=False)
@@ -208,5 +214,5 @@ def _results(pending: list[PendingCall], found: dict[str, Approval]) -> Deferred
         if not call.runs_elsewhere:
             results.approvals[call.id] = ToolApproved() if answer.approved else denied
         else:
-            results.calls[call.id] = answer.result if answer.approved else denied.message
+            results.calls[call.id] = denied.message if answer.approved is False else answer.result
     return results

@@ -7,7 +7,22 @@ from agent_tasks.authoring.context import Context
 from agent_tasks.errors import BudgetExhausted, InvalidInput
 
 Charge = Callable[[Any], Awaitable[None]]
-"""Counts what an answer used. Raises InvalidInput where its price is not known, BudgetExhausted above the limit."""
+"""Counts what an answer used. Raises InvalidInput or Unpriced where its price is not known, BudgetExhausted above the
+limit."""
+
+
+class Unpriced(Exception):
+    """Raised from the error, whatever it is, for which what an answer cost could not be said."""
+
+
+def priced(price: Callable[[], float]) -> float:
+    """Return what `price` returns. Raises InvalidInput as it does, and Unpriced from all else."""
+    try:
+        return price()
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise Unpriced from error
 
 
 async def request(ctx: Context, name: str, body: Callable[[], Awaitable[Any]], charge: Charge, **options: Any) -> Any:
@@ -23,14 +38,17 @@ async def request(ctx: Context, name: str, body: Callable[[], Awaitable[Any]], c
             await charge(answer)
         except BudgetExhausted as error:
             return [answer, True, {each: error.details[each] for each in ("resource", "limit", "spent")}]
-        except InvalidInput:
+        except (InvalidInput, Unpriced):  # raised anew below, where the answer is recorded
             return [answer, False, None]
         return [answer, True, None]
 
     ask.__name__ = ask.__qualname__ = name
     answer, is_counted, passed = await ctx.using(name=name, **options).call(ask)
     if not is_counted:
-        await charge(answer)
+        try:
+            await charge(answer)
+        except Unpriced as error:
+            raise error.__cause__ or error from None
     elif passed is not None and getattr(ctx.budget, passed["resource"]) == 0:  # not so in a task that resumes it
         raise BudgetExhausted.of(**passed)
     return answer

@@ -1,5 +1,7 @@
 """Pydantic AI in a step: each request and tool call is made once, whatever write its worker is lost at."""
 
+import asyncio
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -116,6 +118,60 @@ def test_an_approval_is_bound_to_the_arguments_it_was_given_for_and_is_consumed_
     assert [event.type for event in handle.events()].count("approval_ignored") == 2
 
 
+def park(driver: Driver, task_id: UUID, step: Any) -> None:
+    run = driver.run(task_id, step)
+    decision = decide(run, result_of(run), limit=1_000_000, draining=False)
+    assert isinstance(decision, ParkFor), result_of(run)
+    driver.commits.commit(run.claim, decision)
+
+
+@pytest.mark.parametrize("rest", [{}, {"message": "no, too much"}, {"result": None}], ids=str)
+def test_an_answer_that_does_not_say_so_approves_nothing(driver: Driver, rest: dict[str, Any]) -> None:
+    client, task_id = driver.client, submitted(driver.client, budget=Budget(usd=1.0))
+    park(driver, task_id, acme.spend)
+    for call in asked(client, task_id):
+        client.get(task_id).signal("approval", {"call": call, **rest})
+    park(driver, task_id, acme.spend)
+    assert acme.done == ["ask 0"]
+    ignored = [event.data for event in client.get(task_id).events() if event.type == "approval_ignored"]
+    assert [data["why"] for data in ignored] == ["it does not say whether the call is approved"] * 2
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_answer_reaches_the_run_that_asked_for_it_where_two_wait_at_once(driver: Driver, backwards: bool) -> None:
+    client, task_id = driver.client, submitted(driver.client, budget=Budget(usd=1.0))
+
+    def payer(cents: int) -> Framework[None, Any]:
+        def pays(messages: Any, info: Any) -> Any:
+            seen = acme.returned(messages)
+            return acme.answer(
+                acme.TextPart(str(seen)) if seen else acme.ToolCallPart("pay", {"cents": cents}, f"c{cents}")
+            )
+
+        agent: Framework[None, Any] = Framework(
+            acme.FunctionModel(pays),
+            name=f"payer{cents}",
+            output_type=[str, acme.DeferredToolRequests],
+            capabilities=[acme.durability()],
+        )
+        agent.tool_plain(requires_approval=True)(acme.pay)
+        return agent
+
+    async def both(ctx: Context) -> list[str]:
+        results = await asyncio.gather(run(ctx, payer(1), "pay"), run(ctx, payer(2), "pay"))
+        return [result.output for result in results]
+
+    park(driver, task_id, both)
+    for call, _ in sorted(asked(client, task_id).items(), key=lambda pair: pair[1], reverse=backwards):
+        client.get(task_id).signal("approval", {"call": call, "approved": True})
+        last = driver.run(task_id, both)
+        decision = decide(last, result_of(last), limit=1_000_000, draining=False)
+        driver.commits.commit(last.claim, decision)
+    assert value_of(last) == ["['paid 1']", "['paid 2']"]
+    assert sorted(acme.done) == ["pay 1", "pay 2"]
+    assert "approval_ignored" not in [event.type for event in client.get(task_id).events()]
+
+
 def test_an_approved_call_is_made_once_whatever_write_its_worker_is_lost_at(driver: Driver) -> None:
     for moments in range(0, 16, 3):
         acme.done.clear()
@@ -186,6 +242,40 @@ def test_a_model_without_a_known_price_is_an_error_that_keeps_the_answer(driver:
     resumed = client.get(task_id).resume()
     assert value_of(driver.run(resumed.id, step)) == "yes"
     assert row_of(client, resumed.id)["spent_usd"] == Decimal("0.5")
+
+
+@pytest.mark.parametrize("what", ["a price that fails", "no usage", "no name"])
+def test_an_answer_is_kept_whatever_is_wrong_with_its_cost(driver: Driver, what: str) -> None:
+    def price(usage: Any, model: str) -> float:
+        if "fixed" not in acme.done:
+            raise ZeroDivisionError
+        return 0.5
+
+    def responds(messages: Any, info: Any) -> Any:
+        acme.did("asked")
+        usage = acme.RequestUsage(unmeasured_requests=1) if what == "no usage" else acme.RequestUsage(**acme.USAGE)
+        return acme.ModelResponse(parts=[acme.TextPart("yes")], usage=usage)
+
+    class Nameless(acme.FunctionModel):
+        async def request(self, *args: Any, **kwargs: Any) -> Any:
+            return dataclasses.replace(await super().request(*args, **kwargs), model_name=None)
+
+    kind = Nameless if what == "no name" else acme.FunctionModel
+
+    async def step(ctx: Context) -> str:
+        by = price if what == "a price that fails" or "fixed" in acme.done else None
+        agent = Framework(kind(responds, model_name="acme-1"), name="a", capabilities=[TaskDurability(price=by)])
+        return (await run(ctx, agent, "well?")).output
+
+    task_id = submitted(driver.client)
+    first = driver.run(task_id, step)
+    with pytest.raises(ZeroDivisionError if what == "a price that fails" else InvalidInput):
+        value_of(first)
+    driver.crash(first)
+    acme.done.append("fixed")
+    assert value_of(driver.run(task_id, step)) == "yes"
+    assert acme.done == ["asked", "fixed"]
+    assert row_of(driver.client, task_id)["spent_usd"] == Decimal("0.5")
 
 
 def test_outside_of_a_step_an_agent_is_as_it_was_and_its_fake_model_costs_nothing_within(driver: Driver) -> None:
