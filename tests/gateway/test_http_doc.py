@@ -139,6 +139,8 @@ def test_the_commands_of_the_page_do_what_it_says(reader: Reader, request: pytes
 
     (newest,) = reader.run('curl -s "$URL/tasks?').json()["tasks"]
     assert newest["id"] == task["id"]
+    assert reader.run('curl -s "$URL/tasks?error_type').json() == {"tasks": [], "next": None}
+    assert {spent["agent"] for spent in reader.run('curl -s "$URL/spend').json()["spend"]} == {"writer"}
     assert_schedule(reader)
     agents = {agent["name"]: agent for agent in reader.run("curl -s $URL/agents").json()["agents"]}
     assert agents["writer"]["input_schema"]["required"] == ["topic"]
