@@ -1,7 +1,7 @@
 """The context of the step within which a framework runs an agent."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,7 +25,8 @@ def durable(ctx: Context) -> Generator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        with suppress(ValueError):  # a coroutine that was left behind may be closed in another context
+            _current.reset(token)
 
 
 def current() -> Context | None:

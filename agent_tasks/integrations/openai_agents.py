@@ -152,7 +152,7 @@ async def run(
                 state = result.to_state()
                 items = {str(item.call_id): item for item in state.get_interruptions()}
                 pending = [
-                    PendingCall(call_id, str(item.name), json.loads(item.arguments or "{}"))
+                    PendingCall(call_id, str(item.name), _asked(item.arguments, item.raw_item))
                     for call_id, item in items.items()
                 ]
                 found = await answers(ctx, pending, signal=approval, timeout=timeout)
@@ -168,6 +168,17 @@ async def run(
                 raise
             raise cause from None
     return result
+
+
+def _asked(arguments: str | None, item: Any) -> Any:
+    """Return what an approval is asked for: the arguments of a function, as JSON or as the model wrote them, and of any
+    other tool the whole request, which has what is to be done in no one place."""
+    if arguments is None:
+        return item if isinstance(item, dict) else item.model_dump(mode="json")
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
 
 
 def _cause(error: BaseException) -> BaseException | None:

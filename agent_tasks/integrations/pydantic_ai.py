@@ -44,9 +44,7 @@ except ModuleNotFoundError as error:
     raise missing(error, ("pydantic_ai",), "pydantic-ai") from None
 
 __all__ = ["Approval", "TaskDurability", "durable", "run"]
-_FAKES = ("test", "function:")
-"""How the names of the framework's own fake models begin; they cost nothing."""
-_OPTIONS = {"at_most_once", "retry", "reserve", "check", "key"}
+_OPTIONS = {"at_most_once", "retry", "reserve", "check"}
 Config = Mapping[str, Any]
 Price = Callable[[Usage, str], float]
 OutputT = TypeVar("OutputT")
@@ -102,7 +100,8 @@ class _Ledger(JournalCallableOperationBackend[Config]):
         try:
             if self._price is not None:
                 return self._price(Usage.of(response.usage), model)
-            is_fake = (response.model_name or "").startswith(_FAKES)
+            named = response.model_name or ""  # the framework's own fake models cost nothing
+            is_fake = named == "test" or named.startswith("function:")
             return 0.0 if is_fake else float(response.cost().total_price)
         except (LookupError, ValueError, AssertionError) as error:  # an unknown model, an answer without usage or name
             raise InvalidInput(

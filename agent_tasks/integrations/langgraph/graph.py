@@ -69,7 +69,7 @@ def _pending(turn: int, id: str, value: Any) -> PendingCall:
 
 
 def _resumes_with(answer: Approval) -> Any:
-    return answer.result if "result" in answer.model_fields_set and answer.approved else answer.approved
+    return answer.result if "result" in answer.model_fields_set and answer.approved is not False else answer.approved
 
 
 class _Course:

@@ -16,7 +16,7 @@ from agent_tasks.authoring.calls.call_identity import name_of
 from agent_tasks.authoring.functions import is_async
 from agent_tasks.errors import InvalidInput, StepFailed
 from agent_tasks.integrations.langgraph.place import Running, running, within
-from agent_tasks.integrations.requests import request
+from agent_tasks.integrations.requests import priced, request
 from agent_tasks.task.arguments import refused
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.usage import Usage
@@ -83,7 +83,7 @@ def _model(model: BaseChatModel, price: Price | None, options: dict[str, Any]) -
             for message in (generation.message for generation in _read(answer).generations):
                 if usage := getattr(message, "usage_metadata", None):
                     name = _name_of(model, message)
-                    usd = None if price is None else price(Usage.of(usage), name)
+                    usd = None if price is None else priced(functools.partial(price, Usage.of(usage), name))
                     await graph.ctx.charge_usage(usage, model=name, usd=usd)
 
         name = f"model.request {_named(model)}"
