@@ -12,6 +12,7 @@ from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import audit, catalog, children, doors, read, recording, search
 from agent_tasks.task.row import SteppedRow, TaskRow
+from agent_tasks.task.task_filter import TaskFilter
 from agent_tasks.task.unserved import ServingRow
 from agent_tasks.transitions import (
     cancel,
@@ -82,7 +83,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: read.find(c, taken.id), [TaskRow]),
     (lambda c, taken: read.find_many(c, [taken.id]), [TaskRow]),
     (lambda c, taken: read.living_tasks(c), [read.LivingRow]),
-    (lambda c, taken: search.tasks(c), [search.FoundRow]),
+    (lambda c, taken: search.tasks(c, TaskFilter()), [search.FoundRow]),
     (lambda c, taken: doors.pace(c, "echo"), [doors.Pace]),
     (lambda c, taken: audit.entries(c, after=1, limit=1), [audit.FoundRow]),
     (lambda c, taken: catalog.registered_agents(c), [catalog.AgentRow]),
