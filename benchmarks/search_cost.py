@@ -12,7 +12,6 @@ _INDEXES = """
         indexname LIKE 'tasks_by%' OR indexname IN ('tasks_with_errors', 'tasks_error_words', 'tasks_skewed',
         'events_charged')) ORDER BY indexname
 """
-METADATA = {"ticket": 7, "env": "prod"}
 
 
 def run(quick: bool) -> list[Table]:

@@ -1,17 +1,16 @@
 """SIGKILL in a straight-line step: its calls are made once, its children spawned once, its end is the same."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent_tasks import AgentTasks, TaskHandle
+from agent_tasks import TaskHandle
 from tests import rows
 from tests.agents import notes
-from tests.conftest import Fleet, fresh_deployment
+from tests.conftest import Fleet
+from tests.crash.test_fan_out import sweeping as sweeping
 from tests.eventually import eventually
-from tests.processes import Processes
 
 MEMBERS = 3
 SPAWN = ["halfway", "written", "committed", "half-published"]
@@ -30,19 +29,6 @@ POINTS = [
 ]
 STATEMENTS = 28
 """A worker that is not killed sends a few more."""
-
-
-@pytest.fixture(scope="module")
-def sweeping(server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A sweeper and a beat, and no worker."""
-    with fresh_deployment(server_urls, template) as settings:
-        settings = settings.model_copy(update={"lease_seconds": 1.0, "ring_seconds": 0.3})
-        with Processes(settings, tmp_path_factory.mktemp("fleet")) as processes:
-            sweeper, beat = processes.sweeper(ready=False), processes.beat(ready=False)
-            processes.wait_until_ready(sweeper, beat)
-            client = AgentTasks(settings)
-            yield Fleet(settings, client, processes, sweeper)
-            client.close()
 
 
 @pytest.mark.slow

@@ -18,13 +18,13 @@ from agents import Agent as Framework
 from agents import Runner, function_tool
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Context, InvalidInput
-from agent_tasks.engine.steps.decision import ParkFor, decide
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised
 from agent_tasks.integrations.openai_agents import run
 from tests import agents_openai as acme
 from tests.agents_pydantic_ai import done
 from tests.database import query, row_of, submitted
+from tests.database.approving import paid
 from tests.database.driving import Driver, driving, result_of, value_of
 from tests.database.perishable import Perishable
 
@@ -71,34 +71,9 @@ def test_a_worker_that_is_lost_at_any_write_repeats_at_most_what_it_was_in(drive
         assert row["spent_usd"] == sum(call["usd"] for call in calls) >= Decimal("0.03")
 
 
-def asked(client: AgentTasks, task_id: UUID) -> dict[str, str]:
-    """The calls that wait for an approval, by their digests."""
-    events = [event.data for event in client.get(task_id).events() if event.type == "approval_asked"]
-    return {data["call"]: f"{data['tool']} {data['arguments']['cents']}" for data in events}
-
-
-def paid(driver: Driver, moments: int | None, *, approve: dict[str, bool]) -> Any:
-    """Run the step that pays until it returns, lost once; each call is answered when the step is parked."""
-    client, task_id = driver.client, submitted(driver.client, budget=Budget(usd=1.0))
-    for lives in range(40):
-        run = driver.run(task_id, acme.spend, Perishable, moments=moments if lives % 2 == 0 else None)
-        outcome = result_of(run)
-        if isinstance(outcome, Raised):
-            assert isinstance(outcome.error, DatabaseAway), outcome.error
-            moments = None
-            driver.crash(run)
-            continue
-        decision = decide(run, outcome, limit=1_000_000, draining=False)
-        driver.commits.commit(run.claim, decision)
-        if not isinstance(decision, ParkFor):
-            return value_of(run)
-        for call, tool in asked(client, task_id).items():
-            client.get(task_id).signal("approval", {"call": call, "approved": approve[tool]}, signal_id=call)
-    raise AssertionError("it never ends")
-
-
 def test_an_interruption_is_a_wait_and_what_is_not_approved_is_not_done(driver: Driver) -> None:
-    said = paid(driver, None, approve={"pay 900": False, "pay 5": True})
+    task_id = submitted(driver.client, budget=Budget(usd=1.0))
+    said = paid(driver, task_id, acme.spend, None, approve={"pay 900": False, "pay 5": True})
     assert "paid 5" in said
     assert "paid 900" not in said
     assert done == ["ask 0", "pay 5", "ask 2"]
@@ -107,7 +82,10 @@ def test_an_interruption_is_a_wait_and_what_is_not_approved_is_not_done(driver: 
 def test_an_approved_call_is_made_once_whatever_write_its_worker_is_lost_at(driver: Driver) -> None:
     for moments in range(0, 16, 3):
         done.clear()
-        assert paid(driver, moments, approve={"pay 900": True, "pay 5": True}) == "paid 5, paid 900"
+        task_id = submitted(driver.client, budget=Budget(usd=1.0))
+        assert (
+            paid(driver, task_id, acme.spend, moments, approve={"pay 900": True, "pay 5": True}) == "paid 5, paid 900"
+        )
         made = Counter(done)
         assert (made["pay 900"], made["pay 5"]) == (1, 1)
 

@@ -17,11 +17,11 @@ from pydantic_ai.models.test import TestModel
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Context, InvalidInput, SyncContext
 from agent_tasks.engine.steps.decision import ParkFor, decide
-from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised
 from agent_tasks.integrations.pydantic_ai import TaskDurability, durable, run
 from tests import agents_pydantic_ai as acme
 from tests.database import fall_due, query, row_of, submitted
+from tests.database.approving import asked, paid
 from tests.database.driving import Driver, driving, result_of, value_of
 from tests.database.perishable import Perishable
 
@@ -74,33 +74,6 @@ def test_a_worker_that_is_lost_at_any_write_repeats_at_most_what_it_was_in(drive
         assert row["spent_usd"] == sum(call["usd"] for call in calls) >= Decimal("0.03")
 
 
-def paid(driver: Driver, task_id: UUID, moments: int | None, *, approve: dict[str, bool]) -> Any:
-    """Run the step that pays until it returns, lost once; each call is answered when the step is parked."""
-    client = driver.client
-    for lives in range(40):
-        run = driver.run(task_id, acme.spend, Perishable, moments=moments if lives % 2 == 0 else None)
-        outcome = result_of(run)
-        if isinstance(outcome, Raised):
-            assert isinstance(outcome.error, DatabaseAway), outcome.error
-            moments = None
-            driver.crash(run)
-            continue
-        decision = decide(run, outcome, limit=1_000_000, draining=False)
-        driver.commits.commit(run.claim, decision)
-        if not isinstance(decision, ParkFor):
-            return value_of(run)
-        for call, tool in asked(client, task_id).items():
-            answer = {"call": call, "approved": approve[tool]}
-            client.get(task_id).signal("approval", answer, signal_id=call)
-    raise AssertionError("it never ends")
-
-
-def asked(client: AgentTasks, task_id: UUID) -> dict[str, str]:
-    """The calls that wait for an approval, by their digests."""
-    events = [event.data for event in client.get(task_id).events() if event.type == "approval_asked"]
-    return {data["call"]: f"{data['tool']} {data['arguments']['cents']}" for data in events}
-
-
 def test_an_approval_is_bound_to_the_arguments_it_was_given_for_and_is_consumed_once(driver: Driver) -> None:
     client, task_id = driver.client, submitted(driver.client, budget=Budget(usd=1.0))
     first = driver.run(task_id, acme.spend)
@@ -111,7 +84,7 @@ def test_an_approval_is_bound_to_the_arguments_it_was_given_for_and_is_consumed_
     handle = client.get(task_id)
     handle.signal("approval", {"call": "another call", "approved": True})
     handle.signal("approval", True)
-    assert paid(driver, task_id, None, approve={"pay 900": False, "pay 5": True}) == (
+    assert paid(driver, task_id, acme.spend, None, approve={"pay 900": False, "pay 5": True}) == (
         "['The tool call was denied.', 'paid 5']"
     )
     assert acme.done == ["ask 0", "pay 5", "ask 2"]
@@ -176,7 +149,10 @@ def test_an_approved_call_is_made_once_whatever_write_its_worker_is_lost_at(driv
     for moments in range(0, 16, 3):
         acme.done.clear()
         task_id = submitted(driver.client, budget=Budget(usd=1.0))
-        assert paid(driver, task_id, moments, approve={"pay 900": True, "pay 5": True}) == "['paid 5', 'paid 900']"
+        assert (
+            paid(driver, task_id, acme.spend, moments, approve={"pay 900": True, "pay 5": True})
+            == "['paid 5', 'paid 900']"
+        )
         made = Counter(acme.done)
         assert (made["pay 900"], made["pay 5"]) == (1, 1)
 
