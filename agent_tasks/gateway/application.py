@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import (
     agents,
+    audit,
     calls,
     deliveries,
     documented,
@@ -17,6 +18,7 @@ from agent_tasks.gateway import (
     health,
     hooks,
     listing,
+    logs,
     problems,
     schedules,
     spending,
@@ -64,7 +66,10 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (tasks, listing, calls, spending, events, agents, schedules, webhooks, deliveries, feed, hooks, health)
+    served = (
+        *(tasks, listing, calls, logs, spending, audit, events, agents, schedules),
+        *(webhooks, deliveries, feed, hooks, health),
+    )
     routers = (*(each.router for each in served), health.guarded)
     app.router.routes.append(direct_submit())
     for router in routers:

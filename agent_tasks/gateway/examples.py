@@ -121,6 +121,30 @@ SPENT: dict[str, Any] = {
     "tokens": 184_220,
     "usd": 1.31,
 }
+AUDITED: dict[str, Any] = {
+    "id": 812,
+    "at": "2026-11-27T09:00:31.112Z",
+    "tenant": "acme",
+    "subject": "ana",
+    "key_id": "k7f3",
+    "door": "http",
+    "origin": "10.0.4.17",
+    "operation": "cancel",
+    "task_id": ID,
+    "target": None,
+    "data": {"reason": "not needed any more"},
+    "answer": "accepted",
+}
+LOGGED: dict[str, Any] = {
+    "seq": 41,
+    "at": "2026-11-27T09:01:39Z",
+    "level": "warning",
+    "logger": "acme.agents",
+    "message": "the first draft was too long",
+    "step": "outline",
+    "step_number": 0,
+    "run": 1,
+}
 EVENT: dict[str, Any] = {
     "task_id": ID,
     "seq": 1,
@@ -179,12 +203,16 @@ PARAMETERS: dict[str, Any] = {
     "since": "2026-11-27T00:00:00Z",
     "until": "2026-11-28T00:00:00Z",
     "model": "gpt-5-mini",
+    "operation": "cancel",
+    "door": "http",
 }
 """By name, for all operations."""
 _OF_SCHEDULES = {"name": SCHEDULE["name"]}
 _OF_WEBHOOKS = {"name": "billing"}
 PARAMETERS_OF: dict[str, dict[str, Any]] = {
     "get_events": {"after": 1},
+    "get_audit": {"after": 813, "limit": 50},
+    "get_logs": {"after": 40},
     **dict.fromkeys(("schedule", "get_schedule", "unschedule"), _OF_SCHEDULES),
     **{f"{what}_webhook": _OF_WEBHOOKS for what in ("put", "get", "remove", "rotate", "enable", "disable", "ping")},
     "list_deliveries": {"status": "failed"},
@@ -306,7 +334,7 @@ def links(parameter: str, field: str, *operations: str) -> dict[str, Any]:
 _TASK = ("ETag", "Cache-Control")
 _GOING = (*_TASK, "Retry-After")
 _OF_A_TASK = (
-    *("get_task", "get_result", "get_events", "get_children", "get_calls", "get_tree"),
+    *("get_task", "get_result", "get_events", "get_children", "get_calls", "get_logs", "get_tree"),
     *("cancel", "signal", "resume", "acknowledge"),
 )
 _NEW = {"links": links("id", "id", *_OF_A_TASK)}
@@ -392,6 +420,8 @@ acknowledge = answers({200: of("The task.", COMPLETED, None, _TASK)}, 404, 409)
 list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 get_calls = answers({200: of("A page.", {"calls": [CALL], "next": None})}, 404)
+get_logs = answers({200: of("A page.", {"logs": [LOGGED], "next": 41})}, 404)
+get_audit = answers({200: of("A page.", {"entries": [AUDITED], "next": None})})
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 get_spend = answers({200: of("The sums.", {"spend": [SPENT]})}, 403)
 list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})

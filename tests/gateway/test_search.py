@@ -71,3 +71,41 @@ def test_spend_is_that_of_the_callers_own_tasks_and_anothers_is_refused(ana: Cal
     assert {each["tenant"] for each in answer.json()["spend"]} == {"acme"}
     assert problem_of(ana.get("/spend", params={"tenant": "other"}), 403)["type"].endswith("permission_denied")
     assert problem_of(ana.get("/spend", params={"by": "colour"}), 422)
+
+
+def test_the_audit_is_that_of_the_caller_or_its_tenant(ana: Caller, gateway: Gateway) -> None:
+    task = ana.submit("approval", {})["id"]
+    ana.post(f"/tasks/{task}/cancel", {"reason": "no need"})
+    eve = gateway.caller("eve", "other", ["tasks:write", "tasks:read", "tasks:all"])
+    theirs = eve.submit("approval", {})["id"]
+    first = ana.get("/audit", params={"task_id": task, "limit": 1})
+    assert first.status_code == 200, first.text
+    (entry,) = first.json()["entries"]
+    assert (entry["operation"], entry["door"], entry["data"]) == ("cancel", "http", {"reason": "no need"})
+    (submit,) = ana.get("/audit", params={"task_id": task, "after": first.json()["next"]}).json()["entries"]
+    assert (submit["operation"], submit["subject"]) == ("submit", "ana")
+    for asked in ({"task_id": theirs}, {"tenant": "other"}):
+        assert ana.get("/audit", params=asked).json() == {"entries": [], "next": None}
+        assert theirs in {each["task_id"] for each in eve.get("/audit", params=asked).json()["entries"]}
+    boss = gateway.caller("boss", "acme", ["tasks:read", "tasks:all"])
+    assert boss.get("/audit", params={"task_id": task}).json()["entries"][0] == entry
+    root = gateway.caller("root", "ops", ["admin"])
+    assert root.get("/audit", params={"task_id": theirs}).json()["entries"]
+    assert problem_of(ana.get("/audit", params={"task_id": "7"}), 422)["field"] == "task_id"
+    assert problem_of(ana.get("/audit", params={"limit": 0}), 422)["field"] == "limit"
+
+
+def test_what_steps_have_logged_is_paged_and_not_anothers_to_read(ana: Caller, gateway: Gateway) -> None:
+    task = ana.submit("approval", {})["id"]
+    sql = """
+        INSERT INTO agent_tasks.logs (task_id, at, level, logger, message, step, step_number, run)
+        VALUES (%s, now(), 'info', 'acme', 'one', 'ask', 0, 1), (%s, now(), 'error', 'acme', 'two', 'ask', 0, 1)
+    """
+    query(gateway.client, sql, task, task)
+    page = ana.get(f"/tasks/{task}/logs", params={"limit": 1}).json()
+    assert [line["message"] for line in page["logs"]] == ["one"]
+    last = ana.get(f"/tasks/{task}/logs", params={"after": page["next"]}).json()
+    assert [(line["message"], line["level"]) for line in last["logs"]] == [("two", "error")]
+    assert ana.get(f"/tasks/{task}/logs", params={"after": last["next"]}).json() == {"logs": [], "next": last["next"]}
+    assert problem_of(gateway.caller("eve", "other").get(f"/tasks/{task}/logs"), 404)
+    assert problem_of(ana.get(f"/tasks/{task}/logs", params={"after": -1}), 422)["field"] == "after"
