@@ -105,9 +105,10 @@ class _Doorbell(kombu_redis.Channel):
     """Whether Redis may be asked for a message. An answer to an earlier request is taken all the same:
     `QoS.can_consume` would leave it on the socket, where nobody else gets it."""
 
-    def _brpop_start(self, timeout: Any = None) -> None:
+    def _brpop_start(self, *timeout: Any, **options: Any) -> None:
+        """Ask, for as long as kombu does by default: up to 5.4 that is a second, and None would be forever."""
         if self.may_ask():
-            super()._brpop_start(timeout)
+            super()._brpop_start(*timeout, **options)
 
     def _queue_bind(self, exchange: Any, routing_key: Any, pattern: Any, queue: Any) -> None:
         """Note a queue's binding in Redis; if Redis is full, go on, since taking messages is what makes room."""

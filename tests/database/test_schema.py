@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import alembic
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -51,6 +52,7 @@ def test_the_states_of_the_code_are_those_that_the_database_allows(client: Agent
     assert allowed == {str(status) for status in TaskStatus}
 
 
+@pytest.mark.skipif(alembic.__version__ < "1.14", reason="Alembic 1.13 takes an index of an expression for another")
 def test_the_models_are_what_the_migrations_make(settings: Settings) -> None:
     options = {
         "version_table": VERSION_TABLE,

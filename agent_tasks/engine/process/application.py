@@ -18,7 +18,7 @@ from agent_tasks.engine.observers.flower import show_running
 from agent_tasks.engine.process import drain, outcomes
 from agent_tasks.engine.process.gate import Gate, Wire
 from agent_tasks.engine.process.loading import load, queues_of_agents
-from agent_tasks.engine.process.wakeup import wake, wake_when_freed
+from agent_tasks.engine.process.wakeup import Waker
 from agent_tasks.engine.process.watchdog import Watchdog
 from agent_tasks.engine.process.worker import WorkerProcess, bootstep
 from agent_tasks.settings import Settings
@@ -58,7 +58,7 @@ class OwnProcess(WorkerProcess):
     def __init__(self, app: Any, settings: Settings) -> None:
         super().__init__(app, settings)
         self.gate = Gate(self._wake)
-        self._hub: Any = None
+        self._waker: Waker | None = None
         self._wire: Wire | None = None
         self._takes_sigterm = False
         self._watchdog: Watchdog | None = None
@@ -78,11 +78,11 @@ class OwnProcess(WorkerProcess):
     def begin(self, worker: Any) -> None:
         if queues := os.environ.pop(_QUEUES, None):
             self.app.amqp.queues.select(queues.split(","))
-        self._hub = worker.hub
+        self._waker = None if worker.hub is None else Waker(worker.hub)
         if self._wire is not None:
             self._wire.listen(self.gate)
-        else:
-            wake_when_freed(worker.pool, worker.hub)
+        elif self._waker is not None:
+            self._waker.wake_when_freed(worker.pool)
         super().begin(worker)
         self._watchdog = Watchdog(self.app, self.bells, self.gate, worker.pool.limit, self._replace)
         self._watchdog.start()
@@ -133,11 +133,13 @@ class OwnProcess(WorkerProcess):
 
     def _keep_gate(self, consumer: Any) -> None:
         """Ask Redis for no message while the gate is closed; for each connection anew."""
+        if self._waker is not None:
+            self._waker.attach()
         consumer.task_consumer.channel.may_ask = lambda: self.gate.is_open
 
     def _wake(self, is_open: bool) -> None:
-        if is_open and self._hub is not None:
-            wake(self._hub)
+        if is_open and self._waker is not None:
+            self._waker.wake()
 
     def _show_running(self, sender: Any = None, **_: Any) -> None:
         """Have heartbeats count running steps; with prefork they run in children, each in its message."""
