@@ -107,7 +107,16 @@ class StepContext:
     @property
     def cancelled(self) -> bool:
         """Whether to stop: the task was cancelled, lost its lease, or is out of time, and can no longer commit."""
-        return self._cancelled or self.budget.seconds == 0
+        return self._cancelled or self._is_out_of_time
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        limit = self._limit.seconds
+        if limit is None:
+            return False
+        return (
+            self._spent.seconds + (monotonic() - self._started) + self._reserved.seconds + self._held.seconds >= limit
+        )
 
     def check_cancelled(self) -> None:
         """Raise TaskCancelled if the step should stop: for loops in plain steps."""

@@ -167,7 +167,7 @@ async def _invoked(run: StepRun) -> StepResult:
 
 def _waits_of(parked: Parked) -> tuple[str, ...]:
     names = [name for awaited in parked.waits for name in getattr(awaited.directive, "names", ())]
-    kinds = ["children" if awaited.has_children else "timer" for awaited in parked.waits if not awaited.wait_ids]
+    kinds = ["children" if awaited.has_children else "timer" for awaited in parked.waits if not awaited.turns]
     return (*names, *kinds)
 
 

@@ -56,6 +56,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", None) or type(function).__qualname__
 
 
+@functools.lru_cache(maxsize=1024)
 def wait_known_by(signals: tuple[str, ...], all_of_them: bool) -> tuple[str, str]:
     """Return the name and the digest under which a wait for these signals is recorded."""
     return f"wait {', '.join(signals)}"[:200], digest_of((signals, all_of_them), {})

@@ -154,8 +154,8 @@ class Awaited:
     call: Call
     """What it is known by, as a call is."""
     directive: Wait | Sleep | FanOut
-    wait_ids: dict[str, str]
-    """By the name of each signal that it waits for the id by which an answer is for it alone."""
+    turns: dict[str, int]
+    """By the name of each signal that it waits for how many waits for it the step had behind it."""
     began: float = field(default_factory=monotonic)
     future: "asyncio.Future[Any] | None" = None
     is_given: bool = False

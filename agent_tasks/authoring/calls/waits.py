@@ -281,7 +281,8 @@ class Waits(WaitsOfStep):
             function = _all_taken if directive.all else _taken
         branch, identity = self._operations.branches.identify(name, digest, None)
         call = Call(function, identity, branch, _OPTIONS)
-        return Awaited(call, directive, self.ids(directive.names) if isinstance(directive, Wait) else {})
+        names = directive.names if isinstance(directive, Wait) else ()
+        return Awaited(call, directive, {name: self._behind[name] for name in names})
 
     def _check_place(self, context: Cancellable, branches: Branches) -> None:
         if branches.is_closed:
@@ -302,7 +303,7 @@ class Waits(WaitsOfStep):
 
     def _end(self, awaited: Awaited) -> None:
         self._open.pop(awaited, None)
-        self._behind.update(awaited.wait_ids.keys())
+        self._behind.update(awaited.turns.keys())
 
 
 def _refuse(why: str, instead: str) -> NoReturn:

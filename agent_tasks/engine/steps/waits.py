@@ -127,21 +127,23 @@ class StepWaits(StepCalls):
 
     def opened(self, waits: Sequence[Awaited]) -> list[OpenWait]:
         """What Postgres is told of these waits."""
-        return [_opened(awaited) for awaited in waits]
+        return [self._opened(awaited) for awaited in waits]
 
     def _note_wait(self, awaited: Awaited, status: str, order: int | None) -> None:
         record: RecordedCall = awaited.call.record
         record.status, record.ended, record.replay, record.error = status, order, None, None
         self.load().add(record)
 
-
-def _opened(awaited: Awaited) -> OpenWait:
-    directive, record, age = awaited.directive, awaited.call.record, monotonic() - awaited.began
-    if isinstance(directive, FanOut):
-        return OpenWait(record, {"kind": "children"}, age, None)
-    known: WaitRecord | None = record.wait
-    if isinstance(directive, Sleep):
-        until = directive.until.isoformat() if directive.until else None
-        return OpenWait(record, {"kind": "timer"}, age, directive.seconds, until)
-    wait_ids = awaited.wait_ids if known is None else known.get("wait_ids", {})  # an answer may be on its way
-    return OpenWait(record, shown_of(wait_ids, "all" if directive.all else "any"), age, directive.timeout)
+    def _opened(self, awaited: Awaited) -> OpenWait:
+        directive, record, age = awaited.directive, awaited.call.record, monotonic() - awaited.began
+        if isinstance(directive, FanOut):
+            return OpenWait(record, {"kind": "children"}, age, None)
+        known: WaitRecord | None = record.wait
+        if isinstance(directive, Sleep):
+            until = directive.until.isoformat() if directive.until else None
+            return OpenWait(record, {"kind": "timer"}, age, directive.seconds, until)
+        if known is None:
+            wait_ids = {name: self.wait_id(name, turn) for name, turn in awaited.turns.items()}
+        else:
+            wait_ids = known.get("wait_ids", {})  # an answer may be on its way
+        return OpenWait(record, shown_of(wait_ids, "all" if directive.all else "any"), age, directive.timeout)
