@@ -17,10 +17,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # their options, callers' transactions, payloads, words by NOTIFY.
 OLDEST_PART := tests/apps tests/testing/test_kit.py \
   $(patsubst %,tests/integration/test_%.py,installed_app installed_faults celery_tasks team_broker pools payloads django \
-    flower chain signals fan_out retries children events functions cli statement_limits) \
+    flower chain signals fan_out retries children functions) \
   $(patsubst %,tests/database/test_%.py,brokers callers_transaction async_callers_transaction without_redis celery_tasks \
-    mirror arguments submit schema migration_scripts users_of_the_database) \
-  $(patsubst %,tests/unit/test_%.py,shapes payloads install installed_beat guests redis_url settings)
+    mirror submit schema) \
+  $(patsubst %,tests/unit/test_%.py,shapes install installed_beat guests redis_url)
 
 .PHONY: help install demo dev lint test coverage check test-oldest test-oldest-part test-slow test-servers \
   test-containers bench docs lock clean
@@ -66,7 +66,7 @@ test: $(INSTALLED) ## run the tests
 coverage: $(INSTALLED) ## what of the code the last `make test ARGS="--cov"` ran in its own processes, and whether that is enough
 	$(BIN)/coverage report --skip-covered
 
-check: ## what CI runs: lint, test, coverage
+check: ## what CI runs: lint, test, coverage, test-oldest-part
 	@.ci/run
 
 test-oldest: $(OLDEST) ## run the tests on the lowest versions that the project allows
