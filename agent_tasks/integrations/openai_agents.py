@@ -29,6 +29,8 @@ try:
     from agents.exceptions import AgentsException
     from agents.models.interface import Model, ModelProvider
     from agents.tool_context import ToolContext
+
+    from agent_tasks.integrations.openai_tools import check_tools
 except ModuleNotFoundError as error:
     raise missing(error, ("agents",), "openai-agents") from None
 
@@ -93,6 +95,7 @@ class _Recording:
     def agent(self, agent: Agent[Any]) -> Agent[Any]:
         if (made := self._made.get(id(agent))) is not None:
             return made
+        check_tools(agent)
         made = self._made[id(agent)] = agent.clone(tools=[self._tool(tool) for tool in agent.tools])
         made.handoffs = [self.agent(to) if isinstance(to, Agent) else to for to in agent.handoffs]
         if isinstance(agent.model, Model):
@@ -138,7 +141,7 @@ async def run(
     step is parked meanwhile. `timeout` (seconds or a timedelta): how long for each; what was not answered by then is
     rejected. `reserve`: what each request sets aside of the task's budget. `price`: returns what a usage of a model
     costs, in dollars, in place of genai-prices. `tools`: options of `ctx.using` by the tools' names. Raises what
-    `Runner.run` does, and BudgetExhausted.
+    `Runner.run` does, BudgetExhausted, and InvalidInput for a tool that cannot be recorded.
     """
     config = run_config or RunConfig()
     recorded = _Recording(price, reserve, tools or {}).agent(agent)

@@ -15,7 +15,8 @@ pytest.importorskip("agents")
 pytest.importorskip("pydantic_ai")
 
 from agents import Agent as Framework
-from agents import Runner, function_tool
+from agents import LocalShellTool, Runner, WebSearchTool, function_tool
+from agents.mcp import MCPServerStdio
 
 from agent_tasks import AgentTasks, Budget, BudgetExhausted, Context, InvalidInput
 from agent_tasks.engine.steps.operations import DatabaseAway
@@ -127,3 +128,47 @@ def test_outside_of_a_step_an_agent_is_as_it_was(driver: Driver) -> None:
     agent: Framework[Any] = acme.watcher
     assert Runner.run_sync(agent, "look").final_output == "BONN, OSLO, ROME"
     assert agent.tools == [acme.look]
+
+
+def _shell(request: Any) -> str:
+    return "done"
+
+
+@function_tool(needs_approval=True)
+async def asked(at: str) -> str:
+    return at
+
+
+@pytest.mark.parametrize(
+    ("agent", "error"),
+    [
+        (Framework("a", mcp_servers=[MCPServerStdio({"command": "none"})]), "Agent a has MCP servers.*function tool"),
+        (Framework("a", tools=[LocalShellTool(_shell)]), "Tool local_shell of agent a is a LocalShellTool"),
+        (Framework("a", handoffs=[Framework("b", tools=[LocalShellTool(_shell)])]), "of agent b is a LocalShellTool"),
+        (Framework("a", tools=[acme.watcher.as_tool("watch", "d")]), "is the tool watch, has a model object"),
+        (
+            Framework("a", tools=[Framework("b", handoffs=[acme.watcher]).as_tool("watch", "d")]),
+            "is the tool watch, has a model object",
+        ),
+        (Framework("a", tools=[Framework("b", tools=[asked]).as_tool("sub", "d")]), "the tool sub, needs an approval"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_the_first_request(
+    driver: Driver, agent: Framework[Any], error: str
+) -> None:
+    async def refused(ctx: Context) -> str:
+        return (await run(ctx, agent, "look")).final_output
+
+    with pytest.raises(InvalidInput, match=error):
+        value_of(driver.run(submitted(driver.client), refused))
+    assert done == []
+
+
+def test_tools_that_the_provider_runs_and_agents_with_a_named_model_are_not_refused(driver: Driver) -> None:
+    hosted, named = WebSearchTool(), Framework("b", model="gpt-5").as_tool("sub", "d")
+
+    async def with_hosted(ctx: Context) -> str:
+        agent = acme.watcher.clone(tools=[*acme.watcher.tools, hosted, named])
+        return (await run(ctx, agent, "look", price=acme.price)).final_output
+
+    assert value_of(driver.run(submitted(driver.client), with_hosted)) == "BONN, OSLO, ROME"

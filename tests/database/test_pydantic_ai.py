@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -108,6 +109,20 @@ def test_an_answer_that_does_not_say_so_approves_nothing(driver: Driver, rest: d
     assert acme.done == ["ask 0"]
     ignored = [event.data for event in client.get(task_id).events() if event.type == "approval_ignored"]
     assert [data["why"] for data in ignored] == ["it does not say whether the call is approved"] * 2
+
+
+def test_an_ignored_answer_is_no_call_and_begins_no_new_time(driver: Driver) -> None:
+    client, task_id = driver.client, submitted(driver.client, budget=Budget(usd=1.0))
+    park(driver, task_id, acme.spend)
+    before = row_of(client, task_id)
+    client.get(task_id).signal("approval", "x" * 10_000)
+    query(client, "UPDATE agent_tasks.signals SET sent_at = sent_at + interval '1000 s' RETURNING 1")
+    park(driver, task_id, acme.spend)
+    after = row_of(client, task_id)
+    assert after["spent_calls"] == before["spent_calls"]
+    assert timedelta(seconds=-1000) < after["due_at"] - before["due_at"] < timedelta(seconds=-900)
+    (ignored,) = [event.data for event in client.get(task_id).events() if event.type == "approval_ignored"]
+    assert ignored == {"why": "it is no Approval", "payload": '"' + "x" * 999}
 
 
 @pytest.mark.parametrize("backwards", [False, True])
