@@ -130,6 +130,11 @@ class Deployment:
         return derived(self._signing_keys, b"agent-tasks hooks")
 
     @Once
+    def session_keys(self) -> tuple[bytes, ...]:
+        """What the console's sessions are signed with: the first of them now, the others before."""
+        return derived(self._signing_keys, b"agent-tasks sessions of the console")
+
+    @Once
     def outcome_keys(self) -> tuple[bytes, ...]:
         """What signs messages that tell of the end of a team's task: the first of them now, the others before."""
         return derived(self._signing_keys, b"agent-tasks outcomes of Celery tasks")

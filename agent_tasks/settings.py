@@ -287,6 +287,8 @@ class Settings(BaseSettings):
     """Silence for so long on a stream of events is broken by a comment. So often its token is looked at again, too."""
     public_url: Annotated[WebUrl, AfterValidator(_begins_links)] = "http://127.0.0.1:8000"
     """What the links in webhooks and the URLs of hooks begin with: where the gateway is reached from outside."""
+    flower_url: WebUrl = ""
+    """Where Flower is reached, for the console's link to it; empty: there is no link."""
     webhook_allow: Annotated[Names, AfterValidator(_targets)] = ()
     """Hosts, addresses and networks that webhooks may be sent to although they are not public, for development."""
     webhook_seconds: float = Field(default=15.0, gt=0, le=30, allow_inf_nan=False)

@@ -139,10 +139,10 @@ class Processes:
             self.wait_until_ready(process)
         return process
 
-    def gateway(self, *arguments: str, **settings: Any) -> tuple[Running, str]:
+    def gateway(self, *arguments: str, command: str = "gateway", **settings: Any) -> tuple[Running, str]:
         """A gateway process that serves, and its URL."""
-        argv = ["gateway", "--port", "0", *arguments]
-        process = self._forked("agent_tasks.cli", f"gateway{len(self.all)}", argv, settings)
+        argv = [command, "--port", "0", *arguments]
+        process = self._forked("agent_tasks.cli", f"{command}{len(self.all)}", argv, settings)
 
         def served() -> str | None:
             assert process.is_alive, process.output

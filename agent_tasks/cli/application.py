@@ -8,6 +8,7 @@ from agent_tasks.cli.audit import audit
 from agent_tasks.cli.cancel import cancel
 from agent_tasks.cli.check import check
 from agent_tasks.cli.command import Command
+from agent_tasks.cli.console import console
 from agent_tasks.cli.deliverer import deliverer
 from agent_tasks.cli.deliveries import deliveries
 from agent_tasks.cli.demo import demo
@@ -66,7 +67,7 @@ app.add_typer(keys, name="keys", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
 app.add_typer(deliveries, name="deliveries", rich_help_panel="Webhooks")
 app.command(cls=Command, rich_help_panel="Webhooks", epilog=_SEE)(feed)
-for function in (gateway, deliverer):
+for function in (gateway, console, deliverer):
     app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(function)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)

@@ -65,7 +65,7 @@ def dev(
         found = _found_agents(looking)
         with _announced(folder, settings_for(servers)):
             _greet(servers, flower, gateway, found)
-            processes = _processes({**environment, **_public(gateway)}, workers, flower, gateway)
+            processes = _processes({**environment, **_public(gateway), **_flower_url(flower)}, workers, flower, gateway)
             say = partial(_say_ready, servers, found, gateway, named=bool(data_dir))
             ready = Readiness(settings_for(servers), workers, gateway, say)
             with ready:
@@ -165,8 +165,15 @@ def _public(gateway: int | None) -> dict[str, str]:
     return {} if gateway is None or os.environ.get(name) else {name: f"http://{_HOST}:{gateway}"}
 
 
+def _flower_url(flower: int | None) -> dict[str, str]:
+    """Return where the console finds Flower, unless the environment says otherwise."""
+    name = "AGENT_TASKS_FLOWER_URL"
+    return {} if flower is None or os.environ.get(name) else {name: f"http://{_HOST}:{flower}"}
+
+
 def _greet(servers: "EmbeddedServers", flower: int | None, gateway: int | None, agents: list[dict[str, Any]]) -> None:
     names = ", ".join(sorted(agent["name"] for agent in agents))
+    typer.echo(f"  console   {_at(gateway, 'http')}{'/console' if gateway else ''}")
     typer.echo(f"  Postgres  {servers.database_url}")
     typer.echo(f"  Valkey    {servers.redis_url}")
     typer.echo(f"  gateway   {_at(gateway, 'http')}")

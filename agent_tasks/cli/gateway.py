@@ -42,6 +42,11 @@ def gateway(
     Callers send an API key (`agent-tasks keys create`) or a token of your issuer; with AGENT_TASKS_GATEWAY_AUTH=off
     programs on this machine need none. On SIGTERM and Ctrl-C, requests have 10 seconds to end.
     """
+    serve_at(host, port, loglevel, root_path)
+
+
+def serve_at(host: str, port: int, loglevel: Loglevel, root_path: str, *, only_console: bool = False) -> None:
+    """Serve at an address until SIGTERM or SIGINT. Raises Failed where that cannot be."""
     from agent_tasks.doorbell.team_app import team_app
 
     import_from_current_folder()
@@ -64,7 +69,7 @@ def gateway(
     except OSError as error:
         why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise _failed(f"Cannot listen on {host} port {port}: {why}. Name another one with --host or --port.") from None
-    serve(settings, sockets, loglevel=loglevel.value, root_path=root_path)
+    serve(settings, sockets, loglevel=loglevel.value, root_path=root_path, only_console=only_console)
 
 
 def _failed(message: str) -> Failed:

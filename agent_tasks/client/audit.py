@@ -28,7 +28,7 @@ class AuditEntry(BaseModel):
     key_id: str | None
     """The API key that was used, if any."""
     door: str
-    """`python`, `cli` or `http`."""
+    """`python`, `cli`, `http`, `hook`, `console` or `agentcore`."""
     origin: str
     """`user@host`, or the address of a client."""
     operation: str

@@ -118,16 +118,30 @@ def verify(deployment: Deployment, token: str) -> ApiKey:
         row = rows.find(connection, key_id)
         if row is None or not _is_one_of(bytes(row["digest"]), digests):
             raise Unauthenticated(f"There is no such API key. {_TO_DO}")
-        if row["revoked_at"] is not None:
-            raise Unauthenticated(f"The API key {key_id} was revoked. {_TO_DO}")
-        if row["has_expired"]:
-            raise Unauthenticated(f"The API key {key_id} has expired. {_TO_DO}")
+        _check_valid(row)
         if row["is_use_old"]:
             try:
                 rows.used(connection, key_id, digests[0])
             except psycopg.Error as error:
                 log.warning("The last use of the API key %s could not be noted: %s", key_id, error)
     return ApiKey.from_row(row)
+
+
+def find_valid(deployment: Deployment, id: str) -> ApiKey:
+    """Return the key of this id, whose secret was shown before. Raises Unauthenticated where it is valid no more."""
+    with deployment.database.connection() as connection:
+        row = rows.find(connection, id)
+    if row is None:
+        raise Unauthenticated(f"There is no such API key. {_TO_DO}")
+    _check_valid(row)
+    return ApiKey.from_row(row)
+
+
+def _check_valid(row: rows.KeyInUse) -> None:
+    if row["revoked_at"] is not None:
+        raise Unauthenticated(f"The API key {row['id']} was revoked. {_TO_DO}")
+    if row["has_expired"]:
+        raise Unauthenticated(f"The API key {row['id']} has expired. {_TO_DO}")
 
 
 def _digest(secret: str, pepper: bytes) -> bytes:

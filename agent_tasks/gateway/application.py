@@ -26,6 +26,8 @@ from agent_tasks.gateway import (
     webhooks,
 )
 from agent_tasks.gateway.agentcore.runtime import AgentCore
+from agent_tasks.gateway.console.live import Views
+from agent_tasks.gateway.console.routes import router as console
 from agent_tasks.gateway.counting import Counting
 from agent_tasks.gateway.direct import direct_submit
 from agent_tasks.gateway.gate import Gate
@@ -38,11 +40,14 @@ A request names who sends it by `Authorization: Bearer <API key or token>`. Ever
 """
 
 
-def create_app(client: AgentTasks | None = None) -> FastAPI:
-    """An app that serves one deployment, by default that of the environment's settings."""
+def create_app(client: AgentTasks | None = None, *, only_console: bool = False) -> FastAPI:
+    """An app that serves one deployment, by default that of the environment's settings.
+
+    `only_console`: people, and those who look after it; no programs.
+    """
     gate = Gate(client or AgentTasks())
 
-    runtime = AgentCore(gate) if gate.settings.agentcore_agent else None
+    runtime = AgentCore(gate) if gate.settings.agentcore_agent and not only_console else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -66,15 +71,20 @@ def create_app(client: AgentTasks | None = None) -> FastAPI:
     app.state.settings = gate.settings
     problems.install(app)
     app.add_middleware(Counting)
-    served = (
+    doors = (
         *(tasks, listing, calls, logs, spending, audit, events, agents, schedules),
-        *(webhooks, deliveries, feed, hooks, health),
+        *(webhooks, deliveries, feed, hooks),
     )
+    served = (health,) if only_console else (*doors, health)
+    pages = console()
     routers = (*(each.router for each in served), health.guarded)
-    app.router.routes.append(direct_submit())
+    if not only_console:
+        app.router.routes.append(direct_submit())
     for router in routers:
         app.include_router(router)
-    app.state.routes = [route for router in routers for route in router.routes]
+    app.include_router(pages)
+    app.state.views = Views(gate)
+    app.state.routes = [route for router in (*routers, pages) for route in router.routes]
     documented.install(app)
     if runtime is not None:
         app.router.default = runtime

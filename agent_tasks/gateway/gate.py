@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from prometheus_client import CollectorRegistry
 
 from agent_tasks.backlog import Backlog
-from agent_tasks.client import keys
+from agent_tasks.client import keys, sign_in
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.accepting import Accepting
 from agent_tasks.gateway.issuer import Issuer
@@ -34,6 +34,8 @@ class Gate:
         self.settings = client.settings
         self.keys = KnownKeys(partial(keys.verify, client))
         """Verifies API keys."""
+        self.sessions = KnownKeys(partial(sign_in.key_of, client))
+        """Verifies sessions of the console."""
         self.backlog = CollectorRegistry()
         """What the deployment has to do, as `/metrics` says it."""
         self.backlog.register(Backlog(client))

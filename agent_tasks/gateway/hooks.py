@@ -1,7 +1,6 @@
 """/hooks/{token}: an answer from outside, by a program or by a person, to whom its URL is the right to give it."""
 
 from typing import Annotated
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,6 +13,7 @@ from agent_tasks.errors import AgentTaskError, HookClosed, InvalidInput, Payload
 from agent_tasks.gateway import examples, hook_page, problems
 from agent_tasks.gateway.arrival import Admitted, Arrival, ShownHook
 from agent_tasks.gateway.door import Admission, admission_of, gate_of
+from agent_tasks.gateway.form import FORM, fields_of
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.hook_form import HookForm
 from agent_tasks.gateway.idempotency import key_of
@@ -30,8 +30,6 @@ from agent_tasks.task.hook_secrets import hook_secrets
 from agent_tasks.task.hook_token import HookToken
 
 router = APIRouter()
-_FORM = "application/x-www-form-urlencoded"
-_MOST_FIELDS = 500
 _KEY = "Idempotency-Key"
 _KNOWN = (AgentTaskError, Refused, Transient)
 
@@ -200,26 +198,18 @@ def _form_of(info: HookInfo) -> HookForm | None:
 
 
 def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
 
 
 def _fields_of(body: bytes) -> dict[str, str]:
     """The fields of a form, by name. Raises Refused for what is none of the page's."""
-    try:
-        fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
-    except ValueError:  # also of UTF-8
-        raise Refused(
-            400,
-            "invalid_form",
-            "The form cannot be read",
-            f"The body is no form in UTF-8 of at most {_MOST_FIELDS} fields.",
-        ) from None
+    fields = fields_of(body)
     if not any(name == "key" or name.partition(".")[0] == "answer" for name in fields):
         raise Refused(
             415,
             "unsupported_media_type",
             "The body is of another kind",
-            f"This is not the form of the page. A program sends JSON, as application/json and not as {_FORM}.",
+            f"This is not the form of the page. A program sends JSON, as application/json and not as {FORM}.",
             "content-type",
             {"Accept": "application/json"},
         )

@@ -77,6 +77,8 @@ class Answer(JSONResponse):
     def __init__(self, kind: str, document: Problem, headers: dict[str, str]) -> None:
         super().__init__(document.model_dump(mode="json"), document.status, headers, MEDIA_TYPE)
         self._kind = kind
+        self.document = document
+        """What it tells."""
 
     def count(self) -> None:
         metrics.GATEWAY_PROBLEMS.labels(self._kind).inc()

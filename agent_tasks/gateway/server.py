@@ -72,7 +72,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, root_path: str) -> None:
+def serve(
+    settings: Settings, sockets: list[socket.socket], *, loglevel: str, root_path: str, only_console: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=loglevel, format=_LOG)
     open_files.allow_many()
@@ -82,7 +84,7 @@ def serve(settings: Settings, sockets: list[socket.socket], *, loglevel: str, ro
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     for name, error in load_agents(settings.agents, settings.bundled).items():
         log.warning("agents left out, %s does not load: %s", name, why_not_loaded(name, error))
-    app = create_app(AgentTasks(settings))
+    app = create_app(AgentTasks(settings), only_console=only_console)
     config = uvicorn.Config(
         app,
         log_config=None,

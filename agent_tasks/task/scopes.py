@@ -15,8 +15,10 @@ class Scope(StrEnum):
     CANCEL = "tasks:cancel"
     ALL = "tasks:all"
     """The tasks of the whole tenant, not only the subject's own."""
+    PAYLOADS = "payloads:read"
+    """In the console, what tasks of sensitive agents were given and have recorded; each look is audited."""
     ADMIN = "admin"
-    """All of it, in every tenant."""
+    """All of it but `payloads:read`, in every tenant."""
 
 
 def misspelt(scopes: Iterable[str]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.notify import Listener, notify
-from agent_tasks.store.queries import calls, catalog, doors, living, read, recording
+from agent_tasks.store.queries import calls, catalog, console, doors, living, read, recording
 from agent_tasks.store.queries.children import called_children, joined_children, results, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
@@ -91,6 +91,7 @@ def everything(client: AgentTasks) -> None:
     _sessions(client)
     _deliveries(client)
     _sweeps(client)
+    _console(client)
     _command_line(client)
     with client.database.connection() as connection:
         heartbeat.sign_off(connection, WORKER.id)
@@ -495,6 +496,18 @@ def _sweeps(client: AgentTasks) -> None:
         for sweep in sweeps.values():
             sweep(client)
     client.unschedule("s")
+
+
+def _console(client: AgentTasks) -> None:
+    one = submitted(client)
+    with client.database.connection() as connection:
+        assert console.now(connection)["snapshot"]
+        assert console.payloads(connection, one) is not None
+        assert console.sensitive(connection, [one]) == set()
+        assert console.checkpoints(connection, one, 100) == []
+        assert console.states(connection, one, [0, 1]) == {}
+        assert console.signals(connection, one, 50) == []
+        console.usual(connection, ["echo"])
 
 
 def _command_line(client: AgentTasks) -> None:

@@ -85,6 +85,7 @@ def test_dev_serves_other_terminals_and_leaves_nothing_whether_stopped_or_killed
         assert "worker@" in agent_tasks(folder, "doctor").stdout  # ready is who has registered
         submitted = agent_tasks(folder, "submit", "theirs", "--wait", "--timeout", "20")
         assert submitted.stdout.splitlines()[1:] == ["done"], submitted.stderr
+        assert f"  console   http://127.0.0.1:{gateway}/console\n" in dev.output
         assert f"  gateway   http://127.0.0.1:{gateway}\n" in dev.output
         assert "deliverer running" in dev.output
         assert "a deliverer last looked" in agent_tasks(folder, "doctor", "--deliverer").stdout

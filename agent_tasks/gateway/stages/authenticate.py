@@ -9,6 +9,8 @@ from agent_tasks.gateway.credentials import Credential, Unauthenticated
 from agent_tasks.gateway.issuer import Issuer
 from agent_tasks.gateway.known_keys import KnownKeys
 
+CONSOLE = "console"
+"""The door of people, whose tokens are sessions and nothing else."""
 INVOKING = frozenset({"tasks:write", "tasks:read"})
 """The scopes that it takes to invoke a runtime: whom the platform lets in has them."""
 _SEND = "Send `Authorization: Bearer <token>`"
@@ -24,18 +26,27 @@ class Verifying(Protocol):
     def keys(self) -> KnownKeys: ...
 
     @property
+    def sessions(self) -> KnownKeys: ...
+
+    @property
     def issuer(self) -> Issuer | None: ...
 
 
 def authenticate(gate: Verifying, token: str | None, door: str = "http") -> Credential:
     """The credential of a bearer token. Raises Unauthenticated, and IssuerUnavailable.
 
-    Whoever comes through AgentCore's door was authenticated by the platform, and is whom the settings say.
+    Through the console's door a token is a session. Whoever comes through AgentCore's was authenticated by the
+    platform, and is whom the settings say.
     """
     if door == AGENTCORE:
         return Credential(runtime_of(gate.client.settings).identity, granted=INVOKING)
     if gate.client.settings.gateway_auth == "off":
         return Credential(identity=None)
+    if door == CONSOLE:
+        if token is None:
+            raise Unauthenticated("Sign in with an API key.", token_given=False)
+        key = gate.sessions.verify(token)
+        return Credential(key.identity, key.id, key.expires_at)
     issuer = gate.issuer
     if token is None:
         kinds = "an API key" if issuer is None else "an API key or a token of the issuer"

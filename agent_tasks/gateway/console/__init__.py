@@ -1,0 +1,1 @@
+"""The console: the deployment in a browser, behind the same stages as every other door."""

@@ -1,0 +1,190 @@
+"""Live pages: what has changed on a page is sent to all who look at it, made once for those who see the same."""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable, Hashable
+from contextlib import ExitStack
+from time import monotonic
+from uuid import UUID
+
+from agent_tasks import metrics
+from agent_tasks.client.following import is_set_within
+from agent_tasks.doorbell import mirror
+from agent_tasks.errors import AgentTaskError
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.stages.authenticate import CONSOLE, authenticate
+from agent_tasks.store.errors import Transient
+from agent_tasks.store.queries import console
+
+log = logging.getLogger(__name__)
+FORM_TOKEN = f"token-{secrets.token_hex(16)}"
+"""What stands in a page that is made for several sessions, in the place of each one's own form token."""
+_PULSE_SECONDS = 0.25
+"""How often Postgres is asked whether anything was committed, as long as anybody looks at any page."""
+_SHARE = 0.2
+"""Of one core: so much is spent on making pages again. With more of them, each is made less often."""
+_OF_TASK_SECONDS = 2.0
+"""How often the page of a task is made where no word comes of the task itself: its children may have changed."""
+_KEEP_ALIVE = ": keep-alive\n\n"
+
+
+class View:
+    """A page as some people see it, made again when there is word of a change."""
+
+    def __init__(self, hub: "Views", make: Callable[[], str], task_id: UUID | None) -> None:
+        self._hub, self._make, self._task_id = hub, make, task_id
+        self.readers = 0
+        self.text, self.digest = "", ""
+        self.has_ended = False
+        """It cannot be made any more: what it shows is gone."""
+        self.changed = asyncio.Condition()
+        self.stirred = asyncio.Event()
+        """There is word of a change."""
+        self.seconds = 0.0
+        """How long it took to make it, the last time."""
+
+    async def run(self) -> None:
+        """Make it again and again, until it is told to stop."""
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            if self._task_id is not None:
+                word = lambda _: loop.call_soon_threadsafe(self.stirred.set) and None  # noqa: E731
+                key = mirror.key(self._task_id)
+                stack.enter_context(self._hub.gate.client.notices.listening(key, word))
+            while not self.has_ended:
+                self.stirred.clear()
+                seen = self._hub.pulse
+                began = monotonic()
+                try:
+                    text = await self._hub.gate.in_thread(lambda _: self._make())
+                except Transient as error:
+                    log.warning("a page of the console is behind until Postgres is back: %s", error)
+                    text = self.text
+                except AgentTaskError as error:  # what it shows was purged
+                    log.info("a page of the console is live no more: %s", error)
+                    self.has_ended, text = True, self.text
+                self.seconds = monotonic() - began
+                if text != self.text or self.has_ended:
+                    async with self.changed:
+                        self.text, self.digest = text, hashlib.sha256(text.encode()).hexdigest()[:16]
+                        self.changed.notify_all()
+                await asyncio.sleep(self._hub.rest_of(self.seconds))
+                await self._until_stirred(seen)
+
+    async def _until_stirred(self, seen: int) -> None:
+        """Wait for word; of a task, commits that are of others are waited out."""
+        patience = _OF_TASK_SECONDS if self._task_id is not None else 0.0
+        while not self.stirred.is_set():
+            if self._hub.pulse != seen and patience <= 0:
+                return
+            heard = await is_set_within(self.stirred, _PULSE_SECONDS)
+            patience -= 0 if heard else _PULSE_SECONDS
+
+
+class Views:
+    """The pages that people of one gateway look at. One look at Postgres serves all of them."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.pulse = 0
+        """Grows where something was committed."""
+        self._views: dict[Hashable, tuple[View, asyncio.Task[None]]] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    def rest_of(self, seconds: float) -> float:
+        """How long to rest after a page took so long to make."""
+        return max(_PULSE_SECONDS / 2, seconds * len(self._views) / _SHARE)
+
+    async def pieces(
+        self,
+        key: Hashable,
+        make: Callable[[], str],
+        *,
+        task_id: UUID | None,
+        session: str | None,
+        form_token: str,
+        seen: str,
+    ) -> AsyncGenerator[str]:
+        """The changes of a page as server-sent events, until its reader goes, or may see it no more.
+
+        `seen`: the id of the last that the reader has seen.
+        """  # fmt: skip
+        gate = self.gate
+        keep_alive = gate.settings.gateway_keep_alive_seconds
+        closing = asyncio.Event()
+        view = self._entered(key, make, task_id)
+        try:
+            with metrics.GATEWAY_STREAMS.track_inprogress(), gate.waking(closing):
+                while not (closing.is_set() or gate.closing.is_set()):
+                    if view.text and view.digest != seen:
+                        seen, text = view.digest, view.text.replace(FORM_TOKEN, form_token)
+                        yield f"id: {seen}\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+                    if view.has_ended:
+                        yield "event: end\ndata: {}\n\n"
+                        return
+                    if not await self._has_changed(view, seen, closing, keep_alive):
+                        try:
+                            await gate.in_thread(lambda gate: authenticate(gate, session, CONSOLE))
+                        except Transient as error:
+                            log.warning("a session is not verified until Postgres is back: %s", error)
+                        except AgentTaskError as error:
+                            log.info("a session of the console ended: %s", error)
+                            return
+                        yield _KEEP_ALIVE
+        finally:
+            self._left(key)
+
+    async def _has_changed(self, view: View, seen: str, closing: asyncio.Event, seconds: float) -> bool:
+        """Whether the page is another within these seconds, or the gateway goes."""
+
+        async def change() -> None:
+            async with view.changed:
+                await view.changed.wait_for(lambda: view.has_ended or (view.text != "" and view.digest != seen))
+
+        waits = {asyncio.ensure_future(change()), asyncio.ensure_future(closing.wait())}
+        try:
+            done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return bool(done)
+
+    def _entered(self, key: Hashable, make: Callable[[], str], task_id: UUID | None) -> View:
+        if key not in self._views:
+            view = View(self, make, task_id)
+            self._views[key] = view, asyncio.create_task(view.run())
+        view, _ = self._views[key]
+        view.readers += 1
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        return view
+
+    def _left(self, key: Hashable) -> None:
+        view, task = self._views[key]
+        view.readers -= 1
+        if view.readers == 0:
+            del self._views[key]
+            task.cancel()
+        if not self._views and self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    async def _watch(self) -> None:
+        """Ask Postgres again and again whether anything was committed."""
+        last = ""
+        while True:
+            try:
+                snapshot = await self.gate.in_thread(_snapshot)
+            except Transient as error:
+                log.warning("pages of the console are behind until Postgres is back: %s", error)
+            else:
+                self.pulse += snapshot != last
+                last = snapshot
+            await asyncio.sleep(_PULSE_SECONDS)
+
+
+def _snapshot(gate: Gate) -> str:
+    with gate.client.database.connection() as connection:
+        return console.now(connection)["snapshot"]

@@ -1,0 +1,10 @@
+"""Pages that are always in reach."""
+
+from agent_tasks.task.scopes import Scope
+
+NAVIGATION = (
+    ("now", "Now", Scope.READ, ""),
+    ("tasks", "Tasks", Scope.READ, "/tasks"),
+    ("inbox", "Inbox", Scope.READ, "/inbox"),
+)
+"""The name of each page that is always in reach, what it is called, the scope that it takes, and its path."""

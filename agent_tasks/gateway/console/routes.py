@@ -1,0 +1,84 @@
+"""/console: each page, as a whole and as a stream of its changes, and what is served beside pages."""
+
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from agent_tasks.gateway.console import sign_in_page, tasks_csv
+from agent_tasks.gateway.console.levers import LEVERS
+from agent_tasks.gateway.console.live import FORM_TOKEN, Views
+from agent_tasks.gateway.console.page import Page
+from agent_tasks.gateway.console.pages import PAGES
+from agent_tasks.gateway.console.showing import frame, page_of
+from agent_tasks.gateway.console.templates import render_live
+from agent_tasks.gateway.console.visit import Visit, admitted_of, visited
+from agent_tasks.gateway.console.visitor import Look, Visitor
+from agent_tasks.task.arguments import as_uuid
+
+_STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "console.css": "text/css",
+    "uPlot.min.css": "text/css",
+    "console.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+    "hx-sse.min.js": "text/javascript",
+    "uPlot.iife.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def router() -> APIRouter:
+    """The routes of the console."""
+    made = APIRouter(prefix="/console", include_in_schema=False)
+    made.add_api_route("/static/{name}", _static, methods=["GET"], name="console_static")
+    made.add_api_route("/tasks.csv", visited(tasks_csv.answer), methods=["GET"], name="console_csv")
+    sign_in_page.add_to(made)
+    for page in PAGES:
+        if page.is_live:
+            made.add_api_route(
+                f"{page.path}/live", visited(partial(_live, page)), methods=["GET"], name=f"console_{page.name}_live"
+            )
+    for page in PAGES:
+        made.add_api_route(page.path, visited(partial(_whole, page)), methods=["GET"], name=f"console_{page.name}")
+    for path, name, act in LEVERS:
+        made.add_api_route(path, visited(act), methods=["POST"], name=f"console_{name}")
+    return made
+
+
+async def _whole(page: Page, visit: Visit) -> Response:
+    return await page_of(page, visit)
+
+
+async def _live(page: Page, visit: Visit) -> Response:
+    """A stream of the page: its changing part, whenever that has changed."""
+    await visit.look(page.operation, page.look)  # whatever is wrong is told before the stream begins
+    caller = admitted_of(visit).caller
+    visitor = Visitor.of(caller)
+    path, query = visit.path, visit.query
+    around = {**frame(page, visit, visitor), "form_token": FORM_TOKEN}
+
+    def make() -> str:
+        return render_live(page.name, {**around, **page.look(Look(visit.gate, caller, path, query))})
+
+    views: Views = visit.request.app.state.views
+    task_id: UUID | None = as_uuid(path["id"]) if page.is_of_task else None
+    pieces = views.pieces(
+        (page.name, tuple(path.items()), visit.request.url.query, visitor, visit.base),
+        make,
+        task_id=task_id,
+        session=visit.session,
+        form_token=visit.form_token(),
+        seen=visit.request.headers.get("last-event-id", ""),
+    )
+    return StreamingResponse(pieces, media_type="text/event-stream", headers=_STREAM)
+
+
+async def _static(request: Request, name: str) -> Response:
+    if name not in _FILES:
+        return Response("There is no such file.", 404, media_type="text/plain")
+    head = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(_STATIC / name, media_type=_FILES[name], headers=head)
