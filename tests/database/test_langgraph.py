@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 pytest.importorskip("langgraph")
@@ -219,6 +220,22 @@ def test_plain_nodes_call_recorded_functions_and_models(driver: Driver) -> None:
     assert row_of(driver.client, task_id)["spent_usd"] == Decimal("0.01")
     assert plain("oslo") == "OSLO"
     assert model.invoke("hello").usage_metadata == acme.Scripted().invoke("hello").usage_metadata
+
+
+def test_what_a_database_says_to_a_node_is_the_nodes_own(driver: Driver) -> None:
+    """It is no word about our Postgres, for which the step would run again and again."""
+
+    async def node(state: Any) -> Any:
+        raise psycopg.OperationalError("theirs is away")
+
+    async def step(ctx: Context) -> Any:
+        graph = acme.StateGraph(acme.Seen)
+        graph.add_node("node", node)
+        graph.add_edge(acme.START, "node")
+        return await run(ctx, graph, {"seen": []})
+
+    with pytest.raises(psycopg.OperationalError, match="theirs is away"):
+        value_of(driver.run(submitted(driver.client), step))
 
 
 def test_what_cannot_run_in_a_step_is_refused_by_name(driver: Driver) -> None:

@@ -1,8 +1,8 @@
 """LangGraph's own Postgres saver, in a schema of its own in our database, whose writes are fenced as ours are."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -19,7 +19,6 @@ SCHEMA = "langgraph"
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _LOCK = 0x6C616E67
 """The advisory lock under which the tables are made: the bytes of "lang"."""
-_LOOK_SECONDS = 0.1
 _WITHIN = f"SET LOCAL search_path TO {SCHEMA}"
 _MIGRATED = f"SELECT max(v) AS version FROM {SCHEMA}.checkpoint_migrations"
 _COLUMNS = """
@@ -49,15 +48,24 @@ class FencedSaver(AsyncPostgresSaver):
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[AsyncCursor[DictRow]]:
-        """Begin a transaction in the schema; `pipeline` is what the saver asks for where it writes."""
+        """Begin a transaction in the schema; `pipeline` is what the saver asks for where it writes.
+
+        Where Postgres is away the step has broken off, and runs again. What Postgres says to code of the graph's own is
+        for the graph.
+        """
         assert isinstance(self.conn, AsyncConnection)
-        async with self.lock, self.conn.transaction(), self.conn.cursor(binary=True, row_factory=dict_row) as cursor:
-            await cursor.execute(_WITHIN)
-            if pipeline:
-                await cursor.execute(self._premises.fence, self._premises.values)
-                if await cursor.fetchone() is None:
-                    raise self._premises.broken(None)
-            yield cursor
+        with _of_ours(self._premises):
+            async with (
+                self.lock,
+                self.conn.transaction(),
+                self.conn.cursor(binary=True, row_factory=dict_row) as cursor,
+            ):
+                await cursor.execute(_WITHIN)
+                if pipeline:
+                    await cursor.execute(self._premises.fence, self._premises.values)
+                    if await cursor.fetchone() is None:
+                        raise self._premises.broken(None)
+                yield cursor
 
     async def take_over(self, suffix: str, thread: str) -> bool:
         """Copy what the nearest task that this one was resumed from has of the thread; returns whether there is any."""
@@ -78,15 +86,22 @@ class FencedSaver(AsyncPostgresSaver):
 
 @asynccontextmanager
 async def saver_of(premises: Premises) -> AsyncGenerator[FencedSaver]:
-    """Open the saver of a step, whose tables are made if need be. Raises what Postgres says of a statement.
-
-    Where Postgres is away the step has broken off, and runs again.
-    """
-    try:
+    """Open the saver of a step, whose tables are made if need be. Raises what Postgres says of a statement."""
+    with _of_ours(premises):
         if premises.url not in _ready:
             await _prepare(premises.url)
-        async with await _connect(premises.url) as connection:
-            yield FencedSaver(connection, premises)
+        connection = await _connect(premises.url)
+    try:
+        yield FencedSaver(connection, premises)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def _of_ours(premises: Premises) -> Generator[None]:
+    """Break the step off where Postgres fails the statements within the `with`."""
+    try:
+        yield
     except psycopg.Error as error:
         raise premises.broken(classified(error)) from error
 
@@ -126,23 +141,17 @@ async def _prepare(url: str) -> None:
 
 
 async def _make_tables(connection: AsyncConnection[DictRow]) -> None:
-    """Run the saver's own migrations, in one process at a time.
-
-    Whoever comes second looks again and again: waiting for a lock it would hold the snapshot that the first one's
-    CREATE INDEX CONCURRENTLY waits for.
-    """
-    newest = len(AsyncPostgresSaver.MIGRATIONS) - 1
-    while await _version(connection) < newest:
-        locked: Any = await (await connection.execute("SELECT pg_try_advisory_lock(%s) AS mine", (_LOCK,))).fetchone()
-        if not locked["mine"]:
-            await asyncio.sleep(_LOOK_SECONDS)
-            continue
-        try:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            await connection.execute(f"SET search_path TO {SCHEMA}")
-            await AsyncPostgresSaver(connection).setup()
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+    """Run the saver's own migrations as one transaction, which leaves nothing in a session that a pooler lends on."""
+    migrations = AsyncPostgresSaver.MIGRATIONS
+    if await _version(connection) >= len(migrations) - 1:
+        return
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        await connection.execute(_WITHIN)
+        for number in range(await _version(connection) + 1, len(migrations)):
+            await connection.execute(migrations[number].replace(" CONCURRENTLY ", " ").encode())
+            await connection.execute(f"INSERT INTO {SCHEMA}.checkpoint_migrations (v) VALUES (%s)", (number,))
 
 
 async def _version(connection: AsyncConnection[DictRow]) -> int:
