@@ -55,7 +55,7 @@ async def draft(ctx: Context, topic: str, markup: str) -> Wait:
 
 @writer.step
 async def publish(ctx: Context, text: str, signal: Signal[Decision] | None) -> Done:
-    return Done({"published": signal is not None and signal.payload.ok, "text": text})
+    return Done({"published": signal is not None and signal.payload is not None and signal.payload.ok, "text": text})
 
 
 editor = Agent("editor", goal="Has several write, and joins what they wrote.", budget=Budget(seconds=900, usd=5.0))

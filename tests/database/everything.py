@@ -507,7 +507,7 @@ def _console(client: AgentTasks) -> None:
         assert console.checkpoints(connection, one, 100) == []
         assert console.states(connection, one, [0, 1]) == {}
         assert console.signals(connection, one, 50) == []
-        console.usual(connection, ["echo"])
+        console.usual(connection, ["echo"], None)
 
 
 def _command_line(client: AgentTasks) -> None:

@@ -11,8 +11,8 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from agent_tasks import Identity
-from tests.conftest import Fleet, fresh_deployment
+from agent_tasks import AgentTasks, Identity
+from tests.conftest import fresh_deployment
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING, Answer, Gateway
 from tests.processes import Processes
@@ -51,10 +51,16 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def gateway(fleet: Fleet) -> Gateway:
-    running, url = fleet.processes.gateway(agents=AGENTS)
-    fleet.processes.worker(agents=AGENTS)
-    return Gateway(fleet.client, fleet.processes, running, url)
+def gateway(server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with (
+        fresh_deployment(server_urls, template) as settings,
+        Processes(settings, tmp_path_factory.mktemp("console")) as processes,
+    ):
+        processes.fleet(agents=AGENTS)
+        running, url = processes.gateway(agents=AGENTS)
+        client = AgentTasks(settings)
+        yield Gateway(client, processes, running, url)
+        client.close()
 
 
 def person(gateway: Gateway, subject: str = "ana", tenant: str = "acme", scopes: Any = EVERYTHING) -> Person:
@@ -303,6 +309,61 @@ def test_the_form_of_a_page_that_was_sent_anew_is_the_sessions_own(gateway: Gate
     for each in (ana, again):
         event = next(each.follows(f"/tasks/{task.id}/live"))
         assert each.sends(f"/tasks/{task.id}/cancel", event, reason="done").status_code == 303
+
+
+def test_a_task_is_submitted_by_the_form_of_its_agent(gateway: Gateway) -> None:
+    ana = person(gateway)
+    page = ana.sees("/agents")
+    wrong = ana.sends("/agents/counter/submit", page, **{"answer.to": "many", "answer.name": "<i>n</i>"})
+    assert wrong.status_code == 422
+    assert "Give a whole number" in wrong.text
+    assert "&lt;i&gt;n&lt;/i&gt;" in wrong.text
+    fields = {"answer.to": "1", "answer.name": "x", "answer.n": "0"}
+    there = ana.sends("/agents/counter/submit", page, **fields).headers["location"]
+    task = gateway.client.get(UUID(there.partition("?")[0].rpartition("/")[2]))
+    assert task.result(20) == "x 1"
+    assert task.read().identity == Identity(subject="ana", tenant="acme", scopes=EVERYTHING)
+    assert ana.sends("/agents/nobody/submit", page).status_code == 404
+
+
+def test_schedules_are_shown_with_their_next_firings_and_deleted_by_who_may(gateway: Gateway) -> None:
+    gateway.client.schedule("counter", {"to": 1}, name="of ana", cron="0 7 * * 1", identity=ANA)
+    ana, bob = person(gateway), person(gateway, "bob")
+    page = ana.sees("/schedules")
+    assert "of ana" in page
+    assert page.count("07:00:00") >= 5
+    assert "of ana" not in bob.sees("/schedules")
+    path, tenant = "/schedules/of%20ana/delete", {"tenant": "acme"}
+    assert bob.sends(path, bob.sees(), **tenant).status_code == 404
+    assert ana.sends(path, page, **tenant).headers["location"] == "/console/schedules?said=unschedule"
+    assert "of ana" not in ana.sees("/schedules")
+
+
+def test_an_event_is_delivered_again(gateway: Gateway) -> None:
+    task = waiting(gateway, callback_url="https://receiver.example/hook")
+    ana = person(gateway)
+    page = ana.sees(f"/deliveries?task_id={task.id}")
+    assert "https://receiver.example/hook" in page
+    assert "task.waiting" in page
+    path = re.search(r'action="/console(/deliveries/[^"]+/replay)"', page)
+    assert path is not None
+    assert person(gateway, "bob").sends(path[1], person(gateway, "bob").sees()).status_code in (403, 404)
+    assert ana.sends(path[1], page).headers["location"] == "/console/deliveries?said=replay"
+    assert "https://receiver.example" not in person(gateway, "bob").sees(f"/deliveries?task_id={task.id}")
+
+
+def test_sessions_workers_and_the_audit_are_each_for_who_may(gateway: Gateway) -> None:
+    waiting(gateway, session_id="talk <b>7</b>")
+    ana, evil, root = person(gateway), person(gateway, "eve", "evil"), person(gateway, "root", "ops", ["admin"])
+    assert "talk &lt;b&gt;7&lt;/b&gt;" in ana.sees("/sessions")
+    assert "talk" not in evil.sees("/sessions")
+    assert "/console/workers" not in ana.sees()
+    assert "admin" in ana.sees("/workers", 403)
+    assert "@test/" in root.sees("/workers")
+    assert "accepted" in ana.sees("/audit")
+    assert "acme" not in evil.sees("/audit").partition("<table")[2]
+    assert "acme" in root.sees("/audit?tenant=acme").partition("<table")[2]
+    assert "is no task id" in root.sees("/audit?task_id=7")
 
 
 def test_the_console_alone_serves_people_and_no_programs(gateway: Gateway) -> None:

@@ -6,17 +6,19 @@ from typing import Any
 
 from fastapi import Response
 
+from agent_tasks.client.agents import AgentInfo
 from agent_tasks.client.signals import Receipt
-from agent_tasks.errors import InvalidInput, InvalidState
+from agent_tasks.errors import InvalidInput, InvalidState, PayloadTooLarge, TaskNotFound
 from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.console import agents
 from agent_tasks.gateway.console.answering import Answering, forms
-from agent_tasks.gateway.console.pages import TASK
+from agent_tasks.gateway.console.pages import AGENTS, TASK
 from agent_tasks.gateway.console.showing import page_of
 from agent_tasks.gateway.console.visit import Handler, Visit
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.hook_form import HookForm
 from agent_tasks.gateway.operations import OPERATIONS
-from agent_tasks.gateway.stages.route import find
+from agent_tasks.gateway.stages.route import find, route
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.snapshot import TaskSnapshot
 
@@ -108,11 +110,70 @@ async def acknowledge(visit: Visit) -> Response:
     return await _or_told(visit, work)
 
 
+async def submit(visit: Visit) -> Response:
+    """Submit a task of an agent, with the input that was filled in."""
+    given, name = await visit.form(), visit.path["name"]
+    agent = next((each for each in visit.gate.client.agents() if each.name == name), None)
+    if agent is None:
+        raise TaskNotFound(f"No agent is named {name!r}.")
+    form = agents.form_of(agent)
+    filled = form.read(given) if form.fields else None
+    if filled is not None and filled.errors:
+        return await _asked_again(visit, agent, given, "Nothing was submitted yet.", filled.errors)
+
+    def accept(gate: Gate, caller: Caller) -> str:
+        to = route(gate, caller, agent.name, None, None)
+        task = gate.client.new_task(
+            to.target, filled.payload if filled else {}, None, identity=caller.identity, queue=to.queue
+        )
+        return str(gate.accepting.accept(task).id)
+
+    try:
+        return _done(visit, await visit.act(OPERATIONS["submit"], accept, target=name), "submit")
+    except (InvalidInput, PayloadTooLarge) as error:
+        return await _asked_again(visit, agent, given, error.message, {})
+
+
+async def _asked_again(
+    visit: Visit, agent: AgentInfo, given: dict[str, str], problem: str, errors: dict[str, str]
+) -> Response:
+    values = {each.name: given.get(each.name, "") for each in agents.form_of(agent).fields}
+    asking = replace(agents.asking(agent), values=values, errors=errors, problem=problem)
+    return await page_of(AGENTS, visit, 422, agents=[asking])
+
+
+async def unschedule(visit: Visit) -> Response:
+    """Delete a schedule."""
+    given, name = await visit.form(), visit.path["name"]
+
+    def remove(gate: Gate, caller: Caller) -> None:
+        if not gate.client.unschedule(name, tenant=given.get("tenant", ""), identity=caller.viewer):
+            raise TaskNotFound(f"No schedule is named {name!r}, or it belongs to another.")
+
+    await visit.act(OPERATIONS["unschedule"], remove, target=name)
+    return visit.to("/schedules?said=unschedule")
+
+
+async def replay(visit: Visit) -> Response:
+    """Deliver an event once more."""
+    await visit.form()
+    id = visit.path["delivery"]
+    await visit.act(
+        OPERATIONS["replay_delivery"],
+        lambda gate, caller: gate.client.webhooks.replay(id, identity=caller.viewer),
+        target=id,
+    )
+    return visit.to("/deliveries?said=replay")
+
+
 LEVERS: list[tuple[str, str, Handler]] = [
     ("/tasks/{id}/signal", "signal", signal),
     ("/tasks/{id}/cancel", "cancel", cancel),
     ("/tasks/{id}/resume", "resume", resume),
     ("/tasks/{id}/acknowledge", "acknowledge", acknowledge),
+    ("/agents/{name}/submit", "submit", submit),
+    ("/schedules/{name}/delete", "unschedule", unschedule),
+    ("/deliveries/{delivery}/replay", "replay", replay),
 ]
 """The path of each form, its name, and what takes it."""
 

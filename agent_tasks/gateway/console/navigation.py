@@ -6,5 +6,11 @@ NAVIGATION = (
     ("now", "Now", Scope.READ, ""),
     ("tasks", "Tasks", Scope.READ, "/tasks"),
     ("inbox", "Inbox", Scope.READ, "/inbox"),
+    ("sessions", "Sessions", Scope.READ, "/sessions"),
+    ("schedules", "Schedules", Scope.READ, "/schedules"),
+    ("agents", "Agents", Scope.READ, "/agents"),
+    ("workers", "Workers", Scope.ADMIN, "/workers"),
+    ("deliveries", "Deliveries", Scope.READ, "/deliveries"),
+    ("audit", "Audit", Scope.READ, "/audit"),
 )
 """The name of each page that is always in reach, what it is called, the scope that it takes, and its path."""

@@ -1,10 +1,17 @@
-"""Workers as the console shows them."""
+"""*Workers*: those that live, what they take, and what they run."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway.console.visitor import Look
 from agent_tasks.store.queries import console, read
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+
+_MOST_TASKS = 200
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,15 @@ class Working:
     started_at: datetime
     held: int
     """How many tasks it runs."""
+
+
+def look(look: Look) -> dict[str, Any]:
+    """What the page shows."""
+    running = look.client.search(status=TaskStatus.RUNNING, limit=_MOST_TASKS).tasks
+    held: dict[str, list[TaskSnapshot]] = defaultdict(list)
+    for task in running:
+        held[task.worker or ""].append(task)
+    return {"workers": workers(look.client), "held": held, "most": _MOST_TASKS}
 
 
 def workers(client: AgentTasks) -> list[Working]:

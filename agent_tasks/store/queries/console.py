@@ -73,18 +73,21 @@ _SIGNALS = """
     ORDER BY seq DESC LIMIT %(limit)s
 """
 
-_USUAL = """
+# The newest of each agent are looked at, whosever they are, so that few pages are read.
+_USUAL = f"""
     SELECT agent.name AS agent, count(*) AS tasks,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY past.spent_steps) AS steps_50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps_95,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY least(past.spent_usd, 1e300)::float8) AS usd_50,
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY least(past.spent_usd, 1e300)::float8) AS usd_95,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY past.usd) AS usd_50,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.usd) AS usd_95,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY past.seconds) AS seconds_50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.seconds) AS seconds_95
     FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
-        SELECT spent_steps, spent_usd, extract(epoch FROM finished_at - created_at)::float8 AS seconds
-        FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
-        ORDER BY finished_at DESC LIMIT 200
+        SELECT tasks.spent_steps, least(tasks.spent_usd, 1e300)::float8 AS usd,
+            extract(epoch FROM tasks.finished_at - tasks.created_at)::float8 AS seconds
+        FROM (SELECT * FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
+            ORDER BY finished_at DESC LIMIT 200) AS tasks
+        WHERE {MAY_SEE}
     ) AS past
     GROUP BY agent.name
 """
@@ -240,7 +243,8 @@ def signals(connection: Connection, task_id: UUID, limit: int) -> list[SignalRow
     return connection.execute(_SIGNALS, {"id": task_id, "limit": limit}).fetchall()
 
 
-def usual(connection: Connection, agents: Sequence[str]) -> dict[str, UsualRow]:
-    """What the latest completed tasks of these agents took, where there are any."""
-    rows: list[UsualRow] = connection.execute(_USUAL, {"agents": list(agents)}).fetchall()
+def usual(connection: Connection, agents: Sequence[str], identity: Identity | None) -> dict[str, UsualRow]:
+    """What the latest completed tasks of these agents took, of those that `identity` may see, where there are any."""
+    values = {"agents": list(agents), **viewer(identity)}
+    rows: list[UsualRow] = connection.execute(_USUAL, values, prepare=False).fetchall()
     return {row["agent"]: row for row in rows}
