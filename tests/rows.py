@@ -41,6 +41,11 @@ def calls(client: AgentTasks, task_id: UUID) -> list[dict[str, Any]]:
     return query(client, "SELECT * FROM agent_tasks.calls WHERE task_id = %s ORDER BY step_number, ordinal", task_id)
 
 
+def is_paid(client: AgentTasks) -> bool:
+    """Whether what came of a `relay`'s call is recorded: before that, a worker that dies leaves it to be repeated."""
+    return bool(query(client, "SELECT FROM agent_tasks.calls WHERE name = 'pay' AND status = 'completed'"))
+
+
 def assert_all_ran_once(client: AgentTasks, steps: int) -> None:
     """Every task completed, each of its steps committed once, and its history ends once."""
     rows = query(

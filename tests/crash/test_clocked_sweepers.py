@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 from agent_tasks import AgentTasks
+from tests import rows
 from tests.agents import notes
 from tests.crash.test_killed_workers import runs_on
 from tests.eventually import eventually
@@ -17,7 +18,7 @@ def test_two_do_what_beat_and_a_sweeper_do_and_one_of_them_is_enough(
     first, second = processes.clocked_sweeper(), processes.clocked_sweeper()
     assert client.submit("flaky_hops", {"to": 4}).result(timeout=30) == 4
     task = client.submit("relay", {"folder": str(tmp_path)})
-    eventually(lambda: "paid" in notes(tmp_path))
+    eventually(lambda: rows.is_paid(client))
     first.kill()
     doomed.kill()
     processes.worker()

@@ -132,7 +132,7 @@ def test_a_message_that_celery_cannot_read_ends_the_process_and_loses_nothing(
 ) -> None:
     (worker,) = processes.fleet()
     running = client.submit("relay", {"folder": str(tmp_path)})
-    eventually(lambda: "paid" in notes(tmp_path))
+    eventually(lambda: rows.is_paid(client))
     broker.lpush(PRIORITY_5, b"not json")
     assert worker.wait_for_exit() != 0  # and its supervisor starts another
     processes.worker()

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests import rows
 from tests.agents import notes
 from tests.conftest import Fleet
 from tests.eventually import eventually
@@ -135,7 +136,7 @@ def test_gateway_and_worker_are_killed_while_a_step_runs_and_its_events_are_read
     for event in streamed(doomed.first, path):
         seen.append(event)
         if [kind for _, kind in seen].count("claimed") == 2 and doomed.is_alive:  # of `held`, which pays and waits
-            eventually(lambda: "paid" in notes(tmp_path))
+            eventually(lambda: rows.is_paid(fleet.client))
             worker.kill()
             doomed.running.kill()
     assert seen[-1][1] != "end"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agent_tasks import Budget, BudgetExhausted, Identity
+from tests import rows
 from tests.agents import notes
 from tests.conftest import Fleet
 from tests.eventually import eventually
@@ -176,7 +177,7 @@ def test_a_resumed_parent_runs_only_the_children_that_had_not_completed(fleet: F
     counted = {"agent": "counted", "input": {"folder": str(tmp_path), "name": "a"}}
     held = {"agent": "relay", "input": {"folder": str(tmp_path)}}
     task = fleet.client.submit("foreman", {"family": [counted, held]})
-    eventually(lambda: "paid" in notes(tmp_path))
+    eventually(lambda: rows.is_paid(fleet.client))
     eventually(lambda: task.children()[0].stored().status == "completed")
     task.cancel()
     (tmp_path / "go").touch()

@@ -9,6 +9,7 @@ import pytest
 from agent_tasks import AgentTasks, Identity, Settings
 from agent_tasks.doorbell.celery_app import make_app
 from agent_tasks.sweeps import bells
+from tests import rows
 from tests.agents import notes
 from tests.database import query
 from tests.eventually import eventually
@@ -40,7 +41,7 @@ def test_tasks_run_and_doctor_says_by_which_way(client: AgentTasks, processes: P
 def test_a_worker_killed_in_a_step_loses_nothing(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     (worker,) = processes.fleet()
     task = client.submit("relay", {"folder": str(tmp_path)})
-    eventually(lambda: "paid" in notes(tmp_path), 20)
+    eventually(lambda: rows.is_paid(client), 20)
     worker.kill()
     processes.worker()
     (tmp_path / "go").touch()

@@ -9,6 +9,7 @@ import pytest
 
 from agent_tasks import AgentTasks, Settings
 from agent_tasks.doorbell.installed import Installed, set_installed
+from tests import rows
 from tests.agents import notes
 from tests.eventually import eventually
 from tests.processes import Processes
@@ -60,7 +61,7 @@ def test_processes_of_ours_on_an_endpoint_make_their_queues_and_a_worker_killed_
     client = AgentTasks(settings.model_copy(update={"broker_url": sqs.broker}))
     (worker,) = processes.fleet(broker_url=sqs.broker)
     task = client.submit("relay", {"folder": str(tmp_path)})
-    eventually(lambda: "paid" in notes(tmp_path), 20)
+    eventually(lambda: rows.is_paid(client), 20)
     worker.kill()
     processes.worker(broker_url=sqs.broker)
     (tmp_path / "go").touch()

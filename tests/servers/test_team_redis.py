@@ -13,6 +13,7 @@ from agent_tasks import AgentTasks
 from agent_tasks.doorbell.installed import Installed, set_installed
 from agent_tasks.embedded.valkey import free_port
 from agent_tasks.sweeps import bells
+from tests import rows
 from tests.agents import notes
 from tests.database import query
 from tests.eventually import eventually
@@ -144,7 +145,7 @@ def test_a_worker_of_theirs_killed_in_a_step_loses_nothing_though_the_sentinels_
         worker = begin(0)
         processes.app("tests.team_app:app", ["beat", "-l", "INFO"], environment)
         task = client.submit("relay", {"folder": str(tmp_path)})
-        eventually(lambda: "paid" in notes(tmp_path), 30)
+        eventually(lambda: rows.is_paid(client), 30)
         master.end()
         worker.kill()
         other = client.submit("echo", {"value": 2})
