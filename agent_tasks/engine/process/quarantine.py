@@ -80,6 +80,7 @@ class Quarantine:
         self._closing = False
         self._failed = 0
         self._not_before = 0.0
+        self._said = ""
         self._look_at = 0.0
 
     def start(self) -> None:
@@ -126,11 +127,17 @@ class Quarantine:
                 log.warning("quarantine: postgres is away: %s", error)
                 sleep(1.0)
             except (errors.InsufficientPrivilege, errors.UndefinedTable, errors.UndefinedColumn) as error:
-                log.debug("quarantine: %s", error)  # the gate says it, and what to do about it
+                self._say(" ".join(str(error).split()))
                 sleep(1.0)
             except Exception:  # suspects wait for this thread: it must outlive any surprise
                 log.exception("quarantine: will try again")
                 sleep(1.0)
+
+    def _say(self, problem: str) -> None:
+        """Log what is missing in the database once, however often it comes."""
+        if problem != self._said:
+            self._said = problem
+            log.warning("quarantine: suspect steps wait, agent-tasks doctor says what to do: %s", problem)
 
     def _look(self) -> None:
         if monotonic() < self._not_before:
