@@ -13,6 +13,8 @@ from agent_tasks import AgentTasks, Budget, Identity, TaskHandle, TaskSnapshot
 from agent_tasks import agent, aio, schedule, submit, submit_many
 from agent_tasks.aio import AsyncTaskHandle
 from agent_tasks.contrib.fastapi import Submit
+from agent_tasks.task.budget import Spend
+from agent_tasks.testing import FakeContext, FakeSyncContext, Kit
 
 writer = Agent("writer")
 
@@ -110,6 +112,11 @@ submit("writer").resume(budget=5)
 submit("writer").result(30, 40)
 AgentTasks(settings="x")
 aio.AsyncAgentTasks("x")
+FakeContext(budgets=Budget(usd=1.0))
+FakeContext(attempt="2")
+combine(FakeContext(), "x", [])
+FakeSyncContext(signals=["approval"])
+Kit.crash_everywhere("kit", writer)
 """
 RIGHT = """
 assert_type(submit("writer", {"topic": "x"}, budget=Budget(usd=1.0), identity=Identity(subject="a")), TaskHandle)
@@ -129,6 +136,9 @@ Wait("approval", then="publish", text="x")
 FanOut([Child("writer", {"topic": "x"})], then=combine, reserve=5, topic="x")
 FanOut([Child(writer)], then=draft, split="adaptive", topic="x", words=2)
 FanOut([Child(writer)], then="combine", topic="x")
+assert_type(asyncio.run(publish(FakeContext(budget=Budget(usd=1.0), signals={"approval": 1}), "x", None)), str)
+assert_type(combine(FakeSyncContext(attempt=2), "x", []), str)
+assert_type(FakeContext().charged, Spend)
 """
 RIGHT_IN_A_STEP = """
 assert_type(await ctx.call(complete, "x", words=3), str)
