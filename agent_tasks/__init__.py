@@ -16,6 +16,7 @@ from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.agents import AgentInfo
 from agent_tasks.client.audit import AuditEntry
+from agent_tasks.client.bulk import Bulk, BulkProblem
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.client.delivery import Delivery, DeliveryPage
 from agent_tasks.client.endpoint import Webhook
@@ -116,6 +117,8 @@ __all__ = [
     "AuditEntry",
     "Budget",
     "BudgetExhausted",
+    "Bulk",
+    "BulkProblem",
     "Child",
     "ChildOutcome",
     "Context",

@@ -9,6 +9,7 @@ from benchmarks import (
     adaptive_split,
     agentcore,
     brokers,
+    bulk,
     checking,
     family,
     gateway,
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "testing": testing.run,
     "searching": searching.run,
     "search_cost": search_cost.run,
+    "bulk": bulk.run,
     "scale": scale.run,
 }
 

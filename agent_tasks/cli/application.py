@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from agent_tasks.cli.audit import audit
+from agent_tasks.cli.bulk import bulk
 from agent_tasks.cli.cancel import cancel
 from agent_tasks.cli.check import check
 from agent_tasks.cli.command import Command
@@ -63,6 +64,7 @@ for panel, commands in {
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
+app.add_typer(bulk, name="bulk", rich_help_panel="Tasks")
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
 app.add_typer(deliveries, name="deliveries", rich_help_panel="Webhooks")

@@ -14,6 +14,7 @@ from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.after_commit import AfterCommit, OwnedTransaction
 from agent_tasks.client.agents import AgentInfo, known_agents
 from agent_tasks.client.audit import AuditEntry, read_audit
+from agent_tasks.client.bulk import Bulk, BulkOperation, Progress, begin_bulk, find_bulk, latest_bulks, stop_bulk
 from agent_tasks.client.callers_connection import aside, borrowed, driver_connection
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
@@ -256,6 +257,70 @@ class AgentTasks(Deployment):
         what it may see; None: a trusted program. Raises InvalidInput.
         """
         return find_tasks(self, one_filter(filter, asked), limit=limit, after=after, identity=identity)
+
+    def bulk(
+        self,
+        operation: BulkOperation,
+        filter: TaskFilter,
+        *,
+        dry_run: bool = False,
+        limit: int | None = None,
+        all: bool = False,
+        reason: str | None = None,
+        budget: Budget | None = None,
+        name: str | None = None,
+        payload: Any = None,
+        priority: int | None = None,
+        to: str | None = None,
+        wait: bool = True,
+        progress: Progress | None = None,
+        identity: Identity | None = None,
+    ) -> Bulk:
+        """Do one thing to all tasks of a filter, the newest first, in batches; returns what became of it.
+
+        `operation`: cancel (`reason`), resume (`budget`, as of `TaskHandle.resume`), signal (`name`, `payload`; those
+        that wait for it), acknowledge, purge (ended trees, by their roots), prioritise (`priority`, 0 to 9) or move
+        (`to` a queue). What is in no state for it is passed over. `dry_run`: only count. `limit`: change at most so
+        many. A filter that is true of every task needs `all`. `progress` is called after each batch. Where this program
+        ends meanwhile, a sweep goes on within AGENT_TASKS_LEASE_SECONDS; with `wait` false the sweeps do all of it.
+        Tasks submitted meanwhile are not among them. `identity`: only what it may see; None: a trusted program.
+
+        Raises InvalidInput, PayloadTooLarge; ServerAway or Contention, after which a sweep goes on.
+        """
+        return begin_bulk(
+            self,
+            operation,
+            filter,
+            dry_run=dry_run,
+            limit=limit,
+            all=all,
+            options={
+                "reason": reason,
+                "budget": budget,
+                "name": name,
+                "payload": payload,
+                "priority": priority,
+                "to": to,
+            },
+            identity=identity,
+            waits=wait,
+            progress=progress,
+        )
+
+    def get_bulk(self, id: UUID | str, *, identity: Identity | None = None) -> Bulk:
+        """Return how far an operation on many tasks has come. Raises TaskNotFound, also where it is another's."""
+        return find_bulk(self, id, identity)
+
+    def bulks(self, *, limit: int = 100, identity: Identity | None = None) -> list[Bulk]:
+        """Return the operations on many tasks that began last, at most `limit` (1 to 1,000). Raises InvalidInput."""
+        return latest_bulks(self, limit, identity)
+
+    def stop_bulk(self, id: UUID | str, *, identity: Identity | None = None) -> Bulk:
+        """Stop an operation on many tasks after its batch under way; one that has ended stays as it is.
+
+        Raises TaskNotFound, also where it is another's.
+        """
+        return stop_bulk(self, id, identity)
 
     def spend(
         self,

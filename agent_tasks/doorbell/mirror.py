@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import ValidationError
 from redis.client import Pipeline
 
-from agent_tasks.doorbell.line import Line
+from agent_tasks.doorbell.line import BATCH, Line
+from agent_tasks.task.row import TaskRow
 from agent_tasks.task.signing import is_signed, mac
 from agent_tasks.task.snapshot import TaskSnapshot
 
@@ -53,6 +54,17 @@ local reader = redis.call('HGET', KEYS[1], 'reader')
 if reader then return reader end
 if redis.call('HSETNX', KEYS[1], 'reader', ARGV[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return ARGV[1]
+"""
+
+# KEYS: of tasks that have changed. ARGV: their versions. Of one of which nothing is kept, and that no reader has
+# announced, word of the change is all that there is to send.
+_TELL = """
+local kept = {}
+for place, key in ipairs(KEYS) do
+    if redis.call('EXISTS', key) == 1 then kept[#kept + 1] = place
+    else redis.call('PUBLISH', key, ARGV[place]) end
+end
+return kept
 """
 
 
@@ -104,6 +116,19 @@ class Mirror:
         arguments = (snapshot.version, body, milliseconds, signature, reader)
         with nullcontext() if isinstance(target, Pipeline) else self._breaker:
             target.eval(_COMPARE_AND_SET, 1, key(snapshot.id), *arguments)
+
+    def tell(self, rows: Sequence[TaskRow]) -> list[TaskRow]:
+        """Send word of changes of tasks that nobody looks at; returns the others, which are to be `put`."""
+        kept: list[TaskRow] = []
+        eval_: Any = self._client.eval
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            with self._breaker:
+                places: list[int] = eval_(
+                    _TELL, len(some), *(key(row["id"]) for row in some), *(row["version"] for row in some)
+                )
+            kept += [some[place - 1] for place in places]
+        return kept
 
     def get(self, task_id: UUID) -> TaskSnapshot | None:
         """Return the mirrored snapshot; None if Postgres must be asked."""

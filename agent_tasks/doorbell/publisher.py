@@ -1,5 +1,6 @@
 """What follows a commit: mirror and bells, in one pipelined round trip where they are on one Redis. It may fail."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from uuid import UUID
@@ -25,6 +26,9 @@ STOP_CHANNEL = "agent-tasks:stop"
 """The channel on which workers hear that a step is to stop, by task and run, since its task was ended from outside;
 a task alone means that its undo function is to finish soon."""
 _FIRST_VERSION = 1
+_MANY = 50
+"""Rows of which it is asked first whether anybody looks at them."""
+log = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -133,7 +137,17 @@ class Publisher:
 
     def _shown(self, rows: Iterable[TaskRow]) -> list[Write]:
         """Leave out the first version: who looks at the task from now on finds it in Postgres, or a newer one."""
-        return [(self._show, row) for row in rows if row["version"] != _FIRST_VERSION]
+        seen = [row for row in rows if row["version"] != _FIRST_VERSION]
+        return [(self._show, row) for row in (self._looked_at(seen) if len(seen) >= _MANY else seen)]
+
+    def _looked_at(self, rows: list[TaskRow]) -> list[TaskRow]:
+        """Return those of many rows that somebody looks at, once the others are told of: to write one out costs more
+        than to ask."""
+        try:
+            return rows if self.mirror is None else self.mirror.tell(rows)
+        except redis.RedisError as error:
+            log.debug("not asked which of %d tasks are mirrored: %s", len(rows), error)
+            return rows
 
     def _show(self, row: TaskRow, pipeline: Pipeline) -> None:
         if self.mirror is not None and (snapshot := TaskSnapshot.read(row)) is not None:

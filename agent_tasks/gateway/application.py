@@ -10,6 +10,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import (
     agents,
     audit,
+    bulk,
     calls,
     deliveries,
     documented,
@@ -72,7 +73,7 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     problems.install(app)
     app.add_middleware(Counting)
     doors = (
-        *(tasks, listing, calls, logs, spending, audit, events, agents, schedules),
+        *(tasks, listing, calls, logs, spending, audit, bulk, events, agents, schedules),
         *(webhooks, deliveries, feed, hooks),
     )
     served = (health,) if only_console else (*doors, health)

@@ -121,6 +121,21 @@ SPENT: dict[str, Any] = {
     "tokens": 184_220,
     "usd": 1.31,
 }
+BULK: dict[str, Any] = {
+    "id": ID,
+    "operation": "cancel",
+    "filter": {"agent": "writer", "metadata": {"batch": 7}},
+    "status": "running",
+    "limit": None,
+    "matched": 3000,
+    "done": 2988,
+    "passed_over": 12,
+    "failed": 0,
+    "problems": [],
+    "tenant": "acme",
+    "created_at": "2026-11-27T09:00:00Z",
+    "finished_at": None,
+}
 AUDITED: dict[str, Any] = {
     "id": 812,
     "at": "2026-11-27T09:00:31.112Z",
@@ -169,6 +184,7 @@ REQUESTS: dict[str, Any] = {
         "url": "https://billing.acme.example/agent-tasks",
         "types": ["task.completed", "task.failed"],
     },
+    "bulk": {"operation": "cancel", "filter": {"agent": "writer", "metadata": {"batch": 7}}, "reason": "wrong"},
     "rotate_webhook": {"overlap": 3600.0},
     "replay_deliveries": {"webhook": "billing", "after": "2026-11-27T09:00:00Z"},
 }
@@ -421,6 +437,14 @@ list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 get_calls = answers({200: of("A page.", {"calls": [CALL], "next": None})}, 404)
 get_logs = answers({200: of("A page.", {"logs": [LOGGED], "next": 41})}, 404)
+bulk = answers(
+    {202: of("It has begun, or was counted.", BULK) | {"links": links("id", "id", "get_bulk", "stop_bulk")}}, *BODY
+)
+list_bulks = answers({200: of("The operations.", {"bulks": [BULK]})})
+get_bulk = answers({200: of("The operation.", BULK)}, 404)
+stop_bulk = answers(
+    {200: of("The operation.", {**BULK, "status": "stopped", "finished_at": "2026-11-27T09:00:04Z"})}, 404
+)
 get_audit = answers({200: of("A page.", {"entries": [AUDITED], "next": None})})
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 get_spend = answers({200: of("The sums.", {"spend": [SPENT]})}, 403)

@@ -20,6 +20,17 @@ class Operation:
 SHOW_HOOK = Operation("show_hook", "")
 """Looking at what a hook asks for; answering it is the operation `signal`. Its URL is the right to both."""
 
+BULK_SCOPES = {
+    "cancel": "tasks:cancel",
+    "signal": "tasks:signal",
+    "resume": "tasks:write",
+    "acknowledge": "tasks:write",
+    "prioritise": "tasks:write",
+    "move": "tasks:write",
+    "purge": "admin",
+}
+"""The scope that each operation on many tasks takes beside that of looking at them."""
+
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
@@ -30,6 +41,10 @@ OPERATIONS: dict[str, Operation] = {
         Operation("unschedule", "tasks:write", writes=True),
         Operation("cancel", "tasks:cancel", writes=True),
         Operation("signal", "tasks:signal", writes=True),
+        Operation("bulk", "tasks:read", writes=True),
+        Operation("stop_bulk", "tasks:read", writes=True),
+        Operation("get_bulk", "tasks:read"),
+        Operation("list_bulks", "tasks:read"),
         Operation("put_webhook", "tasks:write", writes=True),
         Operation("rotate_webhook", "tasks:write", writes=True),
         Operation("enable_webhook", "tasks:write", writes=True),

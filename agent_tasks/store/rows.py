@@ -28,7 +28,8 @@ SNAPSHOT: LiteralString = """
 """The columns that an observer sees of a task: a `TaskRow`."""
 
 STEPPED: LiteralString = """
-    tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at,
+    tasks.status, tasks.step, tasks.step_number, tasks.attempt, tasks.version, tasks.finished_at, tasks.queue,
+    tasks.priority,
     tasks.spent_seconds, tasks.spent_tokens, least(tasks.spent_usd, 1e300)::float8 AS spent_usd, tasks.spent_steps,
     tasks.spent_calls, tasks.reserved_tokens, least(tasks.reserved_usd, 1e300)::float8 AS reserved_usd,
     tasks.reserved_steps, tasks.reserved_calls, tasks.held_tokens, least(tasks.held_usd, 1e300)::float8 AS held_usd
@@ -36,7 +37,7 @@ STEPPED: LiteralString = """
 """The columns that change while a worker has a task: a `SteppedRow`."""
 
 CLAIMED: LiteralString = f"""
-    tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.queue, tasks.priority, tasks.parent_id, tasks.root_id,
+    tasks.id, tasks.run, tasks.agent, tasks.failures, tasks.parent_id, tasks.root_id,
     tasks.depth, tasks.lineage_id, tasks.resumed_from, tasks.undo_step, tasks.identity, tasks.session_id,
     tasks.traceparent, tasks.sensitive, tasks.uncounted,
     tasks.budget_seconds, tasks.budget_tokens, tasks.budget_usd::float8 AS budget_usd, tasks.budget_steps,

@@ -364,6 +364,10 @@ schedules = Table(
     Column("next_at", _TIME, nullable=False, index=True),
     Column("last_at", _TIME),
     Column("last_task_id", Uuid),
+    _required("catch_up", Text, "'one'"),  # what becomes of missed firings: one, all or none
+    Column("paused_at", _TIME),  # since when it does not fire
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
     CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="rhythm"),
 )
 
@@ -504,6 +508,35 @@ audit = Table(
     Index("audit_tenant", "tenant", "id"),
     Index("audit_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
     Index("audit_at", "at"),
+)
+
+bulks = Table(  # operations on many tasks at once, and how far each has come
+    "bulks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("operation", Text, nullable=False),
+    Column("filter", JSONB, nullable=False),
+    Column("options", JSONB, nullable=False),
+    _required("status", Text, "'running'"),
+    _required("tenant", Text, "''"),
+    Column("identity", JSONB),  # whose tasks they are; null: a trusted program asked
+    Column("asked_by", JSONB),  # who asked, where the door knows
+    Column("most", BigInteger),  # tasks that it changes at the most
+    Column("after_id", Uuid),  # where the next batch begins, as a page of a search does
+    Column("after_at", _TIME),
+    _required("matched", BigInteger, "0"),
+    _required("done", BigInteger, "0"),
+    _required("passed_over", BigInteger, "0"),
+    _required("failed", BigInteger, "0"),
+    _required("problems", JSONB, "'[]'"),
+    Column("audit_id", BigInteger),  # its one row there, which is completed at the end
+    Column("due_at", _TIME),  # from when on a sweep goes on with it
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("finished_at", _TIME),
+    CheckConstraint("status IN ('running', 'done', 'stopped', 'failed')", name="status"),
+    CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished"),
+    Index("bulks_due", "due_at", postgresql_where=text("finished_at IS NULL")),
+    Index("bulks_ended", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
 
 webhooks = Table(

@@ -17,7 +17,7 @@ from agent_tasks.sweeps.sweeper import Sweeper
 from agent_tasks.tracing.provider import provide
 
 SLOW_SECONDS = 30.0
-NAMES = ("sweep", "orphans", "retention", "housekeeping")
+NAMES = ("sweep", "orphans", "retention", "bulks", "housekeeping")
 PREFIXES = ("beat", "agent_tasks")
 """What the ticks of our own beat, and of the beat of a team's app, are named with: all share one queue."""
 TICKS = tuple(f"{prefix}.{name}" for prefix, name in product(PREFIXES, NAMES))
@@ -64,6 +64,7 @@ def rhythms(settings: Settings) -> dict[str, float]:
         "sweep": settings.sweep_seconds,
         "orphans": min(SLOW_SECONDS, settings.ttl_seconds / 4),
         "retention": max(min(SLOW_SECONDS, kept / 10), settings.sweep_seconds),
+        "bulks": settings.sweep_seconds,
         "housekeeping": max(1.0, settings.sweep_seconds),
     }
 

@@ -13,6 +13,7 @@ from agent_tasks.store.queries import read
 from agent_tasks.sweeps import (
     audit,
     bells,
+    bulks,
     deliveries,
     keys,
     leases,
@@ -44,7 +45,9 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
         "audit": audit.run_once,
         "sessions": sessions.run_once,
         "deliveries": deliveries.run_once,
+        "ended bulks": bulks.purge,
     },
+    "bulks": {"bulks": bulks.run_once},
     "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
 }
 """The sweeps of each round, which run one after the other; rounds of different names may run at the same time."""

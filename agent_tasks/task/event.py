@@ -31,6 +31,8 @@ class EventType(StrEnum):
     NOT_UNDONE = "not_undone"
     RETRIED = "retried"
     RELEASED = "released"
+    MOVED = "moved"
+    PRIORITISED = "prioritised"
     EXPIRED = "expired"
     FINISHED = "finished"
 

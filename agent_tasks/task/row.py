@@ -53,6 +53,8 @@ class SteppedRow(Spent, Reserved, Held):
     attempt: int
     version: int
     finished_at: datetime | None
+    queue: str
+    priority: int
 
 
 class BellRow(SteppedRow, Limits):
@@ -61,8 +63,6 @@ class BellRow(SteppedRow, Limits):
     id: UUID
     run: int
     agent: str
-    queue: str
-    priority: int
     parent_id: UUID | None
     root_id: UUID
     depth: int

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from agent_tasks.errors import ErrorType, InvalidInput
 from agent_tasks.task.arguments import check_kind, check_names, check_text, is_storable, refused
@@ -18,6 +18,7 @@ LONGEST_KEY = 16_384
 MOST_PAIRS = 8
 _LONGEST_TEXT = 1_000
 _ID = re.compile(r"[0-9a-fA-F-]{8,36}")
+_MOMENTS = ("created_after", "created_before", "ended_after", "ended_before")
 _EARLIEST, _LATEST = 1, 9_998
 """Years: times beyond are not ones that a zone can be added to."""
 
@@ -79,13 +80,26 @@ class TaskFilter:
         check_kind(self.session_id, "session_id", str, "text")
         if self.session_id is not None and not is_storable(self.session_id):
             raise refused("session_id must have no NUL character and no lone surrogate", self.session_id, "session_id")
-        for name in ("created_after", "created_before", "ended_after", "ended_before"):
+        for name in _MOMENTS:
             check_moment(getattr(self, name), name)
         _check_metadata(self.metadata)
         if self.text is not None:
             check_text(self.text, "text", _LONGEST_TEXT)
             if not any(c.isalnum() for c in self.text):
                 raise refused("text must have a letter or a digit to look for", self.text, "text")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is given, as JSON; times must have been settled before."""
+        found = {each.name: value for each in fields(self) if (value := getattr(self, each.name)) not in (None, {})}
+        moments = {name: found.pop(name).isoformat() for name in _MOMENTS if name in found}
+        return {**{name: dict(value) if name == "metadata" else str(value) for name, value in found.items()}, **moments}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "TaskFilter":
+        """Return what `as_dict` has made."""
+        given: dict[str, Any] = dict(kept)
+        given |= {name: datetime.fromisoformat(given[name]) for name in _MOMENTS if name in given}
+        return cls(**given)
 
     @property
     def is_empty(self) -> bool:

@@ -1,7 +1,7 @@
 """nothing → nothing: who wrote what, through which door, is kept beside what was written."""
 
 import json
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.storable import storable
@@ -60,7 +60,12 @@ def _audited(
 _WRITE = f"""
     INSERT INTO agent_tasks.audit (tenant, subject, key_id, door, origin, operation, task_id, target, data, answer)
     SELECT tenant, subject, key_id, door, origin, operation, task_id, target, data, answer FROM {_SAID}
+    RETURNING id
 """
+
+
+class _WrittenRow(TypedDict):
+    id: int
 
 
 def entry(
@@ -93,9 +98,11 @@ def entry(
     return {"audit": json.dumps({name: value for name, value in said.items() if value is not None})}
 
 
-def write(connection: Connection, operation: str, identity: Identity | None, **fields: Any) -> None:
-    """Write an `entry` in the transaction of the write."""
-    connection.execute(_WRITE, entry(operation, identity, **fields))
+def write(connection: Connection, operation: str, identity: Identity | None, **fields: Any) -> int:
+    """Write an `entry` in the transaction of the write; returns its id."""
+    row: _WrittenRow | None = connection.execute(_WRITE, entry(operation, identity, **fields)).fetchone()
+    assert row is not None
+    return row["id"]
 
 
 def refused(

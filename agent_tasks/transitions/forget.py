@@ -1,12 +1,14 @@
 """terminal → terminal: what a sensitive task has recorded is purged, and that it was there stays."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.read import tree_ids
 from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.event import EventType
+from agent_tasks.transitions.threads import delete_threads
 
 _OWN_TYPES = frozenset(EventType) - {EventType.RETRIED, EventType.NOT_UNDONE, EventType.SIGNAL_REFUSED}
 """Events whose data is the system's own; that of the others may quote what the agent has seen."""
@@ -40,14 +42,20 @@ _FORGET = f"""
                 'message', 'What was recorded of this task was purged.', 'checkpoint', NULL,
                 'suggested_action', 'escalate', 'details', jsonb_build_object('purged', true)) END
     WHERE id = ANY (ARRAY(SELECT id FROM ended))
+    RETURNING id
 """
+
+
+class _EndedRow(TypedDict):
+    id: UUID
 
 
 def forget(connection: Connection, task_ids: Sequence[UUID]) -> None:
     """Purge what these tasks have recorded, as far as they are sensitive and have ended; within a transaction."""
     if task_ids:
         values = {"ids": list(task_ids), "own_types": sorted(_OWN_TYPES)}
-        connection.execute(_FORGET, values, prepare=False)
+        ended: list[_EndedRow] = connection.execute(_FORGET, values, prepare=False).fetchall()
+        delete_threads(connection, [row["id"] for row in ended])
 
 
 def forget_below(connection: Connection, task_ids: Sequence[UUID]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS
+from agent_tasks.transitions.threads import delete_threads
 
 ACKNOWLEDGED_PART = 0.1
 """The part of its retention for which a tree is kept once its root is acknowledged."""
@@ -183,15 +184,20 @@ def _delete(connection: Connection, trees: Sequence[UUID], due: _Due) -> Purged:
     locked = Counter(tree_of.values())
     whole = {tree for tree, members in _free(connection, trees, due).items() if members == locked[tree]}
     tree_of = {task: tree for task, tree in tree_of.items() if tree in whole}
-    gone: list[_DeletedRow] = _run(connection, _DELETE, list(whole - _read_from(connection, tree_of, due)), due)
+    free = whole - read_from(connection, tree_of)
+    delete_threads(connection, [task for task, tree in tree_of.items() if tree in free])
+    gone: list[_DeletedRow] = _run(connection, _DELETE, list(free), due)
     return Counter({(row["agent"], row["status"]): row["tasks"] for row in gone})
 
 
-def _read_from(connection: Connection, tree_of: dict[UUID, UUID], due: _Due) -> set[UUID]:
-    """The trees from whose tasks one that lives was resumed, or from what was resumed from them."""
+def read_from(connection: Connection, tree_of: dict[UUID, UUID]) -> set[UUID]:
+    """Return the trees from which one that lives was resumed, or from what was resumed from them.
+
+    `tree_of`: the roots of all their tasks.
+    """
     found: set[UUID] = set()
-    rows: list[_ResumedRow]
-    while rows := _run(connection, _RESUMED, list(tree_of), due):
+    while tree_of:
+        rows: list[_ResumedRow] = connection.execute(_RESUMED, {"ids": list(tree_of)}, prepare=False).fetchall()
         found |= {tree_of[row["resumed_from"]] for row in rows if row["lives"]}
         tree_of = {row["id"]: tree_of[row["resumed_from"]] for row in rows}
     return found

@@ -24,7 +24,7 @@ def id_of(wait: LiteralString, name: LiteralString) -> LiteralString:
     return f"coalesce({wait} -> 'wait_ids' ->> {name}, {wait} ->> 'wait_id')"
 
 
-_KEEP = f"""
+_KEEP: LiteralString = f"""
     WITH kept AS (
         INSERT INTO agent_tasks.signals (task_id, name, payload, signal_id, sender, wait_id, receipt, traceparent)
         VALUES (%(id)s, %(name)s, %(payload)s::jsonb, %(signal_id)s, %(sender)s::jsonb, %(wait_id)s, %(receipt)s::jsonb,
@@ -34,9 +34,11 @@ _KEEP = f"""
     ), changed AS (
         UPDATE agent_tasks.tasks SET {COUNTED} FROM kept WHERE tasks.id = kept.task_id
         RETURNING tasks.*
-    ), {EVENTS}, {audited("kept", task_id="kept.task_id")}
-    SELECT {SNAPSHOT} FROM changed AS tasks
+    ), {EVENTS}
 """
+_KEPT: LiteralString = f"SELECT {SNAPSHOT} FROM changed AS tasks"
+_KEEP_AUDITED = f"{_KEEP}, {audited('kept', task_id='kept.task_id')} {_KEPT}"
+_KEEP_UNAUDITED = f"{_KEEP} {_KEPT}"
 
 # Any of several: the one that came first. All of several: the first of each, when none is missing. One that names the
 # wait it answers is for no other. A step that is parked takes them by itself when it runs: its waits are in the ledger.
@@ -166,11 +168,12 @@ def keep(
     sender: Identity | None,
     wait_id: str | None = None,
     waiting_for: Sequence[str] = (),
+    is_audited: bool = True,
 ) -> Row | None:
     """Put a signal into the inbox of a task that was locked; None where this `signal_id` was there before.
 
     `payload` is JSON text. `wait_id`: it answers this wait and no other. `waiting_for`: what its sender
-    is told that the task waits for, should it not be delivered.
+    is told that the task waits for, should it not be delivered. `is_audited`: not where the audit has one row for many.
     """
     said_by = sender.model_dump(mode="json") if sender else None
     data = json.dumps({"name": name, "signal_id": signal_id, "sender": said_by})
@@ -185,7 +188,8 @@ def keep(
         "traceparent": current_traceparent(),
         **entry("signal", sender, target=name, data={"signal_id": signal_id} if signal_id else None),
     }
-    return connection.execute(_KEEP, {**values, **event_list([("signalled", data)])}).fetchone()
+    statement = _KEEP_AUDITED if is_audited else _KEEP_UNAUDITED
+    return connection.execute(statement, {**values, **event_list([("signalled", data)])}).fetchone()
 
 
 def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceipt | None:

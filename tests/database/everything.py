@@ -25,6 +25,7 @@ from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.task.amount import Amount
+from agent_tasks.task.task_filter import TaskFilter
 from agent_tasks.transitions import (
     call_children,
     delivery,
@@ -85,6 +86,7 @@ def everything(client: AgentTasks) -> None:
     _ends(client)
     _reads(client)
     _schedules(client)
+    _bulks(client)
     _webhooks(client)
     _endpoints(client)
     _keys(client)
@@ -394,6 +396,28 @@ def _endpoints(client: AgentTasks) -> None:
         "UPDATE agent_tasks.deliveries SET status = 'dropped', due_at = NULL, ended_at = now() - interval '9 d' "
         "WHERE type = 'webhook.ping'",
     )
+
+
+def _bulks(client: AgentTasks) -> None:
+    """Each operation on a few tasks of a session, and on some of the many that there are."""
+    few = TaskFilter(session_id="bulk")
+    client.submit_many("echo", [{"value": n} for n in range(4)], session_id="bulk")
+    waits = submitted(client, session_id="bulk")
+    with client.database.connection() as connection:
+        database.park(connection, claimed(client, waits), "go")
+    client.bulk("signal", few, name="go")
+    client.bulk("prioritise", few, priority=9)
+    client.bulk("move", few, to="agents-too")
+    client.bulk("cancel", few, dry_run=True)
+    client.bulk("cancel", few, limit=4)
+    client.bulk("resume", few, limit=2)
+    client.bulk("acknowledge", few)
+    client.bulk("purge", few)
+    left = client.bulk("cancel", TaskFilter(session_id="bulk", created_after=timedelta(hours=1)), wait=False)
+    assert left.id is not None
+    client.get_bulk(left.id, identity=None)
+    client.stop_bulk(left.id)
+    assert client.bulks(identity=ANA) == []
 
 
 def _webhooks(client: AgentTasks) -> None:

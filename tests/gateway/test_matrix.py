@@ -11,6 +11,7 @@ import pytest
 from agent_tasks import AgentTasks, AuditEntry, Identity, Settings
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.operations import OPERATIONS
+from agent_tasks.transitions.bulk import begin
 from tests.conftest import Fleet
 from tests.database import query
 from tests.database.webhooks import endpoint
@@ -38,7 +39,7 @@ class Row:
     path: str
     of: str = ""
     """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`, an `endpoint`, a
-    `disabled endpoint`, a `delivery` to one; empty: of nothing."""
+    `disabled endpoint`, a `delivery` to one, a `bulk` operation; empty: of nothing."""
     status: int = 200
     body: dict[str, Any] | None = None
 
@@ -52,6 +53,10 @@ ROWS = {
     "unschedule": Row("DELETE", "/schedules/{name}", "schedule", 204),
     "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
     "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
+    "bulk": Row("POST", "/bulk", status=202, body={"operation": "cancel", "filter": {"agent": "none"}}),
+    "stop_bulk": Row("POST", "/bulk/{id}/stop", "bulk"),
+    "get_bulk": Row("GET", "/bulk/{id}", "bulk"),
+    "list_bulks": Row("GET", "/bulk"),
     "put_webhook": Row("PUT", "/webhooks/{name}", "endpoint", body={"url": "https://a.example/"}),
     "rotate_webhook": Row("POST", "/webhooks/{name}/rotate?tenant=acme", "endpoint"),
     "enable_webhook": Row("POST", "/webhooks/{name}/enable?tenant=acme", "disabled endpoint"),
@@ -104,6 +109,14 @@ class World:
             return self.tree
         if row.of == "schedule":
             return self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
+        if row.of == "bulk":
+            id = uuid.uuid4()
+            with self.client.database.transaction() as connection:
+                begin(
+                    connection, id, "cancel", filter={"agent": "none"}, options={"reason": "x"}, most=None,
+                    identity=ANA, asked_by=ANA, seconds=900, told={},
+                )  # fmt: skip
+            return str(id)
         if row.of.endswith("endpoint"):
             query(self.client, "DELETE FROM agent_tasks.webhooks WHERE name LIKE 'one of %%'")
             off = {"disabled_at": "2026-01-01", "disabled_why": "asked"} if row.of.startswith("disabled") else {}
@@ -231,7 +244,7 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     of = thing if row.of in ("new", "ended") else of
     assert entry.task_id == (uuid.UUID(of) if of else None)
     is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation != "replay_deliveries")
-    named = thing if is_named else None
+    named = thing if is_named or row.of == "bulk" else "cancel" if operation == "bulk" and status < 400 else None
     assert entry.target == ("approval" if operation == "signal" else named)
 
 

@@ -106,6 +106,8 @@ SAID: list[tuple[str, Any, list[str]]] = [
     ("not_undone", {"step": "flight", "step_number": 1, "error": "no answer"}, ["flight (1)", "no answer"]),
     ("retried", {"step": "act", "failures": 2, "delay": 1.5, "error": "away"}, ["act", "1.5 s", "2", "away"]),
     ("released", None, ["worker"]),
+    ("moved", {"queue": "rescue"}, ["rescue"]),
+    ("prioritised", {"priority": 9}, ["9"]),
     ("expired", None, ["worker"]),
     ("expired", {"orphan": True}, ["worker"]),
     ("finished", {"status": "completed"}, ["completed"]),

@@ -20,7 +20,7 @@ from agent_tasks.doorbell.installed import Installed
 from tests.eventually import eventually
 
 SETTINGS = Settings(database_url="postgresql://nobody@localhost:1/none", redis_url="redis://localhost:1/0")
-NAMES = [f"agent_tasks.{name}" for name in ("sweep", "orphans", "retention", "housekeeping")]
+NAMES = [f"agent_tasks.{name}" for name in ("sweep", "orphans", "retention", "bulks", "housekeeping")]
 THEIRS = {"nightly": {"task": "shop.close", "schedule": 60.0}}
 
 

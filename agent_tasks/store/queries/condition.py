@@ -1,7 +1,7 @@
 """What a `TaskFilter` is in SQL: the conditions on `tasks`, and the indexes along which they can be followed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString, TypedDict
 from uuid import UUID
@@ -13,6 +13,7 @@ from agent_tasks.task.task_filter import TaskFilter
 
 OF_SESSION: LiteralString = "left(session_id, 256) = left(%(session_id)s::text, 256)"
 """Found by the index, which has no more of it."""
+_MOMENTS = ("created_after", "created_before", "ended_after", "ended_before")
 NEWEST = UUID(int=2**128 - 1)
 OLDEST = UUID(int=0)
 _SKEW = timedelta(seconds=61)
@@ -168,6 +169,16 @@ class Condition:
     def asked(self, way: Way) -> LiteralString:
         """What a row that was found along this way must fulfil besides."""
         return anded(part for name, part in self.parts.items() if name != way.of)
+
+
+def settled(connection: Connection, wanted: TaskFilter) -> TaskFilter:
+    """Return the same filter with times for how long ago something was, by the database's clock."""
+    ago = {name: value for name in _MOMENTS if isinstance(value := getattr(wanted, name), timedelta)}
+    if not ago:
+        return wanted
+    row = connection.execute(_NOW).fetchone()
+    assert row is not None
+    return replace(wanted, **{name: row["now"] - value for name, value in ago.items()})
 
 
 def anded(parts: Iterable[LiteralString]) -> LiteralString:

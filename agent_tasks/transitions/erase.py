@@ -1,0 +1,64 @@
+"""terminal → nothing: trees are deleted on request, whatever their retention, with all that is kept of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import LiteralString, TypedDict
+from uuid import UUID
+
+from agent_tasks.store.database import Connection
+from agent_tasks.transitions.purge import read_from
+from agent_tasks.transitions.threads import delete_threads
+
+_OF: LiteralString = "ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_LOCK = f"""
+    SELECT id, root_id, finished_at IS NULL AS lives FROM agent_tasks.tasks WHERE root_id = {_OF}
+    ORDER BY id FOR UPDATE
+"""
+_TABLES: tuple[LiteralString, ...] = (
+    "labels", "checkpoints", "calls", "charges", "events", "signals", "logs", "hooks", "idempotency_keys", "outbox",
+    "deliveries", "agentcore_invocations", "agentcore_jobs",
+)  # fmt: skip
+"""What is kept of tasks, by their ids. Not the audit: who did what stays, without any payload."""
+
+
+class _LockedRow(TypedDict):
+    id: UUID
+    root_id: UUID
+    lives: bool
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was deleted, and what was not."""
+
+    tables: Counter[str] = field(default_factory=Counter[str])
+    """Rows, by the table that had them."""
+    trees: frozenset[UUID] = frozenset()
+    """The roots of the trees that went."""
+    tasks: tuple[UUID, ...] = ()
+    kept: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    """Why the others stay, by their roots."""
+
+
+def erase(connection: Connection, roots: Sequence[UUID]) -> Erased:
+    """Delete the trees of these roots that have ended, within a transaction; those that live stay, and are named."""
+    if not roots:
+        return Erased()
+    locked: list[_LockedRow] = connection.execute(_LOCK, {"ids": list(roots)}, prepare=False).fetchall()
+    living = {row["root_id"] for row in locked if row["lives"]}
+    kept = dict.fromkeys(living, "a task of its tree has not ended")
+    tree_of = {row["id"]: row["root_id"] for row in locked if row["root_id"] not in living}
+    needed = read_from(connection, tree_of)
+    kept |= dict.fromkeys(needed, "a task that lives was resumed from it")
+    tasks = [task for task, root in tree_of.items() if root not in needed]
+    if not tasks:
+        return Erased(kept=kept)
+    tables = Counter(langgraph=delete_threads(connection, tasks))
+    for table in _TABLES:
+        gone = f"DELETE FROM agent_tasks.{table} WHERE task_id = {_OF}"
+        tables[table] = connection.execute(gone, {"ids": tasks}, prepare=False).rowcount
+    tables["tasks"] = connection.execute(
+        f"DELETE FROM agent_tasks.tasks WHERE id = {_OF}", {"ids": tasks}, prepare=False
+    ).rowcount
+    return Erased(+tables, frozenset(tree_of.values()) - needed, tuple(tasks), kept)

@@ -1,0 +1,55 @@
+"""pending, running, waiting → the same, on another queue or with another priority."""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+from uuid import UUID
+
+from agent_tasks.store.database import Connection
+from agent_tasks.store.history import written
+from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
+
+# A task that is pending is rung where it now belongs, and looked for later as after any bell. The bell that lies where
+# it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there.
+_EVENTS: LiteralString = """
+        SELECT id, event_seq, '{type}', jsonb_build_object('{column}', %(value)s::{kind}) FROM changed
+"""
+_MOVE: LiteralString = """
+    WITH locked AS (
+        SELECT id FROM agent_tasks.tasks WHERE {given} AND finished_at IS NULL AND {column} <> %(value)s::{kind}
+        ORDER BY id FOR NO KEY UPDATE
+    ), changed AS (
+        UPDATE agent_tasks.tasks SET {column} = %(value)s::{kind}, version = version + 1, event_seq = event_seq + 1,
+            rings = CASE WHEN status = 'pending' THEN 0 ELSE rings END,
+            due_at = CASE WHEN status = 'pending' THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
+                ELSE due_at END
+        WHERE id = ANY (ARRAY(SELECT id FROM locked))
+        RETURNING *
+    ), {events}
+    SELECT {columns} FROM changed AS tasks
+"""
+
+
+def _statement(column: LiteralString, kind: LiteralString, type: LiteralString) -> LiteralString:
+    events = written(_EVENTS.format(type=type, column=column, kind=kind))
+    return _MOVE.format(given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT)
+
+
+_TO_QUEUE = _statement("queue", "text", "moved")
+_TO_PRIORITY = _statement("priority", "smallint", "prioritised")
+
+
+def move(connection: Connection, task_ids: Sequence[UUID], queue: str, *, ring_seconds: float) -> list[Row]:
+    """Move those of these tasks that live, and are elsewhere, to a queue."""
+    return _run(connection, _TO_QUEUE, task_ids, queue, ring_seconds)
+
+
+def prioritise(connection: Connection, task_ids: Sequence[UUID], priority: int, *, ring_seconds: float) -> list[Row]:
+    """Give those of these tasks that live, and have another, a priority."""
+    return _run(connection, _TO_PRIORITY, task_ids, priority, ring_seconds)
+
+
+def _run(
+    connection: Connection, statement: LiteralString, task_ids: Sequence[UUID], value: Any, ring_seconds: float
+) -> list[Row]:
+    values = {"ids": list(task_ids), "value": value, "ring_seconds": ring_seconds}
+    return connection.execute(statement, values, prepare=False).fetchall()

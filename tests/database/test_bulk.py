@@ -1,0 +1,393 @@
+"""Bulk operations: what is done to all tasks of a filter, once, in batches, whoever goes on with it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agent_tasks import AgentTasks, Bulk, Identity, InvalidInput, TaskFilter, TaskNotFound
+from agent_tasks.client import bulk as driving
+from agent_tasks.store.errors import Contention
+from agent_tasks.sweeps import bulks
+from tests.database import claimed, commit, park, query, submitted
+from tests.database.children import end, run_child, spawn
+
+ANA = Identity(subject="ana", tenant="acme")
+EVE = Identity(subject="eve", tenant="other")
+ECHO = TaskFilter(agent="echo")
+
+
+def many(client: AgentTasks, count: int, **options: Any) -> list[UUID]:
+    return [task.id for task in client.submit_many("echo", [{"value": n} for n in range(count)], **options)]
+
+
+def statuses(client: AgentTasks) -> dict[str, int]:
+    rows = query(client, "SELECT status, count(*) AS n FROM agent_tasks.tasks GROUP BY status")
+    return {row["status"]: row["n"] for row in rows}
+
+
+def counts(bulk: Bulk) -> tuple[int, int, int, int]:
+    return bulk.matched, bulk.done, bulk.passed_over, bulk.failed
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of three, and of two where tasks are changed one by one."""
+    monkeypatch.setattr(driving, "BATCH", 3)
+    monkeypatch.setattr(driving, "SLOW_BATCH", 2)
+
+
+@pytest.mark.usefixtures("small")
+def test_all_of_a_filter_are_cancelled_in_batches_and_the_audit_has_one_row(client: AgentTasks) -> None:
+    many(client, 7, identity=ANA)
+    other = many(client, 2, identity=EVE)
+    ended = submitted(client, identity=ANA)
+    run_child(client, ended)
+    before = max(entry.id for entry in client.audit(limit=1))
+    seen: list[int] = []
+    bulk = client.bulk("cancel", TaskFilter(tenant="acme"), reason="wrong", progress=lambda b: seen.append(b.matched))
+    assert (bulk.status, counts(bulk)) == ("done", (8, 7, 1, 0))
+    assert seen == sorted(seen)
+    assert len(seen) > 2
+    assert statuses(client) == {"cancelled": 7, "completed": 1, "pending": 2}
+    assert {client.get(id).snapshot().status for id in other} == {"pending"}
+    (entry,) = [entry for entry in client.audit() if entry.id > before]
+    assert (entry.operation, entry.target) == ("bulk", "cancel")
+    assert entry.data == {
+        "id": str(bulk.id), "filter": {"tenant": "acme"}, "status": "done", "matched": 8, "done": 7, "passed_over": 1,
+        "failed": 0,
+    }  # fmt: skip
+    assert client.get_bulk(str(bulk.id)) == client.bulks()[0] == bulk
+
+
+def test_a_dry_run_counts_and_changes_nothing(client: AgentTasks) -> None:
+    many(client, 5)
+    run_child(client, submitted(client))
+    bulk = client.bulk("cancel", ECHO, dry_run=True)
+    assert (bulk.id, bulk.status, counts(bulk)) == (None, "dry_run", (6, 5, 1, 0))
+    assert counts(client.bulk("cancel", ECHO, dry_run=True, limit=2))[1] == 2
+    assert statuses(client) == {"pending": 5, "completed": 1}
+    assert client.bulks() == []
+    assert "bulk" not in {entry.operation for entry in client.audit()}
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("limit", [1, 3, 4, 7])
+def test_no_more_than_the_limit_are_changed_the_newest_first(client: AgentTasks, limit: int) -> None:
+    made = many(client, 7)
+    run_child(client, submitted(client))
+    bulk = client.bulk("cancel", ECHO, limit=limit)
+    assert (bulk.status, bulk.done) == ("done", limit)
+    assert {task.id for task in client.search(status="cancelled").tasks} == set(made[-limit:])
+
+
+def test_a_filter_that_is_true_of_every_task_must_say_so(client: AgentTasks) -> None:
+    many(client, 2)
+    for nothing in (TaskFilter(), TaskFilter(metadata={})):
+        with pytest.raises(InvalidInput, match="all=True"):
+            client.bulk("cancel", nothing)
+        with pytest.raises(InvalidInput, match="all=True"):
+            client.bulk("cancel", nothing, dry_run=True)
+    assert statuses(client) == {"pending": 2}
+    assert client.bulk("cancel", TaskFilter(), all=True).done == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "options", "field"),
+    [
+        ("explode", {}, "operation"), ("cancel", {"to": "q"}, "to"), ("cancel", {"reason": 7}, "reason"),
+        ("signal", {}, "name"), ("signal", {"name": "go", "payload": float("nan")}, "payload"),
+        ("prioritise", {}, "priority"), ("prioritise", {"priority": 10}, "priority"), ("move", {}, "to"),
+        ("move", {"to": ""}, "to"), ("cancel", {"limit": 0}, "limit"), ("cancel", {"dry_run": 1}, "dry_run"),
+        ("resume", {"budget": 3}, "budget"), ("acknowledge", {"reason": "x"}, "reason"),
+    ],
+)  # fmt: skip
+def test_what_an_operation_does_not_take_is_refused_by_its_name(
+    client: AgentTasks, operation: Any, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        client.bulk(operation, ECHO, **options)
+    assert caught.value.info.details["field"] == field
+
+
+def test_trees_end_whole_and_their_parents_are_joined(client: AgentTasks) -> None:
+    root = claimed(client)
+    first, second, third = spawn(client, root, 3)
+    query(client, "UPDATE agent_tasks.tasks SET queue = 'slow' WHERE id = ANY (%s)", [first, second])
+    bulk = client.bulk("cancel", TaskFilter(queue="slow"))
+    assert bulk.done == 2
+    run_child(client, third)
+    assert client.get(root.id).snapshot().status == "pending", "its children have ended, and it goes on"
+    below = claimed(client)
+    spawn(client, below, 2)
+    client.bulk("cancel", TaskFilter(text=str(below.id)))
+    assert {child.snapshot().status for child in client.get(below.id).children()} == {"cancelled"}
+
+
+def test_a_step_that_runs_is_told_to_stop(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = claimed(client)
+    published: list[Any] = []
+    publish = client.publisher.publish
+    monkeypatch.setattr(client.publisher, "publish", lambda rows: published.extend(rows) or publish(rows))
+    client.bulk("cancel", ECHO)
+    assert [(row["id"], row["was"]) for row in published] == [(taken.id, "running")]
+
+
+@pytest.mark.usefixtures("small")
+def test_ended_tasks_are_resumed_once_however_often_it_is_run(client: AgentTasks) -> None:
+    old = many(client, 5)
+    client.bulk("cancel", ECHO)
+    run_child(client, submitted(client))
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(client.bulk, "resume", ECHO) for _ in range(2)]
+        done = [each.result().done for each in both]
+    assert sum(done) == 5
+    resumed = query(client, "SELECT resumed_from AS id FROM agent_tasks.tasks WHERE resumed_from IS NOT NULL")
+    assert sorted(row["id"] for row in resumed) == sorted(old)
+    again = client.bulk("resume", ECHO)
+    assert (again.done, again.failed) == (0, 0)
+
+
+def test_what_cannot_be_resumed_is_named_and_the_others_are(client: AgentTasks) -> None:
+    lost, fine = many(client, 2)
+    client.bulk("cancel", ECHO)
+    query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER tasks_terminal")
+    sql = "UPDATE agent_tasks.tasks SET error = jsonb_set(error, '{details,not_undone}', %s::jsonb) WHERE id = %s"
+    query(client, sql, '[{"step": "pay", "step_number": 0}]', lost)
+    bulk = client.bulk("resume", ECHO)
+    assert counts(bulk) == (2, 1, 0, 1)
+    (problem,) = bulk.problems
+    assert (problem.task_id, "could not be undone" in problem.message) == (lost, True)
+    assert client.search(status="pending").tasks[0].resumed_from == fine
+
+
+def wait_for_go(client: AgentTasks, id: UUID) -> None:
+    taken = claimed(client, id)
+    with client.database.connection() as connection:
+        park(connection, taken, "go")
+
+
+def waiting(client: AgentTasks, count: int) -> list[UUID]:
+    made = many(client, count)
+    for id in made:
+        wait_for_go(client, id)
+    return made
+
+
+@pytest.mark.usefixtures("small")
+def test_those_that_wait_for_a_signal_get_it_once(client: AgentTasks) -> None:
+    made = waiting(client, 5)
+    idle = submitted(client)
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(client.bulk, "signal", ECHO, name="go", payload={"ok": True}) for _ in range(2)]
+        assert sum(each.result().done for each in both) == 5
+    kept = query(client, "SELECT task_id, payload, consumed_step IS NOT NULL AS was FROM agent_tasks.signals")
+    assert {row["task_id"] for row in kept} == set(made)
+    assert len(kept) == 5
+    assert all(row["was"] for row in kept)
+    assert statuses(client) == {"pending": 6}
+    assert client.get(idle).snapshot().version == 1
+    assert "signal" not in {entry.operation for entry in client.audit()}
+    assert "payload" not in query(client, "SELECT options FROM agent_tasks.bulks LIMIT 1")[0]["options"]
+
+
+def test_ended_tasks_are_acknowledged(client: AgentTasks) -> None:
+    ended = submitted(client)
+    run_child(client, ended)
+    submitted(client)
+    assert counts(client.bulk("acknowledge", ECHO)) == (2, 1, 1, 0)
+    assert client.get(ended).stored().acknowledged_at is not None
+    assert client.bulk("acknowledge", ECHO).done == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_ended_trees_are_purged_and_those_that_live_stay(client: AgentTasks) -> None:
+    root = claimed(client)
+    first, second = spawn(client, root, 2)
+    for child in (first, second):
+        run_child(client, child)
+    end(client, claimed(client, root.id))
+    alive = claimed(client)
+    child = spawn(client, alive, 2)[0]
+    run_child(client, child)
+    key = client.submit("echo", {"value": 1}, idempotency_key="k").id
+    run_child(client, key)
+    bulk = client.bulk("purge", TaskFilter(status="completed"))
+    assert (bulk.done, bulk.failed) == (2, 0)
+    left = {row["id"] for row in query(client, "SELECT id FROM agent_tasks.tasks")}
+    assert not left & {root.id, first, second, key}
+    assert {alive.id, child} <= left
+    assert query(client, "SELECT FROM agent_tasks.idempotency_keys") == []
+    assert client.submit("echo", {"value": 2}, idempotency_key="k").id != key
+
+
+def test_tasks_are_moved_and_rung_where_they_now_belong(client: AgentTasks, rung: Callable[[], list[Any]]) -> None:
+    pending, waits, runs = submitted(client, queue="stuck"), submitted(client, queue="stuck"), None
+    wait_for_go(client, waits)
+    runs = claimed(client, submitted(client, queue="stuck"))
+    rung()
+    bulk = client.bulk("move", TaskFilter(queue="stuck"), to="rescue")
+    assert counts(bulk) == (3, 3, 0, 0)
+    assert [(row["id"], row["queue"]) for row in rung()] == [(pending, "rescue")]
+    assert {client.get(id).stored().queue for id in (pending, waits, runs.id)} == {"rescue"}
+    assert [event.data for event in client.get(pending).events() if event.type == "moved"] == [{"queue": "rescue"}]
+    client.get(waits).signal("go")
+    assert [(row["id"], row["queue"]) for row in rung()] == [(waits, "rescue")]
+    assert client.bulk("move", TaskFilter(queue="rescue"), to="rescue").done == 0
+
+
+def test_the_next_step_of_one_that_runs_is_rung_on_its_new_queue(client: AgentTasks) -> None:
+    taken = claimed(client, submitted(client, queue="stuck"))
+    client.bulk("move", TaskFilter(queue="stuck"), to="rescue")
+    client.bulk("prioritise", TaskFilter(queue="rescue"), priority=9)
+    with client.database.connection() as connection:
+        row = commit(connection, taken)
+    assert (row["queue"], row["priority"]) == ("rescue", 9)
+
+
+def test_tasks_get_another_priority_and_are_rung_with_it(client: AgentTasks, rung: Callable[[], list[Any]]) -> None:
+    task = submitted(client)
+    rung()
+    assert client.bulk("prioritise", ECHO, priority=9).done == 1
+    assert [(row["id"], row["priority"]) for row in rung()] == [(task, 9)]
+    assert client.bulk("prioritise", ECHO, priority=9).done == 0
+
+
+@pytest.fixture
+def rung(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """The bells that were rung since it was asked last."""
+    found: list[Any] = []
+    publish = client.publisher.publish
+
+    def note(rows: Any, **options: Any) -> bool:
+        found.extend(row for row in rows if row["status"] == "pending")
+        return publish(rows, **options)
+
+    monkeypatch.setattr(client.publisher, "publish", note)
+
+    def taken() -> list[Any]:
+        rows, found[:] = list(found), []
+        return rows
+
+    return taken
+
+
+@pytest.mark.usefixtures("small")
+def test_a_sweep_goes_on_where_a_program_was_killed(client: AgentTasks) -> None:
+    many(client, 8)
+
+    def killed(bulk: Bulk) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.bulk("cancel", ECHO, progress=killed)
+    (bulk,) = client.bulks()
+    assert (bulk.status, bulk.done) == ("running", 3)
+    later = many(client, 1)
+    assert bulks.run_once(client) == 0, "whoever began it may live"
+    query(client, "UPDATE agent_tasks.bulks SET due_at = now()")
+    assert bulks.run_once(client) == 1
+    bulk = client.get_bulk(bulk.id or "")
+    assert (bulk.status, counts(bulk)) == ("done", (8, 8, 0, 0))
+    assert client.get(later[0]).snapshot().status == "pending", "it came later"
+    finished = query(client, "SELECT task_id FROM agent_tasks.events WHERE type = 'finished'")
+    assert len(finished) == len({row["task_id"] for row in finished}) == 8
+
+
+@pytest.mark.usefixtures("small")
+def test_a_batch_that_is_lost_before_its_commit_is_done_again(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(client, 4)
+    write, calls = driving.bulk_rows.move, []
+
+    def lost(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return write(*args, **options)
+
+    monkeypatch.setattr(driving.bulk_rows, "move", lost)
+    with pytest.raises(KeyboardInterrupt):
+        client.bulk("cancel", ECHO)
+    assert statuses(client) == {"cancelled": 3, "pending": 1}
+    query(client, "UPDATE agent_tasks.bulks SET due_at = now()")
+    bulks.run_once(client)
+    assert statuses(client) == {"cancelled": 4}
+    assert client.bulks()[0].done == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_one_that_is_stopped_changes_nothing_more(client: AgentTasks) -> None:
+    many(client, 8)
+    bulk = client.bulk("cancel", ECHO, progress=lambda b: client.stop_bulk(b.id or "") and None)
+    assert (bulk.status, bulk.done) == ("stopped", 3)
+    assert statuses(client) == {"cancelled": 3, "pending": 5}
+    assert client.stop_bulk(bulk.id or "") == client.get_bulk(bulk.id or "")
+    query(client, "UPDATE agent_tasks.bulks SET due_at = NULL")
+    assert bulks.run_once(client) == 0
+    told = {entry.operation: entry.data for entry in client.audit() if "bulk" in entry.operation}
+    assert (told["bulk"] or {})["status"] == "stopped"
+    assert "stop_bulk" in told
+
+
+def test_one_left_to_the_sweeps_is_done_by_them(client: AgentTasks) -> None:
+    many(client, 2)
+    bulk = client.bulk("cancel", ECHO, wait=False)
+    assert (bulk.status, bulk.done) == ("running", 0)
+    assert bulks.run_once(client) == 1
+    assert client.get_bulk(bulk.id or "").done == 2
+
+
+def test_one_that_cannot_go_on_has_failed_and_says_why(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(client, 2)
+
+    def broken(*args: Any, **options: Any) -> Any:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(driving.search, "tasks", broken)
+    with pytest.raises(ValueError, match="no such thing"):
+        client.bulk("cancel", ECHO)
+    (bulk,) = client.bulks()
+    assert bulk.status == "failed"
+    assert "no such thing" in bulk.problems[0].message
+
+
+def test_rivals_are_given_way_to(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(client, 2)
+    commit, met = client.commit_for, []
+
+    def met_once(transition: Any) -> Any:
+        if not met:
+            met.append(1)
+            raise Contention("a rival")
+        return commit(transition)
+
+    monkeypatch.setattr(client, "commit_for", met_once)
+    assert client.bulk("cancel", ECHO).done == 2
+
+
+def test_an_identity_reaches_what_it_may_see_and_nothing_of_others(client: AgentTasks) -> None:
+    many(client, 2, identity=ANA)
+    many(client, 3, identity=EVE)
+    many(client, 1)
+    bulk = client.bulk("cancel", TaskFilter(), all=True, identity=ANA)
+    assert (bulk.done, bulk.tenant) == (2, "acme")
+    assert client.bulks(identity=ANA) == [bulk]
+    assert client.bulks(identity=EVE) == []
+    for ask in (client.get_bulk, client.stop_bulk):
+        with pytest.raises(TaskNotFound):
+            ask(bulk.id or "", identity=EVE)
+        with pytest.raises(TaskNotFound):
+            ask("7")
+
+
+def test_how_long_ago_is_settled_when_it_begins(client: AgentTasks) -> None:
+    many(client, 2)
+    bulk = client.bulk("cancel", TaskFilter(created_after=timedelta(hours=1), metadata=None), wait=False)
+    assert str(bulk.filter["created_after"]).startswith("20")
+    bulks.run_once(client)
+    assert client.get_bulk(bulk.id or "").done == 2
