@@ -15,7 +15,8 @@ _EVENTS: LiteralString = """
 """
 _MOVE: LiteralString = """
     WITH locked AS (
-        SELECT id FROM agent_tasks.tasks WHERE {given} AND finished_at IS NULL AND {column} <> %(value)s::{kind}
+        SELECT id FROM agent_tasks.tasks WHERE {given} AND status IN ('pending', 'running', 'waiting')
+            AND {column} <> %(value)s::{kind}
         ORDER BY id FOR NO KEY UPDATE
     ), changed AS (
         UPDATE agent_tasks.tasks SET {column} = %(value)s::{kind}, version = version + 1, event_seq = event_seq + 1,
