@@ -24,6 +24,10 @@ class ScheduleRow(TypedDict):
     next_at: datetime
     last_at: datetime | None
     last_task_id: UUID | None
+    catch_up: str
+    paused_at: datetime | None
+    paused_by: str | None
+    paused_reason: str | None
 
 
 class DueRow(ScheduleRow):
