@@ -145,6 +145,8 @@ _PHRASES: dict[str, Callable[[Data], str]] = {
     EventType.JOINED: lambda _: "all children have ended",
     EventType.RETRIED: _retried,
     EventType.RELEASED: lambda data: data.get("why", "its worker is stopping"),
+    EventType.MOVED: lambda data: f"put on queue {data['queue']}",
+    EventType.PRIORITISED: lambda data: f"priority {data['priority']}",
     EventType.EXPIRED: _expired,
     EventType.UNDOING: _undoing,
     EventType.UNDONE: _step,
