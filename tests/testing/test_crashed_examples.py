@@ -1,4 +1,4 @@
-"""crash_everywhere on the examples: a user who starts from one of them starts from an agent that a crash does no harm."""
+"""crash_everywhere on the examples: who starts from one of them starts from an agent to which a crash does no harm."""
 
 import importlib
 from typing import Any
