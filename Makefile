@@ -22,7 +22,7 @@ OLDEST_PART := tests/apps tests/testing/test_kit.py \
     mirror submit schema) \
   $(patsubst %,tests/unit/test_%.py,shapes install installed_beat guests redis_url)
 
-.PHONY: help install demo dev lint test coverage check test-oldest test-oldest-part test-slow test-servers \
+.PHONY: help install demo dev lint test coverage check test-oldest test-oldest-part test-slow test-servers test-browser \
   test-containers bench docs lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
@@ -90,6 +90,9 @@ test-slow: $(INSTALLED) ## run the tests that take long
 
 test-servers: $(INSTALLED) ## run the tests that break servers, or need others: Redis, Postgres, a standby, PgBouncer, Sentinel
 	$(BIN)/pytest -m "servers and not slow" --timeout 600 $(ARGS) tests/servers
+
+test-browser: $(INSTALLED) ## run the tests that drive a real Chromium (the distribution's: apt-get install chromium)
+	$(BIN)/pytest tests/browser tests/gateway/test_hook_page.py $(ARGS)
 
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)

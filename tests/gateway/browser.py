@@ -30,6 +30,8 @@ class Browser:
         os.close(theirs_out)
         self._reader, self._writer = os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0)
         self._number = 0
+        self.errors: list[str] = []
+        """What went wrong in the page's scripts, or was written to the console as an error."""
         self._session: str | None = None
         self.refusals: list[str] = []
         """What the page's policy, or the browser, has complained of."""
@@ -48,6 +50,10 @@ class Browser:
             heard = json.loads(self._read())
             if heard.get("method") == "Log.entryAdded":
                 self.refusals.append(heard["params"]["entry"]["text"])
+            if heard.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(heard["params"]["exceptionDetails"])[:500])
+            if heard.get("method") == "Runtime.consoleAPICalled" and heard["params"]["type"] in ("error", "warning"):
+                self.errors.append(json.dumps(heard["params"]["args"])[:500])
             if heard.get("id") == self._number:
                 assert "error" not in heard, heard
                 return heard["result"]
@@ -71,9 +77,9 @@ class Browser:
         self._say("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    def ask(self, expression: str) -> Any:
-        """The value of a JavaScript expression, in the page."""
-        result = self._say("Runtime.evaluate", expression=expression, returnByValue=True)
+    def ask(self, expression: str, *, waits: bool = False) -> Any:
+        """The value of a JavaScript expression, in the page; `waits`: what its promise comes to."""
+        result = self._say("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=waits)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -96,6 +102,16 @@ class Browser:
     def type(self, selector: str, text: str) -> None:
         self.click(selector)
         self._say("Input.insertText", text=text)
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
+            self._say("Input.dispatchKeyEvent", type=kind, key=key, **text)
+
+    def go_back(self) -> None:
+        history = self._say("Page.getNavigationHistory")
+        before = history["entries"][history["currentIndex"] - 1]
+        self._say("Page.navigateToHistoryEntry", entryId=before["id"])
 
     def screenshot(self, path: Path) -> None:
         """A picture of the whole page."""

@@ -77,3 +77,7 @@ document.addEventListener("keydown", (event) => {
     if (search) { event.preventDefault(); search.focus(); }
   }
 });
+
+for (const [event, state] of [["after:message", "live"], ["after:connection", "live"], ["error", "lost"]]) {
+  document.addEventListener("htmx:sse:" + event, () => { document.documentElement.dataset.stream = state; });
+}

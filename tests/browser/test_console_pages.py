@@ -1,0 +1,42 @@
+"""Each page of the console, as a person sees it, on a desk and on a phone, in the light and in the dark."""
+
+import pytest
+
+from tests.browser.console import DESK, PHONE, Console
+
+PAGES = {
+    "now": "",
+    "tasks": "/tasks",
+    "filtered": "/tasks?status=completed&agent=counter",
+    "wrong": "/tasks?created_after=yesterday",
+    "inbox": "/inbox",
+    "sessions": "/sessions",
+    "schedules": "/schedules",
+    "agents": "/agents",
+    "workers": "/workers",
+    "deliveries": "/deliveries",
+    "audit": "/audit",
+    "waiting": "waiting",
+    "failed": "failed",
+    "children": "children",
+    "sleeping": "sleeping",
+    "secret": "secret",
+    "unknown": "/tasks/0198c2f4-7c1a-7e53-b9d1-3c0f6a9be011",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_everywhere_and_for_everybody(console: Console, name: str) -> None:
+    path = console.page_of(name) if name in console.tasks else PAGES[name]
+    browser = console.browser
+    for size, dark in ((DESK, False), (DESK, True), (PHONE, False), (PHONE, True)):
+        browser.show(*size, dark=dark)
+        console.open(path)
+        console.picture(f"{name}_{size[0]}_{'dark' if dark else 'light'}")
+        assert browser.ask("document.documentElement.scrollWidth") <= size[0], "wider than the window"
+        assert browser.ask("document.title").endswith("· agent-tasks")
+        assert browser.ask("document.querySelectorAll('[onerror], #live script, img:not([src*=icon])').length") == 0
+        assert console.faults() == []
+        assert browser.errors == []
+        expected = 1 if name == "unknown" else 0  # the browser notes the 404 itself
+        assert len(browser.refusals) == expected, browser.refusals
