@@ -22,10 +22,17 @@ def export(
 
     That is its input, state, calls, signals and hooks: keep the file as you keep the database.
     """
+    import psycopg
+
     from agent_tasks.client.export import export as exported
+    from agent_tasks.store.route import connect
 
     identity = identity_of(as_subject, tenant, scope)
     with deployment() as client:
         task = find_task(client, id, identity)
-        with client.database.connection() as connection:
-            print(json.dumps(exported(connection, task.id, sensitive=sensitive), ensure_ascii=False, indent=1))
+        with connect(client.settings.database_url) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all is read as of one moment
+            connection.read_only = True
+            with connection.transaction():
+                document = exported(connection, task.id, sensitive=sensitive)
+    print(json.dumps(document, ensure_ascii=False, indent=1))

@@ -8,7 +8,7 @@ from uuid import UUID
 from agent_tasks.authoring.handed import JoinedChildRow, child_outcomes
 from agent_tasks.errors import InvalidInput, TaskNotFound
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries.children import called_children, joined_children, results
+from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child
 from agent_tasks.store.queries.read import kept
 from agent_tasks.store.queries.recording import RecordingRow, recording
 
@@ -17,14 +17,18 @@ FORMAT = 1
 
 
 def export(connection: Connection, task_id: UUID, *, sensitive: bool = False) -> dict[str, Any]:
-    """Return the document of a task. Raises TaskNotFound, and InvalidInput for a sensitive one without `sensitive`."""
+    """Return the document of a task, within a transaction that sees one moment.
+
+    Raises TaskNotFound, and InvalidInput without `sensitive` where the task, or a child of it, is of a sensitive agent.
+    """
     row = recording(connection, task_id)
     if row is None:
         raise TaskNotFound(f"No task {task_id}.")
-    if row["task"]["sensitive"] and not sensitive:
+    secret = row["task"]["agent"] if row["task"]["sensitive"] else sensitive_child(connection, task_id)
+    if secret is not None and not sensitive:
         raise InvalidInput(
-            f"The agent {row['task']['agent']} is sensitive, and the file would have all that the task has recorded: "
-            "say --sensitive if it is to.",
+            f"The agent {secret} is sensitive, and the file would have what it has recorded: say --sensitive if it is "
+            "to.",
             field="sensitive",
         )
     before = row["task"]["resumed_from"]

@@ -2,9 +2,11 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -51,7 +53,7 @@ class Recording:
     def task(self) -> dict[str, Any]:
         return self.document["task"]
 
-    @property
+    @cached_property
     def committed(self) -> dict[int, dict[str, Any]]:
         """The steps that this task has committed itself, by their numbers; what it took over from another is not."""
         return {one["step_number"]: one for one in self.document["checkpoints"] if one["run"] > 0}
@@ -105,7 +107,7 @@ class Recording:
 
     def cost_of_call(self, step_number: int, ordinal: int) -> Spend:
         """What a call, or a wait, had spent, with all that was charged within it."""
-        (row,) = [row for row in self._of("calls", step_number) if row["ordinal"] == ordinal]
+        row = self._calls[step_number, ordinal]
         return Spend(tokens=row["tokens"], usd=float(row["usd"]), calls=_counted(row))
 
     def cost_of_charge(self, step_number: int, fingerprint: str) -> Spend:
@@ -162,10 +164,22 @@ class Recording:
         return spent
 
     def _checkpoint(self, step_number: int) -> dict[str, Any] | None:
-        return next((one for one in self.document["checkpoints"] if one["step_number"] == step_number), None)
+        return next(iter(self._of("checkpoints", step_number)), None)
 
     def _of(self, table: str, step_number: int) -> Sequence[dict[str, Any]]:
-        return [row for row in self.document[table] if row["step_number"] == step_number]
+        return self._by_step[table, step_number]
+
+    @cached_property
+    def _by_step(self) -> defaultdict[tuple[str, int], list[dict[str, Any]]]:
+        found: defaultdict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+        for table in ("checkpoints", "calls", "charges", "children", "hooks"):
+            for row in self.document[table]:
+                found[table, row["step_number"]].append(row)
+        return found
+
+    @cached_property
+    def _calls(self) -> dict[tuple[int, int], dict[str, Any]]:
+        return {(row["step_number"], row["ordinal"]): row for row in self.document["calls"]}
 
 
 def _counted(row: dict[str, Any]) -> int:

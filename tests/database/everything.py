@@ -20,7 +20,7 @@ from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, LeaseLost
 from agent_tasks.store.notify import Listener, notify
 from agent_tasks.store.queries import calls, catalog, console, doors, living, read, recording
-from agent_tasks.store.queries.children import called_children, joined_children, results, usage
+from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
@@ -325,6 +325,8 @@ def _reads(client: AgentTasks) -> None:
         recording.recording(connection, submitted(client))
     root = claimed(client, submitted(client))
     children = spawn(client, root, 2)
+    with client.database.connection() as connection:
+        sensitive_child(connection, root.id)
     task = client.get(root.id)
     task.children()
     task.page_of_children(1)

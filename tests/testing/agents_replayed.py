@@ -86,3 +86,8 @@ def fails(ctx: SyncContext, item: str) -> str:
 @agent("replayed-secret", sensitive=True)
 def secret(ctx: SyncContext, item: str) -> str:
     return ctx.call(effect, item)
+
+
+@agent("replayed-secretive")
+async def secretive(ctx: Context, item: str) -> list[str]:
+    return [child.result for child in await ctx.fan_out([Child("replayed-secret", {"item": item})])]

@@ -195,6 +195,11 @@ def test_a_task_of_a_sensitive_agent_is_exported_only_where_that_is_said(
     refused = CliRunner().invoke(app, ["export", str(task.id)])
     assert (refused.exit_code, "--sensitive" in refused.stderr, refused.stdout) == (2, True, "")
     assert replay(export(task, "--sensitive")).result == "done: lamp"
+    parent = agent_tasks.submit("replayed-secretive", {"item": "lamp"})
+    assert parent.result() == ["done: lamp"]
+    refused = CliRunner().invoke(app, ["export", str(parent.id)])
+    assert (refused.exit_code, "replayed-secret is sensitive" in refused.stderr, refused.stdout) == (2, True, "")
+    assert replay(export(parent, "--sensitive")).result == ["done: lamp"]
 
 
 def test_a_task_that_has_not_begun_has_nothing_to_replay(

@@ -77,6 +77,9 @@ class _UsageRow(TypedDict):
     calls: float
 
 
+_SENSITIVE = "SELECT agent FROM agent_tasks.tasks WHERE parent_id = %(id)s AND sensitive LIMIT 1"
+
+
 def joined_children(connection: Connection, task_id: UUID, step_number: int) -> list[JoinedChildRow]:
     """The children that the step `step_number` of a task is handed, in the order of the FanOut.
 
@@ -89,6 +92,12 @@ def called_children(connection: Connection, task_id: UUID, step_number: int, cal
     """The children that a call of the step `step_number` has spawned, in its order; the rows as `joined_children`."""
     values = {"id": task_id, "parent_step": step_number, "call": call}
     return connection.execute(_JOINED_BY_CALL, values).fetchall()
+
+
+def sensitive_child(connection: Connection, task_id: UUID) -> str | None:
+    """The agent of a sensitive child of this task, if it has any."""
+    row = connection.execute(_SENSITIVE, {"id": task_id}).fetchone()
+    return None if row is None else row["agent"]
 
 
 def results(connection: Connection, children: Sequence[UUID]) -> dict[UUID, Any]:
