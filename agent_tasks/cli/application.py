@@ -28,6 +28,7 @@ from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
 from agent_tasks.cli.resume import resume
 from agent_tasks.cli.schedule import schedule
+from agent_tasks.cli.schedule_levers import pause_schedule, trigger, unpause_schedule
 from agent_tasks.cli.schedules import schedules
 from agent_tasks.cli.signal import signal
 from agent_tasks.cli.spend import spend
@@ -59,7 +60,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 for panel, commands in {
     "On this machine": (demo, dev),
     "Tasks": (submit, status, watch, events, logs, signal, hook, cancel, resume, tree, ps, ls, export),
-    "Schedules": (schedule, schedules, unschedule),
+    "Schedules": (schedule, schedules, pause_schedule, unpause_schedule, trigger, unschedule),
     "A deployment": (migrate, check, doctor, audit, spend),
 }.items():
     for function in commands:

@@ -1,5 +1,6 @@
 """`agent-tasks schedule`: submit a task again and again."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -30,6 +31,15 @@ from agent_tasks.cli.options import (
 )
 from agent_tasks.errors import InvalidInput
 
+
+class CatchUp(StrEnum):
+    """What becomes of missed times."""
+
+    ONE = "one"
+    ALL = "all"
+    NONE = "none"
+
+
 _WHEN = "When (either --cron or --every)"
 
 
@@ -49,6 +59,9 @@ def schedule(
     name: Annotated[
         str | None, typer.Option(help="The schedule's name; an existing one is replaced. Default: the agent's.")
     ] = None,
+    catch_up: Annotated[
+        CatchUp, typer.Option("--catch-up", help="What becomes of missed times: one for all of them, all, or none.")
+    ] = CatchUp.ONE,
     subject: Subject = None,
     tenant: SubjectTenant = "",
     scope: SubjectScopes = None,
@@ -65,7 +78,7 @@ def schedule(
     metadata: Metadata = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a task to AGENT regularly. Times missed while nothing runs are made up for once."""
+    """Submit a task to AGENT regularly. Times missed meanwhile are made up for as --catch-up says."""
     if (cron is None) == (every is None):
         raise InvalidInput("Say when: give either --cron 'FIELDS' or --every SECONDS.", field="cron")
     given = read_json(input, "input")
@@ -81,6 +94,7 @@ def schedule(
             every=every,
             timezone=timezone,
             budget=budget,
+            catch_up=catch_up.value,
             identity=identity,
             session_id=session_id,
             callback_url=callback_url,

@@ -49,13 +49,29 @@ def next_time(schedule: Schedule) -> str:
     return f"in {duration(left)}, {when}" if left > 0 else f"due, {when}"
 
 
+def pause(schedule: Schedule) -> str:
+    """Return since when it is paused, by whom and why; empty where it is not."""
+    from agent_tasks.cli.text import duration, printable, since
+
+    if schedule.paused_at is None:
+        return ""
+    why = f": {printable(schedule.paused_reason)}" if schedule.paused_reason else ""
+    return f"paused {duration(since(schedule.paused_at))} ago by {printable(schedule.paused_by or '')}{why}"
+
+
+def missed(schedule: Schedule) -> str:
+    """Return what becomes of missed times, where it is not the default."""
+    return "" if schedule.catch_up == "one" else f"catches up {schedule.catch_up}"
+
+
 def _print(schedule: Schedule) -> None:
     from agent_tasks.cli.lines import packed, padded, terminal_width
     from agent_tasks.cli.text import duration, since
 
     first, when = next_time(schedule).split(", ", 1)
+    first = "paused" if schedule.paused_at else first
     last = f"last {duration(since(schedule.last_at))} ago" if schedule.last_at else "not yet submitted"
     task = f"task {schedule.last_task_id}" if schedule.last_task_id else ""
     typer.echo(f"{padded(schedule.name, _NAME)}  {padded(schedule.agent, _AGENT)}  {first}")
-    for line in packed([rhythm(schedule), when, last, task], terminal_width()):
+    for line in packed([rhythm(schedule), when, last, task, pause(schedule), missed(schedule)], terminal_width()):
         typer.secho(line, dim=True)

@@ -20,7 +20,8 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.listing import Page, find_tasks
-from agent_tasks.client.schedules import Schedule, put_schedule, remove_schedule
+from agent_tasks.client.schedule_levers import pause_schedule, trigger_schedule, unpause_schedule
+from agent_tasks.client.schedules import CatchUp, Schedule, put_schedule, remove_schedule
 from agent_tasks.client.sending import Sending
 from agent_tasks.client.serving import with_unserved
 from agent_tasks.client.signals import Receipt
@@ -409,14 +410,16 @@ class AgentTasks(Deployment):
         every: float | timedelta | None = None,
         timezone: str = "UTC",
         budget: Budget | None = None,
+        catch_up: CatchUp = "one",
         **options: Unpack[ScheduleOptions],
     ) -> Schedule:
         """Submit a task again and again, by `cron` (five fields, in `timezone`) or `every` so many seconds.
 
-        The schedule is kept in Postgres under `name` (default: the agent's); calling this again changes it. Missed
-        firings collapse into one. `options` are those of `submit`; the schedule belongs to the `identity` among them,
-        and each tenant has names of its own. Raises InvalidInput, UnknownAgent, and PermissionDenied if somebody else
-        of the tenant has the name.
+        The schedule is kept in Postgres under `name` (default: the agent's); calling this again changes it. `catch_up`
+        says what becomes of firings missed while it was paused or nothing swept: `one` for all of them, `all` (at most
+        the latest 1,000), or `none` (it fires a minute late at most). `options` are those of `submit`; the schedule
+        belongs to the `identity` among them, and each tenant has names of its own. Raises InvalidInput, UnknownAgent,
+        and PermissionDenied if somebody else of the tenant has the name.
         """
         return put_schedule(
             self,
@@ -428,6 +431,7 @@ class AgentTasks(Deployment):
             every=every,
             timezone=timezone,
             budget=budget,
+            catch_up=catch_up,
             options={**options},
         )
 
@@ -445,6 +449,28 @@ class AgentTasks(Deployment):
         if several tenants have one.
         """
         return remove_schedule(self, name, tenant, identity)
+
+    def pause_schedule(
+        self, name: str, *, reason: str | None = None, tenant: str | None = None, identity: Identity | None = None
+    ) -> Schedule:
+        """Let a schedule fire no more until it is unpaused; one that is paused stays as it is.
+
+        `tenant` and `identity` as of `unschedule`. Raises TaskNotFound where there is none of this name, InvalidInput.
+        """
+        return pause_schedule(self, name, reason, tenant, identity)
+
+    def unpause_schedule(self, name: str, *, tenant: str | None = None, identity: Identity | None = None) -> Schedule:
+        """Let a schedule fire again; what it has missed is made up for as its `catch_up` says. Raises TaskNotFound."""
+        return unpause_schedule(self, name, tenant, identity)
+
+    def trigger_schedule(self, name: str, *, tenant: str | None = None, identity: Identity | None = None) -> TaskHandle:
+        """Submit a schedule's task now, also while it is paused; its rhythm stays as it is.
+
+        The task is for the identity of the schedule. Raises TaskNotFound, and what a submit raises.
+        """
+        row = trigger_schedule(self, self._submission, name, tenant, identity)
+        metrics.SUBMITTED.labels(row["agent"]).inc()
+        return TaskHandle(self, row["id"], identity, TaskSnapshot.from_row(row))
 
     def create_key(
         self,

@@ -1,7 +1,7 @@
 """Schedules: tasks that are submitted again and again, by cron or at an interval."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,14 +11,24 @@ from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
+from agent_tasks.store.database import Connection
 from agent_tasks.task import payloads
 from agent_tasks.task.arguments import LONGEST_WAIT, check_names, check_text, refused, shown
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
 
+_SHORTEST_CRON_SECONDS = 60.0
 _KEPT_AS = {"callback_url": "callback"}
 """The names of options in a schedule's row that are not their own."""
+
+
+CatchUp = Literal["one", "all", "none"]
+"""What becomes of missed firings."""
+MOST_CAUGHT_UP = 1_000
+"""Missed firings that are made up for at the most, the latest."""
+LATE_SECONDS = 60.0
+"""How late one fires that makes up for none that it has missed: the sweeps look every few seconds."""
 
 
 class Schedule(BaseModel):
@@ -41,6 +51,14 @@ class Schedule(BaseModel):
     """The time of the last task."""
     last_task_id: UUID | None = None
     """The last task's id."""
+    catch_up: CatchUp = "one"
+    """What becomes of firings that were missed, while it was paused or nothing swept: one for all of them, all (the
+    latest 1,000), or none."""
+    paused_at: datetime | None = None
+    """Since when it is paused; None: it is not."""
+    paused_by: str | None = None
+    """Who paused it: a subject, or `user@host` of a program."""
+    paused_reason: str | None = None
 
     @classmethod
     def from_row(cls, row: schedule_rows.ScheduleRow) -> "Schedule":
@@ -58,6 +76,7 @@ def put_schedule(
     every: float | timedelta | None,
     timezone: str,
     budget: Budget | None,
+    catch_up: CatchUp,
     options: dict[str, Any],
 ) -> Schedule:
     """Create or change a schedule. Raises InvalidInput for a bad argument, UnknownAgent, PermissionDenied."""
@@ -65,6 +84,8 @@ def put_schedule(
         check_text(name, "name", 200, printable=True)
     seconds = every.total_seconds() if isinstance(every, timedelta) else every
     _check_rhythm(cron, seconds, timezone)
+    if catch_up not in get_args(CatchUp):
+        raise refused("catch_up must be one, all or none", catch_up, "catch_up")
     if options.get("traceparent") is not None:
         raise InvalidInput("schedule takes no traceparent=: each task starts a trace of its own", field="traceparent")
     task = submission.new_task(submission.find_target(agent), value, budget, **options)
@@ -86,6 +107,7 @@ def put_schedule(
             every_seconds=seconds,
             timezone=timezone,
             next_at=next_time(cron, seconds, timezone, now, now),
+            catch_up=catch_up,
             identity=identity,
         )
     if row is None:
@@ -95,13 +117,19 @@ def put_schedule(
 
 def remove_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> bool:
     """Delete a schedule; return False if there is none of this name that `identity` may see."""
+    with deployment.database.connection() as connection:
+        of = tenant_of(connection, name, tenant, identity)
+        return of is not None and schedule_rows.remove(connection, of, name, identity)
+
+
+def tenant_of(connection: Connection, name: str, tenant: str | None, identity: Identity | None) -> str | None:
+    """Return the tenant of the one schedule that is meant; None where there is none. Raises InvalidInput."""
     check_text(name, "name", 200, printable=True)
     check_names(tenant=tenant)
     check_identity(identity)
-    with deployment.database.connection() as connection:
-        tenants = [t for t in schedule_rows.tenants_with(connection, name, identity) if tenant in (None, t)]
-        check_one(name, tenants)
-        return bool(tenants) and schedule_rows.remove(connection, tenants[0], name, identity)
+    tenants = [t for t in schedule_rows.tenants_with(connection, name, identity) if tenant in (None, t)]
+    check_one(name, tenants)
+    return tenants[0] if tenants else None
 
 
 def check_one(name: str, tenants: list[str]) -> None:
@@ -135,6 +163,31 @@ def next_time(cron: str | None, every: float | None, timezone: str, last: dateti
     assert every is not None
     interval = timedelta(seconds=every)
     return last + interval * (max(0, (now - last) // interval) + 1)
+
+
+def following(row: schedule_rows.DueRow) -> tuple[bool, datetime]:
+    """Return whether a schedule that is due fires, and when it is looked at next: what `catch_up` says."""
+
+    def after(last: datetime, now: datetime) -> datetime:
+        return next_time(row["cron"], row["every_seconds"], row["timezone"], last, now)
+
+    due, now = row["next_at"], row["now"]
+    if row["catch_up"] == "all":
+        return True, after(due, max(due, _earliest(row)))
+    return row["catch_up"] == "one" or (now - due).total_seconds() <= LATE_SECONDS, after(due, now)
+
+
+def _earliest(row: schedule_rows.DueRow) -> datetime:
+    """Return from when on missed firings are made up for: there are at most so many."""
+    now, cron = row["now"], row["cron"]
+    if cron is None:
+        return now - timedelta(seconds=(row["every_seconds"] or 0) * MOST_CAUGHT_UP)
+    if (now - row["next_at"]).total_seconds() <= MOST_CAUGHT_UP * _SHORTEST_CRON_SECONDS:
+        return row["next_at"]
+    from croniter import croniter
+
+    times = croniter(cron, now.astimezone(ZoneInfo(row["timezone"])))
+    return [times.get_prev(datetime) for _ in range(MOST_CAUGHT_UP)][-1]
 
 
 def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:

@@ -103,6 +103,10 @@ SCHEDULE: dict[str, Any] = {
     "next_at": "2026-11-30T06:00:00Z",
     "last_at": None,
     "last_task_id": None,
+    "catch_up": "one",
+    "paused_at": None,
+    "paused_by": None,
+    "paused_reason": None,
 }
 AGENT: dict[str, Any] = {
     "name": "writer",
@@ -184,6 +188,7 @@ REQUESTS: dict[str, Any] = {
         "url": "https://billing.acme.example/agent-tasks",
         "types": ["task.completed", "task.failed"],
     },
+    "pause_schedule": {"reason": "the provider is down"},
     "bulk": {"operation": "cancel", "filter": {"agent": "writer", "metadata": {"batch": 7}}, "reason": "wrong"},
     "rotate_webhook": {"overlap": 3600.0},
     "replay_deliveries": {"webhook": "billing", "after": "2026-11-27T09:00:00Z"},
@@ -229,7 +234,10 @@ PARAMETERS_OF: dict[str, dict[str, Any]] = {
     "get_events": {"after": 1},
     "get_audit": {"after": 813, "limit": 50},
     "get_logs": {"after": 40},
-    **dict.fromkeys(("schedule", "get_schedule", "unschedule"), _OF_SCHEDULES),
+    **dict.fromkeys(
+        ("schedule", "get_schedule", "unschedule", "pause_schedule", "unpause_schedule", "trigger_schedule"),
+        _OF_SCHEDULES,
+    ),
     **{f"{what}_webhook": _OF_WEBHOOKS for what in ("put", "get", "remove", "rotate", "enable", "disable", "ping")},
     "list_deliveries": {"status": "failed"},
 }
@@ -452,6 +460,15 @@ list_agents = answers({200: of("The agents.", {"agents": [AGENT]})})
 schedule = answers({200: _SCHEDULE | {"links": links("name", "name", "get_schedule", "unschedule")}}, *BODY)
 list_schedules = answers({200: of("The schedules.", {"schedules": [SCHEDULE]})})
 get_schedule = answers({200: _SCHEDULE}, 404)
+_PAUSED = {
+    **SCHEDULE,
+    "paused_at": "2026-11-27T09:00:00Z",
+    "paused_by": "ana",
+    "paused_reason": "the provider is down",
+}
+pause_schedule = answers({200: of("The schedule.", _PAUSED)}, 404, *BODY)
+unpause_schedule = answers({200: _SCHEDULE}, 404)
+trigger_schedule = answers({202: of("The new task.", PENDING, None, (*_GOING, "Location")) | _NEW}, 404)
 unschedule = answers({204: {"description": "It is forgotten.", "headers": headers.of_answer()}}, 404)
 get_metrics = answers(
     {

@@ -5,15 +5,16 @@ from typing import Annotated
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from agent_tasks.client.schedules import Schedule, check_one
+from agent_tasks.client.schedules import CatchUp, Schedule, check_one
 from agent_tasks.errors import TaskNotFound
-from agent_tasks.gateway import examples
+from agent_tasks.gateway import answers, examples
 from agent_tasks.gateway.arrival import Caller
-from agent_tasks.gateway.bodies import RequestOptions
+from agent_tasks.gateway.bodies import Body, RequestOptions
 from agent_tasks.gateway.door import doors, perform, performed
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.task.arguments import LONGEST_WAIT
+from agent_tasks.task.snapshot import TaskSnapshot
 
 router = doors()
 Name = Annotated[
@@ -34,6 +35,7 @@ class ScheduleBody(RequestOptions):
     every: float | None = Field(
         default=None, description="Seconds.", json_schema_extra={"minimum": 1, "maximum": LONGEST_WAIT}
     )
+    catch_up: CatchUp = Field(default="one", description="What becomes of missed firings: one for all, all, or none.")
     timezone: str = Field(default="UTC", description="Of `cron`, as in Europe/Berlin.")
 
 
@@ -61,6 +63,7 @@ async def schedule(request: Request, name: Name, body: ScheduleBody) -> Response
             cron=body.cron,
             every=body.every,
             timezone=body.timezone,
+            catch_up=body.catch_up,
             budget=budget_of(body.budget),
             **body.options(caller.identity, body.queue),
         )
@@ -106,6 +109,68 @@ async def get_schedule(request: Request, name: Name, tenant: Tenant = None) -> R
         return found[0]
 
     return await performed(request, look)
+
+
+class PauseBody(Body):
+    """Why a schedule is paused."""
+
+    reason: str | None = Field(
+        default=None, description="Kept with it.", json_schema_extra={"minLength": 1, "maxLength": 1_000}
+    )
+
+
+@router.post(
+    "/schedules/{name}/pause",
+    name="pause_schedule",
+    response_model=Schedule,
+    responses=examples.pause_schedule,
+    summary="Pause a schedule",
+)
+async def pause_schedule(
+    request: Request, name: Name, tenant: Tenant = None, body: PauseBody | None = None
+) -> Response:
+    """Let a schedule submit nothing until it is unpaused; one that is paused stays as it is."""
+    reason = (body or PauseBody()).reason
+
+    def pause(gate: Gate, caller: Caller) -> Schedule:
+        return gate.client.pause_schedule(name, reason=reason, tenant=tenant, identity=caller.viewer)
+
+    return await performed(request, pause)
+
+
+@router.post(
+    "/schedules/{name}/unpause",
+    name="unpause_schedule",
+    response_model=Schedule,
+    responses=examples.unpause_schedule,
+    summary="Unpause a schedule",
+)
+async def unpause_schedule(request: Request, name: Name, tenant: Tenant = None) -> Response:
+    """Let a schedule submit again; what it has missed is made up for as its `catch_up` says."""
+
+    def unpause(gate: Gate, caller: Caller) -> Schedule:
+        return gate.client.unpause_schedule(name, tenant=tenant, identity=caller.viewer)
+
+    return await performed(request, unpause)
+
+
+@router.post(
+    "/schedules/{name}/trigger",
+    name="trigger_schedule",
+    status_code=202,
+    response_model=TaskSnapshot,
+    responses=examples.trigger_schedule,
+    summary="Fire a schedule now",
+)
+async def trigger_schedule(request: Request, name: Name, tenant: Tenant = None) -> Response:
+    """Submit a schedule's task now, also while it is paused; its rhythm stays as it is."""
+
+    def fire(gate: Gate, caller: Caller) -> TaskSnapshot:
+        task = gate.client.trigger_schedule(name, tenant=tenant, identity=caller.viewer)
+        return task.seen or task.look()
+
+    seen = await perform(request, fire)
+    return answers.of_task(seen, 202, answers.location(request, seen))
 
 
 @router.delete(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from agent_tasks import metrics
 from agent_tasks.client.client import AgentTasks
-from agent_tasks.client.schedules import next_time, options_of
+from agent_tasks.client.schedules import following, options_of
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.rows import Row
@@ -29,12 +29,15 @@ def run_once(client: AgentTasks) -> int:
         due = [row for row in schedule.due(connection, limit=BATCH) if _kept(row) in requests]
         for row in due:
             task = requests[_kept(row)]
-            following = row["now"] + _AGAIN
-            if task is not None:
-                following = next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
+            if task is None:
+                schedule.fired(connection, row, next_at=row["now"] + _AGAIN, task_id=None)
+                continue
+            fires, next_at = following(row)
+            if fires:
                 rows += submit(connection, [task], ring_seconds=client.settings.ring_seconds)
-            task_id = task.id if task else None
-            schedule.fired(connection, row, next_at=following, task_id=task_id)
+                schedule.fired(connection, row, next_at=next_at, task_id=task.id)
+            else:
+                schedule.passed(connection, row, next_at=next_at)
         return (len(due), [row["agent"] for row in rows]), rows
 
     fired, agents = client.commit_for(fire)
@@ -52,7 +55,7 @@ def _request(client: AgentTasks, row: schedule.DueRow) -> NewTask | None:
     """Make the task of a firing; None where it cannot be made: the other schedules fire all the same."""
     sensitive = False
     try:
-        next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
+        following(row)
         options = options_of(row)
         target = client.find_target(row["agent"])
         sensitive = target.sensitive

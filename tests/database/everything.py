@@ -376,7 +376,12 @@ def _schedules(client: AgentTasks) -> None:
     client.schedules()
     client.unschedule("s", identity=Identity(subject="eve", tenant="acme"))
     client.unschedule("none")
+    client.pause_schedule("s", reason="r", identity=ANA)
+    client.trigger_schedule("s")
+    client.unpause_schedule("s")
+    client.schedule("echo", {"value": 1}, name="missed", every=60, catch_up="none")
     query(client, "UPDATE agent_tasks.schedules SET next_at = clock_timestamp() - interval '1 s'")
+    query(client, "UPDATE agent_tasks.schedules SET next_at = now() - interval '1 h' WHERE name = 'missed'")
 
 
 def _endpoints(client: AgentTasks) -> None:

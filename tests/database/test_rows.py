@@ -40,7 +40,7 @@ from tests.database.children import BROKEN
 CLAIMING = {"worker": "w", "lease_seconds": 60.0}
 SCHEDULE = {
     "agent": "echo", "input": "{}", "options": "{}", "cron": None, "every_seconds": 60, "timezone": "UTC",
-    "next_at": datetime(2030, 1, 1), "identity": None,
+    "next_at": datetime(2030, 1, 1), "identity": None, "catch_up": "one",
 }  # fmt: skip
 EXPIRY = {"limit": 1, "ring_seconds": 1, "lease_seconds": 1, "poison_crashes": 3}
 

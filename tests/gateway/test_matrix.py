@@ -25,7 +25,7 @@ NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
 FOREIGN = ("other subject", "other tenant")
-NAMED = ("schedule", "endpoint", "disabled endpoint")
+NAMED = ("schedule", "paused schedule", "endpoint", "disabled endpoint")
 TAKEN = ("schedule", "put_webhook")
 """Names are each tenant's own, and one that somebody else of it has is not changed."""
 UNKNOWN = ("no token", "revoked", "expired", "other issuer")
@@ -51,6 +51,9 @@ ROWS = {
     "acknowledge": Row("POST", "/tasks/{id}/acknowledge", "ended"),
     "schedule": Row("PUT", "/schedules/{name}", "schedule", body={"agent": "count", "input": {"to": 1}, "every": 9000}),
     "unschedule": Row("DELETE", "/schedules/{name}", "schedule", 204),
+    "pause_schedule": Row("POST", "/schedules/{name}/pause", "schedule"),
+    "unpause_schedule": Row("POST", "/schedules/{name}/unpause", "paused schedule"),
+    "trigger_schedule": Row("POST", "/schedules/{name}/trigger", "schedule", 202),
     "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
     "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
     "bulk": Row("POST", "/bulk", status=202, body={"operation": "cancel", "filter": {"agent": "none"}}),
@@ -107,8 +110,11 @@ class World:
         """The id, or the name, of something of Ana's that the row can be asked of."""
         if row.of in ("", "shared"):
             return self.tree
-        if row.of == "schedule":
-            return self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
+        if row.of.endswith("schedule"):
+            made = self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
+            if row.of.startswith("paused"):
+                self.client.pause_schedule(made)
+            return made
         if row.of == "bulk":
             id = uuid.uuid4()
             with self.client.database.transaction() as connection:
@@ -240,7 +246,11 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     assert who_wrote(entry) == known(caller, who)
     assert entry.answer == ("accepted" if status < 400 else answer.json()["error"]["type"])
     told_of = answer.json() if status in (200, 202) else {}
-    of = {"submit": told_of.get("id"), "replay_delivery": told_of.get("task_id")}.get(operation)
+    of = {
+        "submit": told_of.get("id"),
+        "replay_delivery": told_of.get("task_id"),
+        "trigger_schedule": told_of.get("id"),
+    }.get(operation)
     of = thing if row.of in ("new", "ended") else of
     assert entry.task_id == (uuid.UUID(of) if of else None)
     is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation != "replay_deliveries")

@@ -424,7 +424,8 @@ _OVERDUE: LiteralString = """
 _DUE = f"""
     SELECT {_OVERDUE.format(status="running")} AS leases, {_OVERDUE.format(status="waiting")} AS timers,
         {_OVERDUE.format(status="pending")} AS bells,
-        EXISTS (SELECT FROM agent_tasks.schedules WHERE next_at <= statement_timestamp()) AS schedules
+        EXISTS (SELECT FROM agent_tasks.schedules
+            WHERE next_at <= statement_timestamp() AND paused_at IS NULL) AS schedules
 """
 
 

@@ -1,0 +1,81 @@
+"""Pausing a schedule, and firing it now."""
+
+from agent_tasks.client.schedules import Schedule, options_of, tenant_of
+from agent_tasks.client.submission import Submission
+from agent_tasks.deployment import Deployment
+from agent_tasks.errors import TaskNotFound
+from agent_tasks.storable import storable
+from agent_tasks.store.database import Connection
+from agent_tasks.store.rows import Row
+from agent_tasks.task.arguments import check_text
+from agent_tasks.task.identity import Identity
+from agent_tasks.task.origin import current
+from agent_tasks.transitions import schedule
+from agent_tasks.transitions.submit import submit
+
+_LONGEST_REASON = 1_000
+
+
+def pause_schedule(
+    deployment: Deployment, name: str, reason: str | None, tenant: str | None, identity: Identity | None
+) -> Schedule:
+    """Do what `AgentTasks.pause_schedule` does. Raises InvalidInput, TaskNotFound."""
+    if reason is not None:
+        check_text(reason, "reason", _LONGEST_REASON)
+    origin = current()
+    who = origin.identity or identity
+    with deployment.database.connection() as connection:
+        of = _tenant(connection, name, tenant, identity)
+        by = who.subject if who else origin.place
+        schedule.pause(connection, of, name, identity, by=by, reason=None if reason is None else storable(reason))
+        return _found(connection, of, name, identity)
+
+
+def unpause_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> Schedule:
+    """Do what `AgentTasks.unpause_schedule` does. Raises InvalidInput, TaskNotFound."""
+    with deployment.database.connection() as connection:
+        of = _tenant(connection, name, tenant, identity)
+        schedule.unpause(connection, of, name, identity)
+        return _found(connection, of, name, identity)
+
+
+def trigger_schedule(
+    deployment: Deployment, submission: Submission, name: str, tenant: str | None, identity: Identity | None
+) -> Row:
+    """Do what `AgentTasks.trigger_schedule` does; returns the row of the task. Raises what a submit raises."""
+    with deployment.database.connection() as connection:
+        of = _tenant(connection, name, tenant, identity)
+        row = schedule.find(connection, of, name, identity, lock=False)
+    if row is None:
+        raise not_found(name)
+    options = options_of(row)
+    target = submission.find_target(row["agent"])
+    task = submission.new_task(target, row["input"], options.pop("budget"), **options)
+
+    def fire(connection: Connection) -> list[Row]:
+        now = schedule.find(connection, of, name, identity, lock=True)
+        if now is None:
+            raise not_found(name)
+        rows = submit(connection, [task], ring_seconds=deployment.settings.ring_seconds)
+        schedule.triggered(connection, now, task.id, identity)
+        return rows
+
+    return deployment.commit(fire)[0]
+
+
+def not_found(name: str) -> TaskNotFound:
+    return TaskNotFound(f"No schedule is named {name!r}, or it belongs to another.")
+
+
+def _tenant(connection: Connection, name: str, tenant: str | None, identity: Identity | None) -> str:
+    of = tenant_of(connection, name, tenant, identity)
+    if of is None:
+        raise not_found(name)
+    return of
+
+
+def _found(connection: Connection, tenant: str, name: str, identity: Identity | None) -> Schedule:
+    row = schedule.find(connection, tenant, name, identity, lock=False)
+    if row is None:  # it was removed meanwhile
+        raise not_found(name)
+    return Schedule.from_row(row)
