@@ -15,6 +15,8 @@ from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.agents import AgentInfo
+from agent_tasks.client.alert import Alert
+from agent_tasks.client.alert_rule import AlertRule
 from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.bulk import Bulk, BulkProblem
 from agent_tasks.client.client import AgentTasks
@@ -112,6 +114,8 @@ __all__ = [
     "AgentInfo",
     "AgentTaskError",
     "AgentTasks",
+    "Alert",
+    "AlertRule",
     "AmbiguousCall",
     "ApiKey",
     "AuditEntry",

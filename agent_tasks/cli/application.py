@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from agent_tasks.cli.alerts import alerts
 from agent_tasks.cli.audit import audit
 from agent_tasks.cli.bulk import bulk
 from agent_tasks.cli.cancel import cancel
@@ -42,7 +43,7 @@ from agent_tasks.cli.webhooks import webhooks
 EPILOG = (
     "Exit codes: 0 success · 1 the task failed, timed out, was cancelled or ended as partial, or check or doctor found "
     "a problem · 2 wrong usage or invalid input · 3 a server cannot be reached · 4 no such task, schedule, key, "
-    "endpoint or delivery · 124 --timeout is over."
+    "endpoint, delivery or alert · 124 --timeout is over."
 )
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ for panel, commands in {
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)
 app.add_typer(bulk, name="bulk", rich_help_panel="Tasks")
 app.add_typer(keys, name="keys", rich_help_panel="A deployment")
+app.add_typer(alerts, name="alerts", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
 app.add_typer(deliveries, name="deliveries", rich_help_panel="Webhooks")
 app.command(cls=Command, rich_help_panel="Webhooks", epilog=_SEE)(feed)

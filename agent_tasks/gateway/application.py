@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway import (
     agents,
+    alerts,
     audit,
     bulk,
     calls,
@@ -74,7 +75,7 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     app.add_middleware(Counting)
     doors = (
         *(tasks, listing, calls, logs, spending, audit, bulk, events, agents, schedules),
-        *(webhooks, deliveries, feed, hooks),
+        *(webhooks, deliveries, feed, alerts, hooks),
     )
     served = (health,) if only_console else (*doors, health)
     pages = console()

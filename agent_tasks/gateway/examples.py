@@ -184,6 +184,7 @@ REQUESTS: dict[str, Any] = {
         "cron": "0 7 * * 1-5",
         "timezone": "Europe/Berlin",
     },
+    "put_alert": {"kind": "waiting", "threshold": 14_400, "agent": "writer", "waits_for": "signal"},
     "put_webhook": {
         "url": "https://billing.acme.example/agent-tasks",
         "types": ["task.completed", "task.failed"],
@@ -239,6 +240,7 @@ PARAMETERS_OF: dict[str, dict[str, Any]] = {
         _OF_SCHEDULES,
     ),
     **{f"{what}_webhook": _OF_WEBHOOKS for what in ("put", "get", "remove", "rotate", "enable", "disable", "ping")},
+    **{f"{what}_alert": {"name": "approvals"} for what in ("put", "get", "remove")},
     "list_deliveries": {"status": "failed"},
 }
 """By operation and name, where those of a name differ."""

@@ -56,6 +56,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("remove_webhook", "tasks:write", writes=True),
         Operation("replay_delivery", "tasks:write", writes=True),
         Operation("replay_deliveries", "tasks:write", writes=True),
+        Operation("put_alert", "admin", writes=True),
+        Operation("remove_alert", "admin", writes=True),
         Operation("get_task", "tasks:read"),
         Operation("list_tasks", "tasks:read"),
         Operation("get_result", "tasks:read"),
@@ -75,6 +77,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("list_deliveries", "tasks:read"),
         Operation("get_delivery", "tasks:read"),
         Operation("get_feed", "tasks:read"),
+        Operation("get_alert", "admin"),
+        Operation("list_alerts", "admin"),
         Operation("get_metrics", "admin"),
     )
 }

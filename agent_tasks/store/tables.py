@@ -626,6 +626,7 @@ deliveries = Table(
     Index("deliveries_tenant", "tenant", "created_at", "id"),
     Index("deliveries_webhook", "webhook_id", "created_at", "id"),
     Index("deliveries_task", "task_id", "created_at", "id"),
+    Index("deliveries_failed", "ended_at", postgresql_where=text("status = 'failed'")),
 )
 
 lanes = Table(  # of those whose last attempt failed
@@ -637,4 +638,29 @@ lanes = Table(  # of those whose last attempt failed
     Column("retry_at", _TIME),
     Column("asked_until", _TIME),  # until when the receiver has asked to be left alone
     Column("last_at", _TIME, server_default=_NOW, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("tenant", Text, primary_key=True, server_default=text("''")),
+    Column("name", Text, primary_key=True),
+    _required("everywhere", Boolean, "false"),  # a trusted program's of no tenant: it watches the tasks of all
+    Column("kind", Text, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("window_seconds", Double),
+    Column("agent", Text),  # null: all
+    Column("queue", Text),  # null: all
+    Column("waits_for", Text),  # null: whatever
+    Column("least", Integer),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    # as of the last check
+    _required("state", Text, "'ok'"),
+    Column("since", _TIME, nullable=False, server_default=_NOW),
+    Column("value", Double),
+    Column("found", JSONB),
+    Column("checked_at", _TIME),
+    Column("due_at", _TIME, nullable=False, server_default=_NOW, index=True),
+    _required("run", BigInteger, "0"),  # the fence of a check: grows with each, and with each change of the rule
+    CheckConstraint("state IN ('ok', 'firing')", name="state"),
 )

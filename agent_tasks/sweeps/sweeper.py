@@ -11,6 +11,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.store.errors import Contention, ServerAway
 from agent_tasks.store.queries import read
 from agent_tasks.sweeps import (
+    alerts,
     audit,
     bells,
     bulks,
@@ -48,7 +49,7 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
         "ended bulks": bulks.purge,
     },
     "bulks": {"bulks": bulks.run_once},
-    "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once},
+    "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once, "alerts": alerts.run_once},
 }
 """The sweeps of each round, which run one after the other; rounds of different names may run at the same time."""
 

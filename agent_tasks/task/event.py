@@ -38,6 +38,8 @@ class EventType(StrEnum):
 
 
 TOLD_TYPES = (
+    "alert.firing",
+    "alert.resolved",
     "task.submitted",
     "task.waiting",
     *sorted(f"task.{status}" for status in TERMINAL),

@@ -1,6 +1,7 @@
 """All that the system does to its tables, once each: as a caller, a worker, the sweeps and the command line would."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
-from agent_tasks import AgentTasks, Budget, HookClosed, Identity
+from agent_tasks import AgentTasks, AlertRule, Budget, HookClosed, Identity
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.place import Place
@@ -23,6 +24,7 @@ from agent_tasks.store.queries import calls, catalog, console, doors, living, re
 from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
+from agent_tasks.sweeps import alerts
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.task.amount import Amount
 from agent_tasks.task.task_filter import TaskFilter
@@ -92,6 +94,7 @@ def everything(client: AgentTasks) -> None:
     _keys(client)
     _sessions(client)
     _deliveries(client)
+    _alerts(client)
     _sweeps(client)
     _console(client)
     _command_line(client)
@@ -505,6 +508,19 @@ def _deliveries(client: AgentTasks) -> None:
         assert delivery.drop(connection, name, limit=100)
         watch(connection, DELIVERER, gap_seconds=60)
         doors.has_pending_deliveries(connection)
+
+
+def _alerts(client: AgentTasks) -> None:
+    endpoint(client, name=str(uuid4()))
+    rules = [AlertRule(kind, 1.0) for kind in ("waiting", "pending", "unserved", "failures", "spend")]  # type: ignore[arg-type]
+    for rule in (*rules, AlertRule("orphans"), AlertRule("deliveries")):
+        client.put_alert(rule.kind, rule)
+        client.put_alert(rule.kind, replace(rule, agent="echo") if rule.kind == "pending" else rule, identity=ANA)
+    client.alert("pending", tenant="acme", identity=ANA)
+    client.alerts()
+    assert alerts.run_once(client)
+    client.remove_alert("pending")
+    query(client, "UPDATE agent_tasks.alerts SET due_at = clock_timestamp()")
 
 
 def _sweeps(client: AgentTasks) -> None:

@@ -7,14 +7,15 @@ from uuid import uuid4
 
 import psycopg
 
-from agent_tasks import AgentTasks, Budget
+from agent_tasks import AgentTasks, AlertRule, Budget
 from agent_tasks.authoring.handed import JoinedChildRow
 from agent_tasks.store.database import Connection
-from agent_tasks.store.queries import audit, catalog, children, doors, read, recording, search
+from agent_tasks.store.queries import alert_values, alerts, audit, catalog, children, doors, read, recording, search
 from agent_tasks.task.row import SteppedRow, TaskRow
 from agent_tasks.task.task_filter import TaskFilter
 from agent_tasks.task.unserved import ServingRow
 from agent_tasks.transitions import (
+    alert,
     cancel,
     checkpoint,
     expire,
@@ -41,6 +42,9 @@ CLAIMING = {"worker": "w", "lease_seconds": 60.0}
 SCHEDULE = {
     "agent": "echo", "input": "{}", "options": "{}", "cron": None, "every_seconds": 60, "timezone": "UTC",
     "next_at": datetime(2030, 1, 1), "identity": None, "catch_up": "one",
+}  # fmt: skip
+ALERT = {
+    "tenant": "", "name": "a", "everywhere": True, "identity": None, **AlertRule("pending", 1).as_dict(),
 }  # fmt: skip
 EXPIRY = {"limit": 1, "ring_seconds": 1, "lease_seconds": 1, "poison_crashes": 3}
 
@@ -77,6 +81,14 @@ def called(connection: Connection, taken: Claim) -> None:
 def keyed(connection: Connection, taken: Claim) -> None:
     for _ in range(2):
         idempotency.reserve(connection, tenant="", subject="", key="k", digests=[b"d"], task_id=taken.id, seconds=60)
+
+
+def put_and_checked(connection: Connection, taken: Claim) -> None:
+    alert.put(connection, **ALERT)
+    due = alert.claim(connection)
+    assert due is not None
+    measured = alert_values.measured(connection, due, lease_seconds=1)
+    alert.check(connection, due, {**measured, "value": 2.0}, "it fires")
 
 
 CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
@@ -124,6 +136,8 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: schedule.put(c, name="s", **SCHEDULE), [schedule.ScheduleRow]),
     (lambda c, taken: schedule.all_schedules(c, None), [schedule.ScheduleRow]),
     (lambda c, taken: schedule.due(c, limit=1), [schedule.DueRow]),
+    (lambda c, taken: alert.put(c, **ALERT), [alerts.AlertRow]),
+    (put_and_checked, [alerts.AlertRow, alert_values.Measured, alert._StateRow]),
     (lambda c, taken: signal.lock(c, taken.id), [TaskRow]),
     (lambda c, taken: signal.inbox(c, taken.id, []), [signal.InboxRow]),
     (lambda c, taken: signal.consumed(c, taken.id, 0), [signal.ConsumedRow]),

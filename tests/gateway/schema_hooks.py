@@ -15,6 +15,7 @@ INPUT = {
 }
 ONLY_HERE = {
     *("after", "until", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"),
+    *("threshold", "window", "agent", "waits_for", "least"),
     *("url", "types", "agents", "secret", "subject", "webhook"),
     *("metadata", "text", "created_after", "created_before", "ended_after", "ended_before", "since", "tenant"),
 }

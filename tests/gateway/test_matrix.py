@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, AuditEntry, Identity, Settings
+from agent_tasks import AgentTasks, AlertRule, AuditEntry, Identity, Settings
 from agent_tasks.gateway.application import create_app
 from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.transitions.bulk import begin
@@ -25,7 +25,7 @@ NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
 FOREIGN = ("other subject", "other tenant")
-NAMED = ("schedule", "paused schedule", "endpoint", "disabled endpoint")
+NAMED = ("schedule", "paused schedule", "endpoint", "disabled endpoint", "alert")
 TAKEN = ("schedule", "put_webhook")
 """Names are each tenant's own, and one that somebody else of it has is not changed."""
 UNKNOWN = ("no token", "revoked", "expired", "other issuer")
@@ -39,7 +39,7 @@ class Row:
     path: str
     of: str = ""
     """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`, an `endpoint`, a
-    `disabled endpoint`, a `delivery` to one, a `bulk` operation; empty: of nothing."""
+    `disabled endpoint`, a `delivery` to one, a `bulk` operation, an `alert`; empty: of nothing."""
     status: int = 200
     body: dict[str, Any] | None = None
 
@@ -87,6 +87,10 @@ ROWS = {
     "list_deliveries": Row("GET", "/deliveries"),
     "get_delivery": Row("GET", "/deliveries/{id}", "delivery"),
     "get_feed": Row("GET", "/events"),
+    "put_alert": Row("PUT", "/alerts/{name}", "alert", body={"kind": "deliveries"}),
+    "remove_alert": Row("DELETE", "/alerts/{name}?tenant=acme", "alert", 204),
+    "get_alert": Row("GET", "/alerts/{name}?tenant=acme", "alert"),
+    "list_alerts": Row("GET", "/alerts"),
     "get_metrics": Row("GET", "/metrics"),
 }
 
@@ -123,6 +127,9 @@ class World:
                     identity=ANA, asked_by=ANA, seconds=900, told={},
                 )  # fmt: skip
             return str(id)
+        if row.of == "alert":
+            query(self.client, "DELETE FROM agent_tasks.alerts")
+            return self.client.put_alert(uuid.uuid4().hex, AlertRule("deliveries"), tenant="acme").name
         if row.of.endswith("endpoint"):
             query(self.client, "DELETE FROM agent_tasks.webhooks WHERE name LIKE 'one of %%'")
             off = {"disabled_at": "2026-01-01", "disabled_why": "asked"} if row.of.startswith("disabled") else {}
@@ -208,7 +215,7 @@ def expected(operation: str, who: str) -> int:
     row = ROWS[operation]
     if who in UNKNOWN:
         return 401
-    if who == "wrong scope" or (operation == "get_metrics" and who not in ("admin", "auth-off")):
+    if who == "wrong scope" or (OPERATIONS[operation].scope == "admin" and who not in ("admin", "auth-off")):
         return 403
     if who in FOREIGN and row.of:
         if operation in TAKEN:

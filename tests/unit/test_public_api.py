@@ -11,7 +11,8 @@ from agent_tasks import AgentTasks, aio
 from agent_tasks.client.webhooks import Webhooks
 
 PUBLIC = {
-    "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "AmbiguousCall", "ApiKey", "AuditEntry", "Budget",
+    "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "Alert", "AlertRule", "AmbiguousCall", "ApiKey",
+    "AuditEntry", "Budget",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",
     "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
     "HookNotFound", "IdempotencyConflict", "Identity",

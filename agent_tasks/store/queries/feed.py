@@ -24,9 +24,11 @@ _AHEAD: LiteralString = """
     AND xid < pg_snapshot_xmin(pg_current_snapshot())
     AND (%(viewer)s::text IS NULL OR %(tenant)s::text = %(viewer_tenant)s)
 """
+# An alert of no tenant tells of the tasks of all tenants.
 _MAY_SEE: LiteralString = """
     (%(viewer)s::text IS NULL OR CASE
-        WHEN %(sees_all)s THEN subject IS NOT NULL OR task_id IS NULL ELSE subject = %(viewer)s END)
+        WHEN %(sees_all)s THEN subject IS NOT NULL OR task_id IS NULL AND (tenant <> '' OR type NOT LIKE 'alert.%%')
+        ELSE subject = %(viewer)s END)
 """
 _PAGE: LiteralString = f"""
     WITH page AS (
