@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agent_tasks.client.listing import Page
 from agent_tasks.errors import ErrorType, InvalidInput
 from agent_tasks.gateway.console.asked import Asked
 from agent_tasks.gateway.console.histogram import Bar, histogram
@@ -38,18 +39,19 @@ def look(look: Look) -> dict[str, Any]:
     with look.client.database.connection() as connection:
         hidden = console.sensitive(connection, [task.id for task in found.tasks])
     next = asked.address(after=found.next) if found.next else None
-    bars = _bars(look, wanted) if shown["is_first"] else []
+    bars = _bars(look, wanted, found) if shown["is_first"] else []
     return {**shown, "tasks": found.tasks, "next": next, "hidden": hidden, "bars": bars, "by_end": wanted.is_of_ended}
 
 
-def _bars(look: Look, wanted: TaskFilter) -> list[Bar]:
+def _bars(look: Look, wanted: TaskFilter, found: Page) -> list[Bar]:
     """When the newest of them were submitted, or have ended where the filter names such times."""
-    columns = "tasks.id, tasks.status, tasks.created_at, tasks.finished_at"
-    with look.client.database.connection() as connection:
-        rows = search.tasks(connection, wanted, identity=look.caller.viewer, limit=_IN_HISTOGRAM, columns=columns).rows
-    times = [
-        (at, row["status"] in _FAILED)
-        for row in rows
-        if (at := row["finished_at"] if wanted.is_of_ended else row["created_at"]) is not None
-    ]
-    return histogram(times)
+    if found.next is None:
+        times = [(task.finished_at if wanted.is_of_ended else task.created_at, task.status) for task in found.tasks]
+    else:
+        columns = "tasks.id, tasks.status, tasks.created_at, tasks.finished_at"
+        with look.client.database.connection() as connection:
+            rows = search.tasks(
+                connection, wanted, identity=look.caller.viewer, limit=_IN_HISTOGRAM, columns=columns
+            ).rows
+        times = [(row["finished_at"] if wanted.is_of_ended else row["created_at"], row["status"]) for row in rows]
+    return histogram([(at, status in _FAILED) for at, status in times if at is not None])

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_LONGEST_JSON = 20_000
+_LONGEST_JSON, _BRIEF = 20_000, 160
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -55,9 +55,8 @@ def when(time: datetime | None) -> Markup:
     if time is None:
         return Markup("–")
     at = time.astimezone(UTC)
-    return Markup('<time datetime="{}" title="{}" data-age>{}</time>').format(
-        at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S UTC"), at.strftime("%b %-d, %H:%M:%S UTC")
-    )
+    text = f"{at:%b} {at.day}, {at:%H:%M:%S} UTC"
+    return Markup(f'<time datetime="{at.isoformat()}" title="{at:%Y-%m-%d %H:%M:%S} UTC" data-age>{text}</time>')
 
 
 def clock(time: datetime | None) -> Markup:
@@ -65,11 +64,9 @@ def clock(time: datetime | None) -> Markup:
     if time is None:
         return Markup("–")
     at = time.astimezone(UTC)
-    is_today = at.date() == datetime.now(UTC).date()
-    text = at.strftime("%H:%M:%S.%f")[:-3] if is_today else at.strftime("%b %-d, %H:%M:%S")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S.%f UTC"), text
-    )
+    iso = at.isoformat(sep=" ", timespec="milliseconds")
+    text = iso[11:23] if at.date() == datetime.now(UTC).date() else f"{at:%b} {at.day}, {iso[11:19]}"
+    return Markup(f'<time datetime="{at.isoformat()}" title="{iso[:23]} UTC">{text}</time>')
 
 
 def usd(amount: float | None) -> str:
@@ -92,6 +89,12 @@ def pretty(value: Any) -> str:
     return f"{text[:_LONGEST_JSON]}\n… {len(text) - _LONGEST_JSON:,} more characters: agent-tasks export has all of it"
 
 
+def brief(value: Any) -> str:
+    """A value of an event in one line, cut."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+
+
 def short_id(id: object) -> str:
     """The end of an id, by which people tell tasks apart: those of one minute begin alike."""
     return f"…{str(id)[-8:]}"
@@ -104,4 +107,4 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {each.__name__: each for each in (duration, when, clock, usd, number, pretty, short_id)}
+_templates.filters |= {each.__name__: each for each in (duration, when, clock, usd, number, pretty, brief, short_id)}
