@@ -100,7 +100,7 @@ async def bulk(request: Request, body: BulkBody) -> Response:
     """
 
     def begin(gate: Gate, caller: Caller) -> Bulk:
-        _authorise(caller, body.operation)
+        authorise_bulk(caller, body.operation)
         limit = body.limit
         if body.operation == "resume" and caller.is_limited and (most := gate.settings.gateway_open_tasks):
             limit = min(limit or most, most)
@@ -134,11 +134,12 @@ async def stop_bulk(request: Request, id: Id) -> Response:
     """Stop an operation after its batch under way; what it has done stays done. It takes the scope that began it."""
 
     def stop(gate: Gate, caller: Caller) -> Bulk:
-        _authorise(caller, gate.client.get_bulk(id, identity=caller.viewer).operation)
+        authorise_bulk(caller, gate.client.get_bulk(id, identity=caller.viewer).operation)
         return gate.client.stop_bulk(id, identity=caller.viewer)
 
     return await performed(request, stop)
 
 
-def _authorise(caller: Caller, operation: str) -> None:
+def authorise_bulk(caller: Caller, operation: str) -> None:
+    """Raise PermissionDenied where the scope of what is done to each of the tasks is missing."""
     authorise(caller, Operation(operation, BULK_SCOPES[operation]))

@@ -13,6 +13,7 @@ PAGES = {
     "sessions": "/sessions",
     "schedules": "/schedules",
     "agents": "/agents",
+    "bulk": "/bulk",
     "workers": "/workers",
     "deliveries": "/deliveries",
     "audit": "/audit",

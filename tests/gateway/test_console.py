@@ -333,10 +333,41 @@ def test_schedules_are_shown_with_their_next_firings_and_deleted_by_who_may(gate
     assert "of ana" in page
     assert page.count("07:00:00") >= 5
     assert "of ana" not in bob.sees("/schedules")
-    path, tenant = "/schedules/of%20ana/delete", {"tenant": "acme"}
-    assert bob.sends(path, bob.sees(), **tenant).status_code == 404
-    assert ana.sends(path, page, **tenant).headers["location"] == "/console/schedules?said=unschedule"
+    path, of = "/schedules/of%20ana", {"tenant": "acme"}
+    assert bob.sends(path, bob.sees(), lever="delete", **of).status_code == 404
+    assert ana.sends(path, page, lever="pause", reason="<i>ill</i>", **of).status_code == 303
+    assert "&lt;i&gt;ill&lt;/i&gt;" in ana.sees("/schedules")
+    assert ana.sends(path, page, lever="unpause", **of).status_code == 303
+    assert ">paused<" not in ana.sees("/schedules")
+    there = ana.sends(path, page, lever="trigger", **of).headers["location"]
+    assert re.fullmatch(r"/console/tasks/[0-9a-f-]{36}\?said=submit", there)
+    assert ana.sends(path, page, lever="explode", **of).status_code == 422
+    gone = ana.sends(path, page, lever="delete", **of)
+    assert gone.headers["location"] == "/console/schedules?said=unschedule"
     assert "of ana" not in ana.sees("/schedules")
+
+
+def test_all_that_a_filter_finds_is_counted_and_then_cancelled(gateway: Gateway) -> None:
+    tasks = [waiting(gateway, metadata={"batch": 7}) for _ in range(2)]
+    other = waiting(gateway)
+    ana = person(gateway)
+    page = ana.sees("/tasks?metadata=batch%3D7")
+    asked = {"metadata": "batch=7", "operation": "cancel"}
+    counted = ana.sends("/bulk", page, **asked)
+    assert "Cancel 2 tasks?" in counted.text
+    assert all(task.read().status == "waiting" for task in tasks)
+    assert person(gateway, scopes=["tasks:read"]).sends("/bulk", page, **asked).status_code == 403
+    assert ana.sends("/bulk", page, **{**asked, "operation": "purge"}).status_code == 422
+    assert (
+        ana.sends("/bulk", page, sure="yes", reason="all wrong", **asked)
+        .headers["location"]
+        .startswith("/console/bulk")
+    )
+    eventually(lambda: all(task.read().status == "cancelled" for task in tasks))
+    assert tasks[0].read().error.message == "all wrong"
+    assert other.read().status == "waiting"
+    eventually(lambda: "2 done" in ana.sees("/bulk"))
+    assert "2 done" not in person(gateway, "eve", "evil").sees("/bulk")
 
 
 def test_an_event_is_delivered_again(gateway: Gateway) -> None:

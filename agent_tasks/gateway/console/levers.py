@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import Response
 
 from agent_tasks.client.agents import AgentInfo
+from agent_tasks.client.bulk import Bulk
 from agent_tasks.client.signals import Receipt
 from agent_tasks.errors import InvalidInput, InvalidState, PayloadTooLarge, TaskNotFound
 from agent_tasks.gateway.arrival import Caller
-from agent_tasks.gateway.console import agents
+from agent_tasks.gateway.bulk import authorise_bulk
+from agent_tasks.gateway.console import agents, bulks
 from agent_tasks.gateway.console.answering import Answering, forms
-from agent_tasks.gateway.console.pages import AGENTS, TASK
+from agent_tasks.gateway.console.asked import Asked
+from agent_tasks.gateway.console.pages import AGENTS, BULKS, TASK
 from agent_tasks.gateway.console.showing import page_of
 from agent_tasks.gateway.console.visit import Handler, Visit
 from agent_tasks.gateway.gate import Gate
@@ -22,6 +25,13 @@ from agent_tasks.gateway.stages.route import find, route
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.snapshot import TaskSnapshot
 
+_OF_SCHEDULES = {
+    "pause": "pause_schedule",
+    "unpause": "unpause_schedule",
+    "trigger": "trigger_schedule",
+    "delete": "unschedule",
+}
+"""The operation of each lever."""
 _BACK = {"inbox": "/inbox"}
 
 
@@ -142,16 +152,69 @@ async def _asked_again(
     return await page_of(AGENTS, visit, 422, agents=[asking])
 
 
-async def unschedule(visit: Visit) -> Response:
-    """Delete a schedule."""
+async def schedule(visit: Visit) -> Response:
+    """Pause a schedule, let it go on, fire it now, or delete it."""
     given, name = await visit.form(), visit.path["name"]
+    tenant, lever = given.get("tenant", ""), given.get("lever", "")
+    reason = given.get("reason", "").strip() or None
 
-    def remove(gate: Gate, caller: Caller) -> None:
-        if not gate.client.unschedule(name, tenant=given.get("tenant", ""), identity=caller.viewer):
-            raise TaskNotFound(f"No schedule is named {name!r}, or it belongs to another.")
+    def work(gate: Gate, caller: Caller) -> str | None:
+        client, viewer = gate.client, caller.viewer
+        match lever:
+            case "pause":
+                client.pause_schedule(name, reason=reason, tenant=tenant, identity=viewer)
+            case "unpause":
+                client.unpause_schedule(name, tenant=tenant, identity=viewer)
+            case "trigger":
+                return str(client.trigger_schedule(name, tenant=tenant, identity=viewer).id)
+            case _:
+                if not client.unschedule(name, tenant=tenant, identity=viewer):
+                    raise TaskNotFound(f"No schedule is named {name!r}, or it belongs to another.")
+        return None
 
-    await visit.act(OPERATIONS["unschedule"], remove, target=name)
-    return visit.to("/schedules?said=unschedule")
+    if lever not in _OF_SCHEDULES:
+        raise InvalidInput("A schedule can be paused, unpaused, triggered or deleted.", field="lever")
+    submitted = await visit.act(OPERATIONS[_OF_SCHEDULES[lever]], work, target=name)
+    if submitted is not None:
+        return _done(visit, submitted, "submit")
+    return visit.to(f"/schedules?said={_OF_SCHEDULES[lever]}")
+
+
+async def bulk(visit: Visit) -> Response:
+    """Do one thing to all tasks of a filter: counted first, then done."""
+    given = await visit.form()
+    operation = bulks.OPERATIONS.get(given.get("operation", ""))
+    if operation is None:
+        raise InvalidInput(f"operation must be one of {', '.join(bulks.OPERATIONS)}", field="operation")
+    asked = Asked.of({name: [value] for name, value in given.items()})
+    is_sure = given.get("sure") == "yes"
+
+    def begin(gate: Gate, caller: Caller) -> Bulk:
+        authorise_bulk(caller, operation)
+        most = gate.settings.gateway_open_tasks if operation == "resume" and caller.is_limited else 0
+        reason = given.get("reason", "").strip() or "cancelled in the console" if operation == "cancel" else None
+        return gate.client.bulk(
+            operation, asked.filter, dry_run=not is_sure, limit=most or None, wait=False, identity=caller.viewer,
+            reason=reason,
+        )  # fmt: skip
+
+    begun = await visit.act(OPERATIONS["bulk"], begin, target=operation)
+    if is_sure:
+        return visit.to("/bulk?said=bulk")
+    return await page_of(BULKS, visit, counted=begun, asked=asked)
+
+
+async def stop_bulk(visit: Visit) -> Response:
+    """Stop an operation on many tasks after its batch under way."""
+    await visit.form()
+    id = visit.path["bulk"]
+
+    def stop(gate: Gate, caller: Caller) -> None:
+        authorise_bulk(caller, gate.client.get_bulk(id, identity=caller.viewer).operation)
+        gate.client.stop_bulk(id, identity=caller.viewer)
+
+    await visit.act(OPERATIONS["stop_bulk"], stop, target=id)
+    return visit.to("/bulk?said=stop_bulk")
 
 
 async def replay(visit: Visit) -> Response:
@@ -172,7 +235,9 @@ LEVERS: list[tuple[str, str, Handler]] = [
     ("/tasks/{id}/resume", "resume", resume),
     ("/tasks/{id}/acknowledge", "acknowledge", acknowledge),
     ("/agents/{name}/submit", "submit", submit),
-    ("/schedules/{name}/delete", "unschedule", unschedule),
+    ("/schedules/{name}", "schedule", schedule),
+    ("/bulk", "bulk", bulk),
+    ("/bulk/{bulk}/stop", "stop_bulk", stop_bulk),
     ("/deliveries/{delivery}/replay", "replay", replay),
 ]
 """The path of each form, its name, and what takes it."""

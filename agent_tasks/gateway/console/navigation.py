@@ -5,6 +5,7 @@ from agent_tasks.task.scopes import Scope
 NAVIGATION = (
     ("now", "Now", Scope.READ, ""),
     ("tasks", "Tasks", Scope.READ, "/tasks"),
+    ("bulks", "Bulk", Scope.READ, "/bulk"),
     ("inbox", "Inbox", Scope.READ, "/inbox"),
     ("sessions", "Sessions", Scope.READ, "/sessions"),
     ("schedules", "Schedules", Scope.READ, "/schedules"),

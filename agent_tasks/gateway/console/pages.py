@@ -3,6 +3,7 @@
 from agent_tasks.gateway.console import (
     agents,
     audit,
+    bulks,
     deliveries,
     inbox,
     now,
@@ -18,6 +19,7 @@ from agent_tasks.gateway.console.page import Page
 from agent_tasks.gateway.operations import OPERATIONS
 
 TASK = Page("task", "/tasks/{id}", OPERATIONS["get_task"], task.look, is_of_task=True)
+BULKS = Page("bulks", "/bulk", OPERATIONS["list_bulks"], bulks.look)
 AGENTS = Page("agents", "/agents", OPERATIONS["list_agents"], agents.look, is_live=False)
 
 PAGES = (
@@ -29,6 +31,7 @@ PAGES = (
     Page("sessions", "/sessions", OPERATIONS["list_tasks"], sessions.look),
     Page("schedules", "/schedules", OPERATIONS["list_schedules"], schedules.look),
     AGENTS,
+    BULKS,
     Page("workers", "/workers", LIST_WORKERS, workers.look),
     Page("deliveries", "/deliveries", OPERATIONS["list_deliveries"], deliveries.look),
     Page("audit", "/audit", OPERATIONS["get_audit"], audit.look, is_live=False),

@@ -19,6 +19,10 @@ _SAID = {
     "acknowledge": "The result counts as taken.",
     "submit": "The task was submitted.",
     "unschedule": "The schedule was deleted. Tasks that it has submitted go on.",
+    "pause_schedule": "The schedule is paused.",
+    "unpause_schedule": "The schedule goes on.",
+    "bulk": "It was begun, and goes on without you.",
+    "stop_bulk": "It is stopped. What it has done stays done.",
     "replay": "The event will be delivered once more.",
 }
 """What is said of a form that was sent, on the page that follows."""
