@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from agent_tasks import Agent, Budget, Child, ChildOutcome, Context, Done, FanOut, Next, Retry, Signal, Sleep, Wait
 
 log = logging.getLogger("agents_console")
-SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 
 
 class Decision(BaseModel):

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import AgentTasks, Identity, Settings
-from tests.agents_console import SCRIPT
-from tests.browser.console import Console
+from tests.browser.console import SCRIPT, Console
 from tests.conftest import fresh_deployment
 from tests.eventually import eventually
 from tests.gateway.browser import CHROMIUM, Browser

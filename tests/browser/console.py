@@ -10,6 +10,8 @@ from agent_tasks.client.handle import TaskHandle
 from tests.gateway.browser import Browser
 from tests.processes import Processes, Running
 
+SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+"""Markup that must be shown as it is, in whatever field it comes."""
 DESK, PHONE = (1400, 900), (400, 800)
 FOLDER = os.environ.get("AGENT_TASKS_TEST_SCREENSHOTS")
 """Where pictures of the pages are kept, for a person to look at."""

@@ -1,8 +1,7 @@
 """The console while things change: pages that follow, forms that stay, streams that come back."""
 
-from tests.agents_console import SCRIPT
 from tests.browser.conftest import AGENTS, ANA
-from tests.browser.console import DESK, Console
+from tests.browser.console import DESK, SCRIPT, Console
 from tests.eventually import eventually
 
 STATUS = "document.querySelector('h1 .status').textContent"
