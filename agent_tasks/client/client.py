@@ -342,9 +342,9 @@ class AgentTasks(Deployment):
         """Sum up what was charged, by agent, tenant, subject, model or day (UTC), or several of these; the most first.
 
         `since`: a time, or how long ago; by default since the day began (UTC). `until`: before then; by default until
-        now. Charges of tasks that were purged are not among them. `identity`: a tenant's own with the scope
-        `tasks:all`, otherwise its own tasks; another's tenant or subject is refused. None: a trusted program. Raises
-        InvalidInput, PermissionDenied.
+        now; at most 400 days after `since`. Charges of tasks that were purged are not among them. `identity`: a
+        tenant's own with the scope `tasks:all`, otherwise its own tasks; another's tenant or subject is refused. None:
+        a trusted program. Raises InvalidInput, PermissionDenied.
         """
         return sum_up(
             self, by, since=since, until=until, agent=agent, tenant=tenant, subject=subject, model=model, limit=limit,

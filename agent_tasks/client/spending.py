@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import PermissionDenied
+from agent_tasks.errors import InvalidInput, PermissionDenied
 from agent_tasks.store.queries import spending
 from agent_tasks.task.arguments import check_names, check_whole, refused
 from agent_tasks.task.identity import Identity, check_identity
@@ -16,6 +16,7 @@ from agent_tasks.task.task_filter import check_moment
 SpendKey = Literal["agent", "tenant", "subject", "model", "day"]
 """What spend can be summed up by."""
 MOST_SUMS = 10_000
+LONGEST_SPAN = timedelta(days=400)
 
 
 class Spent(BaseModel):
@@ -67,11 +68,22 @@ def sum_up(
     with deployment.database.connection() as connection:
         begin = since if isinstance(since, datetime) else spending.ago(connection, since)
         end = spending.ago(connection, until) if isinstance(until, timedelta) else until
+        _check_span(begin, end or spending.ago(connection, timedelta(0)))
         rows = spending.sums(
             connection, keys, since=begin, until=end, limit=limit, identity=identity,
             agent=agent, tenant=tenant, subject=subject, model=model,
         )  # fmt: skip
     return [Spent(**row) for row in rows]
+
+
+def _check_span(begin: datetime, end: datetime) -> None:
+    """Raise InvalidInput where so much would be read that nobody waits for it."""
+    if end - begin > LONGEST_SPAN:
+        raise InvalidInput(
+            f"since and until may be {LONGEST_SPAN.days} days apart at most, not {(end - begin).days:,}: ask for one "
+            "part after the other.",
+            field="since",
+        )
 
 
 def _check_is_own(identity: Identity | None, tenant: str | None, subject: str | None) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, TaskStatus
-from agent_tasks.store.queries import doors, search
+from agent_tasks.store.queries import condition, doors, search
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.task_filter import TaskFilter
 from tests.database import claimed, query, submitted
@@ -172,6 +172,18 @@ def test_times_are_those_of_the_database_whatever_the_clock_that_made_an_id(clie
     assert ids(client.search(created_after=now - timedelta(days=4), created_before=now - timedelta(days=2))) == [early]
     assert ids(client.search(created_after=datetime.min.replace(year=3, tzinfo=UTC), agent="echo")) == [late, early]
     assert ids(client.search(created_after=datetime.max.replace(year=9000, tzinfo=UTC))) == []
+
+
+def test_where_very_many_ids_do_not_tell_their_time_all_are_found_all_the_same(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(condition, "MOST_SKEWED", 1)
+    skewed = [submitted(client) for _ in range(3)]
+    late = submitted(client)
+    query(client, "UPDATE agent_tasks.tasks SET created_at = created_at - interval '3 d' WHERE id = ANY (%s)", skewed)
+    found = client.search(created_after=timedelta(days=4), created_before=timedelta(days=2)).tasks
+    assert [task.id for task in found] == skewed[::-1]
+    assert [task.id for task in client.search(created_after=timedelta(days=2)).tasks] == [late]
 
 
 def test_tasks_of_a_time_of_the_end_come_as_they_ended_and_each_once(client: AgentTasks) -> None:

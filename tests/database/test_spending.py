@@ -91,6 +91,15 @@ def test_what_means_nothing_is_refused(client: AgentTasks, asked: dict[str, Any]
         client.spend(**asked)
 
 
+def test_a_span_of_which_nobody_waits_for_the_sums_is_refused(client: AgentTasks) -> None:
+    now = datetime.now(UTC)
+    for since, until in ((timedelta(401), None), (now - timedelta(500), timedelta(90)), (now - timedelta(402), now)):
+        with pytest.raises(InvalidInput, match="400 days apart at most, not 4") as refusal:
+            client.spend(since=since, until=until)
+        assert refusal.value.info.details["field"] == "since"
+    assert client.spend(since=timedelta(399)) == client.spend(since=now - timedelta(500), until=timedelta(200)) == []
+
+
 def test_nothing_is_spent_where_nothing_was_charged(client: AgentTasks) -> None:
     assert client.spend() == []
     assert client.spend(()) == []

@@ -19,6 +19,8 @@ OLDEST = UUID(int=0)
 _SKEW = timedelta(seconds=61)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _LAST = 2**48 - 1
+MOST_SKEWED = 10_000
+"""Tasks whose ids do not tell when they were created, of a range, that are looked at for where they lie."""
 
 # Words as they are, never a query that somebody wrote: the last may be the beginning of one.
 _WORDS: LiteralString = """
@@ -72,6 +74,7 @@ class _BoundsRow(TypedDict):
     now: datetime
     low: UUID | None
     high: UUID | None
+    skewed: int
 
 
 _NOW = "SELECT clock_timestamp() AS now"
@@ -79,8 +82,10 @@ _SKEWED_IN = f"""
     WITH found AS MATERIALIZED (
         SELECT id FROM agent_tasks.tasks
         WHERE {SKEWED} AND created_at >= %(created_after)s AND created_at < %(created_before)s
+        ORDER BY created_at LIMIT %(most)s
     )
-    SELECT (SELECT id FROM found ORDER BY id LIMIT 1) AS low, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS high
+    SELECT (SELECT count(*) FROM found) AS skewed, (SELECT id FROM found ORDER BY id LIMIT 1) AS low,
+        (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS high
 """
 
 
@@ -127,9 +132,11 @@ class Condition:
         if "created_after" in self.parts or "created_before" in self.parts:
             since: datetime = self.values.get("created_after", _EPOCH)
             until: datetime = self.values.get("created_before", _EPOCH.replace(year=9_000))
-            values = {"created_after": since, "created_before": until}
+            values = {"created_after": since, "created_before": until, "most": MOST_SKEWED}
             found: _BoundsRow | None = connection.execute(_SKEWED_IN, values, prepare=False).fetchone()
             assert found is not None
+            if found["skewed"] >= MOST_SKEWED:  # there may be more, anywhere: each row is looked at
+                return
             low, high = _first_id(since - _SKEW), _first_id(until + _SKEW)
             if found["low"] is not None and found["high"] is not None:
                 low, high = min(low, found["low"]), max(high, found["high"])
