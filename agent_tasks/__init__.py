@@ -27,6 +27,7 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
+from agent_tasks.client.pauses import Pause
 from agent_tasks.client.schedules import Schedule
 from agent_tasks.client.spending import Spent
 from agent_tasks.doorbell.installed import installed
@@ -150,6 +151,7 @@ __all__ = [
     "Page",
     "Partial",
     "PartialCompletion",
+    "Pause",
     "PayloadTooLarge",
     "PermissionDenied",
     "Poison",

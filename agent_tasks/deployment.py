@@ -26,6 +26,7 @@ from agent_tasks.moments import reached
 from agent_tasks.settings import Settings
 from agent_tasks.store.access import may_see, not_found
 from agent_tasks.store.database import Connection, Database
+from agent_tasks.store.pause_look import PauseLook
 from agent_tasks.store.queries import catalog, read
 from agent_tasks.store.rows import Row
 from agent_tasks.task.arguments import check_kind
@@ -99,6 +100,10 @@ class Deployment:
     def spans(self) -> Spans:
         """The spans of OpenTelemetry that this deployment writes, if any."""
         return Spans(self.settings.traces)
+
+    @Once
+    def pause_look(self) -> PauseLook:
+        return PauseLook(self.database)
 
     @Once
     def bells(self) -> Bells:

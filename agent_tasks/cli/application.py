@@ -25,6 +25,8 @@ from agent_tasks.cli.keys import keys
 from agent_tasks.cli.logs import logs
 from agent_tasks.cli.ls import ls
 from agent_tasks.cli.migrate import migrate
+from agent_tasks.cli.pause import pause
+from agent_tasks.cli.pauses import pauses
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
 from agent_tasks.cli.resume import resume
@@ -36,6 +38,7 @@ from agent_tasks.cli.spend import spend
 from agent_tasks.cli.status import status
 from agent_tasks.cli.submit import submit
 from agent_tasks.cli.tree import tree
+from agent_tasks.cli.unpause import unpause
 from agent_tasks.cli.unschedule import unschedule
 from agent_tasks.cli.watch import watch
 from agent_tasks.cli.webhooks import webhooks
@@ -61,6 +64,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 for panel, commands in {
     "On this machine": (demo, dev),
     "Tasks": (submit, status, watch, events, logs, signal, hook, cancel, resume, tree, ps, ls, export),
+    "Levers": (pause, unpause, pauses),
     "Schedules": (schedule, schedules, pause_schedule, unpause_schedule, trigger, unschedule),
     "A deployment": (migrate, check, doctor, audit, spend),
 }.items():

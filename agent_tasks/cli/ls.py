@@ -88,13 +88,14 @@ def _print(found: list[TaskSnapshot], page: Page, *, as_json: bool) -> None:
 
 def _print_task(task: TaskSnapshot) -> None:
     from agent_tasks.cli.lines import packed, padded, terminal_width
-    from agent_tasks.cli.text import COLOURS, compact, duration, since, unserved, where
+    from agent_tasks.cli.text import COLOURS, compact, duration, paused, since, unserved, where
 
     status = typer.style(f"{task.status:<{_STATUS}}", fg=COLOURS[task.status])
     step = padded(f"{task.agent}.{task.step}", _STEP)
     typer.echo(f"{task.id}  {step}  {status} {duration(since(task.created_at)):>{_AGE}}")
     details = [
         where(task),
+        paused(task),
         unserved(task),
         f"ended {duration(since(task.finished_at))} ago" if task.finished_at else "",
         compact(task.metadata) if task.metadata else "",

@@ -64,11 +64,12 @@ def _print(task: LivingTask) -> None:
 
 
 def _details(task: LivingTask) -> list[str]:
-    from agent_tasks.cli.text import awaited, budget_left, budget_reserved, time_left, where
+    from agent_tasks.cli.text import awaited, budget_left, budget_reserved, paused, time_left, where
 
     waiting, reserved = task.waiting_for, budget_reserved(task.budget, ", ")
     return [
         *([f"for {awaited(waiting)}", time_left(waiting)] if waiting else [where(task)]),
+        paused(task),
         task.unserved.message if task.unserved else "",
         f"in the tree of {task.root_id}" if task.parent_id else "",
         f"left {budget_left(task.budget, ', ')}" if task.budget.limit != Budget() else "no budget limit",

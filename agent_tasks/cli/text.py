@@ -154,6 +154,15 @@ def unserved(task: TaskSnapshot) -> str:
     return f"{task.unserved.message} {task.unserved.action}" if task.unserved else ""
 
 
+def paused(task: TaskSnapshot) -> str:
+    """Return since when the task is paused, by whom and why, and what of it was paused; empty if nothing is."""
+    if (found := task.paused) is None:
+        return ""
+    what = "" if found.name == str(task.id) else f" (the {found.kind} {found.name})"
+    why = f": {found.reason}" if found.reason else ""
+    return printable(f"paused {duration(since(found.since))} ago by {found.by}{why}{what}")
+
+
 def printable(text: str) -> str:
     """Return the text on one line, and without what a terminal would take for a command."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -18,6 +18,7 @@ from agent_tasks.cli.text import (
     call_costs,
     clock,
     duration,
+    paused,
     progress_text,
     since,
     spent_parts,
@@ -111,6 +112,7 @@ class _Branch:
         return [
             str(task.id),
             f"submitted {clock(task.created_at)}",
+            paused(task),
             task.unserved.message if task.unserved else "",
             progress_text(task.progress) if task.progress else "",
             f"spent {first}",

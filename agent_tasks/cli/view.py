@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent_tasks.cli.lines import fitted, packed
-from agent_tasks.cli.text import COLOURS, amount, duration, printable, since, spent_parts, unserved, where
+from agent_tasks.cli.text import COLOURS, amount, duration, paused, printable, since, spent_parts, unserved, where
 from agent_tasks.task.snapshot import TaskSnapshot
 
 _INDENT, _BAR, _COUNTED = "  ", 40, 24
@@ -22,6 +22,8 @@ class TaskView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         task, width = self.task, options.max_width
         parts: list[RenderableType] = [self._headline(), self._progress(width)]
+        if task.paused is not None:
+            parts.append(Padding(Text(paused(task), style="yellow"), (0, 0, 0, len(_INDENT))))
         if task.unserved is not None:
             parts.append(Padding(Text(unserved(task), style="yellow"), (0, 0, 0, len(_INDENT))))
         if task.progress is not None and task.progress.message:

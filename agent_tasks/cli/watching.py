@@ -10,10 +10,11 @@ from rich.live import Live
 
 from agent_tasks.cli.lines import fitted, terminal_width
 from agent_tasks.cli.problems import ExitCode, Failed, Problem, ended_badly
-from agent_tasks.cli.text import progress_text, unserved, where
+from agent_tasks.cli.text import paused, progress_text, unserved, where
 from agent_tasks.cli.view import TaskView
 from agent_tasks.client.following import follow
 from agent_tasks.client.handle import TaskHandle
+from agent_tasks.task.paused import Paused
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.unserved import Unserved
@@ -54,7 +55,7 @@ def _in_lines(task: TaskHandle, timeout: float | None, out: TextIO | None) -> Ta
     shown: list[str] = []
     width = terminal_width()
     for snapshot in _changes(task, timeout):
-        lines = [fitted(_line(snapshot), width), *wrap(unserved(snapshot), width)]
+        lines = [fitted(_line(snapshot), width), *wrap(paused(snapshot), width), *wrap(unserved(snapshot), width)]
         if lines != shown and out is not None:
             print("\n".join(lines), file=out, flush=True)
         shown = lines
@@ -74,9 +75,9 @@ def _in_json(task: TaskHandle, timeout: float | None) -> TaskSnapshot:
 
 def _changes(task: TaskHandle, timeout: float | None) -> Iterator[TaskSnapshot]:
     """Yield the task whenever what is shown of it changes; the passing of time alone is no change."""
-    shown: tuple[int, Unserved | None] | None = None
+    shown: tuple[int, Unserved | None, Paused | None] | None = None
     for _ in follow(task, timeout):
         snapshot = task.snapshot()
-        if shown != (snapshot.version, snapshot.unserved):
+        if shown != (snapshot.version, snapshot.unserved, snapshot.paused):
             yield snapshot
-        shown = snapshot.version, snapshot.unserved
+        shown = snapshot.version, snapshot.unserved, snapshot.paused

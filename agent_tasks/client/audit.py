@@ -32,9 +32,9 @@ class AuditEntry(BaseModel):
     origin: str
     """`user@host`, or the address of a client."""
     operation: str
-    """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `schedule`, `unschedule`, `pause_schedule`,
-    `unpause_schedule`, `trigger_schedule`, `create_key`, `revoke_key`,
-    `bulk`, `stop_bulk`, or what was done with a webhook, as `put_webhook`, or `replay_delivery`."""
+    """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `pause`, `unpause`, `schedule`, `unschedule`,
+    `pause_schedule`, `unpause_schedule`, `trigger_schedule`, `create_key`, `revoke_key`, `bulk`, `stop_bulk`, or what
+    was done with a webhook, as `put_webhook`, or `replay_delivery`."""
     task_id: UUID | None
     """The task that was written to; the new one of a submit."""
     target: str | None

@@ -23,10 +23,11 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.listing import Page, find_tasks
+from agent_tasks.client.pauses import Pause, all_pauses, pause, resume_paused
 from agent_tasks.client.schedule_levers import pause_schedule, trigger_schedule, unpause_schedule
 from agent_tasks.client.schedules import CatchUp, Schedule, put_schedule, remove_schedule
 from agent_tasks.client.sending import Sending
-from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.serving import with_obstacles
 from agent_tasks.client.signals import Receipt
 from agent_tasks.client.spending import SpendKey, Spent, sum_up
 from agent_tasks.client.submission import ScheduleOptions, Submission, SubmitOptions, Target, TaskInput, digests
@@ -241,7 +242,7 @@ class AgentTasks(Deployment):
                 identity=identity,
                 limit=limit,
             )
-            return with_unserved(self, connection, LivingTask.from_rows(rows))
+            return with_obstacles(self, connection, LivingTask.from_rows(rows), identity)
 
     def search(
         self,
@@ -350,6 +351,54 @@ class AgentTasks(Deployment):
             self, by, since=since, until=until, agent=agent, tenant=tenant, subject=subject, model=model, limit=limit,
             identity=identity,
         )  # fmt: skip
+
+    def pause(
+        self,
+        task: TaskHandle | UUID | str | None = None,
+        *,
+        agent: str | None = None,
+        queue: str | None = None,
+        tenant: str | None = None,
+        reason: str | None = None,
+        identity: Identity | None = None,
+    ) -> Pause:
+        """Begin no more steps of a task and of all below it, or of an agent, a queue or a tenant; name one of them.
+
+        Steps that run come to their end. Timers that come due wait, time-outs move by as long as the pause lasts, and
+        no budget's clock runs meanwhile. Signals are kept, and cancelling goes on. `identity`: the caller, who may
+        pause its own tasks, and with `tasks:all` its tenant, or what an agent or a queue has of its tenant; with the
+        scope `admin` or None (a trusted program) anything.
+
+        Raises InvalidInput, TaskNotFound, PermissionDenied, and InvalidState where it is paused, or the task has ended.
+        """
+        return pause(self, task, agent, queue, tenant, reason, identity)
+
+    def resume_paused(
+        self,
+        task: TaskHandle | UUID | str | None = None,
+        *,
+        agent: str | None = None,
+        queue: str | None = None,
+        tenant: str | None = None,
+        identity: Identity | None = None,
+    ) -> Pause:
+        """End a pause, of what `pause` was given, and return it; the sweep then rings for what is pending.
+
+        A task for which another pause holds goes on when that has ended. Raises InvalidInput, TaskNotFound,
+        InvalidState where it is not paused, and PermissionDenied where an `identity` may not end the pause: it ends
+        none that a trusted program has begun.
+        """
+        return resume_paused(self, task, agent, queue, tenant, identity)
+
+    def pauses(
+        self, *, ended: bool = False, after: int | None = None, limit: int = 100, identity: Identity | None = None
+    ) -> list[Pause]:
+        """Return what is paused, the newest first, at most `limit` (1 to 1,000); with `ended` also what was.
+
+        `after`: the id of a pause, to go on below it. `identity`: with `admin` it sees all, with `tasks:all` those of
+        its tenant, otherwise those of its own tasks; None: a trusted program, which sees all. Raises InvalidInput.
+        """
+        return all_pauses(self, ended=ended, after=after, limit=limit, identity=identity)
 
     def agents(self) -> list[AgentInfo]:
         """Return the agents that workers have registered or this process has loaded, sorted by name."""

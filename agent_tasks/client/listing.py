@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.cursors import cursor, microseconds_of, place_of, time_of
-from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.serving import with_obstacles
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.access import may_see
 from agent_tasks.store.queries import read, search
@@ -39,7 +39,7 @@ def find_tasks(
     place = None if after is None else _place_in(wanted, after)
     with deployment.database.connection() as connection:
         found = search.tasks(connection, wanted, identity=identity, after=place, limit=limit)
-        tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(found.rows))
+        tasks = with_obstacles(deployment, connection, TaskSnapshot.from_rows(found.rows), identity)
     return Page(tasks=tasks, next=found.next and _cursor_to(found.next))
 
 
@@ -52,7 +52,7 @@ def find_children(
     with deployment.database.connection() as connection:
         rows = read.page_of_children(connection, parent_id, place, limit)
         seen = [row for row in rows if may_see(identity, row)]
-        tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(seen))
+        tasks = with_obstacles(deployment, connection, TaskSnapshot.from_rows(seen), identity)
     return Page(tasks=tasks, next=_cursor(rows[-1]["id"]) if len(rows) == limit else None)
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.serving import with_obstacles
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.access import may_see, not_found
 from agent_tasks.store.queries import read
@@ -25,7 +25,7 @@ def read_tree(deployment: Deployment, task_id: UUID, identity: Identity | None, 
     """Return the task and all below it at one moment; with `root` its whole tree. Raises TaskNotFound."""
     with deployment.database.connection() as connection:
         rows = read.tree(connection, task_id, root=root)
-        tasks = with_unserved(deployment, connection, TaskSnapshot.from_rows(rows))
+        tasks = with_obstacles(deployment, connection, TaskSnapshot.from_rows(rows), identity)
     if not rows or not all(may_see(identity, row) for row in rows):
         raise not_found(task_id, identity)
     nodes: dict[UUID | None, TreeNode] = {task.id: TreeNode(snapshot=task) for task in tasks}

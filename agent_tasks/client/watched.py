@@ -5,7 +5,7 @@ from uuid import UUID
 
 import redis
 
-from agent_tasks.client.serving import with_unserved
+from agent_tasks.client.serving import with_obstacles
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.errors import Transient
 from agent_tasks.task.identity import Identity
@@ -38,14 +38,15 @@ class WatchedTask:
     def snapshot(self) -> TaskSnapshot:
         """Return the task as it stands: from the mirror, or from Postgres if the mirror has none or is behind.
 
-        If nobody has taken the task for two seconds and no worker would, `unserved` says why.
-        Raises TaskNotFound.
+        If nobody has taken the task for two seconds and no worker would, `unserved` says why; while it is paused,
+        `paused` does. Raises TaskNotFound.
         """
         seen = self.look()
-        if seen.status is not TaskStatus.PENDING or (datetime.now(UTC) - seen.created_at) < _PATIENCE:
+        if seen.status.is_terminal:
             return seen
+        is_late = seen.status is TaskStatus.PENDING and datetime.now(UTC) - seen.created_at >= _PATIENCE
         try:
-            return self.stored()
+            return self.stored() if is_late or self.deployment.pause_look.any_holds() else seen
         except Transient:  # Postgres is away: the mirror has answered
             return seen
 
@@ -53,7 +54,7 @@ class WatchedTask:
         """Return the task as Postgres has it, and refill the mirror. Raises TaskNotFound."""
         seen = self.read()
         with self.deployment.database.connection() as connection:
-            return with_unserved(self.deployment, connection, [seen])[0]
+            return with_obstacles(self.deployment, connection, [seen], self.identity)[0]
 
     def look(self) -> TaskSnapshot:
         """Return the `snapshot` without checking the workers."""

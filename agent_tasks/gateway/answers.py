@@ -39,8 +39,9 @@ def of_task(task: TaskSnapshot, status: int = 200, headers: dict[str, str] | Non
 
 
 def etag(task: TaskSnapshot) -> str:
-    """The version of a task, which grows with every change that can be seen."""
-    return f'"{task.version}"'
+    """The version of a task, which grows with every change that can be seen, and since when it is paused."""
+    paused = f"-{task.paused.since.timestamp():.6f}" if task.paused else ""
+    return f'"{task.version}{paused}"'
 
 
 def is_known(request: Request, task: TaskSnapshot) -> bool:

@@ -4,6 +4,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.store.history import written
+from agent_tasks.store.pausing import PAUSED, paused_seconds
 from agent_tasks.task.row import BellRow, TaskRow
 
 Row = TaskRow
@@ -105,14 +106,16 @@ ENDED: LiteralString = f"""
 """
 """The columns of an ended task: it belongs to nobody, and nothing is due."""
 
-CLOCKED_SECONDS: LiteralString = """
+_AWAITED_SINCE: LiteralString = "coalesce(waiting_for ->> 'parked_at', waiting_for ->> 'since')::timestamptz"
+CLOCKED_SECONDS: LiteralString = f"""
     CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
          WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
-            THEN greatest(0, extract(epoch FROM clock_timestamp()
-                - coalesce(waiting_for ->> 'parked_at', waiting_for ->> 'since')::timestamptz))
+            THEN greatest(0, extract(epoch FROM clock_timestamp() - {_AWAITED_SINCE})
+                - {paused_seconds(_AWAITED_SINCE)})
          ELSE 0 END
 """
-"""The seconds that the budget's clock has counted since the last change, in steps and while children are awaited.
+"""The seconds that the budget's clock has counted since the last change of one of `tasks`, in steps and while children
+are awaited. It stands while a task that awaits them is paused.
 
 A step that is parked again waits since before it ran, and that time is counted already."""
 
@@ -170,10 +173,11 @@ COUNTED_ENDING: LiteralString = "version = version + 1, event_seq = event_seq + 
 RING_FALLBACK: LiteralString = "10"
 """Seconds until the bell of an undo is rung again, where the caller knows no settings."""
 
-SUSPECT: LiteralString = """
+SUSPECT: LiteralString = f"""
     tasks.suspect > 0 AND tasks.status = 'pending' AND tasks.queue = ANY (%(queues)s)
         AND tasks.agent || '.' || tasks.step = ANY (%(steps)s)
         AND (tasks.refused IS NULL OR (tasks.refused ->> 'until')::timestamptz <= clock_timestamp())
+        AND NOT {PAUSED}
 """
 """The condition that a suspect step waits, and that a process serves it."""
 

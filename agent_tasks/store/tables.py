@@ -135,6 +135,7 @@ tasks = Table(
     # when a sweep acts on the row if nothing else has: running: the lease expires; pending: it is rung again;
     # waiting: the timer fires. Null: never.
     Column("due_at", _TIME),
+    Column("put_off_by", BigInteger),  # the pause for which a sweep, or a claim, has put `due_at` off
     _required("version", BigInteger, "1"),  # grows with every change an observer can see
     _required("event_seq", BigInteger, "0"),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
@@ -170,6 +171,7 @@ tasks = Table(
         postgresql_where=text("parent_id IS NULL AND finished_at IS NOT NULL"),
     ),
     Index("tasks_suspect", "suspect", postgresql_where=text("suspect > 0 AND status = 'pending'")),
+    Index("tasks_put_off", "put_off_by", postgresql_where=text("put_off_by IS NOT NULL AND finished_at IS NULL")),
     Index("tasks_root", "root_id"),
     Index("tasks_parent", "parent_id", "parent_step", "child_index", postgresql_where=text("parent_id IS NOT NULL")),
     Index("tasks_resumed", "resumed_from", postgresql_where=text("resumed_from IS NOT NULL")),
@@ -213,6 +215,31 @@ labels = Table(  # of metadata, which is found by them: its keys and values as t
     Column("value", Text, primary_key=True),
     Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE"), primary_key=True),
     Index("labels_task", "task_id"),
+)
+
+
+pauses = Table(  # of tasks, agents, queues and tenants: while one has not ended, no step of these is begun
+    "pauses",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("target", Text, nullable=False),  # by which a task finds the pauses that hold for it: store/pausing.py
+    Column("tenant", Text),  # whose people and services paused it, and may go on; null: a trusted program
+    Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE")),
+    Column("reason", Text),
+    Column("by", Text, nullable=False),
+    Column("began_at", _TIME, nullable=False, server_default=_NOW),
+    Column("ended_at", _TIME),
+    Column("released_at", _TIME),  # since when nothing is put off for it any more
+    CheckConstraint("kind IN ('task', 'agent', 'queue', 'tenant')", name="kind"),
+    CheckConstraint("(kind = 'task') = (task_id IS NOT NULL)", name="task"),
+    CheckConstraint("ended_at >= began_at", name="ended"),
+    CheckConstraint("released_at IS NULL OR ended_at IS NOT NULL", name="released"),
+    Index("pauses_living", "target", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("pauses_target", "target", "ended_at"),
+    Index("pauses_open", "id", postgresql_where=text("released_at IS NULL")),
+    Index("pauses_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
 )
 
 

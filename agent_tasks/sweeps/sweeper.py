@@ -19,6 +19,7 @@ from agent_tasks.sweeps import (
     keys,
     leases,
     orphans,
+    pauses,
     retention,
     schedules,
     sessions,
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 Sweep = Callable[[AgentTasks], int]
 DUE: dict[str, Sweep] = {
     "leases": leases.run_once,
+    "pauses": pauses.run_once,  # before those that would find what is paused, and what is not any more
     "timers": timers.run_once,
     "bells": bells.run_once,
     "schedules": schedules.run_once,

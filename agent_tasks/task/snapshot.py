@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks.errors import ErrorInfo
 from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.paused import Paused
 from agent_tasks.task.row import Held, Limits, Reserved, Spent, TaskRow
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.unserved import Unserved
 
 log = logging.getLogger(__name__)
-_DERIVED = ("budget", "suspect", "unserved")
+_DERIVED = ("budget", "suspect", "unserved", "paused")
 """The fields of a snapshot that are not columns."""
 
 
@@ -121,6 +122,8 @@ class TaskSnapshot(BaseModel):
     """The step was running when a process died, and is run apart from others until it commits."""
     unserved: Unserved | None = None
     """Why no living worker would run the step of this pending or waiting task; None where one would."""
+    paused: Paused | None = None
+    """The pause that holds for this task; None where none does."""
 
     @classmethod
     def from_row(cls, row: TaskRow) -> Self:

@@ -4,6 +4,7 @@ from typing import LiteralString
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.pausing import FAR, PAUSED, paused_seconds
 from agent_tasks.store.rows import ENDED, LIVES, SNAPSHOT, Row
 from agent_tasks.transitions.forget import forget
 from agent_tasks.transitions.refuse import serves
@@ -14,6 +15,8 @@ WATCH = "orphans"
 # Of a step that was given back only those count whose code has not done so.
 _SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_interval(secs => tasks.ttl_seconds)"
 
+_AT_THE_EARLIEST: LiteralString = "greatest(tasks.pending_since, %(since)s)"
+
 _ABANDON = f"""
     WITH servers AS (
         SELECT queue, step, max(seen_at) AS seen_at, bool_or({LIVES}) AS lives
@@ -21,12 +24,14 @@ _ABANDON = f"""
     ), orphans AS (
         SELECT tasks.id FROM agent_tasks.tasks
             LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
-        WHERE status = 'pending' AND finished_at IS NULL AND (
+        WHERE status = 'pending' AND finished_at IS NULL AND due_at < {FAR} AND (
             servers.lives IS NOT TRUE AND greatest(pending_since, servers.seen_at, %(since)s)
                 + make_interval(secs => ttl_seconds) < clock_timestamp()
             OR refused IS NOT NULL AND greatest((refused ->> 'since')::timestamptz, %(since)s)
                 + make_interval(secs => ttl_seconds) < clock_timestamp()
                 AND NOT {serves("tasks", "tasks.refused -> 'signatures'", _SEEN)})
+            AND NOT {PAUSED} AND {_AT_THE_EARLIEST} + make_interval(secs => ttl_seconds)
+                + make_interval(secs => {paused_seconds(_AT_THE_EARLIEST)}) < clock_timestamp()
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE agent_tasks.tasks SET
@@ -66,8 +71,8 @@ def abandon(connection: Connection, *, limit: int, lease_seconds: float, gap_sec
     """Give up the tasks that no live worker serves and that made no progress for their TTL.
 
     The TTL counts from when a worker that serves the step was last alive, and only while this sweep runs without
-    a gap of `gap_seconds`, so that an outage of everything does not end the tasks that it interrupted. Where the
-    agent is sensitive, what was recorded is purged. Within a transaction.
+    a gap of `gap_seconds`, so that an outage of everything does not end the tasks that it interrupted. It stands while
+    the task is paused. Where the agent is sensitive, what was recorded is purged. Within a transaction.
     """
     rows: list[Row] = connection.execute(
         _ABANDON,

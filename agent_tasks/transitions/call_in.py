@@ -8,6 +8,7 @@ from uuid import UUID
 from agent_tasks.errors import ErrorInfo, ErrorType, SuggestedAction
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.pausing import MOVES, PAUSED
 from agent_tasks.store.rows import (
     CALLED_IN,
     CLOCKED_SECONDS,
@@ -27,6 +28,7 @@ _DUE = f"""
     SELECT id, waiting_for ? 'waits' AS is_parked FROM agent_tasks.tasks
     WHERE status = 'waiting' AND finished_at IS NULL AND due_at <= statement_timestamp()
         AND waiting_for ->> 'kind' = 'children' AND (NOT waiting_for ? 'waits' OR {CALLED_IN})
+        AND NOT {PAUSED} AND NOT coalesce({MOVES}, false)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 

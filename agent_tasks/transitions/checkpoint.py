@@ -10,6 +10,7 @@ from agent_tasks.errors import BudgetExhausted, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import COUNTED, EVENTS, EventEntry, appended, event_list, event_text
+from agent_tasks.store.pausing import PAUSED
 from agent_tasks.store.rows import CLEARED, OWNED, RUNNING_SECONDS, SNAPSHOT, STEPPED, Row, few
 from agent_tasks.task.row import SteppedRow
 from agent_tasks.transitions.claim import Claim, ClaimRow
@@ -34,12 +35,17 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class StepCommit:
-    """A step to be committed; `in_place`: its worker goes on with the next one under the same run and lease."""
+    """A step to be committed; `in_place`: its worker goes on with the next one under the same run and lease, unless the
+    task is paused."""
 
     claim: Claim
     committed: Committed
     in_place: bool
 
+
+# Where the task was paused meanwhile, the worker does not go on with the next step.
+_HANDED_OVER: LiteralString = """jsonb_set(given.new_events, '{1}', jsonb_build_array(
+                'dispatched', jsonb_build_object('step', tasks.step, 'step_number', tasks.step_number)))"""
 
 _CHECKPOINT = f"""
     WITH given AS (
@@ -48,7 +54,8 @@ _CHECKPOINT = f"""
             seconds real, progress jsonb, undo boolean, new_events jsonb)
         WHERE {few("step_number")}
     ), owned AS (
-        SELECT tasks.id FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
+        SELECT tasks.id, given.in_place AND NOT {PAUSED} AS in_place
+        FROM given JOIN agent_tasks.tasks ON {GIVEN_OWNED} WHERE {IN_TIME}
         {PASSING_LOCKED}
     ), changed AS (
         UPDATE agent_tasks.tasks SET
@@ -56,15 +63,16 @@ _CHECKPOINT = f"""
             spent_seconds = spent_seconds + {RUNNING_SECONDS}, spent_steps = spent_steps + 1,
             progress = coalesce(given.progress, tasks.progress), undoable = undoable + given.undo::int,
             version = version + 1, event_seq = event_seq + jsonb_array_length(given.new_events),
-            attempt = given.in_place::int, uncounted = 0,
-            status = CASE WHEN given.in_place THEN 'running' ELSE 'pending' END,
-            worker = CASE WHEN given.in_place THEN worker END,
-            claimed_at = CASE WHEN given.in_place THEN clock_timestamp() ELSE claimed_at END,
-            pending_since = CASE WHEN given.in_place THEN pending_since ELSE clock_timestamp() END,
-            due_at = CASE WHEN given.in_place THEN due_at
+            attempt = owned.in_place::int, uncounted = 0,
+            status = CASE WHEN owned.in_place THEN 'running' ELSE 'pending' END,
+            worker = CASE WHEN owned.in_place THEN worker END,
+            claimed_at = CASE WHEN owned.in_place THEN clock_timestamp() ELSE claimed_at END,
+            pending_since = CASE WHEN owned.in_place THEN pending_since ELSE clock_timestamp() END,
+            due_at = CASE WHEN owned.in_place THEN due_at
                 ELSE clock_timestamp() + make_interval(secs => %(ring_seconds)s) END
-        FROM owned JOIN given USING (id) WHERE tasks.id = owned.id
-        RETURNING tasks.*, given.done, given.state, given.seconds, given.undo, given.new_events
+        FROM owned JOIN given ON given.id = owned.id WHERE tasks.id = owned.id
+        RETURNING tasks.*, given.done, given.state, given.seconds, given.undo,
+            CASE WHEN given.in_place AND NOT owned.in_place THEN {_HANDED_OVER} ELSE given.new_events END AS new_events
     ), checkpoint_added AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, undo)
         SELECT id, step_number - 1, done, step, state, run, seconds, undo FROM changed

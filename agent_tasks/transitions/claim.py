@@ -10,10 +10,12 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention
 from agent_tasks.store.history import written
+from agent_tasks.store.pausing import PAUSED
 from agent_tasks.store.rows import CLAIMED, SUSPECT, ClaimedRow, few
 from agent_tasks.task.budget import Budget, Spend
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.snapshot import budget_of, held_of, reserved_of, spend_of
+from agent_tasks.transitions.put_off import put_off_given
 
 
 class ClaimRow(ClaimedRow):
@@ -140,7 +142,7 @@ _FREE: LiteralString = f"""
         WHERE {few("step_number")}
     ), free AS (
         SELECT tasks.id FROM wanted JOIN agent_tasks.tasks USING (id, step, step_number)
-        WHERE tasks.status = 'pending' AND tasks.suspect = 0
+        WHERE tasks.status = 'pending' AND tasks.suspect = 0 AND NOT {PAUSED}
 """
 _FREE_SUSPECT: LiteralString = f"""
     WITH free AS (
@@ -185,7 +187,7 @@ _LOCKED = f"{_FREE}) SELECT id FROM free"
 def claim_all(
     connection: Connection, wanted: Sequence[Wanted], *, worker: str, lease_seconds: float
 ) -> list[Claim | ValueError | Contention | None]:
-    """Take these steps, each of another task; None for one that is not current any more, is claimed, or is suspect.
+    """Take these steps, each of another task; None for one that is not current, is claimed, suspect or paused.
 
     A row that this release cannot read is its own error: the claims of the others are committed. Contention stands
     for one that may be free, and whose row somebody else has locked.
@@ -194,6 +196,8 @@ def claim_all(
     rows: list[ClaimRow] = connection.execute(_CLAIM, {"wanted": _listed(wanted), **terms}).fetchall()
     taken = {row["id"]: row for row in rows}
     missed = [one for one in wanted if one.task_id not in taken]
+    if missed:
+        put_off_given(connection, [one.task_id for one in missed])
     locked: set[UUID] = {
         row["id"] for row in (connection.execute(_LOCKED, {"wanted": _listed(missed), **terms}) if missed else ())
     }

@@ -6,10 +6,12 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import written
+from agent_tasks.store.pausing import BACK
 from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
 # A task that is pending is rung where it now belongs, and looked for later as after any bell. The bell that lies where
-# it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there.
+# it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there. What a pause of
+# the queue has put off is seen by the sweeps again, and put off once more where it is still paused.
 _EVENTS: LiteralString = """
         SELECT id, event_seq, '{type}', jsonb_build_object('{column}', %(value)s::{kind}) FROM changed
 """
@@ -22,7 +24,7 @@ _MOVE: LiteralString = """
         UPDATE agent_tasks.tasks SET {column} = %(value)s::{kind}, version = version + 1, event_seq = event_seq + 1,
             rings = CASE WHEN status = 'pending' THEN 0 ELSE rings END,
             due_at = CASE WHEN status = 'pending' THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
-                ELSE due_at END
+                ELSE {back} END, put_off_by = NULL
         WHERE id = ANY (ARRAY(SELECT id FROM locked))
         RETURNING *
     ), {events}
@@ -32,7 +34,7 @@ _MOVE: LiteralString = """
 
 def _statement(column: LiteralString, kind: LiteralString, type: LiteralString) -> LiteralString:
     events = written(_EVENTS.format(type=type, column=column, kind=kind))
-    return _MOVE.format(given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT)
+    return _MOVE.format(given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT, back=BACK)
 
 
 _TO_QUEUE = _statement("queue", "text", "moved")

@@ -7,10 +7,11 @@ from typing import Any, LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.pausing import CALL_MOVES, OPEN_CALLS, moved
 from agent_tasks.store.rows import OWNED, RUNNING_SECONDS, SNAPSHOT, UNCOUNTED, Row, few
 from agent_tasks.transitions.claim import Claim
 from agent_tasks.transitions.fence import IN_TIME, lost, refusal
-from agent_tasks.transitions.open_wait import SHOWN, OpenWait, WaitingSignal, WaitRecord, head_of, over
+from agent_tasks.transitions.open_wait import SHOWN, OpenWait, Over, WaitingSignal, WaitRecord, head_of, over
 
 # The waits that are asked for: those that the ledger does not have yet, and, by their ordinals, those that it has.
 _ASKED: LiteralString = f"""
@@ -64,6 +65,17 @@ _LOOK = f"""
     ) AS here LEFT JOIN agent_tasks.signals ON signals.task_id = %(id)s AND signals.consumed_step IS NULL
         AND signals.name = ANY (%(names)s::text[])
     ORDER BY signals.seq
+"""
+
+# A wait whose time is over by what the ledger has of it, and whose task was paused meanwhile.
+_MOVED = f"""
+    SELECT ordinal FROM (
+        SELECT tasks.* FROM agent_tasks.tasks WHERE {OWNED}
+    ) AS tasks, LATERAL (
+        SELECT calls.ordinal FROM agent_tasks.calls
+        WHERE {OPEN_CALLS} AND calls.ordinal = ANY (%(ordinals)s::int[]) AND {CALL_MOVES}
+            AND ({moved("calls.wait")} ->> 'until')::timestamptz > clock_timestamp() OFFSET 0
+    ) AS calls
 """
 
 _TAKE = f"""
@@ -164,6 +176,7 @@ def take(
     if not rows[0]["is_owned"]:
         raise lost(claim)
     found = over(waits, [_waiting(row) for row in rows if row["seq"] is not None], rows[0]["now"])
+    found = _without_moved(connection, claim, found)
     if not found:
         return []
     taken = {each.wait.record.ordinal: (list(each.seqs), order) for each, order in zip(found, orders, strict=False)}
@@ -174,6 +187,16 @@ def take(
         raise lost(claim)
     by_ordinal = {row["ordinal"]: row["outcome"] for row in outcomes}
     return [(ordinal, by_ordinal[ordinal], order) for ordinal, (_, order) in taken.items()]
+
+
+def _without_moved(connection: Connection, claim: Claim, found: Sequence[Over]) -> Sequence[Over]:
+    """Leave out the waits that are not over, since a pause has moved their time-outs."""
+    timed_out = [each.wait.record.ordinal for each in found if not each.seqs and each.wait.is_kept]
+    if not timed_out:
+        return found
+    rows = connection.execute(_MOVED, {**claim.fence, "ordinals": timed_out}).fetchall()
+    later = {row["ordinal"] for row in rows}
+    return [each for each in found if each.wait.record.ordinal not in later]
 
 
 def keep(connection: Connection, claim: Claim, waits: Sequence[OpenWait]) -> dict[int, WaitRecord]:

@@ -5,13 +5,15 @@ from typing import Any, LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.pausing import FAR
 from agent_tasks.store.rows import SNAPSHOT, Row
 
 SLOWEST_SECONDS = 300.0
 
+# Those that were put off have no bells.
 _PENDING = (
     "SELECT queue, count(*) AS tasks FROM agent_tasks.tasks WHERE status = 'pending' "
-    "AND finished_at IS NULL GROUP BY queue"
+    f"AND finished_at IS NULL AND due_at < {FAR} GROUP BY queue"
 )
 
 
@@ -44,7 +46,7 @@ _POSTPONE = f"""
 
 
 def pending_by_queue(connection: Connection) -> dict[str, int]:
-    """How many tasks are pending on each queue that has any."""
+    """How many tasks are pending on each queue that has any, but for those that were put off."""
     rows: list[_PendingRow] = connection.execute(_PENDING, prepare=False).fetchall()
     return {row["queue"]: row["tasks"] for row in rows}
 

@@ -18,7 +18,7 @@ from agent_tasks.cli.application import app
 from agent_tasks.client import sessions
 from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
-from agent_tasks.errors import InvalidInput, LeaseLost
+from agent_tasks.errors import InvalidInput, InvalidState, LeaseLost
 from agent_tasks.store.notify import Listener, notify
 from agent_tasks.store.queries import calls, catalog, console, doors, living, read, recording
 from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child, usage
@@ -93,6 +93,7 @@ def everything(client: AgentTasks) -> None:
     _endpoints(client)
     _keys(client)
     _sessions(client)
+    _pauses(client)
     _deliveries(client)
     _alerts(client)
     _sweeps(client)
@@ -557,6 +558,34 @@ def _console(client: AgentTasks) -> None:
         console.usual(connection, ["echo"], None)
 
 
+def _pauses(client: AgentTasks) -> None:
+    pending, waiting, within = submitted(client), claimed(client), claimed(client)
+    with client.database.connection() as connection:
+        park(connection, waiting, "go", timeout=600)
+        database.park_within(connection, within, open_wait(1, "go"), open_wait(2, "come"))
+    client.pause(pending)
+    client.pause(agent="echo", reason="why")
+    with pytest.raises(InvalidState):
+        client.pause(agent="echo")
+    assert client.get(pending).snapshot().paused
+    assert database.try_claim(client, pending) is None
+    for task_id in (waiting.id, within.id):
+        fall_due(client, task_id)
+    sweeper = Sweeper(client)
+    sweeper.run("due")
+    client.get(within.id).signal("come", 1)
+    client.resume_paused(pending)
+    client.resume_paused(agent="echo")
+    sweeper.run("due")
+    assert len(client.pauses(ended=True)) >= 2
+    again = claimed(client, within.id)
+    waits = [open_wait(1, "go")]
+    (kept,) = query(client, "SELECT wait FROM agent_tasks.calls WHERE task_id = %s AND ordinal = 1", again.id)
+    waits[0].record.wait, waits[0].record.status = {**kept["wait"], "until": "2020-01-01T00:00:00+00:00"}, "started"
+    with client.database.connection() as connection, connection.transaction():
+        parking.take(connection, again, waits, [1])
+
+
 def _command_line(client: AgentTasks) -> None:
     one = str(submitted(client))
     commands: list[list[str]] = [
@@ -565,6 +594,7 @@ def _command_line(client: AgentTasks) -> None:
         ["audit"], ["doctor"], ["doctor", "--sweeps"], ["keys", "list"],
         ["doctor", "--deliverer"],
         ["cancel", one], ["resume", one], ["ls", "--metadata", "none=1"], ["spend"],
+        ["pause", "--queue", "none"], ["pauses", "--ended"], ["unpause", "--queue", "none"],
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENT_TASKS_")]:

@@ -23,6 +23,7 @@ from agent_tasks.cli.text import duration
 
 CLOSED = "127.0.0.1:1"
 COMMANDS = {
+    "pause", "unpause", "pauses",
     "demo", "dev", "submit", "status", "watch", "events", "signal", "hook", "cancel", "resume", "tree", "ps",
     "schedule", "schedules", "unschedule", "migrate", "doctor", "keys",
 }  # fmt: skip

@@ -17,6 +17,7 @@ PUBLIC = {
     "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
     "HookNotFound", "IdempotencyConflict", "Identity",
     "InvalidInput", "InvalidState", "KeyInUse", "Kept", "NewKey", "Next", "Page", "Partial", "PartialCompletion",
+    "Pause",
     "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "Spent",
     "StepFailed", "SuggestedAction", "SyncContext", "TaskCancelled", "TaskFilter", "TaskHandle", "TaskNotFound",
     "TaskSnapshot",

@@ -124,7 +124,7 @@ class Commits:
         match decision:
             case StepCommit(_, committed, in_place):
                 row = self._persistently(lambda: self._combiners.checkpoint(decision))
-                if in_place:
+                if in_place and row["status"] == "running":  # else it was paused meanwhile
                     return Settled(row, "succeeded", next_claim=claim.followed_by(row, committed.arguments))
                 return Settled(row, "succeeded")
             case Finish():

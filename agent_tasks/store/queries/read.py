@@ -422,15 +422,21 @@ _OVERDUE: LiteralString = """
 """
 
 _DUE = f"""
-    SELECT {_OVERDUE.format(status="running")} AS leases, {_OVERDUE.format(status="waiting")} AS timers,
-        {_OVERDUE.format(status="pending")} AS bells,
+    WITH pauses AS MATERIALIZED (
+        SELECT EXISTS (SELECT FROM agent_tasks.pauses WHERE released_at IS NULL) AS any,
+            EXISTS (SELECT FROM agent_tasks.pauses WHERE released_at IS NULL AND ended_at IS NOT NULL) AS ended
+    )
+    SELECT {_OVERDUE.format(status="running")} AS leases, pauses.any AS pauses,
+        pauses.ended OR {_OVERDUE.format(status="waiting")} AS timers,
+        pauses.ended OR {_OVERDUE.format(status="pending")} AS bells,
         EXISTS (SELECT FROM agent_tasks.schedules
             WHERE next_at <= statement_timestamp() AND paused_at IS NULL) AS schedules
+    FROM pauses
 """
 
 
 def due(connection: Connection) -> set[str]:
-    """The sweeps among leases, timers, bells and schedules that have anything due, in one look."""
+    """The sweeps among leases, pauses, timers, bells and schedules that have anything due, in one look."""
     row = connection.execute(_DUE).fetchone()
     assert row is not None
     return {name for name, is_due in row.items() if is_due}

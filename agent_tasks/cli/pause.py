@@ -1,0 +1,28 @@
+"""`agent-tasks pause`: begin no more steps of a task, an agent, a queue or a tenant."""
+
+from typing import Annotated
+
+import typer
+
+from agent_tasks.cli.deployment import deployment, find_task
+from agent_tasks.cli.options import AsJson
+
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The task's id, or the beginning of it.")]
+OfAgent = Annotated[str | None, typer.Option("--agent", help="All tasks of this agent.")]
+OnQueue = Annotated[str | None, typer.Option("--queue", help="All tasks on this queue.")]
+OfTenant = Annotated[str | None, typer.Option("--tenant", help="All tasks of this tenant.")]
+
+
+def pause(
+    id: Id = None,
+    agent: OfAgent = None,
+    queue: OnQueue = None,
+    tenant: OfTenant = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, shown with each task that stands still.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin no more steps of a task and of all below it, or of an agent, a queue or a tenant. Running steps end."""
+    with deployment() as client:
+        task = None if id is None else find_task(client, id, None)
+        begun = client.pause(task, agent=agent, queue=queue, tenant=tenant, reason=reason)
+    typer.echo(begun.model_dump_json() if as_json else f"The {begun.kind} {begun.name} is paused")

@@ -1,0 +1,207 @@
+"""Pausing a task, an agent, a queue or a tenant, and going on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.client.listing import LARGEST_PAGE
+from agent_tasks.client.serving import OPERATORS
+from agent_tasks.deployment import Deployment
+from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied
+from agent_tasks.storable import storable
+from agent_tasks.store.pausing import target_of
+from agent_tasks.store.queries import pauses
+from agent_tasks.task.arguments import as_uuid, check_flag, check_names, check_whole, refused
+from agent_tasks.task.identity import Identity, check_identity
+from agent_tasks.task.origin import current
+from agent_tasks.transitions import pause as pause_rows
+from agent_tasks.transitions.audit import entry, short
+
+PauseKind = Literal["task", "agent", "queue", "tenant"]
+_LONGEST_REASON = 4000
+
+
+class Pause(BaseModel):
+    """A pause: what is paused, who paused it, when and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    kind: PauseKind
+    name: str
+    """The task's id, or the name of the agent, the queue or the tenant."""
+    tenant: str | None
+    """The tenant whose people paused it, and of whose tasks alone an agent or a queue is paused; None: a trusted
+    program, which pauses those of all."""
+    reason: str | None
+    by: str
+    """The subject that paused it; of a trusted program `user@host`."""
+    began_at: datetime
+    ended_at: datetime | None
+    """When it ended; None while it holds."""
+
+    @classmethod
+    def from_row(cls, row: pauses.PauseRow, identity: Identity | None) -> "Pause":
+        by = row["by"] if identity is None or row["tenant"] is not None else OPERATORS
+        return cls.model_validate({**row, "by": by})
+
+
+@dataclass(frozen=True)
+class _Target:
+    kind: PauseKind
+    name: str
+    task_id: UUID | None
+    tenant: str | None
+    identity: Identity | None
+
+    @property
+    def text(self) -> str:
+        return target_of(self.kind, self.name, self.tenant)
+
+    @property
+    def shown(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def pause(
+    deployment: Deployment,
+    task: TaskHandle | UUID | str | None,
+    agent: str | None,
+    queue: str | None,
+    tenant: str | None,
+    reason: str | None,
+    identity: Identity | None,
+) -> Pause:
+    """Do what `AgentTasks.pause` does."""
+    if reason is not None and not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise refused("reason must be text", reason, "reason")
+    target = _target(deployment, task, agent, queue, tenant, identity)
+    is_sensitive = False
+    if target.task_id is not None:
+        found = deployment.find_row(target.task_id)
+        if found["finished_at"] is not None:
+            raise InvalidState(f"Task {target.name} has ended ({found['status']}), and there is nothing to pause.")
+        is_sensitive = found["sensitive"]
+    kept = storable(reason)[:_LONGEST_REASON] if reason else None
+    origin = current()
+    who = origin.identity or target.identity
+    with deployment.database.connection() as connection:
+        row = pause_rows.begin(
+            connection,
+            target.kind,
+            target.name,
+            target=target.text,
+            tenant=target.tenant,
+            task_id=target.task_id,
+            reason=kept,
+            by=who.subject if who else origin.place,
+            entry=_entry("pause", target, None if is_sensitive else kept),
+        )
+        held = pause_rows.living(connection, target.text) if row is None else None
+    deployment.pause_look.forget()
+    if row is None:
+        when = f" since {held['began_at']:%Y-%m-%d %H:%M:%S %Z}" if held else ""
+        raise InvalidState(f"The {target.shown} is paused{when}. Nothing was changed.", kind=target.kind)
+    return Pause.from_row(row, target.identity)
+
+
+def resume_paused(
+    deployment: Deployment,
+    task: TaskHandle | UUID | str | None,
+    agent: str | None,
+    queue: str | None,
+    tenant: str | None,
+    identity: Identity | None,
+) -> Pause:
+    """Do what `AgentTasks.resume_paused` does."""
+    target = _target(deployment, task, agent, queue, tenant, identity)
+    with deployment.database.connection() as connection:
+        held = pause_rows.living(connection, target.text)
+        if held is not None and target.identity is not None and held["tenant"] != target.tenant:
+            raise PermissionDenied(
+                f"The {target.shown} was paused by the operators of this deployment, who alone may let it go on.",
+                kind=target.kind,
+            )
+        row = held and pause_rows.end(connection, held["id"], entry=_entry("unpause", target, None))
+    deployment.pause_look.forget()
+    if row is None:
+        raise InvalidState(f"The {target.shown} is not paused. Nothing was changed.", kind=target.kind)
+    return Pause.from_row(row, target.identity)
+
+
+def all_pauses(
+    deployment: Deployment, *, ended: bool, after: int | None, limit: int, identity: Identity | None
+) -> list[Pause]:
+    """Do what `AgentTasks.pauses` does."""
+    check_flag(ended, "ended")
+    check_identity(identity)
+    check_whole(limit, "limit", 1, LARGEST_PAGE)
+    if after is not None:
+        check_whole(after, "after", 0, pauses.NEWEST)
+    viewer = _viewer(identity)
+    with deployment.database.connection() as connection:
+        newest = pauses.NEWEST if after is None else after
+        rows = pauses.listed(connection, ended=ended, after=newest, limit=limit, identity=viewer)
+    return [Pause.from_row(row, viewer) for row in rows]
+
+
+def _viewer(identity: Identity | None) -> Identity | None:
+    """The scope `admin` is that of a trusted program."""
+    return None if identity is not None and "admin" in identity.scopes else identity
+
+
+def _entry(operation: str, target: _Target, reason: str | None) -> dict[str, str]:
+    data = {"kind": target.kind} | ({"reason": short(reason)} if reason else {})
+    return entry(operation, target.identity, target=target.name, data=data)
+
+
+def _target(
+    deployment: Deployment,
+    task: TaskHandle | UUID | str | None,
+    agent: str | None,
+    queue: str | None,
+    tenant: str | None,
+    identity: Identity | None,
+) -> _Target:
+    """Return the one thing that is named. Raises InvalidInput, TaskNotFound, PermissionDenied."""
+    check_identity(identity)
+    check_names(agent=agent, queue=queue, tenant=tenant)
+    task_id = None if task is None else task.id if isinstance(task, TaskHandle) else as_uuid(task)
+    given: dict[PauseKind, str | None] = {
+        "task": None if task_id is None else str(task_id),
+        "agent": agent,
+        "queue": queue,
+        "tenant": tenant,
+    }
+    named: dict[PauseKind, str] = {kind: name for kind, name in given.items() if name is not None}
+    if len(named) != 1:
+        said = "two were named: " + ", ".join(named) if named else "nothing was named"
+        raise InvalidInput(f"Name one of task, agent, queue and tenant; {said}.", field="task")
+    ((kind, name),) = named.items()
+    if name == "":
+        raise refused(f"{kind} must not be empty", name, kind)
+    if identity is None and isinstance(task, TaskHandle):
+        identity = task.identity
+    viewer = _viewer(identity)
+    if task_id is not None:
+        deployment.find_row(task_id, viewer)
+    elif viewer is not None:
+        _check_is_operator(viewer, kind, name)
+    tenant = viewer.tenant if viewer else None
+    return _Target(kind, name, task_id, tenant, viewer)
+
+
+def _check_is_operator(identity: Identity, kind: str, name: str) -> None:
+    if "tasks:all" not in identity.scopes:
+        raise PermissionDenied(
+            f"{identity.subject!r} may pause its own tasks; for a whole {kind} it needs the scope 'tasks:all'.",
+            scope="tasks:all",
+        )
+    if kind == "tenant" and name != identity.tenant:
+        raise PermissionDenied(
+            f"{identity.subject!r} may pause the tenant {identity.tenant!r} only, not {name!r}.", tenant=name
+        )

@@ -1,0 +1,81 @@
+"""pending or waiting → the same: no sweep sees a paused task, until its pause has ended."""
+
+from collections.abc import Sequence
+from typing import LiteralString
+from uuid import UUID
+
+from agent_tasks.store.database import Connection
+from agent_tasks.store.pausing import BROUGHT_BACK, HOLDS, PUT_OFF
+from agent_tasks.store.rows import GIVEN_IDS
+
+# The lock on the pause keeps it from ending before this has committed: what is put off for a pause that has ended would
+# be brought back by nobody.
+_HELD: LiteralString = f"""
+    LATERAL (
+        SELECT pauses.id AS pause FROM agent_tasks.pauses WHERE {HOLDS} ORDER BY pauses.id LIMIT 1 FOR SHARE
+    ) AS held
+"""
+_PUT: LiteralString = f"""
+    UPDATE agent_tasks.tasks SET put_off_by = held.pause, {PUT_OFF} FROM held WHERE tasks.id = held.id
+"""
+
+_PUT_DUE: LiteralString = f"""
+    WITH held AS MATERIALIZED (
+        SELECT tasks.id, held.pause FROM agent_tasks.tasks, {_HELD}
+        WHERE tasks.status = '{{status}}' AND tasks.finished_at IS NULL AND tasks.due_at <= statement_timestamp()
+        ORDER BY tasks.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF tasks SKIP LOCKED
+    )
+    {_PUT}
+"""
+_PUT_PENDING = _PUT_DUE.format(status="pending")
+_PUT_WAITING = _PUT_DUE.format(status="waiting")
+_PUT_GIVEN = f"""
+    WITH held AS MATERIALIZED (
+        SELECT tasks.id, held.pause FROM agent_tasks.tasks, {_HELD}
+        WHERE {GIVEN_IDS} AND tasks.status = 'pending' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+    )
+    {_PUT}
+"""
+
+_ANY = "SELECT FROM agent_tasks.pauses WHERE ended_at IS NULL LIMIT 1"
+_ENDED = "SELECT id FROM agent_tasks.pauses WHERE released_at IS NULL AND ended_at IS NOT NULL ORDER BY id LIMIT 100"
+_OF_PAUSE: LiteralString = "put_off_by = %(pause)s AND finished_at IS NULL"
+_BRING_BACK = f"""
+    WITH held AS (
+        SELECT id FROM agent_tasks.tasks WHERE {_OF_PAUSE} LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE agent_tasks.tasks SET {BROUGHT_BACK} WHERE id = ANY (ARRAY(SELECT id FROM held))
+"""
+_RELEASED = f"""
+    UPDATE agent_tasks.pauses SET released_at = clock_timestamp()
+    WHERE id = %(pause)s AND NOT EXISTS (SELECT FROM agent_tasks.tasks WHERE {_OF_PAUSE})
+"""
+
+
+def put_off(connection: Connection, *, limit: int) -> int:
+    """Put off what is due of paused tasks, at most `limit` pending and as many waiting ones; returns how many."""
+    if connection.execute(_ANY).fetchone() is None:
+        return 0
+    values = {"limit": limit}
+    pending = connection.execute(_PUT_PENDING, values, prepare=False).rowcount
+    return pending + connection.execute(_PUT_WAITING, values, prepare=False).rowcount
+
+
+def put_off_given(connection: Connection, task_ids: Sequence[UUID]) -> None:
+    """Put off those of these tasks that are pending and paused: their bells were taken for nothing."""
+    if connection.execute(_ANY).fetchone() is not None:
+        connection.execute(_PUT_GIVEN, {"ids": list(task_ids)}, prepare=False)
+
+
+def bring_back(connection: Connection, *, limit: int) -> int:
+    """Bring back what was put off for pauses that have ended, at most `limit` tasks of each; returns how many.
+
+    Each statement commits by itself: whatever ends this, the next sweep goes on.
+    """
+    total = 0
+    for row in connection.execute(_ENDED).fetchall():
+        values = {"pause": row["id"], "limit": limit}
+        total += (moved := connection.execute(_BRING_BACK, values, prepare=False).rowcount)
+        if not moved:
+            connection.execute(_RELEASED, values, prepare=False)
+    return total
