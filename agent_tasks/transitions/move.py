@@ -10,8 +10,8 @@ from agent_tasks.store.pausing import BACK
 from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
 # A task that is pending is rung where it now belongs, and looked for later as after any bell. The bell that lies where
-# it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there. What a pause of
-# the queue has put off is seen by the sweeps again, and put off once more where it is still paused.
+# it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there. What was put
+# off for a pause is seen by the sweeps again, and put off once more where it is still paused.
 _EVENTS: LiteralString = """
         SELECT id, event_seq, '{type}', jsonb_build_object('{column}', %(value)s::{kind}) FROM changed
 """

@@ -3,7 +3,7 @@
 from typing import LiteralString
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.pausing import CALL_SHIFTS, MOVES, OPEN_CALLS, PAUSED, moved
+from agent_tasks.store.pausing import CALL_MOVES, MOVES, OPEN_CALLS, PAUSED, moved
 from agent_tasks.store.rows import SNAPSHOT, Row
 from agent_tasks.transitions.open_wait import SHOWN
 
@@ -24,7 +24,7 @@ _SHIFT = f"""
             WHERE NOT tasks.waiting_for ? 'waits'
             UNION ALL
             SELECT ordinal, moves, CASE WHEN moves THEN {moved("calls.wait")} ELSE calls.wait END FROM (
-                SELECT calls.ordinal, calls.wait, coalesce({CALL_SHIFTS}, false) AS moves FROM agent_tasks.calls
+                SELECT calls.ordinal, calls.wait, coalesce({CALL_MOVES}, false) AS moves FROM agent_tasks.calls
                 WHERE tasks.waiting_for ? 'waits' AND {OPEN_CALLS} OFFSET 0
             ) AS calls
         ) AS call

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, Settings, TaskNotFound
 from agent_tasks.cli.application import app
 from agent_tasks.sweeps.sweeper import Sweeper
+from agent_tasks.transitions.move import move
 from agent_tasks.transitions.park import take
 from tests.database import (
     adopt,
@@ -523,3 +524,21 @@ def test_the_command_line_pauses_and_goes_on(client: AgentTasks) -> None:
     assert run("pause", "--queue", "a", "--agent", "b").exit_code == 2
     assert json.loads(run("pause", "--queue", "a", "--json").stdout)["kind"] == "queue"
     assert len(run("pauses", "--ended", "--json").stdout.splitlines()) == 2
+
+
+def test_a_task_that_is_moved_off_a_paused_queue_goes_on_there(client: AgentTasks) -> None:
+    pending, taken = submitted(client), claimed(client)
+    queue = row_of(client, pending)["queue"]
+    with client.database.connection() as connection:
+        parked(connection, taken, 60)
+    client.pause(queue=queue)
+    assert not is_claimed(client, pending)
+    fall_due(client, taken.id)
+    sweeper = Sweeper(client)
+    assert swept(sweeper) == {"pauses": 1}
+    with client.database.connection() as connection:
+        move(connection, [pending, taken.id], "elsewhere", ring_seconds=60)
+    assert put_off(client) == []
+    assert swept(sweeper) == {"timers": 1}
+    assert is_claimed(client, pending)
+    assert is_claimed(client, taken.id)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0029"
+down_revision = "0027"
 _S = "agent_tasks"
 _TIME = sa.TIMESTAMP(timezone=True)
 

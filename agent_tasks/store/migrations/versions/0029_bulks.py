@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from agent_tasks.store.migrations.verbatim import run
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 
 _TIME = sa.TIMESTAMP(timezone=True)
 _NOW = sa.text("clock_timestamp()")
