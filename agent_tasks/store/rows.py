@@ -111,7 +111,7 @@ CLOCKED_SECONDS: LiteralString = f"""
     CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
          WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
             THEN greatest(0, extract(epoch FROM clock_timestamp() - {_AWAITED_SINCE})
-                - {paused_seconds(_AWAITED_SINCE)})
+                - {paused_seconds(_AWAITED_SINCE)}::numeric)
          ELSE 0 END
 """
 """The seconds that the budget's clock has counted since the last change of one of `tasks`, in steps and while children
