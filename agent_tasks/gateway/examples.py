@@ -49,6 +49,7 @@ PENDING: dict[str, Any] = {
     "acknowledged_at": None,
     "suspect": False,
     "unserved": None,
+    "paused": None,
 }
 COMPLETED: dict[str, Any] = {
     **PENDING,
