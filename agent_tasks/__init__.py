@@ -28,6 +28,7 @@ from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.keys import ApiKey, NewKey
 from agent_tasks.client.listing import Page
 from agent_tasks.client.pauses import Pause
+from agent_tasks.client.purging import KeptTree, PurgeReport
 from agent_tasks.client.schedules import Schedule
 from agent_tasks.client.spending import Spent
 from agent_tasks.doorbell.installed import installed
@@ -145,6 +146,7 @@ __all__ = [
     "InvalidInput",
     "InvalidState",
     "Kept",
+    "KeptTree",
     "KeyInUse",
     "NewKey",
     "Next",
@@ -155,6 +157,7 @@ __all__ = [
     "PayloadTooLarge",
     "PermissionDenied",
     "Poison",
+    "PurgeReport",
     "Retry",
     "Schedule",
     "Settings",

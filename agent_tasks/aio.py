@@ -96,6 +96,7 @@ class AsyncAgentTasks:
     get_bulk = _awaited(AgentTasks.get_bulk)
     bulks = _awaited(AgentTasks.bulks)
     stop_bulk = _awaited(AgentTasks.stop_bulk)
+    purge = _awaited(AgentTasks.purge)
     spend = _awaited(AgentTasks.spend)
     pause = _awaited(AgentTasks.pause)
     resume_paused = _awaited(AgentTasks.resume_paused)

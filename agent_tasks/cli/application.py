@@ -29,6 +29,7 @@ from agent_tasks.cli.pause import pause
 from agent_tasks.cli.pauses import pauses
 from agent_tasks.cli.processes import beat, flower, sweeper, worker
 from agent_tasks.cli.ps import ps
+from agent_tasks.cli.purge import purge
 from agent_tasks.cli.resume import resume
 from agent_tasks.cli.schedule import schedule
 from agent_tasks.cli.schedule_levers import pause_schedule, trigger, unpause_schedule
@@ -66,7 +67,7 @@ for panel, commands in {
     "Tasks": (submit, status, watch, events, logs, signal, hook, cancel, resume, tree, ps, ls, export),
     "Levers": (pause, unpause, pauses),
     "Schedules": (schedule, schedules, pause_schedule, unpause_schedule, trigger, unschedule),
-    "A deployment": (migrate, check, doctor, audit, spend),
+    "A deployment": (migrate, check, doctor, audit, spend, purge),
 }.items():
     for function in commands:
         app.command(cls=Command, rich_help_panel=panel, epilog=_SEE)(function)

@@ -24,6 +24,7 @@ from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hoo
 from agent_tasks.client.keys import ApiKey, NewKey, all_keys, create_key, revoke_key
 from agent_tasks.client.listing import Page, find_tasks
 from agent_tasks.client.pauses import Pause, all_pauses, pause, resume_paused
+from agent_tasks.client.purging import PurgeReport, purge_on_request
 from agent_tasks.client.schedule_levers import pause_schedule, trigger_schedule, unpause_schedule
 from agent_tasks.client.schedules import CatchUp, Schedule, put_schedule, remove_schedule
 from agent_tasks.client.sending import Sending
@@ -319,6 +320,27 @@ class AgentTasks(Deployment):
     def bulks(self, *, limit: int = 100, identity: Identity | None = None) -> list[Bulk]:
         """Return the operations on many tasks that began last, at most `limit` (1 to 1,000). Raises InvalidInput."""
         return latest_bulks(self, limit, identity)
+
+    def purge(
+        self,
+        task: UUID | str | None = None,
+        *,
+        tenant: str | None = None,
+        subject: str | None = None,
+        cancel: bool = False,
+        dry_run: bool = False,
+        identity: Identity | None = None,
+    ) -> PurgeReport:
+        """Delete a task with all below it, or all that is kept of a `subject` in a `tenant`, or of a tenant, now.
+
+        `tenant` of a subject: empty by default. Where something has not ended, nothing is deleted, unless `cancel`:
+        then it is cancelled first, and what still undoes its steps is named in the report. `dry_run`: only say what
+        would go. It may be repeated, and goes on where it was interrupted. `identity`: needs the scope `admin`; None: a
+        trusted program. The audit stays. Raises InvalidInput, InvalidState, PermissionDenied, TaskNotFound.
+        """
+        return purge_on_request(
+            self, task, tenant=tenant, subject=subject, cancel=cancel, dry_run=dry_run, identity=identity
+        )
 
     def stop_bulk(self, id: UUID | str, *, identity: Identity | None = None) -> Bulk:
         """Stop an operation on many tasks after its batch under way; one that has ended stays as it is.

@@ -22,6 +22,7 @@ from agent_tasks.gateway import (
     listing,
     logs,
     problems,
+    purging,
     schedules,
     spending,
     tasks,
@@ -74,7 +75,7 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     problems.install(app)
     app.add_middleware(Counting)
     doors = (
-        *(tasks, listing, calls, logs, spending, audit, bulk, events, agents, schedules),
+        *(tasks, listing, calls, logs, spending, audit, bulk, purging, events, agents, schedules),
         *(webhooks, deliveries, feed, alerts, hooks),
     )
     served = (health,) if only_console else (*doors, health)

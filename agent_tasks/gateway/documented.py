@@ -25,7 +25,7 @@ _TAGS = {
     "health": "Whether the gateway lives, can serve, and what it has served.",
 }
 _TAG = {
-    **{"waiting": "tasks", "spend": "tasks", "deliveries": "webhooks", "events": "webhooks"},
+    **{"waiting": "tasks", "spend": "tasks", "purge": "tasks", "deliveries": "webhooks", "events": "webhooks"},
     **{"healthz": "health", "readyz": "health", "metrics": "health"},
 }
 """Of the paths that do not begin with their tag."""

@@ -192,6 +192,7 @@ REQUESTS: dict[str, Any] = {
     },
     "pause_schedule": {"reason": "the provider is down"},
     "bulk": {"operation": "cancel", "filter": {"agent": "writer", "metadata": {"batch": 7}}, "reason": "wrong"},
+    "purge": {"subject": "ana", "tenant": "acme", "cancel": True},
     "rotate_webhook": {"overlap": 3600.0},
     "replay_deliveries": {"webhook": "billing", "after": "2026-11-27T09:00:00Z"},
 }
@@ -456,6 +457,14 @@ get_bulk = answers({200: of("The operation.", BULK)}, 404)
 stop_bulk = answers(
     {200: of("The operation.", {**BULK, "status": "stopped", "finished_at": "2026-11-27T09:00:04Z"})}, 404
 )
+_PURGED = {
+    "dry_run": False,
+    "tasks": 12,
+    "cancelled": 1,
+    "tables": {"calls": 31, "checkpoints": 20, "events": 118, "tasks": 12},
+    "kept": [],
+}
+purge = answers({200: of("What was deleted.", _PURGED)}, 404, 409, *BODY)
 get_audit = answers({200: of("A page.", {"entries": [AUDITED], "next": None})})
 list_waiting = answers({200: of("Those that wait.", {"tasks": [WAITING]})})
 get_spend = answers({200: of("The sums.", {"spend": [SPENT]})}, 403)

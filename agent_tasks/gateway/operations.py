@@ -79,6 +79,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("get_feed", "tasks:read"),
         Operation("get_alert", "admin"),
         Operation("list_alerts", "admin"),
+        Operation("purge", "admin", writes=True),
         Operation("get_metrics", "admin"),
     )
 }

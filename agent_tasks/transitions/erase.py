@@ -62,3 +62,22 @@ def erase(connection: Connection, roots: Sequence[UUID]) -> Erased:
         f"DELETE FROM agent_tasks.tasks WHERE id = {_OF}", {"ids": tasks}, prepare=False
     ).rowcount
     return Erased(+tables, frozenset(tree_of.values()) - needed, tuple(tasks), kept)
+
+
+_OWNED: LiteralString = "tenant = %(tenant)s AND (%(subject)s::text IS NULL OR {subject} = %(subject)s)"
+_OF_OWNERS: dict[LiteralString, LiteralString] = {
+    "schedules": "options -> 'identity' ->> 'subject'",
+    "idempotency_keys": "subject",
+    "outbox": "subject",
+    "deliveries": "subject",
+}
+"""Tables of which rows outlive the tasks, or were never of one, and by what a subject is found in a tenant's."""
+
+
+def erase_owned(connection: Connection, tenant: str, subject: str | None) -> Counter[str]:
+    """Delete what is kept of a subject in a tenant, or of all of a tenant, beside the tasks; returns rows by table."""
+    tables = Counter[str]()
+    for table, column in _OF_OWNERS.items():
+        gone = f"DELETE FROM agent_tasks.{table} WHERE {_OWNED.format(subject=column)}"
+        tables[table] = connection.execute(gone, {"tenant": tenant, "subject": subject}, prepare=False).rowcount
+    return +tables

@@ -429,6 +429,11 @@ def _bulks(client: AgentTasks) -> None:
     client.get_bulk(left.id, identity=None)
     client.stop_bulk(left.id)
     assert client.bulks(identity=ANA) == []
+    gone = submitted(client, identity=Identity(subject="gone", tenant="acme"))
+    with pytest.raises(InvalidState):
+        client.purge(gone)
+    client.purge(subject="gone", tenant="acme", cancel=True, dry_run=True)
+    assert client.purge(subject="gone", tenant="acme", cancel=True).tasks == 1
 
 
 def _webhooks(client: AgentTasks) -> None:

@@ -20,6 +20,8 @@ from agent_tasks.engine.steps.decision import ParkFor, decide
 from agent_tasks.engine.steps.operations import DatabaseAway
 from agent_tasks.engine.steps.run import Raised
 from agent_tasks.integrations.langgraph import prune, recorded, run
+from agent_tasks.transitions.forget import forget
+from agent_tasks.transitions.purge import purge as retire
 from tests import agents_langgraph as acme
 from tests.agents_pydantic_ai import done
 from tests.database import query, row_of, submitted
@@ -269,3 +271,42 @@ def test_the_threads_of_purged_tasks_are_pruned(driver: Driver) -> None:
     assert prune(url) > 0
     assert prune(url) == 0
     assert query(client, "SELECT FROM langgraph.checkpoints WHERE thread_id = %s", str(kept))
+
+
+@pytest.mark.parametrize("how", ["purge", "retention", "forget"])
+def test_the_threads_of_a_task_go_with_what_it_has_recorded(driver: Driver, how: str) -> None:
+    client = driver.client
+    mine, other = submitted(client, budget=Budget(usd=1.0)), submitted(client, budget=Budget(usd=1.0))
+    for task in (mine, other):
+        assert value_of(driver.run(task, acme.watch))["output"]
+    named = f"{mine}/draft"
+    for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+        columns = query(
+            client,
+            "SELECT string_agg(quote_ident(column_name), ', ') AS names FROM information_schema.columns "
+            "WHERE table_schema = 'langgraph' AND table_name = %s AND column_name <> 'thread_id'",
+            table,
+        )[0]["names"]
+        sql = f"INSERT INTO langgraph.{table} (thread_id, {columns}) SELECT %s, {columns} FROM langgraph.{table} "
+        query(client, sql + "WHERE thread_id = %s", named, str(mine))
+    query(
+        client,
+        "INSERT INTO agent_tasks.calls (task_id, step_number, ordinal, name, status, at_most_once, idempotency_key, "
+        "run, finished_at) VALUES (%s, 0, 900, 'graph draft', 'completed', false, 'k', 1, now())",
+        mine,
+    )
+    client.get(mine).cancel()
+    if how == "purge":
+        assert client.purge(mine).tables["langgraph"] > 0
+    elif how == "retention":
+        with client.database.connection() as connection:
+            retire(connection, limit=10, seconds=0)
+    else:
+        query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER tasks_terminal")
+        query(client, "UPDATE agent_tasks.tasks SET sensitive = true WHERE id = %s", mine)
+        query(client, "ALTER TABLE agent_tasks.tasks ENABLE TRIGGER tasks_terminal")
+        with client.database.transaction() as connection:
+            forget(connection, [mine])
+    for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+        left = query(client, f"SELECT DISTINCT thread_id FROM langgraph.{table}")
+        assert {row["thread_id"] for row in left} == {str(other)}, table

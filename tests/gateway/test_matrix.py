@@ -91,6 +91,7 @@ ROWS = {
     "remove_alert": Row("DELETE", "/alerts/{name}?tenant=acme", "alert", 204),
     "get_alert": Row("GET", "/alerts/{name}?tenant=acme", "alert"),
     "list_alerts": Row("GET", "/alerts"),
+    "purge": Row("POST", "/purge", body={"tenant": "nobody's"}),
     "get_metrics": Row("GET", "/metrics"),
 }
 
@@ -261,7 +262,9 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
     of = thing if row.of in ("new", "ended") else of
     assert entry.task_id == (uuid.UUID(of) if of else None)
     is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation != "replay_deliveries")
-    named = thing if is_named or row.of == "bulk" else "cancel" if operation == "bulk" and status < 400 else None
+    named = thing if is_named or row.of == "bulk" else None
+    if status < 400:
+        named = {"bulk": "cancel", "purge": "nobody's"}.get(operation, named)
     assert entry.target == ("approval" if operation == "signal" else named)
 
 

@@ -1,0 +1,194 @@
+"""Purging on request: a task, or all that is kept of a person or a tenant, with a report of what was deleted."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import psycopg
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.deployment import Deployment
+from agent_tasks.errors import ErrorInfo, ErrorType, InvalidInput, InvalidState, PermissionDenied, SuggestedAction
+from agent_tasks.store.database import Connection
+from agent_tasks.store.queries import search
+from agent_tasks.store.rows import Row
+from agent_tasks.task.arguments import as_uuid, check_flag, check_names
+from agent_tasks.task.identity import Identity, check_identity
+from agent_tasks.task.status import TERMINAL, TaskStatus
+from agent_tasks.task.task_filter import TaskFilter
+from agent_tasks.transitions import audit
+from agent_tasks.transitions.bulk import COLUMNS
+from agent_tasks.transitions.cancel import cancel_trees
+from agent_tasks.transitions.ending import end
+from agent_tasks.transitions.erase import Erased, erase, erase_owned
+
+_BATCH = 200
+"""Trees of one transaction."""
+_REASON = "it is to be purged"
+_CANCELLED = ErrorInfo(
+    type=ErrorType.CANCELLED,
+    message=_REASON,
+    suggested_action=SuggestedAction.NONE,
+    details={"reason": _REASON},
+)
+
+
+class KeptTree(BaseModel):
+    """A tree that was not purged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    """Its root."""
+    why: str
+
+
+class PurgeReport(BaseModel):
+    """What a purge has deleted, and what it has not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dry_run: bool
+    """True: it is what would be deleted."""
+    tasks: int
+    """Tasks, children included."""
+    cancelled: int
+    """Those among them that had not ended, and were cancelled first."""
+    tables: dict[str, int]
+    """Rows by the table that had them; `langgraph`: of LangGraph's saver."""
+    kept: list[KeptTree]
+    """Trees that stay: they still undo what they did, or one that lives goes on from them. Purge again later."""
+
+
+def purge_on_request(
+    deployment: Deployment,
+    task: UUID | str | None,
+    *,
+    tenant: str | None,
+    subject: str | None,
+    cancel: bool,
+    dry_run: bool,
+    identity: Identity | None,
+) -> PurgeReport:
+    """Do what `AgentTasks.purge` does. Raises InvalidInput, InvalidState, PermissionDenied, TaskNotFound."""
+    check_identity(identity)
+    check_names(tenant=tenant, subject=subject)
+    check_flag(cancel, "cancel")
+    check_flag(dry_run, "dry_run")
+    if identity is not None and "admin" not in identity.scopes:
+        raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
+    run = _Purge(deployment, cancel=cancel, dry_run=dry_run, identity=identity)
+    if task is not None:
+        if tenant is not None or subject is not None:
+            raise InvalidInput("Name a task, or a tenant and a subject, not both.", field="task")
+        return run.of_task(as_uuid(task))
+    if not tenant and subject is None:
+        raise InvalidInput(
+            "Say what is to be purged: a task, a subject and their tenant, or a tenant.", field="subject"
+        )
+    return run.of_owner(tenant or "", subject)
+
+
+class _Purge:
+    """One purge, and what it has done."""
+
+    def __init__(self, deployment: Deployment, *, cancel: bool, dry_run: bool, identity: Identity | None) -> None:
+        self._deployment = deployment
+        self._cancel = cancel
+        self._dry_run = dry_run
+        self._identity = identity
+        self._tables = Counter[str]()
+        self._kept: dict[UUID, str] = {}
+        self._cancelled = 0
+
+    def of_task(self, task_id: UUID) -> PurgeReport:
+        row = self._deployment.find_row(task_id)
+        if row["parent_id"] is not None:
+            root = row["root_id"]
+            raise InvalidInput(f"Task {task_id} is a part of the tree of {root}. Purge that.", field="task")
+        if not self._cancel and row["status"] not in TERMINAL:
+            raise InvalidState(
+                f"Task {task_id} has not ended: it is {row['status']}. Cancel it first (cancel=True, --cancel).",
+                status=row["status"],
+            )
+        self._trees([row])
+        if self._kept and not self._cancel:
+            raise InvalidState(f"Task {task_id} stays: {self._kept[task_id]}.")
+        return self._report(str(task_id))
+
+    def of_owner(self, tenant: str, subject: str | None) -> PurgeReport:
+        if not self._cancel:
+            self._check_ended(tenant, subject)
+        place: search.Place | None = None
+        wanted = TaskFilter(tenant=tenant, subject=subject)
+        while True:
+            with self._deployment.database.connection() as connection:
+                found = search.tasks(connection, wanted, after=place, limit=_BATCH, columns=COLUMNS)
+            self._trees([row for row in found.rows if row["parent_id"] is None])
+            place = found.next
+            if place is None:
+                break
+        self._do(lambda connection: Erased(erase_owned(connection, tenant, subject)), is_rest=True)
+        return self._report(subject if subject is not None else tenant)
+
+    def _check_ended(self, tenant: str, subject: str | None) -> None:
+        for status in sorted(set(TaskStatus) - TERMINAL):
+            with self._deployment.database.connection() as connection:
+                wanted = TaskFilter(tenant=tenant, subject=subject, status=status)
+                found = search.tasks(connection, wanted, limit=1, columns=COLUMNS)
+            if found.rows:
+                raise InvalidState(
+                    f"There are tasks that have not ended: {found.rows[0]['id']} is {status}. Cancel them first "
+                    "(cancel=True, --cancel). Nothing was deleted.",
+                    status=str(status),
+                )
+
+    def _trees(self, roots: Sequence[Row]) -> None:
+        ids = [row["id"] for row in roots]
+        if self._cancel and not self._dry_run and ids:
+            self._cancelled += self._end(ids)
+        self._do(lambda connection: erase(connection, ids))
+
+    def _end(self, ids: Sequence[UUID]) -> int:
+        def end_all(connection: Connection) -> tuple[int, list[Row]]:
+            ended, joined = end(
+                connection,
+                lambda c: cancel_trees(c, ids, _CANCELLED),
+                ring_seconds=self._deployment.settings.ring_seconds,
+                above=ids,
+            )
+            return len(ended), [*ended, *joined]
+
+        return self._deployment.commit_for(end_all)
+
+    def _do(self, work: Callable[[Connection], Erased], *, is_rest: bool = False) -> None:
+        """Delete in a transaction, which a dry run takes back; then the rest has what went before in it once more."""
+
+        def delete(connection: Connection) -> Erased:
+            erased = Erased()
+            with connection.transaction() as within:
+                erased = work(connection)
+                if self._dry_run:
+                    raise psycopg.Rollback(within)
+            return erased
+
+        erased = self._deployment.database.run(delete)
+        if self._dry_run and is_rest:
+            self._tables |= erased.tables
+        else:
+            self._tables += erased.tables
+        self._kept |= erased.kept
+
+    def _report(self, target: str) -> PurgeReport:
+        report = PurgeReport(
+            dry_run=self._dry_run,
+            tasks=self._tables["tasks"],
+            cancelled=self._cancelled,
+            tables=dict(sorted(self._tables.items())),
+            kept=[KeptTree(task_id=id, why=why) for id, why in self._kept.items()],
+        )
+        if not self._dry_run:
+            data = {"tables": report.tables, "kept": len(report.kept)}
+            with self._deployment.database.connection() as connection:
+                audit.write(connection, "purge", self._identity, target=audit.short(target), data=data)
+        return report
