@@ -64,20 +64,59 @@ def erase(connection: Connection, roots: Sequence[UUID]) -> Erased:
     return Erased(+tables, frozenset(tree_of.values()) - needed, tuple(tasks), kept)
 
 
-_OWNED: LiteralString = "tenant = %(tenant)s AND (%(subject)s::text IS NULL OR {subject} = %(subject)s)"
-_OF_OWNERS: dict[LiteralString, LiteralString] = {
-    "schedules": "options -> 'identity' ->> 'subject'",
-    "idempotency_keys": "subject",
-    "outbox": "subject",
-    "deliveries": "subject",
-}
-"""Tables of which rows outlive the tasks, or were never of one, and by what a subject is found in a tenant's."""
+_OWNED: LiteralString = """
+    DELETE FROM agent_tasks.{table} WHERE tenant = %(tenant)s
+        AND (%(subject)s::text IS NULL OR {subject} = %(subject)s)
+"""
+_OF_OWNERS: tuple[tuple[LiteralString, LiteralString], ...] = (
+    ("schedules", "options -> 'identity' ->> 'subject'"),
+    ("idempotency_keys", "subject"),
+)
+"""Tables of which a tenant has few rows, or a subject is in the key, and how a subject is found in them."""
+
+# In the order of an index that begins with the tenant, and so many at once, whomever they are of.
+_TOLD: LiteralString = """
+    WITH looked AS MATERIALIZED (
+        SELECT ctid AS place, subject, {column} AS at, id FROM agent_tasks.{table}
+        WHERE tenant = %(tenant)s
+            AND (%(at)s::{kind} IS NULL OR ({column}, id) > (%(at)s::{kind}, %(id)s::{id_kind}))
+        ORDER BY {column}, id LIMIT (SELECT %(limit)s::int)
+    ), gone AS (
+        DELETE FROM agent_tasks.{table} WHERE ctid = ANY (ARRAY(
+            SELECT place FROM looked WHERE %(subject)s::text IS NULL OR subject = %(subject)s))
+        RETURNING id
+    )
+    SELECT (SELECT count(*) FROM gone) AS rows, at::text AS at, id::text AS id FROM looked
+    ORDER BY looked.at DESC, looked.id DESC LIMIT 1
+"""
+_OUTBOX = _TOLD.format(table="outbox", column="xid", kind="xid8", id_kind="bigint")
+_DELIVERIES = _TOLD.format(table="deliveries", column="created_at", kind="timestamptz", id_kind="uuid")
+_MOST = 10_000
+
+
+class _ToldRow(TypedDict):
+    rows: int
+    at: str
+    id: str
 
 
 def erase_owned(connection: Connection, tenant: str, subject: str | None) -> Counter[str]:
     """Delete what is kept of a subject in a tenant, or of all of a tenant, beside the tasks; returns rows by table."""
     tables = Counter[str]()
-    for table, column in _OF_OWNERS.items():
-        gone = f"DELETE FROM agent_tasks.{table} WHERE {_OWNED.format(subject=column)}"
-        tables[table] = connection.execute(gone, {"tenant": tenant, "subject": subject}, prepare=False).rowcount
+    values = {"tenant": tenant, "subject": subject}
+    for table, column in _OF_OWNERS:
+        gone = _OWNED.format(table=table, subject=column)
+        tables[table] = connection.execute(gone, values, prepare=False).rowcount
+    tables["outbox"] = _erase_told(connection, _OUTBOX, tenant, subject)
+    tables["deliveries"] = _erase_told(connection, _DELIVERIES, tenant, subject)
     return +tables
+
+
+def _erase_told(connection: Connection, statement: LiteralString, tenant: str, subject: str | None) -> int:
+    total, at, id = 0, None, None
+    while True:
+        values = {"tenant": tenant, "subject": subject, "at": at, "id": id, "limit": _MOST}
+        row: _ToldRow | None = connection.execute(statement, values, prepare=False).fetchone()
+        if row is None:
+            return total
+        total, at, id = total + row["rows"], row["at"], row["id"]
