@@ -78,8 +78,7 @@ _OF_OWNERS: tuple[tuple[LiteralString, LiteralString], ...] = (
 _TOLD: LiteralString = """
     WITH looked AS MATERIALIZED (
         SELECT ctid AS place, subject, {column} AS at, id FROM agent_tasks.{table}
-        WHERE tenant = %(tenant)s
-            AND (%(at)s::{kind} IS NULL OR ({column}, id) > (%(at)s::{kind}, %(id)s::{id_kind}))
+        WHERE tenant = %(tenant)s AND ({column}, id) > (%(at)s::{kind}, %(id)s::{id_kind})
         ORDER BY {column}, id LIMIT (SELECT %(limit)s::int)
     ), gone AS (
         DELETE FROM agent_tasks.{table} WHERE ctid = ANY (ARRAY(
@@ -107,13 +106,16 @@ def erase_owned(connection: Connection, tenant: str, subject: str | None) -> Cou
     for table, column in _OF_OWNERS:
         gone = _OWNED.format(table=table, subject=column)
         tables[table] = connection.execute(gone, values, prepare=False).rowcount
-    tables["outbox"] = _erase_told(connection, _OUTBOX, tenant, subject)
-    tables["deliveries"] = _erase_told(connection, _DELIVERIES, tenant, subject)
+    tables["outbox"] = _erase_told(connection, _OUTBOX, tenant, subject, ("0", "0"))
+    tables["deliveries"] = _erase_told(connection, _DELIVERIES, tenant, subject, ("-infinity", str(UUID(int=0))))
     return +tables
 
 
-def _erase_told(connection: Connection, statement: LiteralString, tenant: str, subject: str | None) -> int:
-    total, at, id = 0, None, None
+def _erase_told(
+    connection: Connection, statement: LiteralString, tenant: str, subject: str | None, first: tuple[str, str]
+) -> int:
+    """Walk the rows of a tenant from the oldest on, and delete the subject's; returns how many."""
+    total, (at, id) = 0, first
     while True:
         values = {"tenant": tenant, "subject": subject, "at": at, "id": id, "limit": _MOST}
         row: _ToldRow | None = connection.execute(statement, values, prepare=False).fetchone()
