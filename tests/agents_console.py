@@ -27,13 +27,13 @@ async def search_web(query: str) -> list[str]:
     return [query]
 
 
-writer = Agent(
-    "writer", goal="Writes an article, which a person lets out.", budget=Budget(seconds=600, tokens=50_000, usd=2.0),
+columnist = Agent(
+    "columnist", goal="Writes an article, which a person lets out.", budget=Budget(seconds=600, tokens=50_000, usd=2.0),
     signals=["approval"],
 )  # fmt: skip
 
 
-@writer.step
+@columnist.step
 async def outline(ctx: Context, topic: str, markup: str = "") -> Next:
     await ctx.call(search_web, topic)
     await ctx.call(complete, f"Outline {topic}")
@@ -43,7 +43,7 @@ async def outline(ctx: Context, topic: str, markup: str = "") -> Next:
     return Next(draft, topic=topic, markup=markup)
 
 
-@writer.step
+@columnist.step
 async def draft(ctx: Context, topic: str, markup: str) -> Wait:
     for part in range(3):
         await ctx.call(complete, f"Part {part} of {topic}")
@@ -52,68 +52,68 @@ async def draft(ctx: Context, topic: str, markup: str) -> Wait:
     return Wait("approval", then=publish, timeout=timedelta(days=2), text=f"{topic} {markup}")
 
 
-@writer.step
+@columnist.step
 async def publish(ctx: Context, text: str, signal: Signal[Decision] | None) -> Done:
     return Done({"published": signal is not None and signal.payload is not None and signal.payload.ok, "text": text})
 
 
-editor = Agent("editor", goal="Has several write, and joins what they wrote.", budget=Budget(seconds=900, usd=5.0))
+magazine = Agent("magazine", goal="Has several write, and joins what they wrote.", budget=Budget(seconds=900, usd=5.0))
 
 
-@editor.step
+@magazine.step
 async def share(ctx: Context, topics: list[str]) -> FanOut:
-    return FanOut([Child("counter", {"to": 2, "name": topic}) for topic in topics], then=join)
+    return FanOut([Child("tallier", {"to": 2, "name": topic}) for topic in topics], then=join)
 
 
-@editor.step
+@magazine.step
 async def join(ctx: Context, children: list[ChildOutcome]) -> Done:
     return Done([child.result for child in children])
 
 
-counter = Agent("counter")
+tallier = Agent("tallier")
 
 
-@counter.step
+@tallier.step
 async def up(ctx: Context, to: int, name: str = "", n: int = 0) -> Done | Next:
     await ctx.charge(tokens=10, usd=0.001)
     return Done(f"{name} {n}") if n >= to else Next(up, to=to, name=name, n=n + 1)
 
 
-sleeper = Agent("sleeper")
+hibernator = Agent("hibernator")
 
 
-@sleeper.step
+@hibernator.step
 async def sleep(ctx: Context, seconds: float) -> Sleep:
     return Sleep(timedelta(seconds=seconds), then=wake)
 
 
-@sleeper.step
+@hibernator.step
 async def wake(ctx: Context) -> str:
     return "awake"
 
 
-broken = Agent("broken", budget=Budget(usd=1.0))
+faulty = Agent("faulty", budget=Budget(usd=1.0))
 
 
-@broken.step
+@faulty.step
 async def begin(ctx: Context, markup: str = "") -> Next:
     return Next(fail, markup=markup)
 
 
-@broken.step(retry=Retry(attempts=2, base=0.05))
+@faulty.step(retry=Retry(attempts=2, base=0.05))
 async def fail(ctx: Context, markup: str) -> None:
     await ctx.call(complete, "something")
     raise ValueError(f"the tool said {markup or 'no'}")
 
 
-secretive = Agent("secretive", sensitive=True)
+secretkeeper = Agent("secretkeeper", sensitive=True)
 
 
-@secretive.step
+@secretkeeper.step
 async def ask(ctx: Context, secret: str) -> Wait:
     return Wait("approval", then=tell, secret=secret)
 
 
-@secretive.step
+@secretkeeper.step
 async def tell(ctx: Context, secret: str, signal: Signal) -> str:
     return secret

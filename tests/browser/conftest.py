@@ -46,16 +46,16 @@ def _fill(console: Console) -> None:
     """One task of each kind, with markup in every field that callers, agents and tools fill."""
     client, tasks = console.client, console.tasks
     tasks["waiting"] = client.submit(
-        "writer", {"topic": f"tides {SCRIPT}", "markup": SCRIPT}, identity=EVE, session_id=f"session {SCRIPT}",
+        "columnist", {"topic": f"tides {SCRIPT}", "markup": SCRIPT}, identity=EVE, session_id=f"session {SCRIPT}",
         metadata={SCRIPT: SCRIPT}, callback_url="https://receiver.example/?<script>",
     )  # fmt: skip
-    tasks["failed"] = client.submit("broken", {"markup": SCRIPT}, identity=ANA)
-    tasks["children"] = client.submit("editor", {"topics": ["a", SCRIPT]}, identity=ANA)
-    tasks["sleeping"] = client.submit("sleeper", {"seconds": 90_000})
-    tasks["secret"] = client.submit("secretive", {"secret": "xyzzy"}, identity=ANA)
-    client.schedule("counter", {"to": 1}, name=f"hourly {SCRIPT}", every=3600)
+    tasks["failed"] = client.submit("faulty", {"markup": SCRIPT}, identity=ANA)
+    tasks["children"] = client.submit("magazine", {"topics": ["a", SCRIPT]}, identity=ANA)
+    tasks["sleeping"] = client.submit("hibernator", {"seconds": 90_000})
+    tasks["secret"] = client.submit("secretkeeper", {"secret": "xyzzy"}, identity=ANA)
+    client.schedule("tallier", {"to": 1}, name=f"hourly {SCRIPT}", every=3600)
     for name in ("failed", "children"):
         tasks[name].wait(30)
     for name in ("waiting", "sleeping", "secret"):
         eventually(lambda name=name: tasks[name].read().status == "waiting")
-    client.submit_many("counter", [{"to": 1} for _ in range(60)])
+    client.submit_many("tallier", [{"to": 1} for _ in range(60)])

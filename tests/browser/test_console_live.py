@@ -8,7 +8,7 @@ STATUS = "document.querySelector('h1 .status').textContent"
 
 
 def test_a_task_goes_on_before_the_eyes_of_whoever_looks(console: Console) -> None:
-    task = console.client.submit("writer", {"topic": "salt"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "salt"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     browser = console.browser
     browser.show(*DESK)
@@ -29,7 +29,7 @@ def test_what_is_half_typed_stays_where_it_is(console: Console) -> None:
     console.open("/inbox")
     note = f"#entry-{console.tasks['waiting'].id} textarea"
     browser.type(note, "half typ")
-    task = console.client.submit("writer", {"topic": "the moon"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "the moon"}, identity=ANA)
     browser.until(f"document.getElementById('entry-{task.id}') !== null")
     assert browser.ask(f"document.querySelector('{note}').value") == "half typ"
     assert browser.ask(f"document.activeElement === document.querySelector('{note}')")
@@ -41,7 +41,7 @@ def test_what_is_half_typed_stays_where_it_is(console: Console) -> None:
 
 def test_what_was_opened_stays_open(console: Console) -> None:
     browser = console.browser
-    task = console.client.submit("writer", {"topic": "sand"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "sand"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     console.open(f"/tasks/{task.id}")
     browser.click("#checkpoints summary")
@@ -52,7 +52,7 @@ def test_what_was_opened_stays_open(console: Console) -> None:
 
 def test_a_person_approves_in_the_inbox(console: Console) -> None:
     browser = console.browser
-    task = console.client.submit("writer", {"topic": "wind"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "wind"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     console.open("/inbox")
     entry = f"#entry-{task.id}"
@@ -65,7 +65,7 @@ def test_a_person_approves_in_the_inbox(console: Console) -> None:
 
 def test_of_two_who_answer_the_second_reads_that_it_is_over(console: Console) -> None:
     browser = console.browser
-    task = console.client.submit("writer", {"topic": "rain"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "rain"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     console.open(f"/tasks/{task.id}")
     browser.ask("document.body.append(document.querySelector('form.answer'))")  # out of the stream's reach
@@ -78,7 +78,7 @@ def test_of_two_who_answer_the_second_reads_that_it_is_over(console: Console) ->
 
 def test_a_stream_comes_back_when_its_gateway_does(console: Console) -> None:
     browser = console.browser
-    task = console.client.submit("writer", {"topic": "ice"}, identity=ANA)
+    task = console.client.submit("columnist", {"topic": "ice"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     port = console.url.rpartition(":")[2].partition("/")[0]
     console.open(f"/tasks/{task.id}")
@@ -93,19 +93,19 @@ def test_a_stream_comes_back_when_its_gateway_does(console: Console) -> None:
 def test_the_way_back_leads_to_what_was_asked_for(console: Console) -> None:
     browser = console.browser
     console.open("/tasks")
-    browser.type("[name=agent]", "broken")
+    browser.type("[name=agent]", "faulty")
     browser.click(".filters button")
-    browser.until("location.search.includes('agent=broken') && document.querySelector('tbody .id') !== null")
+    browser.until("location.search.includes('agent=faulty') && document.querySelector('tbody .id') !== null")
     browser.click("tbody .id")
     browser.until("location.pathname.split('/').length > 3")
     browser.go_back()
-    browser.until("location.search.includes('agent=broken') && document.readyState === 'complete'")
-    assert browser.ask("document.querySelector('[name=agent]').value") == "broken"
+    browser.until("location.search.includes('agent=faulty') && document.readyState === 'complete'")
+    assert browser.ask("document.querySelector('[name=agent]').value") == "faulty"
 
 
 def test_a_bar_of_the_histogram_narrows_what_is_shown(console: Console) -> None:
     browser = console.browser
-    console.open("/tasks?agent=counter")
+    console.open("/tasks?agent=tallier")
     browser.click(".histogram a:last-of-type rect")
     browser.until("location.search.includes('created_after') && document.querySelectorAll('tbody tr').length > 0")
 
@@ -124,7 +124,7 @@ def test_no_text_of_anybody_runs_anywhere(console: Console) -> None:
     for path in ("", "/tasks", "/inbox", "/sessions", "/schedules", "/audit", "/deliveries", console.page_of("waiting"),
                  console.page_of("failed"), f"{console.page_of('waiting')}?from=0&to=1"):  # fmt: skip
         console.open(path)
-        console.client.submit("counter", {"to": 0, "name": SCRIPT})
+        console.client.submit("tallier", {"to": 0, "name": SCRIPT})
         assert browser.ask("document.title") != "taken"
         assert browser.ask("[...document.images].every(image => image.src.endsWith('icon.svg'))")
         assert browser.errors == []

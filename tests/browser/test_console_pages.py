@@ -7,7 +7,7 @@ from tests.browser.console import DESK, PHONE, Console
 PAGES = {
     "now": "",
     "tasks": "/tasks",
-    "filtered": "/tasks?status=completed&agent=counter",
+    "filtered": "/tasks?status=completed&agent=tallier",
     "wrong": "/tasks?created_after=yesterday",
     "inbox": "/inbox",
     "sessions": "/sessions",

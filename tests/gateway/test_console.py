@@ -72,7 +72,7 @@ def person(gateway: Gateway, subject: str = "ana", tenant: str = "acme", scopes:
 
 
 def waiting(gateway: Gateway, topic: str = "tides", **options: Any) -> Any:
-    task = gateway.client.submit("writer", {"topic": topic}, identity=options.pop("identity", ANA), **options)
+    task = gateway.client.submit("columnist", {"topic": topic}, identity=options.pop("identity", ANA), **options)
     eventually(lambda: task.read().status == "waiting")
     return task
 
@@ -247,7 +247,7 @@ def test_a_task_is_cancelled_and_resumed_from_an_earlier_step(gateway: Gateway) 
 
 
 def test_what_sensitive_agents_record_is_shown_to_its_own_scope_and_each_look_is_audited(gateway: Gateway) -> None:
-    task = gateway.client.submit("secretive", {"secret": "xyzzy"}, identity=ANA)
+    task = gateway.client.submit("secretkeeper", {"secret": "xyzzy"}, identity=ANA)
     eventually(lambda: task.read().status == "waiting")
     for scopes in (EVERYTHING, ["admin"]):
         other = person(gateway, scopes=scopes)
@@ -271,12 +271,12 @@ def test_a_filter_stands_in_the_address_and_what_is_wrong_with_it_on_the_page(ga
     assert str(task.id) not in ana.sees("/tasks?metadata=ticket%3D4712")
     assert "created_after must be a time" in ana.sees("/tasks?created_after=yesterday")
     assert "status must be one of" in ana.sees("/tasks?status=%3Cb%3E")
-    bar = re.search(r'href="/console(/tasks\?[^"]*created_after[^"]*)"', ana.sees("/tasks?agent=writer"))
+    bar = re.search(r'href="/console(/tasks\?[^"]*created_after[^"]*)"', ana.sees("/tasks?agent=columnist"))
     assert bar is not None
     assert "created_after must be" not in ana.sees(bar[1].replace("&amp;", "&"))
     table = ana.http.get("/console/tasks.csv?metadata=ticket%3D4711")
     assert table.headers["content-type"].startswith("text/csv")
-    assert table.text.splitlines()[1].startswith(f"{task.id},writer,waiting,publish,2,")
+    assert table.text.splitlines()[1].startswith(f"{task.id},columnist,waiting,publish,2,")
 
 
 def test_no_cell_of_a_table_is_a_formula(gateway: Gateway) -> None:
@@ -314,12 +314,12 @@ def test_the_form_of_a_page_that_was_sent_anew_is_the_sessions_own(gateway: Gate
 def test_a_task_is_submitted_by_the_form_of_its_agent(gateway: Gateway) -> None:
     ana = person(gateway)
     page = ana.sees("/agents")
-    wrong = ana.sends("/agents/counter/submit", page, **{"answer.to": "many", "answer.name": "<i>n</i>"})
+    wrong = ana.sends("/agents/tallier/submit", page, **{"answer.to": "many", "answer.name": "<i>n</i>"})
     assert wrong.status_code == 422
     assert "Give a whole number" in wrong.text
     assert "&lt;i&gt;n&lt;/i&gt;" in wrong.text
     fields = {"answer.to": "1", "answer.name": "x", "answer.n": "0"}
-    there = ana.sends("/agents/counter/submit", page, **fields).headers["location"]
+    there = ana.sends("/agents/tallier/submit", page, **fields).headers["location"]
     task = gateway.client.get(UUID(there.partition("?")[0].rpartition("/")[2]))
     assert task.result(20) == "x 1"
     assert task.read().identity == Identity(subject="ana", tenant="acme", scopes=EVERYTHING)
@@ -327,7 +327,7 @@ def test_a_task_is_submitted_by_the_form_of_its_agent(gateway: Gateway) -> None:
 
 
 def test_schedules_are_shown_with_their_next_firings_and_deleted_by_who_may(gateway: Gateway) -> None:
-    gateway.client.schedule("counter", {"to": 1}, name="of ana", cron="0 7 * * 1", identity=ANA)
+    gateway.client.schedule("tallier", {"to": 1}, name="of ana", cron="0 7 * * 1", identity=ANA)
     ana, bob = person(gateway), person(gateway, "bob")
     page = ana.sees("/schedules")
     assert "of ana" in page
