@@ -168,7 +168,8 @@ def test_tools_that_the_provider_runs_and_agents_with_a_named_model_are_not_refu
     hosted, named = WebSearchTool(), Framework("b", model="gpt-5").as_tool("sub", "d")
 
     async def with_hosted(ctx: Context) -> str:
-        agent = acme.watcher.clone(tools=[*acme.watcher.tools, hosted, named])
+        known: Any = acme.watcher
+        agent = known.clone(tools=[*known.tools, hosted, named])
         return (await run(ctx, agent, "look", price=acme.price)).final_output
 
     assert value_of(driver.run(submitted(driver.client), with_hosted)) == "BONN, OSLO, ROME"
