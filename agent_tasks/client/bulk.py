@@ -17,7 +17,7 @@ from agent_tasks.moments import reached
 from agent_tasks.storable import storable
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Contention, Transient
-from agent_tasks.store.queries import search
+from agent_tasks.store.queries import read, search
 from agent_tasks.store.queries.condition import settled
 from agent_tasks.store.rows import Row
 from agent_tasks.task import payloads
@@ -59,7 +59,7 @@ class BulkProblem(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     task_id: UUID | None = None
-    """None: it is the whole that has failed."""
+    """None: it is of the whole: why it has failed, or that nobody takes from the queue of a move."""
     type: str
     message: str
 
@@ -128,8 +128,9 @@ def begin_bulk(
     kept = _options(deployment, operation, options)
     with deployment.database.connection() as connection:
         wanted = settled(connection, wanted)
+        problems = _of_the_whole(deployment, connection, operation, kept)
     if dry_run:
-        return _counted(deployment, operation, wanted, kept, limit, identity, progress)
+        return _counted(deployment, operation, wanted, kept, limit, identity, progress, problems)
     told = {"id": str(id := uuid_utils.uuid7()), "filter": _short(wanted.as_dict()), "limit": limit}
     bulk = Bulk.from_row(
         deployment.database.run(
@@ -139,6 +140,7 @@ def begin_bulk(
                 operation,
                 filter=wanted.as_dict(),
                 options=kept,
+                problems=problems,
                 most=limit,
                 identity=identity,
                 asked_by=current().identity or identity,
@@ -148,6 +150,22 @@ def begin_bulk(
         )
     )
     return run_bulk(deployment, bulk, progress) if waits else bulk
+
+
+def _of_the_whole(
+    deployment: Deployment, connection: Connection, operation: BulkOperation, options: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what is to be known before it begins: nobody may take from the queue of a move."""
+    if operation != "move":
+        return []
+    living = read.workers(connection, seconds=deployment.settings.lease_seconds)
+    if any(options["to"] in worker["queues"] for worker in living):
+        return []
+    message = (
+        f"No living worker takes from queue {options['to']!r}. Start one: a task that none serves for its TTL is given "
+        "up."
+    )
+    return [{"task_id": None, "type": "no_worker", "message": message}]
 
 
 def run_bulk(deployment: Deployment, bulk: Bulk, progress: Progress | None = None) -> Bulk:
@@ -208,18 +226,19 @@ def _advance(deployment: Deployment, id: UUID) -> tuple[Bulk, list[Row]]:
         found = search.tasks(connection, wanted, identity=identity, after=place, limit=size, columns=COLUMNS)
         left = None if row["most"] is None else row["most"] - row["done"]
         looked, meant = _cut(found.rows, row["operation"], row["options"], left)
+        place = _place(found, looked, wanted)
         setting = Setting(deployment, id, row["options"], identity, _identity(row["asked_by"]))
         work = operation.work(connection, meant, setting) if meant else None
         done, problems = (work.done, work.problems) if work else (0, [])
         moved = bulk_rows.move(
             connection,
             row,
-            found.next,
+            place,
             matched=looked,
             done=done,
             failed=len(problems),
             problems=problems,
-            is_last=found.next is None or (left is not None and done >= left),
+            is_last=place is None or (left is not None and done >= left),
             seconds=deployment.settings.lease_seconds,
         )
         return Bulk.from_row(moved), list(work.rows) if work else []
@@ -240,6 +259,14 @@ def _cut(rows: list[Row], operation: str, options: dict[str, Any], left: int | N
     return len(rows), meant
 
 
+def _place(found: search.Found, looked: int, wanted: TaskFilter) -> search.Place | None:
+    """Return where to go on once so many of these tasks are looked at; None where there are no more."""
+    if looked == len(found.rows):
+        return found.next
+    last = found.rows[looked - 1]
+    return search.Place(last["id"], last["finished_at"] if wanted.is_of_ended else None)
+
+
 def _counted(
     deployment: Deployment,
     operation: BulkOperation,
@@ -248,6 +275,7 @@ def _counted(
     limit: int | None,
     identity: Identity | None,
     progress: Progress | None,
+    problems: list[dict[str, Any]],
 ) -> Bulk:
     """Count what the operation would do, and change nothing."""
     place: search.Place | None = None
@@ -259,7 +287,8 @@ def _counted(
         matched, done, place = matched + looked, done + len(meant), found.next
         bulk = Bulk(
             id=None, operation=operation, filter=wanted.as_dict(), status="dry_run", limit=limit, matched=matched,
-            done=done, passed_over=matched - done, failed=0, problems=[],
+            done=done, passed_over=matched - done, failed=0,
+            problems=[BulkProblem(**problem) for problem in problems],
             tenant=identity.tenant if identity else "", created_at=None, finished_at=None,
         )  # fmt: skip
         if progress is not None:

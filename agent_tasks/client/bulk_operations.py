@@ -69,7 +69,8 @@ def _has_open_end(row: Row, options: dict[str, Any]) -> bool:
 
 
 def _is_resumable(row: Row, options: dict[str, Any]) -> bool:
-    return row["status"] in _RESUMABLE
+    """Roots alone: with a parent its children are resumed, below it."""
+    return row["status"] in _RESUMABLE and row["parent_id"] is None
 
 
 def _waits(row: Row, options: dict[str, Any]) -> bool:

@@ -53,9 +53,11 @@ _MAY_ACCESS: LiteralString = """
 _LATER: LiteralString = "clock_timestamp() + make_interval(secs => %(seconds)s)"
 
 _BEGIN = f"""
-    INSERT INTO agent_tasks.bulks (id, operation, filter, options, tenant, identity, asked_by, most, audit_id, due_at)
+    INSERT INTO agent_tasks.bulks (id, operation, filter, options, tenant, identity, asked_by, most, audit_id, due_at,
+        problems)
     VALUES (%(id)s, %(operation)s, %(filter)s::jsonb, %(options)s::jsonb, coalesce(%(viewer_tenant)s, ''),
-        %(identity)s::jsonb, %(asked_by)s::jsonb, %(most)s, %(audit_id)s, {_LATER})
+        %(identity)s::jsonb, %(asked_by)s::jsonb, %(most)s, %(audit_id)s, {_LATER},
+        %(problems)s::jsonb)
     RETURNING *
 """
 
@@ -117,6 +119,7 @@ def begin(
     *,
     filter: dict[str, Any],
     options: dict[str, Any],
+    problems: Sequence[dict[str, Any]],
     most: int | None,
     identity: Identity | None,
     asked_by: Identity | None,
@@ -133,6 +136,7 @@ def begin(
         "operation": operation,
         "filter": json.dumps(filter),
         "options": json.dumps(options),
+        "problems": json.dumps(list(problems)),
         "identity": json.dumps(identity.model_dump(mode="json")) if identity else None,
         "asked_by": json.dumps(asked_by.model_dump(mode="json")) if asked_by else None,
         "most": most,

@@ -12,6 +12,7 @@ from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 # A task that is pending is rung where it now belongs, and looked for later as after any bell. The bell that lies where
 # it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there. What was put
 # off for a pause is seen by the sweeps again, and put off once more where it is still paused.
+# On another queue it has all of its TTL again: nobody there may have looked at it yet.
 _EVENTS: LiteralString = """
         SELECT id, event_seq, '{type}', jsonb_build_object('{column}', %(value)s::{kind}) FROM changed
 """
@@ -24,7 +25,7 @@ _MOVE: LiteralString = """
         UPDATE agent_tasks.tasks SET {column} = %(value)s::{kind}, version = version + 1, event_seq = event_seq + 1,
             rings = CASE WHEN status = 'pending' THEN 0 ELSE rings END,
             due_at = CASE WHEN status = 'pending' THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
-                ELSE {back} END, put_off_by = NULL
+                ELSE {back} END, put_off_by = NULL{since}
         WHERE id = ANY (ARRAY(SELECT id FROM locked))
         RETURNING *
     ), {events}
@@ -32,12 +33,23 @@ _MOVE: LiteralString = """
 """
 
 
-def _statement(column: LiteralString, kind: LiteralString, type: LiteralString) -> LiteralString:
+_SINCE: LiteralString = """,
+            pending_since = CASE WHEN status = 'pending' THEN clock_timestamp() ELSE pending_since END,
+            refused = CASE WHEN status = 'pending' THEN refused || jsonb_build_object('since', clock_timestamp())
+                ELSE refused END
+"""
+
+
+def _statement(
+    column: LiteralString, kind: LiteralString, type: LiteralString, since: LiteralString = ""
+) -> LiteralString:
     events = written(_EVENTS.format(type=type, column=column, kind=kind))
-    return _MOVE.format(given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT, back=BACK)
+    return _MOVE.format(
+        given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT, back=BACK, since=since
+    )
 
 
-_TO_QUEUE = _statement("queue", "text", "moved")
+_TO_QUEUE = _statement("queue", "text", "moved", _SINCE)
 _TO_PRIORITY = _statement("priority", "smallint", "prioritised")
 
 

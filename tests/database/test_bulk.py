@@ -1,5 +1,6 @@
 """Bulk operations: what is done to all tasks of a filter, once, in batches, whoever goes on with it."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,6 +15,9 @@ from agent_tasks.store.errors import Contention
 from agent_tasks.sweeps import bulks
 from tests.database import claimed, commit, park, query, submitted
 from tests.database.children import end, run_child, spawn
+from tests.database.test_orphans import age, alive, given_up, watched
+
+__all__ = ["watched"]
 
 ANA = Identity(subject="ana", tenant="acme")
 EVE = Identity(subject="eve", tenant="other")
@@ -164,6 +168,35 @@ def test_what_cannot_be_resumed_is_named_and_the_others_are(client: AgentTasks) 
     assert client.search(status="pending").tasks[0].resumed_from == fine
 
 
+@pytest.mark.usefixtures("small")
+def test_children_are_resumed_with_their_parent_and_by_nobody_else(client: AgentTasks) -> None:
+    root = claimed(client)
+    children = spawn(client, root, 3)
+    client.bulk("cancel", TaskFilter(text=str(root.id)))
+    lost = TaskFilter(status="cancelled")
+    assert counts(client.bulk("resume", lost, dry_run=True)) == (4, 1, 3, 0)
+    assert counts(client.bulk("resume", lost)) == (4, 1, 3, 0)
+    resumed = query(client, "SELECT resumed_from AS id FROM agent_tasks.tasks WHERE resumed_from IS NOT NULL")
+    assert sorted(row["id"] for row in resumed) == sorted([root.id, *children])
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("ended_after", [None, timedelta(days=1)])
+def test_those_that_cannot_be_changed_do_not_use_up_the_limit(
+    client: AgentTasks, ended_after: timedelta | None
+) -> None:
+    made = many(client, 8)
+    for id in made:
+        client.get(id).cancel()
+    query(client, "ALTER TABLE agent_tasks.tasks DISABLE TRIGGER tasks_terminal")
+    sql = "UPDATE agent_tasks.tasks SET error = jsonb_set(error, '{details,not_undone}', %s::jsonb) WHERE id = ANY (%s)"
+    query(client, sql, '[{"step": "pay", "step_number": 0}]', [made[7], made[5], made[4]])
+    bulk = client.bulk("resume", TaskFilter(agent="echo", status="cancelled", ended_after=ended_after), limit=4)
+    assert (bulk.status, bulk.done, bulk.failed) == ("done", 4, 3)
+    resumed = query(client, "SELECT resumed_from AS id FROM agent_tasks.tasks WHERE resumed_from IS NOT NULL")
+    assert {row["id"] for row in resumed} == {made[6], made[3], made[2], made[1]}
+
+
 def wait_for_go(client: AgentTasks, id: UUID) -> None:
     taken = claimed(client, id)
     with client.database.connection() as connection:
@@ -237,6 +270,25 @@ def test_tasks_are_moved_and_rung_where_they_now_belong(client: AgentTasks, rung
     client.get(waits).signal("go")
     assert [(row["id"], row["queue"]) for row in rung()] == [(waits, "rescue")]
     assert client.bulk("move", TaskFilter(queue="rescue"), to="rescue").done == 0
+
+
+def test_one_that_is_moved_has_its_ttl_again_and_a_queue_that_nobody_serves_is_named(watched: AgentTasks) -> None:
+    ids = many(watched, 2, queue="slow", ttl=100)
+    refused = {"since": "2020-01-01T00:00:00Z", "why": "b: not there.", "times": 1, "signatures": ["a"]}
+    query(watched, "UPDATE agent_tasks.tasks SET refused = %s WHERE id = %s", json.dumps(refused), ids[0])
+    for id in ids:
+        age(watched, id, 3600)
+    alive(watched, queue="slow")
+    assert watched.bulk("move", TaskFilter(queue="slow"), to="slow", dry_run=True).problems == []
+    counted = watched.bulk("move", TaskFilter(queue="slow"), to="fsat", dry_run=True)
+    moved = watched.bulk("move", TaskFilter(queue="slow"), to="fsat")
+    for bulk in (counted, moved, watched.get_bulk(moved.id or "")):
+        assert (bulk.done, bulk.failed) == (2, 0)
+        assert "No living worker takes from queue 'fsat'" in bulk.problems[0].message
+    assert given_up(watched) == []
+    for id in ids:
+        age(watched, id, 101)
+    assert ids[1] in {row["id"] for row in given_up(watched)}
 
 
 def test_the_next_step_of_one_that_runs_is_rung_on_its_new_queue(client: AgentTasks) -> None:

@@ -69,8 +69,8 @@ def show(bulk: Bulk, *, as_json: bool) -> None:
         from agent_tasks.cli.text import printable
 
         typer.echo(f"  {printable(problem.message)}")
-    if bulk.failed > len(bulk.problems):
-        typer.echo(f"  and {bulk.failed - len(bulk.problems):,} more")
+    if (more := bulk.failed - sum(problem.task_id is not None for problem in bulk.problems)) > 0:
+        typer.echo(f"  and {more:,} more")
     if bulk.id is not None:
         typer.secho(f"  {bulk.operation} {bulk.status}, id {bulk.id}", dim=True)
 
