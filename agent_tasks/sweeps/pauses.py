@@ -2,9 +2,20 @@
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.sweeps.batch import BATCH
-from agent_tasks.transitions.put_off import bring_back, put_off
+from agent_tasks.transitions.put_off import bring_back, ended, put_off, ring_again
 
 
 def run_once(deployment: Deployment) -> int:
     with deployment.database.connection() as connection:
-        return bring_back(connection, limit=BATCH) + put_off(connection, limit=BATCH)
+        over = ended(connection)
+    back = sum(_bring_back(deployment, pause_id) for pause_id in over)
+    with deployment.database.connection() as connection:
+        return back + put_off(connection, limit=BATCH)
+
+
+def _bring_back(deployment: Deployment, pause_id: int) -> int:
+    """Each statement commits by itself: whatever ends this, the next sweep goes on."""
+    ring_seconds = deployment.settings.ring_seconds
+    rung = deployment.commit(lambda c: ring_again(c, pause_id, limit=BATCH, ring_seconds=ring_seconds), single=True)
+    with deployment.database.connection() as connection:
+        return len(rung) + bring_back(connection, pause_id, limit=BATCH)

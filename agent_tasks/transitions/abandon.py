@@ -12,10 +12,18 @@ from agent_tasks.transitions.watch import watch
 
 WATCH = "orphans"
 
-# Of a step that was given back only those count whose code has not done so.
-_SEEN: LiteralString = f"{LIVES} OR workers.seen_at > clock_timestamp() - make_interval(secs => tasks.ttl_seconds)"
 
-_AT_THE_EARLIEST: LiteralString = "greatest(tasks.pending_since, %(since)s)"
+def _is_over(start: LiteralString) -> LiteralString:
+    """The condition that a task's TTL has passed since `start`, but for the time for which it was paused since then."""
+    return f"""({start} + make_interval(secs => tasks.ttl_seconds) < clock_timestamp()
+        AND {start} + make_interval(secs => tasks.ttl_seconds + {paused_seconds(start)}) < clock_timestamp())"""
+
+
+# Of a step that was given back only those count whose code has not done so.
+_SEEN: LiteralString = f"{LIVES} OR NOT {_is_over('workers.seen_at')}"
+
+_UNSERVED_SINCE: LiteralString = "greatest(tasks.pending_since, servers.seen_at, %(since)s)"
+_REFUSED_SINCE: LiteralString = "greatest((tasks.refused ->> 'since')::timestamptz, %(since)s)"
 
 _ABANDON = f"""
     WITH servers AS (
@@ -25,13 +33,10 @@ _ABANDON = f"""
         SELECT tasks.id FROM agent_tasks.tasks
             LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
         WHERE status = 'pending' AND finished_at IS NULL AND due_at < {FAR} AND (
-            servers.lives IS NOT TRUE AND greatest(pending_since, servers.seen_at, %(since)s)
-                + make_interval(secs => ttl_seconds) < clock_timestamp()
-            OR refused IS NOT NULL AND greatest((refused ->> 'since')::timestamptz, %(since)s)
-                + make_interval(secs => ttl_seconds) < clock_timestamp()
+            servers.lives IS NOT TRUE AND {_is_over(_UNSERVED_SINCE)}
+            OR refused IS NOT NULL AND {_is_over(_REFUSED_SINCE)}
                 AND NOT {serves("tasks", "tasks.refused -> 'signatures'", _SEEN)})
-            AND NOT {PAUSED} AND {_AT_THE_EARLIEST} + make_interval(secs => ttl_seconds)
-                + make_interval(secs => {paused_seconds(_AT_THE_EARLIEST)}) < clock_timestamp()
+            AND NOT {PAUSED}
         ORDER BY pending_since LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE agent_tasks.tasks SET

@@ -5,8 +5,9 @@ from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.store.database import Connection
-from agent_tasks.store.pausing import BROUGHT_BACK, HOLDS, PUT_OFF
-from agent_tasks.store.rows import GIVEN_IDS
+from agent_tasks.store.history import COUNTED, EVENTS, event_list
+from agent_tasks.store.pausing import BROUGHT_BACK, FAR, HOLDS, PAUSED, PUT_OFF
+from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
 # The lock on the pause keeps it from ending before this has committed: what is put off for a pause that has ended would
 # be brought back by nobody.
@@ -40,9 +41,26 @@ _PUT_GIVEN = f"""
 _ANY = "SELECT FROM agent_tasks.pauses WHERE ended_at IS NULL LIMIT 1"
 _ENDED = "SELECT id FROM agent_tasks.pauses WHERE released_at IS NULL AND ended_at IS NOT NULL ORDER BY id LIMIT 100"
 _OF_PAUSE: LiteralString = "put_off_by = %(pause)s AND finished_at IS NULL"
+
+# Their bells were taken. No sweep would find that out where many others wait on the queue with theirs.
+_RING = f"""
+    WITH held AS (
+        SELECT tasks.id FROM agent_tasks.tasks
+        WHERE {_OF_PAUSE} AND status = 'pending' AND due_at > {FAR} AND NOT {PAUSED}
+        LIMIT %(limit)s FOR NO KEY UPDATE OF tasks SKIP LOCKED
+    ), changed AS (
+        UPDATE agent_tasks.tasks SET put_off_by = NULL, rings = 0,
+            due_at = clock_timestamp() + make_interval(secs => %(ring_seconds)s), {COUNTED}
+        WHERE id = ANY (ARRAY(SELECT id FROM held))
+        RETURNING *
+    ), {EVENTS}
+    SELECT {SNAPSHOT} FROM changed AS tasks
+"""
 _BRING_BACK = f"""
     WITH held AS (
-        SELECT id FROM agent_tasks.tasks WHERE {_OF_PAUSE} LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+        SELECT tasks.id FROM agent_tasks.tasks
+        WHERE {_OF_PAUSE} AND (status <> 'pending' OR due_at <= {FAR} OR {PAUSED})
+        LIMIT %(limit)s FOR NO KEY UPDATE OF tasks SKIP LOCKED
     )
     UPDATE agent_tasks.tasks SET {BROUGHT_BACK} WHERE id = ANY (ARRAY(SELECT id FROM held))
 """
@@ -67,15 +85,25 @@ def put_off_given(connection: Connection, task_ids: Sequence[UUID]) -> None:
         connection.execute(_PUT_GIVEN, {"ids": list(task_ids)}, prepare=False)
 
 
-def bring_back(connection: Connection, *, limit: int) -> int:
-    """Bring back what was put off for pauses that have ended, at most `limit` tasks of each; returns how many.
+def ended(connection: Connection) -> list[int]:
+    """The ids of pauses that have ended and for which something may be put off, at most 100."""
+    return [row["id"] for row in connection.execute(_ENDED).fetchall()]
 
-    Each statement commits by itself: whatever ends this, the next sweep goes on.
+
+def ring_again(connection: Connection, pause_id: int, *, limit: int, ring_seconds: float) -> list[Row]:
+    """Bring back what is pending and was put off for a pause that has ended: these tasks are to be rung."""
+    values = {"pause": pause_id, "limit": limit, "ring_seconds": ring_seconds}
+    events = event_list([("dispatched", '{"again": true}')])
+    return connection.execute(_RING, {**values, **events}, prepare=False).fetchall()
+
+
+def bring_back(connection: Connection, pause_id: int, *, limit: int) -> int:
+    """Bring the rest back to the sweeps: what waits, and what another pause holds for; returns how many.
+
+    Where nothing is left the pause is looked at no more.
     """
-    total = 0
-    for row in connection.execute(_ENDED).fetchall():
-        values = {"pause": row["id"], "limit": limit}
-        total += (moved := connection.execute(_BRING_BACK, values, prepare=False).rowcount)
-        if not moved:
-            connection.execute(_RELEASED, values, prepare=False)
-    return total
+    values = {"pause": pause_id, "limit": limit}
+    moved = connection.execute(_BRING_BACK, values, prepare=False).rowcount
+    if not moved:
+        connection.execute(_RELEASED, values, prepare=False)
+    return moved

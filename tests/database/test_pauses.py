@@ -254,7 +254,7 @@ def test_a_bell_that_is_taken_for_nothing_puts_the_task_off_until_the_pause_has_
     sweeper = Sweeper(client)
     assert swept(sweeper) == {}
     client.resume_paused(task)
-    assert swept(sweeper) == {"pauses": 1, "bells": 1}
+    assert swept(sweeper) == {"pauses": 1}
     assert put_off(client) == []
     assert swept(sweeper) == {}
     assert is_claimed(client, task)
@@ -272,7 +272,7 @@ def test_a_sweep_sees_a_paused_task_once(client: AgentTasks) -> None:
     assert swept(sweeper, "due") == {}
     assert [row_of(client, task) for task in tasks] == versions
     client.resume_paused(agent="echo")
-    assert swept(sweeper) == {"pauses": 3, "bells": 3}
+    assert swept(sweeper) == {"pauses": 3}
 
 
 def test_a_task_that_is_put_off_for_a_pause_that_has_ended_is_put_off_for_the_next(client: AgentTasks) -> None:
@@ -286,7 +286,7 @@ def test_a_task_that_is_put_off_for_a_pause_that_has_ended_is_put_off_for_the_ne
     assert put_off(client) == [task]
     assert events_of(client, task) == ["submitted", "dispatched"]
     client.resume_paused(agent="echo")
-    assert swept(sweeper) == {"pauses": 1, "bells": 1}
+    assert swept(sweeper) == {"pauses": 1}
 
 
 def test_a_task_that_ends_while_it_is_paused_is_left_alone(client: AgentTasks) -> None:
@@ -309,7 +309,23 @@ def test_a_row_that_is_locked_keeps_its_pause_open(client: AgentTasks) -> None:
         connection.execute("SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE", [task])
         sweeper.run_due()
     assert put_off(client) == [task]
-    assert swept(sweeper) == {"pauses": 1, "bells": 1}
+    assert swept(sweeper) == {"pauses": 1}
+
+
+def test_what_was_paused_is_rung_though_many_others_wait_on_its_queue(client: AgentTasks) -> None:
+    held = submitted(client)
+    client.pause(held)
+    assert not is_claimed(client, held)
+    client.submit_many("echo", [{}] * 40)
+    before = client.bells.waiting(["agents"])["agents"]
+    client.resume_paused(held)
+    sweeper = Sweeper(client)
+    assert swept(sweeper) == {"pauses": 1}
+    assert client.bells.waiting(["agents"])["agents"] == before + 1
+    row = row_of(client, held)
+    assert (row["rings"], row["put_off_by"]) == (0, None)
+    assert events_of(client, held)[-1] == "dispatched"
+    assert swept(sweeper) == {}
 
 
 def test_an_orphan_is_not_given_up_while_it_is_paused_and_its_ttl_stands(client: AgentTasks) -> None:
@@ -328,6 +344,60 @@ def test_an_orphan_is_not_given_up_while_it_is_paused_and_its_ttl_stands(client:
     query(client, "UPDATE agent_tasks.tasks SET pending_since = pending_since - interval '55 s' WHERE id = %s", paused)
     query(client, "UPDATE agent_tasks.pauses SET began_at = began_at - interval '5 s'")
     assert swept(sweeper, "orphans") == {"orphans": 1}
+
+
+def _seen(client: AgentTasks, ago: str, signatures: list[str] | None = None) -> None:
+    """Have had a worker of the step, last seen so long ago."""
+    query(
+        client,
+        """
+        INSERT INTO agent_tasks.workers (id, hostname, pid, queues, steps, signatures, seen_at, started_at)
+        SELECT 'w', 'h', 1, ARRAY['agents'], ARRAY['echo.echo'], %s::text[], clock_timestamp() - %s::interval,
+            clock_timestamp() - interval '9 h'
+        """,
+        signatures,
+        ago,
+    )
+
+
+@pytest.mark.parametrize(("seen", "given_up"), [("60 min", 0), ("80 min", 1)])
+def test_the_ttl_stands_while_workers_are_stopped_in_a_pause(client: AgentTasks, seen: str, given_up: int) -> None:
+    """The task was pending for long when its queue was paused; until then, or until before then, workers lived."""
+    task = submitted(client, ttl=900)
+    sweeper = Sweeper(client)
+    sweeper.run("orphans")
+    client.pause(queue="agents")
+    query(client, "UPDATE agent_tasks.tasks SET pending_since = pending_since - interval '3 h'")
+    query(client, "UPDATE agent_tasks.pauses SET began_at = began_at - interval '1 h'")
+    query(client, "UPDATE agent_tasks.watches SET since = since - interval '5 h'")
+    _seen(client, seen)
+    client.resume_paused(queue="agents")
+    sweeper.run_due()
+    assert swept(sweeper, "orphans") == ({"orphans": given_up} if given_up else {})
+    assert row_of(client, task)["status"] == ("failed" if given_up else "pending")
+
+
+@pytest.mark.parametrize(("seen", "given_up"), [("60 min", 0), ("80 min", 1)])
+def test_the_ttl_of_a_step_that_was_given_back_stands_in_a_pause(client: AgentTasks, seen: str, given_up: int) -> None:
+    task = submitted(client, ttl=900)
+    sweeper = Sweeper(client)
+    sweeper.run("orphans")
+    client.pause(queue="agents")
+    query(
+        client,
+        """
+        UPDATE agent_tasks.tasks SET pending_since = clock_timestamp(), refused = jsonb_build_object('times', 1,
+            'why', 'other arguments', 'signatures', '["old"]'::jsonb,
+            'since', clock_timestamp() - interval '3 h', 'until', clock_timestamp() - interval '2 h')
+        """,
+    )
+    query(client, "UPDATE agent_tasks.pauses SET began_at = began_at - interval '1 h'")
+    query(client, "UPDATE agent_tasks.watches SET since = since - interval '5 h'")
+    _seen(client, seen, ["new"])
+    client.resume_paused(queue="agents")
+    sweeper.run_due()
+    assert swept(sweeper, "orphans") == ({"orphans": given_up} if given_up else {})
+    assert row_of(client, task)["status"] == ("failed" if given_up else "pending")
 
 
 def later(client: AgentTasks, task_id: UUID, seconds: float) -> None:
@@ -432,7 +502,7 @@ def test_a_signal_during_a_pause_is_taken_and_the_step_is_not_begun(client: Agen
     assert row_of(client, task)["status"] == "pending"
     assert not is_claimed(client, task)
     client.resume_paused(task)
-    assert swept(Sweeper(client)) == {"pauses": 1, "bells": 1}
+    assert swept(Sweeper(client)) == {"pauses": 1}
     assert is_claimed(client, task)
 
 
