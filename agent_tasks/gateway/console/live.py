@@ -27,6 +27,8 @@ _SHARE = 0.2
 """Of one core: so much is spent on making pages again. With more of them, each is made less often."""
 _OF_TASK_SECONDS = 2.0
 """How often the page of a task is made where no word comes of the task itself: its children may have changed."""
+_VERIFIED_SECONDS = 2.0
+"""For how long a session that was verified is shown pages, without being verified again."""
 _KEEP_ALIVE = ": keep-alive\n\n"
 
 
@@ -64,6 +66,9 @@ class View:
                     text = self.text
                 except AgentTaskError as error:  # what it shows was purged
                     log.info("a page of the console is live no more: %s", error)
+                    self.has_ended, text = True, self.text
+                except Exception:  # its readers are told, and come back to a new one
+                    log.exception("a page of the console could not be made")
                     self.has_ended, text = True, self.text
                 self.seconds = monotonic() - began
                 if text != self.text or self.has_ended:
@@ -112,29 +117,40 @@ class Views:
         `seen`: the id of the last that the reader has seen.
         """  # fmt: skip
         gate = self.gate
-        keep_alive = gate.settings.gateway_keep_alive_seconds
         closing = asyncio.Event()
         view = self._entered(key, make, task_id)
+        verified = sent = monotonic()
         try:
             with metrics.GATEWAY_STREAMS.track_inprogress(), gate.waking(closing):
                 while not (closing.is_set() or gate.closing.is_set()):
+                    if monotonic() - verified > _VERIFIED_SECONDS:
+                        if not await self._is_good(session):
+                            return
+                        verified = monotonic()
                     if view.text and view.digest != seen:
                         seen, text = view.digest, view.text.replace(FORM_TOKEN, form_token)
+                        sent = monotonic()
                         yield f"id: {seen}\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
                     if view.has_ended:
                         yield "event: end\ndata: {}\n\n"
                         return
-                    if not await self._has_changed(view, seen, closing, keep_alive):
-                        try:
-                            await gate.in_thread(lambda gate: authenticate(gate, session, CONSOLE))
-                        except Transient as error:
-                            log.warning("a session is not verified until Postgres is back: %s", error)
-                        except AgentTaskError as error:
-                            log.info("a session of the console ended: %s", error)
-                            return
+                    has_changed = await self._has_changed(view, seen, closing, _VERIFIED_SECONDS)
+                    if not has_changed and monotonic() - sent > gate.settings.gateway_keep_alive_seconds:
+                        sent = monotonic()
                         yield _KEEP_ALIVE
         finally:
             self._left(key)
+
+    async def _is_good(self, session: str | None) -> bool:
+        """Whether the session still is; while Postgres is away it stays what it was."""
+        try:
+            await self.gate.in_thread(lambda gate: authenticate(gate, session, CONSOLE))
+        except Transient as error:
+            log.warning("a session is not verified until Postgres is back: %s", error)
+        except AgentTaskError as error:
+            log.info("a session of the console ended: %s", error)
+            return False
+        return True
 
     async def _has_changed(self, view: View, seen: str, closing: asyncio.Event, seconds: float) -> bool:
         """Whether the page is another within these seconds, or the gateway goes."""
@@ -179,6 +195,8 @@ class Views:
                 snapshot = await self.gate.in_thread(_snapshot)
             except Transient as error:
                 log.warning("pages of the console are behind until Postgres is back: %s", error)
+            except Exception:  # all pages wait for this task: it must outlive any surprise
+                log.exception("pages of the console are behind, it is tried again")
             else:
                 self.pulse += snapshot != last
                 last = snapshot

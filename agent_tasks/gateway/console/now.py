@@ -34,6 +34,7 @@ def look(look: Look) -> dict[str, Any]:
         "queues": _queues(counts),
         "kinds": _kinds(counts),
         "failures": failures,
+        "spent_today": sum(each.usd for each in _spend(look.client, identity, "day")),
         "spend": _spend(look.client, identity),
         "spend_by_tenant": _spend(look.client, identity, "tenant") if sees_all else [],
         "workers": workers(look.client) if sees_all else None,

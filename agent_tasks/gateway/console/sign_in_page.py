@@ -26,7 +26,7 @@ def add_to(router: APIRouter) -> None:
 
 async def _ask(visit: Visit) -> Response:
     if visit.gate.settings.gateway_auth == "off":
-        return visit.to("/")
+        return visit.to("")
     return _form(visit, _safe((visit.query.get("next") or [""])[0]))
 
 
@@ -85,4 +85,4 @@ def _check_own(request: Request) -> None:
 def _safe(there: str) -> str:
     """A path of the console, whatever was given."""
     is_path = there.startswith("/") and not there.startswith("//") and "\\" not in there and there.isprintable()
-    return there if is_path and "/.." not in there else "/"
+    return there if is_path and "/.." not in there and there != "/" else ""
