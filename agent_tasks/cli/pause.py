@@ -10,7 +10,9 @@ from agent_tasks.cli.options import AsJson
 Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The task's id, or the beginning of it.")]
 OfAgent = Annotated[str | None, typer.Option("--agent", help="All tasks of this agent.")]
 OnQueue = Annotated[str | None, typer.Option("--queue", help="All tasks on this queue.")]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="All tasks of this tenant.")]
+OfTenant = Annotated[
+    str | None, typer.Option("--tenant", help="All tasks of this tenant; with --agent or --queue, of these.")
+]
 
 
 def pause(

@@ -386,6 +386,8 @@ class AgentTasks(Deployment):
     ) -> Pause:
         """Begin no more steps of a task and of all below it, or of an agent, a queue or a tenant; name one of them.
 
+        `tenant` beside an agent or a queue: of its tasks only.
+
         Steps that run come to their end. Timers that come due wait, time-outs move by as long as the pause lasts, and
         no budget's clock runs meanwhile. Signals are kept, and cancelling goes on. `identity`: the caller, who may
         pause its own tasks, and with `tasks:all` its tenant, or what an agent or a queue has of its tenant; with the
@@ -405,6 +407,8 @@ class AgentTasks(Deployment):
         identity: Identity | None = None,
     ) -> Pause:
         """End a pause, of what `pause` was given, and return it; the sweep then rings for what is pending.
+
+        Where the operators and a tenant have paused the same, a trusted program ends first that of the operators.
 
         A task for which another pause holds goes on when that has ended. Raises InvalidInput, TaskNotFound,
         InvalidState where it is not paused, and PermissionDenied where an `identity` may not end the pause: it ends

@@ -35,18 +35,19 @@ class Pause(BaseModel):
     name: str
     """The task's id, or the name of the agent, the queue or the tenant."""
     tenant: str | None
-    """The tenant whose people paused it, and of whose tasks alone an agent or a queue is paused; None: a trusted
-    program, which pauses those of all."""
+    """The tenant whose people paused it, or of whose tasks alone an agent or a queue is paused; None: of all."""
     reason: str | None
     by: str
     """The subject that paused it; of a trusted program `user@host`."""
+    by_operators: bool
+    """Whether a trusted program or the scope `admin` paused it, which alone may end it."""
     began_at: datetime
     ended_at: datetime | None
     """When it ended; None while it holds."""
 
     @classmethod
     def from_row(cls, row: pauses.PauseRow, identity: Identity | None) -> "Pause":
-        by = row["by"] if identity is None or row["tenant"] is not None else OPERATORS
+        by = row["by"] if identity is None or not row["by_operators"] else OPERATORS
         return cls.model_validate({**row, "by": by})
 
 
@@ -64,7 +65,8 @@ class _Target:
 
     @property
     def shown(self) -> str:
-        return f"{self.kind} {self.name}"
+        whose = f" of the tenant {self.tenant}" if self.identity is None and self.tenant is not None else ""
+        return f"{self.kind} {self.name}{whose}"
 
 
 def pause(
@@ -99,9 +101,10 @@ def pause(
             task_id=target.task_id,
             reason=kept,
             by=who.subject if who else origin.place,
+            by_operators=target.identity is None,
             entry=_entry("pause", target, None if is_sensitive else kept),
         )
-        held = pause_rows.living(connection, target.text) if row is None else None
+        held = _own(pause_rows.living(connection, target.text), target) if row is None else None
     deployment.pause_look.forget()
     if row is None:
         when = f" since {held['began_at']:%Y-%m-%d %H:%M:%S %Z}" if held else ""
@@ -121,12 +124,14 @@ def resume_paused(
     target = _target(deployment, task, agent, queue, tenant, identity)
     with deployment.database.connection() as connection:
         held = pause_rows.living(connection, target.text)
-        if held is not None and target.identity is not None and held["tenant"] != target.tenant:
+        own = _own(held, target)
+        if own is None and held and target.identity is not None:
             raise PermissionDenied(
                 f"The {target.shown} was paused by the operators of this deployment, who alone may let it go on.",
                 kind=target.kind,
             )
-        row = held and pause_rows.end(connection, held["id"], entry=_entry("unpause", target, None))
+        ending = own or (held[0] if held else None)
+        row = ending and pause_rows.end(connection, ending["id"], entry=_entry("unpause", target, None))
     deployment.pause_look.forget()
     if row is None:
         raise InvalidState(f"The {target.shown} is not paused. Nothing was changed.", kind=target.kind)
@@ -147,6 +152,11 @@ def all_pauses(
         newest = pauses.NEWEST if after is None else after
         rows = pauses.listed(connection, ended=ended, after=newest, limit=limit, identity=viewer)
     return [Pause.from_row(row, viewer) for row in rows]
+
+
+def _own(held: list[pauses.PauseRow], target: _Target) -> pauses.PauseRow | None:
+    """The pause that the operators began, or, for a tenant's people, that of one of them."""
+    return next((row for row in held if row["by_operators"] == (target.identity is None)), None)
 
 
 def _viewer(identity: Identity | None) -> Identity | None:
@@ -178,30 +188,37 @@ def _target(
         "tenant": tenant,
     }
     named: dict[PauseKind, str] = {kind: name for kind, name in given.items() if name is not None}
+    of_tenant = None
+    if len(named) == 2 and tenant is not None and task_id is None:
+        of_tenant = named.pop("tenant")
     if len(named) != 1:
         said = "two were named: " + ", ".join(named) if named else "nothing was named"
-        raise InvalidInput(f"Name one of task, agent, queue and tenant; {said}.", field="task")
+        raise InvalidInput(
+            f"Name one of task, agent, queue and tenant, or an agent or a queue and the tenant of whose tasks; {said}.",
+            field="task",
+        )
     ((kind, name),) = named.items()
     if name == "":
         raise refused(f"{kind} must not be empty", name, kind)
+    if of_tenant == "":
+        raise refused("tenant must not be empty", of_tenant, "tenant")
     if identity is None and isinstance(task, TaskHandle):
         identity = task.identity
     viewer = _viewer(identity)
     if task_id is not None:
         deployment.find_row(task_id, viewer)
     elif viewer is not None:
-        _check_is_operator(viewer, kind, name)
-    tenant = viewer.tenant if viewer else None
-    return _Target(kind, name, task_id, tenant, viewer)
+        _check_is_operator(viewer, kind, name if kind == "tenant" else of_tenant)
+    return _Target(kind, name, task_id, viewer.tenant if viewer else of_tenant, viewer)
 
 
-def _check_is_operator(identity: Identity, kind: str, name: str) -> None:
+def _check_is_operator(identity: Identity, kind: str, tenant: str | None) -> None:
     if "tasks:all" not in identity.scopes:
         raise PermissionDenied(
             f"{identity.subject!r} may pause its own tasks; for a whole {kind} it needs the scope 'tasks:all'.",
             scope="tasks:all",
         )
-    if kind == "tenant" and name != identity.tenant:
+    if tenant is not None and tenant != identity.tenant:
         raise PermissionDenied(
-            f"{identity.subject!r} may pause the tenant {identity.tenant!r} only, not {name!r}.", tenant=name
+            f"{identity.subject!r} may pause the tenant {identity.tenant!r} only, not {tenant!r}.", tenant=tenant
         )

@@ -37,7 +37,7 @@ def with_pauses(connection: Connection, tasks: Sequence[S], viewer: Identity | N
 
 
 def _paused(row: pauses.PausedRow, viewer: Identity | None) -> Paused:
-    by = row["by"] if viewer is None or row["tenant"] is not None else OPERATORS
+    by = row["by"] if viewer is None or not row["by_operators"] else OPERATORS
     return Paused(kind=row["kind"], name=row["name"], since=row["began_at"], by=by, reason=row["reason"])
 
 

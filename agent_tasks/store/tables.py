@@ -225,18 +225,19 @@ pauses = Table(  # of tasks, agents, queues and tenants: while one has not ended
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("target", Text, nullable=False),  # by which a task finds the pauses that hold for it: store/pausing.py
-    Column("tenant", Text),  # whose people and services paused it, and may go on; null: a trusted program
+    Column("tenant", Text),  # whose people paused it, and of whose tasks alone an agent or a queue is paused
     Column("task_id", Uuid, ForeignKey(f"{SCHEMA}.tasks.id", ondelete="CASCADE")),
     Column("reason", Text),
     Column("by", Text, nullable=False),
     Column("began_at", _TIME, nullable=False, server_default=_NOW),
     Column("ended_at", _TIME),
     Column("released_at", _TIME),  # since when nothing is put off for it any more
+    Column("by_operators", Boolean, nullable=False, server_default=text("false")),  # else by the tenant's people
     CheckConstraint("kind IN ('task', 'agent', 'queue', 'tenant')", name="kind"),
     CheckConstraint("(kind = 'task') = (task_id IS NOT NULL)", name="task"),
     CheckConstraint("ended_at >= began_at", name="ended"),
     CheckConstraint("released_at IS NULL OR ended_at IS NOT NULL", name="released"),
-    Index("pauses_living", "target", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("pauses_living", "target", "by_operators", unique=True, postgresql_where=text("ended_at IS NULL")),
     Index("pauses_target", "target", "ended_at"),
     Index("pauses_open", "id", postgresql_where=text("released_at IS NULL")),
     Index("pauses_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),

@@ -8,9 +8,10 @@ from agent_tasks.transitions.audit import audited
 
 _BEGIN = f"""
     WITH begun AS (
-        INSERT INTO agent_tasks.pauses (kind, name, target, tenant, task_id, reason, by)
-        VALUES (%(kind)s, %(name)s, %(target)s, %(tenant)s, %(task_id)s, %(reason)s, %(by)s)
-        ON CONFLICT (target) WHERE ended_at IS NULL DO NOTHING
+        INSERT INTO agent_tasks.pauses (kind, name, target, tenant, task_id, reason, by, by_operators)
+        VALUES (%(kind)s, %(name)s, %(target)s, %(tenant)s, %(task_id)s, %(reason)s, %(by)s,
+            %(by_operators)s)
+        ON CONFLICT (target, by_operators) WHERE ended_at IS NULL DO NOTHING
         RETURNING *
     ), {audited("begun", task_id="begun.task_id")}
     SELECT {COLUMNS} FROM begun AS pauses
@@ -25,7 +26,7 @@ _END = f"""
     SELECT {COLUMNS} FROM ended AS pauses
 """
 
-_LIVING = f"SELECT {COLUMNS} FROM agent_tasks.pauses WHERE target = %s AND ended_at IS NULL"
+_LIVING = f"SELECT {COLUMNS} FROM agent_tasks.pauses WHERE target = %s AND ended_at IS NULL ORDER BY by_operators"
 
 
 def begin(
@@ -38,11 +39,17 @@ def begin(
     task_id: UUID | None,
     reason: str | None,
     by: str,
+    by_operators: bool,
     entry: dict[str, str],
 ) -> PauseRow | None:
-    """Begin a pause; None where what it names is paused already. `entry`: what the audit is told."""
+    """Begin a pause; None where the operators, or a tenant, have paused it already.
+
+    `entry`: what the audit is told.
+    """
     values = {"kind": kind, "name": name, "target": target, "tenant": tenant, "task_id": task_id}
-    return connection.execute(_BEGIN, {**values, "reason": reason, "by": by, **entry}).fetchone()
+    return connection.execute(
+        _BEGIN, {**values, "reason": reason, "by": by, "by_operators": by_operators, **entry}
+    ).fetchone()
 
 
 def end(connection: Connection, pause_id: int, *, entry: dict[str, str]) -> PauseRow | None:
@@ -50,6 +57,6 @@ def end(connection: Connection, pause_id: int, *, entry: dict[str, str]) -> Paus
     return connection.execute(_END, {"id": pause_id, **entry}).fetchone()
 
 
-def living(connection: Connection, target: str) -> PauseRow | None:
-    """Return the pause that holds for this target; None where none does."""
-    return connection.execute(_LIVING, [target]).fetchone()
+def living(connection: Connection, target: str) -> list[PauseRow]:
+    """Return the pauses of this target that hold, at most that of its tenant and then that of the operators."""
+    return connection.execute(_LIVING, [target]).fetchall()

@@ -194,6 +194,62 @@ def test_a_tenant_does_not_end_what_the_operators_have_paused(client: AgentTasks
     assert is_claimed(client, task)
 
 
+def test_whoever_pauses_first_keeps_the_operators_from_nothing(client: AgentTasks) -> None:
+    task = submitted(client, identity=ANA)
+    client.pause(task, identity=ANA)
+    client.pause(task, reason="runaway")
+    with pytest.raises(InvalidState, match="is paused since"):
+        client.pause(task)
+    client.resume_paused(task, identity=ANA)
+    assert not is_claimed(client, task)
+    with pytest.raises(PermissionDenied, match="operators"):
+        client.resume_paused(task, identity=ANA)
+    client.resume_paused(task)
+    assert is_claimed(client, task)
+
+
+def test_the_operators_end_their_own_pause_first_and_then_that_of_the_tenant(client: AgentTasks) -> None:
+    client.pause(tenant="acme", reason="theirs", identity=OPERATOR)
+    client.pause(tenant="acme", reason="ours")
+    assert client.resume_paused(tenant="acme").reason == "ours"
+    assert client.resume_paused(tenant="acme").reason == "theirs"
+    with pytest.raises(InvalidState, match="is not paused"):
+        client.resume_paused(tenant="acme")
+
+
+def test_the_operators_end_what_a_tenant_has_paused_of_an_agent(client: AgentTasks) -> None:
+    task = submitted(client, identity=ANA)
+    client.pause(agent="echo", identity=OPERATOR)
+    with pytest.raises(InvalidState, match="is not paused"):
+        client.resume_paused(agent="echo")
+    assert client.resume_paused(agent="echo", tenant="acme").by == "olga"
+    assert is_claimed(client, task)
+
+
+@pytest.mark.parametrize("named", [{"agent": "echo"}, {"queue": "there"}])
+def test_the_operators_pause_what_an_agent_or_a_queue_has_of_one_tenant(
+    client: AgentTasks, named: dict[str, str]
+) -> None:
+    own, others = (submitted(client, queue="there", identity=who) for who in (ANA, BOB))
+    begun = client.pause(**named, tenant="acme")
+    assert (begun.tenant, begun.by_operators) == ("acme", True)
+    assert not is_claimed(client, own)
+    assert is_claimed(client, others)
+    with pytest.raises(PermissionDenied, match="operators"):
+        client.resume_paused(**named, identity=OPERATOR)
+    with pytest.raises(PermissionDenied, match="only"):
+        client.pause(**named, tenant="other", identity=OPERATOR)
+    assert [pause.by for pause in client.pauses(identity=OPERATOR)] == ["the operators"]
+    assert client.pauses(identity=BOB) == []
+    client.resume_paused(**named, tenant="acme")
+    assert is_claimed(client, own)
+
+
+def test_a_tenant_without_a_name_is_listed_no_pauses_of_the_operators(client: AgentTasks) -> None:
+    client.pause(agent="echo")
+    assert client.pauses(identity=Identity(subject="nemo", scopes=("tasks:all",))) == []
+
+
 def test_a_subject_pauses_its_own_task_and_lets_it_go_on(client: AgentTasks) -> None:
     task = submitted(client, identity=ANA)
     client.pause(task, identity=ANA)

@@ -12,7 +12,7 @@ from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.identity import Identity
 
 NEWEST = 2**63 - 1
-COLUMNS: LiteralString = "pauses.id, kind, name, pauses.tenant, task_id, reason, by, began_at, ended_at"
+COLUMNS: LiteralString = "pauses.id, kind, name, pauses.tenant, task_id, reason, by, by_operators, began_at, ended_at"
 
 
 class PauseRow(TypedDict):
@@ -25,6 +25,7 @@ class PauseRow(TypedDict):
     task_id: UUID | None
     reason: str | None
     by: str
+    by_operators: bool
     began_at: datetime
     ended_at: datetime | None
 
@@ -33,7 +34,7 @@ _LIST = f"""
     SELECT {COLUMNS} FROM agent_tasks.pauses
     WHERE pauses.id < %(after)s AND (%(ended)s OR pauses.ended_at IS NULL) AND (
         %(viewer)s::text IS NULL OR pauses.kind <> 'task' AND %(sees_all)s
-            AND coalesce(pauses.tenant, CASE WHEN kind = 'tenant' THEN name END, '') = %(viewer_tenant)s
+            AND coalesce(pauses.tenant, CASE WHEN kind = 'tenant' THEN name END) = %(viewer_tenant)s
         OR pauses.kind = 'task' AND EXISTS (
             SELECT FROM agent_tasks.tasks WHERE tasks.id = pauses.task_id AND {MAY_SEE}))
     ORDER BY pauses.id DESC LIMIT %(limit)s
@@ -42,7 +43,7 @@ _LIST = f"""
 _OF_TASKS = f"""
     SELECT tasks.id AS paused_id, held.*
     FROM agent_tasks.tasks, LATERAL (
-        SELECT kind, name, tenant, reason, by, began_at FROM agent_tasks.pauses WHERE {HOLDS}
+        SELECT kind, name, tenant, reason, by, by_operators, began_at FROM agent_tasks.pauses WHERE {HOLDS}
         ORDER BY pauses.id LIMIT 1
     ) AS held
     WHERE {GIVEN_IDS}
@@ -58,6 +59,7 @@ class PausedRow(TypedDict):
     tenant: str | None
     reason: str | None
     by: str
+    by_operators: bool
     began_at: datetime
 
 
