@@ -517,7 +517,7 @@ class AgentTasks(Deployment):
         """List all schedules by name, or those that `identity` may see."""
         check_identity(identity)
         with self.database.connection() as connection:
-            return [Schedule.from_row(row) for row in schedule_rows.all_schedules(connection, identity)]
+            return [Schedule.from_row(row, identity) for row in schedule_rows.all_schedules(connection, identity)]
 
     def unschedule(self, name: str, *, tenant: str | None = None, identity: Identity | None = None) -> bool:
         """Delete a schedule; return False if there is none of this name. Tasks it has submitted go on.

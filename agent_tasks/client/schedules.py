@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.authoring.agent import Agent
+from agent_tasks.client.missed import reach_back
+from agent_tasks.client.serving import OPERATORS
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
@@ -18,7 +20,6 @@ from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity, check_identity
 from agent_tasks.transitions import schedule as schedule_rows
 
-_SHORTEST_CRON_SECONDS = 60.0
 _KEPT_AS = {"callback_url": "callback"}
 """The names of options in a schedule's row that are not their own."""
 
@@ -57,12 +58,16 @@ class Schedule(BaseModel):
     paused_at: datetime | None = None
     """Since when it is paused; None: it is not."""
     paused_by: str | None = None
-    """Who paused it: a subject, or `user@host` of a program."""
+    """Who paused it: a subject, or `user@host` of a program, which an identity sees as `the operators`."""
     paused_reason: str | None = None
 
     @classmethod
-    def from_row(cls, row: schedule_rows.ScheduleRow) -> "Schedule":
-        return cls(**{name: row[name] for name in cls.model_fields})
+    def from_row(cls, row: schedule_rows.ScheduleRow, viewer: Identity | None) -> "Schedule":
+        """Build it as `viewer` may see it; None: a trusted program."""
+        values = {name: row[name] for name in cls.model_fields}
+        if viewer is not None and row["paused_at"] is not None and row["paused_tenant"] is None:
+            values["paused_by"] = OPERATORS
+        return cls(**values)
 
 
 def put_schedule(
@@ -112,7 +117,7 @@ def put_schedule(
         )
     if row is None:
         raise _taken(name or task.agent, identity)
-    return Schedule.from_row(row)
+    return Schedule.from_row(row, identity)
 
 
 def remove_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> bool:
@@ -182,12 +187,15 @@ def _earliest(row: schedule_rows.DueRow) -> datetime:
     now, cron = row["now"], row["cron"]
     if cron is None:
         return now - timedelta(seconds=(row["every_seconds"] or 0) * MOST_CAUGHT_UP)
-    if (now - row["next_at"]).total_seconds() <= MOST_CAUGHT_UP * _SHORTEST_CRON_SECONDS:
-        return row["next_at"]
-    from croniter import croniter
+    zone = ZoneInfo(row["timezone"])
+    return reach_back(cron, now.astimezone(zone), row["next_at"].astimezone(zone), MOST_CAUGHT_UP)
 
-    times = croniter(cron, now.astimezone(ZoneInfo(row["timezone"])))
-    return [times.get_prev(datetime) for _ in range(MOST_CAUGHT_UP)][-1]
+
+def after_pause(row: schedule_rows.DueRow) -> datetime:
+    """Return when a schedule that is unpaused now is looked at next: what it has missed does not fire late."""
+    if row["catch_up"] != "none" or row["next_at"] > row["now"]:
+        return row["next_at"]
+    return next_time(row["cron"], row["every_seconds"], row["timezone"], row["next_at"], row["now"])
 
 
 def options_of(row: schedule_rows.ScheduleRow) -> dict[str, Any]:

@@ -395,6 +395,7 @@ schedules = Table(
     _required("catch_up", Text, "'one'"),  # what becomes of missed firings: one, all or none
     Column("paused_at", _TIME),  # since when it does not fire
     Column("paused_by", Text),
+    Column("paused_tenant", Text),  # NULL: the operators have paused it
     Column("paused_reason", Text),
     CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="rhythm"),
 )

@@ -27,6 +27,7 @@ class ScheduleRow(TypedDict):
     catch_up: str
     paused_at: datetime | None
     paused_by: str | None
+    paused_tenant: str | None
     paused_reason: str | None
 
 
@@ -70,7 +71,8 @@ _REMOVE = f"""
 
 _PAUSE = f"""
     WITH paused AS (
-        UPDATE agent_tasks.schedules SET paused_at = clock_timestamp(), paused_by = %(by)s, paused_reason = %(reason)s
+        UPDATE agent_tasks.schedules SET paused_at = clock_timestamp(), paused_by = %(by)s, paused_reason = %(reason)s,
+            paused_tenant = %(viewer_tenant)s
         WHERE tenant = %(tenant)s AND name = %(name)s AND paused_at IS NULL AND {_MAY_ACCESS}
         RETURNING name
     ), {audited("paused", task_id="NULL::uuid")}
@@ -78,8 +80,10 @@ _PAUSE = f"""
 """
 _UNPAUSE = f"""
     WITH unpaused AS (
-        UPDATE agent_tasks.schedules SET paused_at = NULL, paused_by = NULL, paused_reason = NULL
+        UPDATE agent_tasks.schedules SET paused_at = NULL, paused_by = NULL, paused_reason = NULL,
+            paused_tenant = NULL, next_at = %(next_at)s
         WHERE tenant = %(tenant)s AND name = %(name)s AND paused_at IS NOT NULL AND {_MAY_ACCESS}
+            AND (%(viewer)s::text IS NULL OR paused_tenant IS NOT NULL)
         RETURNING name
     ), {audited("unpaused", task_id="NULL::uuid")}
     SELECT FROM unpaused
@@ -128,10 +132,10 @@ def pause(
     return connection.execute(_PAUSE, values).fetchone() is not None
 
 
-def unpause(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
-    """Let a schedule fire again; False where it was not paused, or there is none."""
+def unpause(connection: Connection, tenant: str, name: str, identity: Identity | None, *, next_at: datetime) -> bool:
+    """Let a schedule fire again; False where it was not paused, there is none, or the operators have paused it."""
     said = entry("unpause_schedule", identity, target=name)
-    values = {"tenant": tenant, "name": name, **viewer(identity), **said}
+    values = {"tenant": tenant, "name": name, "next_at": next_at, **viewer(identity), **said}
     return connection.execute(_UNPAUSE, values).fetchone() is not None
 
 

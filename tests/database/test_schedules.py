@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from agent_tasks import AgentTasks, Budget, Identity, InvalidInput, PermissionDenied, TaskNotFound, UnknownAgent
+from agent_tasks.client import schedule_levers
 from agent_tasks.client.schedules import Schedule
 from agent_tasks.store.queries import read
 from agent_tasks.sweeps import schedules
@@ -433,6 +434,48 @@ def test_a_schedule_is_fired_now_and_its_rhythm_stays(client: AgentTasks) -> Non
     assert (kept.next_at, kept.last_task_id, kept.paused_at is None) == (made.next_at, task.id, False)
     (entry,) = client.audit(operation="trigger_schedule")
     assert (entry.target, entry.task_id) == ("n", task.id)
+
+
+@pytest.mark.parametrize(("catch_up", "made"), [("none", 0), ("one", 1), ("all", 1)])
+def test_what_fell_into_a_pause_is_left_out_where_nothing_is_caught_up(
+    client: AgentTasks, catch_up: Any, made: int
+) -> None:
+    client.schedule("echo", {"value": 1}, every=3600, catch_up=catch_up)
+    client.pause_schedule("echo")
+    overdue(client, 20)
+    client.unpause_schedule("echo")
+    assert fired(client) == made
+    assert 0 < seconds_ahead(client) <= 3600
+
+
+def test_what_the_operators_have_paused_goes_on_by_them_alone(client: AgentTasks) -> None:
+    client.schedule("echo", {"value": 1}, every=60, identity=ANA)
+    by = client.pause_schedule("echo").paused_by
+    for seen in (client.schedules(identity=ANA)[0], client.pause_schedule("echo", identity=ANA)):
+        assert (seen.paused_at is None, seen.paused_by) == (False, "the operators")
+    assert client.schedules()[0].paused_by == by != "the operators"
+    with pytest.raises(PermissionDenied, match="by the operators"):
+        client.unpause_schedule("echo", identity=BOSS)
+    assert client.schedules()[0].paused_at is not None
+    assert client.unpause_schedule("echo").paused_at is None
+    assert client.pause_schedule("echo", identity=ANA).paused_by == "ana"
+    assert client.unpause_schedule("echo", identity=BOSS).paused_at is None
+
+
+def test_one_that_is_changed_while_it_is_triggered_submits_what_it_is_now(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.schedule("echo", {"value": "old"}, every=60)
+    options_of = schedule_levers.options_of
+
+    def changed_meanwhile(row: Any) -> dict[str, Any]:
+        monkeypatch.undo()
+        client.schedule("echo", {"value": "new"}, every=60)
+        return options_of(row)
+
+    monkeypatch.setattr(schedule_levers, "options_of", changed_meanwhile)
+    task = client.trigger_schedule("echo")
+    assert [(row["id"], row["input"]) for row in tasks(client)] == [(task.id, {"value": "new"})]
 
 
 @pytest.mark.parametrize("lever", ["pause_schedule", "unpause_schedule", "trigger_schedule"])
