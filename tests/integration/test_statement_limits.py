@@ -62,7 +62,7 @@ def test_all_sweeps_run_where_the_question_what_is_due_is_ended(
     pending = submitted(client)
     fall_due(client, pending)
     monkeypatch.setattr("agent_tasks.sweeps.sweeper.read.due", ended)
-    assert Sweeper(client).run_due() == {"leases": 0, "timers": 0, "bells": 1, "schedules": 0}
+    assert Sweeper(client).run_due() == {"leases": 0, "timers": 0, "bells": 1, "schedules": 0, "pauses": 0}
 
 
 def test_a_connection_to_what_is_no_primary_any_more_is_not_used_again(client: AgentTasks) -> None:
