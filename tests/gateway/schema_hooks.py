@@ -16,7 +16,7 @@ INPUT = {
 ONLY_HERE = {
     *("after", "until", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"),
     *("threshold", "window", "agent", "waits_for", "least"),
-    *("all", "to", "priority", "reason", "budget", "payload", "operation"),
+    *("filter", "all", "to", "priority", "reason", "budget", "payload", "operation"),
     *("url", "types", "agents", "secret", "subject", "webhook"),
     *("metadata", "text", "created_after", "created_before", "ended_after", "ended_before", "since", "tenant"),
 }
