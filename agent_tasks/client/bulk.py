@@ -122,8 +122,8 @@ def begin_bulk(
         check_whole(limit, "limit", 1, LARGEST_NUMBER)
     if wanted.is_empty and not all:
         raise InvalidInput(
-            "This filter is true of every task. Say which tasks are meant, or that all of them are: all=True, --all, or "
-            '"all": true over HTTP.',
+            "This filter is true of every task. Say which tasks are meant, or that all of them are: all=True, --all, "
+            'or "all": true over HTTP.',
             field="filter",
         )
     kept = _options(deployment, operation, options)
