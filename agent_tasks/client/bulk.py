@@ -204,6 +204,19 @@ def run_bulk(deployment: Deployment, bulk: Bulk, progress: Progress | None = Non
     return bulk
 
 
+def do_batch(deployment: Deployment, id: UUID) -> Bulk:
+    """Do one batch of an operation, and publish it. Raises as `run_bulk` does."""
+    try:
+        bulk, rows = _advance(deployment, id)
+    except Transient:
+        raise
+    except Exception as error:
+        _fail(deployment, id, error)
+        raise
+    deployment.publish(rows)
+    return bulk
+
+
 def _fail(deployment: Deployment, id: UUID, error: Exception) -> None:
     """Note what ended an operation that could not go on."""
     problem = {"type": type(error).__name__, "message": storable(str(error))[:500]}

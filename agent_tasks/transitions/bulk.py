@@ -91,6 +91,7 @@ _DUE = """
     SELECT id FROM agent_tasks.bulks WHERE finished_at IS NULL AND due_at <= statement_timestamp()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
+_POSTPONE = f"UPDATE agent_tasks.bulks SET due_at = {_LATER} WHERE id = %(id)s AND status = 'running'"
 _PURGE = """
     DELETE FROM agent_tasks.bulks WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM agent_tasks.bulks
@@ -223,6 +224,11 @@ def due(connection: Connection, *, limit: int) -> list[UUID]:
     """The operations that nobody goes on with."""
     rows: list[_IdRow] = connection.execute(_DUE, {"limit": limit}).fetchall()
     return [row["id"] for row in rows]
+
+
+def postpone(connection: Connection, id: UUID, *, seconds: float) -> None:
+    """Let an operation wait that met rivals: the others come first."""
+    connection.execute(_POSTPONE, {"id": id, "seconds": seconds})
 
 
 def purge(connection: Connection, *, limit: int, seconds: float) -> int:

@@ -394,6 +394,27 @@ def test_one_left_to_the_sweeps_is_done_by_them(client: AgentTasks) -> None:
     assert client.get_bulk(bulk.id or "").done == 2
 
 
+@pytest.mark.usefixtures("small")
+def test_a_sweep_does_a_batch_of_each_in_turn_and_one_that_meets_rivals_waits(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(client, 7, queue="long")
+    many(client, 1, queue="short")
+    long, short, stuck = (client.bulk("cancel", TaskFilter(queue=q), wait=False).id for q in ("long", "short", "none"))
+    advance, seen = driving._advance, []
+
+    def noted(deployment: Any, id: UUID) -> Any:
+        seen.append(id)
+        if id == stuck:
+            raise Contention("a rival")
+        return advance(deployment, id)
+
+    monkeypatch.setattr(driving, "_advance", noted)
+    assert bulks.run_once(client) == 3
+    assert seen == [long, short, stuck, long, long]
+    assert [client.get_bulk(id or "").status for id in (long, short, stuck)] == ["done", "done", "running"]
+
+
 def test_one_that_cannot_go_on_has_failed_and_says_why(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
     many(client, 2)
 
