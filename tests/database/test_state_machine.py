@@ -12,11 +12,12 @@ from tests.database.machine.clock import Clock
 from tests.database.machine.doorbell import Doorbell
 from tests.database.machine.moment import set_clock_ahead
 from tests.database.machine.outside import Outside
+from tests.database.machine.pausing import Pausing
 from tests.database.machine.reporting import Reporting
 from tests.database.machine.working import Working
 
 
-class Tasks(Working, Reporting, Clock, Outside, Doorbell):
+class Tasks(Working, Reporting, Clock, Outside, Doorbell, Pausing):
     """All moves."""
 
 
@@ -65,6 +66,29 @@ PARKED: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }  # fmt: skip
 """Moves of steps that wait within themselves."""
+PAUSE_AGENT = ("pause", {"which": 0, "kind": "agent"})
+PAUSE_TASK = ("pause", {"which": 0, "kind": "task"})
+UNPAUSE = ("unpause", {"which": 0})
+CLAIM = ("claim", {"which": 0})
+SWEEP_DIES = ("sweep_of_pauses_dies", {"published": False})
+IN_PLACE = ("checkpoint", {"which": 0, "undoable": False, "in_place": True})
+PAUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a time-out moves by the pause, and then it comes": [WAIT, PAUSE_TASK, TIME_COMES, UNPAUSE, *[TIME_COMES] * 2],
+    "so does that of a wait within a step": [PARK, PAUSE_AGENT, TIME_COMES, UNPAUSE, *[TIME_COMES] * 2, CLAIM],
+    "a step that is paused hands over, and is not claimed until all pauses have ended": [
+        SUBMIT, CLAIM, PAUSE_AGENT, PAUSE_TASK, IN_PLACE, CLAIM,
+        UNPAUSE, ("sweep_of_pauses", {}), CLAIM, UNPAUSE, SWEEP_DIES, CLAIM,
+    ],
+    "children are paused with their parent, and called in once its clock has gone on": [
+        FAN_OUT, ("pause", {"which": 1, "kind": "task"}), CLAIM, TIME_COMES, UNPAUSE, *[TIME_COMES] * 2,
+    ],
+    "what is put off is there again after Redis was lost, or its worker, and nothing is left behind": [
+        SUBMIT, SUBMIT, PAUSE_AGENT, CLAIM, ("redis_is_flushed", {}), UNPAUSE, SWEEP_DIES, DIE, PAUSE_TASK,
+        ("redis_is_flushed", {}), ("all_pauses_end", {}),
+    ],
+}  # fmt: skip
+"""Moves in which a pause begins and ends."""
+KNOWN = FOUND | PARKED | PAUSED
 
 
 @pytest.fixture
@@ -82,7 +106,7 @@ def run(client: AgentTasks, **size: Any) -> None:
     run_state_machine_as_test(lambda: Tasks(client), settings=always_the_same)
 
 
-@pytest.mark.parametrize("moves", [*FOUND.values(), *PARKED.values()], ids=[*FOUND, *PARKED])
+@pytest.mark.parametrize("moves", [*KNOWN.values()], ids=[*KNOWN])
 def test_these_moves_leave_tasks_where_the_model_says(
     calm: AgentTasks, moves: list[tuple[str, dict[str, Any]]]
 ) -> None:

@@ -1,9 +1,11 @@
 """Moves of the clock, and of the sweeps that look at it."""
 
+from datetime import datetime
+
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from agent_tasks.sweeps import orphans, timers
+from agent_tasks.sweeps import orphans, pauses, timers
 from tests import database
 from tests.database import query
 from tests.database.machine import model, trees
@@ -43,13 +45,25 @@ class Clock(Machine):
             database.fall_due(self.client, task.id)
             task.due = True
         if noticed:
+            due = [task for task in self.some("waiting") if task.due and not self.paused(task)]
+            moved = [task for task in due if task.stood and task.waits and task.waits.kind in ("signal", "children")]
+            untils = {task.id: self.until(task) for task in moved}
+            pauses.run_once(self.client)
             timers.run_once(self.client)
-            due = [task for task in self.some("waiting") if task.due]
+            for task in moved:
+                assert self.until(task) > untils[task.id], "its time-out has not moved"
+                task.due = task.stood = False
+                due.remove(task)
             parents = [task for task in due if task.waits == Waits("children")]
             for task in due:
                 if task not in parents:
                     task.wake()
             trees.call_in(parents)
+
+    def until(self, task: Task) -> datetime:
+        """When what it waits for is over, whether it is one wait or those within its step."""
+        row = database.row_of(self.client, task.id)
+        return datetime.fromisoformat(row["waiting_for"]["until"])
 
     @precondition(lambda self: any(t.budget.seconds for t in self.some("running")))
     @rule(which=any_one)
@@ -73,7 +87,11 @@ class Clock(Machine):
             "UPDATE agent_tasks.watches SET since = clock_timestamp() - interval '1 d', last_at = clock_timestamp()"
         )
         query(self.client, watched)
+        pauses.run_once(self.client)
         orphans.run_once(self.client)
-        if task.status == "pending":
+        if self.paused(task):
+            served = "UPDATE agent_tasks.tasks SET pending_since = clock_timestamp() WHERE id = %s"
+            query(self.client, served, task.id)
+        elif task.status == "pending":
             task.abandon()
             trees.join([task, *trees.cancel_below(task)])

@@ -44,6 +44,8 @@ class Move:
     """What somebody who watches a task saw the last time, and now."""
     stale: Sequence[tuple[str, Claim]]
     """Runs that have lost their step, and what each tries to write."""
+    paused: set[UUID]
+    """Those living of which no step is to be begun."""
 
     def changed(self) -> Iterator[tuple[Row | None, Row]]:
         for task_id, row in self.now.tasks.items():
@@ -61,6 +63,7 @@ def check_all(move: Move) -> None:
     invariant_8_the_join_is_a_counter(move)
     invariant_9_budgets_only_shrink_downwards(move)
     invariant_10_identity_is_extended_and_checked(move)
+    no_step_is_begun_of_what_is_paused(move)
 
 
 def invariant_1_nothing_depends_on_redis(move: Move) -> None:
@@ -225,3 +228,11 @@ def invariant_10_identity_is_extended_and_checked(move: Move) -> None:
         for stranger in STRANGERS:
             with pytest.raises(TaskNotFound):
                 move.client.get(row["id"], identity=stranger)
+
+
+def no_step_is_begun_of_what_is_paused(move: Move) -> None:
+    shown = {task.id for task in move.client.living() if task.paused is not None}
+    assert shown == move.paused
+    for task_id in move.paused:
+        earlier = move.before.of("events", task_id)
+        assert "claimed" not in [event["type"] for event in move.now.of("events", task_id)[len(earlier) :]]

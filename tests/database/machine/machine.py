@@ -35,7 +35,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.client = client
         client.redis.flushall()
-        for table in ("tasks", "idempotency_keys", "workers", "watches"):
+        for table in ("tasks", "idempotency_keys", "workers", "watches", "pauses"):
             query(client, f"DELETE FROM agent_tasks.{table}")
         orphans.run_once(client)
         client.__dict__.pop("publisher", None)
@@ -46,6 +46,8 @@ class Machine(RuleBasedStateMachine):
         self.messages: list[tuple[UUID, str, int]] = []
         self.keys: dict[tuple[str | None, bool], tuple[Task, int]] = {}
         self.watched: dict[UUID, tuple[TaskHandle, TaskSnapshot]] = {}
+        self.pauses: list[tuple[str, str]] = []
+        """What is paused: the kind, and the name or the id."""
         self.moves = 0
         self.before = Moment.now(client)
 
@@ -62,10 +64,27 @@ class Machine(RuleBasedStateMachine):
     def ended(self) -> list[Task]:
         return self.some(*model.ENDS)
 
+    def paused(self, task: Task) -> bool:
+        return any(self.holds(target, task) for target in self.pauses)
+
+    def holds(self, target: tuple[str, str], task: Task) -> bool:
+        kind, name = target
+        if kind == "task":
+            return name in {str(each.id) for each in (task, *task.above())}
+        return kind != "tenant" or task.identity is not None
+
+    def end_pause(self, target: tuple[str, str]) -> None:
+        self.client.resume_paused(**{target[0]: target[1]})
+        self.pauses.remove(target)
+
     def worker(self, which: int, *, undoes: bool = False) -> Task:
-        """A task whose step a worker runs; it is claimed first, or submitted, where need be."""
+        """A task whose step a worker runs; it is claimed, submitted, or let go on first where need be."""
         there = [t for t in self.some("pending", "running") if (t.undo_step is not None) == undoes]
-        task = pick(there, which) if there else self.accept(LIMITED, ANA)
+        free = [task for task in there if task.status == "running" or not self.paused(task)]
+        task = pick(free or there, which) if there else self.accept(LIMITED, ANA)
+        if task.status == "pending":
+            for target in [target for target in self.pauses if self.holds(target, task)]:
+                self.end_pause(target)
         while task.status == "pending":
             if task.suspect:
                 self.quarantine(task.suspect)
@@ -76,13 +95,13 @@ class Machine(RuleBasedStateMachine):
     def answer(self, task_id: UUID, step: str, number: int) -> None:
         task = self.tasks[task_id]
         taken = database.answer(self.client, task_id, step, number, lease_seconds=600)
-        assert (taken is not None) == task.claimable(step, number)
+        assert (taken is not None) == (task.claimable(step, number) and not self.paused(task))
         if taken is not None:
             self.begin(taken)
 
     def quarantine(self, suspect: int) -> None:
         """A process of the quarantine takes one of the suspects."""
-        waiting = [task for task in self.some("pending") if task.suspect == suspect]
+        waiting = [task for task in self.some("pending") if task.suspect == suspect and not self.paused(task)]
         served = {f"echo.{task.step}" for task in waiting}
         with self.client.database.connection() as connection:
             taken = claim_suspect(
@@ -137,6 +156,8 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def all_is_as_it_must_be(self) -> None:
         self.moves += 1
+        for task in self.some("waiting"):
+            task.stood |= self.paused(task)
         now = Moment.now(self.client)
         assert {task_id: stands(now, row) for task_id, row in now.tasks.items()} == {
             task_id: expected(task) for task_id, task in self.tasks.items()
@@ -147,7 +168,8 @@ class Machine(RuleBasedStateMachine):
         handle, last = self.watched.get(watched) or ((new := self.client.get(watched)), new.snapshot())
         seen = handle.snapshot()
         self.watched[watched] = handle, seen
-        check_all(Move(self.client, self.wire, self.tasks, self.before, now, (last, seen), self.stale()))
+        paused = {task.id for task in self.living if self.paused(task)}
+        check_all(Move(self.client, self.wire, self.tasks, self.before, now, (last, seen), self.stale(), paused))
         rung = [row for row in self.wire.sent if row["status"] == "pending"]
         rung.sort(key=lambda row: list(self.tasks).index(row["id"]))  # sweeps take what is due in any order
         self.messages += [(row["id"], row["step"], row["step_number"]) for row in rung]

@@ -77,6 +77,8 @@ class Task:
     suspect: int = 0
     due: bool = False
     """Its lease is over, or what it waits for by the clock has come."""
+    stood: bool = False
+    """It was paused since its wait began, and its time-out is not moved yet."""
     over_time: bool = False
     """It has used up its seconds."""
     partial: bool = False
@@ -121,6 +123,11 @@ class Task:
             yield above
             above = None if above.living else above.parent
 
+    def above(self) -> Iterator["Task"]:
+        if self.parent is not None:
+            yield self.parent
+            yield from self.parent.above()
+
     def below(self) -> Iterator["Task"]:
         for child in self.children:
             yield child
@@ -148,7 +155,7 @@ class Task:
         sources, targets = DIAGRAM[move]
         assert self.status in sources, f"{move} is no move of a task that is {self.status}"
         assert status in targets, f"{move} does not lead to {status}"
-        self.status, self.waits, self.due = status, waits, False
+        self.status, self.waits, self.due, self.stood = status, waits, False, False
 
     def claimable(self, step: str, number: int) -> bool:
         return (step, number, self.status, self.suspect) == (self.step, self.number, "pending", 0)

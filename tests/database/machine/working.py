@@ -60,7 +60,7 @@ class Working(Machine):
         row = self.commit(task, lambda c, t: database.commit(c, t, in_place=in_place, undoable=undoable))
         if row is None:
             return
-        if in_place:
+        if in_place and not self.paused(task):
             task.go_on("echo", undo=undoable)
             taken = self.claims[task.id]
             self.hold(task, replace(taken, step=row["step"], step_number=row["step_number"], row=row))
@@ -163,10 +163,11 @@ class Working(Machine):
         self.client.publish(rows)
         task.release()
 
-    @precondition(lambda self: any(task.suspect for task in self.some("pending")))
+    @precondition(lambda self: any(task.suspect and not self.paused(task) for task in self.some("pending")))
     @rule(which=any_one)
     def look_into_the_quarantine(self, which: int) -> None:
-        self.quarantine(pick([task for task in self.some("pending") if task.suspect], which).suspect)
+        there = [task for task in self.some("pending") if task.suspect and not self.paused(task)]
+        self.quarantine(pick(there, which).suspect)
 
     @rule(which=any_one, how=st.sampled_from(["done", "shortened", "broken", "out of time"]))
     def end(self, which: int, how: str) -> None:
