@@ -21,6 +21,7 @@ from agent_tasks.gateway import (
     hooks,
     listing,
     logs,
+    pausing,
     problems,
     purging,
     schedules,
@@ -75,7 +76,7 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     problems.install(app)
     app.add_middleware(Counting)
     doors = (
-        *(tasks, listing, calls, logs, spending, audit, bulk, purging, events, agents, schedules),
+        *(tasks, listing, calls, logs, spending, audit, bulk, pausing, purging, events, agents, schedules),
         *(webhooks, deliveries, feed, alerts, hooks),
     )
     served = (health,) if only_console else (*doors, health)

@@ -19,6 +19,7 @@ _TAGS = {
     "schedules": "Tasks that are submitted again and again.",
     "webhooks": "What is told to endpoints of yours, and what there was to tell.",
     "bulk": "One thing done to many tasks.",
+    "pauses": "What begins no more steps for a while.",
     "alerts": "Rules that say when a person is to look.",
     "audit": "Who wrote what.",
     "hooks": "Answers from outside, by a URL that a step has made.",

@@ -141,6 +141,17 @@ BULK: dict[str, Any] = {
     "created_at": "2026-11-27T09:00:00Z",
     "finished_at": None,
 }
+PAUSE: dict[str, Any] = {
+    "id": 42,
+    "kind": "agent",
+    "name": "writer",
+    "tenant": "acme",
+    "reason": "spends too much",
+    "by": "olga",
+    "by_operators": False,
+    "began_at": "2026-11-27T09:00:00Z",
+    "ended_at": None,
+}
 AUDITED: dict[str, Any] = {
     "id": 812,
     "at": "2026-11-27T09:00:31.112Z",
@@ -191,6 +202,8 @@ REQUESTS: dict[str, Any] = {
         "types": ["task.completed", "task.failed"],
     },
     "pause_schedule": {"reason": "the provider is down"},
+    "pause": {"reason": "its input is being mended"},
+    "begin_pause": {"agent": "writer", "reason": "spends too much"},
     "bulk": {"operation": "cancel", "filter": {"agent": "writer", "metadata": {"batch": 7}}, "reason": "wrong"},
     "purge": {"subject": "ana", "tenant": "acme", "cancel": True},
     "rotate_webhook": {"overlap": 3600.0},
@@ -209,6 +222,7 @@ PARAMETERS: dict[str, Any] = {
     "limit": 100,
     "kind": "signal",
     "root": False,
+    "ended": False,
     "Idempotency-Key": "order-7",
     "Prefer": ["wait=10"],
     "Last-Event-ID": "1",
@@ -237,6 +251,7 @@ PARAMETERS_OF: dict[str, dict[str, Any]] = {
     "get_events": {"after": 1},
     "get_audit": {"after": 813, "limit": 50},
     "get_logs": {"after": 40},
+    "list_pauses": {"after": 43},
     **dict.fromkeys(
         ("schedule", "get_schedule", "unschedule", "pause_schedule", "unpause_schedule", "trigger_schedule"),
         _OF_SCHEDULES,
@@ -363,7 +378,7 @@ _TASK = ("ETag", "Cache-Control")
 _GOING = (*_TASK, "Retry-After")
 _OF_A_TASK = (
     *("get_task", "get_result", "get_events", "get_children", "get_calls", "get_logs", "get_tree"),
-    *("cancel", "signal", "resume", "acknowledge"),
+    *("cancel", "signal", "resume", "acknowledge", "pause", "unpause"),
 )
 _NEW = {"links": links("id", "id", *_OF_A_TASK)}
 CALL = {
@@ -445,6 +460,18 @@ resume = answers(
     {202: of("The new task.", {**PENDING, "resumed_from": ID}, None, (*_GOING, "Location")) | _NEW}, 404, 409, *BODY
 )
 acknowledge = answers({200: of("The task.", COMPLETED, None, _TASK)}, 404, 409)
+_HELD = {
+    "kind": "task",
+    "name": ID,
+    "since": "2026-11-27T09:00:00Z",
+    "by": "ana",
+    "reason": "its input is being mended",
+}
+pause = answers({200: of("The task.", {**PENDING, "paused": _HELD}, None, _GOING)}, 404, 409, *BODY)
+unpause = answers({200: of("The task.", PENDING, None, _GOING)}, 404, 409)
+list_pauses = answers({200: of("A page.", {"pauses": [PAUSE], "next": None})})
+begin_pause = answers({200: of("The pause.", PAUSE)}, 409, *BODY)
+end_pause = answers({200: of("The pause.", {**PAUSE, "ended_at": "2026-11-27T09:41:00Z"})}, 409)
 list_tasks = answers({200: of("A page.", {"tasks": [PENDING], "next": None})})
 get_children = answers({200: of("A page.", {"tasks": [], "next": None})}, 404)
 get_calls = answers({200: of("A page.", {"calls": [CALL], "next": None})}, 404)

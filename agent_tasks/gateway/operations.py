@@ -8,13 +8,15 @@ class Operation:
     """One thing that a caller can ask for, whichever door it comes through."""
 
     name: str
-    """In the audit a write has the same, whichever door it came through."""
+    """In the audit a write has the same, whichever door it came through, or that of `written_as`."""
     scope: str
     """The scope that it takes; `admin` grants all of them."""
     writes: bool = False
     """It changes something, so it is audited."""
     opens: bool = False
     """It opens a task, which counts towards what a tenant may have open."""
+    written_as: str = ""
+    """Its name in the audit, where another operation has it, too; empty: its own."""
 
 
 SHOW_HOOK = Operation("show_hook", "")
@@ -42,6 +44,11 @@ OPERATIONS: dict[str, Operation] = {
         Operation("pause_schedule", "tasks:write", writes=True),
         Operation("unpause_schedule", "tasks:write", writes=True),
         Operation("trigger_schedule", "tasks:write", writes=True, opens=True),
+        Operation("pause", "tasks:write", writes=True),
+        Operation("unpause", "tasks:write", writes=True),
+        Operation("begin_pause", "tasks:write", writes=True, written_as="pause"),
+        Operation("end_pause", "tasks:write", writes=True, written_as="unpause"),
+        Operation("list_pauses", "tasks:read"),
         Operation("cancel", "tasks:cancel", writes=True),
         Operation("signal", "tasks:signal", writes=True),
         Operation("bulk", "tasks:read", writes=True),

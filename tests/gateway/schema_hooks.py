@@ -17,7 +17,7 @@ ONLY_HERE = {
     *("after", "until", "Last-Event-ID", "timezone", "cron", "callback_url", "name", "queue", "Idempotency-Key"),
     *("threshold", "window", "agent", "waits_for", "least"),
     *("filter", "all", "to", "priority", "reason", "budget", "payload", "operation"),
-    *("url", "types", "agents", "secret", "subject", "webhook"),
+    *("task", "url", "types", "agents", "secret", "subject", "webhook"),
     *("metadata", "text", "created_after", "created_before", "ended_after", "ended_before", "since", "tenant"),
 }
 """Fields whose right values no schema can say: cursors, numbers of events, time zones, printable names, signals, URLs,

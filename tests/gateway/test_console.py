@@ -344,6 +344,27 @@ def test_a_task_is_submitted_by_the_form_of_its_agent(gateway: Gateway) -> None:
     assert ana.sends("/agents/nobody/submit", page).status_code == 404
 
 
+def test_a_task_is_paused_on_its_page_and_now_shows_what_is_paused(gateway: Gateway) -> None:
+    ana, task = person(gateway), waiting(gateway)
+    path = f"/tasks/{task.id}"
+    assert ">Paused<" not in ana.sees()
+    sent = ana.sends(f"{path}/pause", ana.sees(path), reason="<i>ill</i>")
+    assert sent.headers["location"] == f"/console{path}?said=pause"
+    assert task.read().paused.by == "ana"
+    for page in (ana.sees(path), ana.sees()):
+        assert "&lt;i&gt;ill&lt;/i&gt;" in page
+    assert path in ana.sees().partition(">Paused<")[2].partition("</section>")[0]
+    assert ">Paused<" not in person(gateway, "bob").sees()
+    again = ana.sends(f"{path}/pause", ana.sees(path))
+    assert (again.status_code, "is paused since" in again.text) == (409, True)
+    assert ana.sends(f"{path}/unpause", ana.sees(path)).headers["location"] == f"/console{path}?said=unpause"
+    assert task.read().paused is None
+    assert ">Paused<" not in ana.sees()
+    reader = person(gateway, scopes=["tasks:read"])
+    assert "Pause it" not in reader.sees(path)
+    task.cancel()
+
+
 def test_schedules_are_shown_with_their_next_firings_and_deleted_by_who_may(gateway: Gateway) -> None:
     gateway.client.schedule("tallier", {"to": 1}, name="of ana", cron="0 7 * * 1", identity=ANA)
     ana, bob = person(gateway), person(gateway, "bob")

@@ -25,7 +25,9 @@ NEVER = "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77"
 ALLOWED = ("own", "token", "tenant-wide", "admin", "auth-off")
 """Who may do with Ana's what Ana may: she herself by a key and by an issuer's token, and those above her."""
 FOREIGN = ("other subject", "other tenant")
-NAMED = ("schedule", "paused schedule", "endpoint", "disabled endpoint", "alert")
+NAMED = ("schedule", "paused schedule", "endpoint", "disabled endpoint", "alert", "queue", "paused queue")
+WIDE = ("begin_pause", "end_pause")
+"""They concern a whole tenant, and take `tasks:all`, too. No tenant notices those of another."""
 TAKEN = ("schedule", "put_webhook")
 """Names are each tenant's own, and one that somebody else of it has is not changed."""
 UNKNOWN = ("no token", "revoked", "expired", "other issuer")
@@ -39,7 +41,8 @@ class Row:
     path: str
     of: str = ""
     """What it is asked of: a task that is `shared`, a `new` or an `ended` one, a `schedule`, an `endpoint`, a
-    `disabled endpoint`, a `delivery` to one, a `bulk` operation, an `alert`; empty: of nothing."""
+    `disabled endpoint`, a `delivery` to one, a `bulk` operation, an `alert`, a `paused` task, a `queue`, a
+    `paused queue`; empty: of nothing."""
     status: int = 200
     body: dict[str, Any] | None = None
 
@@ -54,6 +57,11 @@ ROWS = {
     "pause_schedule": Row("POST", "/schedules/{name}/pause", "schedule"),
     "unpause_schedule": Row("POST", "/schedules/{name}/unpause", "paused schedule"),
     "trigger_schedule": Row("POST", "/schedules/{name}/trigger", "schedule", 202),
+    "pause": Row("POST", "/tasks/{id}/pause", "new"),
+    "unpause": Row("POST", "/tasks/{id}/unpause", "paused"),
+    "begin_pause": Row("POST", "/pauses", "queue", body={"queue": "{name}"}),
+    "end_pause": Row("DELETE", "/pauses?queue={name}", "paused queue"),
+    "list_pauses": Row("GET", "/pauses"),
     "cancel": Row("POST", "/tasks/{id}/cancel", "new"),
     "signal": Row("POST", "/tasks/{id}/signals/{name}", "new", body={"payload": {"ok": True}}),
     "bulk": Row("POST", "/bulk", status=202, body={"operation": "cancel", "filter": {"agent": "none"}}),
@@ -124,13 +132,19 @@ class World:
             id = uuid.uuid4()
             with self.client.database.transaction() as connection:
                 begin(
-                    connection, id, "cancel", filter={"agent": "none"}, options={"reason": "x"}, most=None,
+                    connection, id, "cancel", filter={"agent": "none"}, options={"reason": "x"}, problems=[], most=None,
                     identity=ANA, asked_by=ANA, seconds=900, told={},
                 )  # fmt: skip
             return str(id)
         if row.of == "alert":
             query(self.client, "DELETE FROM agent_tasks.alerts")
             return self.client.put_alert(uuid.uuid4().hex, AlertRule("deliveries"), tenant="acme").name
+        if row.of.endswith("queue"):
+            name = uuid.uuid4().hex
+            if row.of.startswith("paused"):
+                self.client.pause(queue=name)
+                self.client.pause(queue=name, identity=Identity(subject="boss", tenant="acme", scopes=("tasks:all",)))
+            return name
         if row.of.endswith("endpoint"):
             query(self.client, "DELETE FROM agent_tasks.webhooks WHERE name LIKE 'one of %%'")
             off = {"disabled_at": "2026-01-01", "disabled_why": "asked"} if row.of.startswith("disabled") else {}
@@ -142,6 +156,8 @@ class World:
             return str(self.client.webhooks.deliveries(task_id=task.id).deliveries[0].id)
         if row.of == "ended":
             task.cancel()
+        if row.of == "paused":
+            self.client.pause(task, identity=ANA)
         return str(task.id)
 
     def asks(self, caller: Caller, row: Row, thing: str) -> Answer:
@@ -165,7 +181,7 @@ def world(fleet: Fleet) -> Iterator[World]:
         revoked = client.create_key(tenant="acme", subject="ana", scopes=EVERYTHING)
         client.revoke_key(revoked.id)
         expired = client.create_key(tenant="acme", subject="ana", scopes=EVERYTHING, expires_in=1e-6)
-        claims = {"org": "acme", "scope": " ".join(EVERYTHING)}
+        claims: dict[str, Any] = {"org": "acme", "scope": " ".join(EVERYTHING)}
         callers = {
             "own": gateway.caller("ana"),
             "token": gateway.caller(token=issuer.token(**claims)),
@@ -218,6 +234,9 @@ def expected(operation: str, who: str) -> int:
         return 401
     if who == "wrong scope" or (OPERATIONS[operation].scope == "admin" and who not in ("admin", "auth-off")):
         return 403
+    if operation in WIDE:
+        nothing = 409 if operation == "end_pause" else 200
+        return {"own": 403, "token": 403, "other subject": 403, "other tenant": nothing}.get(who, 200)
     if who in FOREIGN and row.of:
         if operation in TAKEN:
             return 403 if who == "other subject" else 200
@@ -238,8 +257,9 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
         assert answer.headers["www-authenticate"].startswith("Bearer")
     elif status == 403 and operation not in TAKEN:
         problem = problem_of(answer, 403)
-        assert problem["error"]["details"]["scope"] == OPERATIONS[operation].scope
-        assert repr(OPERATIONS[operation].scope) in problem["detail"]
+        scope = "tasks:all" if operation in WIDE and who != "wrong scope" else OPERATIONS[operation].scope
+        assert problem["error"]["details"]["scope"] == scope
+        assert repr(scope) in problem["detail"]
     elif status == 404:
         never = "nothing" if row.of in NAMED else NEVER
         other = world.asks(caller, row, never)
@@ -250,7 +270,8 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
         assert entries == []
         return
     (entry,) = entries
-    assert (entry.door, entry.origin, entry.operation) == ("http", "127.0.0.1", operation)
+    written_as = OPERATIONS[operation].written_as or operation
+    assert (entry.door, entry.origin, entry.operation) == ("http", "127.0.0.1", written_as)
     assert who_wrote(entry) == known(caller, who)
     assert entry.answer == ("accepted" if status < 400 else answer.json()["error"]["type"])
     told_of = answer.json() if status in (200, 202) else {}
@@ -259,12 +280,13 @@ def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: 
         "replay_delivery": told_of.get("task_id"),
         "trigger_schedule": told_of.get("id"),
     }.get(operation)
-    of = thing if row.of in ("new", "ended") else of
+    of = thing if row.of in ("new", "ended", "paused") else of
     assert entry.task_id == (uuid.UUID(of) if of else None)
-    is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation != "replay_deliveries")
+    is_named = row.of in (*NAMED, "delivery") and (status < 400 or operation not in ("replay_deliveries", *WIDE))
     named = thing if is_named or row.of == "bulk" else None
     if status < 400:
-        named = {"bulk": "cancel", "purge": "nobody's"}.get(operation, named)
+        task = thing if operation in ("pause", "unpause") else named
+        named = {"bulk": "cancel", "purge": "nobody's"}.get(operation, task)
     assert entry.target == ("approval" if operation == "signal" else named)
 
 

@@ -120,6 +120,35 @@ async def acknowledge(visit: Visit) -> Response:
     return await _or_told(visit, work)
 
 
+async def pause(visit: Visit) -> Response:
+    """Begin no more steps of a task and of all below it."""
+    given = await visit.form()
+    reason = given.get("reason", "").strip() or None
+
+    def hold(gate: Gate, caller: Caller) -> None:
+        gate.client.pause(find(gate, caller, visit.path["id"]), reason=reason, identity=caller.viewer)
+
+    async def work() -> Response:
+        await visit.act(OPERATIONS["pause"], hold)
+        return _done(visit, visit.path["id"], "pause")
+
+    return await _or_told(visit, work)
+
+
+async def unpause(visit: Visit) -> Response:
+    """Let a task go on that was paused."""
+    await visit.form()
+
+    def let_go(gate: Gate, caller: Caller) -> None:
+        gate.client.resume_paused(find(gate, caller, visit.path["id"]), identity=caller.viewer)
+
+    async def work() -> Response:
+        await visit.act(OPERATIONS["unpause"], let_go)
+        return _done(visit, visit.path["id"], "unpause")
+
+    return await _or_told(visit, work)
+
+
 async def submit(visit: Visit) -> Response:
     """Submit a task of an agent, with the input that was filled in."""
     given, name = await visit.form(), visit.path["name"]
@@ -234,6 +263,8 @@ LEVERS: list[tuple[str, str, Handler]] = [
     ("/tasks/{id}/cancel", "cancel", cancel),
     ("/tasks/{id}/resume", "resume", resume),
     ("/tasks/{id}/acknowledge", "acknowledge", acknowledge),
+    ("/tasks/{id}/pause", "pause", pause),
+    ("/tasks/{id}/unpause", "unpause", unpause),
     ("/agents/{name}/submit", "submit", submit),
     ("/schedules/{name}", "schedule", schedule),
     ("/bulk", "bulk", bulk),

@@ -1,4 +1,4 @@
-"""*Now*: what runs, waits and is pending, what has failed, what was spent, and who works."""
+"""*Now*: what runs, waits, is pending and is paused, what has failed, what was spent, and who works."""
 
 import json
 from collections import defaultdict
@@ -14,7 +14,7 @@ from agent_tasks.task.identity import Identity
 
 _KINDS = ("signal", "timer", "children", "retry", "task")
 _BIN = timedelta(minutes=30)
-_MOST_SPENDERS = 8
+_MOST_SPENDERS, _MOST_PAUSES = 8, 20
 
 
 def look(look: Look) -> dict[str, Any]:
@@ -35,6 +35,7 @@ def look(look: Look) -> dict[str, Any]:
         "kinds": _kinds(counts),
         "failures": failures,
         "spent_today": sum(each.usd for each in _spend(look.client, identity, "day")),
+        "pauses": look.client.pauses(limit=_MOST_PAUSES, identity=identity),
         "spend": _spend(look.client, identity),
         "spend_by_tenant": _spend(look.client, identity, "tenant") if sees_all else [],
         "workers": workers(look.client) if sees_all else None,

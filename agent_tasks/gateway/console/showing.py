@@ -17,6 +17,8 @@ _SAID = {
     "cancel": "The task and all below it are being cancelled.",
     "resume": "This is a new task, which goes on from where the other one ended.",
     "acknowledge": "The result counts as taken.",
+    "pause": "The task and all below it are paused. A step that runs comes to its end.",
+    "unpause": "The task goes on, unless another pause holds for it.",
     "submit": "The task was submitted.",
     "unschedule": "The schedule was deleted. Tasks that it has submitted go on.",
     "pause_schedule": "The schedule is paused.",

@@ -42,7 +42,7 @@ def _note_refusal(gate: Gate, arrival: Arrival, caller: Caller, error: AgentTask
         with gate.client.database.connection() as connection:
             audit.refused(
                 connection,
-                arrival.operation.name,
+                arrival.operation.written_as or arrival.operation.name,
                 caller.identity,
                 str(error.info.type),
                 task_id=_task_id(arrival.task_id),
