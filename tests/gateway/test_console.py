@@ -350,7 +350,7 @@ def test_a_task_is_paused_on_its_page_and_now_shows_what_is_paused(gateway: Gate
     assert ">Paused<" not in ana.sees()
     sent = ana.sends(f"{path}/pause", ana.sees(path), reason="<i>ill</i>")
     assert sent.headers["location"] == f"/console{path}?said=pause"
-    assert task.read().paused.by == "ana"
+    assert task.snapshot().paused.by == "ana"
     for page in (ana.sees(path), ana.sees()):
         assert "&lt;i&gt;ill&lt;/i&gt;" in page
     assert path in ana.sees().partition(">Paused<")[2].partition("</section>")[0]
@@ -358,7 +358,7 @@ def test_a_task_is_paused_on_its_page_and_now_shows_what_is_paused(gateway: Gate
     again = ana.sends(f"{path}/pause", ana.sees(path))
     assert (again.status_code, "is paused since" in again.text) == (409, True)
     assert ana.sends(f"{path}/unpause", ana.sees(path)).headers["location"] == f"/console{path}?said=unpause"
-    assert task.read().paused is None
+    assert task.snapshot().paused is None
     assert ">Paused<" not in ana.sees()
     reader = person(gateway, scopes=["tasks:read"])
     assert "Pause it" not in reader.sees(path)
