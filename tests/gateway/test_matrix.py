@@ -126,7 +126,7 @@ class World:
         if row.of.endswith("schedule"):
             made = self.client.schedule("count", {"to": 1}, name=uuid.uuid4().hex, every=9000, identity=ANA).name
             if row.of.startswith("paused"):
-                self.client.pause_schedule(made)
+                self.client.pause_schedule(made, identity=ANA)
             return made
         if row.of == "bulk":
             id = uuid.uuid4()
