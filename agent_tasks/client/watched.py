@@ -46,7 +46,7 @@ class WatchedTask:
             return seen
         is_late = seen.status is TaskStatus.PENDING and datetime.now(UTC) - seen.created_at >= _PATIENCE
         try:
-            return self.stored() if is_late or self.deployment.pause_look.any_holds() else seen
+            return self.stored() if is_late or self.deployment.pause_look.may_hold(seen) else seen
         except Transient:  # Postgres is away: the mirror has answered
             return seen
 

@@ -71,10 +71,31 @@ BROUGHT_BACK: LiteralString = f"""
 """The columns of one that a sweep is to see again: at once where it is pending, since its bell was taken."""
 
 
+def waited_paused(wait: LiteralString, since: LiteralString) -> LiteralString:
+    """Return for how many seconds a task was paused in a wait that began `since`, also on queues that it has left."""
+    return f"""
+    (coalesce(({wait} ->> 'settled')::float8, 0)
+        + {paused_seconds(f"coalesce(({wait} ->> 'settled_at')::timestamptz, {since})")})
+    """
+
+
+def _since(wait: LiteralString) -> LiteralString:
+    return f"({wait} ->> 'since')::timestamptz"
+
+
+def settled(wait: LiteralString) -> LiteralString:
+    """Return a wait whose pauses until now are summed up: its task is about to leave the queue where they held."""
+    since: LiteralString = f"coalesce(({wait} ->> 'parked_at')::timestamptz, {_since(wait)})"
+    return f"""
+        (CASE WHEN {wait} ->> 'kind' IN ('signal', 'children') THEN {wait} || jsonb_build_object(
+            'settled', {waited_paused(wait, since)}, 'settled_at', clock_timestamp()) ELSE {wait} END)
+    """
+
+
 def _movable(wait: LiteralString) -> LiteralString:
     return f"""
         {wait} ->> 'kind' IN ('signal', 'children') AND {wait} ->> 'until' IS NOT NULL
-            AND coalesce(({wait} ->> 'moved')::float8, 0) < {paused_seconds(f"({wait} ->> 'since')::timestamptz")}
+            AND coalesce(({wait} ->> 'moved')::float8, 0) < {waited_paused(wait, _since(wait))}
     """
 
 
@@ -97,5 +118,5 @@ def moved(wait: LiteralString) -> LiteralString:
     return f"""
         (SELECT {wait} || jsonb_build_object('moved', seconds, 'until', ({wait} ->> 'until')::timestamptz
             + make_interval(secs => seconds - coalesce(({wait} ->> 'moved')::float8, 0)))
-        FROM (SELECT {paused_seconds(f"({wait} ->> 'since')::timestamptz")} AS seconds OFFSET 0) AS paused)
+        FROM (SELECT {waited_paused(wait, _since(wait))} AS seconds OFFSET 0) AS paused)
     """

@@ -4,7 +4,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from agent_tasks.store.history import written
-from agent_tasks.store.pausing import PAUSED, paused_seconds
+from agent_tasks.store.pausing import PAUSED, waited_paused
 from agent_tasks.task.row import BellRow, TaskRow
 
 Row = TaskRow
@@ -111,7 +111,7 @@ CLOCKED_SECONDS: LiteralString = f"""
     CASE WHEN status = 'running' THEN greatest(0, extract(epoch FROM clock_timestamp() - claimed_at))
          WHEN status = 'waiting' AND waiting_for ->> 'kind' = 'children'
             THEN greatest(0, extract(epoch FROM clock_timestamp() - {_AWAITED_SINCE})
-                - {paused_seconds(_AWAITED_SINCE)}::numeric)
+                - {waited_paused("waiting_for", _AWAITED_SINCE)}::numeric)
          ELSE 0 END
 """
 """The seconds that the budget's clock has counted since the last change of one of `tasks`, in steps and while children

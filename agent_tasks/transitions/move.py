@@ -6,13 +6,14 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import written
-from agent_tasks.store.pausing import BACK
+from agent_tasks.store.pausing import BACK, OPEN_CALLS, settled
 from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
 # A task that is pending is rung where it now belongs, and looked for later as after any bell. The bell that lies where
 # it was is as good: whoever claims the step first runs it. Of one that runs the next step is rung there. What was put
 # off for a pause is seen by the sweeps again, and put off once more where it is still paused.
-# On another queue it has all of its TTL again: nobody there may have looked at it yet.
+# On another queue it has all of its TTL again: nobody there may have looked at it yet. Its time-outs and its clock go
+# by the pauses of the queue on which it waited: these are summed up before it leaves.
 _EVENTS: LiteralString = """
         SELECT id, event_seq, '{type}', jsonb_build_object('{column}', %(value)s::{kind}) FROM changed
 """
@@ -21,7 +22,7 @@ _MOVE: LiteralString = """
         SELECT id FROM agent_tasks.tasks WHERE {given} AND status IN ('pending', 'running', 'waiting')
             AND {column} <> %(value)s::{kind}
         ORDER BY id FOR NO KEY UPDATE
-    ), changed AS (
+    ){calls}, changed AS (
         UPDATE agent_tasks.tasks SET {column} = %(value)s::{kind}, version = version + 1, event_seq = event_seq + 1,
             rings = CASE WHEN status = 'pending' THEN 0 ELSE rings END,
             due_at = CASE WHEN status = 'pending' THEN clock_timestamp() + make_interval(secs => %(ring_seconds)s)
@@ -33,7 +34,13 @@ _MOVE: LiteralString = """
 """
 
 
-_SINCE: LiteralString = """,
+_ANY_PAUSE: LiteralString = "EXISTS (SELECT FROM agent_tasks.pauses AS any_pause)"
+_SETTLED: LiteralString = f""", settled AS (
+        UPDATE agent_tasks.calls SET wait = {settled("calls.wait")} FROM agent_tasks.tasks
+        WHERE tasks.id = ANY (ARRAY(SELECT id FROM locked)) AND {_ANY_PAUSE} AND {OPEN_CALLS}
+    )"""
+_SINCE: LiteralString = f""",
+            waiting_for = CASE WHEN {_ANY_PAUSE} THEN {settled("tasks.waiting_for")} ELSE waiting_for END,
             pending_since = CASE WHEN status = 'pending' THEN clock_timestamp() ELSE pending_since END,
             refused = CASE WHEN status = 'pending' THEN refused || jsonb_build_object('since', clock_timestamp())
                 ELSE refused END
@@ -41,15 +48,26 @@ _SINCE: LiteralString = """,
 
 
 def _statement(
-    column: LiteralString, kind: LiteralString, type: LiteralString, since: LiteralString = ""
+    column: LiteralString,
+    kind: LiteralString,
+    type: LiteralString,
+    since: LiteralString = "",
+    calls: LiteralString = "",
 ) -> LiteralString:
     events = written(_EVENTS.format(type=type, column=column, kind=kind))
     return _MOVE.format(
-        given=GIVEN_IDS, column=column, kind=kind, events=events, columns=SNAPSHOT, back=BACK, since=since
+        given=GIVEN_IDS,
+        column=column,
+        kind=kind,
+        events=events,
+        columns=SNAPSHOT,
+        back=BACK,
+        since=since,
+        calls=calls,
     )
 
 
-_TO_QUEUE = _statement("queue", "text", "moved", _SINCE)
+_TO_QUEUE = _statement("queue", "text", "moved", _SINCE, _SETTLED)
 _TO_PRIORITY = _statement("priority", "smallint", "prioritised")
 
 

@@ -9,6 +9,8 @@ from typer.testing import CliRunner, Result
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, Settings, TaskNotFound
 from agent_tasks.cli.application import app
+from agent_tasks.store import pause_look
+from agent_tasks.store.errors import ServerAway
 from agent_tasks.sweeps.sweeper import Sweeper
 from agent_tasks.transitions.move import move
 from agent_tasks.transitions.park import take
@@ -650,6 +652,66 @@ def test_the_command_line_pauses_and_goes_on(client: AgentTasks) -> None:
     assert run("pause", "--queue", "a", "--agent", "b").exit_code == 2
     assert json.loads(run("pause", "--queue", "a", "--json").stdout)["kind"] == "queue"
     assert len(run("pauses", "--ended", "--json").stdout.splitlines()) == 2
+
+
+def test_a_time_out_that_was_paused_on_one_queue_stays_later_on_another(client: AgentTasks) -> None:
+    task = waiting(client, 600)
+    client.pause(queue="agents")
+    later(client, task, 601)
+    client.resume_paused(queue="agents")
+    query(client, "UPDATE agent_tasks.pauses SET began_at = ended_at - interval '500 s'")
+    with client.database.connection() as connection:
+        move(connection, [task], "elsewhere", ring_seconds=60)
+    sweeper = Sweeper(client)
+    sweeper.run_due()
+    assert row_of(client, task)["status"] == "waiting"
+    assert left(client, task) == pytest.approx(499, abs=5)
+    assert swept(sweeper, "due") == {}
+
+
+def test_a_pause_of_a_queue_does_not_count_for_the_time_before_a_task_was_moved_there(client: AgentTasks) -> None:
+    task = waiting(client, 60)
+    client.pause(queue="elsewhere")
+    later(client, task, 61)
+    client.resume_paused(queue="elsewhere")
+    with client.database.connection() as connection:
+        move(connection, [task], "elsewhere", ring_seconds=60)
+    assert swept(Sweeper(client)) == {"timers": 1}
+    assert row_of(client, task)["status"] == "pending"
+
+
+def test_a_pause_of_other_tasks_keeps_reads_at_the_mirror(client: AgentTasks) -> None:
+    task = client.submit("echo", {"value": 1}, identity=ANA)
+    seen = task.snapshot()
+    client.pause(submitted(client))
+    client.pause(agent="other")
+    client.pause(agent="echo", identity=BOB)
+    client.pause(tenant="other", identity=BOB)
+    assert not client.pause_look.may_hold(seen)
+    for named in ({"agent": "echo"}, {"queue": "agents"}, {"tenant": "acme"}, {"task": task}):
+        client.pause(**named)  # type: ignore[arg-type]
+        assert client.pause_look.may_hold(seen)
+        client.resume_paused(**named)  # type: ignore[arg-type]
+        assert not client.pause_look.may_hold(seen)
+
+
+def test_where_postgres_is_away_a_look_is_tried_once_a_second(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = client.submit("echo", {"value": 1}).snapshot()
+    client.pause_look.forget()
+    tries: list[int] = []
+
+    def away() -> None:
+        tries.append(1)
+        raise ServerAway
+
+    monkeypatch.setattr(pause_look, "_SECONDS", 60.0)
+    monkeypatch.setattr(client.database, "connection", away)
+    with pytest.raises(ServerAway):
+        client.pause_look.may_hold(seen)
+    assert not client.pause_look.may_hold(seen)
+    assert len(tries) == 1
 
 
 def test_a_task_that_is_moved_off_a_paused_queue_goes_on_there(client: AgentTasks) -> None:

@@ -69,6 +69,21 @@ def listed(connection: Connection, *, ended: bool, after: int, limit: int, ident
     return connection.execute(_LIST, values, prepare=False).fetchall()
 
 
+# Of a task, the root: what is below a paused task is below its root.
+_LIVING_TARGETS = """
+    SELECT kind, CASE WHEN kind = 'task' THEN tasks.root_id::text ELSE pauses.name END AS name,
+        CASE WHEN kind <> 'task' THEN pauses.tenant END AS tenant
+    FROM agent_tasks.pauses LEFT JOIN agent_tasks.tasks ON tasks.id = pauses.task_id
+    WHERE pauses.ended_at IS NULL LIMIT %s
+"""
+
+
+def living_targets(connection: Connection, *, limit: int) -> set[tuple[str, str, str | None]]:
+    """What is paused: kind, name (of a task that of its root) and of which tenant alone; of at most `limit` pauses."""
+    rows = connection.execute(_LIVING_TARGETS, [limit], prepare=False).fetchall()
+    return {(row["kind"], row["name"], row["tenant"] if row["kind"] != "tenant" else None) for row in rows}
+
+
 def any_hold(connection: Connection) -> bool:
     """Whether anything at all is paused."""
     return connection.execute("SELECT FROM agent_tasks.pauses WHERE ended_at IS NULL LIMIT 1").fetchone() is not None
