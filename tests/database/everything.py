@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -28,6 +28,7 @@ from agent_tasks.sweeps import alerts
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.task.amount import Amount
 from agent_tasks.task.task_filter import TaskFilter
+from agent_tasks.transitions import bulk as bulk_rows
 from agent_tasks.transitions import (
     call_children,
     delivery,
@@ -429,6 +430,8 @@ def _bulks(client: AgentTasks) -> None:
     client.get_bulk(left.id, identity=None)
     client.stop_bulk(left.id)
     assert client.bulks(identity=ANA) == []
+    with client.database.connection() as connection:
+        bulk_rows.postpone(connection, UUID(int=1), seconds=1.0)
     gone = submitted(client, identity=Identity(subject="gone", tenant="acme"))
     with pytest.raises(InvalidState):
         client.purge(gone)
