@@ -92,7 +92,7 @@ test-servers: $(INSTALLED) ## run the tests that break servers, or need others: 
 	$(BIN)/pytest -m "servers and not slow" --timeout 600 $(ARGS) tests/servers
 
 test-browser: $(INSTALLED) ## run the tests that drive a real Chromium (the distribution's: apt-get install chromium)
-	$(BIN)/pytest tests/browser tests/gateway/test_hook_page.py $(ARGS)
+	$(BIN)/pytest -m "not slow" tests/browser tests/gateway/test_hook_page.py $(ARGS)
 
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)

@@ -1,8 +1,12 @@
 """The console while things change: pages that follow, forms that stay, streams that come back."""
 
+import pytest
+
 from tests.browser.conftest import AGENTS, ANA
 from tests.browser.console import DESK, SCRIPT, Console
 from tests.eventually import eventually
+
+pytestmark = pytest.mark.browser
 
 STATUS = "document.querySelector('h1 .status').textContent"
 

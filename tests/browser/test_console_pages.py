@@ -4,6 +4,8 @@ import pytest
 
 from tests.browser.console import DESK, PHONE, Console
 
+pytestmark = pytest.mark.browser
+
 PAGES = {
     "now": "",
     "tasks": "/tasks",
