@@ -17,7 +17,7 @@ from agent_tasks.store.queries.pauses import NEWEST
 from agent_tasks.task.snapshot import TaskSnapshot
 
 router = doors()
-_NAME: dict[str, Any] = {"minLength": 1, "maxLength": 200}
+_NAME: dict[str, Any] = {"minLength": 1}
 
 
 class PauseTaskBody(Body):

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2.utils import markupsafe  # pyright: ignore[reportPrivateImportUsage]
+
+Markup = markupsafe.Markup
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _LONGEST_JSON, _BRIEF = 20_000, 160
