@@ -12,7 +12,7 @@ from agent_tasks.client.webhooks import Webhooks
 
 PUBLIC = {
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "Alert", "AlertRule", "AmbiguousCall", "ApiKey",
-    "AuditEntry", "Budget", "Bulk", "BulkProblem",
+    "AuditEntry", "Budget", "Bulk", "BulkProblem", "KeptTree", "PurgeReport",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",
     "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
     "HookNotFound", "IdempotencyConflict", "Identity",
