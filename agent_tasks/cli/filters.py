@@ -51,6 +51,12 @@ WithText = Annotated[
     str | None,
     typer.Option("--text", rich_help_panel=_WHICH, help="The beginning of an id, or words of the error's message."),
 ]
+FILTER: dict[str, Any] = {
+    "status": Status, "agent": OfAgent, "step": AtStep, "queue": OnQueue, "tenant": OfTenant, "subject": OfSubject,
+    "session_id": OfSession, "error_type": WithError, "created_after": CreatedAfter, "created_before": CreatedBefore,
+    "ended_after": EndedAfter, "ended_before": EndedBefore, "metadata": WithMetadata, "text": WithText,
+}  # fmt: skip
+"""All of them, by the names of the filter's fields."""
 
 
 def filter_of(

@@ -25,14 +25,17 @@ class Loglevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on; 0.0.0.0: all.")]
+Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="The port to listen on; 0: a free one.")]
+OfLog = Annotated[
+    Loglevel, typer.Option("--loglevel", "-l", metavar="LEVEL", case_sensitive=False, help="The level of the log.")
+]
+
+
 def gateway(
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="PORT", min=0, max=65535, help="The port to listen on; 0: a free one.")
-    ] = 8000,
-    loglevel: Annotated[
-        Loglevel, typer.Option("--loglevel", "-l", metavar="LEVEL", case_sensitive=False, help="The level of the log.")
-    ] = Loglevel.INFO,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    loglevel: OfLog = Loglevel.INFO,
     root_path: Annotated[
         str, typer.Option(metavar="PATH", help="The path below which a proxy serves this gateway.")
     ] = "",

@@ -144,7 +144,7 @@ def begin_bulk(
                 problems=problems,
                 most=limit,
                 identity=identity,
-                asked_by=current().identity or identity,
+                asked_by=current().writer(identity),
                 seconds=deployment.settings.lease_seconds if waits else 0.0,
                 told={name: value for name, value in told.items() if value is not None},
             )
@@ -189,11 +189,6 @@ def run_bulk(deployment: Deployment, bulk: Bulk, progress: Progress | None = Non
                     raise
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            except Transient:
-                raise
-            except Exception as error:
-                _fail(deployment, id, error)
-                raise
             if told is not None:
                 told.result()
             told = beside.submit(deployment.publish, rows)
@@ -206,25 +201,16 @@ def run_bulk(deployment: Deployment, bulk: Bulk, progress: Progress | None = Non
 
 def do_batch(deployment: Deployment, id: UUID) -> Bulk:
     """Do one batch of an operation, and publish it. Raises as `run_bulk` does."""
-    try:
-        bulk, rows = _advance(deployment, id)
-    except Transient:
-        raise
-    except Exception as error:
-        _fail(deployment, id, error)
-        raise
+    bulk, rows = _advance(deployment, id)
     deployment.publish(rows)
     return bulk
 
 
-def _fail(deployment: Deployment, id: UUID, error: Exception) -> None:
-    """Note what ended an operation that could not go on."""
-    problem = {"type": type(error).__name__, "message": storable(str(error))[:500]}
-    deployment.database.run(lambda c: bulk_rows.end(c, id, "failed", problem=problem))
-
-
 def _advance(deployment: Deployment, id: UUID) -> tuple[Bulk, list[Row]]:
-    """Do one batch; returns how far the operation has come, and the rows to publish."""
+    """Do one batch; returns how far the operation has come, and the rows to publish.
+
+    Raises as `run_bulk` does, once what ends the operation is noted.
+    """
 
     def batch(connection: Connection) -> tuple[Bulk, list[Row]]:
         row = bulk_rows.lock(connection, id)
@@ -257,8 +243,15 @@ def _advance(deployment: Deployment, id: UUID) -> tuple[Bulk, list[Row]]:
         )
         return Bulk.from_row(moved), list(work.rows) if work else []
 
-    done = deployment.database.run(batch)
-    reached("committed")
+    try:
+        done = deployment.database.run(batch)
+        reached("committed")
+    except Transient:
+        raise
+    except Exception as error:
+        problem = {"type": type(error).__name__, "message": storable(str(error))[:500]}
+        deployment.database.run(lambda c: bulk_rows.end(c, id, "failed", problem=problem))
+        raise
     return done
 
 

@@ -89,8 +89,6 @@ def pause(
             raise InvalidState(f"Task {target.name} has ended ({found['status']}), and there is nothing to pause.")
         is_sensitive = found["sensitive"]
     kept = storable(reason)[:_LONGEST_REASON] if reason else None
-    origin = current()
-    who = origin.identity or target.identity
     with deployment.database.connection() as connection:
         row = pause_rows.begin(
             connection,
@@ -100,7 +98,7 @@ def pause(
             tenant=target.tenant,
             task_id=target.task_id,
             reason=kept,
-            by=who.subject if who else origin.place,
+            by=current().name_of_writer(target.identity),
             by_operators=target.identity is None,
             entry=_entry("pause", target, None if is_sensitive else kept),
         )

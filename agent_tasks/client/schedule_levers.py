@@ -22,11 +22,9 @@ def pause_schedule(
     """Do what `AgentTasks.pause_schedule` does. Raises InvalidInput, TaskNotFound."""
     if reason is not None:
         check_text(reason, "reason", _LONGEST_REASON)
-    origin = current()
-    who = origin.identity or identity
     with deployment.database.connection() as connection:
         of = _tenant(connection, name, tenant, identity)
-        by = who.subject if who else origin.place
+        by = current().name_of_writer(identity)
         schedule.pause(connection, of, name, identity, by=by, reason=None if reason is None else storable(reason))
         return _found(connection, of, name, identity)
 

@@ -38,6 +38,15 @@ class Origin:
     traceparent: str | None = None
     """The span that the request says it is a part of."""
 
+    def writer(self, identity: Identity | None) -> Identity | None:
+        """Return who writes what acts as `identity`; None: a trusted program."""
+        return self.identity or identity
+
+    def name_of_writer(self, identity: Identity | None) -> str:
+        """Return their subject, or of a trusted program the place."""
+        who = self.writer(identity)
+        return who.subject if who else self.place
+
 
 _current: ContextVar[Origin | None] = ContextVar("agent_tasks_origin", default=None)
 

@@ -82,7 +82,7 @@ def entry(
     If the door knows who came, they are the writer. `data` is small and holds no payload: the audit outlives the task.
     """
     origin = current()
-    who = origin.identity or identity
+    who = origin.writer(identity)
     said = {
         "tenant": who.tenant if who else origin.tenant,
         "subject": who.subject if who else None,

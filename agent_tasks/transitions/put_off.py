@@ -7,6 +7,7 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 from agent_tasks.store.history import COUNTED, EVENTS, event_list
 from agent_tasks.store.pausing import BROUGHT_BACK, FAR, HOLDS, PAUSED, PUT_OFF
+from agent_tasks.store.queries.pauses import any_hold
 from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
 # The lock on the pause keeps it from ending before this has committed: what is put off for a pause that has ended would
@@ -38,7 +39,6 @@ _PUT_GIVEN = f"""
     {_PUT}
 """
 
-_ANY = "SELECT FROM agent_tasks.pauses WHERE ended_at IS NULL LIMIT 1"
 _ENDED = "SELECT id FROM agent_tasks.pauses WHERE released_at IS NULL AND ended_at IS NOT NULL ORDER BY id LIMIT 100"
 _OF_PAUSE: LiteralString = "put_off_by = %(pause)s AND finished_at IS NULL"
 
@@ -72,7 +72,7 @@ _RELEASED = f"""
 
 def put_off(connection: Connection, *, limit: int) -> int:
     """Put off what is due of paused tasks, at most `limit` pending and as many waiting ones; returns how many."""
-    if connection.execute(_ANY).fetchone() is None:
+    if not any_hold(connection):
         return 0
     values = {"limit": limit}
     pending = connection.execute(_PUT_PENDING, values, prepare=False).rowcount
@@ -81,7 +81,7 @@ def put_off(connection: Connection, *, limit: int) -> int:
 
 def put_off_given(connection: Connection, task_ids: Sequence[UUID]) -> None:
     """Put off those of these tasks that are pending and paused: their bells were taken for nothing."""
-    if connection.execute(_ANY).fetchone() is not None:
+    if any_hold(connection):
         connection.execute(_PUT_GIVEN, {"ids": list(task_ids)}, prepare=False)
 
 

@@ -7,31 +7,10 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from agent_tasks.cli.bulk.running import run
-from agent_tasks.cli.filters import (
-    AtStep,
-    CreatedAfter,
-    CreatedBefore,
-    EndedAfter,
-    EndedBefore,
-    OfAgent,
-    OfSession,
-    OfSubject,
-    OfTenant,
-    OnQueue,
-    Status,
-    WithError,
-    WithMetadata,
-    WithText,
-    filter_of,
-)
+from agent_tasks.cli.filters import FILTER, filter_of
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, identity_of
 from agent_tasks.client.bulk import BulkOperation
 
-_FILTER: dict[str, Any] = {
-    "status": Status, "agent": OfAgent, "step": AtStep, "queue": OnQueue, "tenant": OfTenant, "subject": OfSubject,
-    "session_id": OfSession, "error_type": WithError, "created_after": CreatedAfter, "created_before": CreatedBefore,
-    "ended_after": EndedAfter, "ended_before": EndedBefore, "metadata": WithMetadata, "text": WithText,
-}  # fmt: skip
 _All = Annotated[bool, typer.Option("--all", help="All tasks are meant: needed where nothing says which.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be done, and do nothing.")]
 _Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Change at most so many, the newest first.")]
@@ -50,7 +29,7 @@ def filtered(operation: BulkOperation, options: Callable[..., dict[str, Any]]) -
 
     def command(**given: Any) -> None:
         own = options(**{name: given[name] for name in hints})
-        asked = {name: given[name] for name in _FILTER}
+        asked = {name: given[name] for name in FILTER}
         tenant: str | None = given["tenant"]
         identity = identity_of(given["as_subject"], tenant or "" if given["as_subject"] else "", given["scope"])
         run(
@@ -62,7 +41,7 @@ def filtered(operation: BulkOperation, options: Callable[..., dict[str, Any]]) -
     defaults = {name: parameter.default for name, parameter in inspect.signature(options).parameters.items()}
     every = {
         **{name: (hint, defaults[name]) for name, hint in hints.items()},
-        **{name: (hint, None) for name, hint in _FILTER.items()},
+        **{name: (hint, None) for name, hint in FILTER.items()},
         **_HOW,
     }
     command.__name__, command.__doc__ = operation, options.__doc__

@@ -50,11 +50,14 @@ class View:
     async def run(self) -> None:
         """Make it again and again, until it is told to stop."""
         loop = asyncio.get_running_loop()
+
+        def heard(_: object) -> None:
+            loop.call_soon_threadsafe(self.stirred.set)
+
         with ExitStack() as stack:
             if self._task_id is not None:
-                word = lambda _: loop.call_soon_threadsafe(self.stirred.set) and None  # noqa: E731
                 key = mirror.key(self._task_id)
-                stack.enter_context(self._hub.gate.client.notices.listening(key, word))
+                stack.enter_context(self._hub.gate.client.notices.listening(key, heard))
             while not self.has_ended:
                 self.stirred.clear()
                 seen = self._hub.pulse
