@@ -1,7 +1,8 @@
 """Missed firings of cron: how far back the latest so many reach, counted by days and not from one to the next."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import Any
 
 _DAY = timedelta(days=1)
@@ -17,7 +18,7 @@ def reach_back(cron: str, now: datetime, least: datetime, most: int) -> datetime
 
     fields, weeks = croniter.expand(cron)
     minutes, hours, *days = fields
-    times = [time(hour, minute) for hour in _numbers(hours, 24) for minute in _numbers(minutes, 60)]
+    times = [time_of_day(hour, minute) for hour in _numbers(hours, 24) for minute in _numbers(minutes, 60)]
     day, left = now.date(), most
     of_day = [each for each in times if each < now.time()]
     while day >= least.date():

@@ -3,13 +3,13 @@
 import base64
 import json
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 from agent_tasks.client import keys
 from agent_tasks.client.keys import ApiKey
 from agent_tasks.client.unauthenticated import Unauthenticated
 from agent_tasks.deployment import Deployment
+from agent_tasks.store.queries import console
 from agent_tasks.task.signing import is_signed, mac
 
 LASTS_SECONDS = 12 * 60 * 60
@@ -22,7 +22,7 @@ _AGAIN = "Sign in again."
 def begin(deployment: Deployment, key: str) -> tuple[str, ApiKey]:
     """Return the text of a new session, a secret, and the key that it stands for. Raises Unauthenticated."""
     known = keys.verify(deployment, key)
-    parts = [known.id, int(datetime.now(UTC).timestamp()) + LASTS_SECONDS, secrets.token_hex(8)]
+    parts = [known.id, int(_now(deployment)) + LASTS_SECONDS, secrets.token_hex(8)]
     payload = base64.urlsafe_b64encode(json.dumps(parts).encode()).rstrip(b"=").decode()
     signed = f"{_VERSION}.{payload}"
     return f"{signed}.{mac(signed.encode(), deployment.session_keys[0]).decode()}", known
@@ -41,9 +41,15 @@ def key_of(deployment: Deployment, session: str) -> ApiKey:
     payload = signed.partition(".")[2]
     parts: list[Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     key_id, until, _ = parts
-    if datetime.now(UTC).timestamp() >= until:
+    if _now(deployment) >= until:
         raise Unauthenticated(f"The session is over: it lasts {LASTS_SECONDS // 3600} hours. {_AGAIN}")
     return keys.find_valid(deployment, key_id)
+
+
+def _now(deployment: Deployment) -> float:
+    """Return the seconds since 1970, by the database's clock."""
+    with deployment.database.connection() as connection:
+        return console.now(connection)["now"].timestamp()
 
 
 def form_token(deployment: Deployment, session: str) -> str:

@@ -15,6 +15,7 @@ SHOWN_OR_GUESSED = {
     "client/watched.py": {"datetime.now"},  # when to ask why nobody takes a task
     "engine/observers/flower.py": {"time.time"},  # the timestamps of Celery's events
     "tracing/spans.py": {"time.time_ns"},  # the times of spans
+    "gateway/console/templates.py": {"datetime.now"},  # whether a time is shown with its day
     "gateway/answers.py": {"datetime.now"},  # when to look again at a task
     "gateway/agentcore/ping.py": {"time.time"},  # what is told before Postgres has answered once
     "errors.py": {"datetime.now"},  # a retry_after that a server or an author gave as a time of day

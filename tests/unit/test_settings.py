@@ -41,6 +41,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
+    said |= {"flower_url": "https://a.example/flower"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
     said |= {"agentcore_mode": "acknowledge", "broker_url": "amqp://h//", "traces": "true"}
     said |= {"hook_secrets": f"whsec_{'c2lnbmVk' * 4}"}

@@ -38,9 +38,13 @@ _BACK = {"inbox": "/inbox"}
 class WrongAnswer(InvalidInput):
     """An answer that was not sent, since its form is not filled in as it must be."""
 
-    def __init__(self, answering: Answering) -> None:
-        self.answering = answering
-        super().__init__(answering.problem, field="payload", fields=dict(answering.errors))
+    answering: Answering
+
+    @classmethod
+    def of(cls, answering: Answering) -> "WrongAnswer":
+        error = cls(answering.problem, field="payload", fields=dict(answering.errors))
+        error.answering = answering
+        return error
 
 
 async def signal(visit: Visit) -> Response:
@@ -53,7 +57,7 @@ async def signal(visit: Visit) -> Response:
         form = _form_of(gate, task.read(), name, wait_id)
         filled = form.read(given)
         if filled.errors:
-            raise WrongAnswer(
+            raise WrongAnswer.of(
                 _answering(task.read(), name, wait_id, form, given, filled.errors, "Nothing was sent yet.")
             )
         who = f"{caller.identity.tenant}/{caller.identity.subject}" if caller.identity else "local"
@@ -67,7 +71,7 @@ async def signal(visit: Visit) -> Response:
         except InvalidInput as error:
             field = form.name_of(error.details.get("field", ""))
             wrong = {field: str(error.details["problem"])} if field and "problem" in error.details else {}
-            raise WrongAnswer(_answering(task.read(), name, wait_id, form, given, wrong, error.message)) from error
+            raise WrongAnswer.of(_answering(task.read(), name, wait_id, form, given, wrong, error.message)) from error
 
     try:
         receipt = await visit.act(OPERATIONS["signal"], send, target=name)
