@@ -300,7 +300,7 @@ def test_a_slow_retention_holds_up_no_other_sweep(client: AgentTasks, monkeypatc
         assert begun.wait(10)
         assert sweeper.run("retention") == {}, "one at a time"
         assert sweeper.run("orphans") == {"orphans": 0}
-        assert sweeper.run("housekeeping") == {"statistics": 0, "workers": 0}
+        assert sweeper.run("housekeeping") == {"statistics": 0, "workers": 0, "alerts": 0}
         fall_due(client, submitted(client))
         assert sweeper.run_due() == {"bells": 1}
         over.set()
