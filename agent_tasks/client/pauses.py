@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.listing import LARGEST_PAGE
-from agent_tasks.client.serving import OPERATORS
+from agent_tasks.client.serving import shown_by
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied
 from agent_tasks.storable import storable
@@ -47,7 +47,7 @@ class Pause(BaseModel):
 
     @classmethod
     def from_row(cls, row: pauses.PauseRow, identity: Identity | None) -> "Pause":
-        by = row["by"] if identity is None or not row["by_operators"] else OPERATORS
+        by = shown_by(row["by"], identity, by_operators=row["by_operators"])
         return cls.model_validate({**row, "by": by})
 
 

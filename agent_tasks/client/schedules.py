@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.authoring.agent import Agent
 from agent_tasks.client.missed import reach_back
-from agent_tasks.client.serving import OPERATORS
+from agent_tasks.client.serving import shown_by
 from agent_tasks.client.submission import Submission, TaskInput
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
@@ -65,8 +65,8 @@ class Schedule(BaseModel):
     def from_row(cls, row: schedule_rows.ScheduleRow, viewer: Identity | None) -> "Schedule":
         """Build it as `viewer` may see it; None: a trusted program."""
         values = {name: row[name] for name in cls.model_fields}
-        if viewer is not None and row["paused_at"] is not None and row["paused_tenant"] is None:
-            values["paused_by"] = OPERATORS
+        if row["paused_by"] is not None:
+            values["paused_by"] = shown_by(row["paused_by"], viewer, by_operators=row["paused_tenant"] is None)
         return cls(**values)
 
 

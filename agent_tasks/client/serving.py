@@ -37,8 +37,13 @@ def with_pauses(connection: Connection, tasks: Sequence[S], viewer: Identity | N
 
 
 def _paused(row: pauses.PausedRow, viewer: Identity | None) -> Paused:
-    by = row["by"] if viewer is None or not row["by_operators"] else OPERATORS
+    by = shown_by(row["by"], viewer, by_operators=row["by_operators"])
     return Paused(kind=row["kind"], name=row["name"], since=row["began_at"], by=by, reason=row["reason"])
+
+
+def shown_by(by: str, viewer: Identity | None, *, by_operators: bool) -> str:
+    """Return who has paused something, as this `viewer` may see it; None: a trusted program."""
+    return OPERATORS if viewer is not None and by_operators else by
 
 
 def with_unserved(deployment: Deployment, connection: Connection, tasks: Sequence[S]) -> list[S]:

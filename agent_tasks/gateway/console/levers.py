@@ -89,11 +89,7 @@ async def cancel(visit: Visit) -> Response:
     given = await visit.form()
     reason = given.get("reason", "").strip() or "cancelled in the console"
 
-    async def work() -> Response:
-        await visit.act(OPERATIONS["cancel"], lambda gate, caller: find(gate, caller, visit.path["id"]).cancel(reason))
-        return _done(visit, visit.path["id"], "cancel")
-
-    return await _or_told(visit, work)
+    return await _on_task(visit, "cancel", lambda gate, caller: find(gate, caller, visit.path["id"]).cancel(reason))
 
 
 async def resume(visit: Visit) -> Response:
@@ -114,14 +110,7 @@ async def resume(visit: Visit) -> Response:
 async def acknowledge(visit: Visit) -> Response:
     """Say that a result was taken."""
     await visit.form()
-
-    async def work() -> Response:
-        await visit.act(
-            OPERATIONS["acknowledge"], lambda gate, caller: find(gate, caller, visit.path["id"]).acknowledge()
-        )
-        return _done(visit, visit.path["id"], "acknowledge")
-
-    return await _or_told(visit, work)
+    return await _on_task(visit, "acknowledge", lambda gate, caller: find(gate, caller, visit.path["id"]).acknowledge())
 
 
 async def pause(visit: Visit) -> Response:
@@ -132,11 +121,7 @@ async def pause(visit: Visit) -> Response:
     def hold(gate: Gate, caller: Caller) -> None:
         gate.client.pause(find(gate, caller, visit.path["id"]), reason=reason, identity=caller.viewer)
 
-    async def work() -> Response:
-        await visit.act(OPERATIONS["pause"], hold)
-        return _done(visit, visit.path["id"], "pause")
-
-    return await _or_told(visit, work)
+    return await _on_task(visit, "pause", hold)
 
 
 async def unpause(visit: Visit) -> Response:
@@ -146,17 +131,14 @@ async def unpause(visit: Visit) -> Response:
     def let_go(gate: Gate, caller: Caller) -> None:
         gate.client.resume_paused(find(gate, caller, visit.path["id"]), identity=caller.viewer)
 
-    async def work() -> Response:
-        await visit.act(OPERATIONS["unpause"], let_go)
-        return _done(visit, visit.path["id"], "unpause")
-
-    return await _or_told(visit, work)
+    return await _on_task(visit, "unpause", let_go)
 
 
 async def submit(visit: Visit) -> Response:
     """Submit a task of an agent, with the input that was filled in."""
     given, name = await visit.form(), visit.path["name"]
-    agent = next((each for each in visit.gate.client.agents() if each.name == name), None)
+    known = await visit.gate.in_thread(lambda gate: gate.client.agents())
+    agent = next((each for each in known if each.name == name), None)
     if agent is None:
         raise TaskNotFound(f"No agent is named {name!r}.")
     form = agents.form_of(agent)
@@ -276,6 +258,16 @@ LEVERS: list[tuple[str, str, Handler]] = [
     ("/deliveries/{delivery}/replay", "replay", replay),
 ]
 """The path of each form, its name, and what takes it."""
+
+
+async def _on_task(visit: Visit, operation: str, act: Callable[[Gate, Caller], object]) -> Response:
+    """Do one thing to the task of this page, and come back to it."""
+
+    async def work() -> Response:
+        await visit.act(OPERATIONS[operation], act)
+        return _done(visit, visit.path["id"], operation)
+
+    return await _or_told(visit, work)
 
 
 async def _or_told(visit: Visit, work: Callable[[], Awaitable[Response]]) -> Response:
