@@ -379,6 +379,7 @@ def test_what_was_paused_is_rung_though_many_others_wait_on_its_queue(client: Ag
     client.resume_paused(held)
     sweeper = Sweeper(client)
     assert swept(sweeper) == {"pauses": 1}
+    assert before is not None
     assert client.bells.waiting(["agents"])["agents"] == before + 1
     row = row_of(client, held)
     assert (row["rings"], row["put_off_by"]) == (0, None)
