@@ -1,7 +1,7 @@
 """An alert as it stands, and the sentence that says so."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,6 +44,12 @@ class Alert(BaseModel):
     @classmethod
     def from_row(cls, row: AlertRow) -> "Alert":
         return cls.model_validate({**row, "window": row["window_seconds"]})
+
+    @property
+    def sentence(self) -> str:
+        """What was measured last, and what the threshold is."""
+        rule = cast(AlertRow, {**self.model_dump(), "window_seconds": self.window})
+        return sentence(rule, {"value": self.value, "found": self.found})
 
 
 def sentence(rule: AlertRow, measured: Measured) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks import AgentTasks, Identity, Settings
+from agent_tasks import AgentTasks, AlertRule, Identity, Settings
 from tests.browser.console import SCRIPT, Console
 from tests.conftest import fresh_deployment
 from tests.eventually import eventually
@@ -53,9 +53,13 @@ def _fill(console: Console) -> None:
     tasks["children"] = client.submit("magazine", {"topics": ["a", SCRIPT]}, identity=ANA)
     tasks["sleeping"] = client.submit("hibernator", {"seconds": 90_000})
     tasks["secret"] = client.submit("secretkeeper", {"secret": "xyzzy"}, identity=ANA)
+    client.submit("tallier", {"to": 1}, queue="nowhere", identity=EVE)
+    client.put_alert(f"long waits {SCRIPT}", AlertRule("waiting", threshold=1))
+    client.pause(queue="slow", reason=f"the provider is down {SCRIPT}")
     client.schedule("tallier", {"to": 1}, name=f"hourly {SCRIPT}", every=3600)
     for name in ("failed", "children"):
         tasks[name].wait(30)
     for name in ("waiting", "sleeping", "secret"):
         eventually(lambda name=name: tasks[name].read().status == "waiting")
+    eventually(lambda: client.alerts()[0].state == "firing", 40)
     client.submit_many("tallier", [{"to": 1} for _ in range(60)])

@@ -11,13 +11,17 @@ from tests.database.plans import sites, watched
 SMALL, LARGE_SIZE = (20_000, 3_000), (300_000, 10_000)
 FEW_PAGES = 5_000
 """More than any statement reads for a batch of a sweep, and less than a table of the larger size has."""
+_OVERVIEW = (
+    "counts", "pending_steps", "failures", "failures_by_status", "ends", "submits", "spent", "held",
+)  # fmt: skip
 WHOLE = {
     "agent_tasks/store/queries/living.py: _streamed",
-    *(f"agent_tasks/store/queries/console.py: {name}" for name in ("counts", "failures", "ends", "held")),
+    *(f"agent_tasks/store/queries/overview.py: {name}" for name in _OVERVIEW),
     *(f"agent_tasks/store/queries/backlog.py: {name}" for name in ("living", "deliveries", "sweep_lag", "connections")),
 }
 """Those that read every living task: for `agent-tasks check`, by a cursor on the server, which is not looked at; for
-/metrics, up to 100,000 of a kind every few seconds; for the console's first page, up to 20,000 of a state."""
+/metrics, up to 100,000 of a kind every few seconds; for the console's first page, up to 20,000 of a state,
+or of the day's charges."""
 
 
 @pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE_SIZE, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])

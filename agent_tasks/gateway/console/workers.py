@@ -7,7 +7,7 @@ from typing import Any
 
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.console.visitor import Look
-from agent_tasks.store.queries import console, read
+from agent_tasks.store.queries import overview, read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
@@ -42,7 +42,7 @@ def workers(client: AgentTasks) -> list[Working]:
     """The workers that live, those first that run the most."""
     with client.database.connection() as connection:
         rows = read.workers(connection, seconds=client.settings.lease_seconds)
-        held = console.held(connection)
+        held = overview.held(connection)
     found = [
         Working(
             row["id"],

@@ -2,57 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString, TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.identity import Identity
-
-COUNTED = 20_000
-"""Tasks of one state that are counted, at most."""
-
-# Of the tenant's own index, where there is a tenant: the living of one are few beside those of all.
-_LIVING: LiteralString = """
-    (SELECT status, queue, waiting_for ->> 'kind' AS kind,
-        CASE status WHEN 'waiting' THEN (waiting_for ->> 'since')::timestamptz WHEN 'running' THEN claimed_at
-            ELSE pending_since END AS since
-    FROM agent_tasks.tasks WHERE status = '{status}' AND finished_at IS NULL AND {may_see} LIMIT %(most)s)
-"""
-_COUNTS = f"""
-    SELECT status, queue, kind, count(*) AS tasks, min(since) AS since
-    FROM ({" UNION ALL ".join(_LIVING.format(status=status, may_see=MAY_SEE)
-                             for status in ("pending", "running", "waiting"))}) AS living
-    GROUP BY status, queue, kind ORDER BY status, tasks DESC, queue
-"""  # fmt: skip
-
-_FAILURES = f"""
-    SELECT type, agent, count(*) AS tasks, max(finished_at) AS last_at,
-        (array_agg(id ORDER BY finished_at DESC))[1] AS id
-    FROM (SELECT id, agent, finished_at, coalesce(error ->> 'type', status) AS type FROM agent_tasks.tasks
-        WHERE status = ANY (ARRAY['failed', 'timeout', 'partial']) AND finished_at IS NOT NULL
-            AND finished_at > statement_timestamp() - interval '1 hour' AND {MAY_SEE} LIMIT %(most)s) AS failed
-    GROUP BY type, agent ORDER BY tasks DESC, type, agent LIMIT 20
-"""
-
-_ENDED: LiteralString = """
-    (SELECT status, finished_at FROM agent_tasks.tasks WHERE status = '{status}' AND finished_at IS NOT NULL
-        AND finished_at > statement_timestamp() - interval '1 day' AND {may_see}
-        ORDER BY finished_at DESC LIMIT %(most)s)
-"""
-_ENDS = f"""
-    SELECT date_bin('30 minutes', finished_at, '2000-01-01Z') AS at, status, count(*) AS tasks
-    FROM ({" UNION ALL ".join(_ENDED.format(status=status, may_see=MAY_SEE)
-                             for status in ("completed", "failed", "cancelled", "timeout", "partial"))}) AS ended
-    GROUP BY at, status ORDER BY at
-"""  # fmt: skip
-
-_HELD = """
-    SELECT worker, count(*) AS tasks FROM (SELECT worker FROM agent_tasks.tasks
-        WHERE status = 'running' AND finished_at IS NULL LIMIT %(most)s) AS running
-    GROUP BY worker
-"""
 
 _NOW = "SELECT statement_timestamp() AS now, pg_current_snapshot()::text AS snapshot"
 
@@ -91,43 +47,6 @@ _USUAL = f"""
     ) AS past
     GROUP BY agent.name
 """
-
-
-class CountRow(TypedDict):
-    """Living tasks of one queue in one state; of those that wait, for one kind of thing."""
-
-    status: str
-    queue: str
-    kind: str | None
-    tasks: int
-    since: datetime | None
-    """When the first of them came to be so."""
-
-
-class FailureRow(TypedDict):
-    """Tasks of one agent that ended in the last hour with one type of error."""
-
-    type: str
-    agent: str
-    tasks: int
-    last_at: datetime
-    id: UUID
-    """The last of them."""
-
-
-class EndRow(TypedDict):
-    """Tasks that ended within half an hour, in one state."""
-
-    at: datetime
-    status: str
-    tasks: int
-
-
-class HeldRow(TypedDict):
-    """How many tasks a worker runs."""
-
-    worker: str | None
-    tasks: int
 
 
 class NowRow(TypedDict):
@@ -187,27 +106,6 @@ class UsualRow(TypedDict):
     usd_95: float
     seconds_50: float
     seconds_95: float
-
-
-def counts(connection: Connection, identity: Identity | None) -> list[CountRow]:
-    """Count the tasks that have not ended, of those that `identity` may see."""
-    return connection.execute(_COUNTS, {"most": COUNTED, **viewer(identity)}, prepare=False).fetchall()
-
-
-def failures(connection: Connection, identity: Identity | None) -> list[FailureRow]:
-    """Count by type of error and agent what has failed in the last hour, most first."""
-    return connection.execute(_FAILURES, {"most": COUNTED, **viewer(identity)}, prepare=False).fetchall()
-
-
-def ends(connection: Connection, identity: Identity | None) -> list[EndRow]:
-    """Count the ends of the last day by half hours; of each state the newest `COUNTED`."""
-    return connection.execute(_ENDS, {"most": COUNTED, **viewer(identity)}, prepare=False).fetchall()
-
-
-def held(connection: Connection) -> dict[str, int]:
-    """How many tasks each worker runs."""
-    rows: list[HeldRow] = connection.execute(_HELD, {"most": COUNTED}).fetchall()
-    return {row["worker"]: row["tasks"] for row in rows if row["worker"] is not None}
 
 
 def now(connection: Connection) -> NowRow:

@@ -32,16 +32,18 @@ function drawCharts(root) {
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false },
       font: "12px system-ui, sans-serif" };
     const bars = uPlot.paths.bars({ size: [0.8, 40], align: 1 });
-    const stacked = [data[0], data[1].map((each, i) => each + data[2][i]), data[2]];
-    const value = (_, __, series, i) => (i === null || i === undefined ? "–" : data[series][i]);
+    const value = (_, __, series, i) => (i === null || i === undefined ? "–" : data.series[series - 1].values[i]);
+    // Bars stand upon each other: the first is drawn as the sum of all, so that the others hide its lower part.
+    const stacked = data.series.map((one, place) => one.kind !== "bar" ? one.values : one.values.map((_, i) =>
+      data.series.slice(place).reduce((sum, other) => other.kind === "bar" ? sum + other.values[i] : sum, 0)));
     box.replaceChildren();
     new uPlot({
       width: box.clientWidth, height: 180, cursor: { y: false }, legend: { live: box.clientWidth > 500 },
-      axes: [{ ...axis }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000] }],
-      scales: { x: { range: (_, first, last) => [first, last + 1800] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
-      series: [{}, { label: "completed", fill: colour("--good"), stroke: colour("--good"), width: 0, paths: bars, value },
-        { label: "not completed", fill: colour("--bad"), stroke: colour("--bad"), width: 0, paths: bars, value }],
-    }, stacked, box);
+      axes: [{ ...axis }, { ...axis, size: 52 }],
+      scales: { x: { range: (_, first, last) => [first, last + 1800] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] } },
+      series: [{}, ...data.series.map((one) => ({ label: one.label, stroke: colour("--" + one.colour), value,
+        ...(one.kind === "bar" ? { fill: colour("--" + one.colour), width: 0, paths: bars } : { width: 2, points: { show: false } }) }))],
+    }, [data.times, ...stacked], box);
   }
 }
 

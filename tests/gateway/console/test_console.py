@@ -2,8 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
@@ -12,76 +10,12 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from agent_tasks import AgentTasks, Identity
+from agent_tasks import Identity
 from tests.conftest import fresh_deployment
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING, Answer, Gateway
+from tests.gateway.console.people import ANA, person, wait_id, waiting
 from tests.processes import Processes
-
-ANA = Identity(subject="ana", tenant="acme")
-AGENTS = ("tests.agents_console",)
-
-
-@dataclass
-class Person:
-    """Somebody with a browser that keeps cookies."""
-
-    http: httpx2.Client
-
-    def sees(self, path: str = "", status: int = 200) -> str:
-        answer = self.http.get(f"/console{path}")
-        assert answer.status_code == status, answer.text
-        return answer.text
-
-    def sends(self, path: str, page: str, **fields: str) -> Answer:
-        """A form of a page, with its token."""
-        found = re.search(r'name="form_token" value="([^"]*)"', page)
-        return self.http.post(f"/console{path}", data={"form_token": found[1] if found else "", **fields})
-
-    def follows(self, path: str) -> "Iterator[str]":
-        """The events of a page's stream, each as it came."""
-        with self.http.stream("GET", f"/console{path}", timeout=30) as answer:
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            event: list[str] = []
-            for line in answer.iter_lines():
-                if line:
-                    event.append(line)
-                elif event:
-                    yield "\n".join(event)
-                    event = []
-
-
-@pytest.fixture(scope="module")
-def gateway(server_urls: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with (
-        fresh_deployment(server_urls, template) as settings,
-        Processes(settings, tmp_path_factory.mktemp("console")) as processes,
-    ):
-        processes.fleet(agents=AGENTS)
-        running, url = processes.gateway(agents=AGENTS)
-        client = AgentTasks(settings)
-        yield Gateway(client, processes, running, url)
-        client.close()
-
-
-def person(gateway: Gateway, subject: str = "ana", tenant: str = "acme", scopes: Any = EVERYTHING) -> Person:
-    key = gateway.client.create_key(tenant=tenant, subject=subject, scopes=scopes).key
-    http = httpx2.Client(base_url=gateway.url, follow_redirects=False, timeout=20)
-    answer = http.post("/console/sign-in", data={"key": key, "next": "/tasks"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/console/tasks"), answer.text
-    return Person(http)
-
-
-def waiting(gateway: Gateway, topic: str = "tides", **options: Any) -> Any:
-    task = gateway.client.submit("columnist", {"topic": topic}, identity=options.pop("identity", ANA), **options)
-    eventually(lambda: task.read().status == "waiting")
-    return task
-
-
-def wait_id(task: Any) -> str:
-    found = task.read().waiting_for.wait_id
-    assert found
-    return found
 
 
 def test_whoever_has_no_session_is_asked_for_a_key(gateway: Gateway) -> None:
