@@ -1,9 +1,9 @@
 """Pausing a schedule, and firing it now."""
 
-from agent_tasks.client.schedules import Schedule, after_pause, options_of, tenant_of
+from agent_tasks.client.schedules import Schedule, after_pause, options_of, paused_by_operators, tenant_of
 from agent_tasks.client.submission import Submission
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import PermissionDenied, TaskNotFound
+from agent_tasks.errors import TaskNotFound
 from agent_tasks.storable import storable
 from agent_tasks.store.database import Connection
 from agent_tasks.store.rows import Row
@@ -38,10 +38,7 @@ def unpause_schedule(deployment: Deployment, name: str, tenant: str | None, iden
         if row is None:
             raise not_found(name)
         if identity is not None and row["paused_at"] is not None and row["paused_tenant"] is None:
-            raise PermissionDenied(
-                f"The schedule {name!r} was paused by the operators of this deployment, who alone may let it go on.",
-                schedule=name,
-            )
+            raise paused_by_operators(name)
         schedule.unpause(connection, of, name, identity, next_at=after_pause(row))
         return _found(connection, of, name, identity)
 

@@ -121,10 +121,26 @@ def put_schedule(
 
 
 def remove_schedule(deployment: Deployment, name: str, tenant: str | None, identity: Identity | None) -> bool:
-    """Delete a schedule; return False if there is none of this name that `identity` may see."""
+    """Delete a schedule; return False if there is none of this name that `identity` may see.
+
+    Raises PermissionDenied where the operators have paused it.
+    """
     with deployment.database.connection() as connection:
         of = tenant_of(connection, name, tenant, identity)
-        return of is not None and schedule_rows.remove(connection, of, name, identity)
+        if of is None:
+            return False
+        removed = schedule_rows.remove(connection, of, name, identity)
+        if not removed and schedule_rows.find(connection, of, name, identity, lock=False) is not None:
+            raise paused_by_operators(name)
+        return removed
+
+
+def paused_by_operators(name: str) -> PermissionDenied:
+    return PermissionDenied(
+        f"The schedule {name!r} was paused by the operators of this deployment, who alone may let it go on, or remove "
+        "it.",
+        schedule=name,
+    )
 
 
 def tenant_of(connection: Connection, name: str, tenant: str | None, identity: Identity | None) -> str | None:

@@ -49,6 +49,7 @@ ROUNDS: dict[str, dict[str, Sweep]] = {
         "sessions": sessions.run_once,
         "deliveries": deliveries.run_once,
         "ended bulks": bulks.purge,
+        "ended pauses": pauses.purge,
     },
     "bulks": {"bulks": bulks.run_once},
     "housekeeping": {"statistics": statistics.run_once, "workers": workers.run_once, "alerts": alerts.run_once},

@@ -10,34 +10,35 @@ from agent_tasks.store.pausing import BROUGHT_BACK, FAR, HOLDS, PAUSED, PUT_OFF
 from agent_tasks.store.queries.pauses import any_hold
 from agent_tasks.store.rows import GIVEN_IDS, SNAPSHOT, Row
 
-# The lock on the pause keeps it from ending before this has committed: what is put off for a pause that has ended would
-# be brought back by nobody.
-_HELD: LiteralString = f"""
-    LATERAL (
-        SELECT pauses.id AS pause FROM agent_tasks.pauses WHERE {HOLDS} ORDER BY pauses.id LIMIT 1 FOR SHARE
-    ) AS held
-"""
-_PUT: LiteralString = f"""
-    UPDATE agent_tasks.tasks SET put_off_by = held.pause, {PUT_OFF} FROM held WHERE tasks.id = held.id
-"""
+# What is put off for a pause that has just ended would be brought back by nobody. A row's own lock would not do: those
+# who share it let each other in past whoever waits to end the pause.
+_LOCK = 0x61742D7061757365
+"""The advisory lock of all pauses: shared by whoever puts off, alone for whoever ends one. The bytes of "at-pause"."""
+_SHARE = "SELECT pg_advisory_xact_lock_shared(%s)"
+_ALONE = "SELECT pg_advisory_xact_lock(%s)"
 
-_PUT_DUE: LiteralString = f"""
-    WITH held AS MATERIALIZED (
-        SELECT tasks.id, held.pause FROM agent_tasks.tasks, {_HELD}
-        WHERE tasks.status = '{{status}}' AND tasks.finished_at IS NULL AND tasks.due_at <= statement_timestamp()
-        ORDER BY tasks.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF tasks SKIP LOCKED
-    )
-    {_PUT}
+_DUE: LiteralString = """
+    SELECT tasks.id FROM agent_tasks.tasks
+    WHERE tasks.status = '{status}' AND tasks.finished_at IS NULL AND tasks.due_at <= statement_timestamp()
+    ORDER BY tasks.due_at LIMIT %(limit)s
 """
-_PUT_PENDING = _PUT_DUE.format(status="pending")
-_PUT_WAITING = _PUT_DUE.format(status="waiting")
-_PUT_GIVEN = f"""
+_DUE_PENDING: LiteralString = _DUE.format(status="pending")
+_DUE_WAITING: LiteralString = _DUE.format(status="waiting")
+
+_PUT: LiteralString = f"""
     WITH held AS MATERIALIZED (
-        SELECT tasks.id, held.pause FROM agent_tasks.tasks, {_HELD}
-        WHERE {GIVEN_IDS} AND tasks.status = 'pending' FOR NO KEY UPDATE OF tasks SKIP LOCKED
+        SELECT tasks.id FROM agent_tasks.tasks
+        WHERE {GIVEN_IDS} AND tasks.finished_at IS NULL AND {{state}} AND {PAUSED}
+        ORDER BY tasks.id FOR NO KEY UPDATE SKIP LOCKED
     )
-    {_PUT}
+    UPDATE agent_tasks.tasks SET {PUT_OFF},
+        put_off_by = (SELECT pauses.id FROM agent_tasks.pauses WHERE {HOLDS} ORDER BY pauses.id LIMIT 1)
+    WHERE tasks.id = ANY (ARRAY(SELECT id FROM held))
 """
+_PUT_DUE: LiteralString = _PUT.format(
+    state="tasks.status IN ('pending', 'waiting') AND tasks.due_at <= statement_timestamp()"
+)
+_PUT_PENDING: LiteralString = _PUT.format(state="tasks.status = 'pending'")
 
 _ENDED = "SELECT id FROM agent_tasks.pauses WHERE released_at IS NULL AND ended_at IS NOT NULL ORDER BY id LIMIT 100"
 _OF_PAUSE: LiteralString = "put_off_by = %(pause)s AND finished_at IS NULL"
@@ -71,18 +72,32 @@ _RELEASED = f"""
 
 
 def put_off(connection: Connection, *, limit: int) -> int:
-    """Put off what is due of paused tasks, at most `limit` pending and as many waiting ones; returns how many."""
+    """Put off what is due of paused tasks, looking at `limit` pending and as many waiting ones; returns how many."""
     if not any_hold(connection):
         return 0
     values = {"limit": limit}
-    pending = connection.execute(_PUT_PENDING, values, prepare=False).rowcount
-    return pending + connection.execute(_PUT_WAITING, values, prepare=False).rowcount
+    due = connection.execute(_DUE_PENDING, values, prepare=False).fetchall()
+    due += connection.execute(_DUE_WAITING, values, prepare=False).fetchall()
+    return _put(connection, _PUT_DUE, [row["id"] for row in due])
 
 
 def put_off_given(connection: Connection, task_ids: Sequence[UUID]) -> None:
     """Put off those of these tasks that are pending and paused: their bells were taken for nothing."""
     if any_hold(connection):
-        connection.execute(_PUT_GIVEN, {"ids": list(task_ids)}, prepare=False)
+        _put(connection, _PUT_PENDING, task_ids)
+
+
+def keep_from_putting_off(connection: Connection) -> None:
+    """Wait until nobody puts tasks off, and let nobody until this transaction ends: a pause ends in it."""
+    connection.execute(_ALONE, [_LOCK])
+
+
+def _put(connection: Connection, statement: LiteralString, task_ids: Sequence[UUID]) -> int:
+    if not task_ids:
+        return 0
+    with connection.transaction():
+        connection.execute(_SHARE, [_LOCK])
+        return connection.execute(statement, {"ids": list(task_ids)}, prepare=False).rowcount
 
 
 def ended(connection: Connection) -> list[int]:

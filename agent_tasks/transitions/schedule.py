@@ -42,6 +42,8 @@ _MAY_ACCESS: LiteralString = """
     (%(viewer)s::text IS NULL OR schedules.tenant = %(viewer_tenant)s AND schedules.options ->> 'identity' IS NOT NULL
         AND (%(sees_all)s OR schedules.options -> 'identity' ->> 'subject' = %(viewer)s))
 """
+# What the operators have paused, they alone let go on, or make anew.
+_MAY_LET_GO: LiteralString = "(%(viewer)s::text IS NULL OR paused_at IS NULL OR paused_tenant IS NOT NULL)"
 
 _PUT = f"""
     WITH put AS (
@@ -63,7 +65,8 @@ _PUT = f"""
 
 _REMOVE = f"""
     WITH removed AS (
-        DELETE FROM agent_tasks.schedules WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS}
+        DELETE FROM agent_tasks.schedules
+        WHERE tenant = %(tenant)s AND name = %(name)s AND {_MAY_ACCESS} AND {_MAY_LET_GO}
         RETURNING name
     ), {audited("removed", task_id="NULL::uuid")}
     SELECT FROM removed
@@ -82,8 +85,7 @@ _UNPAUSE = f"""
     WITH unpaused AS (
         UPDATE agent_tasks.schedules SET paused_at = NULL, paused_by = NULL, paused_reason = NULL,
             paused_tenant = NULL, next_at = %(next_at)s
-        WHERE tenant = %(tenant)s AND name = %(name)s AND paused_at IS NOT NULL AND {_MAY_ACCESS}
-            AND (%(viewer)s::text IS NULL OR paused_tenant IS NOT NULL)
+        WHERE tenant = %(tenant)s AND name = %(name)s AND paused_at IS NOT NULL AND {_MAY_ACCESS} AND {_MAY_LET_GO}
         RETURNING name
     ), {audited("unpaused", task_id="NULL::uuid")}
     SELECT FROM unpaused
@@ -110,7 +112,7 @@ def tenants_with(connection: Connection, name: str, identity: Identity | None) -
 
 
 def remove(connection: Connection, tenant: str, name: str, identity: Identity | None) -> bool:
-    """False where there is none of this name in the tenant, or one that `identity` may not see."""
+    """False where there is none of this name in the tenant, `identity` may not see it, or the operators pause it."""
     said = entry("unschedule", identity, target=name)
     values = {"tenant": tenant, "name": name, **viewer(identity), **said}
     return connection.execute(_REMOVE, values).fetchone() is not None

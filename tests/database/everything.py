@@ -584,6 +584,8 @@ def _pauses(client: AgentTasks) -> None:
     client.get(within.id).signal("come", 1)
     client.resume_paused(pending)
     client.resume_paused(agent="echo")
+    client.pause(ended := submitted(client))
+    client.get(ended).cancel()
     sweeper.run("due")
     assert len(client.pauses(ended=True)) >= 2
     again = claimed(client, within.id)

@@ -1,6 +1,8 @@
 """Pauses: no step of what is paused is begun, and nothing is lost when the pause ends."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from agent_tasks.store.errors import ServerAway
 from agent_tasks.sweeps.sweeper import Sweeper
 from agent_tasks.transitions.move import move
 from agent_tasks.transitions.park import take
+from agent_tasks.transitions.put_off import put_off_given
 from tests.database import (
     adopt,
     all_of,
@@ -31,6 +34,7 @@ from tests.database import (
     submitted,
     try_claim,
 )
+from tests.eventually import eventually
 
 ANA = Identity(subject="ana", tenant="acme")
 OPERATOR = Identity(subject="olga", tenant="acme", scopes=("tasks:all",))
@@ -355,6 +359,71 @@ def test_a_task_that_ends_while_it_is_paused_is_left_alone(client: AgentTasks) -
     client.resume_paused(task)
     assert swept(Sweeper(client)) == {}
     assert query(client, "SELECT released_at IS NOT NULL AS released FROM agent_tasks.pauses") == [{"released": True}]
+
+
+def test_the_pause_of_a_task_that_has_ended_ends_too(client: AgentTasks) -> None:
+    ended, living = submitted(client), submitted(client)
+    client.pause(ended)
+    client.pause(living)
+    client.get(ended).cancel()
+    sweeper = Sweeper(client)
+    sweeper.run("due")
+    assert [pause.name for pause in client.pauses()] == [str(living)]
+    (over,) = (pause for pause in client.pauses(ended=True) if pause.name == str(ended))
+    assert over.ended_at is not None
+    with pytest.raises(InvalidState, match="is not paused"):
+        client.resume_paused(ended)
+
+
+def test_pauses_that_ended_are_kept_as_long_as_the_audit_and_while_a_task_is_older(client: AgentTasks) -> None:
+    query(client, "TRUNCATE agent_tasks.tasks CASCADE")
+    client.pause(agent="echo")
+    client.resume_paused(agent="echo")
+    sweeper = Sweeper(client)
+    sweeper.run("due")
+    ago = """
+        UPDATE agent_tasks.pauses SET began_at = began_at - %s, ended_at = ended_at - %s, released_at = released_at - %s
+    """
+    for days, kept in ((80, 1), (11, 0)):
+        query(client, ago, *[timedelta(days=days)] * 3)
+        sweeper.run("retention")
+        assert len(client.pauses(ended=True)) == kept
+    older = submitted(client)
+    query(client, "UPDATE agent_tasks.tasks SET created_at = created_at - interval '100 days'")
+    client.pause(agent="echo")
+    client.resume_paused(agent="echo")
+    sweeper.run("due")
+    query(client, ago, *[timedelta(days=91)] * 3)
+    for kept in (1, 0):
+        sweeper.run("retention")
+        assert len(client.pauses(ended=True)) == kept
+        client.get(older).cancel()
+
+
+def test_claims_that_overlap_do_not_keep_a_pause_from_ending(client: AgentTasks) -> None:
+    first, second = submitted(client), submitted(client)
+    client.pause(agent="echo")
+    with ThreadPoolExecutor(2) as threads:
+        with client.database.transaction() as connection:
+            put_off_given(connection, [first])
+            ending = threads.submit(client.resume_paused, agent="echo")
+            eventually(lambda: waiting_for_advisory_locks(client) == 1)
+            later = threads.submit(is_claimed, client, second)
+            eventually(lambda: waiting_for_advisory_locks(client) == 2)  # behind the end, not past it
+        assert ending.result(30).ended_at is not None
+        assert later.result(30)
+    assert put_off(client) == [first]
+    Sweeper(client).run("due")
+    assert put_off(client) == []
+    assert is_claimed(client, first)
+
+
+def waiting_for_advisory_locks(client: AgentTasks) -> int:
+    sql = """
+        SELECT count(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+    """
+    return query(client, sql)[0]["n"]
 
 
 def test_a_row_that_is_locked_keeps_its_pause_open(client: AgentTasks) -> None:

@@ -456,6 +456,8 @@ def test_what_the_operators_have_paused_goes_on_by_them_alone(client: AgentTasks
     assert client.schedules()[0].paused_by == by != "the operators"
     with pytest.raises(PermissionDenied, match="by the operators"):
         client.unpause_schedule("echo", identity=BOSS)
+    with pytest.raises(PermissionDenied, match="by the operators"):
+        client.unschedule("echo", identity=ANA)
     assert client.schedules()[0].paused_at is not None
     assert client.unpause_schedule("echo").paused_at is None
     assert client.pause_schedule("echo", identity=ANA).paused_by == "ana"
