@@ -8,9 +8,9 @@ from typing import Any
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.agentcore.answers import going, raised, written
-from agent_tasks.gateway.agentcore.patience import looks_until_end, read_patiently
 from agent_tasks.gateway.event_page import read_page
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.patience import looks_until_end, read_patiently
 from agent_tasks.store.errors import Transient
 from agent_tasks.task.event import EventType
 from agent_tasks.task.snapshot import TaskSnapshot

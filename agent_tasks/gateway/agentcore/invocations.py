@@ -15,7 +15,6 @@ from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidState, TaskNotFound
 from agent_tasks.gateway.agentcore import answers
 from agent_tasks.gateway.agentcore.frames import frames
-from agent_tasks.gateway.agentcore.patience import looks_until_end
 from agent_tasks.gateway.agentcore.payload import input_of, read_payload
 from agent_tasks.gateway.agentcore.ping import PingReader
 from agent_tasks.gateway.agentcore.question import Question, question_of
@@ -23,6 +22,7 @@ from agent_tasks.gateway.arrival import Arrival, Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.loopback import check_local
 from agent_tasks.gateway.operations import OPERATIONS, Operation
+from agent_tasks.gateway.patience import client_gone, looks_until_end
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.route import find, route
 from agent_tasks.gateway.stages.submit import submit
@@ -85,7 +85,7 @@ class Invocations:
         task = TaskHandle(self._gate.client, met.row["id"], None, TaskSnapshot.from_row(met.row))
         if _STREAM in request.headers.get("accept", "").lower():
             return StreamingResponse(frames(self._gate, task), media_type=_STREAM)
-        gone = asyncio.ensure_future(_gone(request))
+        gone = asyncio.ensure_future(client_gone(request))
         try:
             async with aclosing(looks_until_end(self._gate, task, gone)) as looks:
                 async for seen in looks:
@@ -141,12 +141,6 @@ class Invocations:
         origin = request.client.host if request.client else "unknown"
         arrival = Arrival(sessions.AGENTCORE, origin, None, operation, task_id, traceparent=traceparent_of(request))
         return await self._gate.in_thread(lambda gate: submit(gate, admit(gate, arrival), work))
-
-
-async def _gone(request: Request) -> None:
-    """Return when whoever asked has gone away."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _bounded(session_id: str) -> str:

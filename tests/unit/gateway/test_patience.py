@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.gateway.agentcore import patience
+from agent_tasks.gateway import patience
 from agent_tasks.store.errors import ServerAway
 
 

@@ -1,10 +1,12 @@
-"""Patience: an invocation may wait for hours, and Postgres be away for a moment of them."""
+"""Patience: a task may be waited for for hours, and Postgres be away for a moment of them."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
+
+from starlette.requests import Request
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.gateway.gate import Gate
@@ -40,6 +42,12 @@ async def read_patiently(gate: Gate, task: TaskHandle, read: Callable[[Gate], T]
         except Transient as error:
             if not await _may_go_on(gate, task, error, None):
                 raise
+
+
+async def client_gone(request: Request) -> None:
+    """Return when whoever sent a request, whose body has been read, has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _may_go_on(gate: Gate, task: TaskHandle, error: Exception, gone: "asyncio.Future[Any] | None") -> bool:
