@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+from agent_tasks.authoring.a2a_skill import A2ASkill
 from agent_tasks.authoring.agent import Agent, agent
 from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
@@ -112,6 +113,7 @@ schedule = _on_default(AgentTasks.schedule)
 get = _on_default(AgentTasks.get)
 
 __all__ = [
+    "A2ASkill",
     "Agent",
     "AgentInfo",
     "AgentTaskError",

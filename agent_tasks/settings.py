@@ -307,6 +307,10 @@ class Settings(BaseSettings):
     """How long a session whose tasks only wait is busy."""
     agentcore_life_seconds: Seconds = 28_800.0
     """How long a session lives, and is busy at most."""
+    a2a_name: Text = "agent-tasks"
+    """What the A2A card calls the gateway."""
+    a2a_description: Text = "Agents whose tasks survive the loss of any process."
+    """What the A2A card says of the gateway."""
     hook_secrets: Annotated[Secret, AfterValidator(_hook_secrets)] = ""
     """What outside systems sign with that send to hooks (`verify="standard-webhooks"`): `whsec_…`, with commas; or
     `name=whsec_…`. Several without a name, or of one name, all verify."""

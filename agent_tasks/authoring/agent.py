@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, overload
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from agent_tasks.authoring.a2a_skill import UNSAID, A2ASkill
 from agent_tasks.authoring.declaration import Declaration
 from agent_tasks.authoring.directives import StepRef
 from agent_tasks.authoring.functions import is_async, is_same, name_of
@@ -49,7 +50,8 @@ class Agent:
     `tools` are the functions, or their names, that `ctx.call` may be given; by default any. `scopes` are those an
     identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted. `mode`
     says whether a submit over HTTP that does not say so itself is answered at once (`async`), with the result (`sync`),
-    or as seems best (`auto`); `mode_hints` are words and phrases of an input with which `auto` does not wait.
+    or as seems best (`auto`); `mode_hints` are words and phrases of an input with which `auto` does not wait. `a2a` is
+    what it says of itself over A2A; None hides it there.
 
     Raises InvalidInput for a name that is not valid, or that another agent has taken.
     """
@@ -69,6 +71,7 @@ class Agent:
         scopes: Sequence[str] = (),
         mode: ModeName = "async",
         mode_hints: Sequence[str] = (),
+        a2a: A2ASkill | None = UNSAID,
         _declared: "Declaration | None" = None,
     ) -> None:
         _check_name(name, "an agent", "")
@@ -95,6 +98,8 @@ class Agent:
         self.mode_hints = _texts(mode_hints, "mode_hints", 200)
         if not all(map(str.strip, self.mode_hints)):
             raise InvalidInput("mode_hints must be words and phrases, not white space", field="mode_hints")
+        check_kind(a2a, "a2a", A2ASkill, "an A2ASkill(...), or None to be hidden")
+        self.a2a = a2a
         self.steps: dict[str, Step] = {}
         self.former: dict[str, Step] = {}
         """The steps by the names that they had in earlier releases."""
@@ -250,6 +255,7 @@ def agent(
     signals: Sequence[str] | None = None,
     mode: ModeName = "async",
     mode_hints: Sequence[str] = (),
+    a2a: A2ASkill | None = UNSAID,
     was: Sequence[str] = (),
     migrate_state: Migration | None = None,
 ) -> Callable[[F], F]:
@@ -274,6 +280,7 @@ def agent(
             signals=signals,
             mode=mode,
             mode_hints=mode_hints,
+            a2a=a2a,
             _declared=declared,
         )
         return made.step(function, retry=retry, was=was, migrate_state=migrate_state)

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from agent_tasks.authoring.a2a_skill import registered
 from agent_tasks.authoring.agent import Agent
 
 
@@ -23,6 +24,7 @@ def definition(agent: Agent) -> dict[str, Any]:
         "scopes": list(agent.scopes),
         "mode": agent.mode,
         "mode_hints": list(agent.mode_hints),
+        "a2a": registered(agent.a2a),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: json_schema(step.payload_type.adapter)

@@ -36,6 +36,8 @@ class AgentInfo(BaseModel):
     """The signals that it declares; None: it takes any."""
     payload_schemas: dict[str, Any] = {}
     """The JSON schemas of the payloads that its steps take, by step."""
+    a2a: dict[str, Any] | None = None
+    """What it says of itself over A2A: the fields of its `A2ASkill`, or `{"hidden": true}`; None: nothing."""
     queue: str | None = None
     """Its own queue; None for that of AGENT_TASKS_QUEUE."""
     ttl: float | None = None

@@ -151,15 +151,17 @@ class AgentTasks(Deployment):
             return partial(self._submit_once, task, digests(task, input), idempotency_key)
         return lambda connection: self._handle(task.id, self._write(connection, [task], self._insert)[0])
 
-    def accept(self, task: NewTask, *, idempotency_key: str | None = None, request: bytes = b"") -> TaskHandle:
+    def accept(
+        self, task: NewTask, *, idempotency_key: str | None = None, request: bytes = b"", waits: bool = False
+    ) -> TaskHandle:
         """Accept a task that `new_task` has made of a request whose digest is `request`.
 
-        Raises IdempotencyConflict where the key was used for a request of another digest, KeyInUse where a request
-        with the key is being accepted at this moment; neither waits for the other.
+        Raises IdempotencyConflict where the key was used for a request of another digest, and KeyInUse where a request
+        with the key is being accepted at this moment; with `waits` the second gets the task of the first.
         """
         if idempotency_key is None:
             return self._handle(task.id, self._write(None, [task], self._insert)[0])
-        return self._submit_once(task, [request], idempotency_key, None, waits=False)
+        return self._submit_once(task, [request], idempotency_key, None, waits=waits)
 
     def accept_all(self, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]]) -> list[TaskHandle]:
         """Accept tasks of several callers, all or none; `entries` are what the audit is told of each."""

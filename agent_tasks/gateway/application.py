@@ -29,6 +29,7 @@ from agent_tasks.gateway import (
     tasks,
     webhooks,
 )
+from agent_tasks.gateway.a2a.routes import A2A
 from agent_tasks.gateway.agentcore.runtime import AgentCore
 from agent_tasks.gateway.console.live import Views
 from agent_tasks.gateway.console.routes import router as console
@@ -81,14 +82,16 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     )
     served = (health,) if only_console else (*doors, health)
     pages = console()
+    protocols = [] if only_console else A2A(gate).routes
     routers = (*(each.router for each in served), health.guarded)
     if not only_console:
         app.router.routes.append(direct_submit())
+        app.router.routes.extend(protocols)
     for router in routers:
         app.include_router(router)
     app.include_router(pages)
     app.state.views = Views(gate)
-    app.state.routes = [route for router in (*routers, pages) for route in router.routes]
+    app.state.routes = [*protocols, *(route for router in (*routers, pages) for route in router.routes)]
     documented.install(app)
     if runtime is not None:
         app.router.default = runtime

@@ -13,7 +13,7 @@ class Arrival:
     """A request as it comes through a door: nothing in it is trusted."""
 
     door: str
-    """`http`, `hook`, or the name of the protocol: `agentcore`."""
+    """`http`, `hook`, or the name of the protocol: `agentcore`, `a2a`."""
     origin: str
     """The address that it comes from."""
     token: str | None = field(repr=False)

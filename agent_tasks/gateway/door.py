@@ -64,10 +64,10 @@ def guarded(name: str, path: str, handle: Handler) -> Handler:
         target = named.get("name" if is_of_task or "name" in named else "id")
         target = None if target is None else str(target)
         key = request.headers.get("idempotency-key")
-        arrival = Arrival("http", origin, _bearer(request), operation, task_id, target, key, traceparent_of(request))
+        arrival = Arrival("http", origin, bearer(request), operation, task_id, target, key, traceparent_of(request))
         admission = Admission(arrival)
         request.state.admission = admission
-        if not _is_small(request):
+        if not is_small(request):
             await gate.in_thread(admission.admit)
         try:
             response = await handle(request)
@@ -112,7 +112,7 @@ async def performed(request: Request, work: Callable[[Gate, Caller], BaseModel],
     return Response(text, status, media_type="application/json")
 
 
-def _is_small(request: Request) -> bool:
+def is_small(request: Request) -> bool:
     """Whether there is no body, or one that costs little to read, and is on its way."""
     if "expect" in request.headers:
         return False
@@ -122,7 +122,8 @@ def _is_small(request: Request) -> bool:
     return len(said) <= len(str(INLINE)) and said.isdecimal() and int(said) <= INLINE
 
 
-def _bearer(request: Request) -> str | None:
+def bearer(request: Request) -> str | None:
+    """The bearer token of a request, where it has one."""
     given = request.headers.getlist("authorization")
     scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

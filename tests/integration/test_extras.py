@@ -118,13 +118,16 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
     deliverer, research = "agent_tasks.webhooks.process", ("bs4", "bm25s", "Stemmer", "pypdf")
     libraries = ("flower", "django", "fastapi", "agents", "genai_prices", "langgraph", "pydantic_ai")
     kit = "agent_tasks.testing.bench"
-    parts = (cli, http, deliverer, dev, kit, *research, *libraries)
+    a2a = "agent_tasks.gateway.a2a.protocol"
+    parts = (cli, http, deliverer, dev, kit, a2a, *research, *libraries)
     of: dict[str, set[str]] = {
         "cli": {cli},
         "flower": {cli, "flower"},
         "django": {cli, "django"},
         "fastapi": {"fastapi"},
         "http": {cli, http, deliverer, "fastapi"},
+        "a2a": {cli, http, deliverer, "fastapi", a2a},
+        "mcp": {cli, http, deliverer, "fastapi"},
         "research": set(research),
         "llm": {*research, "pydantic_ai", "genai_prices"},
         "langgraph": {"langgraph", "genai_prices"},
@@ -138,6 +141,9 @@ def test_each_extra_brings_what_its_programs_import_and_no_more(environment: Env
     assert set(distribution("agent-tasks").metadata.get_all("Provides-Extra") or ()) == set(of)
     if find_spec("pydantic_ai") is None:  # as in `make test-oldest`
         for extra in ("langgraph", "llm", "openai-agents", "prices", "pydantic-ai"):
+            del of[extra]
+    for extra in ("a2a", "mcp"):
+        if find_spec(extra) is None:
             del of[extra]
     for extra, brought in of.items():
         assert set(parts) - set(imported(environment(extra), *parts)) == brought, extra

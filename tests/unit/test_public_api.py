@@ -11,6 +11,7 @@ from agent_tasks import AgentTasks, aio
 from agent_tasks.client.webhooks import Webhooks
 
 PUBLIC = {
+    "A2ASkill",
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "Alert", "AlertRule", "AmbiguousCall", "ApiKey",
     "AuditEntry", "Budget", "Bulk", "BulkProblem", "KeptTree", "PurgeReport",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",

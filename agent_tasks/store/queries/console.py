@@ -24,7 +24,7 @@ _STATES = """
 _PAYLOADS = "SELECT input, sensitive FROM agent_tasks.tasks WHERE id = %s"
 _SENSITIVE = f"SELECT id FROM agent_tasks.tasks WHERE {GIVEN_IDS} AND sensitive"
 _SIGNALS = """
-    SELECT * FROM (SELECT seq, name, payload, sender, sent_at, consumed_step FROM agent_tasks.signals
+    SELECT * FROM (SELECT seq, name, payload, signal_id, sender, sent_at, consumed_step FROM agent_tasks.signals
         WHERE task_id = %(id)s OFFSET 0) AS signals
     ORDER BY seq DESC LIMIT %(limit)s
 """
@@ -90,6 +90,7 @@ class SignalRow(TypedDict):
     seq: int
     name: str
     payload: Any
+    signal_id: str | None
     sender: dict[str, Any] | None
     sent_at: datetime
     consumed_step: int | None

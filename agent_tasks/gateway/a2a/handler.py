@@ -1,0 +1,194 @@
+"""TaskHandler: the protocol's operations over the tasks of a deployment. It holds no task, and no agent runs in it."""
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+from a2a.server.context import ServerCallContext
+from a2a.server.events.event_queue import Event
+from a2a.server.request_handlers.request_handler import RequestHandler, validate_request_params
+from a2a.types import a2a_pb2 as a2a
+from a2a.utils.errors import (
+    PushNotificationNotSupportedError,
+    TaskNotCancelableError,
+    UnsupportedOperationError,
+)
+from a2a.utils.task import validate_history_length
+
+from agent_tasks.client.handle import TaskHandle
+from agent_tasks.gateway.a2a.asked import read_message
+from agent_tasks.gateway.a2a.call import Call, call_of
+from agent_tasks.gateway.a2a.cards import Cards
+from agent_tasks.gateway.a2a.history import history_of
+from agent_tasks.gateway.a2a.listing import list_tasks
+from agent_tasks.gateway.a2a.sending import Sending, Sent
+from agent_tasks.gateway.a2a.skills import SkillReader
+from agent_tasks.gateway.a2a.tasks import rests, result_message, task_of
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.patience import client_gone, looks_until_end
+from agent_tasks.gateway.stages.route import find
+from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.task.status import TaskStatus
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def answering(method: F) -> F:
+    """Have a method's errors be the protocol's."""
+
+    @functools.wraps(method)
+    async def answered(self: "TaskHandler", params: Any, context: ServerCallContext) -> Any:
+        try:
+            return await method(self, params, context)
+        except Exception as error:
+            raise call_of(context).failure(error) from error
+
+    return cast(F, answered)
+
+
+class TaskHandler(RequestHandler):
+    """Serves one deployment. What it keeps, what agents say of themselves, is a second old at most."""
+
+    def __init__(self, gate: Gate, skills: SkillReader, cards: Cards) -> None:
+        self._gate = gate
+        self._skills = skills
+        self._cards = cards
+        self._sending = Sending(skills)
+
+    @answering
+    @validate_request_params
+    async def on_message_send(
+        self, params: a2a.SendMessageRequest, context: ServerCallContext
+    ) -> a2a.Task | a2a.Message:
+        """Begin a task, or send a signal to one; answer with its end or its question, or at once."""
+        call = call_of(context)
+        if params.configuration.HasField("task_push_notification_config"):
+            raise PushNotificationNotSupportedError
+        sent = await self._send(call, params)
+        seen = sent.seen
+        if not params.configuration.return_immediately:
+            seen = await _until_rest(call, sent.task, seen)
+            if sent.skill is not None and sent.skill.reply == "message" and seen.status is TaskStatus.COMPLETED:
+                return result_message(seen)
+        return await call.gate.in_thread(lambda _: self._told(seen, length_of(params.configuration)))
+
+    @answering
+    @validate_request_params
+    async def on_get_task(self, params: a2a.GetTaskRequest, context: ServerCallContext) -> a2a.Task:
+        """A task as it stands."""
+        validate_history_length(params)
+
+        def look(caller: Caller) -> a2a.Task:
+            return self._told(self._seen(find(self._gate, caller, params.id)), length_of(params))
+
+        return await call_of(context).perform(look)
+
+    @answering
+    @validate_request_params
+    async def on_list_tasks(self, params: a2a.ListTasksRequest, context: ServerCallContext) -> a2a.ListTasksResponse:
+        """A page of the tasks that the caller may see."""
+        validate_history_length(params)
+
+        def look(caller: Caller) -> a2a.ListTasksResponse:
+            return list_tasks(self._gate.client, self._skills.read(), params, caller)
+
+        return await call_of(context).perform(look)
+
+    @answering
+    @validate_request_params
+    async def on_cancel_task(self, params: a2a.CancelTaskRequest, context: ServerCallContext) -> a2a.Task:
+        """End a task and all below it."""
+
+        def cancel(caller: Caller) -> a2a.Task:
+            task = find(self._gate, caller, params.id)
+            seen = self._seen(task)
+            if not seen.status.is_terminal:
+                seen = task.cancel("cancelled over A2A")
+                if seen.status is TaskStatus.CANCELLED or not seen.status.is_terminal:
+                    return self._told(seen, None)
+            raise TaskNotCancelableError(f"Task {seen.id} has ended as {seen.status}: it cannot be cancelled any more.")
+
+        return await call_of(context).perform(cancel)
+
+    @answering
+    @validate_request_params
+    async def on_get_extended_agent_card(
+        self, params: a2a.GetExtendedAgentCardRequest, context: ServerCallContext
+    ) -> a2a.AgentCard:
+        """The card with all skills that the caller may run."""
+        return await call_of(context).perform(self._cards.extended)
+
+    async def on_message_send_stream(
+        self, params: a2a.SendMessageRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        raise UnsupportedOperationError("Streams are not served.")
+        yield
+
+    async def on_subscribe_to_task(
+        self, params: a2a.SubscribeToTaskRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        raise UnsupportedOperationError("Streams are not served.")
+        yield
+
+    async def on_create_task_push_notification_config(
+        self, params: a2a.TaskPushNotificationConfig, context: ServerCallContext
+    ) -> a2a.TaskPushNotificationConfig:
+        raise PushNotificationNotSupportedError
+
+    async def on_get_task_push_notification_config(
+        self, params: a2a.GetTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> a2a.TaskPushNotificationConfig:
+        raise PushNotificationNotSupportedError
+
+    async def on_list_task_push_notification_configs(
+        self, params: a2a.ListTaskPushNotificationConfigsRequest, context: ServerCallContext
+    ) -> a2a.ListTaskPushNotificationConfigsResponse:
+        raise PushNotificationNotSupportedError
+
+    async def on_delete_task_push_notification_config(
+        self, params: a2a.DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> None:
+        raise PushNotificationNotSupportedError
+
+    async def _send(self, call: Call, params: a2a.SendMessageRequest) -> Sent:
+        """Begin the task, or send the signal, that a message is."""
+        validate_history_length(params.configuration)
+
+        def send(caller: Caller) -> Sent:
+            return self._sending.send(self._gate, caller, read_message(params))
+
+        return await call.perform(send)
+
+    def _seen(self, task: TaskHandle) -> TaskSnapshot:
+        """The task as it stands. Raises TaskNotFound."""
+        return self._skills.read().check_shown(task.snapshot())
+
+    def _told(self, seen: TaskSnapshot, length: int | None) -> a2a.Task:
+        found = task_of(seen, self._skills.read().by_agent.get(seen.agent))
+        with self._gate.client.database.connection() as connection:
+            found.history.extend(history_of(connection, seen, length))
+        return found
+
+
+def length_of(given: Any) -> int | None:
+    """How many messages of the history are asked for; None: all."""
+    return given.history_length if given.HasField("history_length") else None
+
+
+async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskSnapshot:
+    """The task at its end, or at its question; or as it stands when the client or the gateway goes."""
+    if rests(seen):
+        return seen
+    gone = asyncio.ensure_future(client_gone(call.request))
+    try:
+        async with aclosing(looks_until_end(call.gate, task, gone)) as looks:
+            async for newer in looks:
+                seen = newer
+                if rests(seen):
+                    break
+    finally:
+        gone.cancel()
+    return seen
