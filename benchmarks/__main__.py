@@ -18,6 +18,7 @@ from benchmarks import (
     held,
     latency,
     parked,
+    pausing,
     scale,
     search_cost,
     searching,
@@ -25,6 +26,7 @@ from benchmarks import (
     straight,
     testing,
     throughput,
+    tracing,
     trees,
     watching,
     webhooks,
@@ -57,6 +59,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "searching": searching.run,
     "search_cost": search_cost.run,
     "bulk": bulk.run,
+    "pausing": pausing.run,
+    "tracing": tracing.run,
     "scale": scale.run,
 }
 
