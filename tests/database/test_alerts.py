@@ -347,6 +347,19 @@ def test_filters_choose_whose_tasks_count(client: AgentTasks) -> None:
     assert [name for name, fires in firing.items() if fires] == ["slow", "agent", "signal"]
 
 
+@pytest.mark.parametrize("kind", ["pending", "unserved", "waiting"])
+def test_what_is_paused_fires_nothing(client: AgentTasks, kind: Any) -> None:
+    held = waiting(client) if kind == "waiting" else submitted(client)
+    aged(client, held)
+    client.put_alert("a", AlertRule(kind, 60))
+    assert checked(client).state == "firing"
+    client.pause(held)
+    assert checked(client).state == "ok"
+    client.resume_paused(held)
+    aged(client, held)
+    assert checked(client).state == "firing"
+
+
 def test_tenants_are_sealed(client: AgentTasks) -> None:
     """Each watches its own tasks, and is told of its own alerts; a trusted program watches all of them."""
     acme, other, nobodys = (endpoint(client, tenant, trusted=False) for tenant in ("acme", "other", ""))

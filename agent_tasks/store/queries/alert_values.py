@@ -3,6 +3,7 @@
 from typing import Any, LiteralString, TypedDict
 
 from agent_tasks.store.database import Connection
+from agent_tasks.store.pausing import PAUSED
 from agent_tasks.store.rows import LIVES
 
 COUNTED = 20_000
@@ -17,35 +18,52 @@ _WATCHED: LiteralString = """
 """
 _WITHIN: LiteralString = "statement_timestamp() - make_interval(secs => %(window_seconds)s)"
 _AGE: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - {since}))::float8"
-_FIRST: LiteralString = "jsonb_build_object('task_id', id, 'agent', agent, 'queue', queue)"
+_LOOKED_AT: LiteralString = "100"
+"""Of those that have waited longest, how many are looked at until one is not paused."""
+_PAUSABLE: LiteralString = "id, parent_id, root_id, depth, agent, queue, tenant, identity, put_off_by"
+"""Columns by which a task finds the pauses that hold for it."""
 
-_LONGEST: LiteralString = f"""
-    SELECT {_AGE.format(since="since")} AS value, {_FIRST} AS found
-    FROM (
-        SELECT id, agent, queue, tenant, identity, waiting_for, {{since}} AS since FROM agent_tasks.tasks
+
+def _longest(columns: LiteralString, source: LiteralString, since: LiteralString) -> LiteralString:
+    """Return the selection of the one that has been so the longest. What stands still on purpose is passed over."""
+    return f"""
+        SELECT {_AGE.format(since="since")} AS value, jsonb_build_object({columns}) AS found
+        FROM (
+            SELECT tasks.*, {since} AS since FROM {source} AND put_off_by IS NULL ORDER BY since LIMIT {_LOOKED_AT}
+        ) AS tasks
+        WHERE NOT {PAUSED} ORDER BY since LIMIT 1
+    """
+
+
+_LONGEST: LiteralString = _longest(
+    "'task_id', id, 'agent', agent, 'queue', queue",
+    f"""(
+        SELECT {_PAUSABLE}, waiting_for, {{since}} AS at FROM agent_tasks.tasks
         WHERE status = '{{status}}' ORDER BY id LIMIT %(most)s
     ) AS tasks
-    WHERE {_WATCHED} AND (%(waits_for)s::text IS NULL OR waiting_for ->> 'kind' = %(waits_for)s)
-    ORDER BY since LIMIT 1
-"""
+    WHERE {_WATCHED} AND (%(waits_for)s::text IS NULL OR waiting_for ->> 'kind' = %(waits_for)s)""",
+    "at",
+)
 _WAITING = _LONGEST.format(status="waiting", since="(waiting_for ->> 'since')::timestamptz")
 _PENDING = _LONGEST.format(status="pending", since="pending_since")
 
 # Since a worker that takes the step was last alive: what waits in a long queue is not unserved for as long.
+_UNSERVED_FIRST: LiteralString = _longest(
+    "'task_id', id, 'agent', agent, 'queue', queue, 'step', step",
+    f"""pending AS tasks
+            LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
+    WHERE {_WATCHED} AND servers.lives IS NOT TRUE""",
+    "greatest(pending_since, servers.seen_at)",
+)
 _UNSERVED = f"""
     WITH servers AS MATERIALIZED (
         SELECT queue, step, max(seen_at) AS seen_at, bool_or({LIVES}) AS lives
         FROM agent_tasks.workers, unnest(queues) AS queue, unnest(steps) AS step GROUP BY queue, step
     ), pending AS MATERIALIZED (
-        SELECT id, agent, step, queue, tenant, identity, pending_since FROM agent_tasks.tasks
+        SELECT {_PAUSABLE}, step, pending_since FROM agent_tasks.tasks
         WHERE status = 'pending' ORDER BY id LIMIT %(most)s
     )
-    SELECT {_AGE.format(since="greatest(pending_since, servers.seen_at)")} AS value,
-        jsonb_build_object('task_id', id, 'agent', agent, 'queue', tasks.queue, 'step', tasks.step) AS found
-    FROM pending AS tasks
-        LEFT JOIN servers ON servers.queue = tasks.queue AND servers.step = tasks.agent || '.' || tasks.step
-    WHERE {_WATCHED} AND servers.lives IS NOT TRUE
-    ORDER BY greatest(pending_since, servers.seen_at) LIMIT 1
+    {_UNSERVED_FIRST}
 """
 
 # Of each state the newest, looked up one by one: the planner would take an index that serves one of them as a whole.
