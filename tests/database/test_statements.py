@@ -3,6 +3,7 @@
 import pytest
 
 from agent_tasks import AgentTasks
+from agent_tasks.store.queries import read
 from tests.database import claimed, query
 from tests.database.everything import everything
 from tests.database.filling import fill, largest_parent
@@ -35,6 +36,20 @@ def test_no_statement_reads_a_whole_table_or_index(client: AgentTasks, size: tup
     assert not before.faults, before.story
     assert not after.faults, after.story
     assert sites() - before.sites == WHOLE, "statements that `everything` does not execute"
+
+
+def test_the_sweeps_look_by_the_index_after_all_that_was_pending_has_been_due(client: AgentTasks) -> None:
+    """The planner goes on by statistics of the backlog when it is gone, until the table is analyzed again."""
+    client.submit_many("echo", [{}] * 2_000)
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp()")
+    query(client, "ANALYZE agent_tasks.tasks")
+    with watched(buffers=None) as backlog, client.database.connection() as connection:
+        assert read.due(connection) == {"bells"}
+    assert not backlog.faults, backlog.story
+    query(client, "UPDATE agent_tasks.tasks SET due_at = clock_timestamp() + interval '1 day'")
+    with watched(buffers=None) as gone, client.database.connection() as connection:
+        assert read.due(connection) == set()
+    assert not gone.faults, gone.story
 
 
 @pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
