@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
@@ -73,10 +73,10 @@ def collector() -> Generator[None]:
 def _compare(
     made: Deployment,
     table: Table,
-    pids: dict[str, int],
+    pids: Mapping[str, int],
     what: str,
     agent: str,
-    inputs: list[dict[str, float]],
+    inputs: Sequence[Mapping[str, float]],
     pairs: int,
     target: Target | None,
 ) -> None:
