@@ -13,6 +13,8 @@ from agent_tasks.authoring.context import Context, SyncContext
 from agent_tasks.authoring.directives import Child, Done, FanOut, Next, Partial, Sleep, Wait
 from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.kept import Kept
+from agent_tasks.authoring.mcp_error import McpError
+from agent_tasks.authoring.mcp_tool import McpTool
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.agents import AgentInfo
@@ -150,6 +152,8 @@ __all__ = [
     "Kept",
     "KeptTree",
     "KeyInUse",
+    "McpError",
+    "McpTool",
     "NewKey",
     "Next",
     "Page",

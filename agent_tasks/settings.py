@@ -311,6 +311,11 @@ class Settings(BaseSettings):
     """What the A2A card calls the gateway."""
     a2a_description: Text = "Agents whose tasks survive the loss of any process."
     """What the A2A card says of the gateway."""
+    mcp_hosts: Names = ()
+    """The names, with their ports, under which `/mcp` is asked; `name:*` for any port. Empty: any name."""
+    mcp_origins: Names = ()
+    """The sites whose pages may ask `/mcp` from a browser, besides that of `public_url`: `https://host`, or
+    `https://host:*` for any port."""
     hook_secrets: Annotated[Secret, AfterValidator(_hook_secrets)] = ""
     """What outside systems sign with that send to hooks (`verify="standard-webhooks"`): `whsec_…`, with commas; or
     `name=whsec_…`. Several without a name, or of one name, all verify."""

@@ -14,6 +14,7 @@ from agent_tasks.authoring.a2a_skill import UNSAID, A2ASkill
 from agent_tasks.authoring.declaration import Declaration
 from agent_tasks.authoring.directives import StepRef
 from agent_tasks.authoring.functions import is_async, is_same, name_of
+from agent_tasks.authoring.mcp_tool import McpTool
 from agent_tasks.authoring.permissions import ANY, Declared, Tool, Tools
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.step import NAME, Step, unusable
@@ -36,6 +37,7 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 """A function that makes, of a state that an earlier release recorded, what the step takes now."""
 _MODES: tuple[ModeName, ...] = get_args(ModeName)
 _UNDO_RETRY = Retry(attempts=5)
+_TOOL = McpTool()
 _registry: dict[str, "Agent"] = {}
 
 
@@ -51,7 +53,8 @@ class Agent:
     identity needs to run it, at submit and whenever a step begins; a program without an identity is trusted. `mode`
     says whether a submit over HTTP that does not say so itself is answered at once (`async`), with the result (`sync`),
     or as seems best (`auto`); `mode_hints` are words and phrases of an input with which `auto` does not wait. `a2a` is
-    what it says of itself over A2A; None hides it there.
+    what it says of itself over A2A; None hides it there. `mcp` is the tool that it is to hosts of the Model Context
+    Protocol; None: it is none.
 
     Raises InvalidInput for a name that is not valid, or that another agent has taken.
     """
@@ -72,6 +75,7 @@ class Agent:
         mode: ModeName = "async",
         mode_hints: Sequence[str] = (),
         a2a: A2ASkill | None = UNSAID,
+        mcp: McpTool | None = _TOOL,
         _declared: "Declaration | None" = None,
     ) -> None:
         _check_name(name, "an agent", "")
@@ -100,6 +104,8 @@ class Agent:
             raise InvalidInput("mode_hints must be words and phrases, not white space", field="mode_hints")
         check_kind(a2a, "a2a", A2ASkill, "an A2ASkill(...), or None to be hidden")
         self.a2a = a2a
+        check_kind(mcp, "mcp", McpTool, "an McpTool(...), or None to be hidden")
+        self.mcp = mcp
         self.steps: dict[str, Step] = {}
         self.former: dict[str, Step] = {}
         """The steps by the names that they had in earlier releases."""
@@ -256,6 +262,7 @@ def agent(
     mode: ModeName = "async",
     mode_hints: Sequence[str] = (),
     a2a: A2ASkill | None = UNSAID,
+    mcp: McpTool | None = _TOOL,
     was: Sequence[str] = (),
     migrate_state: Migration | None = None,
 ) -> Callable[[F], F]:
@@ -281,6 +288,7 @@ def agent(
             mode=mode,
             mode_hints=mode_hints,
             a2a=a2a,
+            mcp=mcp,
             _declared=declared,
         )
         return made.step(function, retry=retry, was=was, migrate_state=migrate_state)

@@ -11,20 +11,23 @@ from agent_tasks.authoring.agent import Agent
 
 def definition(agent: Agent) -> dict[str, Any]:
     """What a worker registers of an agent, as JSON. Raises whatever its annotations raise."""
+    first, schema = agent.first_step, json_schema(agent.first_step.arguments)
+    takes = list((schema or {}).get("properties", {}))
     return {
-        "first_step": agent.first_step.name,
+        "first_step": first.name,
         "budget": {k: v for k, v in agent.budget.as_dict().items() if v is not None} if agent.budget else None,
         "sensitive": agent.sensitive,
         "queue": agent.queue,
         "ttl": agent.ttl,
         "retention": agent.retention,
-        "input_schema": json_schema(agent.first_step.arguments),
+        "input_schema": schema,
         "goal": agent.goal,
         "tools": agent.tools.names,
         "scopes": list(agent.scopes),
         "mode": agent.mode,
         "mode_hints": list(agent.mode_hints),
         "a2a": registered(agent.a2a),
+        "mcp": None if agent.mcp is None else agent.mcp.definition(agent.name, agent.goal, first.function, takes),
         "signals": sorted(agent.signals) if agent.signals is not None else None,
         "payload_schemas": {
             step.name: json_schema(step.payload_type.adapter)

@@ -8,12 +8,29 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.definition import definition
+from agent_tasks.authoring.mcp_tool import WhenTask
 from agent_tasks.authoring.permissions import ANY
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.queries import catalog
 from agent_tasks.task.budget import Budget
 
 log = logging.getLogger(__name__)
+
+
+class ToolInfo(BaseModel):
+    """The tool that an agent is to hosts of the Model Context Protocol."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    description: str | None = None
+    """What it is for."""
+    task: WhenTask = "auto"
+    """Whether a call becomes a task: as seems best, always, or never."""
+    ask: dict[str, Any] | None = None
+    """The JSON schema of what the host asks its user for before there is a task; None: nothing."""
+    annotations: dict[str, Any] = {}
+    """Its title and hints of what a call does, by the names of the protocol."""
 
 
 class AgentInfo(BaseModel):
@@ -38,6 +55,8 @@ class AgentInfo(BaseModel):
     """The JSON schemas of the payloads that its steps take, by step."""
     a2a: dict[str, Any] | None = None
     """What it says of itself over A2A: the fields of its `A2ASkill`, or `{"hidden": true}`; None: nothing."""
+    mcp: ToolInfo | None = None
+    """The tool that it is to hosts of the Model Context Protocol; None: it is none."""
     queue: str | None = None
     """Its own queue; None for that of AGENT_TASKS_QUEUE."""
     ttl: float | None = None
@@ -70,4 +89,10 @@ def known_agents(deployment: Deployment) -> list[AgentInfo]:
 def _fields(name: str, said: dict[str, Any], seen_at: datetime | None) -> dict[str, Any]:
     known = {key: value for key, value in said.items() if key in AgentInfo.model_fields and value is not None}
     budget = Budget.from_dict(said["budget"]) if said.get("budget") else None
-    return {**known, "name": name, "budget": budget, "registered_at": seen_at}
+    return {**known, "name": name, "budget": budget, "registered_at": seen_at, "mcp": known_tool(name, said)}
+
+
+def known_tool(name: str, said: dict[str, Any]) -> ToolInfo | None:
+    """Return the tool that an agent is by its definition, which has nothing of it where an earlier release wrote it."""
+    tool = said.get("mcp", {"name": name, "description": said.get("goal")})
+    return None if tool is None else ToolInfo.model_validate(tool)

@@ -75,6 +75,19 @@ def send_signal(
     return deployment.commit_for(keep_and_deliver)
 
 
+def awaited_signals(deployment: Deployment, task: TaskSnapshot) -> dict[str, str]:
+    """Return the signals that a task waits for between steps and that have not come, each with the id of its wait."""
+    waiting = task.waiting_for
+    if waiting is None or waiting.kind != "signal" or waiting.waits is not None:
+        return {}
+    ids = {name: (waiting.wait_ids or {}).get(name) or waiting.wait_id or "" for name in waiting.names or ()}
+    if waiting.mode != "all":
+        return ids
+    with deployment.database.connection() as connection:
+        come = {row["name"] for row in signal.inbox(connection, task.id, list(ids), ids)}
+    return {name: wait_id for name, wait_id in ids.items() if name not in come}
+
+
 def take(
     deployment: Deployment,
     connection: Connection,

@@ -36,6 +36,7 @@ from agent_tasks.gateway.console.routes import router as console
 from agent_tasks.gateway.counting import Counting
 from agent_tasks.gateway.direct import direct_submit
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.mcp.door import McpDoor
 
 _DESCRIPTION = """
 Durable tasks of agents: submit one, follow it by polling or events, signal it, cancel it, resume it.
@@ -53,11 +54,13 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     gate = Gate(client or AgentTasks())
 
     runtime = AgentCore(gate) if gate.settings.agentcore_agent and not only_console else None
+    mcp = McpDoor(gate)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         gate.start()
         yield
+        await mcp.close()
         if runtime is not None:
             runtime.close()
         gate.close()
@@ -82,11 +85,10 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     )
     served = (health,) if only_console else (*doors, health)
     pages = console()
-    protocols = [] if only_console else A2A(gate).routes
+    protocols = [] if only_console else [*A2A(gate).routes, *mcp.routes]
     routers = (*(each.router for each in served), health.guarded)
     if not only_console:
-        app.router.routes.append(direct_submit())
-        app.router.routes.extend(protocols)
+        app.router.routes.extend([direct_submit(), *protocols])
     for router in routers:
         app.include_router(router)
     app.include_router(pages)

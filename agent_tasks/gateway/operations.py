@@ -10,7 +10,7 @@ class Operation:
     name: str
     """In the audit a write has the same, whichever door it came through, or that of `written_as`."""
     scope: str
-    """The scope that it takes; `admin` grants all of them."""
+    """The scope that it takes; `admin` grants all of them. Empty: it takes none."""
     writes: bool = False
     """It changes something, so it is audited."""
     opens: bool = False

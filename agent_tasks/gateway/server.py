@@ -80,7 +80,12 @@ def serve(
     open_files.allow_many()
     logs.set_up(settings.log_format)
     provide("agent-tasks-gateway", is_on=settings.traces)
-    for name in ("uvicorn.error", "httpx2", "alembic"):  # of each start, end and fetch we say in one line what matters
+    for name in (
+        "uvicorn.error",
+        "httpx2",
+        "alembic",
+        "mcp",
+    ):  # of each start, end and fetch we say in one line what matters
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     for name, error in load_agents(settings.agents, settings.bundled).items():
         log.warning("agents left out, %s does not load: %s", name, why_not_loaded(name, error))

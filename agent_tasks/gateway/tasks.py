@@ -15,12 +15,13 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import CancelBody, ResumeBody, SignalBody, SubmitBody
 from agent_tasks.gateway.door import doors, perform, performed
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.gateway.idempotency import key_of, request_digest
+from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.mode import Mode, choose
 from agent_tasks.gateway.prefer import Preference
 from agent_tasks.gateway.shapes import Submitted
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import Route, find, route
+from agent_tasks.gateway.submission import accept as accept_task
 from agent_tasks.gateway.waiting import until_ended
 from agent_tasks.store.queries import doors as asked
 from agent_tasks.task.arguments import LONGEST_SIGNAL
@@ -56,16 +57,7 @@ async def submit(
     def accept(gate: Gate, caller: Caller) -> tuple[TaskHandle, TaskSnapshot, Mode]:
         to = route(gate, caller, body.agent, body.queue, body.session_id)
         mode = _mode(gate, body, to, prefer)
-        task = gate.client.new_task(
-            to.target,
-            body.input,
-            budget_of(body.budget),
-            **body.options(caller.identity, to.queue),
-        )
-        if key is None:
-            accepted = gate.accepting.accept(task)
-        else:
-            accepted = gate.client.accept(task, idempotency_key=key, request=request_digest(body))
+        accepted = accept_task(gate, caller, body, to, key)
         return accepted, accepted.seen or accepted.look(), mode
 
     task, seen, mode = await perform(request, accept)

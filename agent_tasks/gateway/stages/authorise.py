@@ -11,7 +11,11 @@ def authorise(caller: Caller, operation: Operation) -> None:
 
     A caller without an identity is a trusted program, or has a hook, which is the right to what was asked for.
     """
-    if caller.identity is None or {ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}:
+    if (
+        caller.identity is None
+        or not operation.scope
+        or {ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}
+    ):
         return
     raise PermissionDenied(
         f"This takes the scope {operation.scope!r}, which the token has not. Ask for one that has it "

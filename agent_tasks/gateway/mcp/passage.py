@@ -1,0 +1,80 @@
+"""The way of a message through the six stages. Over HTTP it has gone through four of them before the SDK sees it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from starlette.requests import Request
+
+from agent_tasks.errors import AgentTaskError, InvalidInput
+from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.mcp.errors import of_error
+from agent_tasks.gateway.mcp.methods import DOOR, Asked
+from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.stages import admit
+from agent_tasks.gateway.stages.submit import submit
+from agent_tasks.store.errors import Transient
+from agent_tasks.task.trace import check_traceparent
+
+T = TypeVar("T")
+Context = ServerRequestContext[Any, Any]
+Handler = Callable[[Context, Any], Awaitable[HandlerResult]]
+
+
+def arrival_of(asked: Asked, origin: str, token: str | None, traceparent: str | None) -> Arrival:
+    """A message as it comes through this door."""
+    return Arrival(
+        DOOR,
+        origin,
+        token,
+        asked.operation,
+        asked.task_id,
+        asked.target,
+        asked.idempotency_key,
+        _checked(asked.traceparent) or traceparent,
+    )
+
+
+class Passage:
+    """Leads messages through the stages. `token`: of whoever is at the other end of a pipe, where there is no HTTP."""
+
+    def __init__(self, gate: Gate, token: str | None = None) -> None:
+        self.gate = gate
+        self._token = token
+
+    async def perform(self, ctx: Context, work: Callable[[Gate, Caller], T]) -> T:
+        """What `work` returns, done in a thread, as the caller, and audited. Raises what it raises."""
+
+        def do(gate: Gate) -> T:
+            return submit(gate, self._admitted(gate, ctx), lambda caller: work(gate, caller))
+
+        return await self.gate.in_thread(do)
+
+    def _admitted(self, gate: Gate, ctx: Context) -> Admitted:
+        if isinstance(ctx.request, Request):
+            return ctx.request.state.admitted
+        return admit(gate, arrival_of(Asked.by(ctx.method, ctx.params or {}), "stdio", self._token, None))
+
+
+def telling(handler: Handler) -> Handler:
+    """Have a handler's errors told as errors of JSON-RPC."""
+
+    async def handle(ctx: Context, params: Any) -> HandlerResult:
+        try:
+            return await handler(ctx, params)
+        except MCPError:
+            raise
+        except (AgentTaskError, Refused, Transient) as error:
+            raise of_error(error) from None
+
+    return handle
+
+
+def _checked(traceparent: str | None) -> str | None:
+    """The span that a request says it is a part of; None where it is none: a trace begins anew."""
+    try:
+        return None if traceparent is None else check_traceparent(traceparent)
+    except InvalidInput:
+        return None

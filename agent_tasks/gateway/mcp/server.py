@@ -1,0 +1,44 @@
+"""The server of the SDK with our handlers: tools from what agents say, tasks from the store."""
+
+from importlib.metadata import version
+
+from mcp import types
+from mcp.server.lowlevel import Server
+
+from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.mcp.calls import Calls
+from agent_tasks.gateway.mcp.catalogue import Catalogue
+from agent_tasks.gateway.mcp.errors import TASKS
+from agent_tasks.gateway.mcp.passage import Context, Passage, telling
+from agent_tasks.gateway.mcp.tasks import TaskParams, Tasks, UpdateParams
+
+_INSTRUCTIONS = """
+Each tool is an agent that works durably: a call may take from seconds to days, and goes on whatever happens to this
+server. A client that knows the extension io.modelcontextprotocol/tasks is answered with a task where it takes long.
+"""
+
+
+def make_server(passage: Passage, catalogue: Catalogue) -> "Server[dict[str, object]]":
+    """Return a server of a deployment. It keeps nothing: any number of them serve one deployment."""
+    calls, tasks = Calls(passage, catalogue), Tasks(passage)
+
+    async def list_tools(ctx: Context, params: types.PaginatedRequestParams) -> types.ListToolsResult:
+        def look(gate: Gate, caller: Caller) -> list[types.Tool]:
+            return [each.shown for each in catalogue.tools().values() if each.may_be_run_by(caller.identity)]
+
+        return types.ListToolsResult(tools=await passage.perform(ctx, look))
+
+    server: Server[dict[str, object]] = Server(
+        "agent-tasks",
+        version=version("agent-tasks"),
+        instructions=" ".join(_INSTRUCTIONS.split()),
+        get_tool_input_schema=catalogue.seen_schema,
+    )
+    server.extensions[TASKS] = {}
+    server.add_request_handler("tools/list", types.PaginatedRequestParams, telling(list_tools))
+    server.add_request_handler("tools/call", types.CallToolRequestParams, telling(calls.call))
+    server.add_request_handler("tasks/get", TaskParams, telling(tasks.get))
+    server.add_request_handler("tasks/update", UpdateParams, telling(tasks.update))
+    server.add_request_handler("tasks/cancel", TaskParams, telling(tasks.cancel))
+    return server

@@ -1,0 +1,113 @@
+"""Hosts of the Model Context Protocol: the official SDK's client, and messages written by hand."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal
+
+import httpx2
+
+MODERN, LEGACY = "2026-07-28", "2025-11-25"
+TASKS = "io.modelcontextprotocol/tasks"
+AGENTS = "tests.agents_mcp"
+_ids = count(1)
+"""The ids of messages."""
+
+
+@dataclass
+class Host:
+    """A host that writes its messages by hand, with a token of its own or with none."""
+
+    url: str
+    token: str | None = None
+    capabilities: dict[str, Any] = field(default_factory=lambda: {"extensions": {TASKS: {}}, "elicitation": {}})
+    version: str = MODERN
+    http: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        self.http = httpx2.Client(base_url=self.url, headers=headers, timeout=70)
+
+    def ask(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> httpx2.Response:
+        """The answer to a request, whatever it is."""
+        said = {
+            "io.modelcontextprotocol/protocolVersion": self.version,
+            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
+            **(meta or {}),
+        }
+        given = dict(params or {})
+        message = {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": {**given, "_meta": said}}
+        name = given.get("taskId") or given.get("name")
+        sent: dict[str, str | None] = {"MCP-Protocol-Version": self.version, "Mcp-Method": method, "Mcp-Name": name}
+        return self.post(message, {**sent, **(headers or {})})
+
+    def post(self, message: Any, headers: Mapping[str, str | None] | None = None) -> httpx2.Response:
+        """The answer to anything."""
+        sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **(headers or {})}
+        content = message if isinstance(message, bytes) else json.dumps(message).encode()
+        return self.http.post("/mcp", content=content, headers={k: v for k, v in sent.items() if v is not None})
+
+    def result(self, method: str, params: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """The result of a request, which must have one."""
+        answer = self.ask(method, params, **more)
+        said = message_of(answer)
+        assert "result" in said, answer.text
+        return said["result"]
+
+    def error(self, method: str, params: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """The error of a request, which must have one, with the status of its answer."""
+        answer = self.ask(method, params, **more)
+        said = message_of(answer)
+        assert "error" in said, answer.text
+        return {**said["error"], "status": answer.status_code}
+
+    def call(self, tool: str, arguments: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """The result of a call of a tool, or its task."""
+        return self.result("tools/call", {"name": tool, "arguments": dict(arguments or {}), **more})
+
+    def get(self, task_id: str) -> dict[str, Any]:
+        """A task as it stands."""
+        return self.result("tasks/get", {"taskId": task_id})
+
+    def update(self, task_id: str, **responses: Any) -> dict[str, Any]:
+        return self.result("tasks/update", {"taskId": task_id, "inputResponses": responses})
+
+    def cancel(self, task_id: str) -> dict[str, Any]:
+        return self.result("tasks/cancel", {"taskId": task_id})
+
+
+def message_of(answer: httpx2.Response) -> dict[str, Any]:
+    """The last message of an answer, of one that is a stream as of one that is not."""
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        return messages_of(answer.text)[-1]
+    return answer.json()
+
+
+def messages_of(stream: str) -> list[dict[str, Any]]:
+    """The messages of a stream."""
+    return [json.loads(line[5:]) for line in stream.splitlines() if line.startswith("data:") and line[5:].strip()]
+
+
+@asynccontextmanager
+async def sdk_client(
+    url: str, token: str | None, mode: Literal["auto", "legacy"] = "auto", **options: Any
+) -> AsyncGenerator[Any]:
+    """The official SDK's client, with a token."""
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=70) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=mode, **options) as client,
+    ):
+        yield client
