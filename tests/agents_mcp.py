@@ -47,9 +47,12 @@ async def prompt(ctx: Context, holds: str = ""):
 
 
 @agent("reporting", queue=QUEUE)
-async def reporting(ctx: Context, parts: int = 3):
-    for part in range(parts):
-        await ctx.progress(part + 1, parts, f"part {part + 1}")
+async def reporting(ctx: Context, folder: str, parts: int = 3):
+    """Report each part, and go on to the next when somebody has seen it."""
+    for part in range(1, parts + 1):
+        await ctx.progress(part, parts, f"part {part}")
+        while not Path(folder, str(part)).exists():
+            await asyncio.sleep(0.02)
     return parts
 
 
@@ -112,12 +115,12 @@ async def first_question(ctx: Context):
 
 @twice.step
 async def second_question(ctx: Context, signal: Signal[Verdict]):
-    return Wait("approval", then=both, first=signal.payload.ok)
+    return Wait("approval", then=both, first=signal.payload is not None and signal.payload.ok)
 
 
 @twice.step
 async def both(ctx: Context, first: bool, signal: Signal[Verdict]):
-    return [first, signal.payload.ok]
+    return [first, signal.payload is not None and signal.payload.ok]
 
 
 @agent("books_table", queue=QUEUE, mcp=McpTool(ask=Party, title="Book a table", destructive=False))

@@ -20,7 +20,7 @@ from agent_tasks.client.keys import verify
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, InvalidState, LeaseLost
 from agent_tasks.store.notify import Listener, notify
-from agent_tasks.store.queries import calls, catalog, console, doors, living, read, recording
+from agent_tasks.store.queries import calls, catalog, console, doors, lifetime, living, read, recording
 from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
@@ -370,6 +370,7 @@ def _reads(client: AgentTasks) -> None:
         catalog.registered_names(connection)
         catalog.answers(connection)
         doors.pace(connection, "echo")
+        lifetime.lifetime(connection, root.id)
         doors.session_queue(connection, "s", "echo", ANA)
         doors.open_tasks(connection, "acme", 100)
         catalog.note_keys(connection, "orphans", ["k"])

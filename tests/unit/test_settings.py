@@ -48,7 +48,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     value = said.get(name, "2000" if isinstance(default, int | float) else "text")
     found = getattr(given(monkeypatch, **{f"AGENT_TASKS_{name.upper()}": value}), name)
     lists = {"agents": ("a.b", "c"), "bundled": ("a.b", "c"), "oidc_algorithms": ("RS256", "PS384")}
-    lists["webhook_allow"] = ("a.example", "10.0.0.0/8")
+    lists |= {"webhook_allow": ("a.example", "10.0.0.0/8"), "mcp_hosts": ("text",), "mcp_origins": ("text",)}
     assert found == (lists[name] if name in lists else type(default)(value))
 
 

@@ -1,35 +1,43 @@
 """tools/call: a task for each call, answered with its result where that comes soon, else with the task."""
 
+import asyncio
+import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from mcp import types
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from agent_tasks.authoring.expectation import AUTO_SECONDS, is_long
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.errors import ErrorType, InvalidInput, PayloadTooLarge, UpstreamUnavailable
-from agent_tasks.gateway.agentcore.patience import looks_until_end
+from agent_tasks.errors import AgentTaskError, ErrorType, InvalidInput, PayloadTooLarge, UpstreamUnavailable
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import SubmitBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.mcp import results
 from agent_tasks.gateway.mcp.asking import Asking
-from agent_tasks.gateway.mcp.capabilities import knows_tasks, lacks_tasks
+from agent_tasks.gateway.mcp.capabilities import is_modern, knows_tasks, lacks_tasks
 from agent_tasks.gateway.mcp.catalogue import AgentTool, Catalogue
-from agent_tasks.gateway.mcp.methods import BUDGET, IDEMPOTENCY_KEY, SESSION
+from agent_tasks.gateway.mcp.methods import BUDGET, IDEMPOTENCY_KEY, SESSION, Asked
 from agent_tasks.gateway.mcp.passage import Context, Passage
+from agent_tasks.gateway.mcp.progress import ProgressTeller
 from agent_tasks.gateway.mcp.shown import ShownTask
-from agent_tasks.gateway.stages.route import Route, route
+from agent_tasks.gateway.operations import OPERATIONS
+from agent_tasks.gateway.patience import looks_until_end
+from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.stages.route import Route, find, route
 from agent_tasks.gateway.submission import accept
 from agent_tasks.gateway.waiting import looks_at
+from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import doors
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
+log = logging.getLogger(__name__)
 _OPTIONS = ("budget", "session_id", "metadata")
 """Fields of a request that are no arguments: what is wrong with them is wrong with the request."""
 
@@ -110,13 +118,36 @@ class Calls:
         seen, gate, patience = accepted.seen, self._passage.gate, accepted.patience
         if patience == 0:
             return seen
-        task = accepted.task
+        task, teller = accepted.task, ProgressTeller(ctx)
         all_looks = looks_until_end(gate, task) if patience is None else looks_at(gate, task, patience)
-        async with aclosing(all_looks) as looks:
-            async for seen in looks:
-                if seen.status.is_terminal or (patience is not None and _takes_long(seen)):
-                    break
+        try:
+            async with aclosing(all_looks) as looks:
+                async for seen in looks:
+                    if seen.status.is_terminal or (patience is not None and _takes_long(seen)):
+                        break
+                    await teller.tell(seen)
+        except asyncio.CancelledError:
+            if is_modern(ctx) and not gate.closing.is_set():
+                await self._withdraw(ctx, task)
+            raise
         return seen
+
+    async def _withdraw(self, ctx: Context, task: TaskHandle) -> None:
+        """End the task of a call whose client has gone, which is how the protocol's newest revision cancels it.
+
+        A client that may not cancel tasks leaves it to go on, as does one of an older revision, whose connection may
+        have broken.
+        """
+        id = str(task.id)
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._passage.perform(
+                    ctx,
+                    lambda gate, caller: find(gate, caller, id).cancel("its caller has gone"),
+                    instead=Asked(OPERATIONS["cancel"], id),
+                )
+            except (AgentTaskError, Refused, Transient) as error:
+                log.info("task of a call goes on without its caller: task=%s %s", task.id, error)
 
 
 def _body_of(found: AgentTool, arguments: dict[str, Any], ctx: Context) -> SubmitBody:

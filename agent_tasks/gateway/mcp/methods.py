@@ -16,6 +16,7 @@ _OF_METHODS = {
     "tasks/get": OPERATIONS["get_task"],
     "tasks/update": OPERATIONS["signal"],
     "tasks/cancel": OPERATIONS["cancel"],
+    "subscriptions/listen": OPERATIONS["get_task"],
 }
 
 

@@ -1,6 +1,7 @@
 """The way of a message through the six stages. Over HTTP it has gone through four of them before the SDK sees it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mcp.server.context import HandlerResult, ServerRequestContext
@@ -14,6 +15,7 @@ from agent_tasks.gateway.mcp.errors import of_error
 from agent_tasks.gateway.mcp.methods import DOOR, Asked
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.stages import admit
+from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.stages.submit import submit
 from agent_tasks.store.errors import Transient
 from agent_tasks.task.trace import check_traceparent
@@ -44,13 +46,26 @@ class Passage:
         self.gate = gate
         self._token = token
 
-    async def perform(self, ctx: Context, work: Callable[[Gate, Caller], T]) -> T:
-        """What `work` returns, done in a thread, as the caller, and audited. Raises what it raises."""
+    async def perform(self, ctx: Context, work: Callable[[Gate, Caller], T], instead: Asked | None = None) -> T:
+        """What `work` returns, done in a thread, as the caller, and audited. Raises what it raises.
+
+        `instead`: what is done, where that is not what the message asks for: it is admitted anew.
+        """
 
         def do(gate: Gate) -> T:
-            return submit(gate, self._admitted(gate, ctx), lambda caller: work(gate, caller))
+            admitted = self._admitted(gate, ctx)
+            if instead is not None:
+                other = replace(admitted.arrival, operation=instead.operation, task_id=instead.task_id, target=None)
+                admitted = admit(gate, other)
+            return submit(gate, admitted, lambda caller: work(gate, caller))
 
         return await self.gate.in_thread(do)
+
+    async def verify(self, ctx: Context) -> None:
+        """Raise Unauthenticated where the token that a message came with is none any more."""
+        if isinstance(ctx.request, Request):
+            admitted: Admitted = ctx.request.state.admitted
+            await self.gate.in_thread(lambda gate: authenticate(gate, admitted.arrival.token))
 
     def _admitted(self, gate: Gate, ctx: Context) -> Admitted:
         if isinstance(ctx.request, Request):

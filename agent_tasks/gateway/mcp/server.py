@@ -10,6 +10,7 @@ from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.calls import Calls
 from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import TASKS
+from agent_tasks.gateway.mcp.listening import Listening, ListenParams
 from agent_tasks.gateway.mcp.passage import Context, Passage, telling
 from agent_tasks.gateway.mcp.tasks import TaskParams, Tasks, UpdateParams
 
@@ -41,4 +42,5 @@ def make_server(passage: Passage, catalogue: Catalogue) -> "Server[dict[str, obj
     server.add_request_handler("tasks/get", TaskParams, telling(tasks.get))
     server.add_request_handler("tasks/update", UpdateParams, telling(tasks.update))
     server.add_request_handler("tasks/cancel", TaskParams, telling(tasks.cancel))
+    server.add_request_handler("subscriptions/listen", ListenParams, telling(Listening(passage).listen))
     return server

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.arrival import Admitted
-from agent_tasks.gateway.door import bearer_of
+from agent_tasks.gateway.door import bearer
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import answer, written
@@ -97,7 +97,7 @@ class Transport:
     async def _admit(self, request: Request, message: Any) -> Admitted:
         """The first four stages: nothing but the method, and what it is about, decides them."""
         origin = request.client.host if request.client else "unknown"
-        arrival = arrival_of(Asked.of(message), origin, bearer_of(request), traceparent_of(request))
+        arrival = arrival_of(Asked.of(message), origin, bearer(request), traceparent_of(request))
         return await self._gate.in_thread(admit, arrival)
 
 

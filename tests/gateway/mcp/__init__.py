@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from queue import Queue
+from threading import Event, Thread
 from typing import Any, Literal
 
 import httpx2
@@ -39,6 +41,18 @@ class Host:
         headers: Mapping[str, str | None] | None = None,
     ) -> httpx2.Response:
         """The answer to a request, whatever it is."""
+        message, sent = self._request(method, params, meta)
+        return self.post(message, {**sent, **(headers or {})})
+
+    def stream(self, method: str, params: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None) -> Any:
+        """The answer to a request, as it comes."""
+        message, sent = self._request(method, params, meta)
+        headers = {"Accept": "application/json, text/event-stream", **sent}
+        return self.http.stream("POST", "/mcp", json=message, headers={k: v for k, v in headers.items() if v})
+
+    def _request(
+        self, method: str, params: Mapping[str, Any] | None, meta: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], dict[str, str | None]]:
         said = {
             "io.modelcontextprotocol/protocolVersion": self.version,
             "io.modelcontextprotocol/clientCapabilities": self.capabilities,
@@ -47,8 +61,7 @@ class Host:
         given = dict(params or {})
         message = {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": {**given, "_meta": said}}
         name = given.get("taskId") or given.get("name")
-        sent: dict[str, str | None] = {"MCP-Protocol-Version": self.version, "Mcp-Method": method, "Mcp-Name": name}
-        return self.post(message, {**sent, **(headers or {})})
+        return message, {"MCP-Protocol-Version": self.version, "Mcp-Method": method, "Mcp-Name": name}
 
     def post(self, message: Any, headers: Mapping[str, str | None] | None = None) -> httpx2.Response:
         """The answer to anything."""
@@ -73,6 +86,17 @@ class Host:
     def call(self, tool: str, arguments: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """The result of a call of a tool, or its task."""
         return self.result("tools/call", {"name": tool, "arguments": dict(arguments or {}), **more})
+
+    def in_background(self, tool: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> Thread:
+        """A call that somebody else waits for."""
+
+        def call() -> None:
+            with suppress(httpx2.HTTPError, RuntimeError):  # it is cut off, or its client closed
+                self.ask("tools/call", {"name": tool, "arguments": dict(arguments)}, meta=meta)
+
+        thread = Thread(target=call)
+        thread.start()
+        return thread
 
     def get(self, task_id: str) -> dict[str, Any]:
         """A task as it stands."""
@@ -111,3 +135,54 @@ async def sdk_client(
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=mode, **options) as client,
     ):
         yield client
+
+
+class Stream:
+    """The messages of an answer that goes on, as they come."""
+
+    def __init__(
+        self, host: Host, method: str, params: Mapping[str, Any], meta: Mapping[str, Any] | None = None
+    ) -> None:
+        self._host = host
+        self._asked = (method, params, meta)
+        self.messages: Queue[dict[str, Any]] = Queue()
+        self.status = 0
+
+    def __enter__(self) -> "Stream":
+        self._opened = Event()
+        self._thread = Thread(target=self._read)
+        self._thread.start()
+        assert self._opened.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Go away."""
+        self._host.http.close()
+
+    def next(self) -> dict[str, Any]:
+        """The next message."""
+        return self.messages.get(timeout=20)
+
+    def until(self, status: str) -> list[dict[str, Any]]:
+        """What was told of a task up to this status."""
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["status"] != status:
+            message = self.next()
+            assert message["method"] == "notifications/tasks", message
+            told.append(message["params"])
+        return told
+
+    def _read(self) -> None:
+        method, params, meta = self._asked
+        with suppress(httpx2.HTTPError, RuntimeError), self._host.stream(method, params, meta=meta) as answer:
+            self.status = answer.status_code
+            self._opened.set()
+            for line in answer.iter_lines():
+                if line.startswith(("data:", "{")) and line.strip() != "data:":
+                    self.messages.put(json.loads(line.removeprefix("data:")))
+        self._opened.set()
