@@ -316,6 +316,8 @@ class Settings(BaseSettings):
     mcp_origins: Names = ()
     """The sites whose pages may ask `/mcp` from a browser, besides that of `public_url`: `https://host`, or
     `https://host:*` for any port."""
+    mcp_key: Secret = ""
+    """The API key that `agent-tasks mcp --stdio` acts with; empty: it acts as a trusted program."""
     hook_secrets: Annotated[Secret, AfterValidator(_hook_secrets)] = ""
     """What outside systems sign with that send to hooks (`verify="standard-webhooks"`): `whsec_…`, with commas; or
     `name=whsec_…`. Several without a name, or of one name, all verify."""
@@ -326,6 +328,7 @@ class Settings(BaseSettings):
         kinds = {
             "secret_key": SecretText,
             "hook_secrets": SecretText,
+            "mcp_key": SecretText,
             "database_url": SecretUrl,
             "redis_url": SecretUrl,
             "broker_url": SecretUrl,

@@ -24,6 +24,7 @@ from agent_tasks.cli.hook import hook
 from agent_tasks.cli.keys import keys
 from agent_tasks.cli.logs import logs
 from agent_tasks.cli.ls import ls
+from agent_tasks.cli.mcp import mcp
 from agent_tasks.cli.migrate import migrate
 from agent_tasks.cli.pause import pause
 from agent_tasks.cli.pauses import pauses
@@ -77,7 +78,7 @@ app.add_typer(alerts, name="alerts", rich_help_panel="A deployment")
 app.add_typer(webhooks, name="webhooks", rich_help_panel="Webhooks")
 app.add_typer(deliveries, name="deliveries", rich_help_panel="Webhooks")
 app.command(cls=Command, rich_help_panel="Webhooks", epilog=_SEE)(feed)
-for function in (gateway, console, deliverer):
+for function in (gateway, console, deliverer, mcp):
     app.command(cls=Command, rich_help_panel="Processes", epilog=_SEE)(function)
 for function in (worker, sweeper, beat, flower):
     app.command(cls=Command, rich_help_panel="Processes", context_settings=_PASSED_ON)(function)

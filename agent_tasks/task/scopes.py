@@ -17,6 +17,8 @@ class Scope(StrEnum):
     """The tasks of the whole tenant, not only the subject's own."""
     PAYLOADS = "payloads:read"
     """In the console, what tasks of sensitive agents were given and have recorded; each look is audited."""
+    MCP = "admin:mcp"
+    """Over MCP, the tools by which a coding agent looks after tasks."""
     ADMIN = "admin"
     """All of it but `payloads:read`, in every tenant."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Container
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from agent_tasks.gateway.mcp.asking import Asking
 from agent_tasks.gateway.mcp.capabilities import is_modern, knows_tasks, lacks_tasks
 from agent_tasks.gateway.mcp.catalogue import AgentTool, Catalogue
 from agent_tasks.gateway.mcp.methods import BUDGET, IDEMPOTENCY_KEY, SESSION, Asked
+from agent_tasks.gateway.mcp.operator import TOOLS
 from agent_tasks.gateway.mcp.passage import Context, Passage
 from agent_tasks.gateway.mcp.progress import ProgressTeller
 from agent_tasks.gateway.mcp.shown import ShownTask
@@ -59,6 +61,8 @@ class Calls:
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         """The result of the tool, or the task that will have it."""
+        if params.name in TOOLS and params.name not in await self._passage.gate.in_thread(self._names):
+            return await self._operate(ctx, params)
         try:
             accepted = await self._passage.perform(ctx, lambda gate, caller: self._accept(gate, caller, ctx, params))
         except (InvalidInput, PayloadTooLarge) as error:
@@ -74,6 +78,21 @@ class Calls:
             raise UpstreamUnavailable(f"This gateway ends. Task {seen.id} goes on without it.")
         head = await self._passage.gate.in_thread(lambda gate: ShownTask(gate.client, seen).head)
         return {**head, "resultType": "task"}
+
+    async def _operate(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
+        """What one of the operator's tools answers, errors too: a model may mend them."""
+        tool = TOOLS[params.name]
+        try:
+            answer = await self._passage.perform(
+                ctx, lambda gate, caller: tool.use(gate, caller, params.arguments or {})
+            )
+        except AgentTaskError as error:
+            return results.wrong_call(error)
+        return results.structured(answer)
+
+    def _names(self, gate: Gate) -> Container[str]:
+        """The names of the tools that agents are, which come before the operator's."""
+        return self._catalogue.tools()
 
     def _accept(
         self, gate: Gate, caller: Caller, ctx: Context, params: types.CallToolRequestParams

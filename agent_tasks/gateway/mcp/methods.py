@@ -1,10 +1,11 @@
 """Which operation a message of the protocol asks for, and of what."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from agent_tasks.gateway.operations import OPERATIONS, Operation
+from agent_tasks.task.scopes import Scope
 
 DOOR = "mcp"
 """The name of this door in the audit."""
@@ -20,6 +21,17 @@ _OF_METHODS = {
 }
 
 
+OPERATOR_TOOLS = {
+    "search": Operation("search", Scope.MCP),
+    "why_waiting": Operation("why_waiting", Scope.MCP),
+    "signal": Operation("signal", Scope.MCP, writes=True),
+    "cancel": Operation("cancel", Scope.MCP, writes=True),
+    "resume": Operation("resume", Scope.MCP, writes=True, opens=True),
+    "tree": Operation("tree", Scope.MCP),
+}
+"""What the operator's tools do, by their names, where no agent's tool has that name."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a message asks for: nothing in it is trusted."""
@@ -32,22 +44,31 @@ class Asked:
     traceparent: str | None = None
 
     @classmethod
-    def of(cls, message: Any) -> "Asked":
-        """Return what a decoded JSON-RPC message asks for; of what is none, what takes no scope."""
+    def of(cls, message: Any, agents: Callable[[], Container[str]]) -> "Asked":
+        """Return what a decoded JSON-RPC message asks for; of what is none, what takes no scope.
+
+        `agents` returns the names of the tools that agents are, and is asked only where it matters.
+        """
         said = cast(dict[str, Any], message) if isinstance(message, dict) else {}
         params, method = said.get("params"), said.get("method")
         named = cast(dict[str, Any], params) if isinstance(params, dict) else {}
-        return cls.by(method if isinstance(method, str) else "", named)
+        return cls.by(method if isinstance(method, str) else "", named, agents)
 
     @classmethod
-    def by(cls, method: str, params: Mapping[str, Any]) -> "Asked":
+    def by(cls, method: str, params: Mapping[str, Any], agents: Callable[[], Container[str]]) -> "Asked":
         """Return what a method asks for with its parameters."""
+        name = _text(params.get("name"))
+        operation = _OF_METHODS.get(method, GREET)
+        if method == "tools/call" and name in OPERATOR_TOOLS and name not in agents():
+            arguments = params.get("arguments")
+            task = cast(dict[str, Any], arguments).get("task_id") if isinstance(arguments, dict) else None
+            return cls(OPERATOR_TOOLS[name], _text(task), name)
         given = params.get("_meta")
         meta = cast(dict[str, Any], given) if isinstance(given, dict) else {}
         return cls(
-            _OF_METHODS.get(method, GREET),
+            operation,
             _text(params.get("taskId")),
-            _text(params.get("name")),
+            name,
             _text(meta.get(IDEMPOTENCY_KEY)),
             _text(meta.get("traceparent")),
         )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from agent_tasks.errors import AgentTaskError, InvalidInput
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import of_error
 from agent_tasks.gateway.mcp.methods import DOOR, Asked
 from agent_tasks.gateway.refusals import Refused
@@ -42,8 +43,9 @@ def arrival_of(asked: Asked, origin: str, token: str | None, traceparent: str | 
 class Passage:
     """Leads messages through the stages. `token`: of whoever is at the other end of a pipe, where there is no HTTP."""
 
-    def __init__(self, gate: Gate, token: str | None = None) -> None:
+    def __init__(self, gate: Gate, catalogue: Catalogue, token: str | None = None) -> None:
         self.gate = gate
+        self.catalogue = catalogue
         self._token = token
 
     async def perform(self, ctx: Context, work: Callable[[Gate, Caller], T], instead: Asked | None = None) -> T:
@@ -61,6 +63,10 @@ class Passage:
 
         return await self.gate.in_thread(do)
 
+    def asked(self, ctx: Context) -> Asked:
+        """What a message asks for. Asks Postgres."""
+        return Asked.by(ctx.method, ctx.params or {}, self.catalogue.tools)
+
     async def verify(self, ctx: Context) -> None:
         """Raise Unauthenticated where the token that a message came with is none any more."""
         if isinstance(ctx.request, Request):
@@ -70,7 +76,7 @@ class Passage:
     def _admitted(self, gate: Gate, ctx: Context) -> Admitted:
         if isinstance(ctx.request, Request):
             return ctx.request.state.admitted
-        return admit(gate, arrival_of(Asked.by(ctx.method, ctx.params or {}), "stdio", self._token, None))
+        return admit(gate, arrival_of(self.asked(ctx), "stdio", self._token, None))
 
 
 def telling(handler: Handler) -> Handler:

@@ -36,6 +36,11 @@ def wrong_call(error: AgentTaskError) -> dict[str, Any]:
     return _failed(error.info, {})
 
 
+def structured(value: dict[str, Any]) -> dict[str, Any]:
+    """The result of a call that answers with an object."""
+    return _result(value)
+
+
 def said(text: str) -> dict[str, Any]:
     """The result of a call that came to nothing, and why."""
     return {"content": [_text(text)], "isError": True, "resultType": "complete"}

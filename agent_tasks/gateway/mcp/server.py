@@ -11,6 +11,7 @@ from agent_tasks.gateway.mcp.calls import Calls
 from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import TASKS
 from agent_tasks.gateway.mcp.listening import Listening, ListenParams
+from agent_tasks.gateway.mcp.operator import TOOLS, may_operate
 from agent_tasks.gateway.mcp.passage import Context, Passage, telling
 from agent_tasks.gateway.mcp.tasks import TaskParams, Tasks, UpdateParams
 
@@ -26,7 +27,11 @@ def make_server(passage: Passage, catalogue: Catalogue) -> "Server[dict[str, obj
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams) -> types.ListToolsResult:
         def look(gate: Gate, caller: Caller) -> list[types.Tool]:
-            return [each.shown for each in catalogue.tools().values() if each.may_be_run_by(caller.identity)]
+            tools = catalogue.tools()
+            shown = [each.shown for each in tools.values() if each.may_be_run_by(caller.identity)]
+            if may_operate(caller.identity):
+                shown += [each.shown(name) for name, each in TOOLS.items() if name not in tools]
+            return shown
 
         return types.ListToolsResult(tools=await passage.perform(ctx, look))
 

@@ -28,6 +28,7 @@ from agent_tasks.gateway.reading import parse
 from agent_tasks.gateway.receiving import read_body
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.stages import admit
+from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.strict_route import INLINE
 from agent_tasks.gateway.traceparent import traceparent_of
 from agent_tasks.store.errors import Transient
@@ -40,8 +41,9 @@ class Transport:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._catalogue = Catalogue(gate.client)
         self._manager = StreamableHTTPSessionManager(
-            make_server(Passage(gate), Catalogue(gate.client)),
+            make_server(Passage(gate, self._catalogue), self._catalogue),
             stateless=True,
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # as `check_ends` does
             max_request_body_size=gate.settings.gateway_body_limit,
@@ -97,8 +99,13 @@ class Transport:
     async def _admit(self, request: Request, message: Any) -> Admitted:
         """The first four stages: nothing but the method, and what it is about, decides them."""
         origin = request.client.host if request.client else "unknown"
-        arrival = arrival_of(Asked.of(message), origin, bearer(request), traceparent_of(request))
-        return await self._gate.in_thread(admit, arrival)
+        token, traceparent = bearer(request), traceparent_of(request)
+
+        def enter(gate: Gate) -> Admitted:
+            authenticate(gate, token)  # nobody else has Postgres asked
+            return admit(gate, arrival_of(Asked.of(message, self._catalogue.tools), origin, token, traceparent))
+
+        return await self._gate.in_thread(enter)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

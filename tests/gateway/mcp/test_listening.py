@@ -117,7 +117,7 @@ def test_progress_is_not_told_to_whoever_has_not_asked_for_it(door: Gateway, tok
 def waiting_task(door: Gateway, session: str) -> TaskHandle:
     """The task of a session, once it waits."""
     sql = "SELECT id FROM agent_tasks.tasks WHERE session_id = %s AND status = 'waiting'"
-    (row,) = eventually(lambda: query(door.client, sql, [session]) or None)
+    (row,) = eventually(lambda: query(door.client, sql, session) or None)
     return door.client.get(row["id"])
 
 

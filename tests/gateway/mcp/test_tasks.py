@@ -160,10 +160,8 @@ def test_the_times_of_a_task_are_true(door: Gateway, ana: Host) -> None:
     )
     door.client.get(task["taskId"]).acknowledge()
     assert ana.get(task["taskId"])["ttlMs"] < seen["ttlMs"] / 9
-    query(
-        door.client, "UPDATE agent_tasks.tasks SET created_at = now() - interval '1 hour' WHERE id = %s",
-        [other := ana.call("asking_mcp", {"text": "tides"})["taskId"]],
-    )  # fmt: skip
+    other = ana.call("asking_mcp", {"text": "tides"})["taskId"]
+    query(door.client, "UPDATE agent_tasks.tasks SET created_at = now() - interval '1 hour' WHERE id = %s", other)
     door.client.redis.flushall()
     assert ana.get(other)["pollIntervalMs"] == 30_000
 
