@@ -122,7 +122,7 @@ def test_tasks_of_others_are_not_found(door: Gateway, task: str) -> None:
         ("search", {"colour": "red"}, "colour"),
         ("why_waiting", {}, "task_id"),
         ("cancel", {"task_id": 3}, "task_id"),
-        ("resume", {"task_id": "x", "budget": {"seconds": -1}}, "budget.seconds"),
+        ("resume", {"task_id": "0198c2f4-5a9e-7c31-9a51-3f0c1c1f2b77", "budget": {"seconds": -1}}, "budget.seconds"),
     ],
 )
 def test_wrong_arguments_are_named(agent: Host, tool: str, arguments: dict[str, Any], field: str) -> None:
