@@ -6,6 +6,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson
+from agent_tasks.cli.pauses import named
 
 Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The task's id, or the beginning of it.")]
 OfAgent = Annotated[str | None, typer.Option("--agent", help="All tasks of this agent.")]
@@ -27,4 +28,4 @@ def pause(
     with deployment() as client:
         task = None if id is None else find_task(client, id, None)
         begun = client.pause(task, agent=agent, queue=queue, tenant=tenant, reason=reason)
-    typer.echo(begun.model_dump_json() if as_json else f"The {begun.kind} {begun.name} is paused")
+    typer.echo(begun.model_dump_json() if as_json else f"The {named(begun)} is paused")

@@ -28,7 +28,10 @@ def _line(pause: Pause) -> str:
 
     until = f" to {pause.ended_at.astimezone():%Y-%m-%d %H:%M:%S}" if pause.ended_at else ""
     when = f"{pause.began_at.astimezone():%Y-%m-%d %H:%M:%S}{until}"
-    whose = f" (of the tenant {pause.tenant})" if pause.tenant and pause.kind in ("agent", "queue") else ""
-    return printable(
-        "  ".join(filter(None, (when, f"{pause.kind} {pause.name}{whose}", f"by {pause.by}", pause.reason)))
-    )
+    return printable("  ".join(filter(None, (when, named(pause), f"by {pause.by}", pause.reason))))
+
+
+def named(pause: Pause) -> str:
+    """Return what is paused, as `queue slow` or `agent writer of the tenant acme`."""
+    whose = f" of the tenant {pause.tenant}" if pause.tenant and pause.kind in ("agent", "queue") else ""
+    return f"{pause.kind} {pause.name}{whose}"

@@ -5,6 +5,7 @@ import typer
 from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson
 from agent_tasks.cli.pause import Id, OfAgent, OfTenant, OnQueue
+from agent_tasks.cli.pauses import named
 
 
 def unpause(
@@ -25,4 +26,4 @@ def unpause(
         return
     assert ended.ended_at is not None
     lasted = duration((ended.ended_at - ended.began_at).total_seconds())
-    typer.echo(f"The {ended.kind} {ended.name} goes on; it was paused for {lasted}")
+    typer.echo(f"The {named(ended)} goes on; it was paused for {lasted}")

@@ -718,10 +718,13 @@ def test_the_command_line_pauses_and_goes_on(client: AgentTasks) -> None:
     assert (again.exit_code, "is paused since" in again.stderr) == (2, True)
     assert run("unpause", str(task)).stdout.startswith(f"The task {task} goes on")
     assert run("unpause", str(task)).exit_code == 2
+    narrow = ["--agent", "echo", "--tenant", "acme"]
+    assert run("pause", *narrow).stdout == "The agent echo of the tenant acme is paused\n"
+    assert run("unpause", *narrow).stdout.startswith("The agent echo of the tenant acme goes on")
     assert run("pause").exit_code == 2
     assert run("pause", "--queue", "a", "--agent", "b").exit_code == 2
     assert json.loads(run("pause", "--queue", "a", "--json").stdout)["kind"] == "queue"
-    assert len(run("pauses", "--ended", "--json").stdout.splitlines()) == 2
+    assert len(run("pauses", "--ended", "--json").stdout.splitlines()) == 3
 
 
 def test_a_time_out_that_was_paused_on_one_queue_stays_later_on_another(client: AgentTasks) -> None:
