@@ -30,7 +30,7 @@ def purge(
 def _print(report: PurgeReport) -> None:
     gone = "would be deleted" if report.dry_run else "deleted"
     tasks = "1 task" if report.tasks == 1 else f"{report.tasks:,} tasks"
-    cancelled = f", of which {report.cancelled:,} were cancelled first" if report.cancelled else ""
+    cancelled = f", {report.cancelled:,} of them cancelled first" if report.cancelled else ""
     typer.echo(f"{tasks} {gone}{cancelled}")
     for table, rows in report.tables.items():
         typer.echo(f"  {table:<24} {rows:>10,}")

@@ -144,22 +144,30 @@ class _Purge:
                 )
 
     def _trees(self, roots: Sequence[Row]) -> None:
+        """Cancel and delete; a dry run does both in the transaction that it takes back."""
         ids = [row["id"] for row in roots]
+        ended = 0
+
+        def work(connection: Connection) -> Erased:
+            nonlocal ended
+            if self._cancel and self._dry_run:
+                ended, _ = self._end(connection, ids)
+            return erase(connection, ids)
+
         if self._cancel and not self._dry_run and ids:
-            self._cancelled += self._end(ids)
-        self._do(lambda connection: erase(connection, ids))
+            ended = self._deployment.commit_for(lambda connection: self._end(connection, ids))
+        self._do(work)
+        self._cancelled += ended
 
-    def _end(self, ids: Sequence[UUID]) -> int:
-        def end_all(connection: Connection) -> tuple[int, list[Row]]:
-            ended, joined = end(
-                connection,
-                lambda c: cancel_trees(c, ids, _CANCELLED),
-                ring_seconds=self._deployment.settings.ring_seconds,
-                above=ids,
-            )
-            return len(ended), [*ended, *joined]
-
-        return self._deployment.commit_for(end_all)
+    def _end(self, connection: Connection, ids: Sequence[UUID]) -> tuple[int, list[Row]]:
+        """Cancel these trees; returns how many tasks that ended, and the rows to publish."""
+        ended, joined = end(
+            connection,
+            lambda c: cancel_trees(c, ids, _CANCELLED),
+            ring_seconds=self._deployment.settings.ring_seconds,
+            above=ids,
+        )
+        return len(ended), [*ended, *joined]
 
     def _do(self, work: Callable[[Connection], Erased], *, is_rest: bool = False) -> None:
         """Delete in a transaction, which a dry run takes back; then the rest has what went before in it once more."""
