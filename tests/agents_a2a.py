@@ -1,5 +1,6 @@
 """Agents that are reached over A2A."""
 
+import asyncio
 from typing import Any
 
 from pydantic import BaseModel
@@ -71,3 +72,9 @@ async def breaker(ctx: Context, text: str):
 async def counter(ctx: Context, to: int, n: int = 0) -> Any:
     await ctx.progress(n, to, f"{n} of {to}")
     return n if n >= to else Next("counter", to=to, n=n + 1)
+
+
+@agent("dawdler", queue="a2a", a2a=A2ASkill())
+async def dawdler(ctx: Context, text: str, seconds: float):
+    await ctx.call(asyncio.sleep, seconds)
+    return text

@@ -88,7 +88,7 @@ class Cards:
                 a2a.AgentInterface(url=f"{url}/a2a/v1", protocol_binding="HTTP+JSON", protocol_version=_VERSION),
             ],
             capabilities=a2a.AgentCapabilities(
-                streaming=False,
+                streaming=True,
                 push_notifications=False,
                 extended_agent_card=True,
                 extensions=[

@@ -25,11 +25,13 @@ from agent_tasks.gateway.a2a.history import history_of
 from agent_tasks.gateway.a2a.listing import list_tasks
 from agent_tasks.gateway.a2a.sending import Sending, Sent
 from agent_tasks.gateway.a2a.skills import SkillReader
+from agent_tasks.gateway.a2a.streams import TaskStream
 from agent_tasks.gateway.a2a.tasks import rests, result_message, task_of
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.patience import client_gone, looks_until_end
 from agent_tasks.gateway.stages.route import find
+from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
@@ -43,6 +45,21 @@ def answering(method: F) -> F:
     async def answered(self: "TaskHandler", params: Any, context: ServerCallContext) -> Any:
         try:
             return await method(self, params, context)
+        except Exception as error:
+            raise call_of(context).failure(error) from error
+
+    return cast(F, answered)
+
+
+def answering_stream(method: F) -> F:
+    """Have the errors of a method that streams be the protocol's."""
+
+    @functools.wraps(method)
+    async def answered(self: "TaskHandler", params: Any, context: ServerCallContext) -> AsyncGenerator[Event]:
+        try:
+            async with aclosing(method(self, params, context)) as events:
+                async for event in events:
+                    yield event
         except Exception as error:
             raise call_of(context).failure(error) from error
 
@@ -65,15 +82,14 @@ class TaskHandler(RequestHandler):
     ) -> a2a.Task | a2a.Message:
         """Begin a task, or send a signal to one; answer with its end or its question, or at once."""
         call = call_of(context)
-        if params.configuration.HasField("task_push_notification_config"):
-            raise PushNotificationNotSupportedError
+        _check_no_push(params)
         sent = await self._send(call, params)
         seen = sent.seen
         if not params.configuration.return_immediately:
             seen = await _until_rest(call, sent.task, seen)
             if sent.skill is not None and sent.skill.reply == "message" and seen.status is TaskStatus.COMPLETED:
                 return result_message(seen)
-        return await call.gate.in_thread(lambda _: self._told(seen, length_of(params.configuration)))
+        return await self._told_in_thread(seen, length_of(params.configuration))
 
     @answering
     @validate_request_params
@@ -121,17 +137,48 @@ class TaskHandler(RequestHandler):
         """The card with all skills that the caller may run."""
         return await call_of(context).perform(self._cards.extended)
 
+    @answering_stream
+    @validate_request_params
     async def on_message_send_stream(
         self, params: a2a.SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        raise UnsupportedOperationError("Streams are not served.")
-        yield
+        """Begin a task, or send a signal to one; tell what becomes of it, to its end or its question."""
+        call = call_of(context)
+        _check_no_push(params)
+        sent = await self._send(call, params)
+        if sent.skill is not None and sent.skill.reply == "message":
+            seen = await _until_rest(call, sent.task, sent.seen)
+            yield result_message(seen) if seen.status is TaskStatus.COMPLETED else await self._told_in_thread(seen)
+            return
+        yield await self._told_in_thread(sent.seen, length_of(params.configuration))
+        if rests(sent.seen):
+            return
+        async with aclosing(TaskStream(call, self._skills, sent.task, sent.seen, sent.after).updates()) as updates:
+            async for update in updates:
+                yield update
 
+    @answering_stream
+    @validate_request_params
     async def on_subscribe_to_task(
         self, params: a2a.SubscribeToTaskRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        raise UnsupportedOperationError("Streams are not served.")
-        yield
+        """Tell what becomes of a task from here on, to its end or its next question."""
+        call = call_of(context)
+
+        def look(caller: Caller) -> tuple[TaskHandle, TaskSnapshot, int]:
+            task = find(self._gate, caller, params.id)
+            self._seen(task)
+            with self._gate.client.database.connection() as connection:
+                after = read.last_event(connection, task.id)
+            return task, task.read(), after
+
+        task, seen, after = await call.perform(look)
+        if seen.status.is_terminal:
+            raise UnsupportedOperationError(f"Task {seen.id} has ended as {seen.status}: nothing more becomes of it.")
+        yield await self._told_in_thread(seen)
+        async with aclosing(TaskStream(call, self._skills, task, seen, after).updates()) as updates:
+            async for update in updates:
+                yield update
 
     async def on_create_task_push_notification_config(
         self, params: a2a.TaskPushNotificationConfig, context: ServerCallContext
@@ -166,6 +213,9 @@ class TaskHandler(RequestHandler):
         """The task as it stands. Raises TaskNotFound."""
         return self._skills.read().check_shown(task.snapshot())
 
+    async def _told_in_thread(self, seen: TaskSnapshot, length: int | None = None) -> a2a.Task:
+        return await self._gate.in_thread(lambda _: self._told(seen, length))
+
     def _told(self, seen: TaskSnapshot, length: int | None) -> a2a.Task:
         found = task_of(seen, self._skills.read().by_agent.get(seen.agent))
         with self._gate.client.database.connection() as connection:
@@ -176,6 +226,11 @@ class TaskHandler(RequestHandler):
 def length_of(given: Any) -> int | None:
     """How many messages of the history are asked for; None: all."""
     return given.history_length if given.HasField("history_length") else None
+
+
+def _check_no_push(params: a2a.SendMessageRequest) -> None:
+    if params.configuration.HasField("task_push_notification_config"):
+        raise PushNotificationNotSupportedError
 
 
 async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskSnapshot:

@@ -1,6 +1,6 @@
 """ListTasks: a page of the tasks that the caller may see, the newest first."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from a2a.types import a2a_pb2 as a2a
 from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
@@ -43,6 +43,7 @@ def list_tasks(
         found = [task for task in page.tasks if task.agent not in skills.hidden and _is_meant(task, asked)]
         if found or page.next is None:
             break
+    found.sort(key=_changed_at, reverse=True)
     answer = a2a.ListTasksResponse(
         next_page_token=page.next or "", page_size=size, total_size=len(found) + (page.next is not None)
     )
@@ -73,4 +74,8 @@ def _is_meant(task: TaskSnapshot, asked: a2a.ListTasksRequest) -> bool:
     if not asked.HasField("status_timestamp_after"):
         return True
     since = asked.status_timestamp_after.ToDatetime(UTC)
-    return changed_at(task).ToDatetime(UTC) >= since
+    return _changed_at(task) >= since
+
+
+def _changed_at(task: TaskSnapshot) -> datetime:
+    return changed_at(task).ToDatetime(UTC)

@@ -39,6 +39,8 @@ _METHODS = {
 }
 """What the paths of REST are in JSON-RPC."""
 _WITH_BODY = ("/message:send", "/message:stream", "/tasks/{id}/pushNotificationConfigs")
+_LEAVE_SECONDS = 5.0
+"""For so long a stream may go on when the gateway goes: it ends by itself, and is not to be broken off."""
 _LOGS = ("a2a.server.routes.jsonrpc_dispatcher", "a2a.utils.error_handlers", "a2a.utils.version_validator")
 Handle = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Refused], Response]
@@ -66,9 +68,9 @@ class Protocol:
         self._cards = Cards(gate.settings, skills)
         handler = TaskHandler(gate, skills, self._cards)
         contexts = CallContexts()
-        (rpc,) = create_jsonrpc_routes(handler, RPC, contexts)
+        (rpc,) = create_jsonrpc_routes(handler, RPC, contexts, shutdown_grace_period=_LEAVE_SECONDS)
         self._rpc: Handle = rpc.endpoint
-        routes = create_rest_routes(handler, contexts, path_prefix=REST)
+        routes = create_rest_routes(handler, contexts, path_prefix=REST, shutdown_grace_period=_LEAVE_SECONDS)
         self._rest = [route for route in routes if isinstance(route, Route)]  # all but those below a tenant's name
 
     async def card(self, request: Request) -> Response:

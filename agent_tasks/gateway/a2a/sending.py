@@ -16,6 +16,7 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import find, route
+from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions import signal
 
@@ -27,6 +28,8 @@ class Sent:
     task: TaskHandle
     seen: TaskSnapshot
     skill: Skill | None
+    after: int = 0
+    """The seq of the task's last event before the message."""
 
 
 class Sending:
@@ -78,12 +81,13 @@ class Sending:
         id = f"{SIGNAL_IDS}{asked.id}"
         with gate.client.database.connection() as connection:
             is_sent = signal.receipt(connection, seen.id, id) is not None
+            after = read.last_event(connection, seen.id)
         if not is_sent:
             name, wait_id = _name_of(asked, seen)
             is_awaited = name in awaited(seen)
             payload = asked.payload(payload_schema(seen, skill) if is_awaited else None, f"The signal {name!r}")
             task.signal(name, payload, signal_id=id, wait_id=wait_id, identity=caller.identity)
-        return Sent(task, task.read(), skill)
+        return Sent(task, task.read(), skill, after)
 
 
 def _name_of(asked: Asked, seen: TaskSnapshot) -> tuple[str, str | None]:

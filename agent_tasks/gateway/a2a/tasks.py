@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_tasks.gateway.a2a.asked import KEY
 from agent_tasks.gateway.a2a.skills import Skill
-from agent_tasks.gateway.a2a.values import part_of, plain, struct_of, time_of
+from agent_tasks.gateway.a2a.values import part_of, struct_of, time_of
 from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
@@ -149,12 +149,3 @@ def payload_schema(task: TaskSnapshot, skill: Skill | None) -> dict[str, Any] | 
     if skill is None or (task.waiting_for is not None and task.waiting_for.waits is not None):
         return None
     return skill.agent.payload_schemas.get(task.step)
-
-
-def same(one: a2a.TaskStatus, other: a2a.TaskStatus) -> bool:
-    """Whether two statuses say the same, apart from the number of the message."""
-    return one.state == other.state and [*map(_text, one.message.parts)] == [*map(_text, other.message.parts)]
-
-
-def _text(part: a2a.Part) -> Any:
-    return part.text or plain(part.data)
