@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.paginator import Paginator
+from django.db import connections, router
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Left
 from django.urls import URLPattern, path, reverse
@@ -14,7 +15,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from agent_tasks.contrib.django.models import Call, Checkpoint, Event, Signal, Task
+from agent_tasks.contrib.django.models import Call, Checkpoint, Event, Pause, Signal, Task
+from agent_tasks.store.queries.pauses import OF_TASKS
+from agent_tasks.task.paused import Paused
 
 _MOST_PAGES_OF = 10_000
 _MOST_LINKS = 100
@@ -73,6 +76,17 @@ class _Open(admin.SimpleListFilter):
         return queryset.filter(finished_at__isnull=self.value() == "no")
 
 
+class _Over(admin.SimpleListFilter):
+    title = "end"
+    parameter_name = "over"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "holds"), ("yes", "has ended")]
+
+    def queryset(self, request: Any, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        return queryset.filter(ended_at__isnull=self.value() == "no") if self.value() in ("no", "yes") else queryset
+
+
 @admin.register(Task)
 class TaskAdmin(_ReadOnly):
     """The tasks, the newest first."""
@@ -84,7 +98,10 @@ class TaskAdmin(_ReadOnly):
     ordering = ("-id",)
     list_select_related: ClassVar = []
     fieldsets = (
-        (None, {"fields": ("id", "agent", "status", "waits_for", "current_step", "queue", "priority", "worker")}),
+        (
+            None,
+            {"fields": ("id", "agent", "status", "waits_for", "paused", "current_step", "queue", "priority", "worker")},
+        ),
         ("Tree", {"fields": ("parent_link", "root_link", "resumed_from_link", "children_links")}),
         ("History", {"fields": ("events_link", "checkpoints_link", "calls_link", "signals_link")}),
         ("For whom", {"fields": ("tenant", "shown_identity", "session_id", "shown_metadata", "traceparent")}),
@@ -132,6 +149,19 @@ class TaskAdmin(_ReadOnly):
             return "-"
         until = f", until {waiting['until']}" if waiting.get("until") else ""
         return f"{waiting['kind']} {waiting.get('name') or ''}, since {waiting['since']}{until}"
+
+    @admin.display(description="paused")
+    def paused(self, task: Task) -> str:
+        """Say what is paused that the task is of, since when, by whom and why."""
+        with connections[router.db_for_read(Task)].cursor() as cursor:
+            cursor.execute(OF_TASKS, {"ids": [task.pk]})
+            row = cursor.fetchone()
+            if row is None:
+                return "-"
+            found = dict(zip((column.name for column in cursor.description), row, strict=True))
+        return Paused(
+            kind=found["kind"], name=found["name"], since=found["began_at"], by=found["by"], reason=found["reason"]
+        ).message
 
     @admin.display(description="step")
     def current_step(self, task: Task) -> str:
@@ -310,6 +340,21 @@ class SignalAdmin(_OfTask):
     def shown_payload(self, signal: Signal) -> str:
         """Show what the signal brought, unless the task is sensitive."""
         return _payload(signal.task, signal.payload)
+
+
+@admin.register(Pause)
+class PauseAdmin(_ReadOnly):
+    """The pauses, the newest first."""
+
+    list_display = ("kind", "name", "tenant", "by", "reason", "began_at", "ended_at", "task_link")
+    list_display_links = None
+    list_filter = ("kind", _Over)
+    ordering = ("-id",)
+
+    @admin.display(description="task")
+    def task_link(self, pause: Pause) -> str:
+        """Link to the task that is paused, if it is one."""
+        return _link(pause.task_id)  # type: ignore[attr-defined]
 
 
 def _list(model: Any) -> str:

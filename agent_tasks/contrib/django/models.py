@@ -169,3 +169,24 @@ class Signal(_Rows):
 
     def __str__(self) -> str:
         return f"{self.name} for {self.task_id}"  # type: ignore[attr-defined]
+
+
+class Pause(_Rows):
+    """A pause of a task, an agent, a queue or a tenant."""
+
+    id = models.BigIntegerField(primary_key=True)
+    kind = models.TextField()
+    name = models.TextField()
+    tenant = models.TextField(null=True)
+    task = models.ForeignKey(Task, models.DO_NOTHING, null=True, db_constraint=False, related_name="pauses")
+    reason = models.TextField(null=True)
+    by = models.TextField()
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta(_ReadOnly):
+        db_table = _table("pauses")
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

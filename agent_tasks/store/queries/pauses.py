@@ -40,7 +40,7 @@ _LIST = f"""
     ORDER BY pauses.id DESC LIMIT %(limit)s
 """
 
-_OF_TASKS = f"""
+OF_TASKS = f"""
     SELECT tasks.id AS paused_id, held.*
     FROM agent_tasks.tasks, LATERAL (
         SELECT kind, name, tenant, reason, by, by_operators, began_at FROM agent_tasks.pauses WHERE {HOLDS}
@@ -48,6 +48,7 @@ _OF_TASKS = f"""
     ) AS held
     WHERE {GIVEN_IDS}
 """
+"""The statement of `of_tasks`, whose parameter is `ids`: for a connection that is not ours."""
 
 
 class PausedRow(TypedDict):
@@ -91,4 +92,4 @@ def any_hold(connection: Connection) -> bool:
 
 def of_tasks(connection: Connection, task_ids: Sequence[UUID]) -> list[PausedRow]:
     """Those of these tasks that are paused, each with the first pause that holds for it."""
-    return connection.execute(_OF_TASKS, {"ids": list(task_ids)}, prepare=False).fetchall()
+    return connection.execute(OF_TASKS, {"ids": list(task_ids)}, prepare=False).fetchall()

@@ -55,6 +55,20 @@ def test_the_list_shows_tasks_and_what_they_wait_for(admin: Client) -> None:
     assert str(pending.id) not in page(admin, f"{TASKS}?ended=yes")
 
 
+def test_what_is_paused_is_shown_with_its_tasks_and_listed(admin: Client) -> None:
+    task, other = submit("fulfil", {"order": 1}), submit("count", {"item": "tea"})
+    run(
+        "INSERT INTO agent_tasks.pauses (kind, name, target, by, by_operators, reason) "
+        "VALUES ('agent', 'fulfil', 'agent:fulfil', 'olga', true, 'no <paper>')"
+    )
+    assert "The agent fulfil is paused since" in page(admin, f"{TASKS}{task.id}/change/")
+    assert "is paused since" not in page(admin, f"{TASKS}{other.id}/change/")
+    holding = page(admin, "/admin/agent_tasks/pause/?over=no&kind=agent")
+    assert "olga" in holding
+    assert "no &lt;paper&gt;" in holding
+    assert "olga" not in page(admin, "/admin/agent_tasks/pause/?over=yes")
+
+
 @pytest.mark.parametrize("part", ["whole", "beginning", "without dashes", "agent", "session"])
 def test_a_task_is_found_by_its_id_its_agent_or_its_session(admin: Client, part: str) -> None:
     task, other = submit("fulfil", {"order": 1}, session_id="desk 7"), submit("count", {"item": "tea"})
