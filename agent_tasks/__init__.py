@@ -15,6 +15,9 @@ from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.kept import Kept
 from agent_tasks.authoring.mcp_error import McpError
 from agent_tasks.authoring.mcp_tool import McpTool
+from agent_tasks.authoring.peers.a2a_agent import A2AAgent
+from agent_tasks.authoring.peers.mcp_result import McpResult
+from agent_tasks.authoring.peers.mcp_server import McpServer
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.authoring.surroundings import surround, surround_async
 from agent_tasks.client.agents import AgentInfo
@@ -115,6 +118,7 @@ schedule = _on_default(AgentTasks.schedule)
 get = _on_default(AgentTasks.get)
 
 __all__ = [
+    "A2AAgent",
     "A2ASkill",
     "Agent",
     "AgentInfo",
@@ -153,6 +157,8 @@ __all__ = [
     "KeptTree",
     "KeyInUse",
     "McpError",
+    "McpResult",
+    "McpServer",
     "McpTool",
     "NewKey",
     "Next",

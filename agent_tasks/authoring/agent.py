@@ -59,6 +59,9 @@ class Agent:
     Raises InvalidInput for a name that is not valid, or that another agent has taken.
     """
 
+    is_own = False
+    """Whether it is the system's own: it works for steps of other agents, is not listed, and cannot be submitted."""
+
     def __init__(
         self,
         name: str,
@@ -347,6 +350,12 @@ def check_signal(agent: str, declared: Collection[str] | None, name: str) -> Non
 
 
 def loaded_agents() -> dict[str, Agent]:
+    """Return the agents that can be asked for, by name."""
+    return {name: agent for name, agent in _registry.items() if not agent.is_own}
+
+
+def served_agents() -> dict[str, Agent]:
+    """Return all agents of which this process can run steps, the system's own among them."""
     return dict(_registry)
 
 

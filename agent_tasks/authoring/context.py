@@ -10,7 +10,8 @@ from uuid import UUID
 from agent_tasks.authoring.calls import notes
 from agent_tasks.authoring.calls.blocking import refuse_to_block
 from agent_tasks.authoring.calls.branches import call_around
-from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls, charge, charge_plainly
+from agent_tasks.authoring.calls.calling import ONCE, PLAIN, Calls, SyncCalls
+from agent_tasks.authoring.calls.charging import charge, charge_plainly
 from agent_tasks.authoring.calls.notes import note, note_plainly
 from agent_tasks.authoring.calls.operations import HERE, CallOptions, Operations
 from agent_tasks.authoring.calls.spent import Spent
@@ -20,6 +21,8 @@ from agent_tasks.authoring.directives import Child, FanOut, Sleep, Wait
 from agent_tasks.authoring.handed import ChildOutcome, Signal
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept
+from agent_tasks.authoring.peers.mcp_server import McpServer
+from agent_tasks.authoring.peers.mcp_tools import McpTools, SyncMcpTools
 from agent_tasks.authoring.retry import Retry
 from agent_tasks.errors import TaskCancelled
 from agent_tasks.task.budget import Budget, Remaining, Spend, remaining
@@ -225,6 +228,13 @@ class Context(StepContext):
         """
         return await Calls(self, self._operations, PLAIN).task(celery_task, *args, **kwargs)
 
+    def mcp(self, server: str | McpServer, /) -> McpTools:
+        """Return the tools of an MCP server: `await ctx.mcp("https://…").call("search", {"q": …})`.
+
+        `server` is its URL, or an McpServer, which has headers. Raises InvalidInput for anything else.
+        """
+        return Calls(self, self._operations, PLAIN).mcp(server)
+
     async def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, once however often the step is repeated.
 
@@ -385,6 +395,11 @@ class SyncContext(StepContext):
         """Send a task of your Celery app and return its result, as `Context.task` does."""
         self._refuse_on_loop("ctx.task")
         return SyncCalls(self, self._operations, PLAIN, self._loop).task(celery_task, *args, **kwargs)
+
+    def mcp(self, server: str | McpServer, /) -> SyncMcpTools:
+        """Return the tools of an MCP server, as `Context.mcp` does."""
+        self._refuse_on_loop("ctx.mcp")
+        return SyncCalls(self, self._operations, PLAIN, self._loop).mcp(server)
 
     def charge(self, *, tokens: int = 0, usd: float = 0.0) -> None:
         """Count what was spent, as `Context.charge` does."""

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
+from agent_tasks.authoring.durations import seconds_of
 from agent_tasks.authoring.functions import name_of
+from agent_tasks.authoring.peers.a2a_agent import A2AAgent
+from agent_tasks.authoring.peers.a2a_answers import message_of
+from agent_tasks.authoring.peers.own import own_agent
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task.arguments import (
     LONGEST_SIGNAL,
-    LONGEST_WAIT,
     check_flag,
     check_priority,
     check_queue,
@@ -214,18 +217,23 @@ class Sleep(_Then):
 class Child:
     """A task to spawn: `weight` is its part of what the parent shares out; `budget` asks for less.
 
-    `queue` and `priority` are the parent's unless given, or unless the agent has a queue of its own.
+    `queue` and `priority` are the parent's unless given, or unless the agent has a queue of its own. `a2a` names a
+    remote agent in place of one of ours, by its URL or as an A2AAgent; `input` is then the message to it: text, data,
+    or `{"parts": […]}` as A2A has it. Raises InvalidInput for values that mean nothing.
     """
 
-    agent: Any
+    agent: Any = None
     input: Any = field(default_factory=dict[str, Any])
     weight: float = 1.0
     budget: Budget | None = None
     queue: str | None = None
     priority: int | None = None
     metadata: Mapping[str, Any] | None = None
+    a2a: str | A2AAgent | None = None
 
     def __post_init__(self) -> None:
+        if self.a2a is not None:
+            self._send_away()
         given: Any = self.weight
         if type(given) not in (int, float) or not 0 < given <= LARGEST_AMOUNT:
             raise refused("Child(weight=) must be a number above zero", given, "weight")
@@ -237,6 +245,15 @@ class Child:
         check_queue(self.queue)
         if self.priority is not None:
             check_priority(self.priority)
+
+    def _send_away(self) -> None:
+        """Make it a task of the agent that has a remote one do something."""
+        if self.agent is not None:
+            raise InvalidInput("Child takes an agent, or a2a=, and not both", field="a2a")
+        to = A2AAgent.of(self.a2a)
+        object.__setattr__(self, "agent", own_agent("a2a-remote"))
+        object.__setattr__(self, "input", {"to": to.named, "message": message_of(self.input)})
+        object.__setattr__(self, "a2a", None)
 
     @property
     def agent_name(self) -> str:
@@ -254,7 +271,7 @@ class FanOut(_Then):
     mean nothing.
     """
 
-    __slots__ = ("children", "keeps_nothing", "on_child_failure", "reserve", "split")
+    __slots__ = ("children", "keeps_nothing", "on_child_failure", "only_watches", "reserve", "split")
 
     @overload
     def __init__(
@@ -314,6 +331,8 @@ class FanOut(_Then):
             raise refused("split must be 'equal' or 'adaptive'", split, "split")
         self.on_child_failure = on_child_failure
         self.split = split
+        self.only_watches = False
+        """Whether the children are the system's own, wait only, and have nothing of the budget but its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +366,3 @@ def all_names(names: Sequence[Any]) -> bool:
 def _check_step(step: Any, field: str) -> None:
     if not (step if isinstance(step, str) else callable(step)):
         raise refused(f"{field} must be a step, or the name of one", step, field)
-
-
-def seconds_of(duration: float | timedelta, field: str) -> float:
-    """Return a duration in seconds, 0 if negative. Raises InvalidInput for NaN, infinity and over a hundred years."""
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if type(seconds) not in (int, float) or not -LARGEST_AMOUNT <= seconds <= LONGEST_WAIT:
-        raise refused(f"{field} must be seconds or a timedelta of at most a hundred years", seconds, field)
-    return max(0.0, float(seconds))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from agent_tasks.authoring.directives import seconds_of
+from agent_tasks.authoring.durations import seconds_of
 from agent_tasks.errors import InvalidInput
 from agent_tasks.task.arguments import check_flag, check_signal_name, refused
 

@@ -9,7 +9,7 @@ from typing import Any
 from billiard.pool import EX_RECYCLE
 from celery import signals
 
-from agent_tasks.authoring.agent import loaded_agents
+from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.celery.ticks import hide_ticks
 from agent_tasks.deployment import Deployment
 from agent_tasks.doorbell.bell import PASSES, PASSES_HEADER, repeated
@@ -67,7 +67,7 @@ def _prepared(ours: Installed, conf: Any, options: Mapping[str, Any]) -> "GuestP
     process = GuestProcess(
         ours, settings, sends_events=bool(options.get("task_events") or conf.worker_send_task_events)
     )
-    steps = {step.task_name: step for agent in loaded_agents().values() for step in agent.runnable.values()}
+    steps = loaded_steps()
     for name in (*steps, ENDED, FAILED, *TICKS):
         if name in ours.app.tasks:
             raise InvalidInput(

@@ -49,8 +49,9 @@ def check(
 def _misfits(against: str | None) -> "list[Misfit]":
     import psycopg
 
-    from agent_tasks.authoring.agent import loaded_agents
+    from agent_tasks.authoring.agent import served_agents
     from agent_tasks.authoring.loading import import_from_current_folder, load_agents, why_not_loaded
+    from agent_tasks.authoring.peers.own import load_own
     from agent_tasks.cli.deployment import show_warnings_in_one_line
     from agent_tasks.client.misfits import misfits
     from agent_tasks.engine.process.registration import check as check_annotations
@@ -65,7 +66,8 @@ def _misfits(against: str | None) -> "list[Misfit]":
     if failed:
         said = "; ".join(f"{name} does not load: {why_not_loaded(name, error)}" for name, error in failed.items())
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", said, "Mend it: no worker could serve its agents."))
-    agents = {name: agent for name, agent in loaded_agents().items() if agent.steps}
+    load_own()
+    agents = {name: agent for name, agent in served_agents().items() if agent.steps}
     check_annotations(agents.values())
     with connect(settings.database_url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all is looked at as of one moment

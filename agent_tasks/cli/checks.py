@@ -10,6 +10,7 @@ import typer
 
 from agent_tasks.authoring.agent import loaded_agents
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
+from agent_tasks.authoring.peers.own import OWN
 from agent_tasks.authoring.permissions import Declared
 from agent_tasks.doorbell import publisher
 from agent_tasks.doorbell.bells import Bells
@@ -228,7 +229,7 @@ def _agent(name: str, where: str, says: Declared) -> Finding:
 def _workers(connection: Connection, settings: Settings) -> Iterator[Finding]:
     rows = read.workers(connection, seconds=settings.lease_seconds)
     agents = {step.partition(".")[0] for row in rows for step in row["steps"]}
-    for name in sorted(agents - loaded_agents().keys()):
+    for name in sorted(agents - loaded_agents().keys() - OWN.keys()):
         yield _agent(name, "not loaded here", Declared.registered(catalog.registered_agent(connection, name) or {}))
     if not rows:
         yield Finding("workers", False, "none is alive", "start one: agent-tasks worker")

@@ -100,6 +100,8 @@ class Submission:
             found = agents.find_agent(name)
         except UnknownAgent:
             return self._registered(name)
+        if found.is_own and isinstance(agent, str):
+            return self._registered(name)  # which is unknown: it is there for steps, which hand it over itself
         first = found.first_step
         return Target(
             found.name,

@@ -13,6 +13,7 @@ from agent_tasks.task.arguments import refused
 from agent_tasks.task.budget import Budget
 
 Spends = Budget | Mapping[str, float]
+_ELSEWHERE = ("mcp:", "a2a:")
 
 
 class UnexpectedCall(AssertionError):
@@ -27,7 +28,7 @@ class Refused(BaseException):
 class Stub:
     """What comes of the calls of one function."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Any] | str
     returns: Any
     raises: BaseException | type[BaseException] | None
     tokens: int
@@ -59,14 +60,14 @@ class Calls:
     def reset(self) -> None:
         """Forget all that a test has said, and what was called."""
         self._stubs: list[Stub] = []
-        self._allowed: list[Callable[..., Any]] = []
+        self._allowed: list[Callable[..., Any] | str] = []
         self._all_are_allowed = False
         self._made: list[MadeCall] = []
         self._unexpected: list[str] = []
 
     def stub(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | str,
         *,
         returns: Any = None,
         raises: BaseException | type[BaseException] | None = None,
@@ -74,33 +75,39 @@ class Calls:
     ) -> None:
         """Have recorded calls of `function` return `returns`, or raise `raises`, instead of running it.
 
+        `function` is the function itself, or by name what goes elsewhere: `mcp:TOOL`, a tool of any MCP server, and
+        `a2a:send`, the message to a remote agent; they return what the protocol has it answer.
+
         `returns` is a value, a copy of which each call gets, or a function that is given the call's arguments.
         `spends` is charged to the task by each call: a Budget or a mapping with tokens and usd. A later stub of the
         same function takes the place of an earlier one. Raises InvalidInput for arguments that mean nothing.
         """
-        if not callable(function):
-            raise refused("calls.stub takes the function that ctx.call is given", function, "function")
+        if not callable(function) and not (isinstance(function, str) and function.startswith(_ELSEWHERE)):  # pyright: ignore
+            raise refused(
+                "calls.stub takes the function that ctx.call is given, 'mcp:TOOL' or 'a2a:send'", function, "function"
+            )
         tokens, usd = _spent(spends)
         self._stubs.append(Stub(function, returns, raises, tokens, usd))
 
-    def allow(self, *functions: Callable[..., Any]) -> None:
-        """Let recorded calls of these functions run for real; without any, all that are not stubbed."""
+    def allow(self, *functions: Callable[..., Any] | str) -> None:
+        """Let recorded calls of these functions, named as for `stub`, run for real; without any, all not stubbed."""
         self._allowed += functions
         self._all_are_allowed = self._all_are_allowed or not functions
 
-    def made(self, function: Callable[..., Any] | None = None) -> list[MadeCall]:
+    def made(self, function: Callable[..., Any] | str | None = None) -> list[MadeCall]:
         """Return the calls of `function`, or all calls, that were made so far, in order."""
         with self._lock:
-            return [call for call in self._made if function is None or is_same(call.function, function)]
+            return [call for call in self._made if function is None or _is(call.function, function)]
 
     def find(self, function: Callable[..., Any], agent: str, step: str) -> Stub | None:
         """Return the stub of a function; None where it is to run for real. Raises Refused where it may not."""
         for stub in reversed(self._stubs):
-            if is_same(stub.function, function):
+            if _is(function, stub.function):
                 return stub
-        if self._all_are_allowed or any(is_same(allowed, function) for allowed in self._allowed):
+        if self._all_are_allowed or any(_is(function, allowed) for allowed in self._allowed):
             return None
         name = name_of(function)
+        name = repr(name) if name.startswith(_ELSEWHERE) else name
         problem = (
             f"step {step} of agent {agent} called {name}, which is neither stubbed nor allowed. Stub it by "
             f"agent_tasks.calls.stub({name}, returns=…), or let it run for real by agent_tasks.calls.allow({name})."
@@ -120,6 +127,10 @@ class Calls:
             found, self._unexpected = list(dict.fromkeys(self._unexpected)), []
         if found:
             raise UnexpectedCall("\n".join(found))
+
+
+def _is(function: Callable[..., Any], named: Callable[..., Any] | str) -> bool:
+    return name_of(function) == named if isinstance(named, str) else is_same(function, named)
 
 
 def _spent(spends: Spends | None) -> tuple[int, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent_tasks.authoring.calls import recorded_errors
 from agent_tasks.authoring.calls.call_identity import CallIdentity
-from agent_tasks.authoring.calls.calling import charge_plainly
+from agent_tasks.authoring.calls.charging import charge_plainly
 from agent_tasks.authoring.calls.operations import Operations, Outgoing
 from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.task.arguments import TASK_SIGNALS, refused

@@ -10,7 +10,7 @@ from typing import Any, assert_type
 from uuid import UUID
 from agent_tasks import Agent, Child, ChildOutcome, Context, FanOut, Next, Retry, Signal, Sleep, SyncContext, Wait
 from agent_tasks import AgentTasks, Budget, Identity, TaskHandle, TaskSnapshot
-from agent_tasks import agent, aio, schedule, submit, submit_many
+from agent_tasks import A2AAgent, McpResult, McpServer, agent, aio, schedule, submit, submit_many
 from agent_tasks.aio import AsyncTaskHandle
 from agent_tasks.contrib.fastapi import Submit
 from agent_tasks.task.budget import Spend
@@ -91,6 +91,9 @@ FanOut([Child("writer")], then=combine, reserve="much", topic="x")
 FanOut([Child("writer")], then=combine, on_child_failure="ignore", topic="x")
 FanOut([Child("writer")], topic="x")
 Child("writer", budget=5)
+Child(a2a=7)
+McpServer("https://a.example", headers=5)
+A2AAgent("https://a.example", skill=5)
 submit("writer", input=7)
 submit("writer", identity="ana")
 submit("writer", idempotency_key=7)
@@ -148,6 +151,9 @@ assert_type(await ctx.using(at_most_once=True).call(count, "x"), int)
 assert_type(await publish(ctx, "x", None), str)
 assert_type(await ctx.wait("approval", timeout=5), Signal[Any] | None)
 assert_type(await ctx.wait(["a", "b"], all=True), dict[str, Signal[Any]] | None)
+assert_type(await ctx.mcp("https://a.example/mcp").call("search", {"q": "x"}), McpResult)
+assert_type(await ctx.using(key="k").mcp(McpServer("https://a.example/mcp")).call("search"), McpResult)
+assert_type(await ctx.fan_out([Child(a2a=A2AAgent("https://a.example"), input="x")]), list[ChildOutcome])
 assert_type(await ctx.fan_out([Child(writer, {"topic": "x"})], reserve=5), list[ChildOutcome])
 await ctx.sleep(5)
 assert_type(await ctx.uuid(), UUID)

@@ -11,13 +11,13 @@ from agent_tasks import AgentTasks, aio
 from agent_tasks.client.webhooks import Webhooks
 
 PUBLIC = {
-    "A2ASkill",
+    "A2AAgent", "A2ASkill",
     "Agent", "AgentInfo", "AgentTaskError", "AgentTasks", "Alert", "AlertRule", "AmbiguousCall", "ApiKey",
     "AuditEntry", "Budget", "Bulk", "BulkProblem", "KeptTree", "PurgeReport",
     "BudgetExhausted", "Child", "ChildOutcome", "Context", "ContextLost", "Delivery", "DeliveryPage", "Done",
     "ErrorInfo", "ErrorType", "Event", "FanOut", "FeedEvent", "FeedPage", "HookClosed", "HookInfo",
     "HookNotFound", "IdempotencyConflict", "Identity",
-    "InvalidInput", "InvalidState", "KeyInUse", "Kept", "McpError", "McpTool",
+    "InvalidInput", "InvalidState", "KeyInUse", "Kept", "McpError", "McpResult", "McpServer", "McpTool",
     "NewKey", "Next", "Page", "Partial", "PartialCompletion",
     "Pause",
     "PayloadTooLarge", "PermissionDenied", "Poison", "Retry", "Schedule", "Settings", "Signal", "Sleep", "Spent",

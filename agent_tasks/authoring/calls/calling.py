@@ -5,25 +5,26 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from time import monotonic, sleep
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, calls_around, inside, run_owned
+from agent_tasks.authoring.calls.branches import Branch, Making, await_owned, inside, run_owned
 from agent_tasks.authoring.calls.call_identity import digest_of, name_of
+from agent_tasks.authoring.calls.doing import AsyncDoing, PlainDoing, plainly
 from agent_tasks.authoring.calls.operations import (
     Answer,
     Call,
     CallOptions,
     Cancellable,
-    Charge,
-    Given,
     Intent,
     Operations,
 )
-from agent_tasks.authoring.calls.spent import Spent
-from agent_tasks.authoring.calls.tasks import AsyncDoing, PlainDoing, plainly, run_task
+from agent_tasks.authoring.calls.tasks import run_task
 from agent_tasks.authoring.calls.writes import settled
 from agent_tasks.authoring.celery_task import CeleryTask
 from agent_tasks.authoring.functions import is_async
+from agent_tasks.authoring.peers.carried import Caller
+from agent_tasks.authoring.peers.mcp_server import McpServer
+from agent_tasks.authoring.peers.mcp_tools import McpTools, SyncMcpTools
 from agent_tasks.authoring.surroundings import async_surroundings, plain_surroundings
 from agent_tasks.errors import InvalidInput, LeaseLost, UpstreamUnavailable
 from agent_tasks.task.arguments import refused
@@ -109,6 +110,11 @@ class Calls(_Calls):
         """Send a task of your Celery app and return its result, as `Context.task` does, with these options."""
         doing = AsyncDoing(self._context, self._operations, self.do)
         return await run_task(doing, self._options, celery_task, args, kwargs)
+
+    def mcp(self, server: str | McpServer, /) -> McpTools:
+        """Return the tools of an MCP server, as `Context.mcp` does, to be called with these options."""
+        doing = AsyncDoing(self._context, self._operations, self.do)
+        return McpTools(doing, cast(Caller, self._context), self._options, server)
 
     async def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = self._begin(function, args, kwargs)
@@ -209,6 +215,11 @@ class SyncCalls(_Calls):
         doing = PlainDoing(self._context, self._operations, self.do)
         return plainly(run_task(doing, self._options, celery_task, args, kwargs))
 
+    def mcp(self, server: str | McpServer, /) -> SyncMcpTools:
+        """Return the tools of an MCP server, as `SyncContext.mcp` does, to be called with these options."""
+        doing = PlainDoing(self._context, self._operations, self.do)
+        return SyncMcpTools(doing, cast(Caller, self._context), self._options, server)
+
     def make(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = self._begin(function, args, kwargs)
         if (given := self._operations.find(call)) is not None:
@@ -271,45 +282,6 @@ async def _run(inner: Branch, function: Callable[..., Any], args: Any, kwargs: A
     with inside(inner):
         value = await asyncio.to_thread(run_owned, inner, function, *args, **kwargs)
     return await await_owned(inner, lambda: value) if inspect.isawaitable(value) else value
-
-
-async def charge(context: Cancellable, operations: Operations, spent: Spent) -> None:
-    """Count what an async step spent, and return in its turn."""
-    given, counted = _charge(operations, spent)
-    if given is not None:
-        await given.turn()
-        given.outcome()
-        return
-    order = next(operations.branches.clock)
-    with operations.turns.writing(order):
-        try:
-            _, cancelled = await settled(operations.charge, counted, order)
-            if cancelled is not None:
-                raise cancelled
-            await operations.turns.first(order)
-        except asyncio.CancelledError:
-            if not context.cancelled:
-                await settled(operations.cancel_charge, counted.identity)
-            raise
-
-
-def charge_plainly(operations: Operations, spent: Spent) -> None:
-    """Count what a plain step spent."""
-    given, counted = _charge(operations, spent)
-    if given is not None:
-        given.outcome()
-    else:
-        operations.charge(counted, next(operations.branches.clock))
-
-
-def _charge(operations: Operations, spent: Spent) -> tuple[Given | None, Charge]:
-    """Return what came of a charge before, if it is repeated, and else what is to be counted."""
-    branches = operations.branches
-    within = calls_around(branches.here())
-    identity = branches.identify_charge(spent.digest)
-    given = operations.find_charge(identity)
-    usd = spent.price() if given is None else 0.0
-    return given, Charge(identity, spent.tokens, usd, within, spent.model, spent.used)
 
 
 def _is_cancelled() -> bool:

@@ -1,6 +1,6 @@
 """What varies from run to run, recorded as calls are: the time, a random number, a new id."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, NoReturn
@@ -31,15 +31,39 @@ async def note(context: Cancellable, operations: Operations, made: Callable[[], 
     if (given := operations.find(call)) is not None:
         await given.turn()
         return given.outcome()
+    return await _noted(context, operations, call, made())
+
+
+async def _noted(context: Cancellable, operations: Operations, call: Call, seen: Any) -> Any:
     order = next(operations.branches.clock)
     with operations.turns.writing(order):
-        (value, intent), cancelled = await settled(operations.note, call, made(), order)
+        (value, intent), cancelled = await settled(operations.note, call, seen, order)
         if cancelled is not None:
             if not context.cancelled:
                 await settled(operations.cancel_call, intent)
             raise cancelled
         await operations.turns.first(order)
     return value
+
+
+async def observe(
+    context: Cancellable, operations: Operations, name: str, look: Callable[[], Awaitable[tuple[Any, bool]]]
+) -> Any:
+    """Return what an async step sees outside, each time that it comes here: what `look` returned when it first did.
+
+    It is no call of the budget. `look` also says whether the step goes on from there and so needs it again; what it
+    ends with is its result, and kept as that. Raises what `look` raises, which is then asked again.
+    """
+    branch, identity = operations.branches.identify(name, digest_of((), {}), None)
+    call = Call(_seen, identity, branch, _OPTIONS)
+    if (given := operations.find(call)) is not None:
+        await given.turn()
+        return given.outcome()
+    value, goes_on = await look()
+    return await _noted(context, operations, call, value) if goes_on else value
+
+
+def _seen() -> Any: ...
 
 
 async def fail(context: Cancellable, operations: Operations, call: Call, error: BaseException) -> NoReturn:

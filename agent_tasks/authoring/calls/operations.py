@@ -12,7 +12,8 @@ from uuid import UUID
 from agent_tasks.authoring.calls.branches import Branch, Branches
 from agent_tasks.authoring.calls.call_identity import CallIdentity
 from agent_tasks.authoring.calls.turns import Turns
-from agent_tasks.authoring.directives import FanOut, Sleep, Wait, seconds_of
+from agent_tasks.authoring.directives import FanOut, Sleep, Wait
+from agent_tasks.authoring.durations import seconds_of
 from agent_tasks.authoring.handed import ChildOutcome
 from agent_tasks.authoring.hook import HookOptions
 from agent_tasks.authoring.kept import Kept

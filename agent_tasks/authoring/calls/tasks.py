@@ -1,78 +1,15 @@
 """`ctx.task`: sending one of the Celery tasks of a team's app, and waiting within the step until it has ended."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
-from agent_tasks.authoring.calls import notes
 from agent_tasks.authoring.calls.call_identity import CallIdentity, digest_of, wait_known_by
-from agent_tasks.authoring.calls.operations import HERE, Call, CallOptions, Cancellable, Operations
+from agent_tasks.authoring.calls.doing import Doing
+from agent_tasks.authoring.calls.operations import HERE, Call, CallOptions
 from agent_tasks.authoring.calls.recorded_errors import rebuild
 from agent_tasks.authoring.directives import Wait
 from agent_tasks.errors import InvalidInput, LeaseLost, StepFailed, UpstreamUnavailable
 
 _AGAIN = "again"
-
-
-class Doing(Protocol):
-    """What a step does to send a task and to wait for it, awaited also where it blocks."""
-
-    operations: Operations
-
-    async def find(self, call: Call) -> tuple[Any] | None:
-        """Return what the call returned before, or raise what it raised; None if it is to be made."""
-        ...
-
-    async def do(self, call: Call, function: Callable[[], Any]) -> Any: ...
-
-    async def fail(self, call: Call, error: Exception) -> NoReturn: ...
-
-    async def wait(self, directive: Wait) -> Any: ...
-
-
-class AsyncDoing:
-    """How an async step does it; `do` makes a call."""
-
-    def __init__(self, context: Cancellable, operations: Operations, do: Callable[..., Awaitable[Any]]) -> None:
-        self.operations = operations
-        self._context = context
-        self._do = do
-
-    async def find(self, call: Call) -> tuple[Any] | None:
-        if (given := self.operations.find(call)) is None:
-            return None
-        await given.turn()
-        return (given.outcome(),)
-
-    async def do(self, call: Call, function: Callable[[], Any]) -> Any:
-        return await self._do(call, function, (), {})
-
-    async def fail(self, call: Call, error: Exception) -> NoReturn:
-        await notes.fail(self._context, self.operations, call, error)
-
-    async def wait(self, directive: Wait) -> Any:
-        return await self.operations.waits.wait(self._context, directive)
-
-
-class PlainDoing:
-    """How a plain step does it."""
-
-    def __init__(self, context: Cancellable, operations: Operations, do: Callable[..., Any]) -> None:
-        self.operations = operations
-        self._context = context
-        self._do = do
-
-    async def find(self, call: Call) -> tuple[Any] | None:
-        given = self.operations.find(call)
-        return None if given is None else (given.outcome(),)
-
-    async def do(self, call: Call, function: Callable[[], Any]) -> Any:
-        return self._do(call, function, (), {})
-
-    async def fail(self, call: Call, error: Exception) -> NoReturn:
-        notes.fail_plainly(self.operations, call, error)
-
-    async def wait(self, directive: Wait) -> Any:
-        return self.operations.waits.wait_plainly(self._context, directive)
 
 
 async def run_task(
@@ -125,15 +62,6 @@ async def run_task(
         if not operations.ended_a_try(failed):
             await doing.fail(failed, error)
         before.append(_AGAIN)
-
-
-def plainly(running: Coroutine[Any, Any, Any]) -> Any:
-    """Return what a coroutine returns that awaits nothing which is not there."""
-    try:
-        running.send(None)
-    except StopIteration as end:
-        return end.value
-    raise RuntimeError("a plain step was to await something")
 
 
 def _error(name: str, options: CallOptions, payload: Any) -> Exception | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from agent_tasks.authoring.agent import loaded_agents
+from agent_tasks.authoring.agent import loaded_steps
 from agent_tasks.authoring.loading import import_from_current_folder
 from agent_tasks.children_metrics import is_for_prefork
 from agent_tasks.deployment import Deployment
@@ -44,9 +44,8 @@ def make_worker_app() -> Celery:
     if not is_for_prefork(sys.argv):  # Celery would put the configured pool in place of the one asked for
         app.conf.worker_pool = "threads"
     process = OwnProcess(app, settings)
-    for agent in loaded_agents().values():
-        for step in agent.runnable.values():
-            process.register(step)
+    for step in loaded_steps().values():
+        process.register(step)
     outcomes.register(app, lambda: process.begun)
     process.connect()
     return app

@@ -2,8 +2,9 @@
 
 import logging
 
-from agent_tasks.authoring.agent import loaded_agents
+from agent_tasks.authoring.agent import loaded_agents, served_agents
 from agent_tasks.authoring.loading import load_agents, why_not_loaded
+from agent_tasks.authoring.peers.own import load_own
 from agent_tasks.engine.process.registration import check
 from agent_tasks.errors import InvalidInput
 from agent_tasks.settings import Settings
@@ -21,7 +22,8 @@ def load(settings: Settings) -> None:
             raise InvalidInput(f"{variable} names {broken[0]}, which does not load: {why}", field=setting)
     for name, error in failed.items():
         log.warning("agents left out, %s does not load: %s", name, why_not_loaded(name, error))
-    check(loaded_agents().values())
+    load_own()
+    check(served_agents().values())
 
 
 def queues_of_agents(settings: Settings) -> list[str]:

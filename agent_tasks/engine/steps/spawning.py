@@ -1,7 +1,7 @@
 """The children that a FanOut spawns: who they are, and what each may spend."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent_tasks.authoring.directives import FanOut
 from agent_tasks.client.client import AgentTasks
@@ -62,6 +62,8 @@ class Spawning:
             with self._client.database.connection() as connection:
                 seen = usage(connection, list(targets))
         left = left_of(claim, spent, reserved)
+        if directive.only_watches:
+            left = replace(left, tokens=None, usd=None, steps=None, calls=None)
         reserve = directive.reserve
         if reserve.seconds is None and left.seconds and not directive.keeps_nothing:
             reserve = Budget(seconds=left.seconds * _RESERVED_PART).over(reserve)

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from agent_tasks.authoring.calls import recorded_errors
-from agent_tasks.authoring.calls.calling import charge_plainly
+from agent_tasks.authoring.calls.charging import charge_plainly
 from agent_tasks.authoring.calls.operations import Answer, Call, Charge, Intent
 from agent_tasks.authoring.calls.spent import Spent
 from agent_tasks.authoring.functions import is_async

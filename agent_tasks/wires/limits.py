@@ -1,0 +1,40 @@
+"""What is taken of an answer: no redirect, no more bytes than allowed, and each status as an error of ours."""
+
+from collections.abc import AsyncIterator, Mapping
+
+from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, PermissionDenied, UpstreamUnavailable
+
+_AWAY = (408, 425, 429)
+
+
+def error_of(url: str, status: int, headers: Mapping[str, str]) -> AgentTaskError | None:
+    """Return the error that a status is; None for an answer of the protocol, which may be an error of its own."""
+    if 300 <= status < 400:
+        return InvalidInput(
+            f"{url} answers with a redirect (HTTP {status}), and redirects are not followed: name the address itself",
+            field="url",
+            status=status,
+        )
+    if status in (401, 403):
+        return PermissionDenied(
+            f"{url} refuses who asks (HTTP {status}): see to the headers= with which it is called", status=status
+        )
+    if status in _AWAY or status >= 500:
+        return UpstreamUnavailable(
+            f"{url} does not answer now (HTTP {status})", retry_after=headers.get("retry-after"), status=status
+        )
+    return None
+
+
+async def within(parts: AsyncIterator[bytes], url: str, limit: int) -> AsyncIterator[bytes]:
+    """Yield the parts of an answer. Raises PayloadTooLarge as soon as they are more than `limit` bytes."""
+    size = 0
+    async for part in parts:
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge(
+                f"The answer of {url} has more than {limit:,} bytes, the answer_bytes= of what is declared for it",
+                payload="answer",
+                limit=limit,
+            )
+        yield part

@@ -1,0 +1,109 @@
+"""SIGKILL around a request to a program elsewhere, and many waits at once."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("mcp")
+pytest.importorskip("a2a")
+
+from agent_tasks import AgentTasks, Settings
+from tests import rows
+from tests.eventually import eventually
+from tests.peers.a2a_peer import A2APeer, a2a_peer
+from tests.peers.conftest import AGENTS
+from tests.peers.mcp_peer import McpPeer, mcp_peer
+from tests.processes import Processes
+
+MEMBERS = 100
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"agents": AGENTS})
+
+
+@pytest.fixture
+def tools() -> Iterator[McpPeer]:
+    with mcp_peer() as peer:
+        yield peer
+
+
+@pytest.fixture
+def peer() -> Iterator[A2APeer]:
+    with a2a_peer() as peer:
+        yield peer
+
+
+def test_a_worker_that_is_killed_before_the_answer_is_recorded_leaves_one_remote_task(
+    client: AgentTasks, processes: Processes, peer: A2APeer
+) -> None:
+    processes.sweeper()
+    processes.beat()
+    doomed = processes.worker()
+    peer.may_answer.clear()
+    task = client.submit("travel", {"url": peer.url, "inputs": ["a"]})
+    assert peer.arrived.wait(30)
+    doomed.kill()
+    peer.may_answer.set()
+    processes.worker()
+    eventually(lambda: len(peer.messages) == 2)
+    eventually(lambda: peer.looks)
+    peer.finish("task-1")
+    (outcome,) = task.result(timeout=60)
+    assert outcome["result"]["text"] == "end of task-1"
+    assert list(peer.tasks) == ["task-1"]
+    assert len({message["messageId"] for message in peer.messages}) == 1
+
+
+def test_a_tree_that_is_cancelled_after_the_worker_was_killed_reaches_the_remote_task(
+    client: AgentTasks, processes: Processes, peer: A2APeer
+) -> None:
+    processes.sweeper()
+    processes.beat()
+    doomed = processes.worker()
+    peer.may_answer.clear()
+    task = client.submit("travel", {"url": peer.url, "inputs": ["a"]})
+    assert peer.arrived.wait(30)
+    doomed.kill()
+    peer.may_answer.set()
+    task.cancel("it hangs")
+    processes.worker()
+    assert eventually(lambda: peer.cancelled, 60) == ["task-1"]
+    assert list(peer.tasks) == ["task-1"]
+
+
+@pytest.mark.parametrize("moment", ["committed", "published"])
+def test_a_worker_that_is_killed_while_a_tool_is_awaited_calls_it_no_second_time(
+    client: AgentTasks, processes: Processes, tools: McpPeer, moment: str
+) -> None:
+    processes.sweeper()
+    processes.beat()
+    doomed = processes.worker(kill_at=f"begin:{moment}", quantum_seconds=0, ready=False)
+    task = client.submit("asks_tool", {"url": tools.url, "tool": "slow"})
+    assert doomed.wait_for_exit(60) == -signal.SIGKILL, doomed.story
+    processes.worker()
+    eventually(lambda: tools.looks, 60)
+    tools.finish("task-1")
+    assert task.result(timeout=60)["text"] == "end of task-1"
+    assert len(tools.calls) == 1
+
+
+def test_a_hundred_tasks_elsewhere_are_awaited_without_a_worker(
+    client: AgentTasks, processes: Processes, tools: McpPeer
+) -> None:
+    processes.fleet(concurrency=4)
+    tools.interval = 3000
+    task = client.submit("crowd_elsewhere", {"url": tools.url, "members": MEMBERS})
+    sql = """
+        SELECT count(*) AS parked FROM agent_tasks.tasks
+        WHERE status = 'waiting' AND worker IS NULL AND waiting_for ->> 'kind' = 'timer'
+    """
+    eventually(lambda: len(tools.tasks) == MEMBERS and rows.query(client, sql)[0]["parked"] == MEMBERS, 90)
+    other = client.submit("asks_tool", {"url": tools.url, "tool": "echo", "arguments": {"word": "a"}})
+    assert other.result(timeout=30)["text"] == "heard a"
+    for task_id in list(tools.tasks):
+        tools.finish(task_id)
+    assert task.result(timeout=90) == MEMBERS
+    assert len(tools.calls) == MEMBERS + 1
