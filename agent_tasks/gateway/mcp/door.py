@@ -38,8 +38,8 @@ class McpDoor:
 
         named = [WELL_KNOWN, f"{WELL_KNOWN}{PATH}"]
         return [
-            Direct(PATH, self, name="mcp"),
-            *(Direct(path, metadata, methods=["GET"], name="mcp_metadata") for path in named),
+            Direct(PATH, self, name="mcp", include_in_schema=False),
+            *(Direct(path, metadata, methods=["GET"], name="mcp_metadata", include_in_schema=False) for path in named),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
