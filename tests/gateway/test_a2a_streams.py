@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx2
@@ -28,7 +28,7 @@ def ana(fleet: Fleet, gateway: Gateway) -> Iterator[A2ACaller]:
     worker.kill()
 
 
-def stream(caller: A2ACaller, method: str, params: Any) -> Iterator[dict[str, Any]]:
+def stream(caller: A2ACaller, method: str, params: Any) -> Generator[dict[str, Any]]:
     """The results of a call that streams, as they come."""
     body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
     with caller.caller.http.stream("POST", "/a2a", json=body, headers=VERSION) as answer:
@@ -40,7 +40,7 @@ def stream(caller: A2ACaller, method: str, params: Any) -> Iterator[dict[str, An
                 yield said["result"]
 
 
-def sends(caller: A2ACaller, *parts: Any, **options: Any) -> Iterator[dict[str, Any]]:
+def sends(caller: A2ACaller, *parts: Any, **options: Any) -> Generator[dict[str, Any]]:
     return stream(caller, "SendStreamingMessage", {"message": message(*parts, **options)})
 
 
@@ -153,7 +153,7 @@ def test_a_message_that_is_waited_for_outlives_who_waits(ana: A2ACaller) -> None
     call = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": body}
     with pytest.raises(httpx2.TimeoutException):
         pytest.fail(ana.caller.post("/a2a", call, headers=VERSION, timeout=1).text)
-    (task,) = ana.call("ListTasks", {"contextId": context})["tasks"]
+    (task,) = eventually(lambda: ana.call("ListTasks", {"contextId": context})["tasks"])
     eventually(lambda: ana.get(task["id"])["status"]["state"] == COMPLETED)
 
 
