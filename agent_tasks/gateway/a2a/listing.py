@@ -17,6 +17,8 @@ from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.task_filter import TaskFilter
 
+_MOST_WHOLE = 10
+"""Tasks of a page with artifacts or messages, each of which may be as large as a payload."""
 _MOST_LOOKS = 10
 """Pages of the store that are looked through for one of the protocol's, until something is found."""
 _STATUS = {
@@ -35,11 +37,12 @@ def list_tasks(
     size = asked.page_size if asked.HasField("page_size") else DEFAULT_LIST_TASKS_PAGE_SIZE
     validate_page_size(size)
     wanted = TaskFilter(status=_STATUS.get(asked.status), session_id=asked.context_id or None)
-    after = asked.page_token or None
+    length = asked.history_length if asked.HasField("history_length") else 0
+    limit = min(size, _MOST_WHOLE) if length or asked.include_artifacts else size
     found: list[TaskSnapshot] = []
-    page = Page(tasks=[], next=after)
+    page = Page(tasks=[], next=asked.page_token or None)
     for _ in range(_MOST_LOOKS):
-        page = _page(client, wanted, size, page.next, caller)
+        page = _page(client, wanted, limit, page.next, caller)
         found = [task for task in page.tasks if task.agent not in skills.hidden and _is_meant(task, asked)]
         if found or page.next is None:
             break
@@ -47,7 +50,6 @@ def list_tasks(
     answer = a2a.ListTasksResponse(
         next_page_token=page.next or "", page_size=size, total_size=len(found) + (page.next is not None)
     )
-    length = asked.history_length if asked.HasField("history_length") else 0
     with client.database.connection() as connection:
         for task in found:
             told = task_of(task, skills.by_agent.get(task.agent), artifacts=asked.include_artifacts)
