@@ -49,7 +49,7 @@ class AgentTool:
         return types.Tool(
             name=self.tool.name,
             title=said.get("title"),
-            description=self.tool.description,
+            description=self.tool.description or f"The agent {self.agent.name}.",
             input_schema=self.input_schema,
             annotations=types.ToolAnnotations.model_validate(said, by_name=False) if said else None,
         )

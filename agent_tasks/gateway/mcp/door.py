@@ -38,8 +38,9 @@ class McpDoor:
 
         named = [WELL_KNOWN, f"{WELL_KNOWN}{PATH}"]
         return [
-            Direct(PATH, self, name="mcp", include_in_schema=False),
-            *(Direct(path, metadata, methods=["GET"], name="mcp_metadata", include_in_schema=False) for path in named),
+            # there are no sessions to listen to by GET, nor to end by DELETE
+            Direct(PATH, self, methods=["POST"], name="mcp", include_in_schema=False),
+            *(Direct(p, metadata, methods=["GET"], name="mcp_metadata", include_in_schema=False) for p in named),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from mcp import types
 from mcp.server.lowlevel import Server
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
@@ -35,6 +36,16 @@ def make_server(passage: Passage, catalogue: Catalogue) -> "Server[dict[str, obj
 
         return types.ListToolsResult(tools=await passage.perform(ctx, look))
 
+    async def discover(ctx: Context, params: types.RequestParams) -> types.DiscoverResult:
+        found = server.get_capabilities(protocol_version=ctx.protocol_version)
+        # the SDK takes from `subscriptions/listen` that changes of the list are told; told are those of tasks
+        capabilities = found.model_copy(update={"tools": types.ToolsCapability(list_changed=False)})
+        return types.DiscoverResult(
+            supported_versions=list(MODERN_PROTOCOL_VERSIONS),
+            capabilities=capabilities,
+            instructions=server.instructions,
+        )
+
     server: Server[dict[str, object]] = Server(
         "agent-tasks",
         version=version("agent-tasks"),
@@ -42,6 +53,7 @@ def make_server(passage: Passage, catalogue: Catalogue) -> "Server[dict[str, obj
         get_tool_input_schema=catalogue.seen_schema,
     )
     server.extensions[TASKS] = {}
+    server.add_request_handler("server/discover", types.RequestParams, discover)
     server.add_request_handler("tools/list", types.PaginatedRequestParams, telling(list_tools))
     server.add_request_handler("tools/call", types.CallToolRequestParams, telling(calls.call))
     server.add_request_handler("tasks/get", TaskParams, telling(tasks.get))

@@ -10,7 +10,6 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from agent_tasks.errors import AgentTaskError
@@ -74,10 +73,6 @@ class Transport:
         message: Any = None
         try:
             check_ends(request, settings)
-            if request.method != "POST":
-                refused = Response(status_code=405, headers={"Allow": "POST"})  # there are no sessions to listen to
-                await refused(scope, receive, send)
-                return
             body = await read_body(request, settings.gateway_body_limit, settings.gateway_body_seconds)
             wrong: Refused | None = None
             try:

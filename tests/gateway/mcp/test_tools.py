@@ -49,6 +49,7 @@ def test_an_agent_is_renamed_described_and_annotated_or_hidden(ana: Host) -> Non
 
 def test_an_agent_without_a_goal_is_described_by_what_its_first_step_says(ana: Host) -> None:
     assert tools_of(ana)["laborious"]["description"] == "Work for as long as a file is there."
+    assert tools_of(ana)["any_json"]["description"] == "The agent any_json."
 
 
 def test_a_tool_whose_agent_needs_a_scope_is_shown_to_those_who_have_it(door: Gateway, ana: Host) -> None:
@@ -62,7 +63,7 @@ def test_a_tool_whose_agent_needs_a_scope_is_shown_to_those_who_have_it(door: Ga
 
 def test_the_server_says_who_it_is_and_that_it_knows_tasks(ana: Host) -> None:
     said = ana.result("server/discover")
-    assert said["capabilities"]["extensions"] == {TASKS: {}}
+    assert said["capabilities"] == {"extensions": {TASKS: {}}, "tools": {"listChanged": False}}
     assert said["supportedVersions"] == ["2026-07-28"]
     assert said["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "agent-tasks"
 
