@@ -82,3 +82,11 @@ def test_a_cancelled_task_cancels_the_tools_task_of_another_deployment(deployed:
     eventually(lambda: [child.snapshot().step for child in task.children()] == ["watch"])
     task.cancel("not needed")
     eventually(lambda: remote_of(deployed)["status"] == "cancelled")
+
+
+def test_arguments_that_an_agent_of_ours_does_not_take_are_invalid_input(deployed: AgentTasks, gateway: str) -> None:
+    task = deployed.submit("asks_tool", {"url": f"{gateway}/mcp", "tool": "guide", "arguments": {"place": "Rome"}})
+    error = task.wait(timeout=60).error
+    assert error is not None
+    assert error.type == "invalid_input"
+    assert error.details["error"]["type"] == "invalid_input"
