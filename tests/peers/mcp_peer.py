@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
 from tests.peers.serving import serving
@@ -40,6 +40,7 @@ class McpPeer:
         self.updates: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
         self.refuses_with: int | None = None
+        self.is_of_2025 = False
         self.interval = 100
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -118,6 +119,14 @@ class McpPeer:
         async def application(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http" and self.refuses_with is not None:
                 await PlainTextResponse("no", self.refuses_with)(scope, receive, send)
+                return
+            if (
+                scope["type"] == "http"
+                and self.is_of_2025
+                and (b"mcp-protocol-version", b"2026-07-28") in scope["headers"]
+            ):
+                unknown = {"code": types.METHOD_NOT_FOUND, "message": "unknown method"}
+                await JSONResponse({"jsonrpc": "2.0", "id": 1, "error": unknown}, 404)(scope, receive, send)
                 return
             await inner(scope, receive, send)
 

@@ -252,3 +252,10 @@ def test_the_agent_that_waits_cannot_be_submitted(deployed: AgentTasks) -> None:
     with pytest.raises(ValueError, match="No agent is named 'mcp-watch'"):
         deployed.submit("mcp-watch", {"url": "http://127.0.0.1/", "remote": "x"})
     assert "mcp-watch" not in [agent.name for agent in deployed.agents()]
+
+
+def test_a_server_of_before_2026_is_called_by_its_own_revision(deployed: AgentTasks, peer: McpPeer) -> None:
+    peer.is_of_2025 = True
+    task = deployed.submit("asks_tool", {"url": peer.url, "tool": "echo", "arguments": {"word": "a"}})
+    assert task.result(timeout=30)["text"] == "heard a"
+    assert [one["mcp-protocol-version"] for one in peer.headers] == ["2025-11-25"]

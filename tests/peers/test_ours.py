@@ -89,4 +89,3 @@ def test_arguments_that_an_agent_of_ours_does_not_take_are_invalid_input(deploye
     error = task.wait(timeout=60).error
     assert error is not None
     assert error.type == "invalid_input"
-    assert error.details["error"]["type"] == "invalid_input"
