@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import A2AAgent, Identity, InvalidInput, McpResult, McpServer
+from agent_tasks import A2AAgent, Child, Identity, InvalidInput, McpResult, McpServer
+from agent_tasks.authoring.peers import wire
 from agent_tasks.authoring.peers.a2a_answers import failure_of, message_of, result_of, usage_of
 from agent_tasks.authoring.peers.carried import spent_of
 from agent_tasks.authoring.peers.mcp_answers import responses
@@ -151,7 +152,14 @@ def test_typed_errors_of_another_deployment_keep_what_they_say_of_a_retry() -> N
     assert other.info.type == "step_failed"
 
 
+def test_a_child_elsewhere_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "find_spec", lambda _: None)
+    with pytest.raises(InvalidInput, match=r"pip install 'agent-tasks\[a2a\]'"):
+        Child(a2a="https://a.example", input="hi")
+
+
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_each_own_agent_is_there_and_is_own(name: str) -> None:
+    pytest.importorskip(OWN[name][0])
     found = own_agent(name)
     assert (found.name, found.is_own) == (name, True)

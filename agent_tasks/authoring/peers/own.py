@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from agent_tasks.authoring.peers.wire import Protocol, is_installed
+from agent_tasks.authoring.peers.wire import Protocol, check_installed, is_installed
 
 OWN: dict[str, tuple[Protocol, str]] = {
     "a2a-remote": ("a2a", "agent_tasks.authoring.peers.a2a_remote"),
@@ -13,8 +13,10 @@ OWN: dict[str, tuple[Protocol, str]] = {
 
 
 def own_agent(name: str) -> Any:
-    """Return one of the system's own agents."""
-    return getattr(import_module(OWN[name][1]), name.replace("-", "_"))
+    """Return one of the system's own agents. Raises InvalidInput where its extra is not installed: nobody serves it."""
+    protocol, module = OWN[name]
+    check_installed(protocol)
+    return getattr(import_module(module), name.replace("-", "_"))
 
 
 def load_own() -> None:

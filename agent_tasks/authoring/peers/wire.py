@@ -18,11 +18,7 @@ async def wire(protocol: Protocol) -> Any:
     loop has not.
     """
     if (found := _ready.get(protocol)) is None:
-        if not is_installed(protocol):
-            raise InvalidInput(
-                f"This worker cannot speak {protocol.upper()}. Install it with: pip install 'agent-tasks[{protocol}]'",
-                field=protocol,
-            )
+        check_installed(protocol)
         found = _ready[protocol] = await asyncio.to_thread(_load, protocol)
     return found
 
@@ -31,6 +27,15 @@ def _load(protocol: Protocol) -> Any:
     module = import_module(f"agent_tasks.wires.{protocol}_wire")
     module.prepare()
     return module
+
+
+def check_installed(protocol: Protocol) -> None:
+    """Raise InvalidInput that names the extra, where a protocol cannot be spoken here."""
+    if not is_installed(protocol):
+        raise InvalidInput(
+            f"{protocol.upper()} cannot be spoken here. Install it with: pip install 'agent-tasks[{protocol}]'",
+            field=protocol,
+        )
 
 
 def is_installed(protocol: Protocol) -> bool:
