@@ -48,7 +48,7 @@ def test_a_worker_that_is_killed_before_the_answer_is_recorded_leaves_one_remote
     doomed.kill()
     peer.may_answer.set()
     processes.worker()
-    eventually(lambda: len(peer.messages) > 1, 60)
+    eventually(lambda: len(peer.messages) > 1, 100)
     eventually(lambda: peer.looks, 60)
     peer.finish("task-1")
     (outcome,) = task.result(timeout=60)

@@ -28,7 +28,7 @@ from agent_tasks.errors import ContextLost
 from agent_tasks.task.budget import Spend
 
 OPERATIONS = [
-    "call", "charge", "charge_usage", "emit", "fan_out", "hook", "kept", "now", "partial", "progress", "random",
+    "call", "charge", "charge_usage", "emit", "fan_out", "hook", "kept", "mcp", "now", "partial", "progress", "random",
     "sleep", "task", "using", "uuid", "wait",
 ]  # fmt: skip
 ATTRIBUTES = [
@@ -216,7 +216,7 @@ def test_both_contexts_have_the_same_operations_with_the_same_arguments() -> Non
     for name in OPERATIONS:
         here, there = getattr(Context, name), getattr(SyncContext, name)
         assert inspect.signature(here).parameters == inspect.signature(there).parameters
-        assert inspect.iscoroutinefunction(here) == (name != "using")
+        assert inspect.iscoroutinefunction(here) == (name not in ("mcp", "using"))
         assert not inspect.iscoroutinefunction(there)
 
 
