@@ -90,6 +90,7 @@ def test_a_worker_that_is_killed_while_a_tool_is_awaited_calls_it_no_second_time
     assert len(tools.calls) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_hundred_tasks_elsewhere_are_awaited_without_a_worker(
     client: AgentTasks, processes: Processes, tools: McpPeer
