@@ -28,7 +28,7 @@ class AuditEntry(BaseModel):
     key_id: str | None
     """The API key that was used, if any."""
     door: str
-    """`python`, `cli`, `http`, `hook`, `console` or `agentcore`."""
+    """`python`, `cli`, `http`, `hook`, `console`, `agentcore` or `a2a`."""
     origin: str
     """`user@host`, or the address of a client."""
     operation: str

@@ -152,16 +152,23 @@ class AgentTasks(Deployment):
         return lambda connection: self._handle(task.id, self._write(connection, [task], self._insert)[0])
 
     def accept(
-        self, task: NewTask, *, idempotency_key: str | None = None, request: bytes = b"", waits: bool = False
+        self,
+        task: NewTask,
+        *,
+        idempotency_key: str | None = None,
+        request: bytes = b"",
+        waits: bool = False,
+        also: Callable[[Connection], None] | None = None,
     ) -> TaskHandle:
         """Accept a task that `new_task` has made of a request whose digest is `request`.
 
         Raises IdempotencyConflict where the key was used for a request of another digest, and KeyInUse where a request
         with the key is being accepted at this moment; with `waits` the second gets the task of the first.
+        `also` is done in the transaction of a task that is accepted with a key.
         """
         if idempotency_key is None:
             return self._handle(task.id, self._write(None, [task], self._insert)[0])
-        return self._submit_once(task, [request], idempotency_key, None, waits=waits)
+        return self._submit_once(task, [request], idempotency_key, None, waits=waits, also=also)
 
     def accept_all(self, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]]) -> list[TaskHandle]:
         """Accept tasks of several callers, all or none; `entries` are what the audit is told of each."""
@@ -617,6 +624,7 @@ class AgentTasks(Deployment):
         connection: Given,
         *,
         waits: bool = True,
+        also: Callable[[Connection], None] | None = None,
     ) -> TaskHandle:
         check_text(key, "idempotency_key", 255)
         identity = task.identity
@@ -636,6 +644,8 @@ class AgentTasks(Deployment):
                 )
             ]
             rows = self._insert(c, tasks) if owners[0][0] == task.id else []
+            if rows and also is not None:
+                also(c)
             reached("written")
             return rows
 

@@ -618,6 +618,18 @@ outbox = Table(
     Index("outbox_at", "at"),
 )
 
+a2a_pushes = Table(  # whom A2A's clients want to be told of a task
+    "a2a_pushes",
+    metadata,
+    _task_id(),
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("token", Text),
+    Column("scheme", Text),
+    Column("credentials", Text),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -646,6 +658,7 @@ deliveries = Table(
     CheckConstraint("status IN ('pending', 'delivered', 'failed', 'dropped')", name="status"),
     CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="ended"),
     CheckConstraint("due_at IS NULL OR status = 'pending'", name="due"),
+    Column("push_id", Text),  # of the callback of an A2A client, that of its `a2a_pushes`
     CheckConstraint("(webhook_id IS NULL) = (url IS NOT NULL)", name="target"),
     CheckConstraint("(task_id IS NULL) = (seq IS NULL)", name="event"),
     Index("deliveries_due", "lane", "due_at", postgresql_where=text("due_at IS NOT NULL")),

@@ -79,6 +79,7 @@ _JUDGE = """
         SELECT due.id, earlier.id AS earlier, due.webhook_id IS NULL AND EXISTS (
             SELECT FROM agent_tasks.deliveries AS told
             WHERE told.task_id = due.task_id AND told.url IS NOT NULL AND told.answer = 410
+                AND told.push_id IS NOT DISTINCT FROM due.push_id
             OFFSET 0) AS is_gone
         FROM agent_tasks.deliveries AS due LEFT JOIN LATERAL (
             SELECT id FROM agent_tasks.deliveries AS earlier
@@ -117,9 +118,11 @@ _CLAIM = """
         claimed.type, claimed.task_id, claimed.seq, claimed.ordered, claimed.outbox_id, claimed.created_at,
         coalesce(claimed.url, webhooks.url) AS url, coalesce(webhooks.payload, 'thin') AS payload, webhooks.secret,
         CASE WHEN webhooks.old_until > clock_timestamp() THEN webhooks.old_secret END AS old_secret,
-        outbox.agent, outbox.status AS task_status, outbox.version, outbox.data, outbox.at, clock_timestamp() AS now
+        outbox.agent, outbox.status AS task_status, outbox.version, outbox.data, outbox.at, clock_timestamp() AS now,
+        claimed.push_id, pushes.token, pushes.scheme, pushes.credentials
     FROM claimed JOIN agent_tasks.outbox ON outbox.id = claimed.outbox_id
         LEFT JOIN agent_tasks.webhooks ON webhooks.id = claimed.webhook_id
+        LEFT JOIN agent_tasks.a2a_pushes AS pushes ON pushes.task_id = claimed.task_id AND pushes.id = claimed.push_id
 """
 
 
@@ -153,6 +156,12 @@ class Claimed(TypedDict):
     at: datetime
     """The time of the event."""
     now: datetime
+    push_id: str | None
+    """Of the callback of an A2A client."""
+    token: str | None
+    scheme: str | None
+    credentials: str | None
+    """What its client knows us by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +294,8 @@ _IS_WANTED = """
     SELECT FROM agent_tasks.deliveries WHERE id = %(id)s AND attempt = %(attempt)s AND ended_at IS NULL
         AND CASE WHEN webhook_id IS NULL THEN NOT EXISTS (
             SELECT FROM agent_tasks.deliveries AS told
-            WHERE told.task_id = deliveries.task_id AND told.url IS NOT NULL AND told.answer = 410)
+            WHERE told.task_id = deliveries.task_id AND told.url IS NOT NULL AND told.answer = 410
+                AND told.push_id IS NOT DISTINCT FROM deliveries.push_id)
         ELSE EXISTS (
             SELECT FROM agent_tasks.webhooks
             WHERE webhooks.id = deliveries.webhook_id AND disabled_at IS NULL AND webhooks.url = %(url)s) END

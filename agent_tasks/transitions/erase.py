@@ -17,7 +17,7 @@ _LOCK = f"""
 """
 _TABLES: tuple[LiteralString, ...] = (
     "labels", "checkpoints", "calls", "charges", "events", "signals", "logs", "hooks", "idempotency_keys", "outbox",
-    "deliveries", "agentcore_invocations", "agentcore_jobs",
+    "deliveries", "a2a_pushes", "agentcore_invocations", "agentcore_jobs",
 )  # fmt: skip
 """What is kept of tasks, by their ids. Not the audit: who did what stays, without any payload."""
 

@@ -17,7 +17,7 @@ from agent_tasks.task.public_address import Allowed
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions import delivery
 from agent_tasks.transitions.delivery import Claimed, Outcome
-from agent_tasks.webhooks import payload, schedule, signing
+from agent_tasks.webhooks import payload, push, schedule, signing
 from agent_tasks.webhooks.delivery_span import DeliverySpan
 from agent_tasks.webhooks.threads import Threads
 from agent_tasks.webhooks.transport import Answer, NotSent, Resolve, Transport, Withdrawn
@@ -77,7 +77,7 @@ class Attempts:
         """What came of an attempt for what was claimed at `began`. Raises ServerAway, Contention."""
         text = await self._body(claimed)
         secrets = await self._secrets(claimed)
-        headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets)
+        headers = signing.headers(payload.message_id(claimed), claimed["now"], text, secrets) | push.headers(claimed)
         span = await self._span(claimed)
         try:
             answer = await self._transport.post(
@@ -103,6 +103,9 @@ class Attempts:
     async def _body(self, claimed: Claimed) -> str:
         task: dict[str, Any] | None = None
         task_id = claimed["task_id"]
+        if claimed["push_id"] is not None and task_id is not None:
+            row = await self._threads.commit(lambda connection: read.find(connection, task_id))
+            return push.body(claimed, None if row is None else row["session_id"])
         if claimed["payload"] == "full" and task_id is not None:
             row = await self._threads.commit(lambda connection: read.find(connection, task_id))
             if row is not None and not row["sensitive"] and (snapshot := TaskSnapshot.read(row)) is not None:

@@ -17,6 +17,7 @@ from agent_tasks.authoring.place import Place
 from agent_tasks.cli.application import app
 from agent_tasks.client import sessions
 from agent_tasks.client.keys import verify
+from agent_tasks.client.pushes import find_pushes, put_push, remove_push
 from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, InvalidState, LeaseLost
 from agent_tasks.store.notify import Listener, notify
@@ -55,6 +56,7 @@ from agent_tasks.transitions.ledger import RecordedCall
 from agent_tasks.transitions.note import note
 from agent_tasks.transitions.park import OpenWait
 from agent_tasks.transitions.ping import ping
+from agent_tasks.transitions.push import PushRow
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
 from agent_tasks.transitions.submit import NewTask
@@ -496,6 +498,11 @@ def _deliveries(client: AgentTasks) -> None:
         )
         query(client, sql, each, str(each))
     taken = claimed(client, submitted(client, identity=Identity(subject="ana", tenant="hooks")))
+    for number in range(2):
+        address = PushRow(id=str(number), url="https://a.example/", token="t", scheme="Bearer", credentials="c")
+        put_push(client, taken.id, address, ANA)
+    assert len(find_pushes(client, taken.id)) == 2
+    remove_push(client, taken.id, "1", ANA)
     name = f"webhook:{hook}"
     terms: dict[str, Any] = {"usual_room": 10, "limit": 1000, "failing": 5, "lease_seconds": 60}
     terms |= {"tenant_room": {"another": 0}, "usual_tenant_room": 100}

@@ -11,6 +11,7 @@ from a2a.client import Client, ClientConfig, ClientFactory
 from a2a.types import a2a_pb2 as a2a
 from google.protobuf.json_format import ParseDict
 
+from agent_tasks import AgentTasks
 from tests.gateway import Answer, Caller, Gateway
 
 AGENTS = "tests.agents_a2a"
@@ -41,6 +42,7 @@ class A2ACaller:
     caller: Caller
     url: str
     token: str | None
+    deployment: AgentTasks
 
     def rpc(self, method: str, params: Any = None, **headers: str) -> Answer:
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params or {}}
@@ -91,7 +93,8 @@ def a2a_caller(gateway: Gateway, subject: str | None = "ana", tenant: str = "acm
     """Who has a new key of this identity at the gateway, or at another one's `url`."""
     caller = gateway.caller(subject, tenant, **options)
     given = caller.http.headers.get("authorization", "")
-    return A2ACaller(caller, str(caller.http.base_url).rstrip("/"), given.removeprefix("Bearer ") or None)
+    token = given.removeprefix("Bearer ") or None
+    return A2ACaller(caller, str(caller.http.base_url).rstrip("/"), token, gateway.client)
 
 
 def request(*parts: Any, **options: Any) -> a2a.SendMessageRequest:

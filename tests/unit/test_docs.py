@@ -36,6 +36,7 @@ WITHOUT_ARROW = {
     "open_wait",
     "keys",
     "outbox",
+    "push",
     "replay",
     "ping",
     "statistics",

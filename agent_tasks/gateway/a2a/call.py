@@ -11,6 +11,7 @@ from a2a.server.routes import ServerCallContextBuilder
 from a2a.utils.errors import A2AError
 from starlette.requests import Request
 
+from agent_tasks.client.pushes import PUT, REMOVE
 from agent_tasks.gateway.a2a.errors import AS_PROBLEMS, of_error
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.door import Admission
@@ -32,6 +33,10 @@ _METHODS = {
     "CancelTask": OPERATIONS["cancel"],
     "SubscribeToTask": OPERATIONS["get_events"],
     "GetExtendedAgentCard": OPERATIONS["list_agents"],
+    "CreateTaskPushNotificationConfig": Operation(PUT, "tasks:write", writes=True),
+    "GetTaskPushNotificationConfig": Operation("get_push", "tasks:read"),
+    "ListTaskPushNotificationConfigs": Operation("list_pushes", "tasks:read"),
+    "DeleteTaskPushNotificationConfig": Operation(REMOVE, "tasks:write", writes=True),
 }
 _NOTHING = Operation("nothing", "")
 _PLAIN = re.compile(r"[\x21\x23-\x7e]{1,240}")

@@ -89,7 +89,7 @@ class Cards:
             ],
             capabilities=a2a.AgentCapabilities(
                 streaming=True,
-                push_notifications=False,
+                push_notifications=True,
                 extended_agent_card=True,
                 extensions=[
                     a2a.AgentExtension(

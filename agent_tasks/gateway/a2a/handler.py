@@ -10,19 +10,17 @@ from a2a.server.context import ServerCallContext
 from a2a.server.events.event_queue import Event
 from a2a.server.request_handlers.request_handler import RequestHandler, validate_request_params
 from a2a.types import a2a_pb2 as a2a
-from a2a.utils.errors import (
-    PushNotificationNotSupportedError,
-    TaskNotCancelableError,
-    UnsupportedOperationError,
-)
+from a2a.utils.errors import TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError
 from a2a.utils.task import validate_history_length
 
+from agent_tasks.client import pushes
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.gateway.a2a.asked import read_message
 from agent_tasks.gateway.a2a.call import Call, call_of
 from agent_tasks.gateway.a2a.cards import Cards
 from agent_tasks.gateway.a2a.history import history_of
 from agent_tasks.gateway.a2a.listing import list_tasks
+from agent_tasks.gateway.a2a.pushing import config_of, row_of
 from agent_tasks.gateway.a2a.sending import Sending, Sent
 from agent_tasks.gateway.a2a.skills import SkillReader
 from agent_tasks.gateway.a2a.streams import TaskStream
@@ -35,6 +33,7 @@ from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
 
+_NO_CONFIG = "The task has no such push notification config."
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -82,7 +81,6 @@ class TaskHandler(RequestHandler):
     ) -> a2a.Task | a2a.Message:
         """Begin a task, or send a signal to one; answer with its end or its question, or at once."""
         call = call_of(context)
-        _check_no_push(params)
         sent = await self._send(call, params)
         seen = sent.seen
         if not params.configuration.return_immediately:
@@ -144,7 +142,6 @@ class TaskHandler(RequestHandler):
     ) -> AsyncGenerator[Event]:
         """Begin a task, or send a signal to one; tell what becomes of it, to its end or its question."""
         call = call_of(context)
-        _check_no_push(params)
         sent = await self._send(call, params)
         if sent.skill is not None and sent.skill.reply == "message":
             seen = await _until_rest(call, sent.task, sent.seen)
@@ -180,32 +177,79 @@ class TaskHandler(RequestHandler):
             async for update in updates:
                 yield update
 
+    @answering
+    @validate_request_params
     async def on_create_task_push_notification_config(
         self, params: a2a.TaskPushNotificationConfig, context: ServerCallContext
     ) -> a2a.TaskPushNotificationConfig:
-        raise PushNotificationNotSupportedError
+        """Keep an address that is told of a task, or change the one of its id."""
 
+        def put(caller: Caller) -> a2a.TaskPushNotificationConfig:
+            seen = self._of_task(caller, params.task_id)
+            if seen.status.is_terminal:
+                raise UnsupportedOperationError(f"Task {seen.id} has ended as {seen.status}: nothing more is told.")
+            row = pushes.check_push(self._gate.client, row_of(params))
+            pushes.put_push(self._gate.client, seen.id, row, caller.identity)
+            return config_of(str(seen.id), row, shows_secrets=True)
+
+        return await call_of(context).perform(put)
+
+    @answering
+    @validate_request_params
     async def on_get_task_push_notification_config(
         self, params: a2a.GetTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> a2a.TaskPushNotificationConfig:
-        raise PushNotificationNotSupportedError
+        """An address that is told of a task, without what it knows us by."""
 
+        def look(caller: Caller) -> a2a.TaskPushNotificationConfig:
+            seen = self._of_task(caller, params.task_id)
+            for row in pushes.find_pushes(self._gate.client, seen.id):
+                if row["id"] == params.id:
+                    return config_of(str(seen.id), row)
+            raise TaskNotFoundError(_NO_CONFIG)
+
+        return await call_of(context).perform(look)
+
+    @answering
+    @validate_request_params
     async def on_list_task_push_notification_configs(
         self, params: a2a.ListTaskPushNotificationConfigsRequest, context: ServerCallContext
     ) -> a2a.ListTaskPushNotificationConfigsResponse:
-        raise PushNotificationNotSupportedError
+        """The addresses that are told of a task: so few that they are one page."""
 
+        def look(caller: Caller) -> a2a.ListTaskPushNotificationConfigsResponse:
+            seen = self._of_task(caller, params.task_id)
+            rows = pushes.find_pushes(self._gate.client, seen.id)
+            return a2a.ListTaskPushNotificationConfigsResponse(configs=[config_of(str(seen.id), row) for row in rows])
+
+        return await call_of(context).perform(look)
+
+    @answering
+    @validate_request_params
     async def on_delete_task_push_notification_config(
         self, params: a2a.DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
-        raise PushNotificationNotSupportedError
+        """Remove an address; one that is not there is removed already."""
+
+        def remove(caller: Caller) -> None:
+            seen = self._of_task(caller, params.task_id)
+            pushes.remove_push(self._gate.client, seen.id, params.id, caller.identity)
+
+        await call_of(context).perform(remove)
+
+    def _of_task(self, caller: Caller, task_id: str) -> TaskSnapshot:
+        return self._seen(find(self._gate, caller, task_id))
 
     async def _send(self, call: Call, params: a2a.SendMessageRequest) -> Sent:
         """Begin the task, or send the signal, that a message is."""
         validate_history_length(params.configuration)
 
         def send(caller: Caller) -> Sent:
-            return self._sending.send(self._gate, caller, read_message(params))
+            asked, push = read_message(params), None
+            if params.configuration.HasField("task_push_notification_config"):
+                given = row_of(params.configuration.task_push_notification_config)
+                push = pushes.check_push(self._gate.client, given)
+            return self._sending.send(self._gate, caller, asked, push)
 
         return await call.perform(send)
 
@@ -226,11 +270,6 @@ class TaskHandler(RequestHandler):
 def length_of(given: Any) -> int | None:
     """How many messages of the history are asked for; None: all."""
     return given.history_length if given.HasField("history_length") else None
-
-
-def _check_no_push(params: a2a.SendMessageRequest) -> None:
-    if params.configuration.HasField("task_push_notification_config"):
-        raise PushNotificationNotSupportedError
 
 
 async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskSnapshot:

@@ -37,7 +37,14 @@ _METHODS = {
     "/tasks/{id}:subscribe": "SubscribeToTask",
     "/extendedAgentCard": "GetExtendedAgentCard",
 }
+_CONFIGS = {
+    ("/tasks/{id}/pushNotificationConfigs", "POST"): "CreateTaskPushNotificationConfig",
+    ("/tasks/{id}/pushNotificationConfigs", "GET"): "ListTaskPushNotificationConfigs",
+    ("/tasks/{id}/pushNotificationConfigs/{push_id}", "GET"): "GetTaskPushNotificationConfig",
+    ("/tasks/{id}/pushNotificationConfigs/{push_id}", "DELETE"): "DeleteTaskPushNotificationConfig",
+}
 """What the paths of REST are in JSON-RPC."""
+_SENT = ("SendMessage", "SendStreamingMessage")
 _WITH_BODY = ("/message:send", "/message:stream", "/tasks/{id}/pushNotificationConfigs")
 _LEAVE_SECONDS = 5.0
 """For so long a stream may go on when the gateway goes: it ends by itself, and is not to be broken off."""
@@ -96,7 +103,8 @@ class Protocol:
         path = route.path.removeprefix(REST)
 
         def target(body: Any) -> Target:
-            return target_of(_METHODS.get(path, ""), body if path in _WITH_BODY else request.path_params)
+            method = _METHODS.get(path) or _CONFIGS.get((path, request.method), "")
+            return target_of(method, body if method in _SENT else request.path_params)
 
         def refuse(refused: Refused) -> Response:
             return JSONResponse(build_rest_error_payload(InvalidRequestError(refused.detail)), 400)

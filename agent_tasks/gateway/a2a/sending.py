@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from uuid import uuid4
 
+from agent_tasks.client import pushes
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput, InvalidState
 from agent_tasks.gateway.a2a.asked import Asked
@@ -16,9 +17,11 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import find, route
+from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.transitions import signal
+from agent_tasks.transitions.push import PushRow
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,15 @@ class Sending:
     def __init__(self, skills: SkillReader) -> None:
         self._skills = skills
 
-    def send(self, gate: Gate, caller: Caller, asked: Asked) -> Sent:
-        """Begin the task or send the signal that a message is. Raises what a submit and a signal raise."""
-        return self._signal(gate, caller, asked) if asked.message.task_id else self._begin(gate, caller, asked)
+    def send(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None = None) -> Sent:
+        """Begin the task or send the signal that a message is, and keep the address that is to be told of the task.
 
-    def _begin(self, gate: Gate, caller: Caller, asked: Asked) -> Sent:
+        Raises what a submit and a signal raise.
+        """
+        way = self._signal if asked.message.task_id else self._begin
+        return way(gate, caller, asked, push)
+
+    def _begin(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None) -> Sent:
         skills = self._skills.read()
         skill = skills.choose(asked.said.skill, caller)
         arguments, text = asked.arguments(skill.agent.input_schema, skill.id)
@@ -60,13 +67,19 @@ class Sending:
         )
         said = asked.said.model_dump(exclude_unset=True)
         whole = json.dumps([skill.id, arguments, asked.message.context_id, asked.metadata, said], sort_keys=True)
-        accepted = gate.client.accept(
-            task, idempotency_key=key_of(asked.id), request=hashlib.sha256(whole.encode()).digest(), waits=True
-        )
+
+        def keep(connection: Connection) -> None:
+            if push is not None:
+                pushes.keep(connection, task.id, push, caller.identity)
+
+        digest = hashlib.sha256(whole.encode()).digest()
+        accepted = gate.client.accept(task, idempotency_key=key_of(asked.id), request=digest, waits=True, also=keep)
         seen = accepted.seen or accepted.look()
+        if push is not None and accepted.id != task.id and not seen.status.is_terminal:
+            pushes.put_push(gate.client, accepted.id, push, caller.identity)
         return Sent(accepted, seen, skills.by_agent.get(seen.agent))
 
-    def _signal(self, gate: Gate, caller: Caller, asked: Asked) -> Sent:
+    def _signal(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None) -> Sent:
         skills = self._skills.read()
         task = find(gate, caller, asked.message.task_id)
         seen = skills.check_shown(task.read())
@@ -82,6 +95,8 @@ class Sending:
         with gate.client.database.connection() as connection:
             is_sent = signal.receipt(connection, seen.id, id) is not None
             after = read.last_event(connection, seen.id)
+        if push is not None and not seen.status.is_terminal:
+            pushes.put_push(gate.client, seen.id, push, caller.identity)
         if not is_sent:
             name, wait_id = _name_of(asked, seen)
             is_awaited = name in awaited(seen)
