@@ -47,7 +47,7 @@ def put_push(deployment: Deployment, task_id: UUID, given: PushRow, identity: Id
 
 
 def remove_push(deployment: Deployment, task_id: UUID, id: str, identity: Identity | None) -> bool:
-    """Remove an address, and drop what is still to be sent there; False where there is none of this id."""
+    """Remove an address; False where there is none of this id. What is still to be sent there is dropped when due."""
     with deployment.database.connection() as connection, connection.transaction():
         found = push.remove(connection, task_id, id)
         if found:

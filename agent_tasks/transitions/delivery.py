@@ -80,6 +80,8 @@ _JUDGE = """
             SELECT FROM agent_tasks.deliveries AS told
             WHERE told.task_id = due.task_id AND told.url IS NOT NULL AND told.answer = 410
                 AND told.push_id IS NOT DISTINCT FROM due.push_id
+            OFFSET 0) OR due.push_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM agent_tasks.a2a_pushes AS pushes WHERE pushes.task_id = due.task_id AND pushes.id = due.push_id
             OFFSET 0) AS is_gone
         FROM agent_tasks.deliveries AS due LEFT JOIN LATERAL (
             SELECT id FROM agent_tasks.deliveries AS earlier
@@ -296,6 +298,9 @@ _IS_WANTED = """
             SELECT FROM agent_tasks.deliveries AS told
             WHERE told.task_id = deliveries.task_id AND told.url IS NOT NULL AND told.answer = 410
                 AND told.push_id IS NOT DISTINCT FROM deliveries.push_id)
+            AND (push_id IS NULL OR EXISTS (
+                SELECT FROM agent_tasks.a2a_pushes AS pushes
+                WHERE pushes.task_id = deliveries.task_id AND pushes.id = deliveries.push_id))
         ELSE EXISTS (
             SELECT FROM agent_tasks.webhooks
             WHERE webhooks.id = deliveries.webhook_id AND disabled_at IS NULL AND webhooks.url = %(url)s) END

@@ -61,10 +61,8 @@ def test_a_config_of_a_message_is_told_of_the_question_and_the_end(ana: A2ACalle
     assert asked["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
     ana.send({"ok": True}, task=task["id"])
     _, ended = told(receiver, "/one", 2)
-    assert ended["status"] == {
-        "state": "TASK_STATE_COMPLETED",
-        "timestamp": ana.get(task["id"])["status"]["timestamp"],
-    }
+    assert ended["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert ended["status"]["timestamp"].endswith("Z")
     for each in receiver.at("/one"):
         assert each.headers["x-a2a-notification-token"] == "known to us"
         assert each.headers["authorization"] == "Bearer abc"
