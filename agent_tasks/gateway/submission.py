@@ -9,14 +9,16 @@ from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import Route
 
 
-def accept(gate: Gate, caller: Caller, body: SubmitBody, to: Route, key: str | None) -> TaskHandle:
+def accept(
+    gate: Gate, caller: Caller, body: SubmitBody, to: Route, key: str | None, *, same: SubmitBody | None = None
+) -> TaskHandle:
     """Accept a task as the caller; where the key is known, the task that the first request with it has made.
 
-    Raises what `AgentTasks.submit` raises.
+    `same`: what two requests with a key have to have in common; None: all. Raises what `AgentTasks.submit` raises.
     """
     task = gate.client.new_task(
         to.target, body.input, budget_of(body.budget), **body.options(caller.identity, to.queue)
     )
     if key is None:
         return gate.accepting.accept(task)
-    return gate.client.accept(task, idempotency_key=key, request=request_digest(body))
+    return gate.client.accept(task, idempotency_key=key, request=request_digest(same or body))

@@ -32,7 +32,11 @@ def told_as_ours(url: str, seconds: float) -> Generator[None]:
         raise UpstreamUnavailable(
             f"{url} has not answered within {seconds:g} seconds, the timeout= declared for it"
         ) from None
+    except httpx.LocalProtocolError:  # what it says may have a header in it
+        raise _unsendable(url) from None
     except errors.A2AError as error:
+        if isinstance(error.__cause__, httpx.LocalProtocolError):
+            raise _unsendable(url) from None
         raise _told(error, url) from error
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
         raise UpstreamUnavailable(f"{url} cannot be reached: {type(error).__name__}: {error}") from error
@@ -40,6 +44,10 @@ def told_as_ours(url: str, seconds: float) -> Generator[None]:
         raise InvalidInput(f"The message to {url} is none of A2A: {error}", field="input") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StepFailed(f"{url} answers otherwise than A2A says: {error}") from error
+
+
+def _unsendable(url: str) -> InvalidInput:
+    return InvalidInput(f"{url} cannot be asked: a header of its headers= cannot be sent", field="headers")
 
 
 def _told(error: errors.A2AError, url: str) -> AgentTaskError:

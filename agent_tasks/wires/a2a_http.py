@@ -9,12 +9,12 @@ import anyio
 import httpx
 
 from agent_tasks.authoring.peers.peer import Peer
-from agent_tasks.wires.limits import error_of, within
+from agent_tasks.wires.limits import PLAIN, error_of, within
 
 
 def client(peer: Peer, headers: dict[str, str]) -> httpx.AsyncClient:
     """Return a client for requests to a peer, to be entered and left."""
-    return httpx.AsyncClient(transport=_Guarded(peer), headers=headers, timeout=httpx.Timeout(peer.timeout))
+    return httpx.AsyncClient(transport=_Guarded(peer), headers=PLAIN | headers, timeout=httpx.Timeout(peer.timeout))
 
 
 class _Guarded(httpx.AsyncBaseTransport):

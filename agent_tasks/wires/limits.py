@@ -2,8 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-from agent_tasks.errors import AgentTaskError, InvalidInput, PayloadTooLarge, PermissionDenied, UpstreamUnavailable
+from agent_tasks.errors import (
+    AgentTaskError,
+    InvalidInput,
+    PayloadTooLarge,
+    PermissionDenied,
+    StepFailed,
+    UpstreamUnavailable,
+)
 
+PLAIN = {"Accept-Encoding": "identity"}
+"""Asks for an answer as it is: a few bytes can be inflated to very many, and bytes are what is counted."""
 _AWAY = (408, 425, 429)
 
 
@@ -23,6 +32,8 @@ def error_of(url: str, status: int, headers: Mapping[str, str]) -> AgentTaskErro
         return UpstreamUnavailable(
             f"{url} does not answer now (HTTP {status})", retry_after=headers.get("retry-after"), status=status
         )
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        return StepFailed(f"{url} answers compressed, and was asked not to", status=status)
     return None
 
 

@@ -38,6 +38,8 @@ def _told(error: BaseException, url: str, seconds: float) -> Exception | None:
         return of_rpc(error.error.code, error.error.message, error.error.data, url)
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return _late(url, seconds)
+    if isinstance(error, httpx2.LocalProtocolError):  # what it says may have a header in it
+        return InvalidInput(f"{url} cannot be asked: a header of its headers= cannot be sent", field="headers")
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError | OSError):
         return UpstreamUnavailable(f"{url} cannot be reached: {type(error).__name__}: {error}")
     if isinstance(error, httpx2.InvalidURL):

@@ -9,12 +9,12 @@ import anyio
 import httpx2
 
 from agent_tasks.authoring.peers.peer import Peer
-from agent_tasks.wires.limits import error_of, within
+from agent_tasks.wires.limits import PLAIN, error_of, within
 
 
 def client(peer: Peer, headers: dict[str, str]) -> httpx2.AsyncClient:
     """Return a client for requests to a peer, to be entered and left."""
-    return httpx2.AsyncClient(transport=_Guarded(peer), headers=headers, timeout=httpx2.Timeout(peer.timeout))
+    return httpx2.AsyncClient(transport=_Guarded(peer), headers=PLAIN | headers, timeout=httpx2.Timeout(peer.timeout))
 
 
 class _Guarded(httpx2.AsyncBaseTransport):

@@ -447,3 +447,18 @@ def test_the_official_client_goes_through_the_whole_flow(ana: A2ACaller, binding
             assert "drafter" in [skill.id for skill in card.skills]
 
     asyncio.run(flow())
+
+
+@pytest.mark.parametrize("names", [("taskId", "task_id"), ("messageId", "message_id")])
+def test_a_message_that_names_a_thing_twice_is_refused(ana: A2ACaller, names: tuple[str, str]) -> None:
+    """Which of the spellings the SDK takes would decide what the request is, after its scope was asked for."""
+    twice = {
+        **message("x", skill="echo"),
+        **dict(zip(names, ("0198c2f4-7c1a-7e53-b9d1-3c0f6a9be011", ""), strict=True)),
+    }
+    assert "not both" in ana.fails("SendMessage", {"message": twice})["message"]
+
+
+def test_a_request_of_very_many_values_is_refused_before_it_is_made_into_the_protocols(ana: A2ACaller) -> None:
+    many = message({"numbers": [[]] * 5_000}, skill="echo")
+    assert "5,000 values" in ana.fails("SendMessage", {"message": many})["message"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks import A2AAgent, Child, Identity, InvalidInput, McpResult, McpServer
+from agent_tasks import A2AAgent, Child, Identity, InvalidInput, McpResult, McpServer, StepFailed
 from agent_tasks.authoring.peers import wire
 from agent_tasks.authoring.peers.a2a_answers import failure_of, message_of, result_of, usage_of
 from agent_tasks.authoring.peers.carried import spent_of
@@ -15,6 +15,7 @@ from agent_tasks.authoring.peers.mcp_answers import responses
 from agent_tasks.authoring.peers.mcp_result import failure_of as tool_failure
 from agent_tasks.authoring.peers.own import OWN, own_agent
 from agent_tasks.authoring.peers.pace import next_look, seconds_of
+from agent_tasks.wires.limits import error_of
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,18 @@ def test_each_own_agent_is_there_and_is_own(name: str) -> None:
     pytest.importorskip(OWN[name][0])
     found = own_agent(name)
     assert (found.name, found.is_own) == (name, True)
+
+
+@pytest.mark.parametrize("value", ["Bearer secret\n", " secret", "secret ", "se\rcret", "sécret", "se\x00cret"])
+def test_a_header_that_cannot_be_sent_is_refused_by_its_name_alone(value: str) -> None:
+    peer = McpServer("https://tools.example/mcp", headers={"Authorization": value})
+    with pytest.raises(InvalidInput, match="'Authorization'") as refused:
+        asyncio.run(peer.headers_for(None))
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
+def test_an_answer_that_would_be_inflated_is_refused(encoding: str) -> None:
+    error = error_of("https://tools.example/mcp", 200, {"content-encoding": encoding})
+    assert isinstance(error, StepFailed)
+    assert error_of("https://tools.example/mcp", 200, {"content-encoding": "identity"}) is None

@@ -1,6 +1,7 @@
 """A program elsewhere: its address, and what is said to it with each request."""
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from agent_tasks.task.identity import Identity
 Headers = Mapping[str, str]
 HeadersOf = Callable[[Identity | None], "Headers | Awaitable[Headers]"]
 """Returns the headers of a request, given for whom the task runs; called in the worker, for each request anew."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?")
+"""A header's name and value, as RFC 9110, 5.5 has them, of ASCII alone."""
 _ANSWER_BYTES = 8 * 1024 * 1024
 _SECONDS = 60.0
 
@@ -93,6 +97,13 @@ class Peer:
             found = await found
         if not _are_headers(found):
             raise InvalidInput(f"The headers of {self.url} are no mapping of text to text", field="headers")
+        for name, value in found.items():
+            if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+                raise InvalidInput(
+                    f"The header {name[:100]!r} of {self.url} cannot be sent: its value is to be of visible ASCII, "
+                    "spaces and tabs, with neither at its ends (of what a file holds, take .strip())",
+                    field="headers",
+                )
         return dict(found)
 
     def __repr__(self) -> str:

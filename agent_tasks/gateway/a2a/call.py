@@ -17,6 +17,7 @@ from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.door import Admission
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.operations import OPERATIONS, Operation
+from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.stages.identify import identify
@@ -54,7 +55,10 @@ class Target:
 
 
 def target_of(method: str, params: Any) -> Target:
-    """What a call of this method is. Nothing in it is trusted, or known to be of the right form."""
+    """What a call of this method is. Nothing in it is trusted, or known to be of the right form.
+
+    Raises Refused where it says two things at once: which of them the SDK takes, is not known here.
+    """
     given = cast(dict[str, Any], params) if isinstance(params, dict) else {}
     if method not in _SEND:
         return Target(_METHODS.get(method), _text(given, "taskId", "task_id") or _text(given, "id"))
@@ -74,7 +78,11 @@ def key_of(message_id: str) -> str:
 
 
 def _text(given: dict[str, Any], *names: str) -> str | None:
-    return next((found for name in names if isinstance(found := given.get(name), str) and found), None)
+    """Return a text that has been given under one of these spellings of its name."""
+    if len(spelled := [name for name in names if name in given]) > 1:
+        raise Refused(400, "named_twice", "A name is given twice", f"Give either {' or '.join(spelled)}, not both.")
+    found = given[spelled[0]] if spelled else None
+    return found if isinstance(found, str) and found else None
 
 
 @dataclass

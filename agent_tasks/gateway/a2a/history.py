@@ -1,6 +1,6 @@
 """The history of a task: the message that began it, and those that were signals to it."""
 
-from typing import Any
+from typing import Any, cast
 
 from a2a.types import a2a_pb2 as a2a
 
@@ -29,8 +29,9 @@ def history_of(connection: Connection, task: TaskSnapshot, length: int | None) -
         if not row["name"].startswith(TASK_SIGNALS)
     ]
     if len(sent) < most:
-        kept: dict[str, Any] = (task.metadata or {}).get(KEPT) or {}
-        sent.append(_message(task, kept.get("message_id") or str(task.id), _parts(given["input"], kept.get("text"))))
+        kept = (task.metadata or {}).get(KEPT)
+        id, text = (_kept(kept, name) for name in ("message_id", "text"))
+        sent.append(_message(task, id or str(task.id), _parts(given["input"], text)))
     return sent[::-1]
 
 
@@ -40,6 +41,12 @@ def _parts(input: Any, text: str | None) -> list[Any]:
         return [input]
     rest = {name: value for name, value in input.items() if name != text}  # pyright: ignore
     return [input[text], *([rest] if rest else [])]
+
+
+def _kept(kept: Any, name: str) -> str | None:
+    """What was kept of the first message; anybody may have given the metadata that it is in."""
+    found: Any = cast("dict[str, Any]", kept).get(name) if isinstance(kept, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def _id(signal_id: str | None) -> str | None:

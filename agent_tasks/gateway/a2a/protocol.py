@@ -19,7 +19,8 @@ from agent_tasks.gateway.a2a.call import A2A, Call, CallContexts, Target, arriva
 from agent_tasks.gateway.a2a.cards import Cards
 from agent_tasks.gateway.a2a.handler import TaskHandler
 from agent_tasks.gateway.a2a.skills import SkillReader
-from agent_tasks.gateway.door import bearer, is_small
+from agent_tasks.gateway.a2a.values import fits
+from agent_tasks.gateway.door import bearer
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.loopback import check_local
 from agent_tasks.gateway.refusals import Refused
@@ -49,6 +50,9 @@ _WITH_BODY = ("/message:send", "/message:stream", "/tasks/{id}/pushNotificationC
 _LEAVE_SECONDS = 5.0
 """For so long a stream may go on when the gateway goes: it ends by itself, and is not to be broken off."""
 _LOGS = ("a2a.server.routes.jsonrpc_dispatcher", "a2a.utils.error_handlers", "a2a.utils.version_validator")
+_TOO_MANY = (
+    "A request may hold 5,000 values, 30 levels deep, and numbers that a double can be. Send larger data as a text."
+)
 Handle = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Refused], Response]
 
@@ -123,19 +127,21 @@ class Protocol:
         if gate.settings.gateway_auth == "off":
             check_local(request)
         token = bearer(request)
-        if not is_small(request):
-            await gate.in_thread(lambda gate: authenticate(gate, token, A2A))
+        await gate.in_thread(lambda gate: authenticate(gate, token, A2A))  # before anything is read for strangers
         strict = StrictRequest(request.scope, request.receive)
         body: Any = None
         unread: Refused | None = None
+        asked = Target(None)
         try:
             await strict.receive_json(gate.settings, is_required=needs_body)
             if await strict.body():
                 body = await strict.json()
+                if not fits(body):
+                    raise Refused(400, "too_many_values", "The message is too large", _TOO_MANY)
+            asked = target(body)
         except Refused as error:
             unread = error
         origin = request.client.host if request.client else "unknown"
-        asked = target(body) if unread is None else Target(None)
         call = Call.of(gate, strict, arrival_of(asked, token, origin, traceparent_of(request)))
         strict.state.call = call
         if unread is not None:

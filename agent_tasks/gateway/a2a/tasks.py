@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_tasks.gateway.a2a.asked import KEY
 from agent_tasks.gateway.a2a.skills import Skill
-from agent_tasks.gateway.a2a.values import part_of, struct_of, time_of
+from agent_tasks.gateway.a2a.values import fitting, part_of, struct_of, time_of
 from agent_tasks.task.arguments import TASK_SIGNALS
 from agent_tasks.task.snapshot import TaskSnapshot
 from agent_tasks.task.status import TaskStatus
@@ -117,7 +117,7 @@ def metadata_of(task: TaskSnapshot, skill: Skill | None) -> Struct:
         own["progress"] = task.progress.model_dump(mode="json", exclude_none=True)
     if task.paused is not None:
         own["paused"] = task.paused.model_dump(mode="json", exclude_none=True)
-    return struct_of({**given, KEY: own})
+    return struct_of({**fitting(given), KEY: own})
 
 
 def _said(task: TaskSnapshot, skill: Skill | None) -> list[a2a.Part]:

@@ -50,6 +50,8 @@ class _Accepted:
     seen: TaskSnapshot
     patience: float | None
     """For so many seconds the end is waited for; None: for as long as it takes, and there is no other answer."""
+    is_asked_again: bool
+    """Whether the client may send the call again, by a key, and others may wait for the same task."""
 
 
 class Calls:
@@ -115,9 +117,10 @@ class Calls:
         body = _body_of(found, arguments, ctx)
         to = route(gate, caller, found.agent.name, None, body.session_id)
         patience = self._patience(gate, ctx, found, to, body.input)
-        key = (ctx.meta or {}).get(IDEMPOTENCY_KEY)
-        task = accept(gate, caller, body, to, key_of(key))
-        return _Accepted(task, task.seen or task.look(), patience)
+        key = key_of((ctx.meta or {}).get(IDEMPOTENCY_KEY))
+        # A budget is what is left to the caller, and less each time that it asks again.
+        task = accept(gate, caller, body, to, key, same=_body_of(found, arguments, ctx, with_budget=False))
+        return _Accepted(task, task.seen or task.look(), patience, is_asked_again=key is not None)
 
     def _patience(self, gate: Gate, ctx: Context, found: AgentTool, to: Route, input: Any) -> float | None:
         """How long the end is waited for before the call is answered with a task; None: until it comes."""
@@ -146,7 +149,7 @@ class Calls:
                         break
                     await teller.tell(seen)
         except asyncio.CancelledError:
-            if is_modern(ctx) and not gate.closing.is_set():
+            if is_modern(ctx) and not accepted.is_asked_again and not gate.closing.is_set():
                 await self._withdraw(ctx, task)
             raise
         return seen
@@ -154,8 +157,8 @@ class Calls:
     async def _withdraw(self, ctx: Context, task: TaskHandle) -> None:
         """End the task of a call whose client has gone, which is how the protocol's newest revision cancels it.
 
-        A client that may not cancel tasks leaves it to go on, as does one of an older revision, whose connection may
-        have broken.
+        A client that may not cancel tasks leaves it to go on, as does one that can ask for it again by its key, and one
+        of an older revision, whose connection may have broken.
         """
         id = str(task.id)
         with anyio.CancelScope(shield=True):
@@ -169,10 +172,10 @@ class Calls:
                 log.info("task of a call goes on without its caller: task=%s %s", task.id, error)
 
 
-def _body_of(found: AgentTool, arguments: dict[str, Any], ctx: Context) -> SubmitBody:
+def _body_of(found: AgentTool, arguments: dict[str, Any], ctx: Context, *, with_budget: bool = True) -> SubmitBody:
     """The request that a call is. Raises MCPError for what it says of the task in a wrong way."""
     meta = dict(ctx.meta or {})
-    said = {"budget": meta.get(BUDGET), "session_id": meta.get(SESSION)}
+    said = {"budget": meta.get(BUDGET) if with_budget else None, "session_id": meta.get(SESSION)}
     try:
         return SubmitBody.model_validate({"agent": found.agent.name, "input": arguments, **said})
     except ValidationError as error:

@@ -135,6 +135,20 @@ def test_whoever_goes_away_from_a_call_has_cancelled_it(door: Gateway, token: st
     assert entry.subject == "ana"
 
 
+def test_a_call_that_can_be_made_again_by_its_key_goes_on(door: Gateway, ana: Host, token: str) -> None:
+    host, session = Host(door.url, token, capabilities={}), uuid.uuid4().hex
+    meta = {"agent-tasks/session": session, "agent-tasks/idempotency-key": session}
+    thread = host.in_background("asking_mcp", {"text": "tides"}, meta)
+    task = waiting_task(door, session)
+    host.http.close()
+    thread.join(20)
+    again = ana.result("tools/call", {"name": "asking_mcp", "arguments": {"text": "tides"}}, meta=meta)
+    assert again["taskId"] == str(task.id)
+    assert task.stored().status == "waiting"
+    task.signal("approval", {"ok": True})
+    assert task.wait(20).status == "completed"
+
+
 def test_a_call_of_an_older_revision_and_one_without_the_scope_go_on(door: Gateway, token: str) -> None:
     key = door.client.create_key(tenant="acme", subject="ana", scopes=["tasks:write"]).key
     for host in (Host(door.url, token, version=LEGACY), Host(door.url, key, capabilities={})):
