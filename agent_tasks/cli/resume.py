@@ -21,6 +21,7 @@ from agent_tasks.cli.options import (
     Wait,
     budget_of,
     identity_of,
+    read_json,
 )
 
 
@@ -29,6 +30,12 @@ def resume(
     from_step: Annotated[
         int | None,
         typer.Option("--from-step", min=0, metavar="N", help="Continue from this step, also of a completed task."),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state", metavar="JSON", help="The arguments of that step, in place of the recorded ones: JSON, or @FILE."
+        ),
     ] = None,
     budget_seconds: Seconds = None,
     budget_tokens: Tokens = None,
@@ -48,6 +55,9 @@ def resume(
 
     budget = budget_of(budget_seconds, budget_tokens, budget_usd, budget_steps, budget_calls)
     identity = identity_of(as_subject, tenant, scope)
+    edited = read_json(state, "--state")
     with deployment() as client:
-        task = find_task(client, id, identity).resume(budget=budget, from_step=from_step, callback_url=callback_url)
+        task = find_task(client, id, identity).resume(
+            budget=budget, from_step=from_step, state=edited, callback_url=callback_url
+        )
         report_submitted(task, wait=wait, timeout=timeout, as_json=as_json)

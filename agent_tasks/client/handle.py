@@ -1,6 +1,6 @@
 """TaskHandle: watches one task, and steers it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent_tasks.authoring.calls.blocking import refuse_to_block
@@ -20,6 +20,7 @@ from agent_tasks.store.access import may_see
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import read
 from agent_tasks.store.rows import Row
+from agent_tasks.task import payloads
 from agent_tasks.task.arguments import check_flag, check_kind, check_whole, checked_timeout, refused
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.event import Event
@@ -224,18 +225,25 @@ class TaskHandle(WatchedTask):
         return read_tree(self.deployment, self.id, self.identity, root=root)
 
     def resume(
-        self, *, budget: Budget | None = None, from_step: int | None = None, callback_url: str | None = None
+        self,
+        *,
+        budget: Budget | None = None,
+        from_step: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        callback_url: str | None = None,
     ) -> "TaskHandle":
         """Start a new task from this one's last checkpoint, with its recorded calls and a fresh budget.
 
-        `from_step`: start from an earlier step number instead, also of a completed task: a fork. `budget` overrides
-        this task's own limits, field by field. `callback_url` is told of the new task in place of this one's.
+        `from_step`: start from an earlier step number instead, also of a completed task: a fork. `state`: the arguments
+        of that step by name, all of them, in place of those that were recorded. `budget` overrides this task's own
+        limits, field by field. `callback_url` is told of the new task in place of this one's.
         Completed children are not run again. Raises InvalidInput; InvalidState
         if this task has not ended or was purged or, unless a step is named, has completed or has steps that could not
         be undone (`details["not_undone"]`); PermissionDenied if the handle's identity lacks a scope of the agent.
         """
         if from_step is not None:
             check_whole(from_step, "from_step", 0)
+        edited = None if state is None else self._edited(state, from_step)
         check_kind(budget, "budget", Budget, "a Budget(seconds=..., tokens=..., ...)")
         if callback_url is not None:
             check_target_url(callback_url, "callback_url", self.deployment.settings.webhook_allow)
@@ -258,10 +266,13 @@ class TaskHandle(WatchedTask):
                 self.id,
                 budget=limit,
                 from_step=from_step,
+                state=edited,
                 callback_url=callback_url,
                 ring_seconds=ring_seconds,
             )
-            data = {"as": str(rows[0]["id"]), "from_step": rows[0]["step_number"]}
+            data: dict[str, Any] = {"as": str(rows[0]["id"]), "from_step": rows[0]["step_number"]}
+            if edited is not None:
+                data["edited"] = True
             audit.write(connection, "resume", self.identity, task_id=self.id, data=data)
             return rows
 
@@ -285,6 +296,14 @@ class TaskHandle(WatchedTask):
         self._check()
         with self.deployment.database.connection() as connection:
             return read.traceback(connection, self.id)
+
+    def _edited(self, state: Mapping[str, Any], from_step: int | None) -> str:
+        """Return a step's arguments as JSON. Raises InvalidInput, PayloadTooLarge."""
+        if from_step is None:
+            raise InvalidInput("state is that of a step: name it by from_step.", field="from_step")
+        if not isinstance(state, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise refused("state must be the arguments of the step, by name", state, "state")
+        return payloads.encode(dict(state), "state", limit=self.deployment.settings.payload_limit)
 
     def _check(self) -> None:
         """Raise TaskNotFound if the task does not exist for the handle's identity."""

@@ -112,4 +112,7 @@ class ResumeBody(Body):
     from_step: int | None = _within(
         None, "An earlier step number than the last checkpoint's: a fork.", minimum=0, maximum=LARGEST_NUMBER
     )
+    state: dict[str, Any] | None = Field(
+        default=None, description="The arguments of the step `from_step`, all of them, in place of the recorded ones."
+    )
     callback_url: str | None = _within(None, "Told of the new task; left out: the URL of the old one.", **_URL)

@@ -164,7 +164,10 @@ async def resume(request: Request, id: str, body: ResumeBody | None = None) -> R
 
     def go_on(gate: Gate, caller: Caller) -> TaskSnapshot:
         resumed = find(gate, caller, id).resume(
-            budget=budget_of(given.budget), from_step=given.from_step, callback_url=given.callback_url
+            budget=budget_of(given.budget),
+            from_step=given.from_step,
+            state=given.state,
+            callback_url=given.callback_url,
         )
         return resumed.seen or resumed.look()
 

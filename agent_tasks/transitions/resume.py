@@ -113,7 +113,8 @@ _RESUME = f"""
             CASE WHEN undo_step IS NULL THEN lineage_id ELSE %(id)s END, old.id, %(parent_id)s,
             %(parent_step)s, %(parent_call)s, child_index, %(depth)s, tenant, identity, session_id, metadata,
             coalesce(%(callback_url)s, callback_url), left(traceparent, 36) || %(span)s || right(traceparent, 3),
-            substr(traceparent, 37, 16), sensitive, ttl_seconds, retention_seconds, input, partial,
+            substr(traceparent, 37, 16), sensitive, ttl_seconds, retention_seconds,
+            CASE WHEN point.number = 0 THEN coalesce(%(state)s::jsonb, input) ELSE input END, partial,
             CASE WHEN old.status <> 'completed' THEN remaining END, progress, %(seconds)s, %(tokens)s, %(usd)s,
             %(steps)s, %(calls)s, on_child_failure,
             CASE WHEN old.is_forked THEN 0 ELSE (
@@ -130,8 +131,9 @@ _RESUME = f"""
     ), checkpoints_copied AS (
         INSERT INTO agent_tasks.checkpoints (task_id, step_number, step, next_step, state, run, seconds, committed_at,
             awaits, undo)
-        SELECT %(id)s, c.step_number, c.step, c.next_step, c.state, 0, c.seconds, c.committed_at, c.awaits,
-            c.undo AND NOT old.is_forked
+        SELECT %(id)s, c.step_number, c.step, c.next_step,
+            CASE WHEN c.step_number = copied.step_number - 1 THEN coalesce(%(state)s::jsonb, c.state) ELSE c.state END,
+            0, c.seconds, c.committed_at, c.awaits, c.undo AND NOT old.is_forked
         FROM agent_tasks.checkpoints AS c JOIN copied ON c.task_id = %(old)s AND c.step_number < copied.step_number, old
     ), anew AS (
         SELECT c.step_number, c.ordinal FROM agent_tasks.calls AS c JOIN copied ON c.task_id = %(old)s, point
@@ -209,11 +211,13 @@ def resume(
     budget: Budget,
     ring_seconds: float,
     from_step: int | None = None,
+    state: str | None = None,
     callback_url: str | None = None,
     kin: Kin | None = None,
     repeats_not_undone: bool = False,
 ) -> list[Row]:
     """Accept a continuation of `old`, which stays as it is; within a transaction. `callback_url`: in place of the old.
+    `state`: the arguments of the step `from_step` as JSON, in place of those that were recorded.
 
     Returns the new task first, then the children that go on under it: those that had completed are not run
     again. Raises InvalidState where `old` has not ended, or has no step `from_step` to go on from, or where steps could
@@ -234,6 +238,7 @@ def resume(
             "span": span_of(new),
             "from_step": from_step,
             "is_named": from_step is not None,
+            "state": state,
             "callback_url": callback_url,
             "ring_seconds": ring_seconds,
             "parent_id": kin.parent_id if kin else None,

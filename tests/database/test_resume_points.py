@@ -67,6 +67,32 @@ def test_a_fork_of_a_completed_task_goes_on_from_the_step_that_is_named(
     assert types_of(client, fork.id) == ["resumed", "dispatched", "claimed"]
 
 
+@pytest.mark.parametrize("step", [0, 1, 3])
+def test_a_fork_is_given_the_arguments_that_were_edited(client: AgentTasks, completed: TaskHandle, step: int) -> None:
+    before = all_of(client, completed.id)
+    fork = completed.resume(from_step=step, state={"value": "edited"})
+    assert all_of(client, completed.id) == before
+    assert claimed(client, fork.id).state == {"value": "edited"}
+    kept = all_of(client, fork.id)["checkpoints"]
+    assert [c["state"]["value"] for c in kept] == [*range(step - 1), "edited"][-step:] if step else kept == []
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "says"),
+    [
+        ({"value": 1}, None, "name it by from_step"),
+        ([1], 1, "arguments of the step"),
+        ({"value": b"\xff"}, 1, "stored"),
+    ],
+)
+def test_arguments_that_are_none_make_no_fork(
+    client: AgentTasks, completed: TaskHandle, state: Any, step: int | None, says: str
+) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        completed.resume(from_step=step, state=state)
+    assert len(query(client, "SELECT FROM agent_tasks.tasks")) == 1
+
+
 @pytest.mark.parametrize("step", [4, 5, 2**31 - 1])
 def test_a_step_that_does_not_exist_is_refused_and_nothing_is_made(
     client: AgentTasks, completed: TaskHandle, step: int
