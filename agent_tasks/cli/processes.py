@@ -3,7 +3,7 @@
 import logging
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,7 +56,12 @@ def flower(context: typer.Context) -> None:
     if find_spec("flower") is None:
         missing = "Flower is not installed: pip install 'agent-tasks[flower]'."
         raise Failed(Problem(ExitCode.USAGE, "invalid_input", missing))
-    _run("agent_tasks.engine", ["flower", *context.args])
+    from agent_tasks.cli.flower_link import link_to
+
+    import_from_current_folder()
+    app = import_module("agent_tasks.engine").app
+    link_to(f"{Settings().public_url}/console")
+    _start(app, ["flower", *context.args])
 
 
 def _sweep_by_clock(context: typer.Context, loglevel: str) -> None:
@@ -74,8 +79,10 @@ def _sweep_by_clock(context: typer.Context, loglevel: str) -> None:
 def _run(package: str, argv: list[str]) -> None:
     """Run Celery's own command line, with our app in the place of what -A would find."""
     import_from_current_folder()
-    app = import_module(package).app  # before Celery, so that an error in it is reported as ours
+    _start(import_module(package).app, argv)  # before Celery, so that an error in it is reported as ours
 
+
+def _start(app: Any, argv: list[str]) -> None:
     from celery.bin.celery import celery
 
     celery.params[0].default = app

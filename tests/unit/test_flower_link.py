@@ -1,0 +1,18 @@
+"""Flower's link back to the console."""
+
+import pytest
+
+flower_urls = pytest.importorskip("flower.urls")
+
+
+def test_flowers_bar_leads_to_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agent_tasks.cli.flower_link import link_to
+
+    monkeypatch.setitem(flower_urls.settings, "template_loader", None)
+    link_to('https://a.example/console?"{x}')
+    template = flower_urls.settings["template_loader"].load("navbar.html")
+    bar = template.generate(
+        reverse_url=lambda name: f"/{name}", static_url=lambda name: f"/static/{name}", active_tab=""
+    )
+    assert bar.decode().count('href="https://a.example/console?&quot;%7Bx}">Console</a>') == 1
+    assert ">Workers</a>" in bar
