@@ -19,13 +19,13 @@ from benchmarks.tables import Table, at_most
 EMITTED, PAUSE_SECONDS, STEADY_SECONDS = 150, 0.06, 0.01
 ENDINGS = 50
 CLIENTS, WOKEN = 1_000, 200
-_NAME = "gateway"
+NAME = "gateway"
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 
 
 def run(quick: bool) -> list[Table]:
     part = 10 if quick else 1
-    with deployment() as made, made.worker(), _gateway(made) as (gateway, address):
+    with deployment() as made, made.worker(), serving(made) as (gateway, address):
         return [
             _latency(made, address, EMITTED // part, ENDINGS // part),
             _crowd(made, gateway, address, CLIENTS // part, WOKEN // part),
@@ -69,7 +69,7 @@ def _crowd(made: Deployment, gateway: psutil.Process, address: tuple[str, int], 
         channels = made.client.redis
         until(lambda: len(channels.pubsub_channels("agent-tasks:task:*")) >= clients, "the gateway listens for all")
         until(lambda: len(readers.last) == clients, "all clients have seen the history")
-        memory, connections = gateway.memory_info().rss, made.value(_CONNECTIONS, [_NAME])
+        memory, connections = gateway.memory_info().rss, made.value(_CONNECTIONS, [NAME])
         seconds = [_ending(made, readers, task) for task in tasks[:woken]]
     table.check("memory", at_most(300, "MB"), memory / 1e6, f"{memory / 1e6:,.0f} MB ({before / 1e6:,.0f} MB before)")
     table.check("connections to Postgres", at_most(20, ""), connections, str(connections))
@@ -90,9 +90,9 @@ def _ending(made: Deployment, readers: "Readers", task: TaskHandle) -> float:
 
 
 @contextmanager
-def _gateway(made: Deployment) -> Generator[tuple[psutil.Process, tuple[str, int]]]:
+def serving(made: Deployment) -> Generator[tuple[psutil.Process, tuple[str, int]]]:
     log = made.servers.data_dir / "processes.log"
-    url = f"{made.settings.database_url}&application_name={_NAME}"
+    url = f"{made.settings.database_url}&application_name={NAME}"
     arguments = ("agent_tasks.cli", "gateway", "--port", "0")
     with made.process(*arguments, gateway_auth="off", database_url=url) as popen:
         found: list[str] = []

@@ -57,7 +57,7 @@ def run(quick: bool) -> list[Table]:
             note=f"{ended:,} tasks that have ended and {living:,} that live; pages of 100, of other values in "
             "each search; of the deep ones, the tenth page.",
         )
-        for name, asked in _searches(ended).items():
+        for name, asked in searches(ended).items():
             p95 = percentile([_one(made, asked) for _ in range(ROUNDS)], 0.95) * 1000
             table.check(f"{name}, p95", at_most(200, "ms"), p95, f"{p95:.1f} ms")
     return [table]
@@ -76,7 +76,7 @@ def fill(made: Deployment, ended: int, living: int) -> None:
         connection.execute("VACUUM ANALYZE agent_tasks.labels")
 
 
-def _searches(ended: int) -> dict[str, Callable[[], dict[str, Any]]]:
+def searches(ended: int) -> dict[str, Callable[[], dict[str, Any]]]:
     """What is asked, by name; with `pages`, so many pages on."""
 
     def ago() -> timedelta:
