@@ -128,6 +128,12 @@ def _http(url: str) -> str:
 WebUrl = Annotated[str, AfterValidator(_http)]
 
 
+def _names_trace(url: str) -> str:
+    if url and "{trace_id}" not in url:
+        raise ValueError("it must have {trace_id} in the place of the trace's id: https://jaeger/trace/{trace_id}")
+    return url
+
+
 def _begins_links(url: str) -> str:
     if not url or "?" in url or "#" in url:
         raise ValueError("it must be what links begin with: https://host, or https://host/prefix")
@@ -289,6 +295,8 @@ class Settings(BaseSettings):
     """What the links in webhooks and the URLs of hooks begin with: where the gateway is reached from outside."""
     flower_url: WebUrl = ""
     """Where Flower is reached, for the console's link to it; empty: there is no link."""
+    trace_url: Annotated[WebUrl, AfterValidator(_names_trace)] = ""
+    """Where a trace is shown, with `{trace_id}` for its id, for the console's link to it; empty: there is no link."""
     webhook_allow: Annotated[Names, AfterValidator(_targets)] = ()
     """Hosts, addresses and networks that webhooks may be sent to although they are not public, for development."""
     webhook_seconds: float = Field(default=15.0, gt=0, le=30, allow_inf_nan=False)

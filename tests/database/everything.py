@@ -22,6 +22,7 @@ from agent_tasks.engine.process.registration import NEWEST
 from agent_tasks.errors import InvalidInput, InvalidState, LeaseLost
 from agent_tasks.store.notify import Listener, notify
 from agent_tasks.store.queries import calls, catalog, console, doors, lifetime, living, read, recording
+from agent_tasks.store.queries import sessions as session_rows
 from agent_tasks.store.queries.children import called_children, joined_children, results, sensitive_child, usage
 from agent_tasks.store.queries.readiness import obstacle, short_limits
 from agent_tasks.store.session import working
@@ -571,7 +572,13 @@ def _console(client: AgentTasks) -> None:
         assert console.checkpoints(connection, one, 100) == []
         assert console.states(connection, one, [0, 1]) == {}
         assert console.signals(connection, one, 50) == []
+        assert [event["seq"] for event in console.latest_events(connection, one, 1)] == [2]
+        assert console.given(connection, one, 0) is not None
+        assert console.latest_calls(connection, one, 9) == []
+        assert console.arguments(connection, [one], 9)[one]["state"] is None
         console.usual(connection, ["echo"], None)
+        console.step_times(connection, ["echo"], None)
+        assert session_rows.totals(connection, "nobody's", "acme", ANA) == []
 
 
 def _pauses(client: AgentTasks) -> None:

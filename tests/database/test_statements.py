@@ -13,7 +13,7 @@ SMALL, LARGE_SIZE = (20_000, 3_000), (300_000, 10_000)
 FEW_PAGES = 5_000
 """More than any statement reads for a batch of a sweep, and less than a table of the larger size has."""
 _OVERVIEW = (
-    "counts", "pending_steps", "failures", "failures_by_status", "ends", "submits", "spent", "held",
+    "counts", "pending_steps", "failures", "failures_by_status", "ends", "submits", "spent", "held", "open_tasks",
 )  # fmt: skip
 WHOLE = {
     "agent_tasks/store/queries/living.py: _streamed",

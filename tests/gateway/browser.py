@@ -77,6 +77,10 @@ class Browser:
         self._say("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
+    def forget(self) -> None:
+        """Take all cookies away."""
+        self._say("Network.clearBrowserCookies")
+
     def ask(self, expression: str, *, waits: bool = False) -> Any:
         """The value of a JavaScript expression, in the page; `waits`: what its promise comes to."""
         result = self._say("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=waits)
@@ -107,6 +111,13 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
             self._say("Input.dispatchKeyEvent", type=kind, key=key, **text)
+
+    def submit(self, selector: str) -> None:
+        """Press Enter in a field."""
+        self.ask(f"document.querySelector({json.dumps(selector)}).focus()")
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if kind == "keyDown" else {}
+            self._say("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, **text)
 
     def go_back(self) -> None:
         history = self._say("Page.getNavigationHistory")

@@ -41,7 +41,7 @@ def test_each_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch,
     said |= {"database_url": DATABASE, "redis_url": REDIS, "gateway_auth": "off", "oidc_algorithms": "RS256, PS384"}
     said |= {"oidc_issuer": "https://issuer", "oidc_jwks_url": "https://issuer/jwks"}
     said |= {"gateway_rate": "600/minute", "public_url": "https://a.example/tasks"}
-    said |= {"flower_url": "https://a.example/flower"}
+    said |= {"flower_url": "https://a.example/flower", "trace_url": "https://a.example/{trace_id}"}
     said |= {"webhook_allow": "a.example, 10.0.0.0/8", "webhook_seconds": "20", "webhook_retry_scale": "0.5"}
     said |= {"agentcore_mode": "acknowledge", "broker_url": "amqp://h//", "traces": "true"}
     said |= {"hook_secrets": f"whsec_{'c2lnbmVk' * 4}"}
@@ -135,6 +135,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("gateway_auth", "maybe"),
         ("oidc_issuer", "issuer.acme.com"),
         ("oidc_jwks_url", "file:///etc/passwd"),
+        ("trace_url", "https://a.example/trace"),
         ("oidc_algorithms", "HS256"),
         ("oidc_algorithms", "RS256,HS512"),
         ("oidc_algorithms", "none"),

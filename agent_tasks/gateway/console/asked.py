@@ -13,6 +13,8 @@ from agent_tasks.task.task_filter import TaskFilter, pairs
 
 _TEXTS = ("status", "agent", "step", "queue", "tenant", "subject", "session_id", "error_type", "text")
 _TIMES = ("created_after", "created_before", "ended_after", "ended_before")
+FIELDS = (*_TEXTS, *_TIMES, "metadata")
+"""The names of the form's fields."""
 _USUAL = {"status", "agent", "text", "created_after"}
 _AGO = re.compile(r"([0-9]{1,4}) ?(min|h|d)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
@@ -29,8 +31,7 @@ class Asked:
     @classmethod
     def of(cls, query: Query) -> "Asked":
         """Return what an address asks for; other names in it are ignored."""
-        names = (*_TEXTS, *_TIMES, "metadata")
-        return cls({name: query[name][0].strip() for name in names if name in query and query[name][0].strip()})
+        return cls({name: query[name][0].strip() for name in FIELDS if name in query and query[name][0].strip()})
 
     @property
     def filter(self) -> TaskFilter:
@@ -45,7 +46,7 @@ class Asked:
     def _fields(self) -> Iterator[tuple[str, Any]]:
         for name, value in self.given.items():
             if name in _TIMES:
-                yield name, _time(value, name)
+                yield name, moment(value, name)
             elif name == "metadata":
                 yield name, pairs(value.split())
             elif name == "tenant" and value == _NO_TENANT:
@@ -59,8 +60,8 @@ class Asked:
         return urlencode({name: value for name, value in fields.items() if value})
 
 
-def _time(value: str, name: str) -> datetime | timedelta:
-    """A time in UTC, or how long ago: `2h`."""
+def moment(value: str, name: str) -> datetime | timedelta:
+    """Return a time in UTC, or how long ago: `2h`. Raises InvalidInput that names the field."""
     if found := _AGO.fullmatch(value):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:

@@ -8,6 +8,7 @@ from agent_tasks.gateway.console.visitor import Look
 
 _PAGE = 100
 _FILTERS = ("task_id", "operation", "subject", "tenant", "door")
+READS = (*_FILTERS, "after")
 _DOORS = ("python", "cli", "http", "console", "hook", "agentcore")
 
 

@@ -9,6 +9,7 @@ from agent_tasks.gateway.console.visitor import Look
 
 _PAGE = 50
 _FILTERS = ("status", "webhook", "task_id", "type", "tenant")
+READS = (*_FILTERS, "after")
 
 
 def look(look: Look) -> dict[str, Any]:

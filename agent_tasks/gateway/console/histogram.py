@@ -27,7 +27,7 @@ class Bar:
 
 
 def histogram(times: Sequence[tuple[datetime, bool]]) -> list[Bar]:
-    """Return bars for times, each with whether it is of a task that failed; none where there are fewer than two."""
+    """Return bars for times, each with whether it is of a task that failed; none where they would be fewer than two."""
     if len(times) < 2:
         return []
     first, last = min(at for at, _ in times), max(at for at, _ in times)
@@ -38,6 +38,8 @@ def histogram(times: Sequence[tuple[datetime, bool]]) -> list[Bar]:
         count = counts.setdefault((at - start) // step, [0, 0])
         count[0] += 1
         count[1] += failed
+    if len(counts) < 2:
+        return []
     most = max(count for count, _ in counts.values())
     return [
         Bar(start + step * place, start + step * (place + 1), count, 100 * count / most, place, 100 * failed / most)

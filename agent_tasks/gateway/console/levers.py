@@ -1,29 +1,30 @@
-"""What can be done in the console: the forms that its pages send, and the page that follows each."""
+"""What can be done beside a task's page: the forms that other pages send, and the page that follows each."""
 
-from collections.abc import Awaitable, Callable
+import hashlib
+import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Response
 
 from agent_tasks.client.agents import AgentInfo
 from agent_tasks.client.bulk import Bulk
-from agent_tasks.client.signals import Receipt
-from agent_tasks.errors import InvalidInput, InvalidState, PayloadTooLarge, TaskNotFound
+from agent_tasks.errors import InvalidInput, PayloadTooLarge, TaskNotFound
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bulk import authorise_bulk
-from agent_tasks.gateway.console import agents, bulks
-from agent_tasks.gateway.console.answering import Answering, forms
-from agent_tasks.gateway.console.asked import Asked
-from agent_tasks.gateway.console.pages import AGENTS, BULKS, TASK
+from agent_tasks.gateway.console import agents, bulks, task_levers
+from agent_tasks.gateway.console.asked import Asked, moment
+from agent_tasks.gateway.console.filled import budget_of, object_of
+from agent_tasks.gateway.console.pages import AGENTS, BULKS
 from agent_tasks.gateway.console.showing import page_of
+from agent_tasks.gateway.console.task_levers import done
 from agent_tasks.gateway.console.visit import Handler, Visit
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.gateway.hook_form import HookForm
 from agent_tasks.gateway.operations import OPERATIONS
-from agent_tasks.gateway.stages.route import find, route
-from agent_tasks.task.budget import Budget
-from agent_tasks.task.snapshot import TaskSnapshot
+from agent_tasks.gateway.stages.route import route
+from agent_tasks.store.queries import console
 
 _OF_SCHEDULES = {
     "pause": "pause_schedule",
@@ -32,106 +33,6 @@ _OF_SCHEDULES = {
     "delete": "unschedule",
 }
 """The operation of each lever."""
-_BACK = {"inbox": "/inbox"}
-
-
-class WrongAnswer(InvalidInput):
-    """An answer that was not sent, since its form is not filled in as it must be."""
-
-    answering: Answering
-
-    @classmethod
-    def of(cls, answering: Answering) -> "WrongAnswer":
-        error = cls(answering.problem, field="payload", fields=dict(answering.errors))
-        error.answering = answering
-        return error
-
-
-async def signal(visit: Visit) -> Response:
-    """Answer a wait. Whoever answers it second is told so, and changes nothing."""
-    given = await visit.form()
-    name, wait_id = given.get("name", ""), given.get("wait_id", "")
-
-    def send(gate: Gate, caller: Caller) -> Receipt:
-        task = find(gate, caller, visit.path["id"])
-        form = _form_of(gate, task.read(), name, wait_id)
-        filled = form.read(given)
-        if filled.errors:
-            raise WrongAnswer.of(
-                _answering(task.read(), name, wait_id, form, given, filled.errors, "Nothing was sent yet.")
-            )
-        who = f"{caller.identity.tenant}/{caller.identity.subject}" if caller.identity else "local"
-        try:
-            return task.signal(
-                name, filled.payload, signal_id=f"console {wait_id} {name} {who}"[:255], wait_id=wait_id or None,
-                identity=caller.identity,
-            )  # fmt: skip
-        except InvalidState:
-            raise
-        except InvalidInput as error:
-            field = form.name_of(error.details.get("field", ""))
-            wrong = {field: str(error.details["problem"])} if field and "problem" in error.details else {}
-            raise WrongAnswer.of(_answering(task.read(), name, wait_id, form, given, wrong, error.message)) from error
-
-    try:
-        receipt = await visit.act(OPERATIONS["signal"], send, target=name)
-    except WrongAnswer as wrong:
-        return await page_of(TASK, visit, 422, answerings=[wrong.answering])
-    except InvalidState as error:
-        return await page_of(TASK, visit, 409, wrong=error.message)
-    said = "signal" if receipt.delivered else "kept" if receipt.kept else "again"
-    back = _BACK.get(given.get("back", ""), f"/tasks/{visit.path['id']}")
-    return visit.to(f"{back}?said={said}")
-
-
-async def cancel(visit: Visit) -> Response:
-    """End a task and all below it."""
-    given = await visit.form()
-    reason = given.get("reason", "").strip() or "cancelled in the console"
-
-    return await _on_task(visit, "cancel", lambda gate, caller: find(gate, caller, visit.path["id"]).cancel(reason))
-
-
-async def resume(visit: Visit) -> Response:
-    """Go on from a checkpoint of a task that has ended, as a new task."""
-    given = await visit.form()
-
-    async def work() -> Response:
-        budget, step = _budget_of(given), _whole(given.get("from_step", ""), "from_step")
-
-        def go_on(gate: Gate, caller: Caller) -> str:
-            return str(find(gate, caller, visit.path["id"]).resume(budget=budget, from_step=step).id)
-
-        return _done(visit, await visit.act(OPERATIONS["resume"], go_on), "resume")
-
-    return await _or_told(visit, work)
-
-
-async def acknowledge(visit: Visit) -> Response:
-    """Say that a result was taken."""
-    await visit.form()
-    return await _on_task(visit, "acknowledge", lambda gate, caller: find(gate, caller, visit.path["id"]).acknowledge())
-
-
-async def pause(visit: Visit) -> Response:
-    """Begin no more steps of a task and of all below it."""
-    given = await visit.form()
-    reason = given.get("reason", "").strip() or None
-
-    def hold(gate: Gate, caller: Caller) -> None:
-        gate.client.pause(find(gate, caller, visit.path["id"]), reason=reason, identity=caller.viewer)
-
-    return await _on_task(visit, "pause", hold)
-
-
-async def unpause(visit: Visit) -> Response:
-    """Let a task go on that was paused."""
-    await visit.form()
-
-    def let_go(gate: Gate, caller: Caller) -> None:
-        gate.client.resume_paused(find(gate, caller, visit.path["id"]), identity=caller.viewer)
-
-    return await _on_task(visit, "unpause", let_go)
 
 
 async def submit(visit: Visit) -> Response:
@@ -147,14 +48,24 @@ async def submit(visit: Visit) -> Response:
         return await _asked_again(visit, agent, given, "Nothing was submitted yet.", filled.errors)
 
     def accept(gate: Gate, caller: Caller) -> str:
-        to = route(gate, caller, agent.name, None, None)
+        value = filled.payload if filled else {}
+        session_id = given.get("session_id", "").strip() or None
+        said = given.get("metadata", "").strip()
+        metadata = object_of(said, "The metadata", "metadata") if said else None
+        to = route(gate, caller, agent.name, None, session_id)
         task = gate.client.new_task(
-            to.target, filled.payload if filled else {}, None, identity=caller.identity, queue=to.queue
-        )
-        return str(gate.accepting.accept(task).id)
+            to.target, value, budget_of(given), identity=caller.identity, queue=to.queue, session_id=session_id,
+            metadata=metadata,
+        )  # fmt: skip
+        once = given.get("once", "")
+        if not once:
+            return str(gate.accepting.accept(task).id)
+        digest = hashlib.sha256(json.dumps([name, given], sort_keys=True).encode())
+        key = f"console {once[:64]} {digest.hexdigest()}"  # of this form, as it was filled in
+        return str(gate.client.accept(task, idempotency_key=key, request=digest.digest()).id)
 
     try:
-        return _done(visit, await visit.act(OPERATIONS["submit"], accept, target=name), "submit")
+        return done(visit, await visit.act(OPERATIONS["submit"], accept, target=name), "submit")
     except (InvalidInput, PayloadTooLarge) as error:
         return await _asked_again(visit, agent, given, error.message, {})
 
@@ -163,7 +74,8 @@ async def _asked_again(
     visit: Visit, agent: AgentInfo, given: dict[str, str], problem: str, errors: dict[str, str]
 ) -> Response:
     values = {each.name: given.get(each.name, "") for each in agents.form_of(agent).fields}
-    asking = replace(agents.asking(agent), values=values, errors=errors, problem=problem)
+    also = {name: given.get(name, "") for name in agents.ALSO}
+    asking = replace(agents.asking(agent), values=values, also=also, errors=errors, problem=problem)
     return await page_of(AGENTS, visit, 422, agents=[asking])
 
 
@@ -191,7 +103,7 @@ async def schedule(visit: Visit) -> Response:
         raise InvalidInput("A schedule can be paused, unpaused, triggered or deleted.", field="lever")
     submitted = await visit.act(OPERATIONS[_OF_SCHEDULES[lever]], work, target=name)
     if submitted is not None:
-        return _done(visit, submitted, "submit")
+        return done(visit, submitted, "submit")
     return visit.to(f"/schedules?said={_OF_SCHEDULES[lever]}")
 
 
@@ -202,21 +114,42 @@ async def bulk(visit: Visit) -> Response:
     if operation is None:
         raise InvalidInput(f"operation must be one of {', '.join(bulks.OPERATIONS)}", field="operation")
     asked = Asked.of({name: [value] for name, value in given.items()})
+    options = bulks.Options.of(operation, given)
     is_sure = given.get("sure") == "yes"
 
     def begin(gate: Gate, caller: Caller) -> Bulk:
         authorise_bulk(caller, operation)
         most = gate.settings.gateway_open_tasks if operation == "resume" and caller.is_limited else 0
-        reason = given.get("reason", "").strip() or "cancelled in the console" if operation == "cancel" else None
         return gate.client.bulk(
             operation, asked.filter, dry_run=not is_sure, limit=most or None, wait=False, identity=caller.viewer,
-            reason=reason,
+            **options.values,
         )  # fmt: skip
 
     begun = await visit.act(OPERATIONS["bulk"], begin, target=operation)
     if is_sure:
         return visit.to("/bulk?said=bulk")
-    return await page_of(BULKS, visit, counted=begun, asked=asked)
+    return await page_of(BULKS, visit, counted=begun, asked=asked, options=options.given)
+
+
+async def pause(visit: Visit) -> Response:
+    """Pause an agent, a queue or a tenant, or let it go on."""
+    given = await visit.form()
+    kind, name, lever = given.get("kind", ""), given.get("name", ""), given.get("lever", "")
+    if kind not in ("agent", "queue", "tenant", "task") or lever not in ("pause", "unpause"):
+        raise InvalidInput("An agent, a queue, a tenant or a task can be paused or unpaused.", field="kind")
+    of: dict[str, Any] = {kind: name}
+    if kind in ("agent", "queue") and given.get("tenant"):
+        of["tenant"] = given["tenant"]
+
+    def work(gate: Gate, caller: Caller) -> None:
+        if lever == "pause":
+            reason = given.get("reason", "").strip() or None
+            gate.client.pause(reason=reason, identity=caller.viewer, **of)
+        else:
+            gate.client.resume_paused(identity=caller.viewer, **of)
+
+    await visit.act(OPERATIONS["begin_pause" if lever == "pause" else "end_pause"], work, target=f"{kind} {name}"[:200])
+    return visit.to(f"?said={lever}_all")
 
 
 async def stop_bulk(visit: Visit) -> Response:
@@ -244,78 +177,36 @@ async def replay(visit: Visit) -> Response:
     return visit.to("/deliveries?said=replay")
 
 
+async def replay_range(visit: Visit) -> Response:
+    """Deliver once more what an endpoint was to be told within a time."""
+    given = await visit.form()
+    name, only = given.get("webhook", ""), given.get("only", "failed")
+    if only not in ("failed", "all"):
+        raise InvalidInput("only must be failed or all.", field="only")
+    ends = {end: text for end in ("after", "until") if (text := given.get(end, "").strip())}
+
+    def again(gate: Gate, caller: Caller) -> int:
+        with gate.client.database.connection() as connection:
+            now = console.now(connection)["now"]
+        times: dict[str, Any] = {}
+        for end, text in ends.items():
+            time = moment(text, end)
+            times[end] = now - time if isinstance(time, timedelta) else time
+        tenant = given.get("tenant", "") if caller.viewer is None else caller.tenant
+        return gate.client.webhooks.replay_range(name, only=only, tenant=tenant, identity=caller.viewer, **times)
+
+    await visit.act(OPERATIONS["replay_deliveries"], again, target=name)
+    return visit.to(f"/deliveries?{urlencode({'webhook': name, 'tenant': given.get('tenant', '')})}&said=replay_range")
+
+
 LEVERS: list[tuple[str, str, Handler]] = [
-    ("/tasks/{id}/signal", "signal", signal),
-    ("/tasks/{id}/cancel", "cancel", cancel),
-    ("/tasks/{id}/resume", "resume", resume),
-    ("/tasks/{id}/acknowledge", "acknowledge", acknowledge),
-    ("/tasks/{id}/pause", "pause", pause),
-    ("/tasks/{id}/unpause", "unpause", unpause),
+    *task_levers.LEVERS,
     ("/agents/{name}/submit", "submit", submit),
     ("/schedules/{name}", "schedule", schedule),
+    ("/pauses", "pauses", pause),
     ("/bulk", "bulk", bulk),
     ("/bulk/{bulk}/stop", "stop_bulk", stop_bulk),
+    ("/deliveries/replay", "replay_range", replay_range),
     ("/deliveries/{delivery}/replay", "replay", replay),
 ]
 """The path of each form, its name, and what takes it."""
-
-
-async def _on_task(visit: Visit, operation: str, act: Callable[[Gate, Caller], object]) -> Response:
-    """Do one thing to the task of this page, and come back to it."""
-
-    async def work() -> Response:
-        await visit.act(OPERATIONS[operation], act)
-        return _done(visit, visit.path["id"], operation)
-
-    return await _or_told(visit, work)
-
-
-async def _or_told(visit: Visit, work: Callable[[], Awaitable[Response]]) -> Response:
-    """The answer of `work`, or the task's page with what went wrong."""
-    try:
-        return await work()
-    except InvalidInput as error:
-        return await page_of(TASK, visit, 409 if isinstance(error, InvalidState) else 422, wrong=error.message)
-
-
-def _done(visit: Visit, task_id: str, said: str) -> Response:
-    return visit.to(f"/tasks/{task_id}?said={said}")
-
-
-def _form_of(gate: Gate, task: TaskSnapshot, name: str, wait_id: str) -> HookForm:
-    """The form by which a wait is answered. Where it is over, that of any payload: the signal will say so."""
-    for known, own, form in forms(gate.client, task):
-        if (known, own) == (name, wait_id):
-            return form
-    return HookForm.of(None)
-
-
-def _answering(
-    task: TaskSnapshot, name: str, wait_id: str, form: HookForm, given: dict[str, str], errors: dict[str, str],
-    problem: str,
-) -> Answering:  # fmt: skip
-    values: dict[str, Any] = {each.name: given.get(each.name, "") for each in form.fields}
-    return replace(Answering(task, name, wait_id, form, values), errors=errors, problem=problem)
-
-
-def _budget_of(given: dict[str, str]) -> Budget | None:
-    """The limits that were filled in; None where none was."""
-    amounts: dict[str, Any] = {}
-    for name in ("seconds", "usd"):
-        if text := given.get(name, "").strip():
-            try:
-                amounts[name] = float(text)
-            except ValueError:
-                raise InvalidInput(f"{name} must be a number, as 12.5.", field=name) from None
-    for name in ("tokens", "steps", "calls"):
-        if (number := _whole(given.get(name, ""), name)) is not None:
-            amounts[name] = number
-    return Budget(**amounts) if amounts else None
-
-
-def _whole(text: str, name: str) -> int | None:
-    if not text.strip():
-        return None
-    if not (text.strip().isascii() and text.strip().isdecimal() and len(text.strip()) < 16):
-        raise InvalidInput(f"{name} must be a whole number, as 12.", field=name)
-    return int(text)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import ExitStack
 from time import monotonic
@@ -14,6 +15,7 @@ from agent_tasks.client.following import is_set_within
 from agent_tasks.doorbell import mirror
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.stages.authenticate import CONSOLE, authenticate
 from agent_tasks.store.errors import Transient
 from agent_tasks.store.queries import console
@@ -25,18 +27,25 @@ _PULSE_SECONDS = 0.25
 """How often Postgres is asked whether anything was committed, as long as anybody looks at any page."""
 _SHARE = 0.2
 """Of one core: so much is spent on making pages again. With more of them, each is made less often."""
+_OWN_REST = 0.4
+"""Of the rest of a page of a task, the part after which word of the task itself ends it."""
+_MOST_STREAMS = 50
+"""Pages that one session may have open at a time."""
+_TOLD_SECONDS = 2.0
+"""A page that rests longer says so."""
 _OF_TASK_SECONDS = 2.0
 """How often the page of a task is made where no word comes of the task itself: its children may have changed."""
 _VERIFIED_SECONDS = 2.0
 """For how long a session that was verified is shown pages, without being verified again."""
+_SIGNED_OUT = "event: signed-out\ndata: {}\n\n"
 _KEEP_ALIVE = ": keep-alive\n\n"
 
 
 class View:
     """A page as some people see it, made again when there is word of a change."""
 
-    def __init__(self, hub: "Views", make: Callable[[], str], task_id: UUID | None) -> None:
-        self._hub, self._make, self._task_id = hub, make, task_id
+    def __init__(self, hub: "Views", make: Callable[[], str], task_id: UUID | None, tenant: str) -> None:
+        self._hub, self._make, self._task_id, self.tenant = hub, make, task_id, tenant
         self.readers = 0
         self.text, self.digest = "", ""
         self.has_ended = False
@@ -46,6 +55,8 @@ class View:
         """There is word of a change."""
         self.seconds = 0.0
         """How long it took to make it, the last time."""
+        self.rest = 0.0
+        """For how long it is not made again."""
 
     async def run(self) -> None:
         """Make it again and again, until it is told to stop."""
@@ -61,9 +72,8 @@ class View:
             while not self.has_ended:
                 self.stirred.clear()
                 seen = self._hub.pulse
-                began = monotonic()
                 try:
-                    text = await self._hub.gate.in_thread(lambda _: self._make())
+                    text, self.seconds = await self._hub.gate.in_thread(lambda _: _timed(self._make))
                 except Transient as error:
                     log.warning("a page of the console is behind until Postgres is back: %s", error)
                     text = self.text
@@ -73,12 +83,16 @@ class View:
                 except Exception:  # its readers are told, and come back to a new one
                     log.exception("a page of the console could not be made")
                     self.has_ended, text = True, self.text
-                self.seconds = monotonic() - began
                 if text != self.text or self.has_ended:
                     async with self.changed:
                         self.text, self.digest = text, hashlib.sha256(text.encode()).hexdigest()[:16]
                         self.changed.notify_all()
-                await asyncio.sleep(self._hub.rest_of(self.seconds))
+                self.rest = self._hub.rest_of(self)
+                if self._task_id is None:
+                    await asyncio.sleep(self.rest)
+                else:
+                    await asyncio.sleep(self.rest * _OWN_REST)
+                    await is_set_within(self.stirred, self.rest * (1.0 - _OWN_REST))
                 await self._until_stirred(seen)
 
     async def _until_stirred(self, seen: int) -> None:
@@ -100,10 +114,23 @@ class Views:
         """Grows where something was committed."""
         self._views: dict[Hashable, tuple[View, asyncio.Task[None]]] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._sessions: Counter[str] = Counter()
+        """How many pages each session has open."""
 
-    def rest_of(self, seconds: float) -> float:
-        """How long to rest after a page took so long to make."""
-        return max(_PULSE_SECONDS / 2, seconds * len(self._views) / _SHARE)
+    def rest_of(self, view: View) -> float:
+        """How long a view rests after it was made: each tenant has the same part of the share, for all of its views."""
+        tenants = [each.tenant for each, _ in self._views.values()]
+        return max(_PULSE_SECONDS / 2, view.seconds * tenants.count(view.tenant) * len(set(tenants)) / _SHARE)
+
+    def check_room(self, session: str | None) -> None:
+        """Raise Refused (429) where a session has more pages open than it may."""
+        if session is not None and self._sessions[session] >= _MOST_STREAMS:
+            raise Refused(
+                429,
+                "too_many_pages",
+                "Too many pages are open",
+                f"A session may have {_MOST_STREAMS} pages of the console open at a time. Close some, then load this.",
+            )
 
     async def pieces(
         self,
@@ -111,6 +138,7 @@ class Views:
         make: Callable[[], str],
         *,
         task_id: UUID | None,
+        tenant: str,
         session: str | None,
         form_token: str,
         seen: str,
@@ -121,19 +149,27 @@ class Views:
         """  # fmt: skip
         gate = self.gate
         closing = asyncio.Event()
-        view = self._entered(key, make, task_id)
+        view = self._entered(key, make, task_id, tenant)
+        if session is not None:
+            self._sessions[session] += 1
         verified = sent = monotonic()
+        told = 0
         try:
             with metrics.GATEWAY_STREAMS.track_inprogress(), gate.waking(closing):
                 while not (closing.is_set() or gate.closing.is_set()):
                     if monotonic() - verified > _VERIFIED_SECONDS:
                         if not await self._is_good(session):
+                            yield _SIGNED_OUT
                             return
                         verified = monotonic()
                     if view.text and view.digest != seen:
                         seen, text = view.digest, view.text.replace(FORM_TOKEN, form_token)
                         sent = monotonic()
                         yield f"id: {seen}\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+                    rest = round(view.rest) if view.rest > _TOLD_SECONDS else 0
+                    if rest != told:
+                        told, sent = rest, monotonic()
+                        yield f"event: rest\ndata: {rest}\n\n"
                     if view.has_ended:
                         yield "event: end\ndata: {}\n\n"
                         return
@@ -143,6 +179,9 @@ class Views:
                         yield _KEEP_ALIVE
         finally:
             self._left(key)
+            if session is not None:
+                self._sessions[session] -= 1
+                self._sessions += Counter()  # without those that have none
 
     async def _is_good(self, session: str | None) -> bool:
         """Whether the session still is; while Postgres is away it stays what it was."""
@@ -170,9 +209,9 @@ class Views:
                 each.cancel()
         return bool(done)
 
-    def _entered(self, key: Hashable, make: Callable[[], str], task_id: UUID | None) -> View:
+    def _entered(self, key: Hashable, make: Callable[[], str], task_id: UUID | None, tenant: str) -> View:
         if key not in self._views:
-            view = View(self, make, task_id)
+            view = View(self, make, task_id, tenant)
             self._views[key] = view, asyncio.create_task(view.run())
         view, _ = self._views[key]
         view.readers += 1
@@ -204,6 +243,12 @@ class Views:
                 self.pulse += snapshot != last
                 last = snapshot
             await asyncio.sleep(_PULSE_SECONDS)
+
+
+def _timed(make: Callable[[], str]) -> tuple[str, float]:
+    """What `make` returns, and how long it took, without what it had to wait for a thread."""
+    began = monotonic()
+    return make(), monotonic() - began
 
 
 def _snapshot(gate: Gate) -> str:

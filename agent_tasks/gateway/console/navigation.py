@@ -12,6 +12,7 @@ NAVIGATION = (
     ("agents", "Agents", Scope.READ, "/agents"),
     ("workers", "Workers", Scope.ADMIN, "/workers"),
     ("deliveries", "Deliveries", Scope.READ, "/deliveries"),
+    ("limits", "Limits", Scope.READ, "/limits"),
     ("audit", "Audit", Scope.READ, "/audit"),
 )
 """The name of each page that is always in reach, what it is called, the scope that it takes, and its path."""

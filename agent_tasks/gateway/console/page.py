@@ -22,3 +22,5 @@ class Page:
     is_of_task: bool = False
     """Its path names one task, whose changes it follows."""
     is_live: bool = True
+    reads: tuple[str, ...] = ()
+    """The names behind the `?` of its address that it knows; it is the same page whatever else is there."""

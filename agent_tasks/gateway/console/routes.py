@@ -1,7 +1,6 @@
 """/console: each page, as a whole and as a stream of its changes, and what is served beside pages."""
 
 from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -13,12 +12,11 @@ from agent_tasks.gateway.console.live import FORM_TOKEN, Views
 from agent_tasks.gateway.console.page import Page
 from agent_tasks.gateway.console.pages import PAGES
 from agent_tasks.gateway.console.showing import frame, page_of
-from agent_tasks.gateway.console.templates import render_live
+from agent_tasks.gateway.console.templates import STATIC, render_live
 from agent_tasks.gateway.console.visit import Visit, admitted_of, visited
 from agent_tasks.gateway.console.visitor import Look, Visitor
 from agent_tasks.task.arguments import as_uuid
 
-_STATIC = Path(__file__).parent / "static"
 _FILES = {
     "console.css": "text/css",
     "uPlot.min.css": "text/css",
@@ -28,7 +26,7 @@ _FILES = {
     "uPlot.iife.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-_STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def router() -> APIRouter:
@@ -58,18 +56,21 @@ async def _live(page: Page, visit: Visit) -> Response:
     await visit.look(page.operation, page.look)  # whatever is wrong is told before the stream begins
     caller = admitted_of(visit).caller
     visitor = Visitor.of(caller)
-    path, query = visit.path, visit.query
+    path = visit.path
+    query = {name: visit.query[name] for name in page.reads if name in visit.query}
     around = {**frame(page, visit, visitor), "form_token": FORM_TOKEN}
 
     def make() -> str:
         return render_live(page.name, {**around, **page.look(Look(visit.gate, caller, path, query))})
 
     views: Views = visit.request.app.state.views
+    views.check_room(visit.session)
     task_id: UUID | None = as_uuid(path["id"]) if page.is_of_task else None
     pieces = views.pieces(
-        (page.name, tuple(path.items()), visit.request.url.query, visitor, visit.base),
+        (page.name, tuple(path.items()), tuple((name, query[name][0]) for name in query), visitor, visit.base),
         make,
         task_id=task_id,
+        tenant=visitor.tenant,
         session=visit.session,
         form_token=visit.form_token(),
         seen=visit.request.headers.get("last-event-id", ""),
@@ -80,5 +81,6 @@ async def _live(page: Page, visit: Visit) -> Response:
 async def _static(request: Request, name: str) -> Response:
     if name not in _FILES:
         return Response("There is no such file.", 404, media_type="text/plain")
-    head = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(_STATIC / name, media_type=_FILES[name], headers=head)
+    age = 31_536_000 if "v" in request.query_params else 3600
+    head = {"Cache-Control": f"public, max-age={age}", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(STATIC / name, media_type=_FILES[name], headers=head)

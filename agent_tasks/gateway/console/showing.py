@@ -1,6 +1,9 @@
 """A page as a visitor sees it: what is looked up for it, in the frame that all pages share."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Response
 
@@ -19,12 +22,15 @@ _SAID = {
     "acknowledge": "The result counts as taken.",
     "pause": "The task and all below it are paused. A step that runs comes to its end.",
     "unpause": "The task goes on, unless another pause holds for it.",
+    "pause_all": "It is paused. Steps that run come to their ends.",
+    "unpause_all": "It goes on, unless another pause holds for it.",
     "submit": "The task was submitted.",
     "unschedule": "The schedule was deleted. Tasks that it has submitted go on.",
     "pause_schedule": "The schedule is paused.",
     "unpause_schedule": "The schedule goes on.",
     "bulk": "It was begun, and goes on without you.",
     "stop_bulk": "It is stopped. What it has done stays done.",
+    "replay_range": "What is found will be delivered once more.",
     "replay": "The event will be delivered once more.",
 }
 """What is said of a form that was sent, on the page that follows."""
@@ -44,15 +50,15 @@ async def page_of(page: Page, visit: Visit, status: int = 200, **more: Any) -> R
 
 def frame(page: Page, visit: Visit, visitor: Visitor) -> dict[str, Any]:
     """What is around a page."""
-    url = visit.request.url
     path = f"{visit.base}{page.path.format(**visit.path)}"
-    query = f"?{url.query}" if url.query else ""
+    asked = {name: visit.query[name] for name in page.reads if name in visit.query}
     flower = visit.gate.settings.flower_url
     return {
         "base": visit.base,
         "page": page.name,
-        "here": f"{path}{query}",
-        "live_url": f"{path}/live{query}" if page.is_live else "",
+        "here": _address(path, asked),
+        "at": partial(_address, path, asked),
+        "live_url": _address(f"{path}/live", asked) if page.is_live else "",
         "navigation": [each for each in NAVIGATION if visitor.may(each[2])],
         "visitor": visitor,
         "flower_url": flower if visitor.sees_all else None,
@@ -60,3 +66,10 @@ def frame(page: Page, visit: Visit, visitor: Visitor) -> dict[str, Any]:
         "problem": None,
         "given": {},
     }
+
+
+def _address(path: str, asked: Mapping[str, Sequence[str]], **other: object) -> str:
+    """An address with what it asks for, and other values for some names; an empty one takes it out."""
+    fields = {**{name: values[0] for name, values in asked.items()}, **other}
+    query = urlencode({name: value for name, value in fields.items() if value != ""})
+    return f"{path}?{query}" if query else path

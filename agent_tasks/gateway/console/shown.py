@@ -19,6 +19,21 @@ HEAD = {
 _KEPT = ("retry-after", "connection")
 
 
+def bare_frame(base: str, page: str) -> dict[str, Any]:
+    """What is around a page that nobody in particular looks at."""
+    return {
+        "base": base,
+        "here": "",
+        "page": page,
+        "visitor": None,
+        "form_token": "",
+        "live_url": "",
+        "flower_url": None,
+        "said": "",
+        "problem": None,
+    }
+
+
 def shown(
     template: str, values: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:

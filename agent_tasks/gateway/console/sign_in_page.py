@@ -1,13 +1,13 @@
 """/console/sign-in: an API key is exchanged for a session, which lies in a cookie that no script reads."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from agent_tasks.client import sign_in
-from agent_tasks.gateway.console.shown import shown
+from agent_tasks.gateway.console.again import again, is_own, kept
+from agent_tasks.gateway.console.shown import bare_frame, shown
 from agent_tasks.gateway.console.visit import COOKIE, Visit, base_of, visited
 from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.form import fields_of
@@ -42,7 +42,12 @@ async def _sign_in(visit: Visit) -> Response:
         )
     except Unauthenticated as error:
         return _form(visit, there, problem=error.message, status=401)
-    answer = visit.to(there)
+    filled = kept(given["kept"]) if "kept" in given and is_own(visit.request) else None
+    if filled is not None and _safe(filled[0]):
+        token = sign_in.form_token(visit.gate.client, session)
+        answer = again(visit.base, filled[0], filled[1], token=token)
+    else:
+        answer = visit.to(there)
     answer.set_cookie(COOKIE, session, **_cookie(visit.request), max_age=sign_in.LASTS_SECONDS)
     return answer
 
@@ -55,17 +60,7 @@ async def _sign_out(visit: Visit) -> Response:
 
 
 def _form(visit: Visit, there: str, *, problem: str = "", status: int = 200) -> Response:
-    values: Mapping[str, Any] = {
-        "base": visit.base,
-        "page": "sign_in",
-        "visitor": None,
-        "live_url": "",
-        "flower_url": None,
-        "form_token": "",
-        "said": "",
-        "there": there,
-        "problem": problem,
-    }
+    values = {**bare_frame(visit.base, "sign_in"), "there": there, "problem": problem}
     return shown("sign_in", values, status)
 
 
@@ -77,8 +72,7 @@ def _cookie(request: Request) -> dict[str, Any]:
 
 
 def _check_own(request: Request) -> None:
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    if site not in ("same-origin", "none"):
+    if is_own(request) is False:
         raise Refused(403, "foreign_form", "This form is of another site", "Sign in on the console's own page.")
 
 

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from agent_tasks.client.calls import CallInfo
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.tree import TreeNode
 from agent_tasks.errors import InvalidInput
 from agent_tasks.gateway.console.answering import answerings
+from agent_tasks.gateway.console.attempts import attempts
+from agent_tasks.gateway.console.matter import matters
 from agent_tasks.gateway.console.timeline import timeline
+from agent_tasks.gateway.console.trace import Trace
 from agent_tasks.gateway.console.visitor import Look
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.store.queries import console, read
@@ -18,8 +22,10 @@ from agent_tasks.task.budget import RESOURCES
 from agent_tasks.task.event import Event, EventType
 from agent_tasks.task.snapshot import TaskSnapshot
 
-_MOST_EVENTS, _EVENTS = 10_000, 200
-_MOST_CALLS, _CALLS = 1_000, 100
+READS = ("all", "from", "to", "zoom", "fork")
+_TIMELINE, _EVENTS, _CALLS = 1_000, 200, 100
+"""Of events those of which the timeline is made, and those that are listed."""
+_ALL_EVENTS, _ALL_CALLS = 10_000, 1_000
 _SPANS, _CHECKPOINTS, _LOGS, _SIGNALS, _CHILDREN = 60, 100, 200, 50, 200
 _OWN = frozenset(EventType)
 _ZOOMS = ("1", "2", "4", "8")
@@ -34,19 +40,23 @@ def shown(look: Look, *, sees_payloads: bool) -> dict[str, Any]:
     """What the page shows, of a sensitive task with or without its payloads. Raises TaskNotFound."""
     handle = find(look.gate, look.caller, look.path["id"])
     task = handle.stored()
+    is_whole = look.first("all") != ""
+    most_events, most_calls = (_ALL_EVENTS, _ALL_CALLS) if is_whole else (_TIMELINE, _CALLS)
     with look.client.database.connection() as connection:
         given = console.payloads(connection, handle.id)
         now = console.now(connection)["now"]
         checkpoints = console.checkpoints(connection, handle.id, _CHECKPOINTS)
         signals = console.signals(connection, handle.id, _SIGNALS)
-        rows = read.events(connection, handle.id, 0, _MOST_EVENTS)
+        rows = console.latest_events(connection, handle.id, most_events)
+        call_rows = console.latest_calls(connection, handle.id, most_calls + 1)
         children = read.children_by_status(connection, handle.id)
     is_hidden = given is not None and given["sensitive"] and not sees_payloads
     events = [Event.model_construct(**row) for row in rows]
-    calls = handle.calls(limit=_MOST_CALLS).calls
+    calls = [CallInfo.model_construct(**row) for row in call_rows[-most_calls:]]
     spans = timeline(events, calls, now)
-    is_whole = look.first("all") != ""
     rows_shown = [span for span in spans if span.kind != "queued" or span.seconds >= 1 or span.is_open]
+    listed = events if is_whole else events[-_EVENTS:]
+    waits = task.waiting_for is not None and task.waiting_for.kind == "signal"
     return {
         "task": task,
         "input": None if given is None or is_hidden else given["input"],
@@ -55,14 +65,16 @@ def shown(look: Look, *, sees_payloads: bool) -> dict[str, Any]:
         "may_see_payloads": look.visitor.sees_payloads,
         "is_whole": is_whole,
         "spans": rows_shown if is_whole else rows_shown[-_SPANS:],
-        "spans_left_out": 0 if is_whole else max(0, len(rows_shown) - _SPANS),
+        "has_earlier_spans": bool(rows) and (rows[0]["seq"] > 1 or (not is_whole and len(rows_shown) > _SPANS)),
+        "attempts": attempts(spans, task, is_hidden=is_hidden),
         "zoom": look.first("zoom") if look.first("zoom") in _ZOOMS else "1",
         "zooms": _ZOOMS,
-        "events": list(reversed(events if is_whole else events[-_EVENTS:])),
-        "events_left_out": 0 if is_whole else max(0, len(events) - _EVENTS),
+        "events": list(reversed(listed)),
+        "events_left_out": listed[0].seq - 1 if listed else 0,
+        "most_events": _ALL_EVENTS,
         "own_types": _OWN,
-        "calls": calls if is_whole else calls[-_CALLS:],
-        "calls_left_out": 0 if is_whole else max(0, len(calls) - _CALLS),
+        "calls": calls,
+        "has_earlier_calls": len(call_rows) > most_calls,
         "checkpoints": checkpoints,
         "difference": None if is_hidden else _difference(look, handle.id),
         "signals": signals,
@@ -72,17 +84,31 @@ def shown(look: Look, *, sees_payloads: bool) -> dict[str, Any]:
         "tree": _tree(handle, children),
         "budget": _budget(task),
         "answerings": answerings(look.client, task) if look.visitor.may("tasks:signal") else [],
-        "trace_id": task.traceparent.split("-")[1] if task.traceparent else None,
+        "matter": matters(look.client, [task]).get(task.id) if waits and not is_hidden else None,
+        "fork": None if is_hidden or task.finished_at is None else _fork(look, handle.id),
+        "trace": Trace.of(task, look.gate.settings.trace_url),
         "elapsed": ((task.finished_at or now) - task.created_at).total_seconds() if task.finished_at else None,
         "public_url": look.gate.settings.public_url.rstrip("/"),
         "wrong": None,
     }
 
 
+def _fork(look: Look, task_id: UUID) -> dict[str, Any] | None:
+    """The step that the address names, with what it was given, to be edited; None where it names none."""
+    number = look.first("fork")
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        return None
+    with look.client.database.connection() as connection:
+        state = console.given(connection, task_id, int(number))
+    if state is None:
+        raise InvalidInput("There is no such step of this task. Choose one of the list.", field="fork")
+    return {"step": int(number), "state": json.dumps(state["state"], indent=2, ensure_ascii=False)}
+
+
 def _difference(look: Look, task_id: UUID) -> dict[str, Any] | None:
     """What changed between the states of two checkpoints that the address names; None where it names none."""
     first, last = look.first("from"), look.first("to")
-    if not (first.isdecimal() and last.isdecimal() and len(first + last) < 18):
+    if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal() and len(first + last) < 18):
         return None
     numbers = [int(first), int(last)]
     with look.client.database.connection() as connection:

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent_tasks.client.listing import Page
 from agent_tasks.errors import ErrorType, InvalidInput
-from agent_tasks.gateway.console.asked import Asked
+from agent_tasks.gateway.console.asked import FIELDS, Asked
 from agent_tasks.gateway.console.histogram import Bar, histogram
 from agent_tasks.gateway.console.visitor import Look
 from agent_tasks.store.queries import console, search
@@ -12,6 +12,7 @@ from agent_tasks.task.status import TaskStatus
 from agent_tasks.task.task_filter import TaskFilter
 
 PAGE = 50
+READS = (*FIELDS, "after")
 _IN_HISTOGRAM = 1_000
 _FAILED = (TaskStatus.FAILED, TaskStatus.TIMEOUT, TaskStatus.PARTIAL)
 
@@ -26,6 +27,7 @@ def look(look: Look) -> dict[str, Any]:
         "tasks": [],
         "next": None,
         "bars": [],
+        "bars_are_cut": 0,
         "by_end": False,
         "wrong": None,
         "hidden": set(),
@@ -40,7 +42,15 @@ def look(look: Look) -> dict[str, Any]:
         hidden = console.sensitive(connection, [task.id for task in found.tasks])
     next = asked.address(after=found.next) if found.next else None
     bars = _bars(look, wanted, found) if shown["is_first"] else []
-    return {**shown, "tasks": found.tasks, "next": next, "hidden": hidden, "bars": bars, "by_end": wanted.is_of_ended}
+    return {
+        **shown,
+        "tasks": found.tasks,
+        "next": next,
+        "hidden": hidden,
+        "bars": bars,
+        "bars_are_cut": _IN_HISTOGRAM if sum(bar.tasks for bar in bars) >= _IN_HISTOGRAM else 0,
+        "by_end": wanted.is_of_ended,
+    }
 
 
 def _bars(look: Look, wanted: TaskFilter, found: Page) -> list[Bar]:

@@ -1,14 +1,17 @@
 """Templates of the console, and what they write times, amounts and payloads with."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import markupsafe  # pyright: ignore[reportPrivateImportUsage]
 
 Markup = markupsafe.Markup
+STATIC = Path(__file__).parent / "static"
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _LONGEST_JSON, _BRIEF = 20_000, 160
@@ -16,7 +19,8 @@ _LONGEST_JSON, _BRIEF = 20_000, 160
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """A whole page."""
-    return _templates.get_template(f"{template}.html").render({**values, "parts": _parts(values)})
+    around = {"parts": _parts(values), "now": datetime.now(UTC).isoformat(), "version": _VERSION}
+    return _templates.get_template(f"{template}.html").render({**values, **around})
 
 
 def render_live(template: str, values: Mapping[str, Any]) -> str:
@@ -102,6 +106,15 @@ def short_id(id: object) -> str:
     return f"…{str(id)[-8:]}"
 
 
+def _version() -> str:
+    """What tells the files beside pages from those of another release."""
+    digest = hashlib.sha256()
+    for file in sorted(STATIC.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+_VERSION = _version()
 _templates = Environment(
     loader=PackageLoader("agent_tasks.gateway.console"),
     autoescape=True,

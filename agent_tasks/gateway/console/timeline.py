@@ -47,6 +47,8 @@ class Span:
     outcome: str = ""
     """How it ended; empty while it lasts."""
     is_bad: bool = False
+    error: str = ""
+    """What went wrong in it, where the history says so."""
     is_open: bool = True
     x: float = 0.0
     width: float = 0.0
@@ -94,6 +96,8 @@ def _tell(spans: list[Span], event: Event) -> None:
             spans.append(Span("wait", label, event.at, event.at))
         case "retried":
             _close(last, event.at, "failed", is_bad=True)
+            if last is not None:
+                last.error = str(data.get("error", ""))
             spans.append(Span("wait", "waits for its next try", event.at, event.at))
         case "released" | "expired":
             _close(last, event.at, _LET_GO[event.type], is_bad=event.type == "expired")

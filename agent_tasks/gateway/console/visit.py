@@ -1,6 +1,6 @@
 """Visit: a person's request to the console, from its cookie to the page that answers it."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
@@ -12,7 +12,8 @@ from agent_tasks.client import sign_in
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway import problems
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
-from agent_tasks.gateway.console.shown import shown
+from agent_tasks.gateway.console.again import again, is_own
+from agent_tasks.gateway.console.shown import bare_frame, shown
 from agent_tasks.gateway.console.visitor import Look, Query
 from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.door import Admission, gate_of
@@ -29,6 +30,10 @@ from agent_tasks.store.errors import Transient
 T = TypeVar("T")
 COOKIE = "agent_tasks_session"
 KNOWN = (AgentTaskError, Refused, Transient)
+
+
+class ForeignForm(Refused):
+    """A form that no page of this session has made."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,13 @@ class Visit:
 
     @property
     def query(self) -> Query:
-        return parse_qs(self.request.url.query, keep_blank_values=False, max_num_fields=100)
+        """Raises Refused for more than a hundred fields."""
+        try:
+            return parse_qs(self.request.url.query, keep_blank_values=False, max_num_fields=100)
+        except ValueError:
+            raise Refused(
+                400, "invalid_query", "The address cannot be read", "It asks for more than a hundred things."
+            ) from None
 
     @property
     def path(self) -> dict[str, str]:
@@ -100,10 +111,11 @@ class Visit:
         settings = self.gate.settings
         given = fields_of(await read_body(self.request, settings.gateway_body_limit, settings.gateway_body_seconds))
         token = given.pop("form_token", "")
+        self.request.state.filled = given
         if settings.gateway_auth == "off":
             return given
         if self.session is None or not sign_in.is_form_token(self.gate.client, self.session, token):
-            raise Refused(
+            raise ForeignForm(
                 403,
                 "foreign_form",
                 "This form is of another session",
@@ -131,31 +143,40 @@ def visited(handle: Handler) -> Callable[[Request], Coroutine[Any, Any, Response
             return await handle(Visit.of(request))
         except Unauthenticated as error:
             base = base_of(request)
+            if _may_be_sent_again(request):
+                return again(base, _path_of(request), request.state.filled, token=None)
             if request.method != "GET" or request.url.path.endswith("/live"):
                 return failed(request, error)
-            there = request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix("/console")
+            there = _path_of(request)
             there += f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{base}/sign-in?next={quote(there, safe='')}", 303)
+        except ForeignForm as error:
+            if not _may_be_sent_again(request):
+                return failed(request, error)
+            visit = Visit.of(request)
+            token = None if visit.session is None else visit.form_token()
+            return again(base_of(request), _path_of(request), request.state.filled, token=token)
         except KNOWN as error:
             return failed(request, error)
 
     return answer
 
 
+def _path_of(request: Request) -> str:
+    """The path below that of the console."""
+    return request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix("/console")
+
+
+def _may_be_sent_again(request: Request) -> bool:
+    """Whether a form of one of our pages was sent, which can be sent once more by who has signed in."""
+    return request.method == "POST" and hasattr(request.state, "filled") and is_own(request) is True
+
+
 def failed(request: Request, error: AgentTaskError | Refused | Transient) -> Response:
     """The page that tells of an error."""
     problem = problems.of_unauthenticated(error) if isinstance(error, Unauthenticated) else problems.of(error)
     problem.count()
-    values: Mapping[str, Any] = {
-        "base": base_of(request),
-        "problem": problem.document,
-        "visitor": None,
-        "page": "problem",
-        "form_token": "",
-        "live_url": "",
-        "flower_url": None,
-        "said": "",
-    }
+    values = {**bare_frame(base_of(request), "problem"), "problem": problem.document}
     return shown("problem", values, problem.status_code, dict(problem.headers))
 
 

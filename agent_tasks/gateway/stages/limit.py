@@ -6,6 +6,7 @@ from agent_tasks.gateway.bodies import BudgetBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.stages.authenticate import CONSOLE
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.identity import Identity
 from agent_tasks.transitions import idempotency
@@ -23,7 +24,9 @@ def limit(gate: Gate, caller: Caller, arrival: Arrival) -> dict[str, str]:
         return {}
     # whoever has the URL of a hook is not told whose it is
     named = "This hook's tenant" if caller.hook else f"The tenant {caller.tenant!r}"
-    headers = _take(gate, caller.tenant, named)
+    # people who look at what their programs do are not kept from it by these, nor the other way round
+    bucket = f"{caller.tenant}\n{CONSOLE}" if arrival.door == CONSOLE else caller.tenant
+    headers = _take(gate, bucket, named)
     identity = caller.identity
     if arrival.operation.opens and identity is not None and not _has_room(gate, caller.tenant):
         key = key_of(arrival.idempotency_key)
@@ -43,10 +46,10 @@ def budget_of(given: BudgetBody | None) -> Budget | None:
         raise InvalidInput(error.message.replace(f"Budget({error.details['field']}=)", field), field=field) from None
 
 
-def _take(gate: Gate, tenant: str, named: str) -> dict[str, str]:
+def _take(gate: Gate, bucket: str, named: str) -> dict[str, str]:
     if gate.rate is None:
         return {}
-    allowance = gate.rate.take(tenant)
+    allowance = gate.rate.take(bucket)
     if not allowance.allowed:
         raise Refused(
             429,

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
+from agent_tasks.store.queries.calls import CallRow
+from agent_tasks.store.queries.read import EventRow
 from agent_tasks.store.rows import GIVEN_IDS
 from agent_tasks.task.identity import Identity
 
@@ -20,6 +22,30 @@ _CHECKPOINTS = """
 _STATES = """
     SELECT step_number, step, next_step, state FROM agent_tasks.checkpoints
     WHERE task_id = %(id)s AND step_number = ANY (%(numbers)s)
+"""
+# The newest first: of a history without an end only its end is read.
+_EVENTS = """
+    SELECT task_id, seq, type, data, at FROM agent_tasks.events WHERE task_id = %(id)s ORDER BY seq DESC LIMIT %(limit)s
+"""
+_CALLS = """
+    SELECT step_number, ordinal, name, status, attempts, tokens, least(usd, 1e300)::float8 AS usd, started_at,
+        finished_at
+    FROM agent_tasks.calls WHERE task_id = %(id)s AND {which} ORDER BY step_number DESC, ordinal DESC LIMIT %(limit)s
+"""
+_OF_UNDOING, _OF_STEPS = _CALLS.format(which="step_number < 0"), _CALLS.format(which="step_number >= 0")
+
+# What a step is given, or that at which a task waits; as text where it is long.
+_ARGUMENTS = f"""
+    SELECT tasks.id, CASE WHEN octet_length(given.state::text) <= %(most)s THEN given.state END AS state,
+        left(given.state::text, %(most)s) AS text
+    FROM (SELECT id, step_number, input FROM agent_tasks.tasks WHERE {GIVEN_IDS}) AS tasks, LATERAL (
+        SELECT CASE WHEN tasks.step_number = 0 THEN tasks.input ELSE (SELECT state FROM agent_tasks.checkpoints
+            WHERE task_id = tasks.id AND checkpoints.step_number = tasks.step_number - 1) END AS state) AS given
+"""
+_GIVEN = """
+    SELECT CASE WHEN %(number)s = 0 THEN input ELSE (SELECT state FROM agent_tasks.checkpoints
+        WHERE task_id = tasks.id AND step_number = %(number)s - 1 AND next_step IS NOT NULL) END AS state
+    FROM agent_tasks.tasks WHERE id = %(id)s
 """
 _PAYLOADS = "SELECT input, sensitive FROM agent_tasks.tasks WHERE id = %s"
 _SENSITIVE = f"SELECT id FROM agent_tasks.tasks WHERE {GIVEN_IDS} AND sensitive"
@@ -46,6 +72,20 @@ _USUAL = f"""
         WHERE {MAY_SEE}
     ) AS past
     GROUP BY agent.name
+"""
+
+
+_STEP_TIMES = f"""
+    SELECT agent.name AS agent, checkpoints.step, count(*) AS times,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY checkpoints.seconds) AS seconds_50,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY checkpoints.seconds) AS seconds_95
+    FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
+        SELECT tasks.id FROM (SELECT * FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
+            ORDER BY finished_at DESC LIMIT 50) AS tasks WHERE {MAY_SEE}
+    ) AS past, LATERAL (
+        SELECT step, seconds FROM agent_tasks.checkpoints WHERE task_id = past.id
+        ORDER BY step_number DESC LIMIT 100) AS checkpoints
+    GROUP BY agent.name, checkpoints.step ORDER BY agent.name, seconds_50 DESC, checkpoints.step
 """
 
 
@@ -82,6 +122,32 @@ class PayloadRow(TypedDict):
 
     input: Any
     sensitive: bool
+
+
+class StepTimesRow(TypedDict):
+    """How long a step of an agent took, of its latest completed tasks."""
+
+    agent: str
+    step: str
+    times: int
+    seconds_50: float
+    seconds_95: float
+
+
+class ArgumentsRow(TypedDict):
+    """What the step that a task is at was given."""
+
+    id: UUID
+    state: Any
+    """None where it is long."""
+    text: str | None
+    """The beginning of it as JSON."""
+
+
+class GivenRow(TypedDict):
+    """What a step was given."""
+
+    state: Any
 
 
 class SignalRow(TypedDict):
@@ -127,6 +193,34 @@ def states(connection: Connection, task_id: UUID, numbers: Sequence[int]) -> dic
     return {row["step_number"]: row for row in rows}
 
 
+def latest_events(connection: Connection, task_id: UUID, limit: int) -> list[EventRow]:
+    """The last events of a task, in order."""
+    rows: list[EventRow] = connection.execute(_EVENTS, {"id": task_id, "limit": limit}).fetchall()
+    return rows[::-1]
+
+
+def latest_calls(connection: Connection, task_id: UUID, limit: int) -> list[CallRow]:
+    """The last recorded calls of a task, in order: those of undo functions, which come last, with negative numbers."""
+    found: list[CallRow] = []
+    for sql in (_OF_UNDOING, _OF_STEPS):
+        if len(found) < limit:
+            found += connection.execute(sql, {"id": task_id, "limit": limit - len(found)}).fetchall()
+    return found[::-1]
+
+
+def arguments(connection: Connection, task_ids: Sequence[UUID], most: int) -> dict[UUID, ArgumentsRow]:
+    """What the steps that these tasks are at were given; of each up to `most` bytes of JSON."""
+    values = {"ids": list(task_ids), "most": most}
+    rows: list[ArgumentsRow] = connection.execute(_ARGUMENTS, values).fetchall()
+    return {row["id"]: row for row in rows}
+
+
+def given(connection: Connection, task_id: UUID, number: int) -> GivenRow | None:
+    """What the step of this number was given; None where there is none."""
+    row: GivenRow | None = connection.execute(_GIVEN, {"id": task_id, "number": number}).fetchone()
+    return row if row is not None and row["state"] is not None else None
+
+
 def payloads(connection: Connection, task_id: UUID) -> PayloadRow | None:
     """What a task was given, and whether its agent is sensitive."""
     return connection.execute(_PAYLOADS, [task_id]).fetchone()
@@ -140,6 +234,18 @@ def sensitive(connection: Connection, task_ids: Sequence[UUID]) -> set[UUID]:
 def signals(connection: Connection, task_id: UUID, limit: int) -> list[SignalRow]:
     """The last signals that have come for a task, the newest first."""
     return connection.execute(_SIGNALS, {"id": task_id, "limit": limit}).fetchall()
+
+
+def step_times(
+    connection: Connection, agents: Sequence[str], identity: Identity | None
+) -> dict[str, list[StepTimesRow]]:
+    """How long the steps of these agents' latest completed tasks took, the slowest first; at most 100 of each task."""
+    values = {"agents": list(agents), **viewer(identity)}
+    rows: list[StepTimesRow] = connection.execute(_STEP_TIMES, values, prepare=False).fetchall()
+    found: dict[str, list[StepTimesRow]] = {}
+    for row in rows:
+        found.setdefault(row["agent"], []).append(row)
+    return found
 
 
 def usual(connection: Connection, agents: Sequence[str], identity: Identity | None) -> dict[str, UsualRow]:

@@ -78,6 +78,12 @@ _HELD = """
     GROUP BY worker
 """
 
+_OPEN = f"""
+    SELECT tenant, count(*) AS tasks FROM (SELECT tenant FROM agent_tasks.tasks
+        WHERE identity IS NOT NULL AND finished_at IS NULL AND {MAY_SEE} LIMIT %(most)s) AS open
+    GROUP BY tenant ORDER BY tasks DESC, tenant LIMIT 50
+"""
+
 
 class CountRow(TypedDict):
     """Living tasks of one queue in one state; of those that wait, for one kind of thing."""
@@ -141,6 +147,13 @@ class SpentRow(TypedDict):
     usd: float
 
 
+class OpenRow(TypedDict):
+    """Tasks of a tenant that have not ended."""
+
+    tenant: str
+    tasks: int
+
+
 class HeldRow(TypedDict):
     """How many tasks a worker runs."""
 
@@ -190,6 +203,11 @@ def held(connection: Connection) -> dict[str, int]:
     """How many tasks each worker runs."""
     rows: list[HeldRow] = connection.execute(_HELD, {"most": COUNTED}).fetchall()
     return {row["worker"]: row["tasks"] for row in rows if row["worker"] is not None}
+
+
+def open_tasks(connection: Connection, identity: Identity | None) -> list[OpenRow]:
+    """Count by tenant the tasks that have not ended, of those that `identity` may see, most first."""
+    return connection.execute(_OPEN, _values(identity), prepare=False).fetchall()
 
 
 def _living(states: tuple[LiteralString, ...], identity: Identity | None) -> LiteralString:

@@ -13,8 +13,11 @@ function span(seconds) {
   return Math.floor(seconds) + " s";
 }
 
+// The gateway's clock, whatever this machine's says.
+const ahead = Date.now() - Date.parse(document.documentElement.dataset.now);
+
 function tellAges(root) {
-  const now = Date.now();
+  const now = Date.now() - ahead;
   for (const time of root.querySelectorAll("time[data-age]")) {
     const seconds = (now - Date.parse(time.dateTime)) / 1000;
     const text = seconds >= 0 ? span(seconds) + " ago" : "in " + span(-seconds);
@@ -58,20 +61,50 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("[data-copy], [data-copy-from]");
   if (!button) return;
-  const text = button.dataset.copy;
+  const from = document.getElementById(button.dataset.copyFrom);
+  const text = from ? from.textContent : button.dataset.copy;
   const said = button.textContent;
   navigator.clipboard.writeText(text).then(() => {
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = said; }, 1500);
-  }, () => { getSelection().selectAllChildren(document.getElementById(button.dataset.from) || button); });
+  }, () => { getSelection().selectAllChildren(document.getElementById(button.dataset.from || button.dataset.copyFrom) || button); });
 });
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault(); // a second click
+  form.dataset.sent = "yes";
 });
+
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// A reload neither says again what was said, nor sends a form again.
+const here = document.documentElement.dataset.here;
+if (here && here !== location.pathname + location.search) history.replaceState(history.state, "", here + location.hash);
+
+function sessionEnded() {
+  const fields = [...document.querySelectorAll("form[method=post] :is(input:not([type=hidden]), textarea)")];
+  const isFilledIn = fields.some((one) => one.type === "radio" ? one.checked !== one.defaultChecked : one.value !== one.defaultValue);
+  const { base } = document.documentElement.dataset;
+  const there = (location.pathname + location.search).slice(base.length);
+  if (isFilledIn) document.getElementById("ended").hidden = false;
+  else location.assign(base + "/sign-in?next=" + encodeURIComponent(there));
+}
+
+document.addEventListener("signed-out", sessionEnded);
+document.addEventListener("rest", (event) => {
+  const note = document.getElementById("rest");
+  note.hidden = event.detail.data === "0";
+  note.textContent = "Much is looked at: this page is renewed every " + event.detail.data + " s.";
+});
+document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) sessionEnded(); });
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !event.target.closest("input, textarea, select") && !event.ctrlKey && !event.metaKey) {
