@@ -576,8 +576,9 @@ def _console(client: AgentTasks) -> None:
         assert console.given(connection, one, 0) is not None
         assert console.latest_calls(connection, one, 9) == []
         assert console.arguments(connection, [one], 9)[one]["state"] is None
-        console.usual(connection, ["echo"], None)
-        console.step_times(connection, ["echo"], None)
+        for identity in (None, ANA):
+            console.usual(connection, ["echo"], identity)
+            console.step_times(connection, ["echo"], identity)
         assert session_rows.totals(connection, "nobody's", "acme", ANA) == []
 
 

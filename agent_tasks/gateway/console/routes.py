@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from agent_tasks.gateway.console import sign_in_page, tasks_csv
+from agent_tasks.gateway.console.again import is_own
 from agent_tasks.gateway.console.levers import LEVERS
 from agent_tasks.gateway.console.live import FORM_TOKEN, Views
 from agent_tasks.gateway.console.page import Page
@@ -15,6 +16,8 @@ from agent_tasks.gateway.console.showing import frame, page_of
 from agent_tasks.gateway.console.templates import STATIC, render_live
 from agent_tasks.gateway.console.visit import Visit, admitted_of, visited
 from agent_tasks.gateway.console.visitor import Look, Visitor
+from agent_tasks.gateway.refusals import Refused
+from agent_tasks.gateway.stages.route import find
 from agent_tasks.task.arguments import as_uuid
 
 _FILES = {
@@ -44,16 +47,19 @@ def router() -> APIRouter:
         made.add_api_route(page.path, visited(partial(_whole, page)), methods=["GET"], name=f"console_{page.name}")
     for path, name, act in LEVERS:
         made.add_api_route(path, visited(act), methods=["POST"], name=f"console_{name}")
+    made.add_api_route("/{rest:path}", visited(_nothing), methods=["GET", "POST"], name="console_nothing")
     return made
 
 
 async def _whole(page: Page, visit: Visit) -> Response:
+    if page.operation.writes and is_own(visit.request) is False:  # no link of another site makes an entry of the audit
+        return visit.to(f"/tasks/{visit.path['id']}")
     return await page_of(page, visit)
 
 
 async def _live(page: Page, visit: Visit) -> Response:
     """A stream of the page: its changing part, whenever that has changed."""
-    await visit.look(page.operation, page.look)  # whatever is wrong is told before the stream begins
+    await visit.look(page.operation, partial(_check, page))  # who may not see it is told before the stream begins
     caller = admitted_of(visit).caller
     visitor = Visitor.of(caller)
     path = visit.path
@@ -76,6 +82,19 @@ async def _live(page: Page, visit: Visit) -> Response:
         seen=visit.request.headers.get("last-event-id", ""),
     )
     return StreamingResponse(pieces, media_type="text/event-stream", headers=_STREAM)
+
+
+def _check(page: Page, look: Look) -> None:
+    """Raise TaskNotFound where the page is of a task that is not for the visitor."""
+    if page.is_of_task:
+        find(look.gate, look.caller, look.path["id"])
+
+
+async def _nothing(visit: Visit) -> Response:
+    """The page for a path that leads nowhere, or to what only a form is sent to."""
+    if not visit.path["rest"]:
+        return visit.to("")
+    raise Refused(404, "not_found", "There is no such page", "The address leads nowhere in the console.")
 
 
 async def _static(request: Request, name: str) -> Response:

@@ -1,6 +1,8 @@
 """What can be done with a task in the console: the forms of its page, and the page that follows each."""
 
-from collections.abc import Awaitable, Callable
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,10 +50,10 @@ async def signal(visit: Visit) -> Response:
             raise WrongAnswer.of(
                 _answering(task.read(), name, wait_id, form, given, filled.errors, "Nothing was sent yet.")
             )
-        who = f"{caller.identity.tenant}/{caller.identity.subject}" if caller.identity else "local"
+        who = [caller.identity.tenant, caller.identity.subject] if caller.identity else []
         try:
             return task.signal(
-                name, filled.payload, signal_id=f"console {wait_id} {name} {who}"[:255], wait_id=wait_id or None,
+                name, filled.payload, signal_id=_once(wait_id, name, who), wait_id=wait_id or None,
                 identity=caller.identity,
             )  # fmt: skip
         except InvalidState:
@@ -70,6 +72,13 @@ async def signal(visit: Visit) -> Response:
     said = "signal" if receipt.delivered else "kept" if receipt.kept else "again"
     back = _BACK.get(given.get("back", ""), f"/tasks/{visit.path['id']}")
     return visit.to(f"{back}?said={said}")
+
+
+def _once(wait_id: str, name: str, who: Sequence[str]) -> str | None:
+    """By what a person's answer to a wait is known when it is sent again; None where the wait has no id."""
+    if not wait_id:
+        return None
+    return f"console {hashlib.sha256(json.dumps([wait_id, name, *who]).encode()).hexdigest()}"
 
 
 async def cancel(visit: Visit) -> Response:

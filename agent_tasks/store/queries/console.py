@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, LiteralString, TypedDict
 from uuid import UUID
 
 from agent_tasks.store.access import MAY_SEE, viewer
@@ -55,37 +55,35 @@ _SIGNALS = """
     ORDER BY seq DESC LIMIT %(limit)s
 """
 
-# The newest of each agent are looked at, whosever they are, so that few pages are read.
-_USUAL = f"""
-    SELECT agent.name AS agent, count(*) AS tasks,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY past.spent_steps) AS steps_50,
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY past.spent_steps) AS steps_95,
+# Of all tenants the newest of each agent; of what one identity may see the newest of whichever agent, by its own index.
+_PAST_OF_ALL: LiteralString = """
+    unnest(%(agents)s::text[]) AS agent (name), LATERAL (SELECT * FROM agent_tasks.tasks
+        WHERE tasks.agent = agent.name AND status = 'completed' ORDER BY finished_at DESC LIMIT {most}) AS tasks
+"""
+_PAST_OF_ONE: LiteralString = f"""
+    (SELECT * FROM agent_tasks.tasks WHERE {MAY_SEE} ORDER BY id DESC LIMIT {{most}} * 10) AS tasks
+"""
+_USUAL: LiteralString = """
+    SELECT tasks.agent, count(*) AS tasks,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY spent_steps) AS steps_50,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY spent_steps) AS steps_95,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY past.usd) AS usd_50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.usd) AS usd_95,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY past.seconds) AS seconds_50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY past.seconds) AS seconds_95
-    FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
-        SELECT tasks.spent_steps, least(tasks.spent_usd, 1e300)::float8 AS usd,
-            extract(epoch FROM tasks.finished_at - tasks.created_at)::float8 AS seconds
-        FROM (SELECT * FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
-            ORDER BY finished_at DESC LIMIT 200) AS tasks
-        WHERE {MAY_SEE}
-    ) AS past
-    GROUP BY agent.name
+    FROM {past}, LATERAL (SELECT least(spent_usd, 1e300)::float8 AS usd,
+        extract(epoch FROM finished_at - created_at)::float8 AS seconds) AS past
+    WHERE tasks.agent = ANY (%(agents)s) AND status = 'completed'
+    GROUP BY tasks.agent
 """
-
-
-_STEP_TIMES = f"""
-    SELECT agent.name AS agent, checkpoints.step, count(*) AS times,
+_STEP_TIMES: LiteralString = """
+    SELECT tasks.agent, checkpoints.step, count(*) AS times,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY checkpoints.seconds) AS seconds_50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY checkpoints.seconds) AS seconds_95
-    FROM unnest(%(agents)s::text[]) AS agent (name), LATERAL (
-        SELECT tasks.id FROM (SELECT * FROM agent_tasks.tasks WHERE tasks.agent = agent.name AND status = 'completed'
-            ORDER BY finished_at DESC LIMIT 50) AS tasks WHERE {MAY_SEE}
-    ) AS past, LATERAL (
-        SELECT step, seconds FROM agent_tasks.checkpoints WHERE task_id = past.id
+    FROM {past}, LATERAL (SELECT step, seconds FROM agent_tasks.checkpoints WHERE task_id = tasks.id
         ORDER BY step_number DESC LIMIT 100) AS checkpoints
-    GROUP BY agent.name, checkpoints.step ORDER BY agent.name, seconds_50 DESC, checkpoints.step
+    WHERE tasks.agent = ANY (%(agents)s) AND status = 'completed'
+    GROUP BY tasks.agent, checkpoints.step ORDER BY tasks.agent, seconds_50 DESC, checkpoints.step
 """
 
 
@@ -241,7 +239,9 @@ def step_times(
 ) -> dict[str, list[StepTimesRow]]:
     """How long the steps of these agents' latest completed tasks took, the slowest first; at most 100 of each task."""
     values = {"agents": list(agents), **viewer(identity)}
-    rows: list[StepTimesRow] = connection.execute(_STEP_TIMES, values, prepare=False).fetchall()
+    rows: list[StepTimesRow] = connection.execute(
+        _of_past(_STEP_TIMES, identity, "50"), values, prepare=False
+    ).fetchall()
     found: dict[str, list[StepTimesRow]] = {}
     for row in rows:
         found.setdefault(row["agent"], []).append(row)
@@ -251,5 +251,10 @@ def step_times(
 def usual(connection: Connection, agents: Sequence[str], identity: Identity | None) -> dict[str, UsualRow]:
     """What the latest completed tasks of these agents took, of those that `identity` may see, where there are any."""
     values = {"agents": list(agents), **viewer(identity)}
-    rows: list[UsualRow] = connection.execute(_USUAL, values, prepare=False).fetchall()
+    rows: list[UsualRow] = connection.execute(_of_past(_USUAL, identity, "200"), values, prepare=False).fetchall()
     return {row["agent"]: row for row in rows}
+
+
+def _of_past(sql: LiteralString, identity: Identity | None, most: LiteralString) -> LiteralString:
+    past = _PAST_OF_ALL if identity is None else _PAST_OF_ONE
+    return sql.format(past=past.format(most=most))

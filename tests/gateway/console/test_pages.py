@@ -106,6 +106,24 @@ def _status(http: httpx2.Client) -> int:
         return answer.status_code
 
 
+def test_a_path_that_leads_nowhere_is_a_page_too(gateway: Gateway) -> None:
+    ana, task = person(gateway), waiting(gateway)
+    for path in ("/nowhere", f"/tasks/{task.id}/signal", f"/tasks/{task.id}/live/x"):
+        assert "<h1>There is no such page</h1>" in ana.sees(path, 404)
+    assert ana.http.get("/console/").headers["location"] == "/console"
+
+
+def test_no_other_site_makes_anybody_look_at_payloads(gateway: Gateway) -> None:
+    task = gateway.client.submit("secretkeeper", {"secret": "xyzzy"}, identity=ANA)
+    allowed = person(gateway, scopes=[*EVERYTHING, "payloads:read"])
+    path = f"/console/tasks/{task.id}/payloads"
+    led = allowed.http.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+    assert led.headers["location"] == f"/console/tasks/{task.id}"
+    assert gateway.client.audit(task_id=task.id, operation="read_payloads") == []
+    assert "xyzzy" in allowed.http.get(path, headers={"Sec-Fetch-Site": "same-origin"}).text
+    task.cancel()
+
+
 def test_an_address_that_asks_for_too_much_is_refused_on_a_page(gateway: Gateway) -> None:
     ana = person(gateway)
     assert "more than a hundred" in ana.sees("/tasks?" + "&".join(f"x{n}=1" for n in range(120)), 400)
