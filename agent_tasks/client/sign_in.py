@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-from typing import Any
 
 from agent_tasks.client import keys
 from agent_tasks.client.keys import ApiKey
@@ -11,6 +10,7 @@ from agent_tasks.client.unauthenticated import Unauthenticated
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.queries import console
 from agent_tasks.task.signing import is_signed, mac
+from agent_tasks.transitions.sign_out import end_session
 
 LASTS_SECONDS = 12 * 60 * 60
 """How long a session lasts at most."""
@@ -33,17 +33,36 @@ def key_of(deployment: Deployment, session: str) -> ApiKey:
 
     Raises Unauthenticated where the session was altered or is over, or its key has expired or was revoked.
     """
+    key_id, until, id = _read(deployment, session)
+    with deployment.database.connection() as connection:
+        row = console.session(connection, id)
+    if row["now"].timestamp() >= until:
+        raise Unauthenticated(f"The session is over: it lasts {LASTS_SECONDS // 3600} hours. {_AGAIN}")
+    if row["ended"]:
+        raise Unauthenticated(f"This session was ended by signing out. {_AGAIN}")
+    return keys.find_valid(deployment, key_id)
+
+
+def end(deployment: Deployment, session: str) -> None:
+    """End a session, wherever it is used: whoever has a copy of it is not known by it any more.
+
+    Raises Unauthenticated for what is none.
+    """
+    _, until, id = _read(deployment, session)
+    with deployment.database.connection() as connection:
+        end_session(connection, id, until)
+
+
+def _read(deployment: Deployment, session: str) -> tuple[str, int, str]:
+    """Return the id of a session's key, when it is over, and its own id. Raises Unauthenticated for what is none."""
     signed, _, signature = session.rpartition(".")
     if len(session) > _LONGEST or not session.isascii() or not signed.startswith(f"{_VERSION}."):
         raise Unauthenticated(f"This is no session. {_AGAIN}")
     if not is_signed(signed.encode(), signature.encode(), deployment.session_keys):
         raise Unauthenticated(f"This session is not one of this deployment's. {_AGAIN}")
     payload = signed.partition(".")[2]
-    parts: list[Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    key_id, until, _ = parts
-    if _now(deployment) >= until:
-        raise Unauthenticated(f"The session is over: it lasts {LASTS_SECONDS // 3600} hours. {_AGAIN}")
-    return keys.find_valid(deployment, key_id)
+    key_id, until, id = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return key_id, until, id
 
 
 def _now(deployment: Deployment) -> float:

@@ -400,6 +400,16 @@ schedules = Table(
     CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="rhythm"),
 )
 
+ended_sessions = (
+    Table(  # of people who have signed out of the console, until the sessions would have ended by themselves
+        "ended_sessions",
+        metadata,
+        Column("id", Text, primary_key=True),
+        Column("expires_at", _TIME, nullable=False),
+        Index("ended_sessions_expires_at", "expires_at"),
+    )
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -60,6 +60,7 @@ from agent_tasks.transitions.ping import ping
 from agent_tasks.transitions.push import PushRow
 from agent_tasks.transitions.refuse import refuse
 from agent_tasks.transitions.retry import retry
+from agent_tasks.transitions.sign_out import end_session
 from agent_tasks.transitions.submit import NewTask
 from agent_tasks.transitions.watch import DELIVERER, watch
 from tests import database
@@ -567,6 +568,8 @@ def _console(client: AgentTasks) -> None:
     one = submitted(client)
     with client.database.connection() as connection:
         assert console.now(connection)["snapshot"]
+        end_session(connection, "s", 1.0)
+        assert console.session(connection, "s")["ended"]
         assert console.payloads(connection, one) is not None
         assert console.sensitive(connection, [one]) == set()
         assert console.checkpoints(connection, one, 100) == []

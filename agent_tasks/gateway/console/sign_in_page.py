@@ -54,6 +54,9 @@ async def _sign_in(visit: Visit) -> Response:
 
 async def _sign_out(visit: Visit) -> Response:
     await visit.form()
+    if visit.session is not None:
+        session = visit.session
+        await visit.gate.in_thread(lambda gate: sign_in.end(gate.client, session))
     answer = RedirectResponse(f"{visit.base}/sign-in", 303)
     answer.delete_cookie(COOKIE, **_cookie(visit.request))
     return answer

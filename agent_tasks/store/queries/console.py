@@ -85,6 +85,16 @@ _STEP_TIMES: LiteralString = """
     WHERE tasks.agent = ANY (%(agents)s) AND status = 'completed'
     GROUP BY tasks.agent, checkpoints.step ORDER BY tasks.agent, seconds_50 DESC, checkpoints.step
 """
+_SESSION = """
+    SELECT statement_timestamp() AS now, EXISTS (SELECT FROM agent_tasks.ended_sessions WHERE id = %s) AS ended
+"""
+
+
+class SessionRow(TypedDict):
+    """The time, and whether a session was ended before its own."""
+
+    now: datetime
+    ended: bool
 
 
 class NowRow(TypedDict):
@@ -176,6 +186,13 @@ class UsualRow(TypedDict):
 def now(connection: Connection) -> NowRow:
     """The database's time, and a text that changes with every commit."""
     row = connection.execute(_NOW).fetchone()
+    assert row is not None
+    return row
+
+
+def session(connection: Connection, id: str) -> SessionRow:
+    """The database's time, and whether this session was ended."""
+    row: SessionRow | None = connection.execute(_SESSION, [id]).fetchone()
     assert row is not None
     return row
 

@@ -67,10 +67,16 @@ def test_a_session_that_was_altered_or_whose_key_was_revoked_is_none(gateway: Ga
     eventually(lambda: http.get("/console/tasks").status_code == 303)
 
 
-def test_signing_out_takes_the_cookie_away(gateway: Gateway) -> None:
-    ana = person(gateway)
+def test_signing_out_ends_the_session_also_for_who_has_a_copy_of_it(gateway: Gateway) -> None:
+    ana, other = person(gateway), person(gateway)
+    copied = httpx2.Client(
+        base_url=gateway.url, cookies={"agent_tasks_session": ana.http.cookies["agent_tasks_session"]}
+    )
+    assert copied.get("/console").status_code == 200
     assert ana.sends("/sign-out", ana.sees()).status_code == 303
     assert ana.http.get("/console").status_code == 303
+    eventually(lambda: copied.get("/console").status_code == 303)
+    assert other.http.get("/console").status_code == 200
 
 
 def test_pages_run_nothing_but_our_own_scripts(gateway: Gateway) -> None:
