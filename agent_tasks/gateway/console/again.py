@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from agent_tasks.gateway.console.shown import bare_frame, shown
+from agent_tasks.gateway.console.answer import bare_frame, shown
 
 
 def is_own(request: Request) -> bool | None:

@@ -17,8 +17,8 @@ from agent_tasks.gateway.bulk import authorise_bulk
 from agent_tasks.gateway.console import agents, bulks, task_levers
 from agent_tasks.gateway.console.asked import Asked, moment
 from agent_tasks.gateway.console.filled import budget_of, object_of
+from agent_tasks.gateway.console.frame import page_of
 from agent_tasks.gateway.console.pages import AGENTS, BULKS
-from agent_tasks.gateway.console.showing import page_of
 from agent_tasks.gateway.console.task_levers import done
 from agent_tasks.gateway.console.visit import Handler, Visit
 from agent_tasks.gateway.gate import Gate

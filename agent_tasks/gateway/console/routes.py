@@ -8,11 +8,11 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from agent_tasks.gateway.console import sign_in_page, tasks_csv
 from agent_tasks.gateway.console.again import is_own
+from agent_tasks.gateway.console.frame import frame, page_of
 from agent_tasks.gateway.console.levers import LEVERS
 from agent_tasks.gateway.console.live import FORM_TOKEN, Views
 from agent_tasks.gateway.console.page import Page
 from agent_tasks.gateway.console.pages import PAGES
-from agent_tasks.gateway.console.showing import frame, page_of
 from agent_tasks.gateway.console.templates import STATIC, render_live
 from agent_tasks.gateway.console.visit import Visit, admitted_of, visited
 from agent_tasks.gateway.console.visitor import Look, Visitor

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from agent_tasks.client import sign_in
 from agent_tasks.gateway.console.again import again, is_own, kept
-from agent_tasks.gateway.console.shown import bare_frame, shown
+from agent_tasks.gateway.console.answer import bare_frame, shown
 from agent_tasks.gateway.console.visit import COOKIE, Visit, base_of, visited
 from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.form import fields_of

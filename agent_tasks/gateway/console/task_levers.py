@@ -13,8 +13,8 @@ from agent_tasks.errors import InvalidInput, InvalidState, PayloadTooLarge
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.console.answering import Answering, forms
 from agent_tasks.gateway.console.filled import budget_of, object_of, whole
+from agent_tasks.gateway.console.frame import page_of
 from agent_tasks.gateway.console.pages import TASK
-from agent_tasks.gateway.console.showing import page_of
 from agent_tasks.gateway.console.visit import Handler, Visit
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.hook_form import HookForm

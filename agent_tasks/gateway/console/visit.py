@@ -13,7 +13,7 @@ from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway import problems
 from agent_tasks.gateway.arrival import Admitted, Arrival, Caller
 from agent_tasks.gateway.console.again import again, is_own
-from agent_tasks.gateway.console.shown import bare_frame, shown
+from agent_tasks.gateway.console.answer import bare_frame, shown
 from agent_tasks.gateway.console.visitor import Look, Query
 from agent_tasks.gateway.credentials import Unauthenticated
 from agent_tasks.gateway.door import Admission, gate_of

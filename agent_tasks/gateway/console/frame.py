@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
+from agent_tasks.gateway.console.answer import shown
 from agent_tasks.gateway.console.navigation import NAVIGATION
 from agent_tasks.gateway.console.page import Page
-from agent_tasks.gateway.console.shown import shown
 from agent_tasks.gateway.console.visit import Visit, admitted_of
 from agent_tasks.gateway.console.visitor import Look, Visitor
 
