@@ -24,6 +24,7 @@ def test_from_an_id_to_why_since_when_at_what_cost_and_who_in_three_clicks(
     browser.until("location.search.includes('text=') && document.querySelectorAll('tbody .id').length === 1")
     browser.click("tbody .id")
     browser.until("document.querySelector('.why') !== null")
+    console.picture(f"on_call_{size[0]}")
     why = browser.ask("document.querySelector('.why').innerText")
     waiting_for = task.read().waiting_for
     assert waiting_for is not None
