@@ -25,6 +25,7 @@ NAMES = sorted(DOCUMENTS)
 OTHER_VARIABLES = {"AGENT_TASKS_DATA_DIR", "AGENT_TASKS_TEST_DATABASE_URL"}
 """Read from the environment, and not settings of a deployment."""
 WITHOUT_ARROW = {
+    "sign_out",
     "alert",
     "logs",
     "__init__",

@@ -10,9 +10,6 @@ def test_flowers_bar_leads_to_the_console(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setitem(flower_urls.settings, "template_loader", None)
     link_to('https://a.example/console?"{x}')
-    template = flower_urls.settings["template_loader"].load("navbar.html")
-    bar = template.generate(
-        reverse_url=lambda name: f"/{name}", static_url=lambda name: f"/static/{name}", active_tab=""
-    )
-    assert bar.decode().count('href="https://a.example/console?&quot;%7Bx}">Console</a>') == 1
-    assert ">Workers</a>" in bar
+    code = flower_urls.settings["template_loader"].load("navbar.html").code
+    assert code.count("https://a.example/console?&quot;%7Bx}") == 1
+    assert "Workers" in code

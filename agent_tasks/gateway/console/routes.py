@@ -87,7 +87,7 @@ async def _live(page: Page, visit: Visit) -> Response:
 def _check(page: Page, look: Look) -> None:
     """Raise TaskNotFound where the page is of a task that is not for the visitor."""
     if page.is_of_task:
-        find(look.gate, look.caller, look.path["id"])
+        find(look.gate, look.caller, look.path["id"]).stored()
 
 
 async def _nothing(visit: Visit) -> Response:

@@ -17,9 +17,9 @@ _TOTALS = f"""
         least(coalesce(sum(spent_usd) FILTER (WHERE parent_id IS NULL), 0), 1e300)::float8 AS usd,
         coalesce(sum(spent_tokens) FILTER (WHERE parent_id IS NULL), 0)::float8 AS tokens,
         array_agg(DISTINCT agent) AS agents
-    FROM (SELECT * FROM agent_tasks.tasks
-        WHERE {OF_SESSION} AND session_id = %(session_id)s AND tenant = %(tenant)s AND {MAY_SEE}
-        LIMIT %(most)s) AS tasks
+    FROM (SELECT * FROM (
+            SELECT * FROM agent_tasks.tasks WHERE {OF_SESSION} AND session_id = %(session_id)s OFFSET 0) AS tasks
+        WHERE tenant = %(tenant)s AND {MAY_SEE} LIMIT %(most)s) AS tasks
     GROUP BY status ORDER BY tasks DESC, status
 """
 
