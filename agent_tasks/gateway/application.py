@@ -60,6 +60,7 @@ def create_app(client: AgentTasks | None = None, *, only_console: bool = False) 
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         gate.start()
         yield
+        gate.close_streams()  # first: a call that is broken off by it is not given up by its caller
         await mcp.close()
         if runtime is not None:
             runtime.close()

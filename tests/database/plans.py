@@ -56,12 +56,12 @@ class Statements:
 def sites() -> set[Site]:
     """Every function of the packages that executes a statement on our tables in a deployment: not of the test kit.
 
-    Nor of `integrations`, which are libraries' own tables.
+    Nor of `integrations`, which are libraries' own tables, and of `contrib`, which has ours on a project's connection.
     """
     found: set[Site] = set()
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            if not {"integrations", "migrations", "testing"} & set(path.parts):
+            if not {"contrib", "integrations", "migrations", "testing"} & set(path.parts):
                 text = path.read_text(encoding="utf-8")
                 tree = ast.parse(text if "execute" in text or ".copy(" in text else "")
                 functions = [

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Container
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from agent_tasks.gateway.mcp import results
 from agent_tasks.gateway.mcp.asking import Asking
 from agent_tasks.gateway.mcp.capabilities import is_modern, knows_tasks, lacks_tasks
 from agent_tasks.gateway.mcp.catalogue import AgentTool, Catalogue
-from agent_tasks.gateway.mcp.methods import BUDGET, IDEMPOTENCY_KEY, SESSION, Asked
+from agent_tasks.gateway.mcp.methods import BUDGET, IDEMPOTENCY_KEY, OPERATOR_TOOLS, SESSION, Asked
 from agent_tasks.gateway.mcp.operator import TOOLS
 from agent_tasks.gateway.mcp.passage import Context, Passage
 from agent_tasks.gateway.mcp.progress import ProgressTeller
@@ -63,7 +62,7 @@ class Calls:
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         """The result of the tool, or the task that will have it."""
-        if params.name in TOOLS and params.name not in await self._passage.gate.in_thread(self._names):
+        if await self._passage.operation(ctx) in OPERATOR_TOOLS.values():
             return await self._operate(ctx, params)
         try:
             accepted = await self._passage.perform(ctx, lambda gate, caller: self._accept(gate, caller, ctx, params))
@@ -91,10 +90,6 @@ class Calls:
         except AgentTaskError as error:
             return results.wrong_call(error)
         return results.structured(answer)
-
-    def _names(self, gate: Gate) -> Container[str]:
-        """The names of the tools that agents are, which come before the operator's."""
-        return self._catalogue.tools()
 
     def _accept(
         self, gate: Gate, caller: Caller, ctx: Context, params: types.CallToolRequestParams

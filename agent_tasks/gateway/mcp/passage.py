@@ -14,6 +14,7 @@ from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import of_error
 from agent_tasks.gateway.mcp.methods import DOOR, Asked
+from agent_tasks.gateway.operations import Operation
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.stages import admit
 from agent_tasks.gateway.stages.authenticate import authenticate
@@ -66,6 +67,12 @@ class Passage:
     def asked(self, ctx: Context) -> Asked:
         """What a message asks for. Asks Postgres."""
         return Asked.by(ctx.method, ctx.params or {}, self.catalogue.tools)
+
+    async def operation(self, ctx: Context) -> Operation:
+        """What a message was admitted for: agents may have come and gone since."""
+        if isinstance(ctx.request, Request):
+            return ctx.request.state.admitted.arrival.operation
+        return await self.gate.in_thread(lambda gate: self.asked(ctx).operation)
 
     async def verify(self, ctx: Context) -> None:
         """Raise Unauthenticated where the token that a message came with is none any more."""

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from agent_tasks.errors import AgentTaskError
 from agent_tasks.gateway.arrival import Admitted
-from agent_tasks.gateway.door import bearer
+from agent_tasks.gateway.door import bearer, is_small
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.catalogue import Catalogue
 from agent_tasks.gateway.mcp.errors import answer, written
@@ -73,6 +73,8 @@ class Transport:
         message: Any = None
         try:
             check_ends(request, settings)
+            if not is_small(request):
+                await self._gate.in_thread(lambda gate: authenticate(gate, bearer(request)))
             body = await read_body(request, settings.gateway_body_limit, settings.gateway_body_seconds)
             wrong: Refused | None = None
             try:
