@@ -5,7 +5,7 @@ from alembic import op
 
 from agent_tasks.store.migrations.verbatim import run
 
-revision = "0036"
+revision = "0034"
 down_revision = "0033"
 
 _S = "agent_tasks"
