@@ -87,6 +87,19 @@ def test_a_stream_of_what_is_over_is_the_task_alone(ana: A2ACaller) -> None:
     assert list(stream(ana, "SendStreamingMessage", sent)) == [{"task": first}]
 
 
+def test_a_message_that_is_sent_again_streams_what_comes_and_not_what_was(ana: A2ACaller) -> None:
+    sent = {"message": message("hail", skill="drafter")}
+    task = ana.call("SendMessage", sent)["task"]["id"]
+    ana.deployment.pause(task)
+    ana.send({"ok": True}, task=task, now=True)
+    reader = stream(ana, "SendStreamingMessage", sent)
+    assert next(reader)["task"]["status"]["state"] == "TASK_STATE_SUBMITTED"
+    ana.deployment.resume_paused(task)
+    told = kinds(list(reader))
+    assert "INPUT_REQUIRED" not in told
+    assert told[-2:] == ["result", "COMPLETED"]
+
+
 def test_a_failure_ends_a_stream_with_its_reason(ana: A2ACaller) -> None:
     updates = list(sends(ana, "boom", skill="breaker"))
     assert kinds(updates)[-1] == "FAILED"

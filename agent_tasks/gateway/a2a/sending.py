@@ -32,7 +32,7 @@ class Sent:
     seen: TaskSnapshot
     skill: Skill | None
     after: int = 0
-    """The seq of the task's last event before the message."""
+    """The seq of the task's last event before the message; of one that was sent before, of the last until now."""
 
 
 class Sending:
@@ -74,10 +74,14 @@ class Sending:
 
         digest = hashlib.sha256(whole.encode()).digest()
         accepted = gate.client.accept(task, idempotency_key=key_of(asked.id), request=digest, waits=True, also=keep)
-        seen = accepted.seen or accepted.look()
-        if push is not None and accepted.id != task.id and not seen.status.is_terminal:
+        if accepted.id == task.id:
+            seen = accepted.seen or accepted.look()
+            return Sent(accepted, seen, skills.by_agent.get(seen.agent))
+        after = _last_event(gate, accepted)
+        seen = accepted.read()
+        if push is not None and not seen.status.is_terminal:
             pushes.put_push(gate.client, accepted.id, push, caller.identity)
-        return Sent(accepted, seen, skills.by_agent.get(seen.agent))
+        return Sent(accepted, seen, skills.by_agent.get(seen.agent), after)
 
     def _signal(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None) -> Sent:
         skills = self._skills.read()
@@ -94,7 +98,7 @@ class Sending:
         id = f"{SIGNAL_IDS}{asked.id}"
         with gate.client.database.connection() as connection:
             is_sent = signal.receipt(connection, seen.id, id) is not None
-            after = read.last_event(connection, seen.id)
+        after = _last_event(gate, task)
         if push is not None and not seen.status.is_terminal:
             pushes.put_push(gate.client, seen.id, push, caller.identity)
         if not is_sent:
@@ -103,6 +107,11 @@ class Sending:
             payload = asked.payload(payload_schema(seen, skill) if is_awaited else None, f"The signal {name!r}")
             task.signal(name, payload, signal_id=id, wait_id=wait_id, identity=caller.identity)
         return Sent(task, task.read(), skill, after)
+
+
+def _last_event(gate: Gate, task: TaskHandle) -> int:
+    with gate.client.database.connection() as connection:
+        return read.last_event(connection, task.id)
 
 
 def _name_of(asked: Asked, seen: TaskSnapshot) -> tuple[str, str | None]:

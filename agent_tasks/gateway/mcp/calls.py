@@ -143,6 +143,10 @@ class Calls:
                     if seen.status.is_terminal or (patience is not None and _takes_long(seen)):
                         break
                     await teller.tell(seen)
+        except Transient as error:
+            if patience is None:
+                raise
+            log.warning("call is answered with its task, for Postgres is away: task=%s %s", task.id, error)
         except asyncio.CancelledError:
             if is_modern(ctx) and not accepted.is_asked_again and not gate.closing.is_set():
                 await self._withdraw(ctx, task)
