@@ -4,6 +4,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from a2a.server.context import ServerCallContext
@@ -16,7 +17,7 @@ from a2a.utils.task import validate_history_length
 from agent_tasks.client import pushes
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.gateway.a2a.asked import read_message
-from agent_tasks.gateway.a2a.call import Call, call_of
+from agent_tasks.gateway.a2a.call import A2A, Call, call_of
 from agent_tasks.gateway.a2a.cards import Cards
 from agent_tasks.gateway.a2a.history import history_of
 from agent_tasks.gateway.a2a.listing import list_tasks
@@ -27,7 +28,9 @@ from agent_tasks.gateway.a2a.streams import TaskStream
 from agent_tasks.gateway.a2a.tasks import rests, result_message, task_of
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.known_keys import FRESH_SECONDS
 from agent_tasks.gateway.patience import client_gone, looks_until_end
+from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.store.queries import read
 from agent_tasks.task.snapshot import TaskSnapshot
@@ -273,9 +276,13 @@ def length_of(given: Any) -> int | None:
 
 
 async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskSnapshot:
-    """The task at its end, or at its question; or as it stands when the client or the gateway goes."""
+    """The task at its end, or at its question; or as it stands when the client or the gateway goes.
+
+    Raises Unauthenticated where the token ended meanwhile.
+    """
     if rests(seen):
         return seen
+    began = monotonic()
     gone = asyncio.ensure_future(client_gone(call.request))
     try:
         async with aclosing(looks_until_end(call.gate, task, gone)) as looks:
@@ -285,4 +292,6 @@ async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskS
                     break
     finally:
         gone.cancel()
+    if monotonic() - began > FRESH_SECONDS:
+        await call.gate.in_thread(lambda gate: authenticate(gate, call.admission.arrival.token, A2A))
     return seen

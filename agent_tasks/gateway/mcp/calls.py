@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import SubmitBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of
+from agent_tasks.gateway.known_keys import FRESH_SECONDS
 from agent_tasks.gateway.mcp import results
 from agent_tasks.gateway.mcp.asking import Asking
 from agent_tasks.gateway.mcp.capabilities import is_modern, knows_tasks, lacks_tasks
@@ -135,7 +137,7 @@ class Calls:
         seen, gate, patience = accepted.seen, self._passage.gate, accepted.patience
         if patience == 0:
             return seen
-        task, teller = accepted.task, ProgressTeller(ctx)
+        task, teller, began = accepted.task, ProgressTeller(ctx), monotonic()
         all_looks = looks_until_end(gate, task) if patience is None else looks_at(gate, task, patience)
         try:
             async with aclosing(all_looks) as looks:
@@ -151,6 +153,8 @@ class Calls:
             if is_modern(ctx) and not accepted.is_asked_again and not gate.closing.is_set():
                 await self._withdraw(ctx, task)
             raise
+        if monotonic() - began > FRESH_SECONDS:
+            await self._passage.verify(ctx)
         return seen
 
     async def _withdraw(self, ctx: Context, task: TaskHandle) -> None:

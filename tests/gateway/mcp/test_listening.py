@@ -1,13 +1,16 @@
 """Being told instead of polling: progress of a call, and changes of tasks; and going away."""
 
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 pytest.importorskip("mcp")
 
 from agent_tasks import TaskHandle
+from agent_tasks.gateway.known_keys import FRESH_SECONDS
 from tests.conftest import Fleet
 from tests.database import query
 from tests.eventually import eventually
@@ -133,6 +136,22 @@ def test_whoever_goes_away_from_a_call_has_cancelled_it(door: Gateway, token: st
     assert ended.error.message == "its caller has gone"
     (entry,) = [e for e in door.client.audit(door="mcp", operation="cancel", limit=50) if e.task_id == task.id]
     assert entry.subject == "ana"
+
+
+def test_a_call_whose_key_is_revoked_while_it_waits_gets_no_result(door: Gateway) -> None:
+    key, session = door.client.create_key(tenant="acme", subject="ana", scopes=EVERYTHING), uuid.uuid4().hex
+    host, errors = Host(door.url, key.key, capabilities={}), list[int]()
+    asked = {"name": "asking_mcp", "arguments": {"text": "tides"}}
+    meta = {"agent-tasks/session": session}
+    thread = Thread(target=lambda: errors.append(host.ask("tools/call", asked, meta=meta).json()["error"]["code"]))
+    thread.start()
+    task = waiting_task(door, session)
+    eventually(lambda: (datetime.now(UTC) - task.stored().created_at).total_seconds() > FRESH_SECONDS + 0.5)
+    door.client.revoke_key(key.id)
+    task.signal("approval", {"ok": True})
+    assert task.wait(20).status == "completed"
+    thread.join(20)
+    assert len(errors) == 1
 
 
 def test_a_call_that_can_be_made_again_by_its_key_goes_on(door: Gateway, ana: Host, token: str) -> None:
