@@ -24,9 +24,9 @@ OURS = ["beat", "deliverer", "flower", "gateway", "sweeper", "worker"]
 PACKAGES = ["agent_tasks", "beat", "workers"]
 ONE_SHOTS = ["migrate"]
 REQUIRED_TARGETS = {"help", "install", "demo", "dev", "test", "check", "test-containers", "bench"}
-BROUGHT = {"asgiref", "psycopg-pool", "pydantic-core", "pytest", "starlette"}
-"""Brought by Django, psycopg[pool], pydantic (an exact version), whoever uses fixtures of ours, and fastapi, which
-hands out its classes."""
+BROUGHT = {"anyio", "asgiref", "mcp-types", "psycopg-pool", "pydantic-core", "pytest", "starlette", "tornado"}
+"""Brought by starlette and mcp, which run on it, Django, mcp (an exact version), psycopg[pool], pydantic (an exact
+version), whoever uses fixtures of ours, fastapi, which hands out its classes, and flower, which is an app of it."""
 
 
 def read(name: str) -> str:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_tasks.authoring.mcp_error import McpError
+from agent_tasks.authoring.peers.a2a_answers import RemoteFailed
 from agent_tasks.authoring.retry import LONGEST_SECONDS, Retry
 from agent_tasks.errors import AgentTaskError, InvalidInput, StepFailed, UpstreamUnavailable
 
@@ -50,9 +52,9 @@ def _subclasses(cls: type[AgentTaskError]) -> list[type[AgentTaskError]]:
 
 @pytest.mark.parametrize("kind", _subclasses(AgentTaskError))
 def test_a_typed_error_is_retried_only_if_it_says_so(kind: type[AgentTaskError]) -> None:
-    delay = Retry(attempts=5).delay(kind("x"), 1)
-    assert (delay is not None) == kind.retryable
-    assert kind.retryable == issubclass(kind, UpstreamUnavailable)
+    error = McpError(-32000, "x") if kind is McpError else kind("x")
+    assert (Retry(attempts=5).delay(error, 1) is not None) == kind.retryable
+    assert kind.retryable == (issubclass(kind, UpstreamUnavailable) and kind is not RemoteFailed)
 
 
 def test_a_typed_error_that_is_not_retryable_is_final_even_where_it_is_listed() -> None:

@@ -16,7 +16,7 @@ from agent_tasks.gateway.application import create_app
 def test_without_the_extra_its_paths_say_what_to_install(
     monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("agent_tasks.gateway.a2a.")]:
+    for name in [name for name in sys.modules if name.startswith(("agent_tasks.gateway.a2a.", "a2a."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "a2a", None)
     app = create_app(AgentTasks(Settings(database_url="postgresql://nowhere/none", redis_url="redis://nowhere")))
