@@ -42,22 +42,14 @@ async def send(
 async def get(agent: A2AAgent, headers: dict[str, str], interface: dict[str, str], task_id: str) -> dict[str, Any]:
     """Return a task as it stands, as JSON, without its history."""
     with told_as_ours(agent.url, agent.timeout):
-        async with (
-            asyncio.timeout(agent.timeout),
-            client(agent, headers) as http,
-            _speaking(interface, http) as speaking,
-        ):
+        async with _at(agent, headers, interface) as speaking:
             return _json(await speaking.get_task(GetTaskRequest(id=task_id, history_length=0)))
 
 
 async def cancel(agent: A2AAgent, headers: dict[str, str], interface: dict[str, str], task_id: str) -> None:
     """Ask the agent to cancel a task."""
     with told_as_ours(agent.url, agent.timeout):
-        async with (
-            asyncio.timeout(agent.timeout),
-            client(agent, headers) as http,
-            _speaking(interface, http) as speaking,
-        ):
+        async with _at(agent, headers, interface) as speaking:
             await speaking.cancel_task(CancelTaskRequest(id=task_id))
 
 

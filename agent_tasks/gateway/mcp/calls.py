@@ -116,7 +116,7 @@ class Calls:
         patience = self._patience(gate, ctx, found, to, body.input)
         key = key_of((ctx.meta or {}).get(IDEMPOTENCY_KEY))
         # A budget is what is left to the caller, and less each time that it asks again.
-        task = accept(gate, caller, body, to, key, same=_body_of(found, arguments, ctx, with_budget=False))
+        task = accept(gate, caller, body, to, key, same=body.model_copy(update={"budget": None}))
         return _Accepted(task, task.seen or task.look(), patience, is_asked_again=key is not None)
 
     def _patience(self, gate: Gate, ctx: Context, found: AgentTool, to: Route, input: Any) -> float | None:
@@ -175,10 +175,10 @@ class Calls:
                 log.info("task of a call goes on without its caller: task=%s %s", task.id, error)
 
 
-def _body_of(found: AgentTool, arguments: dict[str, Any], ctx: Context, *, with_budget: bool = True) -> SubmitBody:
+def _body_of(found: AgentTool, arguments: dict[str, Any], ctx: Context) -> SubmitBody:
     """The request that a call is. Raises MCPError for what it says of the task in a wrong way."""
     meta = dict(ctx.meta or {})
-    said = {"budget": meta.get(BUDGET) if with_budget else None, "session_id": meta.get(SESSION)}
+    said = {"budget": meta.get(BUDGET), "session_id": meta.get(SESSION)}
     try:
         return SubmitBody.model_validate({"agent": found.agent.name, "input": arguments, **said})
     except ValidationError as error:
