@@ -11,6 +11,8 @@ OLDEST := .venv-oldest/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Where it is set, as in many images, each of the thousands of processes that the tests start compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 # Of the tests on the lowest versions, those that show most in a few minutes: a team's apps and workers, brokers and

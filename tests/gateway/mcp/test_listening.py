@@ -128,7 +128,7 @@ def test_whoever_goes_away_from_a_call_has_cancelled_it(door: Gateway, token: st
     host, session = Host(door.url, token, capabilities={}), uuid.uuid4().hex
     thread = host.in_background("asking_mcp", {"text": "tides"}, {"agent-tasks/session": session})
     task = waiting_task(door, session)
-    host.http.close()
+    host.hang_up()
     thread.join(20)
     ended = eventually(lambda: seen if (seen := task.stored()).status.is_terminal else None)
     assert ended.status == "cancelled"
@@ -159,7 +159,7 @@ def test_a_call_that_can_be_made_again_by_its_key_goes_on(door: Gateway, ana: Ho
     meta = {"agent-tasks/session": session, "agent-tasks/idempotency-key": session}
     thread = host.in_background("asking_mcp", {"text": "tides"}, meta)
     task = waiting_task(door, session)
-    host.http.close()
+    host.hang_up()
     thread.join(20)
     again = ana.result("tools/call", {"name": "asking_mcp", "arguments": {"text": "tides"}}, meta=meta)
     assert again["taskId"] == str(task.id)
@@ -174,7 +174,7 @@ def test_a_call_of_an_older_revision_and_one_without_the_scope_go_on(door: Gatew
         session = uuid.uuid4().hex
         thread = host.in_background("asking_mcp", {"text": "tides"}, {"agent-tasks/session": session})
         task = waiting_task(door, session)
-        host.http.close()
+        host.hang_up()
         thread.join(20)
         ping = Host(door.url, token)
         assert ping.ask("tools/list").status_code == 200
