@@ -285,6 +285,8 @@ class Settings(BaseSettings):
     """Requests over HTTP of one tenant, at most; `none`: any number."""
     gateway_open_tasks: int = Field(default=10_000, ge=0, le=LARGEST_NUMBER)
     """Tasks of one tenant that have not ended, at most, for a submit over HTTP to be accepted; 0: any number."""
+    gateway_followed_tasks: int = Field(default=5_000, ge=0, le=LARGEST_NUMBER)
+    """Tasks that one tenant may have one gateway follow at a time, by streams and calls that wait; 0: any number."""
     gateway_body_limit: int = Field(default=2 * 1024 * 1024, ge=1024, le=LARGEST_NUMBER)
     """For the body of a request over HTTP, in bytes."""
     gateway_body_seconds: Seconds = 30.0

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput
@@ -59,8 +60,23 @@ async def get_events(
         texts = ",".join(text for _, text in page.events)
         body = f'{{"events": [{texts}], "next": {page.after}}}'
         return Response(body, media_type="application/json", headers=_VARY)
-    stream = EventStream(gate_of(request), admission_of(request).arrival.token, task, page, has_ended)
-    return StreamingResponse(stream.pieces(), media_type=_STREAM, headers=_HEAD)
+    admission = admission_of(request)
+    stream = EventStream(gate_of(request), admission.arrival.token, task, page, has_ended)
+    return _Following(gate_of(request), admission.admit(gate_of(request)).caller, stream)
+
+
+class _Following(StreamingResponse):
+    """A stream that counts towards what its tenant has followed, for as long as it is sent."""
+
+    def __init__(self, gate: Gate, caller: Caller, stream: EventStream) -> None:
+        super().__init__(stream.pieces(), media_type=_STREAM, headers=_HEAD)
+        self._gate = gate
+        self._caller = caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises Refused before anything is sent."""
+        with self._gate.followed.following(self._caller):
+            await super().__call__(scope, receive, send)
 
 
 def _number(last_event_id: str) -> int:

@@ -13,6 +13,7 @@ from agent_tasks.backlog import Backlog
 from agent_tasks.client import keys, sign_in
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.accepting import Accepting
+from agent_tasks.gateway.followed import FollowedTasks
 from agent_tasks.gateway.issuer import Issuer
 from agent_tasks.gateway.known_keys import KnownKeys
 from agent_tasks.gateway.local_rate import LocalRateLimit
@@ -49,6 +50,8 @@ class Gate:
         most = self.settings.gateway_open_tasks
         self.open_tasks = OpenTasks(most, self._count_open_tasks) if most else None
         """How many tasks a tenant may have that have not ended."""
+        self.followed = FollowedTasks(self.settings.gateway_followed_tasks)
+        """How many tasks a tenant has this gateway follow."""
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="agent-tasks-gateway")
         """For calls that take milliseconds; nothing waits for a task in here."""
         self.closing = asyncio.Event()

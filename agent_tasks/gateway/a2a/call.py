@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -102,6 +103,16 @@ class Call:
     async def perform(self, work: Callable[[Caller], T]) -> T:
         """What `work` returns, done in a thread, as the caller, and audited. Raises what it raises."""
         return await self.gate.in_thread(lambda gate: submit(gate, self.admission.admit(gate), work))
+
+    @asynccontextmanager
+    async def following(self, is_waiting: bool = True) -> AsyncGenerator[None]:
+        """Within it the request follows a task, where it waits for one. Raises Refused where its tenant may not."""
+        if not is_waiting:
+            yield
+            return
+        admitted = await self.gate.in_thread(self.admission.admit)
+        with self.gate.followed.following(admitted.caller):
+            yield
 
     def failure(self, error: Exception) -> A2AError:
         """The protocol's error for one that ended the request."""

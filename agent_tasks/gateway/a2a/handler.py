@@ -83,13 +83,13 @@ class TaskHandler(RequestHandler):
         self, params: a2a.SendMessageRequest, context: ServerCallContext
     ) -> a2a.Task | a2a.Message:
         """Begin a task, or send a signal to one; answer with its end or its question, or at once."""
-        call = call_of(context)
-        sent = await self._send(call, params)
-        seen = sent.seen
-        if not params.configuration.return_immediately:
-            seen = await _until_rest(call, sent.task, seen)
-            if sent.skill is not None and sent.skill.reply == "message" and seen.status is TaskStatus.COMPLETED:
-                return result_message(seen)
+        call, is_waiting = call_of(context), not params.configuration.return_immediately
+        async with call.following(is_waiting):
+            sent = await self._send(call, params)
+            seen = await _until_rest(call, sent.task, sent.seen) if is_waiting else sent.seen
+        is_message = sent.skill is not None and sent.skill.reply == "message"
+        if is_waiting and is_message and seen.status is TaskStatus.COMPLETED:
+            return result_message(seen)
         return await self._told_in_thread(seen, length_of(params.configuration))
 
     @answering
@@ -145,17 +145,18 @@ class TaskHandler(RequestHandler):
     ) -> AsyncGenerator[Event]:
         """Begin a task, or send a signal to one; tell what becomes of it, to its end or its question."""
         call = call_of(context)
-        sent = await self._send(call, params)
-        if sent.skill is not None and sent.skill.reply == "message":
-            seen = await _until_rest(call, sent.task, sent.seen)
-            yield result_message(seen) if seen.status is TaskStatus.COMPLETED else await self._told_in_thread(seen)
-            return
-        yield await self._told_in_thread(sent.seen, length_of(params.configuration))
-        if rests(sent.seen):
-            return
-        async with aclosing(TaskStream(call, self._skills, sent.task, sent.seen, sent.after).updates()) as updates:
-            async for update in updates:
-                yield update
+        async with call.following():
+            sent = await self._send(call, params)
+            if sent.skill is not None and sent.skill.reply == "message":
+                seen = await _until_rest(call, sent.task, sent.seen)
+                yield result_message(seen) if seen.status is TaskStatus.COMPLETED else await self._told_in_thread(seen)
+                return
+            yield await self._told_in_thread(sent.seen, length_of(params.configuration))
+            if rests(sent.seen):
+                return
+            async with aclosing(TaskStream(call, self._skills, sent.task, sent.seen, sent.after).updates()) as updates:
+                async for update in updates:
+                    yield update
 
     @answering_stream
     @validate_request_params
@@ -172,13 +173,16 @@ class TaskHandler(RequestHandler):
                 after = read.last_event(connection, task.id)
             return task, task.read(), after
 
-        task, seen, after = await call.perform(look)
-        if seen.status.is_terminal:
-            raise UnsupportedOperationError(f"Task {seen.id} has ended as {seen.status}: nothing more becomes of it.")
-        yield await self._told_in_thread(seen)
-        async with aclosing(TaskStream(call, self._skills, task, seen, after).updates()) as updates:
-            async for update in updates:
-                yield update
+        async with call.following():
+            task, seen, after = await call.perform(look)
+            if seen.status.is_terminal:
+                raise UnsupportedOperationError(
+                    f"Task {seen.id} has ended as {seen.status}: nothing more becomes of it."
+                )
+            yield await self._told_in_thread(seen)
+            async with aclosing(TaskStream(call, self._skills, task, seen, after).updates()) as updates:
+                async for update in updates:
+                    yield update
 
     @answering
     @validate_request_params

@@ -15,9 +15,11 @@ from agent_tasks import metrics
 from agent_tasks.client.following import is_set_within
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import AgentTaskError, InvalidInput, TaskNotFound
+from agent_tasks.gateway.answers import etag
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.capabilities import knows_tasks, lacks_tasks
+from agent_tasks.gateway.mcp.methods import MOST_TASKS
 from agent_tasks.gateway.mcp.passage import Context, Passage
 from agent_tasks.gateway.mcp.shown import ShownTask
 from agent_tasks.gateway.patience import looks_until_end
@@ -26,8 +28,6 @@ from agent_tasks.store.errors import Transient
 from agent_tasks.task.snapshot import TaskSnapshot
 
 log = logging.getLogger(__name__)
-MOST_TASKS = 100
-"""Of which one stream tells."""
 
 
 class ListenFilter(types.SubscriptionFilter):
@@ -98,15 +98,16 @@ class Listening:
 
     async def _follow(self, ctx: Context, task: TaskHandle, meta: dict[str, Any]) -> None:
         """Tell of one task until its end, each time that it is not as it was told."""
-        told: dict[str, Any] | None = None
+        told: str | None = None
         gate = self._passage.gate
         try:
             async with aclosing(looks_until_end(gate, task)) as looks:
                 async for seen in looks:
+                    if told == (version := etag(seen)):
+                        continue  # nothing has changed that can be seen
                     shown = await gate.in_thread(_shown, seen)
-                    if shown != told:
-                        told = shown
-                        await self._send(ctx, _Changed(params={**shown, "_meta": meta}))
+                    told = version
+                    await self._send(ctx, _Changed(params={**shown, "_meta": meta}))
         except (AgentTaskError, Transient):
             return  # it was deleted: who polls is told so
 

@@ -11,13 +11,16 @@ DOOR = "mcp"
 """The name of this door in the audit."""
 GREET = Operation("greet", "")
 """To say hello and to ask what the server can do, which takes a token and no scope."""
+CALL, LISTEN = "tools/call", "subscriptions/listen"
+MOST_TASKS = 100
+"""Of which one stream tells."""
 _OF_METHODS = {
     "tools/list": OPERATIONS["list_agents"],
-    "tools/call": OPERATIONS["submit"],
+    CALL: OPERATIONS["submit"],
     "tasks/get": OPERATIONS["get_task"],
     "tasks/update": OPERATIONS["signal"],
     "tasks/cancel": OPERATIONS["cancel"],
-    "subscriptions/listen": OPERATIONS["get_task"],
+    LISTEN: OPERATIONS["get_task"],
 }
 
 
@@ -42,6 +45,8 @@ class Asked:
     """The tool that it names."""
     idempotency_key: str | None = None
     traceparent: str | None = None
+    follows: int = 0
+    """How many tasks are followed for as long as it is not answered."""
 
     @classmethod
     def of(cls, message: Any, agents: Callable[[], Container[str]]) -> "Asked":
@@ -59,7 +64,7 @@ class Asked:
         """Return what a method asks for with its parameters."""
         name = _text(params.get("name"))
         operation = _OF_METHODS.get(method, GREET)
-        if method == "tools/call" and name in OPERATOR_TOOLS and name not in agents():
+        if method == CALL and name in OPERATOR_TOOLS and name not in agents():
             arguments = params.get("arguments")
             task = cast(dict[str, Any], arguments).get("task_id") if isinstance(arguments, dict) else None
             return cls(OPERATOR_TOOLS[name], _text(task), name)
@@ -71,11 +76,20 @@ class Asked:
             name,
             _text(meta.get(IDEMPOTENCY_KEY)),
             _text(meta.get("traceparent")),
+            _follows(method, params),
         )
 
 
 BUDGET, SESSION, IDEMPOTENCY_KEY = "agent-tasks/budget", "agent-tasks/session", "agent-tasks/idempotency-key"
 """What a request says of a task in its `_meta`, where the protocol has no place for it."""
+
+
+def _follows(method: str, params: Mapping[str, Any]) -> int:
+    if method != LISTEN:
+        return 1 if method == CALL else 0
+    filter = params.get("notifications")
+    named: Any = cast(dict[str, Any], filter).get("taskIds") if isinstance(filter, dict) else None
+    return max(1, min(len(cast(list[Any], named)), MOST_TASKS)) if isinstance(named, list) else 1
 
 
 def _text(value: Any) -> str | None:

@@ -81,7 +81,7 @@ class Transport:
                 message = await run_in_threadpool(parse, body) if len(body) > INLINE else parse(body)
             except Refused as error:
                 wrong = error
-            admitted = await self._admit(request, message)
+            asked, admitted = await self._admit(request, message)
         except (AgentTaskError, Refused, Transient) as error:
             await answer(message, error, challenge(settings))(scope, receive, send)
             return
@@ -91,16 +91,21 @@ class Transport:
             await refusal(scope, receive, sending)
             return
         scope.setdefault("state", {})["admitted"] = admitted
-        await self._manager.handle_request(scope, _again(body, receive), sending)
+        try:
+            with self._gate.followed.following(admitted.caller, asked.follows):
+                await self._manager.handle_request(scope, _again(body, receive), sending)
+        except Refused as error:
+            await answer(message, error, challenge(settings))(scope, receive, sending)
 
-    async def _admit(self, request: Request, message: Any) -> Admitted:
-        """The first four stages: nothing but the method, and what it is about, decides them."""
+    async def _admit(self, request: Request, message: Any) -> tuple[Asked, Admitted]:
+        """What a message asks for, after the first four stages: nothing but that decides them."""
         origin = request.client.host if request.client else "unknown"
         token, traceparent = bearer(request), traceparent_of(request)
 
-        def enter(gate: Gate) -> Admitted:
+        def enter(gate: Gate) -> tuple[Asked, Admitted]:
             authenticate(gate, token)  # nobody else has Postgres asked
-            return admit(gate, arrival_of(Asked.of(message, self._catalogue.tools), origin, token, traceparent))
+            asked = Asked.of(message, self._catalogue.tools)
+            return asked, admit(gate, arrival_of(asked, origin, token, traceparent))
 
         return await self._gate.in_thread(enter)
 
