@@ -4,19 +4,25 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from agent_tasks import AgentTasks, AlertRule, AuditEntry, Identity, Settings
+from agent_tasks.client.pushes import put_push
 from agent_tasks.gateway.application import create_app
+from agent_tasks.gateway.mcp.methods import OPERATOR_TOOLS
 from agent_tasks.gateway.operations import OPERATIONS
+from agent_tasks.task.scopes import Scope
 from agent_tasks.transitions.bulk import begin
+from agent_tasks.transitions.push import PushRow
 from tests.conftest import Fleet
 from tests.database import query
 from tests.database.webhooks import endpoint
 from tests.eventually import eventually
 from tests.gateway import EVERYTHING, Answer, Caller, Gateway, problem_of
+from tests.gateway.methods import METHODS, Method, ask
 from tests.issuer import AUDIENCE, running_issuer
 
 ANA = Identity(subject="ana", tenant="acme")
@@ -110,6 +116,8 @@ class World:
 
     client: AgentTasks
     callers: dict[str, Caller]
+    caller_with: Callable[..., Caller]
+    """One with a key of this subject, tenant and scopes."""
     without: Callable[[str], Caller]
     """Ana with a key that lacks one scope, and has all others."""
     tree: str
@@ -119,7 +127,7 @@ class World:
     def caller(self, who: str, operation: str) -> Caller:
         return self.without(OPERATIONS[operation].scope) if who == "wrong scope" else self.callers[who]
 
-    def thing(self, row: Row) -> str:
+    def thing(self, row: Row | Method) -> str:
         """The id, or the name, of something of Ana's that the row can be asked of."""
         if row.of in ("", "shared"):
             return self.tree
@@ -154,6 +162,9 @@ class World:
         task = self.client.submit("approval", identity=ANA)
         if row.of == "delivery":
             return str(self.client.webhooks.deliveries(task_id=task.id).deliveries[0].id)
+        if row.of == "pushed":
+            push = PushRow(id="one", url="https://a.example/", token=None, scheme=None, credentials=None)
+            put_push(self.client, task.id, push, ANA)
         if row.of == "ended":
             task.cancel()
         if row.of == "paused":
@@ -166,9 +177,14 @@ class World:
         options = {} if body is None else {"json": body}
         return caller.ask(row.method, row.path.format(id=thing, name=name), **options)
 
-    def heard(self, since: int) -> list[AuditEntry]:
-        """What came in through the gateway since then."""
-        return [entry for entry in self.client.audit(door="http", limit=10) if entry.id > since]
+    def heard(self, since: int, door: str = "http") -> list[AuditEntry]:
+        """What came in through a door of the gateway since then."""
+        return [entry for entry in self.client.audit(door=door, limit=10) if entry.id > since]
+
+    @property
+    def last(self) -> int:
+        """The id of the last entry of the audit."""
+        return max([entry.id for entry in self.client.audit(limit=1)], default=0)
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +230,7 @@ def world(fleet: Fleet) -> Iterator[World]:
         )
         tree.wait(20)
         eventually(lambda: len(client.living(kind="signal")) == 5)
-        yield World(client, callers, without, str(tree.id), str(waiting.id))
+        yield World(client, callers, gateway.caller, without, str(tree.id), str(waiting.id))
         gateway.close()
 
 
@@ -249,7 +265,7 @@ def expected(operation: str, who: str) -> int:
 def test_who_may_do_what_and_what_the_audit_says_of_it(world: World, operation: str, who: str) -> None:
     row, caller, status = ROWS[operation], world.caller(who, operation), expected(operation, who)
     thing = world.thing(row)
-    before = max([entry.id for entry in world.client.audit(limit=1)], default=0)
+    before = world.last
     answer = world.asks(caller, row, thing)
     assert answer.status_code == status, answer.text
     if status == 401:
@@ -309,6 +325,106 @@ def known(caller: Caller, who: str) -> tuple[str, str | None, str | None]:
         "other subject": ("acme", "bob"), "other tenant": ("evil", "ana"),
     }  # fmt: skip
     return (*people.get(who, ("acme", "ana")), key)
+
+
+PROTOCOLS = [
+    pytest.param(method, id=str(method), marks=pytest.mark.skipif(find_spec(method.door) is None, reason="no extra"))
+    for method in METHODS
+]
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN, "wrong scope", *UNKNOWN])
+@pytest.mark.parametrize("method", PROTOCOLS)
+def test_who_may_do_what_over_mcp_and_a2a(world: World, method: Method, who: str) -> None:
+    if who == "wrong scope" and not method.scope:
+        pytest.skip("it takes none")
+    caller = world.without(method.scope) if who == "wrong scope" else world.callers[who]
+    thing, before = world.thing(method), world.last
+    said = ask(caller, method, thing)
+    is_hidden = who in FOREIGN and bool(method.of)
+    if who in UNKNOWN:
+        assert said.status == 401, said
+        assert said.headers["www-authenticate"].startswith("Bearer")
+    elif who == "wrong scope":
+        assert said.status == 403, said
+        assert repr(method.scope) in json.dumps(said.body)
+    elif method.name == "subscriptions/listen":
+        assert said.agreed == ([] if is_hidden else [thing])
+    elif is_hidden:
+        assert said.body["error"]["code"] == {"mcp": -32602, "a2a": -32001}[method.door], said
+        never = ask(caller, method, NEVER)
+        assert (never.status, {**never.body, "id": 0}) == (said.status, {**said.body, "id": 0})
+    else:
+        assert (said.status, said.is_done) == (200, True), said
+    is_refused = is_hidden or who == "wrong scope"
+    entries = world.heard(before, method.door)[-1:] if is_hidden else world.heard(before, method.door)
+    if who in UNKNOWN or not method.writes or (method.is_quiet and not is_refused):
+        assert entries == []
+        return
+    (entry,) = entries
+    assert (entry.door, entry.origin, entry.operation) == (method.door, "127.0.0.1", method.writes)
+    assert who_wrote(entry) == known(caller, who)
+    refusal = "permission_denied" if who == "wrong scope" else "invalid_input"
+    assert entry.answer == (refusal if is_refused else "accepted")
+    if method.of:
+        assert entry.task_id == uuid.UUID(thing)
+
+
+def test_each_method_of_mcp_and_a2a_has_a_row() -> None:
+    from agent_tasks.gateway.mcp import methods
+
+    named = {method.name for method in METHODS if method.door == "mcp" and method.scope}
+    assert named == set(methods.OPERATIONS_OF_METHODS)
+    call = pytest.importorskip("agent_tasks.gateway.a2a.call", exc_type=ImportError)
+    assert {method.name for method in METHODS if method.door == "a2a"} == {*call.OPERATIONS_OF_METHODS, *call.SENDING}
+
+
+@pytest.mark.parametrize("tool", OPERATOR_TOOLS)
+def test_the_tools_for_coding_agents_take_their_own_scope_and_reach_what_its_holder_sees(
+    world: World, tool: str
+) -> None:
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+
+    def use(caller: Caller, thing: str) -> tuple[int, bool | None]:
+        given = {"search": {"text": thing}, "signal": {"task_id": thing, "name": "approval", "payload": {"ok": True}}}
+        arguments = given.get(tool, {"task_id": thing})
+        said = ask(caller, Method("mcp", "tools/call", Scope.MCP, params={"name": tool, "arguments": arguments}))
+        result = said.body.get("result", {})
+        found = result.get("structuredContent", {}).get("tasks")
+        return said.status, None if not result else bool(found) if tool == "search" else not result["isError"]
+
+    def thing() -> str:
+        return world.thing(Row("", "", "ended" if tool == "resume" else "new"))
+
+    def caller(*scopes: str, subject: str = "ana", tenant: str = "acme") -> Caller:
+        return world.caller_with(subject, tenant, [str(scope) for scope in scopes])
+
+    others = [scope for scope in Scope if scope not in (Scope.MCP, Scope.ADMIN)]
+    assert use(caller(*others), thing()) == (403, None)
+    for scope in others:
+        assert use(caller(scope), thing()) == (403, None)
+    for who in UNKNOWN:
+        assert use(world.callers[who], thing()) == (401, None)
+    assert use(caller(Scope.MCP), thing()) == (200, True)
+    assert use(caller(Scope.MCP, Scope.ALL, subject="boss"), thing()) == (200, True)
+    assert use(world.callers["admin"], thing()) == (200, True)
+    assert use(world.callers["auth-off"], thing()) == (200, True)
+    assert use(caller(Scope.MCP, *EVERYTHING, subject="bob"), thing()) == (200, False)
+    assert use(caller(Scope.MCP, Scope.ALL, *EVERYTHING, tenant="evil"), thing()) == (200, False)
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])
+def test_contexts_of_others_are_empty_over_a2a(world: World, who: str) -> None:
+    pytest.importorskip("a2a", reason="the extra a2a is not installed")
+    context, other = uuid.uuid4().hex, Identity(subject="eve", tenant="acme")
+    task = world.client.submit("count", {"to": 1}, identity=ANA, session_id=context)
+    world.client.submit("count", {"to": 1}, identity=other, session_id=f"{context} of eve")
+    said = ask(world.callers[who], Method("a2a", "ListTasks", "tasks:read", params={"contextId": context}))
+    found = [each["id"] for each in said.body["result"]["tasks"]]
+    assert found == ([str(task.id)] if who in ALLOWED else [])
+    assert said.body["result"]["totalSize"] == len(found)
+    eves = ask(world.callers[who], Method("a2a", "ListTasks", "tasks:read", params={"contextId": f"{context} of eve"}))
+    assert bool(eves.body["result"]["tasks"]) is (who in ("tenant-wide", "admin", "auth-off"))
 
 
 @pytest.mark.parametrize("who", [*ALLOWED, *FOREIGN])

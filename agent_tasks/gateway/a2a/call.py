@@ -28,8 +28,8 @@ from agent_tasks.gateway.stages.submit import submit
 T = TypeVar("T")
 A2A = "a2a"
 """The name of the door."""
-_SEND = ("SendMessage", "SendStreamingMessage")
-_METHODS = {
+SENDING = ("SendMessage", "SendStreamingMessage")
+OPERATIONS_OF_METHODS = {
     "GetTask": OPERATIONS["get_task"],
     "ListTasks": OPERATIONS["list_tasks"],
     "CancelTask": OPERATIONS["cancel"],
@@ -61,8 +61,8 @@ def target_of(method: str, params: Any) -> Target:
     Raises Refused where it says two things at once: which of them the SDK takes, is not known here.
     """
     given = cast(dict[str, Any], params) if isinstance(params, dict) else {}
-    if method not in _SEND:
-        return Target(_METHODS.get(method), _text(given, "taskId", "task_id") or _text(given, "id"))
+    if method not in SENDING:
+        return Target(OPERATIONS_OF_METHODS.get(method), _text(given, "taskId", "task_id") or _text(given, "id"))
     message: Any = given.get("message")
     message = cast(dict[str, Any], message) if isinstance(message, dict) else {}
     if task_id := _text(message, "taskId", "task_id"):

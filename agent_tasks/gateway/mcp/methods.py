@@ -14,7 +14,7 @@ GREET = Operation("greet", "")
 CALL, LISTEN = "tools/call", "subscriptions/listen"
 MOST_TASKS = 100
 """Of which one stream tells."""
-_OF_METHODS = {
+OPERATIONS_OF_METHODS = {
     "tools/list": OPERATIONS["list_agents"],
     CALL: OPERATIONS["submit"],
     "tasks/get": OPERATIONS["get_task"],
@@ -63,7 +63,7 @@ class Asked:
     def by(cls, method: str, params: Mapping[str, Any], agents: Callable[[], Container[str]]) -> "Asked":
         """Return what a method asks for with its parameters."""
         name = _text(params.get("name"))
-        operation = _OF_METHODS.get(method, GREET)
+        operation = OPERATIONS_OF_METHODS.get(method, GREET)
         if method == CALL and name in OPERATOR_TOOLS and name not in agents():
             arguments = params.get("arguments")
             task = cast(dict[str, Any], arguments).get("task_id") if isinstance(arguments, dict) else None
