@@ -170,6 +170,18 @@ class AgentTasks(Deployment):
             return self._handle(task.id, self._write(None, [task], self._insert)[0])
         return self._submit_once(task, [request], idempotency_key, None, waits=waits, also=also)
 
+    def find_accepted(self, idempotency_key: str, request: bytes, identity: Identity | None) -> TaskHandle | None:
+        """Return the task that `accept` has made of a request with this key; None where there was none.
+
+        Raises IdempotencyConflict where that was a request of another digest.
+        """
+        tenant, subject = (identity.tenant, identity.subject) if identity else ("", "")
+        with self.database.connection() as connection:
+            found = idempotency.find(connection, tenant=tenant, subject=subject, key=idempotency_key)
+        if found is None:
+            return None
+        return self._owner(idempotency_key, found["task_id"], is_same=bytes(found["digest"]) == request)
+
     def accept_all(self, tasks: Sequence[NewTask], entries: Sequence[Mapping[str, str]]) -> list[TaskHandle]:
         """Accept tasks of several callers, all or none; `entries` are what the audit is told of each."""
 
@@ -652,8 +664,12 @@ class AgentTasks(Deployment):
         rows = self._write(connection, [task], reserve_and_submit, transaction=True)
         if rows:
             return self._handle(task.id, rows[0])
-        (owner, same) = owners[0]
-        if not same:
+        (owner, is_same) = owners[0]
+        return self._owner(key, owner, is_same=is_same)
+
+    def _owner(self, key: str, owner: UUID, *, is_same: bool) -> TaskHandle:
+        """Return the task that has a key. Raises IdempotencyConflict where it is not of the same request."""
+        if not is_same:
             raise IdempotencyConflict(
                 f"The idempotency key {key!r} was used for another request, task {owner}. Use a new key for a new "
                 "request, or repeat the old one unchanged.",

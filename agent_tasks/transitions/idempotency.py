@@ -29,9 +29,12 @@ _KEPT = f"{_FIND} AND expires_at > clock_timestamp()"
 _IN_FLIGHT = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS is_ours"
 
 
-class _FoundRow(TypedDict):
+class KeptRow(TypedDict):
+    """What is kept with a key."""
+
     task_id: UUID
     digest: bytes
+    """Of the request that was first with it."""
 
 
 def reserve(
@@ -57,7 +60,7 @@ def reserve(
     mine = {**scope, "digest": digests[0], "task_id": task_id, "seconds": seconds}
     if connection.execute(_RESERVE, mine).fetchone():
         return task_id, True
-    found: _FoundRow | None = connection.execute(_FIND, scope).fetchone()
+    found: KeptRow | None = connection.execute(_FIND, scope).fetchone()
     if found is None:  # it expired and was purged between the two statements
         return reserve(
             connection, tenant=tenant, subject=subject, key=key, digests=digests, task_id=task_id, seconds=seconds
@@ -65,9 +68,14 @@ def reserve(
     return found["task_id"], bytes(found["digest"]) in digests
 
 
+def find(connection: Connection, *, tenant: str, subject: str, key: str) -> KeptRow | None:
+    """Return what is kept with this key; None where no task has it."""
+    return connection.execute(_KEPT, {"tenant": tenant, "subject": subject, "key": key}).fetchone()
+
+
 def is_kept(connection: Connection, *, tenant: str, subject: str, key: str) -> bool:
     """Whether a task has this key."""
-    return connection.execute(_KEPT, {"tenant": tenant, "subject": subject, "key": key}).fetchone() is not None
+    return find(connection, tenant=tenant, subject=subject, key=key) is not None
 
 
 def _take_turn(connection: Connection, place: str, key: str) -> None:

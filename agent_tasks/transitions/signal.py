@@ -103,6 +103,15 @@ class ConsumedRow(TypedDict):
     sent_at: datetime
 
 
+class SentRow(TypedDict):
+    """A signal as it was sent."""
+
+    name: str
+    payload: Any
+    sender: dict[str, Any] | None
+    wait_id: str | None
+
+
 class KeptReceipt(TypedDict):
     """The receipt of a signal, as it is kept with it."""
 
@@ -126,6 +135,8 @@ _RECEIPT = """
     SELECT coalesce(receipt, jsonb_build_object('delivered', coalesce(consumed_step >= 0, false))) AS receipt
     FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s
 """
+
+_SENT = "SELECT name, payload, sender, wait_id FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s"
 
 _IS_KEPT = "SELECT FROM agent_tasks.signals WHERE task_id = %s AND signal_id = %s AND name = %s"
 
@@ -196,6 +207,11 @@ def receipt(connection: Connection, task_id: UUID, signal_id: str) -> KeptReceip
     """The kept receipt of this signal: `delivered`, and what the task waited for. None where none was sent."""
     row = connection.execute(_RECEIPT, [task_id, signal_id]).fetchone()
     return row["receipt"] if row else None
+
+
+def sent(connection: Connection, task_id: UUID, signal_id: str) -> SentRow | None:
+    """Return the signal of this id as it was sent; None where none was."""
+    return connection.execute(_SENT, [task_id, signal_id]).fetchone()
 
 
 def is_kept(connection: Connection, task_id: UUID, name: str, *, signal_id: str) -> bool:

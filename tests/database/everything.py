@@ -193,6 +193,7 @@ def _waits(client: AgentTasks) -> None:
     task.signal("go", 1)
     with client.database.connection() as connection:
         signal.receipt(connection, waiting.id, "1")
+        signal.sent(connection, waiting.id, "1")
         signal.is_kept(connection, waiting.id, "go", signal_id="1")
         signal.consumed(connection, waiting.id, 1)
         at = datetime.now(UTC).isoformat()

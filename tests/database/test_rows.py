@@ -126,7 +126,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (begin_call, [ledger._BegunRow]),
     (called, [ledger._EndedRow]),
     (beaten, [heartbeat._KeptRow]),
-    (keyed, [idempotency._FoundRow]),
+    (keyed, [idempotency.KeptRow]),
     (lambda c, taken: expire.expire(c, **EXPIRY), [UndoingRow, TaskRow]),
     (lambda c, taken: expire.died(c, "w"), [expire.DiedRow]),
     (lambda c, taken: release.claims_of(c, ["w"]), [release._ClaimedRow]),
@@ -141,6 +141,7 @@ CASES: list[tuple[Callable[[Connection, Claim], Any], list[type]]] = [
     (lambda c, taken: signal.lock(c, taken.id), [TaskRow]),
     (lambda c, taken: signal.inbox(c, taken.id, []), [signal.InboxRow]),
     (lambda c, taken: signal.consumed(c, taken.id, 0), [signal.ConsumedRow]),
+    (lambda c, taken: signal.sent(c, taken.id, "once"), [signal.SentRow]),
 ]
 
 

@@ -1,5 +1,7 @@
 """Asked: what a message says, as the input of an agent's first step or the payload of a signal."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -9,9 +11,11 @@ from a2a.utils.input_mode_validator import validate_input_modes
 from pydantic import Field, ValidationError
 
 from agent_tasks.errors import InvalidInput
-from agent_tasks.gateway.a2a.values import JSON, MODES, TEXT, plain, plain_struct
+from agent_tasks.gateway.a2a.values import JSON, MODES, TEXT, is_same, plain, plain_struct
 from agent_tasks.gateway.bodies import Body, BudgetBody
 from agent_tasks.task.arguments import check_text
+from agent_tasks.task.identity import Identity
+from agent_tasks.transitions.signal import SentRow
 
 KEY = "agent-tasks"
 """What is meant for this server has this name in a metadata."""
@@ -47,6 +51,38 @@ class Asked:
     @property
     def id(self) -> str:
         return self.message.message_id
+
+    @property
+    def digest(self) -> bytes:
+        """What makes two messages that begin tasks the same: all that they say, and not what is made of it here."""
+        data = {"data": self.data} if self.has_data else {}
+        said = self.said.model_dump(exclude_unset=True)
+        whole = [self.text, data, self.message.context_id, self.metadata, said]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+
+    def is_sent(self, signal: SentRow, sender: Identity | None) -> bool:
+        """Whether a signal is this message, from the same sender."""
+        by = signal["sender"] or {}
+        who = (sender.tenant, sender.subject) if sender else (None, None)
+        return (
+            (by.get("tenant"), by.get("subject")) == who
+            and self.said.signal in (None, signal["name"])
+            and self.said.wait_id in (None, signal["wait_id"])
+            and self._is_payload(signal["payload"])
+        )
+
+    def _is_payload(self, stored: Any) -> bool:
+        """Whether a payload can have been made of this message, whatever the step took at that time."""
+        if self.text is None:
+            return is_same(self.data, stored)
+        if not self.has_data and stored == self.text:
+            return True
+        if not isinstance(stored, dict) or (self.has_data and not isinstance(self.data, dict)):
+            return False
+        given = cast(dict[str, Any], self.data) if self.has_data else {}
+        named = cast(dict[str, Any], stored).keys() - given.keys()
+        made = {**dict.fromkeys(named or {"text"}, self.text), **given}
+        return len(named) <= 1 and is_same(made, stored)
 
     def arguments(self, schema: dict[str, Any] | None, what: str) -> tuple[dict[str, Any], str | None]:
         """The arguments of a step with this schema, and which of them is the text. Raises InvalidInput."""

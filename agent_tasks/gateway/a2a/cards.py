@@ -4,8 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -31,31 +29,18 @@ class PublicCard:
 
     text: bytes
     etag: str
-    changed_at: datetime | None
-    """When a worker last registered one of its agents; None where none has."""
 
     def answer(self, headers: Headers) -> Response:
         """The card, or 304 for whoever has it."""
         head = {"ETag": self.etag, "Cache-Control": _CACHED}
-        if self.changed_at is not None:
-            head["Last-Modified"] = format_datetime(self.changed_at, usegmt=True)
         if self._is_known(headers):
             return Response(status_code=304, headers=head)
         return Response(self.text, headers=head, media_type="application/json")
 
     def _is_known(self, headers: Headers) -> bool:
-        """Whether the client has this card (RFC 9110, 13.1.2 and 13.1.3): a tag says more than a time."""
-        tags = ",".join(headers.getlist("if-none-match"))
-        if tags:
-            known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-            return "*" in known or self.etag in known
-        try:
-            since = parsedate_to_datetime(headers.get("if-modified-since", ""))
-        except ValueError:
-            return False
-        if self.changed_at is None:
-            return False
-        return self.changed_at <= (since if since.tzinfo else since.replace(tzinfo=UTC))
+        """Whether the client has this card (RFC 9110, 13.1.2). No time says so: what is not there any more has none."""
+        known = [tag.strip().removeprefix("W/") for tag in ",".join(headers.getlist("if-none-match")).split(",")]
+        return "*" in known or self.etag in known
 
 
 class Cards:
@@ -69,9 +54,7 @@ class Cards:
         """The card with the skills whose agents say that they are some."""
         shown = [skill for skill in self._skills.read().by_id.values() if skill.is_public]
         text = json.dumps(MessageToDict(self._card(shown)), sort_keys=True, separators=(",", ":")).encode()
-        seen = [skill.agent.registered_at for skill in shown if skill.agent.registered_at is not None]
-        changed_at = max(seen).astimezone(UTC).replace(microsecond=0) if seen else None
-        return PublicCard(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"', changed_at)
+        return PublicCard(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
     def extended(self, caller: Caller) -> a2a.AgentCard:
         """The card with all skills that the caller may run."""

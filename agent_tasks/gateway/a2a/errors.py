@@ -8,7 +8,6 @@ from a2a.utils.errors import A2AError
 from agent_tasks.errors import (
     AgentTaskError,
     InvalidState,
-    KeyInUse,
     PermissionDenied,
     TaskNotFound,
     UpstreamUnavailable,
@@ -18,7 +17,7 @@ from agent_tasks.gateway.refusals import Refused
 from agent_tasks.store.errors import Transient
 
 log = logging.getLogger(__name__)
-AS_PROBLEMS = (Unauthenticated, Refused, PermissionDenied, KeyInUse, UpstreamUnavailable, Transient)
+AS_PROBLEMS = (Unauthenticated, Refused, PermissionDenied, UpstreamUnavailable, Transient)
 """The protocol leaves to HTTP who may do what, and how much: the answer is a problem document with its own status."""
 
 _NO_TASK = "There is no such task, or none that you may see."

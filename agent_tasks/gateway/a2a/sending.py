@@ -1,13 +1,11 @@
 """Sending: a message begins a task, or is a signal to one."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from uuid import uuid4
 
 from agent_tasks.client import pushes
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.errors import InvalidInput, InvalidState
+from agent_tasks.errors import AgentTaskError, IdempotencyConflict, InvalidInput, InvalidState
 from agent_tasks.gateway.a2a.asked import Asked
 from agent_tasks.gateway.a2a.call import key_of
 from agent_tasks.gateway.a2a.history import SIGNAL_IDS
@@ -50,8 +48,30 @@ class Sending:
         return way(gate, caller, asked, push)
 
     def _begin(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None) -> Sent:
+        """Begin a task. A message that has begun one is that task, whatever has become of its skill since."""
+        key = key_of(asked.id)
+        try:
+            accepted, is_new = self._accept(gate, caller, asked, push, key)
+        except AgentTaskError:
+            found = gate.client.find_accepted(key, asked.digest, caller.identity)
+            if found is None:
+                raise
+            accepted, is_new = found, False
         skills = self._skills.read()
-        skill = skills.choose(asked.said.skill, caller)
+        if is_new:
+            seen = accepted.seen or accepted.look()
+            return Sent(accepted, seen, skills.by_agent.get(seen.agent))
+        after = _last_event(gate, accepted)
+        seen = skills.check_shown(accepted.read())
+        if push is not None and not seen.status.is_terminal:
+            pushes.put_push(gate.client, accepted.id, push, caller.identity)
+        return Sent(accepted, seen, skills.by_agent.get(seen.agent), after)
+
+    def _accept(
+        self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None, key: str
+    ) -> tuple[TaskHandle, bool]:
+        """Make a task of a message, or find the one that it has begun; and whether it is new."""
+        skill = self._skills.read().choose(asked.said.skill, caller)
         arguments, text = asked.arguments(skill.agent.input_schema, skill.id)
         session = asked.message.context_id or str(uuid4())
         to = route(gate, caller, skill.agent.name, None, session)
@@ -65,23 +85,13 @@ class Sending:
             queue=to.queue,
             metadata={**asked.metadata, KEPT: kept},
         )
-        said = asked.said.model_dump(exclude_unset=True)
-        whole = json.dumps([skill.id, arguments, asked.message.context_id, asked.metadata, said], sort_keys=True)
 
         def keep(connection: Connection) -> None:
             if push is not None:
                 pushes.keep(connection, task.id, push, caller.identity)
 
-        digest = hashlib.sha256(whole.encode()).digest()
-        accepted = gate.client.accept(task, idempotency_key=key_of(asked.id), request=digest, waits=True, also=keep)
-        if accepted.id == task.id:
-            seen = accepted.seen or accepted.look()
-            return Sent(accepted, seen, skills.by_agent.get(seen.agent))
-        after = _last_event(gate, accepted)
-        seen = accepted.read()
-        if push is not None and not seen.status.is_terminal:
-            pushes.put_push(gate.client, accepted.id, push, caller.identity)
-        return Sent(accepted, seen, skills.by_agent.get(seen.agent), after)
+        accepted = gate.client.accept(task, idempotency_key=key, request=asked.digest, waits=True, also=keep)
+        return accepted, accepted.id == task.id
 
     def _signal(self, gate: Gate, caller: Caller, asked: Asked, push: PushRow | None) -> Sent:
         skills = self._skills.read()
@@ -95,9 +105,7 @@ class Sending:
                 "contextId out, or name that.",
                 field="message.contextId",
             )
-        id = f"{SIGNAL_IDS}{asked.id}"
-        with gate.client.database.connection() as connection:
-            is_sent = signal.receipt(connection, seen.id, id) is not None
+        is_sent = _is_sent(gate, caller, asked, task)
         after = _last_event(gate, task)
         if push is not None and not seen.status.is_terminal:
             pushes.put_push(gate.client, seen.id, push, caller.identity)
@@ -105,8 +113,26 @@ class Sending:
             name, wait_id = _name_of(asked, seen)
             is_awaited = name in awaited(seen)
             payload = asked.payload(payload_schema(seen, skill) if is_awaited else None, f"The signal {name!r}")
-            task.signal(name, payload, signal_id=id, wait_id=wait_id, identity=caller.identity)
+            receipt = task.signal(name, payload, signal_id=_signal_id(asked), wait_id=wait_id, identity=caller.identity)
+            if not receipt.kept:  # another request with the id was faster
+                _is_sent(gate, caller, asked, task)
         return Sent(task, task.read(), skill, after)
+
+
+def _signal_id(asked: Asked) -> str:
+    return f"{SIGNAL_IDS}{asked.id}"
+
+
+def _is_sent(gate: Gate, caller: Caller, asked: Asked, task: TaskHandle) -> bool:
+    """Whether a message was sent to the task before. Raises IdempotencyConflict where another one has its id."""
+    with gate.client.database.connection() as connection:
+        sent = signal.sent(connection, task.id, _signal_id(asked))
+    if sent is not None and not asked.is_sent(sent, caller.identity):
+        raise IdempotencyConflict(
+            f"Another message to task {task.id} has the id {asked.id!r}. Give each message an id of its own.",
+            field="message.messageId",
+        )
+    return sent is not None
 
 
 def _last_event(gate: Gate, task: TaskHandle) -> int:

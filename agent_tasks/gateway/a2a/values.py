@@ -67,6 +67,21 @@ def plain_struct(struct: Struct) -> dict[str, Any]:
     return {name: plain(value) for name, value in struct.fields.items()}
 
 
+def is_same(given: Any, stored: Any) -> bool:
+    """Whether JSON that came in numbers of the protocol's is what Postgres has kept of it."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        ours, theirs = cast("dict[str, Any]", given), cast("dict[str, Any]", stored)
+        return ours.keys() == theirs.keys() and all(is_same(value, theirs[name]) for name, value in ours.items())
+    if isinstance(given, list) and isinstance(stored, list):
+        mine, others = cast("list[Any]", given), cast("list[Any]", stored)
+        return len(mine) == len(others) and all(map(is_same, mine, others))
+    if isinstance(given, bool) or isinstance(stored, bool):
+        return given is stored
+    if isinstance(given, int | float) and isinstance(stored, int | float):
+        return float(given) == float(stored)
+    return given == stored
+
+
 def struct_of(given: dict[str, Any]) -> Struct:
     """Return a JSON object of our own making as the protocol's."""
     return ParseDict(given, Struct())
