@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,11 +35,16 @@ class Host:
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         self.http = httpx2.Client(base_url=self.url, headers=headers, timeout=70)
 
-    def hang_up(self) -> None:
-        """Go away, at once: a socket on which another thread waits stays open until something comes, if only closed."""
+    def hang_up(self, *, reset: bool = False) -> None:
+        """Go away, at once: a socket on which another thread waits stays open until something comes, if only closed.
+
+        `reset`: as one whose machine no longer knows the connection, not one that has ended it.
+        """
         for each in self._sockets:
             with suppress(OSError):  # it is closed
-                each.shutdown(socket.SHUT_RDWR)
+                if reset:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                each.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
         self.http.close()
 
     def _traced(self, event: str, details: Mapping[str, Any]) -> None:
