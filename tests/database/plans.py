@@ -88,6 +88,7 @@ def watched(*, buffers: int | None) -> Iterator[Statements]:
     seen = Statements()
     execute = psycopg.Connection.execute
     looking: set[int] = set()  # threads: the pool opens connections in its own
+    leading: dict[str, str] = {}
 
     def looked_at(self: psycopg.Connection[Any], query: Any, params: Any = None, **options: Any) -> Any:
         thread, caller = threading.get_ident(), inspect.getfile(sys._getframe(1))
@@ -96,7 +97,8 @@ def watched(*, buffers: int | None) -> Iterator[Statements]:
         looking.add(thread)
         try:
             seen.sites.add(_site())
-            pages, faults = _looked_at(self, query, params, kept=options.get("prepare") is not False)
+            leading.update(leading or _leading(self))
+            pages, faults = _looked_at(self, query, params, leading, kept=options.get("prepare") is not False)
             seen.pages += pages
             seen.note(query, faults if buffers is None or pages <= buffers else [*faults, f"{pages} pages read"])
         finally:
@@ -129,9 +131,10 @@ def _named(path: Path, function: str) -> Site:
     return f"{path.relative_to(ROOT)}: {function}"
 
 
-def _looked_at(connection: psycopg.Connection[Any], query: str, params: Any, *, kept: bool) -> tuple[int, list[str]]:
+def _looked_at(
+    connection: psycopg.Connection[Any], query: str, params: Any, leading: dict[str, str], *, kept: bool
+) -> tuple[int, list[str]]:
     """How many pages a statement reads, and what is wrong with its plans."""
-    leading = _leading(connection)
     text = psycopg.ClientCursor(connection).mogrify(query, params) if params is not None else query
     try:
         with connection.transaction(force_rollback=True):
