@@ -15,6 +15,7 @@ from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.accepting import Accepting
 from agent_tasks.gateway.followed import FollowedTasks
 from agent_tasks.gateway.issuer import Issuer
+from agent_tasks.gateway.known_agents import KnownAgents
 from agent_tasks.gateway.known_keys import KnownKeys
 from agent_tasks.gateway.local_rate import LocalRateLimit
 from agent_tasks.gateway.open_tasks import OpenTasks
@@ -40,6 +41,8 @@ class Gate:
         self.backlog = CollectorRegistry()
         """What the deployment has to do, as `/metrics` says it."""
         self.backlog.register(Backlog(client))
+        self.agents = KnownAgents(client)
+        """The agents, as the doors of the protocols show them."""
         self.accepting = Accepting(client)
         """Accepts tasks, those of one moment together."""
         self.issuer = Issuer(self.settings) if self.settings.oidc_issuer else None

@@ -18,7 +18,7 @@ from starlette.routing import Match, Route
 from agent_tasks.gateway.a2a.call import A2A, Call, CallContexts, Target, arrival_of, target_of
 from agent_tasks.gateway.a2a.cards import Cards
 from agent_tasks.gateway.a2a.handler import TaskHandler
-from agent_tasks.gateway.a2a.skills import SkillReader
+from agent_tasks.gateway.a2a.skills import SkillReader, Skills
 from agent_tasks.gateway.a2a.values import fits
 from agent_tasks.gateway.door import bearer
 from agent_tasks.gateway.gate import Gate
@@ -75,7 +75,7 @@ class Protocol:
         for name in _LOGS:
             logging.getLogger(name).addFilter(_UNFORESEEN)
         self._gate = gate
-        skills = SkillReader(gate.client)
+        skills = SkillReader(gate.agents, Skills.of)
         self._cards = Cards(gate.settings, skills)
         handler = TaskHandler(gate, skills, self._cards)
         contexts = CallContexts()

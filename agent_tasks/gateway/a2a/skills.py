@@ -3,20 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from agent_tasks.authoring.a2a_skill import Reply
 from agent_tasks.client.agents import AgentInfo
-from agent_tasks.client.client import AgentTasks
 from agent_tasks.errors import InvalidInput, TaskNotFound
 from agent_tasks.gateway.arrival import Caller
+from agent_tasks.gateway.known_agents import OfAgents
 from agent_tasks.task.arguments import shown
 from agent_tasks.task.snapshot import TaskSnapshot
 
 log = logging.getLogger(__name__)
-FRESH_SECONDS = 1.0
-"""How long what was read of the agents is taken for what they say."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,5 @@ class Skills:
         )
 
 
-class SkillReader:
-    """Reads what the agents say, at most once a second. Thread-safe: two threads may read it at the same moment."""
-
-    def __init__(self, client: AgentTasks) -> None:
-        self._client = client
-        self._known: tuple[float, Skills] | None = None
-
-    def read(self) -> Skills:
-        """The skills as they were at most a second ago."""
-        known = self._known
-        if known is None or monotonic() - known[0] >= FRESH_SECONDS:
-            known = self._known = (monotonic(), Skills.of(self._client.agents()))
-        return known[1]
+SkillReader = OfAgents[Skills]
+"""Reads the skills."""

@@ -1,20 +1,17 @@
 """The agents as tools, by the names that hosts know them by."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from mcp import types
 
 from agent_tasks.client.agents import AgentInfo, ToolInfo
-from agent_tasks.client.client import AgentTasks
+from agent_tasks.gateway.known_agents import KnownAgents, OfAgents
 from agent_tasks.task.identity import Identity
 
 log = logging.getLogger(__name__)
-_FRESH_SECONDS = 1.0
-"""What was read of the agents serves for so long."""
 
 
 @dataclass(frozen=True)
@@ -55,31 +52,31 @@ class AgentTool:
         )
 
 
-class Catalogue:
-    """The tools of a deployment. Thread-safe; what is read is kept for a second."""
+def tools_of(agents: Sequence[AgentInfo]) -> Mapping[str, AgentTool]:
+    """The tools by name, in its order. Where two agents would have one name, it is that of the one that is called so,
+    else of the first of them."""
+    found: dict[str, AgentTool] = {}
+    for tool, agent in sorted(
+        ((agent.mcp, agent) for agent in agents if agent.mcp is not None), key=lambda each: each[0].name != each[1].name
+    ):
+        if tool.name in found:
+            log.warning("agent has no tool, its name is taken: agent=%s tool=%s", agent.name, tool.name)
+        else:
+            found[tool.name] = AgentTool(agent, tool)
+    return {name: found[name] for name in sorted(found)}
 
-    def __init__(self, client: AgentTasks) -> None:
-        self._client = client
-        self._tools: Mapping[str, AgentTool] = {}
-        self._read_at = float("-inf")
+
+class Catalogue:
+    """The tools of a deployment. Thread-safe."""
+
+    def __init__(self, agents: KnownAgents) -> None:
+        self._tools = OfAgents(agents, tools_of)
 
     def tools(self) -> Mapping[str, AgentTool]:
-        """All tools by name, in its order. Where two agents would have one name, it is that of the first of them."""
-        if monotonic() - self._read_at >= _FRESH_SECONDS:
-            began = monotonic()
-            found: dict[str, AgentTool] = {}
-            agents = [agent for agent in self._client.agents() if agent.mcp is not None]
-            for agent in sorted(agents, key=lambda each: each.mcp is not None and each.name != each.mcp.name):
-                tool = agent.mcp
-                assert tool is not None
-                if tool.name in found:
-                    log.warning("agent has no tool, its name is taken: agent=%s tool=%s", agent.name, tool.name)
-                else:
-                    found[tool.name] = AgentTool(agent, tool)
-            self._tools, self._read_at = {name: found[name] for name in sorted(found)}, began
-        return self._tools
+        """All tools by name, as they were at most a second ago."""
+        return self._tools.read()
 
     def seen_schema(self, name: str) -> dict[str, Any] | None:
         """The schema of a tool as it was last read; None where it was not. Asks nobody."""
-        found = self._tools.get(name)
+        found = (self._tools.last or {}).get(name)
         return None if found is None else found.input_schema

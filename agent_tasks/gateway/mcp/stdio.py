@@ -23,7 +23,7 @@ def serve(settings: Settings) -> None:
     gate = Gate(AgentTasks(settings.model_copy(update={"gateway_auth": auth})))
     for name, error in load_agents(settings.agents, settings.bundled).items():
         log.warning("agents left out, %s does not load: %s", name, why_not_loaded(name, error))
-    catalogue = Catalogue(gate.client)
+    catalogue = Catalogue(gate.agents)
     server = make_server(Passage(gate, catalogue, settings.mcp_key or None), catalogue)
 
     async def run() -> None:

@@ -40,7 +40,7 @@ class Transport:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._catalogue = Catalogue(gate.client)
+        self._catalogue = Catalogue(gate.agents)
         self._manager = StreamableHTTPSessionManager(
             make_server(Passage(gate, self._catalogue), self._catalogue),
             stateless=True,
