@@ -1,5 +1,6 @@
 """`agent-tasks purge`: delete a task, or what is kept of a person or a tenant."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -25,6 +26,8 @@ def purge(
         typer.echo(report.model_dump_json())
     else:
         _print(report)
+    if subject is not None and not tenant and not report.tables and not report.kept:
+        print(f"Nothing is kept of {subject} of no tenant. Of which are they? --tenant NAME", file=sys.stderr)
 
 
 def _print(report: PurgeReport) -> None:

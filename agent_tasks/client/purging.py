@@ -1,7 +1,7 @@
 """Purging on request: a task, or all that is kept of a person or a tenant, with a report of what was deleted."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 import psycopg
@@ -90,7 +90,7 @@ def purge_on_request(
 
 
 class _Purge:
-    """One purge, and what it has done."""
+    """One purge, and what it has done: told to the audit in each of its transactions, so that none is left untold."""
 
     def __init__(self, deployment: Deployment, *, cancel: bool, dry_run: bool, identity: Identity | None) -> None:
         self._deployment = deployment
@@ -100,8 +100,11 @@ class _Purge:
         self._tables = Counter[str]()
         self._kept: dict[UUID, str] = {}
         self._cancelled = 0
+        self._target = ""
+        self._audit_id: int | None = None
 
     def of_task(self, task_id: UUID) -> PurgeReport:
+        self._target = str(task_id)
         row = self._deployment.find_row(task_id)
         if row["parent_id"] is not None:
             root = row["root_id"]
@@ -114,34 +117,37 @@ class _Purge:
         self._trees([row])
         if self._kept and not self._cancel:
             raise InvalidState(f"Task {task_id} stays: {self._kept[task_id]}.")
-        return self._report(str(task_id))
+        return self._report()
 
     def of_owner(self, tenant: str, subject: str | None) -> PurgeReport:
+        self._target = subject if subject is not None else tenant
         if not self._cancel:
             self._check_ended(tenant, subject)
-        place: search.Place | None = None
-        wanted = TaskFilter(tenant=tenant, subject=subject)
-        while True:
-            with self._deployment.database.connection() as connection:
-                found = search.tasks(connection, wanted, after=place, limit=_BATCH, columns=COLUMNS)
-            self._trees([row for row in found.rows if row["parent_id"] is None])
-            place = found.next
-            if place is None:
-                break
+        for rows in self._pages(TaskFilter(tenant=tenant, subject=subject), _BATCH):
+            self._trees([row for row in rows if row["parent_id"] is None])
         self._do(lambda connection: Erased(erase_owned(connection, tenant, subject)), is_rest=True)
-        return self._report(subject if subject is not None else tenant)
+        return self._report()
 
     def _check_ended(self, tenant: str, subject: str | None) -> None:
         for status in sorted(set(TaskStatus) - TERMINAL):
-            with self._deployment.database.connection() as connection:
-                wanted = TaskFilter(tenant=tenant, subject=subject, status=status)
-                found = search.tasks(connection, wanted, limit=1, columns=COLUMNS)
-            if found.rows:
+            wanted = TaskFilter(tenant=tenant, subject=subject, status=status)
+            if living := next(filter(None, self._pages(wanted, 1)), None):
                 raise InvalidState(
-                    f"There are tasks that have not ended: {found.rows[0]['id']} is {status}. Cancel them first "
+                    f"There are tasks that have not ended: {living[0]['id']} is {status}. Cancel them first "
                     "(cancel=True, --cancel). Nothing was deleted.",
                     status=str(status),
                 )
+
+    def _pages(self, wanted: TaskFilter, limit: int) -> Iterator[list[Row]]:
+        """Find the tasks of a filter, page by page: some may be empty, and are not the last."""
+        place: search.Place | None = None
+        while True:
+            with self._deployment.database.connection() as connection:
+                found = search.tasks(connection, wanted, after=place, limit=limit, columns=COLUMNS)
+            yield found.rows
+            place = found.next
+            if place is None:
+                return
 
     def _trees(self, roots: Sequence[Row]) -> None:
         """Cancel and delete; a dry run does both in the transaction that it takes back."""
@@ -154,8 +160,14 @@ class _Purge:
                 ended, _ = self._end(connection, ids)
             return erase(connection, ids)
 
+        def cancel(connection: Connection) -> tuple[tuple[int, int | None], list[Row]]:
+            cancelled, rows = self._end(connection, ids)
+            total = self._cancelled + cancelled
+            return (cancelled, self._noted(connection, cancelled=total) if cancelled else self._audit_id), rows
+
         if self._cancel and not self._dry_run and ids:
-            ended = self._deployment.commit_for(lambda connection: self._end(connection, ids))
+            cancelled, self._audit_id = self._deployment.commit_for(cancel)
+            self._cancelled += cancelled
         self._do(work)
         self._cancelled += ended
 
@@ -172,22 +184,38 @@ class _Purge:
     def _do(self, work: Callable[[Connection], Erased], *, is_rest: bool = False) -> None:
         """Delete in a transaction, which a dry run takes back; then the rest has what went before in it once more."""
 
-        def delete(connection: Connection) -> Erased:
-            erased = Erased()
+        def delete(connection: Connection) -> tuple[Erased, int | None]:
+            erased, audit_id = Erased(), self._audit_id
             with connection.transaction() as within:
                 erased = work(connection)
                 if self._dry_run:
                     raise psycopg.Rollback(within)
-            return erased
+                if erased.tables:
+                    audit_id = self._noted(connection, tables=self._tables + erased.tables)
+            return erased, audit_id
 
-        erased = self._deployment.database.run(delete)
+        erased, self._audit_id = self._deployment.database.run(delete)
         if self._dry_run and is_rest:
             self._tables |= erased.tables
         else:
             self._tables += erased.tables
         self._kept |= erased.kept
 
-    def _report(self, target: str) -> PurgeReport:
+    def _noted(
+        self, connection: Connection, *, tables: Counter[str] | None = None, cancelled: int | None = None
+    ) -> int:
+        """Write what was done until now to the one entry of the audit; returns its id."""
+        data = {
+            "tables": dict(sorted((self._tables if tables is None else tables).items())),
+            "cancelled": self._cancelled if cancelled is None else cancelled,
+            "kept": len(self._kept),
+        }
+        if self._audit_id is None:
+            return audit.write(connection, "purge", self._identity, target=audit.short(self._target), data=data)
+        audit.add(connection, self._audit_id, data)
+        return self._audit_id
+
+    def _report(self) -> PurgeReport:
         report = PurgeReport(
             dry_run=self._dry_run,
             tasks=self._tables["tasks"],
@@ -196,7 +224,5 @@ class _Purge:
             kept=[KeptTree(task_id=id, why=why) for id, why in self._kept.items()],
         )
         if not self._dry_run:
-            data = {"tables": report.tables, "kept": len(report.kept)}
-            with self._deployment.database.connection() as connection:
-                audit.write(connection, "purge", self._identity, target=audit.short(target), data=data)
+            self._deployment.database.run(self._noted)
         return report

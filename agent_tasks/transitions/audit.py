@@ -64,6 +64,9 @@ _WRITE = f"""
 """
 
 
+_ADD = "UPDATE agent_tasks.audit SET data = data || %(data)s::jsonb WHERE id = %(id)s"
+
+
 class _WrittenRow(TypedDict):
     id: int
 
@@ -103,6 +106,11 @@ def write(connection: Connection, operation: str, identity: Identity | None, **f
     row: _WrittenRow | None = connection.execute(_WRITE, entry(operation, identity, **fields)).fetchone()
     assert row is not None
     return row["id"]
+
+
+def add(connection: Connection, id: int, data: dict[str, Any]) -> None:
+    """Add to the data of an entry what a write that takes several transactions has come to."""
+    connection.execute(_ADD, {"id": id, "data": json.dumps(data)})
 
 
 def refused(

@@ -1,11 +1,13 @@
 """Purging on request: all of a task, a person or a tenant goes, and nothing of others."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from agent_tasks import AgentTasks, Identity, InvalidInput, InvalidState, PermissionDenied, TaskNotFound
+from agent_tasks.client import purging
 from agent_tasks.store.tables import metadata
 from tests.database import claimed, query, submitted
 from tests.database.children import end, run_child, spawn, undo
@@ -80,6 +82,15 @@ def test_all_of_a_person_goes_and_nothing_of_others(client: AgentTasks) -> None:
     assert client.purge(subject="ana", tenant="acme").tables == {}
 
 
+def test_the_pause_of_a_task_goes_with_it_and_that_of_more_stays_as_the_audit_does(client: AgentTasks) -> None:
+    task = submitted(client, identity=ANA)
+    client.pause(task, identity=ANA)
+    client.pause(agent="echo", identity=Identity(subject="ana", tenant="acme", scopes=("tasks:all",)))
+    client.purge(subject="ana", tenant="acme", cancel=True)
+    assert [(pause.kind, pause.by) for pause in client.pauses(ended=True)] == [("agent", "ana")]
+    assert set(rows_of(client, "ana")) == {"audit", "pauses"}
+
+
 def test_a_tenant_goes_whole(client: AgentTasks) -> None:
     for who in (ANA, BOB, EVE):
         tree_of(client, who)
@@ -97,6 +108,47 @@ def test_what_has_not_ended_is_refused_and_nothing_is_deleted(client: AgentTasks
     assert client.get(ended).snapshot().status == "completed"
     report = client.purge(subject="ana", tenant="acme", cancel=True)
     assert (report.tasks, report.cancelled) == (4, 1)
+
+
+def test_one_that_lives_is_found_behind_however_many_others(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look passes over so many of others at most, and then goes on."""
+    submitted(client, identity=ANA)
+    ended = tree_of(client, ANA)
+    for _ in range(3):
+        submitted(client, identity=BOB)
+    monkeypatch.setattr(purging.search, "tasks", partial(purging.search.tasks, looked_at=1, few=1))
+    with pytest.raises(InvalidState, match="have not ended"):
+        client.purge(subject="ana", tenant="acme")
+    assert client.get(ended).snapshot().status == "completed"
+
+
+def test_a_purge_that_is_cut_off_is_in_the_audit_with_what_it_has_done(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        tree_of(client, ANA)
+    submitted(client, identity=ANA)
+    monkeypatch.setattr(purging, "_BATCH", 1)
+    erase, trees = purging.erase, list[UUID]()
+
+    def cut_off(connection: Any, roots: Any) -> Any:
+        if roots and len(trees) == 3:
+            raise KeyboardInterrupt
+        trees.extend(roots)
+        return erase(connection, roots)
+
+    monkeypatch.setattr(purging, "erase", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        client.purge(subject="ana", tenant="acme", cancel=True)
+    (entry,) = client.audit(operation="purge")
+    assert (entry.target, entry.answer) == ("ana", "accepted")
+    assert entry.data is not None
+    assert (entry.data["tables"]["tasks"], entry.data["cancelled"]) == (7, 1)
+    monkeypatch.setattr(purging, "erase", erase)
+    assert client.purge(subject="ana", tenant="acme").tasks == 3
+    assert [(each.data or {})["tables"]["tasks"] for each in client.audit(operation="purge")] == [3, 7]
 
 
 def test_one_whose_children_live_or_from_which_another_goes_on_stays_and_is_named(client: AgentTasks) -> None:
