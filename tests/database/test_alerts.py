@@ -360,6 +360,24 @@ def test_what_is_paused_fires_nothing(client: AgentTasks, kind: Any) -> None:
     assert checked(client).state == "firing"
 
 
+@pytest.mark.parametrize("kind", ["pending", "unserved", "waiting"])
+def test_many_that_are_paused_hide_none_that_is_not(client: AgentTasks, kind: Any) -> None:
+    """No sweep has put them off yet, nor does one where they wait without a time-out."""
+    held = [task.id for task in client.submit_many("echo", [{}] * 101)]
+    other = submitted(client, queue="other")
+    for task in (*held, other) if kind == "waiting" else ():
+        wait = """status = 'waiting', due_at = NULL, waiting_for = jsonb_build_object('kind', 'signal', 'name', 'go',
+            'since', now())"""
+        query(client, f"UPDATE agent_tasks.tasks SET {wait} WHERE id = %s", task)
+    for task in held:
+        aged(client, task, 9000)
+    aged(client, other, 7200)
+    client.pause(queue="agents")
+    client.put_alert("a", AlertRule(kind, 3600))
+    found = checked(client)
+    assert (found.state, (found.found or {}).get("task_id")) == ("firing", str(other))
+
+
 def test_tenants_are_sealed(client: AgentTasks) -> None:
     """Each watches its own tasks, and is told of its own alerts; a trusted program watches all of them."""
     acme, other, nobodys = (endpoint(client, tenant, trusted=False) for tenant in ("acme", "other", ""))

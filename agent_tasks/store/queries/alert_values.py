@@ -18,18 +18,19 @@ _WATCHED: LiteralString = """
 """
 _WITHIN: LiteralString = "statement_timestamp() - make_interval(secs => %(window_seconds)s)"
 _AGE: LiteralString = "greatest(0, extract(epoch FROM clock_timestamp() - {since}))::float8"
-_LOOKED_AT: LiteralString = "100"
-"""Of those that have waited longest, how many are looked at until one is not paused."""
 _PAUSABLE: LiteralString = "id, parent_id, root_id, depth, agent, queue, tenant, identity, put_off_by"
 """Columns by which a task finds the pauses that hold for it."""
 
 
 def _longest(columns: LiteralString, source: LiteralString, since: LiteralString) -> LiteralString:
-    """Return the selection of the one that has been so the longest. What stands still on purpose is passed over."""
+    """Return the selection of the one that has been so the longest. What stands still on purpose is passed over.
+
+    The LIMIT within keeps the planner from asking of each of them whether it is paused: only until one is not.
+    """
     return f"""
         SELECT {_AGE.format(since="since")} AS value, jsonb_build_object({columns}) AS found
         FROM (
-            SELECT tasks.*, {since} AS since FROM {source} AND put_off_by IS NULL ORDER BY since LIMIT {_LOOKED_AT}
+            SELECT tasks.*, {since} AS since FROM {source} AND put_off_by IS NULL ORDER BY since LIMIT %(most)s
         ) AS tasks
         WHERE NOT {PAUSED} ORDER BY since LIMIT 1
     """
