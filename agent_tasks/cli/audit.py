@@ -11,6 +11,7 @@ from agent_tasks.cli.deployment import deployment, find_task
 from agent_tasks.cli.options import AsJson
 from agent_tasks.client.audit import AuditEntry
 from agent_tasks.client.client import AgentTasks
+from agent_tasks.task.origin import DOORS
 
 _WHO, _DOOR, _OPERATION = 24, 6, 17
 
@@ -21,7 +22,7 @@ def audit(
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Only what this tenant's people and services did.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only what this person or service did.")] = None,
-    door: Annotated[str | None, typer.Option(help="Only what came through it: python, cli, http.")] = None,
+    door: Annotated[str | None, typer.Option(help=f"Only what came through it: {', '.join(DOORS)}.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only this: submit, signal, cancel, …")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most to list.")] = 100,
     as_json: AsJson = False,
@@ -52,6 +53,7 @@ def _task_id(client: AgentTasks, given: str) -> UUID | str:
 
 def _line(entry: AuditEntry) -> str:
     from agent_tasks.cli.lines import padded
+    from agent_tasks.cli.text import printable
 
     who = "a program" if entry.subject is None else entry.subject
     if entry.tenant:
@@ -69,4 +71,4 @@ def _line(entry: AuditEntry) -> str:
         said,
         answer,
     )
-    return "  ".join(part for part in parts if part).rstrip()
+    return printable("  ".join(part for part in parts if part).rstrip())

@@ -34,6 +34,7 @@ def logs(
 
 
 def _text(line: LogLine) -> str:
-    from agent_tasks.cli.text import clock
+    from agent_tasks.cli.text import clock, printable
 
-    return f"{line.seq:>4}  {clock(line.at)}  {line.level:<8}  {line.step}  {line.logger}: {line.message}"
+    said = "\n".join(printable(each) for each in f"{line.logger}: {line.message}".splitlines())
+    return f"{line.seq:>4}  {clock(line.at)}  {line.level:<8}  {line.step}  {said}"

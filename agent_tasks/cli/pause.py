@@ -1,5 +1,6 @@
 """`agent-tasks pause`: begin no more steps of a task, an agent, a queue or a tenant."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -27,5 +28,8 @@ def pause(
     """Begin no more steps of a task and of all below it, or of an agent, a queue or a tenant. Running steps end."""
     with deployment() as client:
         task = None if id is None else find_task(client, id, None)
+        found = None if task is not None else client.search(agent=agent, queue=queue, tenant=tenant, limit=1)
         begun = client.pause(task, agent=agent, queue=queue, tenant=tenant, reason=reason)
     typer.echo(begun.model_dump_json() if as_json else f"The {named(begun)} is paused")
+    if found is not None and not found.tasks and found.next is None:
+        print("No task is of it yet; the pause holds for those to come. Is the name right?", file=sys.stderr)

@@ -33,5 +33,7 @@ def _line(pause: Pause) -> str:
 
 def named(pause: Pause) -> str:
     """Return what is paused, as `queue slow` or `agent writer of the tenant acme`."""
+    from agent_tasks.cli.text import printable
+
     whose = f" of the tenant {pause.tenant}" if pause.tenant and pause.kind in ("agent", "queue") else ""
-    return f"{pause.kind} {pause.name}{whose}"
+    return printable(f"{pause.kind} {pause.name}{whose}")

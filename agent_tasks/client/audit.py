@@ -28,17 +28,17 @@ class AuditEntry(BaseModel):
     key_id: str | None
     """The API key that was used, if any."""
     door: str
-    """`python`, `cli`, `http`, `hook`, `console`, `agentcore` or `a2a`."""
+    """`python`, `cli`, `http`, `hook`, `console`, `a2a`, `mcp` or `agentcore`."""
     origin: str
     """`user@host`, or the address of a client."""
     operation: str
     """`submit`, `signal`, `cancel`, `resume`, `acknowledge`, `pause`, `unpause`, `schedule`, `unschedule`,
-    `pause_schedule`, `unpause_schedule`, `trigger_schedule`, `create_key`, `revoke_key`, `bulk`, `stop_bulk`, or what
-    was done with a webhook, as `put_webhook`, or `replay_delivery`."""
+    `pause_schedule`, `unpause_schedule`, `trigger_schedule`, `create_key`, `revoke_key`, `bulk`, `stop_bulk`, `purge`,
+    `read_payloads`, or what was done with a webhook, a push notification or an alert, as `put_webhook`, or a replay."""
     task_id: UUID | None
     """The task that was written to; the new one of a submit."""
     target: str | None
-    """The name of the signal, the schedule or the endpoint, or the id of the key."""
+    """The name of the signal, the schedule, the endpoint or the alert, the id of the key, or what was purged."""
     data: dict[str, Any] | None
     """A few details, never a payload."""
     answer: str

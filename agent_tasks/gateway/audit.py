@@ -12,6 +12,7 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
+from agent_tasks.task.origin import DOORS
 
 router = doors()
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": 256}
@@ -39,7 +40,7 @@ async def get_audit(
     task_id: Annotated[UUID | None, Query(description="Only what was written to this task.")] = None,
     operation: Annotated[str | None, Query(description="Only this operation.", json_schema_extra=_NAME)] = None,
     door: Annotated[
-        str | None, Query(description="Only through this door: python, cli, http or hook.", json_schema_extra=_NAME)
+        str | None, Query(description=f"Only through this door: {', '.join(DOORS)}.", json_schema_extra=_NAME)
     ] = None,
     limit: Limit = 100,
     after: Annotated[int | None, Query(ge=0, le=_NEWEST, description="The `next` of the page before.")] = None,

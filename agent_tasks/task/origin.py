@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from agent_tasks.storable import storable
 from agent_tasks.task.identity import Identity
 
+DOORS = ("python", "cli", "http", "console", "hook", "a2a", "mcp", "agentcore")
+"""Whatever writes come through."""
+
 
 @functools.cache
 def here() -> str:
@@ -25,7 +28,7 @@ def here() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A door (`python`, `cli`, `http`, …) and the place from where somebody came through it."""
+    """A door (one of `DOORS`) and the place from where somebody came through it."""
 
     door: str = "python"
     place: str = field(default_factory=here)

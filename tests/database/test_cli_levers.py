@@ -88,6 +88,16 @@ def test_what_cannot_be_says_what_to_do_and_ends_with_its_code(
     assert row_of(client, task)["status"] == "pending"
 
 
+@pytest.mark.parametrize("named", [["--agent", "ecko"], ["--queue", "slwo"], ["--tenant", "acne"]], ids=str)
+def test_a_pause_of_what_no_task_is_of_says_so(client: AgentTasks, named: list[str]) -> None:
+    submitted(client, identity=ANA, queue="slow")
+    paused = run("pause", *named)
+    assert (paused.exit_code, paused.stdout) == (0, f"The {named[0].strip('-')} {named[1]} is paused\n")
+    assert "No task is of it" in paused.stderr
+    for right in ("--agent echo", "--queue slow", "--tenant acme", "--agent echo --tenant acme"):
+        assert run("pause", *right.split()).stderr == ""
+
+
 def test_a_person_is_purged_with_a_report(client: AgentTasks) -> None:
     own, other = submitted(client, identity=ANA), submitted(client)
     living = run("purge", "--subject", "ana", "--tenant", "acme")
@@ -104,3 +114,13 @@ def test_a_person_is_purged_with_a_report(client: AgentTasks) -> None:
     assert row_of(client, other)["status"] == "pending"
     client.get(other).cancel()
     assert json.loads(run("purge", str(other), "--json").stdout)["tasks"] == 1
+
+
+def test_a_person_who_is_not_found_without_a_tenant_is_said_to_be_looked_for_there(client: AgentTasks) -> None:
+    task = submitted(client, identity=ANA)
+    client.get(task).cancel()
+    found = run("purge", "--subject", "ana")
+    assert (found.exit_code, found.stdout) == (0, "0 tasks deleted\n")
+    assert "Nothing is kept of ana of no tenant. Of which are they? --tenant NAME" in found.stderr
+    gone = run("purge", "--subject", "ana", "--tenant", "acme")
+    assert (gone.stdout.splitlines()[0], gone.stderr) == ("1 task deleted", "")

@@ -162,6 +162,25 @@ def test_the_messages_of_the_log_are_those_of_the_code() -> None:
             assert message in text, message
 
 
+def test_the_page_on_the_audit_has_every_operation_and_every_door() -> None:
+    from agent_tasks.client.sessions import AGENTCORE
+    from agent_tasks.gateway.a2a.call import A2A
+    from agent_tasks.gateway.console.looks import READ_PAYLOADS
+    from agent_tasks.gateway.mcp.methods import DOOR as MCP
+    from agent_tasks.gateway.operations import OPERATIONS
+    from agent_tasks.gateway.stages.authenticate import CONSOLE
+    from agent_tasks.task.origin import DOORS
+
+    (section,) = re.findall(r"^## Audit\n(.*?)^## ", DOCUMENTS["docs/operations.md"], re.M | re.S)
+    named = set(re.findall(r"`(\w+)`", section))
+    written = {each.written_as or each.name for each in (*OPERATIONS.values(), READ_PAYLOADS) if each.writes}
+    written |= set(re.findall(r"""(?:\bentry\(|audit\.write\(connection, )"(\w+)\"""", source()))
+    assert {"submit", "purge", "create_key"} <= written
+    assert written - named == set()
+    assert set(DOORS) == {"python", "cli", "http", "hook", CONSOLE, A2A, MCP, AGENTCORE}
+    assert set(DOORS) - named == set()
+
+
 def test_every_transition_is_told_with_its_arrow() -> None:
     documented = {
         file for cells in rows("docs/architecture.md", "States") for file in re.findall(r"`(\w+)\.py`", cells[0])

@@ -5,17 +5,17 @@ from urllib.parse import urlencode
 
 from agent_tasks.errors import InvalidInput, TaskNotFound
 from agent_tasks.gateway.console.visitor import Look
+from agent_tasks.task.origin import DOORS
 
 _PAGE = 100
 _FILTERS = ("task_id", "operation", "subject", "tenant", "door")
 READS = (*_FILTERS, "after")
-_DOORS = ("python", "cli", "http", "console", "hook", "agentcore")
 
 
 def look(look: Look) -> dict[str, Any]:
     """What the page shows."""
     given = {name: look.first(name) for name in _FILTERS if look.first(name)}
-    shown: dict[str, Any] = {"given": given, "entries": [], "next": None, "wrong": None, "doors": _DOORS}
+    shown: dict[str, Any] = {"given": given, "entries": [], "next": None, "wrong": None, "doors": DOORS}
     after = look.first("after")
     try:
         if after and not (after.isascii() and after.isdecimal() and len(after) < 19):
