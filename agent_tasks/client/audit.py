@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
+from agent_tasks.store.access import limited
 from agent_tasks.store.queries import audit
 from agent_tasks.task.arguments import check_kind, check_names, check_whole
 from agent_tasks.task.identity import Identity, check_identity
@@ -64,7 +65,7 @@ def read_audit(
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     if after is not None:
         check_whole(after, "after", 0, audit.NEWEST)
-    sees_all = identity is None or "admin" in identity.scopes
+    viewer = limited(identity)
     with deployment.database.connection() as connection:
         rows = audit.entries(
             connection,
@@ -75,7 +76,7 @@ def read_audit(
             task_id=task_id,
             operation=operation,
             door=door,
-            own_tenant=None if identity is None or sees_all else identity.tenant,
-            own_subject=None if identity is None or sees_all or "tasks:all" in identity.scopes else identity.subject,
+            own_tenant=None if viewer is None else viewer.tenant,
+            own_subject=None if viewer is None or "tasks:all" in viewer.scopes else viewer.subject,
         )
     return [AuditEntry(**row) for row in rows]

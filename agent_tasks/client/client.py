@@ -17,7 +17,9 @@ from agent_tasks.client.alert import Alert
 from agent_tasks.client.alert_rule import AlertRule
 from agent_tasks.client.alerts import all_alerts, find_alert, put_alert, remove_alert
 from agent_tasks.client.audit import AuditEntry, read_audit
-from agent_tasks.client.bulk import Bulk, BulkOperation, Progress, begin_bulk, find_bulk, latest_bulks, stop_bulk
+from agent_tasks.client.bulk import Bulk, BulkOperation, find_bulk, latest_bulks, stop_bulk
+from agent_tasks.client.bulk_request import begin_bulk
+from agent_tasks.client.bulk_run import Progress
 from agent_tasks.client.callers_connection import aside, borrowed, driver_connection
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.client.hooks import HookInfo, answer_hook, read_token, show_hook
@@ -301,6 +303,7 @@ class AgentTasks(Deployment):
         to: str | None = None,
         wait: bool = True,
         progress: Progress | None = None,
+        idempotency_key: str | None = None,
         identity: Identity | None = None,
     ) -> Bulk:
         """Do one thing to all tasks of a filter, the newest first, in batches; returns what became of it.
@@ -310,9 +313,12 @@ class AgentTasks(Deployment):
         (`to` a queue). What is in no state for it is passed over. `dry_run`: only count. `limit`: change at most so
         many. A filter that is true of every task needs `all`. `progress` is called after each batch. Where this program
         ends meanwhile, a sweep goes on within AGENT_TASKS_LEASE_SECONDS; with `wait` false the sweeps do all of it.
-        Tasks submitted meanwhile are not among them. `identity`: only what it may see; None: a trusted program.
+        Tasks submitted meanwhile are not among them. `idempotency_key`: kept for 24 hours
+        (AGENT_TASKS_IDEMPOTENCY_SECONDS); the same request with it is the operation that the first one began.
+        `identity`: only what it may see, and `purge` takes the scope `admin`; None: a trusted program.
 
-        Raises InvalidInput, PayloadTooLarge; ServerAway or Contention, after which a sweep goes on.
+        Raises InvalidInput, IdempotencyConflict where the key was another request's, PayloadTooLarge, PermissionDenied;
+        ServerAway or Contention, after which a sweep goes on.
         """
         return begin_bulk(
             self,
@@ -332,6 +338,7 @@ class AgentTasks(Deployment):
             identity=identity,
             waits=wait,
             progress=progress,
+            key=idempotency_key,
         )
 
     def get_bulk(self, id: UUID | str, *, identity: Identity | None = None) -> Bulk:

@@ -13,6 +13,7 @@ from agent_tasks.client.serving import shown_by
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied
 from agent_tasks.storable import storable
+from agent_tasks.store.access import limited
 from agent_tasks.store.pausing import target_of
 from agent_tasks.store.queries import pauses
 from agent_tasks.task.arguments import as_uuid, check_flag, check_names, check_whole, refused
@@ -145,7 +146,7 @@ def all_pauses(
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     if after is not None:
         check_whole(after, "after", 0, pauses.NEWEST)
-    viewer = _viewer(identity)
+    viewer = limited(identity)
     with deployment.database.connection() as connection:
         newest = pauses.NEWEST if after is None else after
         rows = pauses.listed(connection, ended=ended, after=newest, limit=limit, identity=viewer)
@@ -155,11 +156,6 @@ def all_pauses(
 def _own(held: list[pauses.PauseRow], target: _Target) -> pauses.PauseRow | None:
     """The pause that the operators began, or, for a tenant's people, that of one of them."""
     return next((row for row in held if row["by_operators"] == (target.identity is None)), None)
-
-
-def _viewer(identity: Identity | None) -> Identity | None:
-    """The scope `admin` is that of a trusted program."""
-    return None if identity is not None and "admin" in identity.scopes else identity
 
 
 def _entry(operation: str, target: _Target, reason: str | None) -> dict[str, str]:
@@ -202,7 +198,7 @@ def _target(
         raise refused("tenant must not be empty", of_tenant, "tenant")
     if identity is None and isinstance(task, TaskHandle):
         identity = task.identity
-    viewer = _viewer(identity)
+    viewer = limited(identity)
     if task_id is not None:
         deployment.find_row(task_id, viewer)
     elif viewer is not None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
+from agent_tasks.store.access import limited
 from agent_tasks.store.queries import spending
 from agent_tasks.task.arguments import check_names, check_whole, refused
 from agent_tasks.task.identity import Identity, check_identity
@@ -64,13 +65,14 @@ def sum_up(
     check_moment(until, "until")
     check_whole(limit, "limit", 1, MOST_SUMS)
     check_identity(identity)
-    _check_is_own(identity, tenant, subject)
+    viewer = limited(identity)
+    _check_is_own(viewer, tenant, subject)
     with deployment.database.connection() as connection:
         begin = since if isinstance(since, datetime) else spending.ago(connection, since)
         end = spending.ago(connection, until) if isinstance(until, timedelta) else until
         _check_span(begin, end or spending.ago(connection, timedelta(0)))
         rows = spending.sums(
-            connection, keys, since=begin, until=end, limit=limit, identity=identity,
+            connection, keys, since=begin, until=end, limit=limit, identity=viewer,
             agent=agent, tenant=tenant, subject=subject, model=model,
         )  # fmt: skip
     return [Spent(**row) for row in rows]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Path, Request, Response
+from fastapi import Header, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from agent_tasks.client.bulk import Bulk, BulkOperation
@@ -13,6 +13,7 @@ from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body, BudgetBody
 from agent_tasks.gateway.door import doors, performed
 from agent_tasks.gateway.gate import Gate
+from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.listing import Limit
 from agent_tasks.gateway.operations import BULK_SCOPES, Operation
 from agent_tasks.gateway.stages.authorise import authorise
@@ -23,6 +24,9 @@ from agent_tasks.task.task_filter import Scalar, TaskFilter
 router = doors()
 _TIMES = ("created_after", "created_before", "ended_after", "ended_before")
 _TIME: dict[str, Any] = {"format": "date-time"}
+IdempotencyKey = Annotated[
+    str | None, Header(description="As in the expired draft -07: sending the request again returns the same operation.")
+]
 Id = Annotated[str, Path(description="The operation's.", json_schema_extra={"format": "uuid"})]
 
 
@@ -93,11 +97,12 @@ class Bulks(BaseModel):
 @router.post(
     "/bulk", name="bulk", status_code=202, response_model=Bulk, responses=examples.bulk, summary="Do it to many tasks"
 )
-async def bulk(request: Request, body: BulkBody) -> Response:
+async def bulk(request: Request, body: BulkBody, idempotency_key: IdempotencyKey = None) -> Response:
     """Do one thing to all tasks of a filter that the caller may see. The sweeps do it; a dry run is answered at once.
 
     It takes the scope of what is done, too: `tasks:cancel`, `tasks:signal`, `tasks:write`, or `admin` for a purge.
     """
+    key = key_of(idempotency_key)
 
     def begin(gate: Gate, caller: Caller) -> Bulk:
         authorise_bulk(caller, body.operation)
@@ -107,7 +112,7 @@ async def bulk(request: Request, body: BulkBody) -> Response:
         return gate.client.bulk(
             body.operation, body.filter.as_filter(), dry_run=body.dry_run, limit=limit, all=body.all,
             reason=body.reason, budget=budget_of(body.budget), name=body.name, payload=body.payload,
-            priority=body.priority, to=body.to, wait=False, identity=caller.viewer,
+            priority=body.priority, to=body.to, wait=False, idempotency_key=key, identity=caller.viewer,
         )  # fmt: skip
 
     return await performed(request, begin, 202)

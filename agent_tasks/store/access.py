@@ -8,6 +8,11 @@ from agent_tasks.store.rows import Row
 from agent_tasks.task.identity import Identity
 
 
+def limited(identity: Identity | None) -> Identity | None:
+    """The identity by whose rights levers and searches are limited; None: a trusted program, or the scope `admin`."""
+    return None if identity is not None and "admin" in identity.scopes else identity
+
+
 def may_see(identity: Identity | None, row: Row) -> bool:
     """Whether a task's row, as Postgres has it, is for `identity`; None is a trusted program."""
     return identity is None or identity.may_access(

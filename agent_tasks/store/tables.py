@@ -568,12 +568,22 @@ bulks = Table(  # operations on many tasks at once, and how far each has come
     _required("passed_over", BigInteger, "0"),
     _required("failed", BigInteger, "0"),
     _required("problems", JSONB, "'[]'"),
+    Column("idempotency_key", Text),
+    Column("request_digest", LargeBinary),  # what makes two requests with this key the same one
     Column("audit_id", BigInteger),  # its one row there, which is completed at the end
     Column("due_at", _TIME),  # from when on a sweep goes on with it
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
     Column("finished_at", _TIME),
     CheckConstraint("status IN ('running', 'done', 'stopped', 'failed')", name="status"),
     CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished"),
+    Index(
+        "bulks_key",
+        text("coalesce(asked_by ->> 'tenant', '')"),
+        text("coalesce(asked_by ->> 'subject', '')"),
+        "idempotency_key",
+        unique=True,
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
     Index("bulks_due", "due_at", postgresql_where=text("finished_at IS NULL")),
     Index("bulks_ended", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )

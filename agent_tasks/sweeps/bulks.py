@@ -3,7 +3,7 @@
 import logging
 from uuid import UUID
 
-from agent_tasks.client.bulk import do_batch
+from agent_tasks.client.bulk_run import do_batch
 from agent_tasks.deployment import Deployment
 from agent_tasks.store.errors import Contention, Transient
 from agent_tasks.sweeps.batch import BATCH

@@ -40,6 +40,8 @@ class BulkRow(TypedDict):
     passed_over: int
     failed: int
     problems: list[dict[str, Any]]
+    idempotency_key: str | None
+    request_digest: bytes | None
     audit_id: int | None
     due_at: datetime | None
     created_at: datetime
@@ -53,13 +55,25 @@ _MAY_ACCESS: LiteralString = """
 _LATER: LiteralString = "clock_timestamp() + make_interval(secs => %(seconds)s)"
 
 _BEGIN = f"""
-    INSERT INTO agent_tasks.bulks (id, operation, filter, options, tenant, identity, asked_by, most, audit_id, due_at,
-        problems)
+    INSERT INTO agent_tasks.bulks (id, operation, filter, options, tenant, identity, asked_by, most, due_at, problems,
+        idempotency_key, request_digest)
     VALUES (%(id)s, %(operation)s, %(filter)s::jsonb, %(options)s::jsonb, coalesce(%(viewer_tenant)s, ''),
-        %(identity)s::jsonb, %(asked_by)s::jsonb, %(most)s, %(audit_id)s, {_LATER},
-        %(problems)s::jsonb)
+        %(identity)s::jsonb, %(asked_by)s::jsonb, %(most)s, {_LATER}, %(problems)s::jsonb, %(key)s, %(digest)s)
+    ON CONFLICT ((coalesce(asked_by ->> 'tenant', '')), (coalesce(asked_by ->> 'subject', '')), idempotency_key)
+        WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING *
 """
+_OF_KEY: LiteralString = """
+    coalesce(asked_by ->> 'tenant', '') = coalesce(%(asked_by)s::jsonb ->> 'tenant', '')
+        AND coalesce(asked_by ->> 'subject', '') = coalesce(%(asked_by)s::jsonb ->> 'subject', '')
+        AND idempotency_key = %(key)s
+"""
+_FREE_KEY = f"""
+    UPDATE agent_tasks.bulks SET idempotency_key = NULL, request_digest = NULL
+    WHERE {_OF_KEY} AND created_at < clock_timestamp() - make_interval(secs => %(key_seconds)s)
+"""
+_BEGUN = f"SELECT * FROM agent_tasks.bulks WHERE {_OF_KEY}"
+_AUDITED = "UPDATE agent_tasks.bulks SET audit_id = %(audit_id)s WHERE id = %(id)s"
 
 # What was sent with it goes with its end: a payload is kept with the tasks that have got it.
 _MOVE = f"""
@@ -126,12 +140,15 @@ def begin(
     asked_by: Identity | None,
     seconds: float,
     told: dict[str, Any],
+    key: str | None,
+    digest: bytes,
+    key_seconds: float,
 ) -> BulkRow:
     """Keep an operation that begins, in the transaction of its one row of the audit, whose data is `told`.
 
-    `seconds`: from when on a sweep goes on with it, unless whoever began it does.
+    `seconds`: from when on a sweep goes on with it, unless whoever began it does. Where one with the same `key` was
+    begun within `key_seconds`, that one is returned, of whatever request; a rival with the key waits for its commit.
     """
-    audit_id = audit.write(connection, "bulk", identity, target=operation, data=told)
     values = {
         "id": id,
         "operation": operation,
@@ -141,13 +158,23 @@ def begin(
         "identity": json.dumps(identity.model_dump(mode="json")) if identity else None,
         "asked_by": json.dumps(asked_by.model_dump(mode="json")) if asked_by else None,
         "most": most,
-        "audit_id": audit_id,
         "seconds": seconds,
+        "key": key,
+        "digest": digest if key is not None else None,
+        "key_seconds": key_seconds,
         **viewer(identity),
     }
-    row: BulkRow | None = connection.execute(_BEGIN, values).fetchone()
-    assert row is not None
-    return row
+    while True:
+        if key is not None:
+            connection.execute(_FREE_KEY, values)
+        row: BulkRow | None = connection.execute(_BEGIN, values).fetchone()
+        if row is not None:
+            audit_id = audit.write(connection, "bulk", identity, target=operation, data=told)
+            connection.execute(_AUDITED, {"id": id, "audit_id": audit_id})
+            return {**row, "audit_id": audit_id}
+        # a second statement: the loser of a race does not see the winner's row in its own INSERT's snapshot
+        if (begun := connection.execute(_BEGUN, values).fetchone()) is not None:
+            return begun
 
 
 def lock(connection: Connection, id: UUID) -> BulkRow | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from agent_tasks import AgentTasks, Bulk, Identity, InvalidInput, TaskFilter, TaskNotFound
-from agent_tasks.client import bulk as driving
+from agent_tasks.client import bulk_run as driving
 from agent_tasks.store.errors import Contention
 from agent_tasks.sweeps import bulks
 from tests.database import claimed, commit, park, query, submitted

@@ -14,10 +14,14 @@ from agent_tasks.client.bulk import BulkOperation
 _All = Annotated[bool, typer.Option("--all", help="All tasks are meant: needed where nothing says which.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be done, and do nothing.")]
 _Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Change at most so many, the newest first.")]
+_Key = Annotated[
+    str | None, typer.Option("--idempotency-key", help="Same key and request within 24 h: the same operation.")
+]
 _HOW: dict[str, tuple[Any, Any]] = {
     "all": (_All, False),
     "dry_run": (_DryRun, False),
     "limit": (_Limit, None),
+    "idempotency_key": (_Key, None),
     "as_subject": (AsSubject, None),
     "scope": (AsScopes, None),
     "as_json": (AsJson, False),
@@ -34,7 +38,7 @@ def filtered(operation: BulkOperation, options: Callable[..., dict[str, Any]]) -
         identity = identity_of(given["as_subject"], tenant or "" if given["as_subject"] else "", given["scope"])
         run(
             operation, filter_of(**asked), dry_run=given["dry_run"], limit=given["limit"], all=given["all"],
-            identity=identity, as_json=given["as_json"], **own,
+            identity=identity, idempotency_key=given["idempotency_key"], as_json=given["as_json"], **own,
         )  # fmt: skip
 
     hints = {name: hint for name, hint in get_type_hints(options, include_extras=True).items() if name != "return"}

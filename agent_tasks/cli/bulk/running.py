@@ -29,6 +29,7 @@ def run(
     limit: int | None,
     all: bool,
     identity: Identity | None,
+    idempotency_key: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -45,7 +46,7 @@ def run(
         try:
             bulk = client.bulk(
                 operation, wanted, dry_run=dry_run, limit=limit, all=all, progress=progress, identity=identity,
-                **options,
+                idempotency_key=idempotency_key, **options,
             )  # fmt: skip
         except KeyboardInterrupt:
             if latest and latest[0].id is not None:

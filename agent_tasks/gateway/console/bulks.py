@@ -62,4 +62,5 @@ def look(look: Look) -> dict[str, Any]:
         "counted": None,
         "asked": None,
         "options": {},
+        "once": "",
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -116,19 +117,20 @@ async def bulk(visit: Visit) -> Response:
     asked = Asked.of({name: [value] for name, value in given.items()})
     options = bulks.Options.of(operation, given)
     is_sure = given.get("sure") == "yes"
+    key = f"console {once[:64]}" if (once := given.get("once", "")) else None  # sent twice, it is done once
 
     def begin(gate: Gate, caller: Caller) -> Bulk:
         authorise_bulk(caller, operation)
         most = gate.settings.gateway_open_tasks if operation == "resume" and caller.is_limited else 0
         return gate.client.bulk(
-            operation, asked.filter, dry_run=not is_sure, limit=most or None, wait=False, identity=caller.viewer,
-            **options.values,
+            operation, asked.filter, dry_run=not is_sure, limit=most or None, wait=False, idempotency_key=key,
+            identity=caller.viewer, **options.values,
         )  # fmt: skip
 
     begun = await visit.act(OPERATIONS["bulk"], begin, target=operation)
     if is_sure:
         return visit.to("/bulk?said=bulk")
-    return await page_of(BULKS, visit, counted=begun, asked=asked, options=options.given)
+    return await page_of(BULKS, visit, counted=begun, asked=asked, options=options.given, once=secrets.token_hex(8))
 
 
 async def pause(visit: Visit) -> Response:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from agent_tasks.client.client import AgentTasks
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
-from agent_tasks.gateway.stages.identify import ADMIN
 from agent_tasks.task.scopes import Scope
 
 Query = Mapping[str, Sequence[str]]
@@ -33,12 +32,12 @@ class Visitor:
 
     def may(self, scope: str) -> bool:
         """Whether a scope is granted."""
-        return self.is_trusted or bool({scope, ADMIN} & self.scopes)
+        return self.is_trusted or bool({scope, Scope.ADMIN} & self.scopes)
 
     @property
     def sees_all(self) -> bool:
         """Whether all tenants are seen."""
-        return self.is_trusted or ADMIN in self.scopes
+        return self.is_trusted or Scope.ADMIN in self.scopes
 
     @property
     def sees_payloads(self) -> bool:

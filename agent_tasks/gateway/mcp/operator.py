@@ -14,7 +14,6 @@ from agent_tasks.gateway.bodies import BudgetBody
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.mcp.methods import OPERATOR_TOOLS
 from agent_tasks.gateway.mcp.standing import standing
-from agent_tasks.gateway.stages.identify import ADMIN
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.task.identity import Identity
@@ -150,4 +149,4 @@ assert set(TOOLS) == set(OPERATOR_TOOLS)
 
 def may_operate(identity: Identity | None) -> bool:
     """Whether these tools are shown: to a trusted program, and to those with the scope."""
-    return identity is None or bool({ADMIN, Scope.MCP} & set(identity.scopes))
+    return identity is None or bool({Scope.ADMIN, Scope.MCP} & set(identity.scopes))

@@ -3,7 +3,7 @@
 from agent_tasks.errors import PermissionDenied
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.operations import Operation
-from agent_tasks.gateway.stages.identify import ADMIN
+from agent_tasks.task.scopes import Scope
 
 
 def authorise(caller: Caller, operation: Operation) -> None:
@@ -14,7 +14,7 @@ def authorise(caller: Caller, operation: Operation) -> None:
     if (
         caller.identity is None
         or not operation.scope
-        or {ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}
+        or {Scope.ADMIN, operation.scope} & {*caller.identity.scopes, *caller.granted}
     ):
         return
     raise PermissionDenied(

@@ -2,13 +2,10 @@
 
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.credentials import Credential
-
-ADMIN = "admin"
-"""The one scope that crosses tenants."""
+from agent_tasks.store.access import limited
 
 
 def identify(credential: Credential) -> Caller:
     """The caller behind a credential."""
     identity = credential.identity
-    viewer = None if identity is None or ADMIN in identity.scopes else identity
-    return Caller(identity, viewer, credential.key_id, credential.granted)
+    return Caller(identity, limited(identity), credential.key_id, credential.granted)
