@@ -337,7 +337,8 @@ def test_all_that_a_filter_finds_is_counted_and_then_cancelled(gateway: Gateway)
     assert all(task.read().status == "waiting" for task in tasks)
     assert person(gateway, scopes=["tasks:read"]).sends("/bulk", page, **asked).status_code == 403
     assert ana.sends("/bulk", page, **{**asked, "operation": "purge"}).status_code == 403
-    assert (once := re.search(r'name="once" value="(\w+)"', counted.text))
+    once = re.search(r'name="once" value="(\w+)"', counted.text)
+    assert once is not None
     for _ in range(2):  # sent twice, it is one operation
         sent = ana.sends("/bulk", page, sure="yes", reason="all wrong", once=once[1], **asked)
         assert sent.headers["location"].startswith("/console/bulk")
