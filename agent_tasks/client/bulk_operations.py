@@ -98,7 +98,10 @@ def _cancel(connection: Connection, rows: Sequence[Row], setting: Setting) -> Wo
         details={"reason": reason},
     )
     ids = [row["id"] for row in rows]
-    ended, joined = end(connection, lambda c: cancel_trees(c, ids, error), ring_seconds=setting.ring_seconds, above=ids)
+    children = [row["id"] for row in rows if row["parent_id"] is not None]
+    ended, joined = end(
+        connection, lambda c: cancel_trees(c, ids, error), ring_seconds=setting.ring_seconds, above=children
+    )
     return Work([*ended, *joined], len({row["id"] for row in ended} & set(ids)))
 
 

@@ -10,6 +10,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
+from agent_tasks.store.numbered import NumberedCursor
+
 C = TypeVar("C", bound="psycopg.Connection[Any]")
 CONNECT_SECONDS = 4
 _SILENT_SECONDS = 10
@@ -113,8 +115,8 @@ class RoutedConnection(psycopg.Connection[DictRow]):
         """Connect to a host of `route`. (A pool hands on such arguments, and calls this.)"""
         if route is not None:
             return route.connect(cls, **parameters)
-        terms: dict[str, Any] = {"autocommit": True, "row_factory": dict_row, **parameters}
-        connection: Any = super().connect(conninfo, **terms)
+        terms: dict[str, Any] = {"autocommit": True, "row_factory": dict_row, "cursor_factory": NumberedCursor}
+        connection: Any = super().connect(conninfo, **terms | parameters)
         set_json_loads(_loads, connection)
         return connection
 

@@ -61,7 +61,7 @@ IDLE: LiteralString = """
 """
 """The columns of a task that becomes pending: it belongs to nobody, and is rung again if nobody claims it."""
 
-GIVEN_IDS: LiteralString = "tasks.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+GIVEN_IDS: LiteralString = "tasks.id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))"
 """The condition that a task is among `ids`, by the index however many they are: where the planner can count them, it
 reads the whole table for many."""
 

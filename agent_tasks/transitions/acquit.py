@@ -10,7 +10,7 @@ from agent_tasks.store.rows import GIVEN_IDS
 _ACQUIT = f"""
     WITH suspects AS (
         SELECT tasks.id FROM agent_tasks.tasks
-            JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS lost (id, run) USING (id)
+            JOIN unnest(%(ids)b::uuid[], %(runs)s::int[]) AS lost (id, run) USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = lost.run AND tasks.status = 'pending' AND tasks.suspect = 1
         FOR NO KEY UPDATE OF tasks SKIP LOCKED
     )

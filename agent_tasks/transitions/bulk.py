@@ -114,12 +114,12 @@ _PURGE = """
 """
 # Whoever resumes them at the same time waits here, and then sees that they were.
 _LOCK_UNRESUMED = """
-    SELECT id FROM agent_tasks.tasks WHERE id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[]))) ORDER BY id
+    SELECT id FROM agent_tasks.tasks WHERE id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[]))) ORDER BY id
     FOR NO KEY UPDATE
 """
 _RESUMED = """
     SELECT DISTINCT resumed_from AS id FROM agent_tasks.tasks
-    WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
+    WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))
 """
 
 

@@ -59,7 +59,7 @@ _PARENT: LiteralString = """
 """
 _ABOVE: LiteralString = """
     WITH RECURSIVE above AS (
-        SELECT parent.* FROM unnest(%(ids)s::uuid[]) AS given (id), LATERAL (
+        SELECT parent.* FROM unnest(%(ids)b::uuid[]) AS given (id), LATERAL (
             SELECT parent_id, parent_step, parent_call FROM agent_tasks.tasks WHERE tasks.id = given.id OFFSET 0
         ) AS child, LATERAL ({parent}) AS parent
         UNION

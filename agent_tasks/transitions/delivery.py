@@ -89,7 +89,7 @@ _JUDGE = """
                 AND (earlier.lane, earlier.task_id, earlier.seq) < (due.lane, due.task_id, due.seq)
                 AND earlier.status = 'pending' AND earlier.ordered AND due.ordered
             ORDER BY earlier.lane, earlier.task_id, earlier.seq LIMIT 1) AS earlier ON true
-        WHERE due.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
+        WHERE due.id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))
     ), held AS (
         SELECT id FROM agent_tasks.deliveries WHERE id = ANY (ARRAY(SELECT earlier FROM judged WHERE NOT is_gone))
             AND ended_at IS NULL FOR UPDATE SKIP LOCKED
@@ -113,7 +113,7 @@ _CLAIM = """
     WITH claimed AS (
         UPDATE agent_tasks.deliveries SET attempt = attempt + 1, last_at = clock_timestamp(),
             due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
-        WHERE id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
+        WHERE id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))
         RETURNING *
     )
     SELECT claimed.id, claimed.attempt, claimed.given_back, claimed.lane, claimed.webhook_id, claimed.tenant,
@@ -262,7 +262,7 @@ _FINISH = """
         ended_at = CASE WHEN ended.status <> 'pending' THEN clock_timestamp() END
     FROM jsonb_to_recordset(%(outcomes)s::jsonb)
         AS ended (id uuid, attempt int, status text, answer int, error text, delay float8, is_counted bool)
-    WHERE deliveries.id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[]))) AND deliveries.id = ended.id
+    WHERE deliveries.id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[]))) AND deliveries.id = ended.id
         AND deliveries.attempt = ended.attempt AND deliveries.ended_at IS NULL
     RETURNING deliveries.id, deliveries.lane, deliveries.task_id, deliveries.status
 """
@@ -270,7 +270,7 @@ _FINISH = """
 _END = """
     UPDATE agent_tasks.deliveries SET status = %(status)s, error = coalesce(error, %(error)s::text), due_at = NULL,
         ended_at = clock_timestamp()
-    WHERE id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[]))) RETURNING id, lane, task_id, status
+    WHERE id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[]))) RETURNING id, lane, task_id, status
 """
 
 _LANE = """

@@ -10,7 +10,7 @@ from agent_tasks.store.database import Connection
 from agent_tasks.transitions.purge import read_from
 from agent_tasks.transitions.threads import delete_threads
 
-_OF: LiteralString = "ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_OF: LiteralString = "ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))"
 _LOCK = f"""
     SELECT id, root_id, finished_at IS NULL AS lives FROM agent_tasks.tasks WHERE root_id = {_OF}
     ORDER BY id FOR UPDATE

@@ -19,7 +19,7 @@ _BOUND = """
 
 _HEARTBEAT = f"""
     WITH claims AS (
-        SELECT * FROM unnest(%(ids)s::uuid[], %(runs)s::int[]) AS claims (id, run)
+        SELECT * FROM unnest(%(ids)b::uuid[], %(runs)s::int[]) AS claims (id, run)
     ), kept AS (
         SELECT tasks.id FROM agent_tasks.tasks JOIN claims USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = claims.run AND tasks.status = 'running' FOR NO KEY UPDATE OF tasks SKIP LOCKED

@@ -64,7 +64,7 @@ class _FreeRow(TypedDict):
     members: int
 
 
-_OF_TREES: LiteralString = "root_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_OF_TREES: LiteralString = "root_id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))"
 
 # Whoever resumes a task has locked it: its tree stays, and is looked at again.
 _LOCK = f"SELECT id, root_id FROM agent_tasks.tasks WHERE {_OF_TREES} ORDER BY id FOR UPDATE SKIP LOCKED"
@@ -77,7 +77,7 @@ class _LockedRow(TypedDict):
 
 _RESUMED = """
     SELECT id, resumed_from, finished_at IS NULL AS lives FROM agent_tasks.tasks
-    WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))
+    WHERE resumed_from = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))
 """
 
 

@@ -11,7 +11,7 @@ from agent_tasks.store.rows import GIVEN_IDS, IDLE, RUNNING_SECONDS, SNAPSHOT, U
 _RELEASE = f"""
     WITH owned AS (
         SELECT tasks.id FROM agent_tasks.tasks
-            JOIN unnest(%(ids)s::uuid[], %(runs)s::int[]) AS given (id, run) USING (id)
+            JOIN unnest(%(ids)b::uuid[], %(runs)s::int[]) AS given (id, run) USING (id)
         WHERE {GIVEN_IDS} AND tasks.run = given.run AND tasks.status = 'running' FOR UPDATE OF tasks SKIP LOCKED
     ), changed AS (
         UPDATE agent_tasks.tasks SET spent_seconds = spent_seconds + {RUNNING_SECONDS}, {UNCOUNTED}, {COUNTED}, {IDLE}

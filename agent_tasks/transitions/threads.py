@@ -7,7 +7,7 @@ from uuid import UUID
 from agent_tasks.store.database import Connection
 
 _TABLES: tuple[LiteralString, ...] = ("checkpoint_writes", "checkpoint_blobs", "checkpoints")
-_OF: LiteralString = "ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_OF: LiteralString = "ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))"
 
 # The saver makes its tables when a graph first runs, and a role may have no right to them.
 _THERE = """
@@ -17,7 +17,7 @@ _THERE = """
 """
 # A thread that has a name of its own is begun by a recorded call of that name (integrations/langgraph/graph.py).
 _THREADS = f"""
-    SELECT id::text AS thread FROM unnest(%(ids)s::uuid[]) AS id
+    SELECT id::text AS thread FROM unnest(%(ids)b::uuid[]) AS id
     UNION
     SELECT task_id || '/' || substr(name, 7) FROM agent_tasks.calls
     WHERE task_id = {_OF} AND starts_with(name, 'graph ')

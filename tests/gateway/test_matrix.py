@@ -141,7 +141,7 @@ class World:
             with self.client.database.transaction() as connection:
                 begin(
                     connection, id, "cancel", filter={"agent": "none"}, options={"reason": "x"}, problems=[], most=None,
-                    identity=ANA, asked_by=ANA, seconds=900, told={},
+                    identity=ANA, asked_by=ANA, seconds=900, told={}, key=None, digest=b"", key_seconds=900,
                 )  # fmt: skip
             return str(id)
         if row.of == "alert":

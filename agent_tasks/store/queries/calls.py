@@ -45,7 +45,7 @@ _CALLS = """
 """
 
 _COSTS = """
-    SELECT of_task.* FROM unnest(%(ids)s::uuid[]) AS task (id), LATERAL (
+    SELECT of_task.* FROM unnest(%(ids)b::uuid[]) AS task (id), LATERAL (
         SELECT task_id, name, count(*) AS calls, least(sum(tokens), 9223372036854775807)::bigint AS tokens,
             least(sum(usd), 1e300)::float8 AS usd
         FROM agent_tasks.calls WHERE task_id = task.id AND (tokens > 0 OR usd > 0)

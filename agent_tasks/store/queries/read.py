@@ -117,7 +117,7 @@ _ENDED = f"""
     ORDER BY tasks.finished_at, tasks.id LIMIT %(limit)s
 """
 
-_CHILDREN = "SELECT id FROM agent_tasks.tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)s::uuid[])))"
+_CHILDREN = "SELECT id FROM agent_tasks.tasks WHERE parent_id = ANY (ARRAY(SELECT unnest(%(ids)b::uuid[])))"
 
 # OFFSET 0: the children are found by their parent, and never by walking along all ids until a page is full.
 _PAGE_OF_CHILDREN = f"""
