@@ -22,19 +22,20 @@ class NumberedCursor(psycopg.RawCursor[DictRow]):
         self, query: Any, params: Params | None = None, *, prepare: bool | None = None, binary: bool | None = None
     ) -> Self:
         if params is not None and isinstance(query, str):
-            query, params = _numbered_query(query, params)
+            query, params = numbered(query, params)
         return super().execute(query, params, prepare=prepare, binary=binary)
 
 
-def _numbered_query(query: str, params: Params) -> tuple[Any, Sequence[Any]]:
-    text, places = _numbered(query)
+def numbered(query: str, params: Params) -> tuple[Any, Sequence[Any]]:
+    """Return the text of a statement as Postgres takes it, and the values of `$1`, `$2`, … in their order."""
+    text, places = _places(query)
     if not isinstance(params, Mapping):
         return text, params
     return text, [_uuids(params[name]) if is_array else params[name] for name, is_array in places]
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def _numbered(query: str) -> tuple[bytes, tuple[tuple[str, bool], ...]]:
+def _places(query: str) -> tuple[bytes, tuple[tuple[str, bool], ...]]:
     """Return the text with `$1`, `$2`, …, and the name of each in this order, and whether it is an array of UUIDs."""
     places: dict[tuple[str, bool], int] = {}
 

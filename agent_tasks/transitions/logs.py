@@ -19,7 +19,7 @@ _KEEP = f"""
 """
 
 _TRIM = """
-    DELETE FROM agent_tasks.logs USING unnest(%(ids)b::uuid[]) AS of (task_id)
+    DELETE FROM agent_tasks.logs USING unnest(%(ids)s::uuid[]) AS of (task_id)
     WHERE logs.task_id = of.task_id AND logs.seq <= (
         SELECT seq FROM agent_tasks.logs AS newer WHERE newer.task_id = of.task_id
         ORDER BY seq DESC OFFSET %(most)s LIMIT 1)
