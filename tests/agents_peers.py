@@ -31,6 +31,26 @@ def asks_tool_plainly(ctx: SyncContext, url: str, tool: str, arguments: dict[str
     return ctx.mcp(url).call(tool, arguments).text
 
 
+@agent("asks_tool_by_keys", retry=Retry(attempts=2, base=0))
+async def asks_tool_by_keys(ctx: Context, url: str) -> dict[str, str]:
+    """Two calls that are the same but for their keys, in the second try the other way round."""
+    keys = ("a", "b") if ctx.attempt == 1 else ("b", "a")
+    found = {key: (await ctx.using(key=key).mcp(url).call("nth")).text for key in keys}
+    if ctx.attempt == 1:
+        raise UpstreamUnavailable("not yet")
+    return found
+
+
+@agent("asks_tool_until_it_answers")
+async def asks_tool_until_it_answers(ctx: Context, url: str, attempts: int) -> str:
+    return (await ctx.using(retry=Retry(attempts=attempts, base=0)).mcp(url).call("flaky")).text
+
+
+@agent("asks_tool_once")
+async def asks_tool_once(ctx: Context, url: str) -> str:
+    return (await ctx.using(at_most_once=True).mcp(url).call("echo", {"word": "once"})).text
+
+
 @agent("asks_tool_again", retry=Retry(attempts=3, base=0))
 async def asks_tool_again(ctx: Context, url: str, tool: str) -> str:
     return (await ctx.mcp(url).call(tool)).text

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import anyio
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -29,7 +30,7 @@ class UpdateParams(TaskParams):
 
 
 class McpPeer:
-    """What the server was asked, and the tasks that it has; `wait_for` holds calls up."""
+    """What the server was asked, and the tasks that it has; `may_go_on` holds its answers up."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -53,7 +54,19 @@ class McpPeer:
         arguments = params.arguments or {}
         self.calls.append({"tool": params.name, "arguments": arguments, "meta": dict(context.meta or {})})
         self.headers.append(dict(context.request.headers))
-        return getattr(self, f"_{params.name}")(arguments, params)
+        answer = getattr(self, f"_{params.name}")(arguments, params)
+        with anyio.CancelScope(shield=True):  # a server that does not notice who has gone
+            await anyio.to_thread.run_sync(self.may_go_on.wait, 60)
+        return answer
+
+    def _nth(self, arguments: dict[str, Any], _: Any) -> Any:
+        text = ("1st", "2nd", "3rd")[len(self.calls) - 1]
+        return types.CallToolResult(content=[types.TextContent(type="text", text=text)])
+
+    def _flaky(self, arguments: dict[str, Any], params: Any) -> Any:
+        if len(self.calls) < 3:
+            raise MCPError(code=types.INTERNAL_ERROR, message="not yet")
+        return self._echo({"word": "at last"}, params)
 
     def _echo(self, arguments: dict[str, Any], _: Any) -> Any:
         meta = {"agent-tasks/usage": {"tokens": 7, "usd": 0.25}}

@@ -36,19 +36,30 @@ def peer() -> Iterator[A2APeer]:
         yield peer
 
 
-def test_a_worker_that_is_killed_before_the_answer_is_recorded_leaves_one_remote_task(
-    client: AgentTasks, processes: Processes, peer: A2APeer
+def test_a_worker_that_is_killed_before_an_answer_is_recorded_asks_again_under_the_same_id_or_not_at_all(
+    client: AgentTasks, processes: Processes, peer: A2APeer, tools: McpPeer
 ) -> None:
     processes.sweeper()
     processes.beat()
     doomed = processes.worker()
     peer.may_answer.clear()
+    tools.may_go_on.clear()
     task = client.submit("travel", {"url": peer.url, "inputs": ["a"]})
+    again = client.submit("asks_tool", {"url": tools.url, "tool": "echo", "arguments": {"word": "again"}})
+    once = client.submit("asks_tool_once", {"url": tools.url})
     assert peer.arrived.wait(60)
+    eventually(lambda: len(tools.calls) == 2, 60)
     doomed.kill()
     peer.may_answer.set()
+    tools.may_go_on.set()
     processes.worker()
-    eventually(lambda: len(peer.messages) > 1, 100)
+    assert again.result(timeout=100)["text"] == "heard again"
+    error = once.wait(timeout=60).error
+    assert error is not None
+    assert error.type == "context_lost"
+    assert sorted(call["arguments"]["word"] for call in tools.calls) == ["again", "again", "once"]
+    assert len({call["meta"]["agent-tasks/idempotency-key"] for call in tools.calls}) == 2
+    eventually(lambda: len(peer.messages) > 1, 60)
     eventually(lambda: peer.looks, 60)
     peer.finish("task-1")
     (outcome,) = task.result(timeout=60)

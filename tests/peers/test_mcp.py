@@ -83,6 +83,36 @@ def test_a_cancelled_task_cancels_the_servers(deployed: AgentTasks, peer: McpPee
     eventually(lambda: child.snapshot().status == "cancelled")
 
 
+@pytest.mark.parametrize("agent", ["asks_tool", "asks_tool_plainly"])
+def test_a_task_that_is_cancelled_before_the_answer_cancels_what_the_server_has_begun(
+    deployed: AgentTasks, peer: McpPeer, agent: str
+) -> None:
+    peer.may_go_on.clear()
+    task = deployed.submit(agent, {"url": peer.url, "tool": "slow"})
+    eventually(lambda: peer.tasks)
+    assert task.cancel("not needed").status == "cancelled"
+    peer.may_go_on.set()
+    assert eventually(lambda: peer.cancelled) == ["task-1"]
+    assert task.children() == []
+
+
+def test_a_call_is_known_by_its_key_in_whatever_order_the_next_try_makes_it(
+    deployed: AgentTasks, peer: McpPeer
+) -> None:
+    assert deployed.submit("asks_tool_by_keys", {"url": peer.url}).result(timeout=30) == {"a": "1st", "b": "2nd"}
+    assert len({call["meta"]["agent-tasks/idempotency-key"] for call in peer.calls}) == len(peer.calls) == 2
+
+
+def test_a_call_is_tried_again_as_its_retry_says_and_under_the_same_key(deployed: AgentTasks, peer: McpPeer) -> None:
+    error = error_of(deployed.submit("asks_tool_until_it_answers", {"url": peer.url, "attempts": 2}))
+    assert (error.type, len(peer.calls)) == ("upstream_unavailable", 2)
+    peer.calls.clear()
+    task = deployed.submit("asks_tool_until_it_answers", {"url": peer.url, "attempts": 3})
+    assert task.result(timeout=30) == "heard at last"
+    assert [len({call["meta"]["agent-tasks/idempotency-key"] for call in peer.calls}), len(peer.calls)] == [1, 3]
+    assert [call["status"] for call in rows.calls(deployed, task.id)] == ["failed", "failed", "completed"]
+
+
 def test_a_task_that_goes_on_from_a_cancelled_one_has_the_tool_called_anew(deployed: AgentTasks, peer: McpPeer) -> None:
     task = deployed.submit("asks_tool", {"url": peer.url, "tool": "slow"})
     eventually(lambda: watch_of(task))

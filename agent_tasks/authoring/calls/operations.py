@@ -306,6 +306,10 @@ class Operations(ABC):
     def is_over(self, identity: CallIdentity) -> bool:
         """Whether this call, or wait, is over in what was recorded by any run."""
 
+    def has_ended(self) -> bool:
+        """Whether the task's end is decided, so that nothing of the step is recorded any more. Blocks."""
+        return False
+
     @abstractmethod
     def ended_a_try(self, call: Call) -> bool:
         """Whether a call that is not given back was made before, and its failure ended that try of the step."""

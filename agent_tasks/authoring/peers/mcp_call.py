@@ -10,11 +10,11 @@ from agent_tasks.authoring.directives import Child, FanOut, Wait
 from agent_tasks.authoring.handed import ChildOutcome
 from agent_tasks.authoring.peers.carried import KEY, Caller, said_of, spent_of
 from agent_tasks.authoring.peers.mcp_answers import ASKED, responses
+from agent_tasks.authoring.peers.mcp_request import ask
 from agent_tasks.authoring.peers.mcp_result import McpResult, failure_of
 from agent_tasks.authoring.peers.mcp_server import McpServer
 from agent_tasks.authoring.peers.own import own_agent
 from agent_tasks.authoring.peers.pace import seconds_of
-from agent_tasks.authoring.peers.wire import wire
 from agent_tasks.errors import InvalidInput, StepFailed, from_info
 from agent_tasks.task.arguments import check_signal_name, check_text
 
@@ -108,11 +108,10 @@ class ToolCall:
         more: dict[str, Any] = known_by[-1] if not what else {}
 
         async def call() -> dict[str, Any]:
-            headers = await self._server.headers_for(self._context.identity)
             meta = {**said_of(self._context), KEY: self._context.idempotency_key}
             asked = {name: value for name, value in more.items() if value is not None}
             params = {"name": self._tool, "arguments": self._arguments, "_meta": meta, **asked}
-            return await (await wire("mcp")).call(self._server, headers, params)
+            return await ask(self._context, self._operations, self._server, params)
 
         call.__name__ = call.__qualname__ = f"mcp:{self._tool}"
         options = self._options

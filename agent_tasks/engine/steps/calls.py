@@ -27,6 +27,7 @@ from agent_tasks.engine.steps.replay import Replay
 from agent_tasks.errors import AgentTaskError, BudgetExhausted, ContextLost, LeaseLost
 from agent_tasks.store.database import Connection
 from agent_tasks.store.errors import Transient
+from agent_tasks.store.queries import read
 from agent_tasks.task import payloads
 from agent_tasks.task.amount import NOTHING, Amount
 from agent_tasks.task.budget import Spend, check_charge, exact, overdrawn
@@ -185,6 +186,14 @@ class StepCalls(Operations):
 
     def is_over(self, identity: CallIdentity) -> bool:
         return self.load().is_over(identity)
+
+    def has_ended(self) -> bool:
+        if self._claim.undo_step is not None:  # what an undo function does is recorded, although the end is decided
+            return False
+        try:
+            return self._do(_has_ended)
+        except DatabaseAway:
+            return False
 
     def break_off(self, problem: str) -> ContextLost:
         error = ContextLost(problem, step=self._claim.step, step_number=self._claim.step_number)
@@ -430,6 +439,11 @@ class _GivenCharge(Given):
     @property
     def is_cancelled(self) -> bool:
         return self._known.ended is None
+
+
+def _has_ended(connection: Connection, claim: Claim) -> bool:
+    row = read.find(connection, claim.id)
+    return row is None or row["finished_at"] is not None or row["ending"] is not None
 
 
 def _refused(connection: Connection, _: Claim, begin: CallBegin, outcome: str, ended: int) -> None:
