@@ -1,6 +1,7 @@
 """What is taken of an answer: no redirect, no more bytes than allowed, and each status as an error of ours."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
 
 from agent_tasks.errors import (
     AgentTaskError,
@@ -37,15 +38,35 @@ def error_of(url: str, status: int, headers: Mapping[str, str]) -> AgentTaskErro
     return None
 
 
-async def within(parts: AsyncIterator[bytes], url: str, limit: int) -> AsyncIterator[bytes]:
-    """Yield the parts of an answer. Raises PayloadTooLarge as soon as they are more than `limit` bytes."""
-    size = 0
-    async for part in parts:
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge(
-                f"The answer of {url} has more than {limit:,} bytes, the answer_bytes= of what is declared for it",
-                payload="answer",
-                limit=limit,
-            )
-        yield part
+class _Bytes(Protocol):
+    """An answer that comes in parts."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Counted:
+    """An answer, of which no more is read than is allowed."""
+
+    def __init__(self, inner: _Bytes, url: str, limit: int) -> None:
+        self._inner = inner
+        self._url = url
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield its parts. Raises PayloadTooLarge as soon as they are more than `limit` bytes."""
+        size = 0
+        async for part in self._inner:
+            size += len(part)
+            if size > self._limit:
+                raise PayloadTooLarge(
+                    f"The answer of {self._url} has more than {self._limit:,} bytes, the answer_bytes= of what is "
+                    "declared for it",
+                    payload="answer",
+                    limit=self._limit,
+                )
+            yield part
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

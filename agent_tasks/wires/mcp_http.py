@@ -1,20 +1,20 @@
-"""The HTTP of MCP: a client that follows no redirect and reads no more than it is allowed."""
+"""The HTTP of MCP, by the library that its own library uses: its types are not those of the other protocol's."""
 
-import ssl
-from collections.abc import AsyncIterator
-from functools import lru_cache
-from importlib import import_module
-
-import anyio
 import httpx2
 
 from agent_tasks.authoring.peers.peer import Peer
-from agent_tasks.wires.limits import PLAIN, error_of, within
+from agent_tasks.wires.limits import PLAIN, Counted, error_of
+from agent_tasks.wires.ready import certificates, make_ready
 
 
 def client(peer: Peer, headers: dict[str, str]) -> httpx2.AsyncClient:
-    """Return a client for requests to a peer, to be entered and left."""
+    """Return a client for requests to a peer, to be entered and left. It follows no redirect."""
     return httpx2.AsyncClient(transport=_Guarded(peer), headers=PLAIN | headers, timeout=httpx2.Timeout(peer.timeout))
+
+
+def prepare() -> None:
+    """Have ready what a first request needs; called where no loop runs."""
+    make_ready("h11", "httpcore2")  # httpx2 imports them with its first transport
 
 
 class _Guarded(httpx2.AsyncBaseTransport):
@@ -22,7 +22,7 @@ class _Guarded(httpx2.AsyncBaseTransport):
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self._inner = httpx2.AsyncHTTPTransport(verify=_tls())
+        self._inner = httpx2.AsyncHTTPTransport(verify=certificates())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
@@ -30,35 +30,12 @@ class _Guarded(httpx2.AsyncBaseTransport):
             await response.aclose()
             raise error
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Counted(response.stream, self._peer)
+        response.stream = _Counted(response.stream, self._peer.url, self._peer.answer_bytes)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-class _Counted(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, peer: Peer) -> None:
-        self._inner = inner
-        self._peer = peer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in within(aiter(self._inner), self._peer.url, self._peer.answer_bytes):
-            yield part
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def prepare() -> None:
-    """Import and read what a first request needs, so that it does not on an event loop; where no loop runs."""
-    _tls()
-    for name in ("h11", "httpcore2"):  # httpx2 imports it with its first transport
-        import_module(name)
-    anyio.run(anyio.sleep, 0)
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """The certificates are read once: that takes longer than a request."""
-    return ssl.create_default_context()
+class _Counted(Counted, httpx2.AsyncByteStream):
+    """An answer as the library takes it."""
