@@ -23,7 +23,13 @@ def folders(tmp_path: Path, *names: str) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("pool", "where"), [("threads", "step"), ("threads", "gathered"), ("threads", "callback"), ("prefork", "step")]
+    ("pool", "where"),
+    [
+        ("threads", "step"),
+        ("prefork", "step"),
+        pytest.param("threads", "gathered", marks=pytest.mark.slow),
+        pytest.param("threads", "callback", marks=pytest.mark.slow),
+    ],
 )
 def test_a_step_that_blocks_the_loop_fails_and_those_that_wait_on_it_run_again(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, where: str

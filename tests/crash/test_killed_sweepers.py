@@ -16,7 +16,11 @@ from tests.processes import Processes
 
 
 @pytest.mark.parametrize(
-    "victims", [pytest.param("beat", marks=pytest.mark.slow), "sweeper", "beat and sweeper", "worker and beat"]
+    "victims",
+    [
+        "beat and sweeper",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("beat", "sweeper", "worker and beat")),
+    ],
 )
 def test_what_a_dead_process_left_behind_goes_on_once_it_is_back(
     client: AgentTasks, processes: Processes, tmp_path: Path, victims: str

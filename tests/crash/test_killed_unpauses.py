@@ -25,7 +25,11 @@ PUT_OFF = "SELECT count(*) FROM agent_tasks.tasks WHERE put_off_by IS NOT NULL"
 
 @pytest.mark.parametrize(
     ("kill_at", "left"),
-    [("commit:committed", 100), ("commit:half-published#250", 100), ("commit:committed#2", 0)],
+    [
+        ("commit:half-published#250", 100),
+        pytest.param("commit:committed", 100, marks=pytest.mark.slow),
+        pytest.param("commit:committed#2", 0, marks=pytest.mark.slow),
+    ],
 )
 def test_of_what_was_paused_nothing_is_lost_where_the_sweep_dies_that_brings_it_back(
     client: AgentTasks, processes: Processes, kill_at: str, left: int

@@ -24,7 +24,7 @@ def owner(workers: list[Running], pid: int) -> Running:
     return next(w for w in workers if pid == w.pid or psutil.Process(pid).ppid() == w.pid)
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_killed_workers_step_goes_on_from_its_checkpoint(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str
 ) -> None:
@@ -44,6 +44,7 @@ def test_a_killed_workers_step_goes_on_from_its_checkpoint(
     assert len(rows.events(client, task.id, "expired")) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_workers_plain_step_runs_again(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     workers = processes.fleet(workers=2)
     task = client.submit("relay_plain", {"folder": str(tmp_path)})

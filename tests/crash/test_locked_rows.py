@@ -15,7 +15,7 @@ LOCK = "SELECT FROM agent_tasks.tasks WHERE id = %s FOR UPDATE"
 pools = pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 
 
-@pytest.mark.parametrize("agent", ["patient", "attentive"])
+@pytest.mark.parametrize("agent", ["patient", pytest.param("attentive", marks=pytest.mark.slow)])
 def test_a_step_whose_row_was_locked_ends_when_it_is_free_and_all_others_go_on_meanwhile(
     client: AgentTasks, processes: Processes, tmp_path: Path, agent: str
 ) -> None:

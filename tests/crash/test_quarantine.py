@@ -162,6 +162,7 @@ def test_a_worker_that_stops_lets_its_quarantine_finish_for_the_time_of_a_drain(
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_steps_of_a_prefork_worker_are_run_apart_too(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     processes.fleet(pool="prefork", concurrency=1)
     beside = client.submit("innocent", {"folder": str(tmp_path)})

@@ -47,7 +47,7 @@ def test_a_running_step_finishes_before_its_worker_ends(
 
 
 @pools_and_whom
-@pytest.mark.parametrize("agent", ["patient", "attentive", "inattentive"])
+@pytest.mark.parametrize("agent", ["patient", pytest.param("attentive", marks=pytest.mark.slow), "inattentive"])
 def test_a_step_that_goes_on_is_given_back_and_another_worker_has_it_at_once(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, whom: str, agent: str
 ) -> None:
@@ -103,7 +103,9 @@ def test_messages_that_reach_a_leaving_worker_are_passed_on(
     assert [task.result(timeout=30) for task in tasks] == [2] * 20
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGQUIT))]
+)
 def test_beat_and_sweeper_end_at_once(processes: Processes, number: signal.Signals) -> None:
     sweeper, beat = processes.sweeper(ready=False), processes.beat(ready=False)
     processes.wait_until_ready(sweeper, beat)

@@ -14,7 +14,7 @@ from tests.processes import Processes
 
 
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("agent", ["patient", "inattentive"])
+@pytest.mark.parametrize("agent", ["patient", pytest.param("inattentive", marks=pytest.mark.slow)])
 def test_a_stale_worker_that_wakes_after_another_took_over_cannot_commit(
     client: AgentTasks, processes: Processes, tmp_path: Path, pool: str, agent: str
 ) -> None:

@@ -85,7 +85,7 @@ def test_a_tree_that_is_cancelled_after_the_worker_was_killed_reaches_the_remote
     assert list(peer.tasks) == ["task-1"]
 
 
-@pytest.mark.parametrize("moment", ["committed", "published"])
+@pytest.mark.parametrize("moment", ["committed", pytest.param("published", marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_while_a_tool_is_awaited_calls_it_no_second_time(
     client: AgentTasks, processes: Processes, tools: McpPeer, moment: str
 ) -> None:
