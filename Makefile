@@ -99,7 +99,7 @@ test-browser: $(INSTALLED) ## run the tests that drive a real Chromium (the dist
 test-containers: $(INSTALLED) ## run the tests on Postgres and Valkey in containers (needs Docker)
 	AGENT_TASKS_TEST_CONTAINERS=1 $(BIN)/pytest tests/database tests/integration $(ARGS)
 
-bench: $(MEASURING) ## measure, and write benchmarks/results.md (ARGS="--quick throughput": one of them, and nothing)
+bench: $(MEASURING) ## measure, and write benchmarks/results.md (ARGS="bulk": that one; ARGS="--quick bulk": in short, not written)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # What the benchmarks compare with is in no other target's way: it is added to .venv when they are first run.

@@ -1,4 +1,4 @@
-"""Runs the benchmarks, prints their tables, and writes them to benchmarks/results.md."""
+"""Runs the benchmarks, prints their tables, and writes them to benchmarks/results.md, all or those that were named."""
 
 import argparse
 import sys
@@ -35,9 +35,10 @@ from benchmarks import (
 from benchmarks.deployment import deployment
 from benchmarks.machine import describe
 from benchmarks.running import Benchmark, run_each
-from benchmarks.tables import Table
+from benchmarks.tables import Table, with_tables
 
 FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.md"
 BENCHMARKS: dict[str, Benchmark] = {
     "throughput": throughput.run,
     "brokers": brokers.run,
@@ -69,7 +70,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)} (default: all, and write them)")
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; nothing is written")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
@@ -78,17 +79,20 @@ def main() -> int:
     if gave_up:
         print(f"\nGave up: {', '.join(gave_up)}; nothing is written.", flush=True)
         return 1
-    if not arguments.names and not arguments.quick:
-        _write(tables)
+    if not arguments.quick:
+        _write(tables, keeps_others=bool(arguments.names))
     return 0
 
 
-def _write(tables: list[Table]) -> None:
-    with deployment() as made:
-        machine = describe(made)
-    head = ["# Results", "", f"Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}.", "", *machine, ""]
-    body = "\n\n".join(table.markdown() for table in tables)
-    (FOLDER / "results.md").write_text("\n".join([*head, body, ""]))
+def _write(tables: list[Table], *, keeps_others: bool) -> None:
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    if keeps_others:
+        text = with_tables(RESULTS.read_text(), tables, day)
+    else:
+        with deployment() as made:
+            head = ["# Results", "", f"Made by `make bench` on {day}.", "", *describe(made), ""]
+        text = "\n".join([*head, "\n\n".join(table.markdown() for table in tables), ""])
+    RESULTS.write_text(text)
     for plot in (table.plot for table in tables if table.plot):
         (FOLDER / plot.file).write_text(plot.svg)
 

@@ -73,6 +73,14 @@ class Table:
         return f"| {' | '.join(cells)} |"
 
 
+def with_tables(results: str, tables: Sequence[Table], day: str) -> str:
+    """Return results in Markdown with these tables in place of those of the same title; new ones come last."""
+    head, *parts = results.rstrip("\n").split("\n\n## ")
+    sections = {part.partition("\n")[0]: f"## {part}" for part in parts}
+    sections |= {table.title: f"{table.markdown()}\n\nMeasured on {day}." for table in tables}
+    return "\n\n".join([head, *sections.values()]) + "\n"
+
+
 def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
     """The median, and the smallest and largest value."""
     low, middle, high = (form.format(value) for value in (min(values), median(values), max(values)))
