@@ -2,7 +2,7 @@
 
 import logging
 
-from a2a.utils import errors as told
+from a2a.utils import errors as protocol
 from a2a.utils.errors import A2AError
 
 from agent_tasks.errors import (
@@ -29,13 +29,13 @@ def of_error(error: Exception) -> A2AError:
     if isinstance(error, A2AError):
         return error
     if isinstance(error, TaskNotFound):
-        return told.TaskNotFoundError(_NO_TASK)
+        return protocol.TaskNotFoundError(_NO_TASK)
     if isinstance(error, InvalidState):
-        return told.UnsupportedOperationError(error.message)
+        return protocol.UnsupportedOperationError(error.message)
     if isinstance(error, AgentTaskError):
         field = error.details.get("field")
         wrong = {"errors": [{"field": field, "message": error.message}]} if isinstance(field, str) else {}
-        return told.InvalidParamsError(error.message, data={"type": str(error.info.type), **wrong})
+        return protocol.InvalidParamsError(error.message, data={"type": str(error.info.type), **wrong})
     if not isinstance(error, AS_PROBLEMS):
         log.error("a request of A2A failed", exc_info=error)
-    return told.InternalError("The gateway failed at this request; its log says why.")
+    return protocol.InternalError("The gateway failed at this request; its log says why.")

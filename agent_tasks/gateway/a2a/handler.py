@@ -16,16 +16,16 @@ from a2a.utils.task import validate_history_length
 
 from agent_tasks.client import pushes
 from agent_tasks.client.handle import TaskHandle
-from agent_tasks.gateway.a2a.asked import read_message
 from agent_tasks.gateway.a2a.call import A2A, Call, call_of
 from agent_tasks.gateway.a2a.cards import Cards
 from agent_tasks.gateway.a2a.history import history_of
+from agent_tasks.gateway.a2a.incoming import read_message
 from agent_tasks.gateway.a2a.listing import list_tasks
 from agent_tasks.gateway.a2a.pushing import config_of, row_of
 from agent_tasks.gateway.a2a.sending import Sending, Sent
 from agent_tasks.gateway.a2a.skills import SkillReader
 from agent_tasks.gateway.a2a.streams import TaskStream
-from agent_tasks.gateway.a2a.tasks import rests, result_message, task_of
+from agent_tasks.gateway.a2a.tasks import awaits_client, result_message, task_of
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.known_keys import FRESH_SECONDS
@@ -90,7 +90,7 @@ class TaskHandler(RequestHandler):
         is_message = sent.skill is not None and sent.skill.reply == "message"
         if is_waiting and is_message and seen.status is TaskStatus.COMPLETED:
             return result_message(seen)
-        return await self._told_in_thread(seen, length_of(params.configuration))
+        return await self._as_task_in_thread(seen, length_of(params.configuration))
 
     @answering
     @validate_request_params
@@ -99,7 +99,7 @@ class TaskHandler(RequestHandler):
         validate_history_length(params)
 
         def look(caller: Caller) -> a2a.Task:
-            return self._told(self._seen(find(self._gate, caller, params.id)), length_of(params))
+            return self._as_task(self._seen(find(self._gate, caller, params.id)), length_of(params))
 
         return await call_of(context).perform(look)
 
@@ -125,7 +125,7 @@ class TaskHandler(RequestHandler):
             if not seen.status.is_terminal:
                 seen = task.cancel("cancelled over A2A")
                 if seen.status is TaskStatus.CANCELLED or not seen.status.is_terminal:
-                    return self._told(seen, None)
+                    return self._as_task(seen, None)
             raise TaskNotCancelableError(f"Task {seen.id} has ended as {seen.status}: it cannot be cancelled any more.")
 
         return await call_of(context).perform(cancel)
@@ -149,10 +149,12 @@ class TaskHandler(RequestHandler):
             sent = await self._send(call, params)
             if sent.skill is not None and sent.skill.reply == "message":
                 seen = await _until_rest(call, sent.task, sent.seen)
-                yield result_message(seen) if seen.status is TaskStatus.COMPLETED else await self._told_in_thread(seen)
+                yield (
+                    result_message(seen) if seen.status is TaskStatus.COMPLETED else await self._as_task_in_thread(seen)
+                )
                 return
-            yield await self._told_in_thread(sent.seen, length_of(params.configuration))
-            if rests(sent.seen):
+            yield await self._as_task_in_thread(sent.seen, length_of(params.configuration))
+            if awaits_client(sent.seen):
                 return
             async with aclosing(TaskStream(call, self._skills, sent.task, sent.seen, sent.after).updates()) as updates:
                 async for update in updates:
@@ -179,7 +181,7 @@ class TaskHandler(RequestHandler):
                 raise UnsupportedOperationError(
                     f"Task {seen.id} has ended as {seen.status}: nothing more becomes of it."
                 )
-            yield await self._told_in_thread(seen)
+            yield await self._as_task_in_thread(seen)
             async with aclosing(TaskStream(call, self._skills, task, seen, after).updates()) as updates:
                 async for update in updates:
                     yield update
@@ -264,10 +266,10 @@ class TaskHandler(RequestHandler):
         """The task as it stands. Raises TaskNotFound."""
         return self._skills.read().check_shown(task.snapshot())
 
-    async def _told_in_thread(self, seen: TaskSnapshot, length: int | None = None) -> a2a.Task:
-        return await self._gate.in_thread(lambda _: self._told(seen, length))
+    async def _as_task_in_thread(self, seen: TaskSnapshot, length: int | None = None) -> a2a.Task:
+        return await self._gate.in_thread(lambda _: self._as_task(seen, length))
 
-    def _told(self, seen: TaskSnapshot, length: int | None) -> a2a.Task:
+    def _as_task(self, seen: TaskSnapshot, length: int | None) -> a2a.Task:
         found = task_of(seen, self._skills.read().by_agent.get(seen.agent))
         with self._gate.client.database.connection() as connection:
             found.history.extend(history_of(connection, seen, length))
@@ -284,7 +286,7 @@ async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskS
 
     Raises Unauthenticated where the token ended meanwhile.
     """
-    if rests(seen):
+    if awaits_client(seen):
         return seen
     began = monotonic()
     gone = asyncio.ensure_future(client_gone(call.request))
@@ -292,7 +294,7 @@ async def _until_rest(call: Call, task: TaskHandle, seen: TaskSnapshot) -> TaskS
         async with aclosing(looks_until_end(call.gate, task, gone)) as looks:
             async for newer in looks:
                 seen = newer
-                if rests(seen):
+                if awaits_client(seen):
                     break
     finally:
         gone.cancel()

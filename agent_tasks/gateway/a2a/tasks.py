@@ -6,7 +6,7 @@ from a2a.types import a2a_pb2 as a2a
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agent_tasks.gateway.a2a.asked import KEY
+from agent_tasks.gateway.a2a.incoming import KEY
 from agent_tasks.gateway.a2a.skills import Skill
 from agent_tasks.gateway.a2a.values import fitting, part_of, struct_of, time_of
 from agent_tasks.task.arguments import TASK_SIGNALS
@@ -60,7 +60,7 @@ def state_of(task: TaskSnapshot) -> a2a.TaskState:
     return a2a.TASK_STATE_INPUT_REQUIRED if awaited(task) else STATES[task.status]
 
 
-def rests(task: TaskSnapshot) -> bool:
+def awaits_client(task: TaskSnapshot) -> bool:
     """Whether nobody but the client can bring the task on: it has ended, or waits for input."""
     return task.status.is_terminal or bool(awaited(task))
 
@@ -68,7 +68,7 @@ def rests(task: TaskSnapshot) -> bool:
 def status_of(task: TaskSnapshot, skill: Skill | None) -> a2a.TaskStatus:
     """The state of a task, since when, and what it has to say of it."""
     said = a2a.TaskStatus(state=state_of(task), timestamp=changed_at(task))
-    parts = _said(task, skill)
+    parts = _parts_of_status(task, skill)
     if parts:
         said.message.CopyFrom(message_of(task, f"{task.id}-{task.version}", parts))
     return said
@@ -120,7 +120,7 @@ def metadata_of(task: TaskSnapshot, skill: Skill | None) -> Struct:
     return struct_of({**fitting(given), KEY: own})
 
 
-def _said(task: TaskSnapshot, skill: Skill | None) -> list[a2a.Part]:
+def _parts_of_status(task: TaskSnapshot, skill: Skill | None) -> list[a2a.Part]:
     if task.error is not None:
         return [part_of(task.error.message), part_of({"error": task.error.model_dump(mode="json")})]
     if names := awaited(task):

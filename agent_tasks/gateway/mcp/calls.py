@@ -79,8 +79,8 @@ class Calls:
             return results.tool_result(seen)
         if accepted.patience is None:
             raise UpstreamUnavailable(f"This gateway ends. Task {seen.id} goes on without it.")
-        head = await self._passage.gate.in_thread(lambda gate: ShownTask(gate.client, seen).head)
-        return {**head, "resultType": "task"}
+        summary = await self._passage.gate.in_thread(lambda gate: ShownTask(gate.client, seen).summary)
+        return {**summary, "resultType": "task"}
 
     async def _operate(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         """What one of the operator's tools answers, errors too: a model may mend them."""

@@ -130,4 +130,4 @@ def _visible(gate: Gate, caller: Caller, ids: Sequence[str]) -> list[TaskHandle]
 
 
 def _shown(gate: Gate, seen: TaskSnapshot) -> dict[str, Any]:
-    return ShownTask(gate.client, seen).whole
+    return ShownTask(gate.client, seen).detailed

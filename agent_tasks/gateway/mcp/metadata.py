@@ -15,7 +15,7 @@ def resource_metadata(settings: Settings) -> dict[str, Any]:
     return {
         "resource": f"{settings.public_url}{PATH}",
         **issuers,
-        "scopes_supported": [str(scope) for scope in Scope if not scope.startswith(Scope.ADMIN)],
+        "scopes_supported": [str(scope) for scope in Scope if scope is not Scope.ADMIN],
         "bearer_methods_supported": ["header"],
         "resource_name": "agent-tasks",
     }

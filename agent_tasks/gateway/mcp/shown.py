@@ -26,19 +26,19 @@ class ShownTask:
         self._seen = seen
 
     @property
-    def whole(self) -> dict[str, Any]:
+    def detailed(self) -> dict[str, Any]:
         """The task with what belongs to its status, as `tasks/get` answers.
 
         Raises TaskNotFound where it has just been deleted.
         """
         if self.status == "completed":
             result = {name: part for name, part in tool_result(self._seen).items() if name != "resultType"}
-            return {**self.head, "result": result}
+            return {**self.summary, "result": result}
         if self._error is not None:
-            return {**self.head, "error": self._error.error.model_dump(mode="json", exclude_none=True)}
+            return {**self.summary, "error": self._error.error.model_dump(mode="json", exclude_none=True)}
         if self._questions:
-            return {**self.head, "inputRequests": {each.key: each.request for each in self._questions}}
-        return self.head
+            return {**self.summary, "inputRequests": {each.key: each.request for each in self._questions}}
+        return self.summary
 
     @cached_property
     def status(self) -> str:
@@ -50,8 +50,8 @@ class ShownTask:
         return "input_required" if self._questions else "working"
 
     @cached_property
-    def head(self) -> dict[str, Any]:
-        """The task without what belongs to its status, as a call is answered. Raises TaskNotFound as `whole` does."""
+    def summary(self) -> dict[str, Any]:
+        """The task without what belongs to its status, as a call is answered. Raises TaskNotFound, too."""
         seen = self._seen
         with self._client.database.connection() as connection:
             known = lifetime(connection, seen.id)

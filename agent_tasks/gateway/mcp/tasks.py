@@ -17,6 +17,7 @@ from agent_tasks.gateway.mcp.shown import ShownTask
 from agent_tasks.gateway.stages.route import find
 
 ACTIONS = ("accept", "decline", "cancel")
+_NOT_GIVEN = {"action": "decline"}
 
 
 class TaskParams(types.RequestParams):
@@ -42,7 +43,7 @@ class Tasks:
         check_task_request(ctx, params.task_id)
 
         def look(gate: Gate, caller: Caller) -> dict[str, Any]:
-            return ShownTask(gate.client, find(gate, caller, params.task_id).snapshot()).whole
+            return ShownTask(gate.client, find(gate, caller, params.task_id).snapshot()).detailed
 
         return await self._passage.perform(ctx, look)
 
@@ -52,9 +53,13 @@ class Tasks:
 
         def answer(gate: Gate, caller: Caller) -> None:
             seen = find(gate, caller, params.task_id).read()
+            answers: list[tuple[Question, Any]] = []
             for each in questions(gate.client, seen):
-                if each.key in params.input_responses:
-                    _answer(gate, caller, params.task_id, each, params.input_responses[each.key])
+                given = _accepted(each, params.input_responses.get(each.key, _NOT_GIVEN))
+                if given is not None:
+                    answers.append((each, each.form.read(given)))
+            for question, payload in answers:  # all are read before one is sent
+                _answer(gate, caller, params.task_id, question, payload)
 
         await self._passage.perform(ctx, answer)
         return {"resultType": "complete"}
@@ -66,16 +71,18 @@ class Tasks:
         return {"resultType": "complete"}
 
 
-def _answer(gate: Gate, caller: Caller, task_id: str, question: Question, response: Any) -> None:
-    """Send one signal. Nothing is sent of an answer that is declined: the task waits on, and others may answer."""
+def _accepted(question: Question, response: Any) -> Any:
+    """The content of an answer; None where it is declined: the task waits on for others. Raises MCPError."""
     given = cast(dict[str, Any], response) if isinstance(response, dict) else {}
     if given.get("action") not in ACTIONS:
         raise MCPError(
             types.INVALID_PARAMS, f"inputResponses.{question.key}: action must be one of {', '.join(ACTIONS)}"
         )
-    if given["action"] != "accept":
-        return
-    payload = question.form.read(given.get("content") or {})
+    return given.get("content") or {} if given["action"] == "accept" else None
+
+
+def _answer(gate: Gate, caller: Caller, task_id: str, question: Question, payload: Any) -> None:
+    """Send one signal."""
     try:
         find(gate, caller, task_id).signal(
             question.signal,

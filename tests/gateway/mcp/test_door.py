@@ -79,7 +79,8 @@ def test_the_metadata_of_the_resource_is_open(door: Gateway) -> None:
         said = answer.json()
         assert said["resource"] == "http://127.0.0.1:8000/mcp"
         assert said["bearer_methods_supported"] == ["header"]
-        assert {"tasks:read", "tasks:write", "tasks:signal", "tasks:cancel"} <= set(said["scopes_supported"])
+        assert {"tasks:read", "tasks:write", "admin:mcp"} <= set(said["scopes_supported"])
+        assert "admin" not in said["scopes_supported"]
 
 
 def test_the_rate_of_a_tenant_is_told_and_kept_over_mcp_too(fleet: Fleet) -> None:

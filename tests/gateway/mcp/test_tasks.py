@@ -89,6 +89,10 @@ def test_part_of_the_answers_leaves_the_task_asking_for_the_others(ana: Host) ->
     task = ana.call("asking_mcp", {"text": "tides", "names": ["law", "press"]})["taskId"]
     keys = sorted(asks(ana, task))
     assert len(keys) == 2
+    for right, wrong in (keys, keys[::-1]):  # one that is wrong keeps the other back
+        given = {right: accept(ok=True), wrong: accept(more=1)}
+        assert ana.error("tasks/update", {"taskId": task, "inputResponses": given})["code"] == -32602
+        assert sorted(ana.get(task)["inputRequests"]) == keys
     ana.update(task, **{keys[0]: accept(ok=True)})
     assert set(ana.get(task)["inputRequests"]) == {keys[1]}
     ana.update(task, **{keys[0]: accept(ok=False)})

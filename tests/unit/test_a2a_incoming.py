@@ -8,8 +8,8 @@ pytest.importorskip("a2a", reason="the extra a2a is not installed")
 
 
 from agent_tasks import Identity, KeyInUse
-from agent_tasks.gateway.a2a.asked import Asked, read_message
 from agent_tasks.gateway.a2a.call import Call
+from agent_tasks.gateway.a2a.incoming import IncomingMessage, read_message
 from agent_tasks.gateway.a2a.values import is_same
 from agent_tasks.transitions.signal import SentRow
 from tests.gateway.a2a import request
@@ -17,7 +17,7 @@ from tests.gateway.a2a import request
 ANA = Identity(subject="ana", tenant="acme")
 
 
-def asked(*parts: Any, **options: Any) -> Asked:
+def asked(*parts: Any, **options: Any) -> IncomingMessage:
     return read_message(request(*parts, **options))
 
 

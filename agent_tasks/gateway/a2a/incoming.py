@@ -1,4 +1,4 @@
-"""Asked: what a message says, as the input of an agent's first step or the payload of a signal."""
+"""A message that has come in: what it says, as the input of an agent's first step or the payload of a signal."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ _TAKES = a2a.AgentCard(default_input_modes=MODES)
 _TEXTUAL = ("string", None)
 
 
-class Said(Body):
+class MessageOptions(Body):
     """What a message's metadata says to this server."""
 
     skill: str | None = None
@@ -37,11 +37,11 @@ class Said(Body):
 
 
 @dataclass(frozen=True)
-class Asked:
+class IncomingMessage:
     """A message that can be carried out: its parts, and what it says beside them."""
 
     message: a2a.Message
-    said: Said
+    options: MessageOptions
     text: str | None
     data: Any
     has_data: bool
@@ -56,8 +56,8 @@ class Asked:
     def digest(self) -> bytes:
         """What makes two messages that begin tasks the same: all that they say, and not what is made of it here."""
         data = {"data": self.data} if self.has_data else {}
-        said = self.said.model_dump(exclude_unset=True)
-        whole = [self.text, data, self.message.context_id, self.metadata, said]
+        options = self.options.model_dump(exclude_unset=True)
+        whole = [self.text, data, self.message.context_id, self.metadata, options]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
 
     def is_sent(self, signal: SentRow, sender: Identity | None) -> bool:
@@ -66,8 +66,8 @@ class Asked:
         who = (sender.tenant, sender.subject) if sender else (None, None)
         return (
             (by.get("tenant"), by.get("subject")) == who
-            and self.said.signal in (None, signal["name"])
-            and self.said.wait_id in (None, signal["wait_id"])
+            and self.options.signal in (None, signal["name"])
+            and self.options.wait_id in (None, signal["wait_id"])
             and self._is_payload(signal["payload"])
         )
 
@@ -113,7 +113,7 @@ class Asked:
         )
 
 
-def read_message(request: a2a.SendMessageRequest) -> Asked:
+def read_message(request: a2a.SendMessageRequest) -> IncomingMessage:
     """Read a message.
 
     Raises InvalidInput, and ContentTypeNotSupportedError for parts that are neither text nor data.
@@ -142,16 +142,16 @@ def read_message(request: a2a.SendMessageRequest) -> Asked:
     if len(data) > 1:
         raise InvalidInput(f"A message has one data part at the most, not {len(data)}.", field="message.parts")
     metadata = {**plain_struct(request.metadata), **plain_struct(message.metadata)}
-    said = _said(metadata.pop(KEY, {}))
+    options = _options_of(metadata.pop(KEY, {}))
     value = data[0] if data else None
-    if said.skill is None and isinstance(value, dict) and _is_envelope(cast(dict[str, Any], value)):
-        said, value = said.model_copy(update={"skill": value["skill"]}), value.get("input", {})
-    return Asked(message, said, "\n".join(texts) if texts else None, value, bool(data), metadata)
+    if options.skill is None and isinstance(value, dict) and _is_envelope(cast(dict[str, Any], value)):
+        options, value = options.model_copy(update={"skill": value["skill"]}), value.get("input", {})
+    return IncomingMessage(message, options, "\n".join(texts) if texts else None, value, bool(data), metadata)
 
 
-def _said(given: Any) -> Said:
+def _options_of(given: Any) -> MessageOptions:
     try:
-        return Said.model_validate(given)
+        return MessageOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([f"message.metadata.{KEY}", *map(str, first["loc"])])
