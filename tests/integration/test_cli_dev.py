@@ -168,7 +168,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("code", "why", "where"), BROKEN)
+@pytest.mark.parametrize(
+    ("code", "why", "where"), [BROKEN[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in BROKEN[1:])]
+)
 def test_a_module_that_does_not_load_is_told_once_in_one_line_and_nothing_is_left_running(
     folder: Path, code: str, why: str, where: str
 ) -> None:

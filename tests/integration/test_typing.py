@@ -1,6 +1,9 @@
 """Type checkers find the package, and refuse what a user gets wrong."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.typed import mypy, pyright
 
@@ -236,10 +239,12 @@ def module(folder: Path) -> tuple[Path, set[int]]:
     return path, wrong
 
 
-def test_wrong_arguments_are_refused_by_mypy_and_by_pyright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("check", [pyright, pytest.param(mypy, marks=pytest.mark.slow)])
+def test_wrong_arguments_are_refused(
+    tmp_path: Path, check: Callable[[Sequence[Path]], dict[tuple[str, int], str]]
+) -> None:
     path, wrong = module(tmp_path)
-    for found in (mypy([path]), pyright([path])):
-        said = {line: problem for (_, line), problem in found.items()}
-        lines = path.read_text().splitlines()
-        assert [lines[number - 1] for number in sorted(wrong - set(said))] == [], "these pass"
-        assert [(lines[number - 1], said[number]) for number in sorted(set(said) - wrong)] == [], "these are right"
+    said = {line: problem for (_, line), problem in check([path]).items()}
+    lines = path.read_text().splitlines()
+    assert [lines[number - 1] for number in sorted(wrong - set(said))] == [], "these pass"
+    assert [(lines[number - 1], said[number]) for number in sorted(set(said) - wrong)] == [], "these are right"

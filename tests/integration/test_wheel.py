@@ -112,6 +112,20 @@ def test_all_that_the_wheel_brings_lies_below_agent_tasks_but_the_plugin_of_pyte
     assert in_checkout | {"agent_tasks/py.typed"} <= set(names)
 
 
+def test_the_wheel_is_imported_beside_folders_that_are_named_like_ours(
+    wheel: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site = tmp_path_factory.mktemp("site")
+    with ZipFile(wheel) as file:
+        file.extractall(site)
+    code = (
+        "import hello, agent_tasks.engine, agent_tasks.sweeps, agent_tasks.gateway.server; print(agent_tasks.__file__)"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENT_TASKS_", "CELERY_", "PYTHON"))}
+    shown = run(f'{sys.executable} -c "{code}"', project, {**kept, "PYTHONPATH": str(site)})
+    assert shown.startswith(str(site))
+
+
 def make_their_tables(log: str) -> str:
     """Tables of theirs in the database that `dev` told of; returns its URL."""
     (url,) = re.findall(r"^  Postgres +(\S+)$", log, flags=re.MULTILINE)
@@ -127,6 +141,7 @@ def their_rows(url: str) -> list[str]:
         return [str(row) for name in THEIRS for row in connection.execute(f"SELECT * FROM {name}".encode())]
 
 
+@pytest.mark.slow
 def test_the_readmes_lines_run_from_the_wheel_in_a_project_with_colliding_folders_and_tables(
     installed: Path, project: Path, shell: dict[str, str]
 ) -> None:
