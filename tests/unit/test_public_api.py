@@ -82,7 +82,8 @@ def test_a_function_of_the_module_is_a_method_of_a_deployment_and_awaited_for_as
 
 INTERNAL = {
     "commit", "commit_for", "find_row", "find_target", "new_task", "publish", "database", "notices", "publisher",
-    "accept", "accept_all", "redis", "ended", "look", "more_events", "prepared", "prepared_many", "read",
+    "accept", "accept_all", "find_accepted", "redis", "ended", "look", "more_events", "prepared", "prepared_many",
+    "read",
 }  # fmt: skip
 """Of AgentTasks and TaskHandle, for this package's own use."""
 
