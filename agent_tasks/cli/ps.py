@@ -8,7 +8,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.cli.options import AsJson, AsScopes, AsSubject, identity_of
-from agent_tasks.client.client import LivingTask
+from agent_tasks.client.living_task import LivingTask
 from agent_tasks.task.budget import Budget
 from agent_tasks.task.status import TaskStatus
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
-from agent_tasks.client.client import Kind
 from agent_tasks.client.listing import LARGEST_PAGE, Page
+from agent_tasks.client.living_task import Kind
 from agent_tasks.errors import ErrorType
 from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ import yaml
 
 import agent_tasks
 from agent_tasks import aio
+from agent_tasks.deployment import Deployment
 from tests.documents import ROOT
 
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
@@ -87,7 +89,9 @@ def test_the_site_shows_each_public_name(site: dict[str, Page]) -> None:
 def test_the_site_shows_each_method_that_is_not_for_the_package_alone(site: dict[str, Page], name: str) -> None:
     filters = configuration()["plugins"][1]["mkdocstrings"]["handlers"]["python"]["options"]["filters"]
     shown = {identifier for page in site.values() for identifier in page.ids}
-    for method, value in vars(getattr(agent_tasks, name)).items():
+    cls = getattr(agent_tasks, name)
+    parts = takewhile(lambda base: base is not Deployment, cls.__mro__) if cls is agent_tasks.AgentTasks else [cls]
+    for method, value in chain.from_iterable(vars(part).items() for part in parts):
         is_one = isinstance(value, property | classmethod) or inspect.isfunction(value)
         if is_one and not any(re.search(pattern.removeprefix("!"), method) for pattern in filters):
             assert f"agent_tasks.{name}.{method}" in shown, f"{name}.{method} needs a docstring to be shown"
