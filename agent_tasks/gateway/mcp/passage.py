@@ -27,8 +27,11 @@ Context = ServerRequestContext[Any, Any]
 Handler = Callable[[Context, Any], Awaitable[HandlerResult]]
 
 
-def arrival_of(asked: Asked, origin: str, token: str | None, traceparent: str | None) -> Arrival:
-    """A message as it comes through this door."""
+def arrival_of(
+    asked: Asked, origin: str, token: str | None, traceparent: str | None, own: str | None = None
+) -> Arrival:
+    """A message as it comes through this door; `own`: the span of a middleware that traces the gateway, which it is in
+    whatever it says itself."""
     return Arrival(
         DOOR,
         origin,
@@ -37,7 +40,7 @@ def arrival_of(asked: Asked, origin: str, token: str | None, traceparent: str | 
         asked.task_id,
         asked.target,
         asked.idempotency_key,
-        _checked(asked.traceparent) or traceparent,
+        own or _checked(asked.traceparent) or traceparent,
     )
 
 

@@ -31,6 +31,7 @@ from agent_tasks.gateway.stages.authenticate import authenticate
 from agent_tasks.gateway.strict_route import INLINE
 from agent_tasks.gateway.traceparent import traceparent_of
 from agent_tasks.store.errors import Transient
+from agent_tasks.task.trace import span_traceparent
 
 log = logging.getLogger(__name__)
 
@@ -100,12 +101,12 @@ class Transport:
     async def _admit(self, request: Request, message: Any) -> tuple[Asked, Admitted]:
         """What a message asks for, after the first four stages: nothing but that decides them."""
         origin = request.client.host if request.client else "unknown"
-        token, traceparent = bearer(request), traceparent_of(request)
+        token, traceparent, own = bearer(request), traceparent_of(request), span_traceparent()
 
         def enter(gate: Gate) -> tuple[Asked, Admitted]:
             authenticate(gate, token)  # nobody else has Postgres asked
             asked = Asked.of(message, self._catalogue.tools)
-            return asked, admit(gate, arrival_of(asked, origin, token, traceparent))
+            return asked, admit(gate, arrival_of(asked, origin, token, traceparent, own))
 
         return await self._gate.in_thread(enter)
 
