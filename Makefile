@@ -19,13 +19,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # their options, callers' transactions, payloads, words by NOTIFY.
 OLDEST_PART := tests/apps tests/testing/test_kit.py \
   $(patsubst %,tests/integration/test_%.py,installed_app installed_faults celery_tasks team_broker pools payloads django \
-    flower chain signals fan_out retries children functions) \
+    flower chain retries) \
   $(patsubst %,tests/database/test_%.py,brokers callers_transaction async_callers_transaction without_redis celery_tasks \
-    mirror submit schema) \
+    schema) \
   $(patsubst %,tests/unit/test_%.py,shapes install installed_beat guests redis_url)
 
-.PHONY: help install demo dev lint test coverage check test-oldest test-oldest-part test-slow test-servers test-browser \
-  test-containers bench docs lock clean
+.PHONY: help install demo dev lint types types-of-tests types-of-examples test coverage check test-oldest \
+  test-oldest-part test-slow test-servers test-browser test-containers bench docs lock clean
 
 help: ## list these targets (ARGS="..." is passed on to the command)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -57,10 +57,18 @@ dev: $(INSTALLED) ## start everything on this machine: servers, worker, sweeper,
 lint: $(INSTALLED) ## ruff, pyright (the tests in its basic mode), import-linter, and type checks of the examples
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
-	$(BIN)/pyright --project tests
-	$(BIN)/python -m tests.typed
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs 2 types types-of-tests types-of-examples
+
+# Each is a minute on one core.
+types:
+	$(BIN)/pyright
+
+types-of-tests:
+	$(BIN)/pyright --project tests
+
+types-of-examples:
+	$(BIN)/python -m tests.typed
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.documents import ROOT, blocks
@@ -22,7 +23,10 @@ def main() -> int:
         for number, code in enumerate(blocks("README.md", "python")):
             files.append(Path(folder) / f"readme_{number}.py")
             files[-1].write_text(code, encoding="utf-8")
-        found = {**mypy(files), **pyright(files)}
+        with ThreadPoolExecutor() as side_by_side:
+            found = dict[tuple[str, int], str]()
+            for each in side_by_side.map(lambda check: check(files), (mypy, pyright)):
+                found |= each
         for (file, line), problem in sorted(found.items()):
             print(f"{file}:{line}: {problem}")
         print(f"{len(files)} files checked by mypy and pyright, {len(found)} problems")
