@@ -69,6 +69,7 @@ class Backlog(Collector):
 
 _SAID: dict[str, tuple[str, list[str]]] = {
     "pending": ("Tasks whose step nobody runs yet: the depth of a queue", ["queue"]),
+    "paused": ("Tasks that are pending and put off for a pause", ["queue"]),
     "pending_oldest_seconds": ("How long the first of them has been so", ["queue"]),
     "running": ("Tasks whose step is run by a worker", ["queue"]),
     "waiting": ("Tasks that wait, by what for", ["kind", "queue"]),

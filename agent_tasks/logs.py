@@ -61,7 +61,10 @@ class JsonFormatter(logging.Formatter):
         said |= {name: value for name, value in record.__dict__.items() if name not in _USUAL and name not in said}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said, default=str, ensure_ascii=False)
+        if record.stack_info:
+            said["stack"] = self.formatStack(record.stack_info)
+        line = json.dumps(said, default=str, ensure_ascii=False)
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate: no stream takes it
 
 
 _in_step = InStep()

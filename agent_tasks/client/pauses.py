@@ -160,6 +160,8 @@ def _own(held: list[pauses.PauseRow], target: _Target) -> pauses.PauseRow | None
 
 def _entry(operation: str, target: _Target, reason: str | None) -> dict[str, str]:
     data = {"kind": target.kind} | ({"reason": short(reason)} if reason else {})
+    if target.identity is None and target.tenant is not None:  # else it is the writer's
+        data["of_tenant"] = target.tenant
     return entry(operation, target.identity, target=target.name, data=data)
 
 

@@ -159,7 +159,7 @@ def check_moment(value: Moment | None, name: str) -> None:
     check_kind(value, name, Moment, "a datetime with a time zone, or a timedelta: how long ago")  # type: ignore[arg-type]
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise refused(f"{name} must have a time zone, as in datetime.now(UTC)", value, name)
+            raise refused(f"{name} must have a time zone, as in 2026-11-27T09:00:00Z", value.isoformat(), name)
         if not _EARLIEST < value.year < _LATEST:
             raise refused(f"{name} must be a time of the years 2 to 9997", value, name)
     if isinstance(value, timedelta) and not timedelta(0) <= value <= timedelta(days=36_500):

@@ -6,6 +6,7 @@ from agent_tasks import AgentTasks
 from agent_tasks import backlog as ours
 from agent_tasks.backlog import Backlog
 from agent_tasks.store.errors import ServerAway
+from agent_tasks.sweeps.sweeper import Sweeper
 from tests.database import claimed, query, submitted
 
 
@@ -43,6 +44,26 @@ def test_what_is_pending_running_and_waiting_is_counted_by_queue_and_kind(client
     assert (found["deliveries_pending",], found["deliveries_oldest_seconds",]) == (0, 0)
     assert found["postgres_connections", "active"] >= 1
     assert found["postgres_connections_limit",] > found["postgres_connections", "active"]
+
+
+def test_what_is_paused_is_no_depth_of_its_queue(client: AgentTasks) -> None:
+    """No worker more would take any of it."""
+    tasks = [submitted(client, queue="slow") for _ in range(3)]
+    client.pause(tasks[0])
+    client.pause(tasks[1])
+    query(
+        client, "UPDATE agent_tasks.tasks SET due_at = now() - interval '1 s', pending_since = now() - interval '1 h'"
+    )
+    query(client, "UPDATE agent_tasks.tasks SET pending_since = now() WHERE id = %s", tasks[2])
+    Sweeper(client).run("due")
+    found = gauges(client)
+    assert (found["pending", "slow"], found["paused", "slow"]) == (1, 2)
+    assert found["pending_oldest_seconds", "slow"] < 100
+    for task in tasks[:2]:
+        client.resume_paused(task)
+    Sweeper(client).run("due")
+    found = gauges(client)
+    assert (found["pending", "slow"], ("paused", "slow") in found) == (3, False)
 
 
 def test_nothing_is_due_where_there_is_nothing(client: AgentTasks) -> None:

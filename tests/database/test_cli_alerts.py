@@ -28,6 +28,7 @@ def test_alerts_are_set_listed_and_removed(client: AgentTasks) -> None:
     made = json.loads(run("set", "fails", "failures", "20%", "--window", "1d", "--tenant", "acme", "--json").stdout)
     assert (made["threshold"], made["window"], made["tenant"], made["everywhere"]) == (0.2, 86_400, "acme", False)
     assert json.loads(run("set", "cost", "spend", "50", "--json").stdout)["threshold"] == 50
+    assert "spend ≥ 50.00 usd" in run("list").stdout
     assert run("remove", "cost").stdout == "cost is removed\n"
     task = submitted(client)
     query(client, "UPDATE agent_tasks.tasks SET pending_since = now() - interval '3 h' WHERE id = %s", task)

@@ -275,6 +275,11 @@ def test_who_paused_what_is_audited(client: AgentTasks) -> None:
         ("unpause", "ana", task, str(task), {"kind": "task"}),
         ("pause", "ana", task, str(task), {"kind": "task", "reason": "why"}),
     ]
+    client.pause(queue="there", tenant="acme")
+    client.resume_paused(queue="there", tenant="acme")
+    assert [(entry.tenant, entry.data) for entry in client.audit()][:2] == [
+        ("", {"kind": "queue", "of_tenant": "acme"}), ("", {"kind": "queue", "of_tenant": "acme"}),
+    ]  # fmt: skip
 
 
 def test_a_paused_task_says_so_wherever_it_is_shown(client: AgentTasks) -> None:

@@ -52,6 +52,11 @@ def test_what_means_nothing_is_refused_by_its_name(ana: Caller, parameters: dict
     assert problem_of(ana.get("/tasks", params=parameters), 422)["field"] == field
 
 
+def test_a_time_without_its_zone_is_refused_with_one_that_would_do(ana: Caller) -> None:
+    problem = problem_of(ana.get("/tasks", params={"ended_after": "2026-11-27T09:00"}), 422)
+    assert "as in 2026-11-27T09:00:00Z, not '2026-11-27T09:00:00'" in problem["detail"]
+
+
 def test_a_key_of_metadata_may_be_long(ana: Caller) -> None:
     assert found(ana.get("/tasks", params={"metadata": "k" * 10_240 + "=1"})) == []
 

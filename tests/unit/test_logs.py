@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from pathlib import Path
 from uuid import UUID
 
 from agent_tasks import Identity
@@ -61,3 +62,12 @@ def test_a_record_is_one_line_of_json_with_what_it_was_given_and_its_traceback()
     assert said.pop("timestamp").endswith("+00:00")
     assert "ValueError: two" in said.pop("exception")
     assert said == {"level": "info", "logger": "acme.drafts", "event": "3 drafts", "ticket": 7, "odd": str(ID), **SAID}
+
+
+def test_a_record_has_the_stack_that_was_asked_for_and_is_written_whatever_text_it_is_given(tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "log", encoding="utf-8")
+    handler.setFormatter(JsonFormatter())
+    handler.emit(record("odd \ud800 é", stack_info="Stack (most recent call last):\n  here"))
+    handler.close()
+    said = json.loads((tmp_path / "log").read_text(encoding="utf-8"))
+    assert (said["event"], said["stack"]) == ("odd \ud800 é", "Stack (most recent call last):\n  here")

@@ -73,6 +73,6 @@ def _shown(kind: str, value: float) -> str:
         case "share":
             return f"{value:.1%}"
         case "usd":
-            return dollars(value)
+            return f"{dollars(value)} usd"
         case _:
             return f"{value:,.0f}"

@@ -11,7 +11,8 @@ _LIVING = """
     SELECT status, queue, kind, count(*) AS tasks,
         greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8 AS oldest
     FROM (
-        (SELECT status, queue, NULL AS kind, pending_since AS since FROM agent_tasks.tasks
+        (SELECT CASE WHEN put_off_by IS NULL THEN status ELSE 'paused' END AS status, queue, NULL AS kind,
+                pending_since AS since FROM agent_tasks.tasks
             WHERE status = 'pending' AND finished_at IS NULL LIMIT %(most)s)
         UNION ALL
         (SELECT status, queue, NULL, claimed_at FROM agent_tasks.tasks
@@ -47,6 +48,7 @@ class LivingCount(TypedDict):
     """Tasks of one queue in one state; of those that wait, for one kind of thing."""
 
     status: str
+    """`paused`: pending, and put off for a pause."""
     queue: str
     kind: str | None
     tasks: int
