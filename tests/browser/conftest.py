@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks import AgentTasks, AlertRule, Identity, Settings
+from agent_tasks import AgentTasks, AlertRule, Identity, Settings, TaskFilter
 from tests.browser.console import SCRIPT, Console
 from tests.conftest import fresh_deployment
 from tests.eventually import eventually
@@ -55,6 +55,7 @@ def _fill(console: Console) -> None:
     tasks["secret"] = client.submit("secretkeeper", {"secret": "xyzzy"}, identity=ANA)
     client.submit("tallier", {"to": 1}, queue="nowhere", identity=EVE)
     client.put_alert(f"long waits {SCRIPT}", AlertRule("waiting", threshold=1))
+    client.bulk("prioritise", TaskFilter(agent="tallier", metadata={SCRIPT: SCRIPT}), priority=3)
     client.pause(queue="slow", reason=f"the provider is down {SCRIPT}")
     client.schedule("tallier", {"to": 1}, name=f"hourly {SCRIPT}", every=3600)
     for name in ("failed", "children"):

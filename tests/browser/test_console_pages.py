@@ -1,8 +1,11 @@
 """Each page of the console, as a person sees it, on a desk and on a phone, in the light and in the dark."""
 
+from urllib.parse import urlencode
+
 import pytest
 
-from tests.browser.console import DESK, PHONE, Console
+from tests.browser.conftest import EVE
+from tests.browser.console import DESK, PHONE, SCRIPT, Console
 
 pytestmark = pytest.mark.browser
 
@@ -13,11 +16,13 @@ PAGES = {
     "wrong": "/tasks?created_after=yesterday",
     "inbox": "/inbox",
     "sessions": "/sessions",
+    "session": f"/session?{urlencode({'id': f'session {SCRIPT}', 'tenant': EVE.tenant})}",
     "schedules": "/schedules",
     "agents": "/agents",
     "bulk": "/bulk",
     "workers": "/workers",
     "deliveries": "/deliveries",
+    "limits": "/limits",
     "audit": "/audit",
     "waiting": "waiting",
     "failed": "failed",

@@ -25,8 +25,8 @@ def look(look: Look) -> dict[str, Any]:
         "counted": overview.COUNTED,
         "agents": [agent for agent in look.client.agents() if agent.budget is not None],
         "sizes": {
-            "A payload (AGENT_TASKS_PAYLOAD_LIMIT)": f"{settings.payload_limit:,} bytes",
-            "A request over HTTP (AGENT_TASKS_GATEWAY_BODY_LIMIT)": f"{settings.gateway_body_limit:,} bytes",
-            "Alerts of a tenant": f"{MOST_ALERTS:,}",
+            "Payload": (f"{settings.payload_limit:,} bytes", "AGENT_TASKS_PAYLOAD_LIMIT"),
+            "Request": (f"{settings.gateway_body_limit:,} bytes", "AGENT_TASKS_GATEWAY_BODY_LIMIT"),
+            "Alerts": (f"{MOST_ALERTS:,} of a tenant", ""),
         },
     }
