@@ -4,9 +4,9 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from agent_tasks.client.agents import AgentInfo
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import reports as examples
 from agent_tasks.gateway.gate import Gate
 
 router = doors()

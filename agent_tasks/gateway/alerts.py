@@ -15,11 +15,11 @@ from agent_tasks.client.alert_rule import (
     WaitsFor,
 )
 from agent_tasks.client.alerts import no_alert
-from agent_tasks.gateway import alert_examples as examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body
 from agent_tasks.gateway.deliveries import OwnTenant
 from agent_tasks.gateway.door import doors, perform, performed
+from agent_tasks.gateway.examples import alerts as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Tenant
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from agent_tasks.client.bulk import Bulk, BulkOperation
 from agent_tasks.errors import InvalidInput
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body, BudgetBody
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import levers as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.listing import Limit

@@ -3,9 +3,9 @@
 from fastapi import Request, Response
 
 from agent_tasks.client.calls import CallPage
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import history as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import After, Limit
 from agent_tasks.gateway.stages.route import find

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from agent_tasks.client.delivery import Delivery, DeliveryPage, DeliveryStatus
 from agent_tasks.client.replays import Only
-from agent_tasks.gateway import webhook_examples as examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import webhooks as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit, Tenant
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from agent_tasks.gateway import examples
+from agent_tasks.gateway.examples import requests
+from agent_tasks.gateway.examples.answers import Responses
 from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.gateway.problems import MEDIA_TYPE
 
@@ -77,8 +78,8 @@ def _corrected(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
                 _correct_parameter(parameter, name)
             if more := _MORE.get(name):
                 operation.setdefault("parameters", []).extend(more)
-            if name in examples.REQUESTS:
-                operation["requestBody"]["content"]["application/json"]["example"] = examples.REQUESTS[name]
+            if name in requests.REQUESTS:
+                operation["requestBody"]["content"]["application/json"]["example"] = requests.REQUESTS[name]
     for route in app.state.routes:
         if not route.include_in_schema:
             continue
@@ -99,11 +100,11 @@ def _correct_parameter(parameter: dict[str, Any], operation: str) -> None:
     if name in ("id", "task_id"):
         schema["format"] = "uuid"
         parameter.setdefault("description", "The task's.")
-    of_operation = examples.PARAMETERS_OF.get(operation, {})
-    parameter["example"] = of_operation[name] if name in of_operation else examples.PARAMETERS[name]
+    of_operation = requests.PARAMETERS_OF.get(operation, {})
+    parameter["example"] = of_operation[name] if name in of_operation else requests.PARAMETERS[name]
 
 
-def _restore(responses: dict[str, Any], given: examples.Responses) -> None:
+def _restore(responses: dict[str, Any], given: Responses) -> None:
     """Give problems their media type, and examples their nulls, which FastAPI takes out."""
     for status, response in given.items():
         content = responses[str(status)].get("content", {})

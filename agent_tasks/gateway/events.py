@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from agent_tasks.client.handle import TaskHandle
 from agent_tasks.errors import InvalidInput
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import admission_of, doors, gate_of, perform
 from agent_tasks.gateway.event_page import MOST, EventPage, read_page
 from agent_tasks.gateway.event_stream import EventStream
+from agent_tasks.gateway.examples import history as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.refusals import Refused
 from agent_tasks.gateway.shapes import History

@@ -3,10 +3,10 @@
 from fastapi import Request, Response
 
 from agent_tasks.client.feed import FeedPage
-from agent_tasks.gateway import webhook_examples as examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.deliveries import After, OwnTenant
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import webhooks as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
 

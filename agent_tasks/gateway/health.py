@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.door import doors, gate_of
+from agent_tasks.gateway.examples import health as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.shapes import Health, Readiness
 from agent_tasks.store.errors import Transient

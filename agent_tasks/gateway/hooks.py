@@ -10,9 +10,10 @@ from agent_tasks.client import hooks
 from agent_tasks.client.hooks import HookInfo
 from agent_tasks.client.signals import Receipt
 from agent_tasks.errors import AgentTaskError, HookClosed, InvalidInput, PayloadTooLarge
-from agent_tasks.gateway import examples, hook_page, problems
+from agent_tasks.gateway import hook_page, problems
 from agent_tasks.gateway.arrival import Admitted, Arrival, ShownHook
 from agent_tasks.gateway.door import Admission, admission_of, gate_of
+from agent_tasks.gateway.examples import hooks as examples
 from agent_tasks.gateway.form import FORM, fields_of
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.hook_form import HookForm

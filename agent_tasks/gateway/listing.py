@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from agent_tasks.client.listing import LARGEST_PAGE, Page
 from agent_tasks.client.living_task import Kind
 from agent_tasks.errors import ErrorType
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import tasks as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.route import find
 from agent_tasks.task.snapshot import TaskSnapshot

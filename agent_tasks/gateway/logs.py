@@ -6,9 +6,9 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from agent_tasks.client.logs import LogLine
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import history as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
 from agent_tasks.gateway.stages.route import find

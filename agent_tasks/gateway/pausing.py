@@ -6,10 +6,11 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from agent_tasks.client.pauses import Pause
-from agent_tasks.gateway import answers, examples
+from agent_tasks.gateway import answers
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body
 from agent_tasks.gateway.door import doors, perform, performed
+from agent_tasks.gateway.examples import levers as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
 from agent_tasks.gateway.stages.route import find

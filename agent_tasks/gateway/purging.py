@@ -4,10 +4,10 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from agent_tasks.client.purging import PurgeReport
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import levers as examples
 from agent_tasks.gateway.gate import Gate
 
 router = doors()

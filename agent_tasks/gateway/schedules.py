@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field
 
 from agent_tasks.client.schedules import CatchUp, Schedule, check_one
 from agent_tasks.errors import TaskNotFound
-from agent_tasks.gateway import answers, examples
+from agent_tasks.gateway import answers
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body, RequestOptions
 from agent_tasks.gateway.door import doors, perform, performed
+from agent_tasks.gateway.examples import schedules as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.stages.limit import budget_of
 from agent_tasks.task.arguments import LONGEST_WAIT

@@ -7,9 +7,9 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from agent_tasks.client.spending import MOST_SUMS, SpendKey, Spent
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.door import doors, performed
+from agent_tasks.gateway.examples import reports as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Agent, Subject, Tenant
 

@@ -10,10 +10,11 @@ from agent_tasks.client.result import result_of
 from agent_tasks.client.signals import Receipt
 from agent_tasks.client.tree import TreeNode
 from agent_tasks.errors import AgentTaskError
-from agent_tasks.gateway import answers, examples, problems
+from agent_tasks.gateway import answers, problems
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import CancelBody, ResumeBody, SignalBody, SubmitBody
 from agent_tasks.gateway.door import doors, perform, performed
+from agent_tasks.gateway.examples import tasks as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.idempotency import key_of
 from agent_tasks.gateway.mode import Mode, choose

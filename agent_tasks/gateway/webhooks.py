@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from agent_tasks.client.delivery import Delivery
 from agent_tasks.client.endpoint import Payload, Webhook
 from agent_tasks.errors import TaskNotFound
-from agent_tasks.gateway import webhook_examples as examples
 from agent_tasks.gateway.arrival import Caller
 from agent_tasks.gateway.bodies import Body
 from agent_tasks.gateway.deliveries import OwnTenant
 from agent_tasks.gateway.door import doors, perform, performed
+from agent_tasks.gateway.examples import webhooks as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Tenant
 from agent_tasks.gateway.operations import OPERATIONS

@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from agent_tasks import AgentTasks, Settings
-from agent_tasks.gateway import examples
 from agent_tasks.gateway.application import create_app
+from agent_tasks.gateway.examples import tasks as examples
 from agent_tasks.gateway.operations import OPERATIONS
 from agent_tasks.gateway.problems import MEDIA_TYPE
 from agent_tasks.task.snapshot import TaskSnapshot

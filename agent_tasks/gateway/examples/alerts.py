@@ -4,7 +4,7 @@ from typing import Any
 
 from agent_tasks.client.alerts import no_alert
 from agent_tasks.gateway import headers, problems
-from agent_tasks.gateway.examples import BODY, ID, answers, links, of
+from agent_tasks.gateway.examples.answers import BODY, ID, answers, links, of
 
 ALERT: dict[str, Any] = {
     "name": "approvals",

@@ -5,7 +5,7 @@ from typing import Any
 from agent_tasks.client.delivery import not_found
 from agent_tasks.errors import InvalidState, TaskNotFound
 from agent_tasks.gateway import headers, problems
-from agent_tasks.gateway.examples import BODY, ID, answers, links, of
+from agent_tasks.gateway.examples.answers import BODY, ID, answers, links, of
 
 _DELIVERY_ID = "5b0a6c1e-3f5e-4c0e-9d2b-8f1c2a7d4e10"
 _EVENT_ID = f"evt_{ID.replace('-', '')}_9"
