@@ -214,6 +214,15 @@ def test_every_link_leads_somewhere(name: str) -> None:
             assert place in map(anchor, headings), f"{name} links to {target}"
 
 
+@pytest.mark.parametrize("name", sorted(f"{file.stem}.md" for file in (ROOT / "docs").glob("*.md")))
+def test_every_page_is_in_the_table_of_contents(name: str) -> None:
+    if name == "index.md":
+        return
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert re.search(rf"\b{name}\b", nav), f"mkdocs.yml has no {name}"
+    assert f"({name})" in DOCUMENTS["docs/index.md"], f"docs/index.md does not link to {name}"
+
+
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     spoken_of = set(re.findall(r"(?:^|\$ |`)make ([a-z-]+)", "\n".join(DOCUMENTS.values()), re.MULTILINE))
