@@ -10,6 +10,7 @@ from tests.walk import Step, normal, rendered, walk
 PAGE = ROOT / "docs" / "first-ten-minutes.md"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_first_ten_minutes_are_as_they_are_written() -> None:
     steps = walk(PAGE.read_text(encoding="utf-8"))
