@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState, StepFailed
+from agent_tasks import AgentTasks, ErrorInfo, ErrorType, InvalidInput, InvalidState, StepFailed, metrics
 from agent_tasks.store.rows import Row
 from agent_tasks.sweeps import orphans
 from agent_tasks.transitions import spend
@@ -211,7 +211,9 @@ def test_of_an_orphan_that_is_not_sensitive_all_is_kept(watched: AgentTasks) -> 
     operations.partial({"ssn": SECRET})
     query(watched, "UPDATE agent_tasks.tasks SET status = 'pending', worker = NULL, due_at = clock_timestamp()")
     age(watched, task.id, 101)
+    before = metrics.ORPHANS.labels("echo", "partial")._value.get()
     assert orphans.run_once(watched) == 1
+    assert metrics.ORPHANS.labels("echo", "partial")._value.get() == before + 1
     kept = {"tasks.input", "tasks.metadata", "tasks.partial", "tasks.result", "events.data", "labels.value"}
     assert left_of(watched) == kept
     assert task.stored().status == "partial"

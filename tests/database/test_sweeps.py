@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from agent_tasks import AgentTasks, ErrorInfo, ErrorType
+from agent_tasks import AgentTasks, ErrorInfo, ErrorType, metrics
 from agent_tasks.store.rows import Row
 from agent_tasks.sweeps import orphans
 from agent_tasks.sweeps.application import make_beat_app
@@ -304,6 +304,22 @@ def test_a_slow_retention_holds_up_no_other_sweep(client: AgentTasks, monkeypatc
         fall_due(client, submitted(client))
         assert sweeper.run_due() == {"bells": 1}
         over.set()
+
+
+def test_a_sweep_that_breaks_off_is_counted_and_keeps_no_other_from_running(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: AgentTasks) -> int:
+        raise ValueError("it is broken")
+
+    def failed() -> float:
+        return metrics.SWEEPS_FAILED.labels("retention")._value.get()
+
+    before, ran = failed(), list[str]()
+    monkeypatch.setitem(ROUNDS["retention"], "retention", broken)
+    monkeypatch.setitem(ROUNDS["retention"], "audit", lambda _: ran.append("audit") or 0)
+    Sweeper(client).run("retention")
+    assert (failed(), ran) == (before + 1, ["audit"])
 
 
 def test_each_round_of_sweeps_has_a_tick_and_a_thread_of_its_own(

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from agent_tasks import AgentTasks
+from tests import rows
 from tests.eventually import eventually
 from tests.processes import Processes
 
@@ -60,6 +61,32 @@ def test_the_ends_of_tasks_are_counted_where_they_are_committed(client: AgentTas
     cancelled = counted("agent_tasks_task_seconds_count", agent="count", status="cancelled")
     client.submit("count", {"to": 1}, queue="nobody").cancel()
     assert counted("agent_tasks_task_seconds_count", agent="count", status="cancelled") == cancelled + 1
+
+
+def test_what_steps_spend_how_long_they_wait_and_how_many_run_is_measured(
+    client: AgentTasks, processes: Processes
+) -> None:
+    port = free_port()
+    task = client.submit("buyer", {"tokens": 7, "usd": 0.25})
+    rows.query(
+        client,
+        "UPDATE agent_tasks.tasks SET pending_since = pending_since - interval '90 s' WHERE id = %s RETURNING id",
+        task.id,
+    )
+    processes.worker(metrics_port=port)
+    assert task.result(timeout=30) == "spent"
+    recorder = client.submit("recorder", {"seconds": 60})
+    for line in (
+        'agent_tasks_spent_usd_total{agent="buyer"} 0.25',
+        'agent_tasks_spent_tokens_total{agent="buyer"} 7.0',
+        'agent_tasks_step_seconds_count{agent="buyer",step="buyer"} 1.0',
+        'agent_tasks_queue_seconds_bucket{le="60.0",queue="agents"} 1.0',
+        'agent_tasks_queue_seconds_bucket{le="300.0",queue="agents"} 2.0',
+        "agent_tasks_steps_running 1.0",
+    ):
+        eventually(lambda line=line: line in metrics(port), 30)
+    recorder.cancel()
+    eventually(lambda: "agent_tasks_steps_running 0.0" in metrics(port), 30)
 
 
 def test_each_task_that_is_accepted_is_counted_once(client: AgentTasks) -> None:
