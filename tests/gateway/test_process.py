@@ -22,17 +22,17 @@ from tests.processes import Processes, Running
 OFF = {"gateway_auth": "off"}
 
 
-def run(processes: Processes, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """A gateway that is not to start."""
-    argv = [sys.executable, "-m", "agent_tasks.cli", "gateway", *arguments]
-    environment = processes.environment(**settings)
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+def run(processes: Processes, *arguments: str, **settings: Any) -> str:
+    """What a gateway says that is not to start."""
+    name = f"refused{len(processes.all)}"
+    ended = processes.forked("agent_tasks.cli", name, ["gateway", *arguments], processes.environment(**settings))
+    assert ended.wait_for_exit() == 2, ended.output
+    return ended.output
 
 
-def refused(ended: subprocess.CompletedProcess[str]) -> str:
+def refused(said: str) -> str:
     """The one line of a gateway that did not start."""
-    assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
+    (line,) = said.splitlines()
     assert line.startswith("error: ")
     return line
 
@@ -73,7 +73,8 @@ def test_without_the_extra_it_says_what_to_install(gateway: Gateway) -> None:
     code = "import sys; sys.modules['fastapi'] = None; from agent_tasks.cli import main; main()"
     argv = [sys.executable, "-c", code, "gateway"]
     ended = subprocess.run(argv, env=gateway.processes.environment(), capture_output=True, text=True, timeout=60)
-    assert "pip install 'agent-tasks[http]'" in refused(ended)
+    assert ended.returncode == 2, ended.stderr
+    assert "pip install 'agent-tasks[http]'" in refused(ended.stderr)
 
 
 def test_the_command_line_and_the_package_load_no_web_framework() -> None:
