@@ -70,6 +70,12 @@ def sum_up(
     with deployment.database.connection() as connection:
         begin = since if isinstance(since, datetime) else spending.ago(connection, since)
         end = spending.ago(connection, until) if isinstance(until, timedelta) else until
+        if end is not None and begin > end:
+            raise InvalidInput(
+                f"since must be earlier than until, not {begin:%Y-%m-%d %H:%M:%S %Z}; where it is left out, the day's "
+                "begin (UTC) is meant.",
+                field="since",
+            )
         _check_span(begin, end or spending.ago(connection, timedelta(0)))
         rows = spending.sums(
             connection, keys, since=begin, until=end, limit=limit, identity=viewer,

@@ -82,6 +82,8 @@ class TaskFilter:
             raise refused("session_id must have no NUL character and no lone surrogate", self.session_id, "session_id")
         for name in _MOMENTS:
             check_moment(getattr(self, name), name)
+        _check_span(self.created_after, self.created_before, "created_after", "created_before")
+        _check_span(self.ended_after, self.ended_before, "ended_after", "ended_before")
         _check_metadata(self.metadata)
         if self.text is not None:
             check_text(self.text, "text", _LONGEST_TEXT)
@@ -164,6 +166,13 @@ def check_moment(value: Moment | None, name: str) -> None:
             raise refused(f"{name} must be a time of the years 2 to 9997", value, name)
     if isinstance(value, timedelta) and not timedelta(0) <= value <= timedelta(days=36_500):
         raise refused(f"{name} must be from no time to a hundred years ago", value, name)
+
+
+def _check_span(after: Moment | None, before: Moment | None, name: str, other: str) -> None:
+    """Raise InvalidInput where a span ends before it begins; of a time and how long ago, the database's clock knows."""
+    is_over = isinstance(after, datetime) and isinstance(before, datetime) and after > before
+    if is_over or (isinstance(after, timedelta) and isinstance(before, timedelta) and after < before):
+        raise InvalidInput(f"{name} must be earlier than {other}: no task is of such a span.", field=name)
 
 
 def _check_metadata(given: Mapping[str, Scalar] | None) -> None:

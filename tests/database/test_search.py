@@ -239,6 +239,8 @@ def test_text_is_looked_for_as_it_is(client: AgentTasks, text: str) -> None:
         {"ended_before": datetime(2026, 11, 27)}, {"created_before": timedelta(-1)}, {"metadata": "ticket=7"},
         {"metadata": {"": 1}}, {"metadata": {"a": None}}, {"metadata": {"a": [1]}}, {"metadata": {"a\x00": 1}},
         {"metadata": {"a": "\x00"}}, {"metadata": {"k" * 20_000: 1}}, {"metadata": dict.fromkeys("abcdefghi", 1)},
+        {"created_after": timedelta(1), "created_before": timedelta(2)},
+        {"ended_after": datetime(2026, 11, 28, tzinfo=UTC), "ended_before": datetime(2026, 11, 27, tzinfo=UTC)},
         {"text": ""}, {"text": "t" * 1_001}, {"text": 7}, {"filter": {"agent": "echo"}},
         {"filter": TaskFilter(agent="echo"), "status": "failed"},
     ],

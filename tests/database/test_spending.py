@@ -100,6 +100,15 @@ def test_a_span_of_which_nobody_waits_for_the_sums_is_refused(client: AgentTasks
     assert client.spend(since=timedelta(399)) == client.spend(since=now - timedelta(500), until=timedelta(200)) == []
 
 
+def test_a_span_that_ends_before_it_begins_is_refused(client: AgentTasks) -> None:
+    now = datetime.now(UTC)
+    for since, until in ((now, now - timedelta(1)), (timedelta(1), timedelta(2)), (None, timedelta(2))):
+        with pytest.raises(InvalidInput, match="since must be earlier than until") as refusal:
+            client.spend(since=since, until=until)
+        assert refusal.value.info.details["field"] == "since"
+    assert client.spend(since=now + timedelta(hours=1)) == [], "the clock of who asks may be ahead"
+
+
 def test_nothing_is_spent_where_nothing_was_charged(client: AgentTasks) -> None:
     assert client.spend() == []
     assert client.spend(()) == []
