@@ -70,7 +70,7 @@ def begin_bulk(
     if operation == "purge" and viewer is not None:
         raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
     kept = _options(deployment, operation, options)
-    digest = _digest(operation, wanted, kept, limit)
+    digest = _digest(operation, wanted, kept, limit, viewer)
     with deployment.database.connection() as connection:
         wanted = settled(connection, wanted)
         problems = _of_the_whole(deployment, connection, operation, kept)
@@ -106,9 +106,12 @@ def begin_bulk(
     return run_bulk(deployment, bulk, progress) if waits else bulk
 
 
-def _digest(operation: BulkOperation, wanted: TaskFilter, options: dict[str, Any], limit: int | None) -> bytes:
-    """Return what makes two requests the same: all that was asked for, spans of time as they were given."""
-    said = json.dumps([operation, asdict(wanted), options, limit], sort_keys=True, default=str)
+def _digest(
+    operation: BulkOperation, wanted: TaskFilter, options: dict[str, Any], limit: int | None, viewer: Identity | None
+) -> bytes:
+    """Return what makes two requests the same: all that was asked for, with spans of time as given, and of whom."""
+    seen = viewer and [viewer.tenant, viewer.subject, "tasks:all" in viewer.scopes]
+    said = json.dumps([operation, asdict(wanted), options, limit, seen], sort_keys=True, default=str)
     return hashlib.sha256(said.encode()).digest()
 
 

@@ -59,6 +59,8 @@ class _Target:
     task_id: UUID | None
     tenant: str | None
     identity: Identity | None
+    """Whose tasks are meant; None: all tenants'."""
+    asked_by: Identity | None
 
     @property
     def text(self) -> str:
@@ -99,7 +101,7 @@ def pause(
             tenant=target.tenant,
             task_id=target.task_id,
             reason=kept,
-            by=current().name_of_writer(target.identity),
+            by=current().name_of_writer(target.asked_by),
             by_operators=target.identity is None,
             entry=_entry("pause", target, None if is_sensitive else kept),
         )
@@ -162,7 +164,7 @@ def _entry(operation: str, target: _Target, reason: str | None) -> dict[str, str
     data = {"kind": target.kind} | ({"reason": short(reason)} if reason else {})
     if target.identity is None and target.tenant is not None:  # else it is the writer's
         data["of_tenant"] = target.tenant
-    return entry(operation, target.identity, target=target.name, data=data)
+    return entry(operation, target.asked_by, target=target.name, data=data)
 
 
 def _target(
@@ -205,7 +207,7 @@ def _target(
         deployment.find_row(task_id, viewer)
     elif viewer is not None:
         _check_is_operator(viewer, kind, name if kind == "tenant" else of_tenant)
-    return _Target(kind, name, task_id, viewer.tenant if viewer else of_tenant, viewer)
+    return _Target(kind, name, task_id, viewer.tenant if viewer else of_tenant, viewer, identity)
 
 
 def _check_is_operator(identity: Identity, kind: str, tenant: str | None) -> None:

@@ -19,14 +19,14 @@ class NumberedCursor(psycopg.RawCursor[DictRow]):
     """A cursor that takes `%s`, `%(name)s` and `%(ids)b`, an array of UUIDs, and gives Postgres their numbers."""
 
     def execute(
-        self, query: Any, params: Params | None = None, *, prepare: bool | None = None, binary: bool | None = None
+        self, query: Any, params: "Params | None" = None, *, prepare: bool | None = None, binary: bool | None = None
     ) -> Self:
         if params is not None and isinstance(query, str):
             query, params = numbered(query, params)
         return super().execute(query, params, prepare=prepare, binary=binary)
 
 
-def numbered(query: str, params: Params) -> tuple[Any, Sequence[Any]]:
+def numbered(query: str, params: "Params") -> tuple[Any, Sequence[Any]]:
     """Return the text of a statement as Postgres takes it, and the values of `$1`, `$2`, … in their order."""
     text, places = _places(query)
     if not isinstance(params, Mapping):

@@ -169,7 +169,7 @@ def begin(
             connection.execute(_FREE_KEY, values)
         row: BulkRow | None = connection.execute(_BEGIN, values).fetchone()
         if row is not None:
-            audit_id = audit.write(connection, "bulk", identity, target=operation, data=told)
+            audit_id = audit.write(connection, "bulk", asked_by, target=operation, data=told)
             connection.execute(_AUDITED, {"id": id, "audit_id": audit_id})
             return {**row, "audit_id": audit_id}
         # a second statement: the loser of a race does not see the winner's row in its own INSERT's snapshot

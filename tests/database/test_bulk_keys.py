@@ -78,6 +78,20 @@ def test_a_key_is_of_one_caller_and_of_a_day(client: AgentTasks) -> None:
     assert client.get_bulk(ours.id or "").id == ours.id
 
 
+def test_a_caller_who_may_see_more_by_now_makes_another_request(client: AgentTasks) -> None:
+    bulk = cancel(client, identity=ANA)
+    for scope in ("tasks:all", "admin"):
+        with pytest.raises(IdempotencyConflict):
+            cancel(client, identity=ANA.model_copy(update={"scopes": (scope,)}))
+    assert cancel(client, identity=ANA.model_copy(update={"scopes": ("tasks:read",)})) == bulk
+
+
+def test_the_audit_says_who_asked_for_the_tasks_of_all_tenants(client: AgentTasks) -> None:
+    cancel(client, identity=ROOT)
+    (entry,) = client.audit(operation="bulk")
+    assert (entry.tenant, entry.subject) == ("ops", "root")
+
+
 def test_of_rivals_with_one_key_one_begins_it(client: AgentTasks) -> None:
     submitted(client)
     with ThreadPoolExecutor(8) as threads:

@@ -197,6 +197,7 @@ def test_a_tenant_does_not_end_what_the_operators_have_paused(client: AgentTasks
     admin = Identity(subject="root", scopes=("admin",))
     client.resume_paused(task, identity=admin)
     client.resume_paused(tenant="acme", identity=admin)
+    assert [entry.subject for entry in client.audit(operation="unpause", limit=2)] == ["root", "root"]
     assert is_claimed(client, task)
 
 
