@@ -3,27 +3,19 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from agent_tasks import AgentTasks, Alert, AlertRule, Budget, Identity, InvalidInput, PermissionDenied, TaskNotFound
-from agent_tasks.client import alerts as limits
+from agent_tasks import AgentTasks, AlertRule, Budget, TaskNotFound
 from agent_tasks.store.queries.alert_values import measured
 from agent_tasks.sweeps import alerts
 from agent_tasks.sweeps.sweeper import Sweeper
 from agent_tasks.transitions import alert as rows
 from agent_tasks.transitions import heartbeat, spend
-from tests.database import Row, claimed, park, query, submitted
+from tests.database import Row, claimed, query, submitted
+from tests.database.alerting import LONG, WORKER, aged, checked, waiting
 from tests.database.children import broken, run_child
 from tests.database.webhooks import deliveries, ended, endpoint
-
-ANA = Identity(subject="ana", tenant="acme")
-BOSS = Identity(subject="boss", tenant="acme", scopes=("tasks:all",))
-EVE = Identity(subject="eve", tenant="other", scopes=("tasks:all",))
-NOBODYS = Identity(subject="carl", scopes=("tasks:all",))
-LONG = AlertRule("pending", 3600)
-WORKER = heartbeat.WorkerRecord("w", "h", 1, ("agents",), ("echo.echo",))
 
 
 def told(client: AgentTasks) -> list[Row]:
@@ -32,34 +24,6 @@ def told(client: AgentTasks) -> list[Row]:
 
 def types_told(client: AgentTasks) -> list[str]:
     return [row["type"] for row in told(client)]
-
-
-def checked(client: AgentTasks, name: str = "a", **options: Any) -> Alert:
-    """The alert after one more check of all."""
-    query(client, "UPDATE agent_tasks.alerts SET due_at = clock_timestamp()")
-    alerts.run_once(client)
-    return client.alert(name, **options)
-
-
-def aged(client: AgentTasks, task_id: Any, seconds: float = 7200) -> None:
-    """The task has been pending, or has waited, for so long."""
-    query(
-        client,
-        """
-        UPDATE agent_tasks.tasks SET pending_since = now() - make_interval(secs => %s),
-            waiting_for = waiting_for || jsonb_build_object('since', now() - make_interval(secs => %s)) WHERE id = %s
-        """,
-        seconds,
-        seconds,
-        task_id,
-    )
-
-
-def waiting(client: AgentTasks, **options: Any) -> Any:
-    taken = claimed(client, submitted(client, **options))
-    with client.database.connection() as connection:
-        park(connection, taken, "go")
-    return taken.id
 
 
 class Case:
@@ -304,195 +268,3 @@ def test_a_receiver_that_takes_no_alert_keeps_none_alive(client: AgentTasks) -> 
     assert checked(client).value == 1
     query(client, "UPDATE agent_tasks.deliveries SET ended_at = ended_at - interval '2 h' WHERE task_id IS NOT NULL")
     assert (checked(client).state, client.alert("a").value) == ("ok", 0)
-
-
-def test_a_share_of_few_tasks_says_nothing(client: AgentTasks) -> None:
-    client.put_alert("a", AlertRule("failures", 0.1, least=3))
-    for _ in range(2):
-        run_child(client, submitted(client), broken)
-    found = checked(client)
-    assert (found.state, found.value, found.found) == ("ok", None, {"failed": 2, "ended": 2})
-    run_child(client, submitted(client), broken)
-    assert (checked(client).state, checked(client).value) == ("firing", 1.0)
-
-
-def test_a_queue_is_unserved_since_its_worker_was_last_seen(client: AgentTasks) -> None:
-    """A worker that was just restarted beside a long queue is no alarm."""
-    client.put_alert("a", AlertRule("unserved"))
-    aged(client, submitted(client))
-    with client.database.connection() as connection:
-        heartbeat.sign_on(connection, WORKER, seconds=60)
-        heartbeat.sign_off(connection, WORKER.id)
-    found = checked(client)
-    assert (found.state, found.found and found.found["step"]) == ("ok", "echo")
-    query(client, "UPDATE agent_tasks.workers SET seen_at = now() - interval '2 min'")
-    assert checked(client).state == "firing"
-
-
-def test_filters_choose_whose_tasks_count(client: AgentTasks) -> None:
-    aged(client, submitted(client, queue="slow"))
-    aged(client, waiting(client))
-    firing = {
-        name: checked(client, name).state == "firing"
-        for name, rule in {
-            "slow": AlertRule("pending", 60, queue="slow"),
-            "other queue": AlertRule("pending", 60, queue="fast"),
-            "agent": AlertRule("pending", 60, agent="echo"),
-            "other agent": AlertRule("pending", 60, agent="hops"),
-            "signal": AlertRule("waiting", 60, waits_for="signal"),
-            "timer": AlertRule("waiting", 60, waits_for="timer"),
-        }.items()
-        if client.put_alert(name, rule)
-    }
-    assert [name for name, fires in firing.items() if fires] == ["slow", "agent", "signal"]
-
-
-@pytest.mark.parametrize("kind", ["pending", "unserved", "waiting"])
-def test_what_is_paused_fires_nothing(client: AgentTasks, kind: Any) -> None:
-    held = waiting(client) if kind == "waiting" else submitted(client)
-    aged(client, held)
-    client.put_alert("a", AlertRule(kind, 60))
-    assert checked(client).state == "firing"
-    client.pause(held)
-    assert checked(client).state == "ok"
-    client.resume_paused(held)
-    aged(client, held)
-    assert checked(client).state == "firing"
-
-
-@pytest.mark.parametrize("kind", ["pending", "unserved", "waiting"])
-def test_many_that_are_paused_hide_none_that_is_not(client: AgentTasks, kind: Any) -> None:
-    """No sweep has put them off yet, nor does one where they wait without a time-out."""
-    held = [task.id for task in client.submit_many("echo", [{}] * 101)]
-    other = submitted(client, queue="other")
-    for task in (*held, other) if kind == "waiting" else ():
-        wait = """status = 'waiting', due_at = NULL, waiting_for = jsonb_build_object('kind', 'signal', 'name', 'go',
-            'since', now())"""
-        query(client, f"UPDATE agent_tasks.tasks SET {wait} WHERE id = %s", task)
-    for task in held:
-        aged(client, task, 9000)
-    aged(client, other, 7200)
-    client.pause(queue="agents")
-    client.put_alert("a", AlertRule(kind, 3600))
-    found = checked(client)
-    assert (found.state, (found.found or {}).get("task_id")) == ("firing", str(other))
-
-
-def test_tenants_are_sealed(client: AgentTasks) -> None:
-    """Each watches its own tasks, and is told of its own alerts; a trusted program watches all of them."""
-    acme, other, nobodys = (endpoint(client, tenant, trusted=False) for tenant in ("acme", "other", ""))
-    trusted, anas = endpoint(client), endpoint(client, "acme", subject="ana")
-    client.put_alert("a", LONG, identity=BOSS)
-    client.put_alert("a", LONG, identity=EVE)
-    client.put_alert("b", LONG, identity=NOBODYS)
-    client.put_alert("all", LONG)
-    aged(client, submitted(client, identity=ANA))
-    aged(client, submitted(client))
-    states = {(each.tenant, each.name): each.state for each in [checked(client, "all"), *client.alerts()]}
-    assert states == {("acme", "a"): "firing", ("other", "a"): "ok", ("", "b"): "ok", ("", "all"): "firing"}
-    heard = {
-        name: [row["type"] for row in deliveries(client, id) if row["type"].startswith("alert.")]
-        for name, id in {"acme": acme, "other": other, "nobodys": nobodys, "trusted": trusted, "anas": anas}.items()
-    }
-    assert heard == {"acme": ["alert.firing"], "other": [], "nobodys": [], "trusted": ["alert.firing"], "anas": []}
-    seen = {
-        identity.tenant: [e.type for e in client.webhooks.feed(identity=identity).events if e.type.startswith("alert")]
-        for identity in (BOSS, EVE, NOBODYS)
-    }
-    assert seen == {"acme": ["alert.firing"], "other": [], "": []}
-    assert [each.name for each in client.alerts(identity=BOSS)] == ["a"]
-    assert [each.name for each in client.alerts(identity=NOBODYS)] == ["b"]
-    assert client.alerts(identity=ANA) == []
-    for tenant, name, identity in (("acme", "a", EVE), ("acme", "a", ANA), ("", "all", NOBODYS)):
-        with pytest.raises(TaskNotFound):
-            client.alert(name, tenant=tenant, identity=identity)
-        assert not client.remove_alert(name, tenant=tenant, identity=identity)
-    for tenant, identity in (("other", BOSS), ("acme", ANA)):
-        with pytest.raises(PermissionDenied, match="tasks:all"):
-            client.put_alert("a", LONG, tenant=tenant, identity=identity)
-    with pytest.raises(PermissionDenied, match="trusted program's"):
-        client.put_alert("all", LONG, identity=NOBODYS)
-
-
-def test_an_endpoint_for_some_agents_hears_of_their_alerts(client: AgentTasks) -> None:
-    echoes, others = endpoint(client, agents=["echo"]), endpoint(client, agents=["hops"])
-    client.put_alert("a", AlertRule("pending", 60, agent="echo"))
-    client.put_alert("b", LONG)
-    query(client, "DELETE FROM agent_tasks.deliveries")
-    aged(client, submitted(client))
-    checked(client)
-    about = [row for row in deliveries(client, echoes) if row["type"] == "alert.firing"]
-    assert (len(about), deliveries(client, others)) == (1, [])
-
-
-def test_an_agent_that_nobody_knows_is_taken_and_said(client: AgentTasks) -> None:
-    with client.database.connection() as connection:
-        from agent_tasks.store.queries import catalog
-
-        catalog.register_agents(connection, {"echo": {"first_step": "echo", "signals": None}})
-    assert client.put_alert("a", AlertRule("pending", 60, agent="echoo")).unknown_agent
-    assert not client.put_alert("b", AlertRule("pending", 60, agent="echo")).unknown_agent
-    assert not client.put_alert("c", LONG).unknown_agent
-
-
-def test_what_is_written_is_audited(client: AgentTasks) -> None:
-    client.put_alert("a", LONG, identity=BOSS)
-    client.remove_alert("a", identity=BOSS)
-    said = [(each.operation, each.target, each.subject, each.data) for each in client.audit(tenant="acme")]
-    assert said == [("remove_alert", "a", "boss", None), ("put_alert", "a", "boss", {"kind": "pending"})]
-
-
-def test_there_are_so_many_alerts_at_most(client: AgentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST", 2)
-    for name in ("a", "b", "a"):
-        client.put_alert(name, LONG)
-    client.put_alert("a", LONG, tenant="acme")
-    with pytest.raises(InvalidInput, match="2 alerts already"):
-        client.put_alert("c", LONG)
-
-
-BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "no kind": ({"kind": "slow", "threshold": 1}, "kind"),
-    "a list for a kind": ({"kind": ["pending"], "threshold": 1}, "kind"),
-    "no threshold": ({"kind": "pending"}, "threshold"),
-    "no share": ({"kind": "failures"}, "threshold"),
-    "a share above one": ({"kind": "failures", "threshold": 20}, "threshold"),
-    "a share of none": ({"kind": "failures", "threshold": 0}, "threshold"),
-    "a share in time": ({"kind": "failures", "threshold": timedelta(1)}, "threshold"),
-    "no money": ({"kind": "spend", "threshold": 0}, "threshold"),
-    "not a number": ({"kind": "spend", "threshold": float("nan")}, "threshold"),
-    "infinite": ({"kind": "pending", "threshold": float("inf")}, "threshold"),
-    "a flag": ({"kind": "orphans", "threshold": True}, "threshold"),
-    "half an orphan": ({"kind": "orphans", "threshold": 1.5}, "threshold"),
-    "more than are counted": ({"kind": "orphans", "threshold": 1_000_000}, "threshold"),
-    "no time": ({"kind": "pending", "threshold": 0.5}, "threshold"),
-    "text": ({"kind": "pending", "threshold": "1h"}, "threshold"),
-    "a short window": ({"kind": "orphans", "window": 1}, "window"),
-    "a long window": ({"kind": "spend", "threshold": 1, "window": timedelta(days=32)}, "window"),
-    "a window of what has none": ({"kind": "pending", "threshold": 1, "window": 3600}, "window"),
-    "an agent of deliveries": ({"kind": "deliveries", "agent": "echo"}, "agent"),
-    "a queue of spend": ({"kind": "spend", "threshold": 1, "queue": "agents"}, "queue"),
-    "an agent that no name is": ({"kind": "pending", "threshold": 1, "agent": "a b"}, "agent"),
-    "an agent that no text is": ({"kind": "pending", "threshold": 1, "agent": 7}, "agent"),
-    "an empty queue": ({"kind": "pending", "threshold": 1, "queue": ""}, "queue"),
-    "an unknown wait": ({"kind": "waiting", "threshold": 1, "waits_for": "godot"}, "waits_for"),
-    "a wait of what is pending": ({"kind": "pending", "threshold": 1, "waits_for": "timer"}, "waits_for"),
-    "a share of none at all": ({"kind": "failures", "threshold": 0.5, "least": 0}, "least"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_rule_that_cannot_be_is_refused(case: str) -> None:
-    options, field = BAD[case]
-    with pytest.raises(InvalidInput) as refusal:
-        AlertRule(**options)
-    assert refusal.value.info.details["field"] == field
-
-
-@pytest.mark.parametrize("name", ["", "a\nb", "x" * 201, None])
-def test_a_name_that_cannot_be_is_refused(client: AgentTasks, name: Any) -> None:
-    for do in (lambda: client.put_alert(name, LONG), lambda: client.alert(name), lambda: client.remove_alert(name)):
-        with pytest.raises(InvalidInput, match="name"):
-            do()
-    with pytest.raises(InvalidInput, match="rule must be an AlertRule"):
-        client.put_alert("a", {"kind": "pending"})  # type: ignore[arg-type]
