@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from standardwebhooks import Webhook
@@ -15,7 +14,7 @@ from agent_tasks.sweeps import alerts
 from tests.database import claimed, query, submitted
 from tests.eventually import eventually
 from tests.webhooks.delivering import SECRET, delivering, endpoint
-from tests.webhooks.receiver import Receiver, receiving
+from tests.webhooks.receiver import Receiver
 
 SWEEPER = """
 import os, signal, sys
@@ -43,12 +42,6 @@ else:
 alerts.run_once(AgentTasks(Settings(database_url=sys.argv[2], redis_url=sys.argv[3])))
 """
 """A sweeper that is killed once it has claimed an alert, has measured it, or has written what it measured."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
 
 
 def due(client: AgentTasks) -> None:
