@@ -10,7 +10,7 @@ import pytest
 from tests.eventually import eventually
 from tests.gateway import Gateway
 from tests.gateway.browser import CHROMIUM, Browser
-from tests.gateway.test_hooks import Asked
+from tests.gateway.hooks.asked import Asked
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 PHONE, DESK = (390, 844), (1000, 800)
