@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.queries import audit
 from agent_tasks.task.arguments import check_kind, check_names, check_whole
 from agent_tasks.task.identity import Identity, check_identity
@@ -65,7 +65,7 @@ def read_audit(
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     if after is not None:
         check_whole(after, "after", 0, audit.NEWEST)
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     with deployment.database.connection() as connection:
         rows = audit.entries(
             connection,

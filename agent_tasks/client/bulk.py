@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import TaskNotFound
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.database import Connection
 from agent_tasks.task.arguments import check_whole, shown
 from agent_tasks.task.identity import Identity, check_identity
@@ -68,7 +68,7 @@ def find_bulk(deployment: Deployment, id: UUID | str, identity: Identity | None)
     """Do what `AgentTasks.get_bulk` does. Raises TaskNotFound."""
     check_identity(identity)
     with deployment.database.connection() as connection:
-        row = bulk_rows.find(connection, given := _as_id(id), limited(identity))
+        row = bulk_rows.find(connection, given := _as_id(id), viewer_of(identity))
     if row is None:
         raise bulk_not_found(given)
     return Bulk.from_row(row)
@@ -79,7 +79,7 @@ def latest_bulks(deployment: Deployment, limit: int, identity: Identity | None) 
     check_identity(identity)
     check_whole(limit, "limit", 1, 1_000)
     with deployment.database.connection() as connection:
-        return [Bulk.from_row(row) for row in bulk_rows.latest(connection, limited(identity), limit)]
+        return [Bulk.from_row(row) for row in bulk_rows.latest(connection, viewer_of(identity), limit)]
 
 
 def stop_bulk(deployment: Deployment, id: UUID | str, identity: Identity | None) -> Bulk:
@@ -88,7 +88,7 @@ def stop_bulk(deployment: Deployment, id: UUID | str, identity: Identity | None)
     given = _as_id(id)
 
     def stop(connection: Connection) -> None:
-        if bulk_rows.end(connection, given, "stopped", identity=limited(identity)) is not None:
+        if bulk_rows.end(connection, given, "stopped", identity=viewer_of(identity)) is not None:
             audit.write(connection, "stop_bulk", identity, target=str(given))
 
     deployment.database.run(stop)

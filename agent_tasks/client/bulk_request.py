@@ -12,7 +12,7 @@ from agent_tasks.client.bulk_run import Progress, count_bulk, run_bulk
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import IdempotencyConflict, InvalidInput, PermissionDenied
 from agent_tasks.storable import storable
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import read
 from agent_tasks.store.queries.condition import settled
@@ -66,7 +66,7 @@ def begin_bulk(
         )
     if key is not None:
         check_text(key, "idempotency_key", 255)
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     if operation == "purge" and viewer is not None:
         raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
     kept = _options(deployment, operation, options)

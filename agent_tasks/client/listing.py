@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from agent_tasks.client.cursors import cursor, microseconds_of, place_of, time_of
 from agent_tasks.client.serving import with_obstacles
 from agent_tasks.deployment import Deployment
-from agent_tasks.store.access import limited, may_see
+from agent_tasks.store.access import may_see, viewer_of
 from agent_tasks.store.queries import read, search
 from agent_tasks.task.arguments import check_whole
 from agent_tasks.task.identity import Identity, check_identity
@@ -37,7 +37,7 @@ def find_tasks(
     check_identity(identity)
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     place = None if after is None else _place_in(wanted, after)
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     with deployment.database.connection() as connection:
         found = search.tasks(connection, wanted, identity=viewer, after=place, limit=limit)
         tasks = with_obstacles(deployment, connection, TaskSnapshot.from_rows(found.rows), viewer)

@@ -13,7 +13,7 @@ from agent_tasks.client.serving import shown_by
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, InvalidState, PermissionDenied
 from agent_tasks.storable import storable
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.pausing import target_of
 from agent_tasks.store.queries import pauses
 from agent_tasks.task.arguments import as_uuid, check_flag, check_names, check_whole, refused
@@ -148,7 +148,7 @@ def all_pauses(
     check_whole(limit, "limit", 1, LARGEST_PAGE)
     if after is not None:
         check_whole(after, "after", 0, pauses.NEWEST)
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     with deployment.database.connection() as connection:
         newest = pauses.NEWEST if after is None else after
         rows = pauses.listed(connection, ended=ended, after=newest, limit=limit, identity=viewer)
@@ -202,7 +202,7 @@ def _target(
         raise refused("tenant must not be empty", of_tenant, "tenant")
     if identity is None and isinstance(task, TaskHandle):
         identity = task.identity
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     if task_id is not None:
         deployment.find_row(task_id, viewer)
     elif viewer is not None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import ErrorInfo, ErrorType, InvalidInput, InvalidState, PermissionDenied, SuggestedAction
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries import search
 from agent_tasks.store.rows import Row
@@ -76,7 +76,7 @@ def purge_on_request(
     check_names(tenant=tenant, subject=subject)
     check_flag(cancel, "cancel")
     check_flag(dry_run, "dry_run")
-    if limited(identity) is not None:
+    if viewer_of(identity) is not None:
         raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
     run = _Purge(deployment, cancel=cancel, dry_run=dry_run, identity=identity)
     if task is not None:

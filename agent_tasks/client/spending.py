@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.deployment import Deployment
 from agent_tasks.errors import InvalidInput, PermissionDenied
-from agent_tasks.store.access import limited
+from agent_tasks.store.access import viewer_of
 from agent_tasks.store.queries import spending
 from agent_tasks.task.arguments import check_names, check_whole, refused
 from agent_tasks.task.identity import Identity, check_identity
@@ -65,7 +65,7 @@ def sum_up(
     check_moment(until, "until")
     check_whole(limit, "limit", 1, MOST_SUMS)
     check_identity(identity)
-    viewer = limited(identity)
+    viewer = viewer_of(identity)
     _check_is_own(viewer, tenant, subject)
     with deployment.database.connection() as connection:
         begin = since if isinstance(since, datetime) else spending.ago(connection, since)

@@ -8,7 +8,7 @@ from agent_tasks.store.rows import Row
 from agent_tasks.task.identity import Identity
 
 
-def limited(identity: Identity | None) -> Identity | None:
+def viewer_of(identity: Identity | None) -> Identity | None:
     """The identity by whose rights levers and searches are limited; None: a trusted program, or the scope `admin`."""
     return None if identity is not None and "admin" in identity.scopes else identity
 

@@ -16,7 +16,10 @@ _STATEMENTS = 1_024
 
 
 class NumberedCursor(psycopg.RawCursor[DictRow]):
-    """A cursor that takes `%s`, `%(name)s` and `%(ids)b`, an array of UUIDs, and gives Postgres their numbers."""
+    """A cursor that takes `%s`, `%(name)s` and `%(ids)b`, an array of UUIDs, and gives Postgres their numbers.
+
+    Statements with parameters are text: no bytes, nothing composed by `psycopg.sql`, and no `executemany`.
+    """
 
     def execute(
         self, query: Any, params: "Params | None" = None, *, prepare: bool | None = None, binary: bool | None = None

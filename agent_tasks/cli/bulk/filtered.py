@@ -15,7 +15,7 @@ _All = Annotated[bool, typer.Option("--all", help="All tasks are meant: needed w
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be done, and do nothing.")]
 _Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Change at most so many, the newest first.")]
 _Key = Annotated[
-    str | None, typer.Option("--idempotency-key", help="Same key and request within 24 h: the same operation.")
+    str | None, typer.Option("--idempotency-key", help="Same key and request, for 24 h by default: the same operation.")
 ]
 _HOW: dict[str, tuple[Any, Any]] = {
     "all": (_All, False),
