@@ -9,6 +9,7 @@ import pytest
 from agent_tasks import AgentTasks, AlertRule, Identity
 from agent_tasks.client.keys import verify
 from agent_tasks.errors import InvalidState
+from agent_tasks.store.queries.pauses import living_targets
 from agent_tasks.sweeps import alerts
 from agent_tasks.sweeps.sweeper import ROUNDS, Sweeper
 from agent_tasks.task.task_filter import TaskFilter
@@ -115,6 +116,8 @@ def use_pauses(client: AgentTasks) -> None:
     with pytest.raises(InvalidState):
         client.pause(agent="echo")
     assert client.get(pending).snapshot().paused
+    with client.database.connection() as connection:
+        assert living_targets(connection, limit=10), "of tasks in the mirror, which may not be there yet"
     assert database.try_claim(client, pending) is None
     for task_id in (waiting.id, within.id):
         fall_due(client, task_id)
