@@ -109,6 +109,7 @@ def test_a_blocker_whose_time_is_over_ends_as_timeout(client: AgentTasks, proces
     (tmp_path / "go").touch()
 
 
+@pytest.mark.slow
 def test_a_process_whose_loops_are_blocked_again_and_again_replaces_itself(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:

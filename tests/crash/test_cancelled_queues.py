@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent_tasks import AgentTasks
 from agent_tasks.doorbell.celery_app import make_app
 from tests.agents import notes
@@ -38,6 +40,7 @@ def test_the_watchdog_leaves_a_cancelled_queue_alone(client: AgentTasks, process
     assert task.result(timeout=30) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_replaces_itself_leaves_a_cancelled_queue_alone(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_two_beats_and_five_sweepers_at_once_do_no_harm(client: AgentTasks, proc
     assert not rows.query(client, "SELECT FROM agent_tasks.events WHERE type = 'expired'")
 
 
+@pytest.mark.slow
 def test_a_stopped_sweeper_that_wakes_up_does_no_harm(client: AgentTasks, processes: Processes, tmp_path: Path) -> None:
     doomed, sleeper, other = (
         processes.worker(ready=False),

@@ -47,6 +47,7 @@ def test_what_one_step_asks_for_at_once_leaves_threads_for_others(
     assert task.result(timeout=30) == 60
 
 
+@pytest.mark.slow
 @pools
 def test_no_other_lease_is_lost(client: AgentTasks, processes: Processes, tmp_path: Path, pool: str) -> None:
     processes.fleet(pool=pool, concurrency=4)

@@ -157,6 +157,7 @@ def test_a_bell_that_a_worker_has_no_code_for_is_passed_on_again_and_again_and_b
     assert task.result(timeout=30) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_the_code_gets_its_tasks_beside_one_that_has_not(
     client: AgentTasks, processes: Processes
 ) -> None:

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from agent_tasks import AgentTasks, Budget
 from tests.agents import notes
@@ -48,6 +49,7 @@ def test_a_threads_worker_replaces_itself_when_half_its_slots_are_lost(
     assert len(notes(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_a_prefork_child_that_lost_its_slot_is_replaced(
     client: AgentTasks, processes: Processes, tmp_path: Path
 ) -> None:

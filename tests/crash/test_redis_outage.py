@@ -57,6 +57,7 @@ def test_a_task_submitted_while_redis_is_down_is_accepted_and_runs_when_it_is_ba
     rows.assert_all_ran_once(fragile.client, steps=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_busy_worker_goes_on_consuming_after_redis_was_killed_twice(
     fragile: Fragile, tmp_path: Path, pool: str

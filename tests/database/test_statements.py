@@ -65,6 +65,7 @@ def test_the_cancel_of_one_task_reads_a_few_pages_beside_many(client: AgentTasks
         assert seen.pages < 200
 
 
+@pytest.mark.slow
 def test_the_cancel_of_very_many_children_reads_a_few_pages_for_each(client: AgentTasks) -> None:
     """Before the tables are analyzed the planner takes any parent to have few children, and must not go wrong by it."""
     children = 10_000

@@ -185,6 +185,7 @@ def test_a_module_that_does_not_load_is_told_once_in_one_line_and_nothing_is_lef
     assert not (folder / "dev.json").exists()
 
 
+@pytest.mark.slow
 def test_a_module_that_is_not_there_is_told_where_to_look_for_it(folder: Path) -> None:
     ended = agent_tasks(folder, "dev", "--agents", "not_there")
     assert "PYTHONPATH" in ended.stderr

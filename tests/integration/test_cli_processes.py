@@ -55,6 +55,7 @@ def start(processes: Processes, folder: Path, environment: dict[str, str], *argu
     return running
 
 
+@pytest.mark.slow
 def test_our_worker_runs_in_a_folder_with_a_package_of_its_name_and_so_does_the_one_that_replaces_it(
     processes: Processes, folder: Path, environment: dict[str, str], client: AgentTasks
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_report_that_the_person_refuses_is_not_published(
     assert not (folder / "report.md").exists()
 
 
+@pytest.mark.slow
 def test_a_question_without_words_fails_and_says_why(folder: Path) -> None:
     (folder / "one.txt").write_text("The harbour was closed by ice from January until March.\n")
     run = demo(folder, "one.txt", "--question", "?!? ...")
@@ -172,6 +173,7 @@ def test_demos_at_the_same_time_publish_under_different_names(folder: Path, monk
     assert [path.name for path in folder.iterdir()] == ["report.md"]
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_stopped_takes_everything_along(folder: Path) -> None:
     run = demo(folder)
     eventually(lambda: len(ours(run.pid)) == 4 or run.poll() is not None, 40)

@@ -52,6 +52,7 @@ def run_tests(settings: Settings, *arguments: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_the_shops_own_suite_passes(settings: Settings) -> None:
     run_tests(settings, "-c", str(SHOP / "pytest.ini"), str(SHOP))
 
@@ -123,6 +124,7 @@ def test_the_orm_lives_through_a_restart_of_postgres_under_a_worker_of_the_shop(
     assert worker.is_alive
 
 
+@pytest.mark.slow
 def test_manage_py_passes_options_and_exit_codes_on(tables: Settings) -> None:
     unknown = manage(tables, "agent_tasks", "status", "0" * 32, "--json", "--settings", "project.settings")
     assert unknown.returncode == 4

@@ -39,9 +39,9 @@ def deployment(
     ("pool", "queues", "environment"),
     [
         ("threads", (), BROKEN),
-        ("threads", ("-Q", "shop,agents"), BROKEN),
+        pytest.param("threads", ("-Q", "shop,agents"), BROKEN, marks=pytest.mark.slow),
         ("prefork", (), BROKEN),
-        ("threads", ("-Q", "shop,agents"), WRONG),
+        pytest.param("threads", ("-Q", "shop,agents"), WRONG, marks=pytest.mark.slow),
     ],
 )
 def test_bells_go_to_workers_whose_part_has_begun_and_their_tasks_go_on(

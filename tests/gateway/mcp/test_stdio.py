@@ -25,7 +25,7 @@ async def tried(environment: dict[str, str], mode: Literal["auto", "legacy"]) ->
         return tools, await client.call_tool("repeats", {"text": "tides", "times": 2})
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 def test_tools_are_listed_and_called_over_a_pipe(fleet: Fleet, door: Gateway, mode: Literal["auto", "legacy"]) -> None:
     tools, result = asyncio.run(tried(fleet.processes.environment(), mode))
     assert {"repeats", "guarded", "search"} <= tools
