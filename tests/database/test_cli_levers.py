@@ -8,6 +8,10 @@ from typer.testing import CliRunner, Result
 
 from agent_tasks import AgentTasks, Identity, Settings
 from agent_tasks.cli.application import app
+from agent_tasks.client import bulk_run
+from agent_tasks.store.database import Connection
+from agent_tasks.store.errors import ServerAway
+from agent_tasks.transitions import bulk as bulk_rows
 from tests.database import row_of, submitted
 
 ANA = Identity(subject="ana", tenant="acme")
@@ -43,6 +47,28 @@ def test_a_dry_run_counts_and_a_run_does_it_and_both_say_so(client: AgentTasks) 
     again = json.loads(run("bulk", "cancel", "--queue", "slow", "--json").stdout)
     assert (again["matched"], again["done"], again["passed_over"]) == (3, 0, 3)
     assert [line.split()[0] for line in run("bulk", "list").stdout.splitlines()] == [again["id"], id]
+
+
+def test_one_that_postgres_cuts_off_says_that_a_sweep_goes_on(
+    client: AgentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        submitted(client, queue="slow")
+    monkeypatch.setattr(bulk_run, "BATCH", 2)
+    look = bulk_rows.lock
+    locked: list[UUID] = []
+
+    def cut_off(connection: Connection, id: UUID) -> bulk_rows.BulkRow | None:
+        locked.append(id)
+        if len(locked) > 1:
+            raise ServerAway("the server closed the connection")
+        return look(connection, id)
+
+    monkeypatch.setattr(bulk_rows, "lock", cut_off)
+    ended = run("bulk", "cancel", "--queue", "slow")
+    assert ended.exit_code != 0
+    assert f"2 matched, 2 cancelled so far; a sweep does the rest: agent-tasks bulk show {locked[0]}" in ended.stderr
+    assert client.get_bulk(locked[0]).status == "running"
 
 
 @pytest.mark.parametrize(

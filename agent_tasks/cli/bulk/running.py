@@ -7,6 +7,7 @@ import typer
 
 from agent_tasks.cli.deployment import deployment
 from agent_tasks.client.bulk import Bulk, BulkOperation
+from agent_tasks.store.errors import Transient
 from agent_tasks.task.identity import Identity
 from agent_tasks.task.task_filter import TaskFilter
 
@@ -52,6 +53,11 @@ def run(
             if latest and latest[0].id is not None:
                 stopped = client.stop_bulk(latest[0].id, identity=identity)
                 print(f"\n{summary(stopped)}. It is {stopped.status}.", file=sys.stderr)
+            raise
+        except Transient:
+            if latest and latest[0].id is not None:
+                far = f"{summary(latest[0])} so far"
+                print(f"\n{far}; a sweep does the rest: agent-tasks bulk show {latest[0].id}", file=sys.stderr)
             raise
         finally:
             if is_shown and latest:
