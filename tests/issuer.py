@@ -48,7 +48,7 @@ class Issuer:
 
     def claims(self, **claims: Any) -> dict[str, Any]:
         """Good ones, with `claims` in their place; those that are None are left out."""
-        all_ = {"iss": self.url, "aud": AUDIENCE, "sub": "ana", "exp": int(time.time()) + 60, **claims}
+        all_ = {"iss": self.url, "aud": AUDIENCE, "sub": "ana", "exp": int(time.time()) + 900, **claims}
         return {name: value for name, value in all_.items() if value is not None}
 
     def token(self, key: Key | None = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
