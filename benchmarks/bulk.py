@@ -21,29 +21,37 @@ def run(quick: bool) -> list[Table]:
         table = Table(
             "Bulk operations",
             note=f"Of {tasks:,} pending tasks, {few:,} where it is done one by one, beside {ENDED // part:,} that have "
-            "ended; one program, and Redis is told of each.",
+            "ended; one program, and Redis is told of each. What is moved was given another priority before; what is "
+            "cancelled was only submitted.",
         )
-        _submit(made, tasks)
-        _one(made, table, "count what would be cancelled", "cancel", None, dry_run=True)
-        _one(made, table, "give another priority", "prioritise", None, priority=9)
-        _one(made, table, "move to another queue", "move", None, to="rescue")
-        _one(made, table, "cancel", "cancel", at_least(5_000, "tasks/s"))
-        _one(made, table, "resume, one by one", "resume", None, limit=few)
-        _one(made, table, "acknowledge", "acknowledge", None)
-        _one(made, table, "purge", "purge", None)
+        _submit(made, tasks, "moved")
+        _one(made, table, "moved", "count what would be cancelled", "cancel", None, dry_run=True)
+        _one(made, table, "moved", "give another priority", "prioritise", None, priority=9)
+        _one(made, table, "moved", "move to another queue", "move", None, to="rescue")
+        _submit(made, tasks, "cancelled")
+        _one(made, table, "cancelled", "cancel", "cancel", at_least(5_000, "tasks/s"))
+        _one(made, table, "cancelled", "resume, one by one", "resume", None, limit=few)
+        _one(made, table, "cancelled", "acknowledge", "acknowledge", None)
+        _one(made, table, "cancelled", "purge", "purge", None)
     return [table]
 
 
-def _submit(made: Deployment, count: int) -> None:
+def _submit(made: Deployment, count: int, which: str) -> None:
     inputs = [{"steps": 1}] * 5_000
     for _ in range(0, count, len(inputs)):
-        made.client.submit_many("loop", inputs, metadata={"of": "bulk"})
+        made.client.submit_many("loop", inputs, metadata={"bulk": which})
 
 
 def _one(
-    made: Deployment, table: Table, what: str, operation: BulkOperation, target: Target | None, **options: Any
+    made: Deployment,
+    table: Table,
+    which: str,
+    what: str,
+    operation: BulkOperation,
+    target: Target | None,
+    **options: Any,
 ) -> None:
     start = time.perf_counter()
-    bulk = made.client.bulk(operation, TaskFilter(metadata={"of": "bulk"}), **options)
+    bulk = made.client.bulk(operation, TaskFilter(metadata={"bulk": which}), **options)
     rate = bulk.done / (time.perf_counter() - start)
     table.check(f"{what}, of {bulk.done:,}", target, rate, f"{rate:,.0f} tasks/s")
