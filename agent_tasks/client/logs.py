@@ -7,11 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.client.listing import LARGEST_PAGE
 from agent_tasks.deployment import Deployment
-from agent_tasks.task.arguments import check_whole
+from agent_tasks.task.arguments import LARGEST_BIGINT, check_whole
 from agent_tasks.transitions import logs
-
-_LARGEST_SEQ = 2**63 - 1
-"""All tasks share the numbers of their records."""
 
 
 class LogLine(BaseModel):
@@ -37,6 +34,6 @@ class LogLine(BaseModel):
 def find_logs(deployment: Deployment, task_id: UUID, *, limit: int, after: int) -> list[LogLine]:
     """Raise InvalidInput for a limit or a number that is none."""
     check_whole(limit, "limit", 1, LARGEST_PAGE)
-    check_whole(after, "after", 0, _LARGEST_SEQ)
+    check_whole(after, "after", 0, LARGEST_BIGINT)  # all tasks share the numbers of their records
     with deployment.database.connection() as connection:
         return [LogLine.model_validate(row) for row in logs.read(connection, task_id, after=after, limit=limit)]

@@ -12,11 +12,11 @@ from agent_tasks.gateway.door import doors, performed
 from agent_tasks.gateway.examples import reports as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
+from agent_tasks.store.queries.audit import NEWEST
 from agent_tasks.task.origin import DOORS
 
 router = doors()
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": 256}
-_NEWEST = 2**63 - 1
 
 
 class AuditPage(BaseModel):
@@ -43,7 +43,7 @@ async def get_audit(
         str | None, Query(description=f"Only through this door: {', '.join(DOORS)}.", json_schema_extra=_NAME)
     ] = None,
     limit: Limit = 100,
-    after: Annotated[int | None, Query(ge=0, le=_NEWEST, description="The `next` of the page before.")] = None,
+    after: Annotated[int | None, Query(ge=0, le=NEWEST, description="The `next` of the page before.")] = None,
 ) -> Response:
     """Who wrote what, the newest first: what the caller wrote; with `tasks:all` its tenant; with `admin` everybody."""
 

@@ -12,9 +12,9 @@ from agent_tasks.gateway.examples import history as examples
 from agent_tasks.gateway.gate import Gate
 from agent_tasks.gateway.listing import Limit
 from agent_tasks.gateway.stages.route import find
+from agent_tasks.task.arguments import LARGEST_BIGINT
 
 router = doors()
-_LAST = 2**63 - 1
 
 
 class LogPage(BaseModel):
@@ -36,7 +36,9 @@ async def get_logs(
     request: Request,
     id: str,
     limit: Limit = 100,
-    after: Annotated[int, Query(ge=0, le=_LAST, description="The `seq` of the last record that was seen.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=LARGEST_BIGINT, description="The `seq` of the last record that was seen.")
+    ] = 0,
 ) -> Response:
     """The kept log records of a task, where the deployment keeps them (`AGENT_TASKS_KEEP_LOGS`), the oldest first."""
 

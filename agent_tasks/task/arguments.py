@@ -10,6 +10,8 @@ T = TypeVar("T")
 LONGEST_WAIT = 100 * 365 * 86_400.0
 """A hundred years, in seconds."""
 LONGEST_TTL = 10 * 365 * 86_400.0
+LARGEST_BIGINT = 2**63 - 1
+"""The largest number of a record that Postgres gives."""
 LARGEST_NUMBER = 2**31 - 1
 """The largest number that an integer column holds."""
 LONGEST_SIGNAL = 128

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from agent_tasks.store.database import Connection
 from agent_tasks.store.queries.walk import LOOKED_AT, page
+from agent_tasks.task.arguments import LARGEST_BIGINT
 
-NEWEST = 2**63 - 1
+NEWEST = LARGEST_BIGINT
 _ALONG = ("task_id", "tenant", "own_tenant")
 _COLUMNS: LiteralString = "id, at, tenant, subject, key_id, door, origin, operation, task_id, target, data, answer"
 _CONDITIONS: dict[str, LiteralString] = {

@@ -9,9 +9,10 @@ from agent_tasks.store.access import MAY_SEE, viewer
 from agent_tasks.store.database import Connection
 from agent_tasks.store.pausing import HOLDS
 from agent_tasks.store.rows import GIVEN_IDS
+from agent_tasks.task.arguments import LARGEST_BIGINT
 from agent_tasks.task.identity import Identity
 
-NEWEST = 2**63 - 1
+NEWEST = LARGEST_BIGINT
 COLUMNS: LiteralString = "pauses.id, kind, name, pauses.tenant, task_id, reason, by, by_operators, began_at, ended_at"
 
 
