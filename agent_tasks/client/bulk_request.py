@@ -9,8 +9,9 @@ import uuid_utils.compat as uuid_utils
 
 from agent_tasks.client.bulk import Bulk, BulkOperation
 from agent_tasks.client.bulk_run import Progress, count_bulk, run_bulk
+from agent_tasks.client.purging import check_may_purge
 from agent_tasks.deployment import Deployment
-from agent_tasks.errors import IdempotencyConflict, InvalidInput, PermissionDenied
+from agent_tasks.errors import IdempotencyConflict, InvalidInput
 from agent_tasks.storable import storable
 from agent_tasks.store.access import viewer_of
 from agent_tasks.store.database import Connection
@@ -66,9 +67,9 @@ def begin_bulk(
         )
     if key is not None:
         check_text(key, "idempotency_key", 255)
+    if operation == "purge":
+        check_may_purge(identity)
     viewer = viewer_of(identity)
-    if operation == "purge" and viewer is not None:
-        raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
     kept = _options(deployment, operation, options)
     digest = _digest(operation, wanted, kept, limit, viewer)
     with deployment.database.connection() as connection:

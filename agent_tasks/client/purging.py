@@ -76,8 +76,7 @@ def purge_on_request(
     check_names(tenant=tenant, subject=subject)
     check_flag(cancel, "cancel")
     check_flag(dry_run, "dry_run")
-    if viewer_of(identity) is not None:
-        raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
+    check_may_purge(identity)
     run = _Purge(deployment, cancel=cancel, dry_run=dry_run, identity=identity)
     if task is not None:
         if tenant is not None or subject is not None:
@@ -88,6 +87,12 @@ def purge_on_request(
             "Say what is to be purged: a task, a subject and their tenant, or a tenant.", field="subject"
         )
     return run.of_owner(tenant or "", subject)
+
+
+def check_may_purge(identity: Identity | None) -> None:
+    """Raise PermissionDenied where an identity lacks the scope `admin`."""
+    if viewer_of(identity) is not None:
+        raise PermissionDenied("Purging on request takes the scope 'admin'.", scope="admin")
 
 
 class _Purge:

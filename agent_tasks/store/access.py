@@ -6,11 +6,12 @@ from uuid import UUID
 from agent_tasks.errors import TaskNotFound
 from agent_tasks.store.rows import Row
 from agent_tasks.task.identity import Identity
+from agent_tasks.task.scopes import Scope
 
 
 def viewer_of(identity: Identity | None) -> Identity | None:
     """The identity by whose rights levers and searches are limited; None: a trusted program, or the scope `admin`."""
-    return None if identity is not None and "admin" in identity.scopes else identity
+    return None if identity is not None and Scope.ADMIN in identity.scopes else identity
 
 
 def may_see(identity: Identity | None, row: Row) -> bool:

@@ -95,7 +95,6 @@ _END = f"""
     WHERE id = %(id)s AND status = 'running' AND {_MAY_ACCESS}
     RETURNING *
 """
-_AUDIT = "UPDATE agent_tasks.audit SET data = data || %(data)s::jsonb WHERE id = %(id)s"
 _FIND = f"SELECT * FROM agent_tasks.bulks WHERE id = %(id)s AND {_MAY_ACCESS}"
 _LATEST = f"""
     SELECT * FROM (SELECT * FROM agent_tasks.bulks ORDER BY id DESC LIMIT 1000) AS bulks
@@ -234,8 +233,12 @@ def end(
 
 def _tell(connection: Connection, row: BulkRow) -> None:
     """Complete the row of the audit by what became of the operation."""
-    data = {name: row[name] for name in ("status", "matched", "done", "passed_over", "failed")}
-    connection.execute(_AUDIT, {"id": row["audit_id"], "data": json.dumps(data)})
+    if row["audit_id"] is not None:
+        audit.add(
+            connection,
+            row["audit_id"],
+            {name: row[name] for name in ("status", "matched", "done", "passed_over", "failed")},
+        )
 
 
 def find(connection: Connection, id: UUID, identity: Identity | None) -> BulkRow | None:
